@@ -1,0 +1,150 @@
+# luamcp: build, test, hunt. `make` builds the module and the program in
+# build/; the README's "Working on it" says what every other target is for.
+
+LUA      ?= lua5.4
+LUA_PC   ?= $(firstword $(shell for p in lua5.4 lua-5.4 lua54; do \
+              pkg-config --exists $$p 2>/dev/null && echo $$p; done) lua5.4)
+BUILD    ?= build
+PREFIX   ?= /usr/local
+CC       ?= cc
+SPEC     ?= spec
+WERROR   ?=
+
+WARN     := -Wall -Wextra -Wshadow -Wconversion -Wstrict-prototypes \
+            -Wmissing-prototypes -Wvla $(if $(WERROR),-Werror)
+OPT      ?= -O2 -g
+PKGS     := $(LUA_PC) libuv libpcre2-8
+HARDEN   := -D_GNU_SOURCE -fstack-protector-strong
+override CPPFLAGS += -Isrc $(shell pkg-config --cflags $(PKGS) 2>/dev/null) $(HARDEN)
+override CFLAGS   += -std=c11 -fPIC -fvisibility=hidden $(WARN) $(OPT)
+LIBS     := $(shell pkg-config --libs libuv libpcre2-8 2>/dev/null)
+LUA_LIBS := $(shell pkg-config --libs $(LUA_PC) 2>/dev/null)
+
+# llhttp: the system's library where there is one, else the C sources that
+# Debian's node-llhttp installs, compiled strict (their default is loose).
+LLHTTP_SRC ?= /usr/share/llhttp
+ifeq ($(shell pkg-config --exists libllhttp 2>/dev/null && echo yes),yes)
+LLHTTP_LIBS := $(shell pkg-config --libs libllhttp)
+else
+override CPPFLAGS += -isystem /usr/share/include/llhttp -DLLHTTP_STRICT_MODE=1
+LLHTTP_OBJ := $(patsubst %,$(BUILD)/obj/llhttp/%.o,api http llhttp)
+endif
+
+CORE_SRC := $(sort $(wildcard src/*/*.c))
+CORE_OBJ := $(CORE_SRC:src/%.c=$(BUILD)/obj/%.o) $(LLHTTP_OBJ)
+PURE_OBJ := $(filter $(BUILD)/obj/base/% $(BUILD)/obj/wire/%,$(CORE_OBJ)) \
+            $(LLHTTP_OBJ) $(BUILD)/obj/lua/value.o
+SPEC_SRC := $(sort $(wildcard spec/c/*.c))
+SPEC_OBJ := $(SPEC_SRC:spec/%.c=$(BUILD)/obj/spec/%.o)
+LUA_SRC  := $(sort $(shell find lua -name '*.lua'))
+CORE     := $(BUILD)/mcp/core.so
+CODECS   := $(BUILD)/spec/codecs.so
+PROGRAM  := $(BUILD)/luamcp
+
+export LUA_PATH  := $(CURDIR)/lua/?.lua;$(CURDIR)/lua/?/init.lua;$(CURDIR)/?.lua;;
+export LUA_CPATH := $(CURDIR)/$(BUILD)/?.so;$(CURDIR)/$(BUILD)/spec/?.so;;
+export MCP_BUILD := $(CURDIR)/$(BUILD)
+
+export LUA
+
+.PHONY: all build deps clean test check lint format-check format demo asan \
+        valgrind gcstress failalloc fuzz conformance interop bench gdb
+
+all: build
+build: $(CORE) $(PROGRAM)
+
+$(CORE): $(CORE_OBJ)
+	@mkdir -p $(@D)
+	$(CC) -shared $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LIBS) $(LLHTTP_LIBS)
+
+$(CODECS): $(PURE_OBJ) $(SPEC_OBJ)
+	@mkdir -p $(@D)
+	$(CC) -shared $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LIBS) $(LLHTTP_LIBS)
+
+$(PROGRAM): $(CORE_OBJ) $(BUILD)/obj/main.o $(BUILD)/obj/embedded.o
+	$(CC) $(CFLAGS) $(LDFLAGS) -rdynamic -o $@ $^ $(LUA_LIBS) $(LIBS) $(LLHTTP_LIBS) -lm -ldl
+
+# The Lua side, compiled and put into the program, so that it starts without
+# looking for a file.
+$(BUILD)/embedded.c: scripts/embed.lua $(LUA_SRC)
+	@mkdir -p $(@D)
+	$(LUA) scripts/embed.lua lua $(LUA_SRC) > $@.new && mv $@.new $@
+
+$(BUILD)/obj/embedded.o: $(BUILD)/embedded.c
+	@mkdir -p $(@D)
+	$(CC) $(CPPFLAGS) $(CFLAGS) -c -o $@ $<
+
+$(BUILD)/obj/%.o: src/%.c
+	@mkdir -p $(@D)
+	$(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP -c -o $@ $<
+
+$(BUILD)/obj/spec/%.o: spec/%.c
+	@mkdir -p $(@D)
+	$(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP -c -o $@ $<
+
+$(BUILD)/obj/llhttp/%.o: $(LLHTTP_SRC)/%.c
+	@mkdir -p $(@D)
+	$(CC) $(CPPFLAGS) -std=c11 -fPIC -fvisibility=hidden $(OPT) -w -c -o $@ $<
+
+-include $(shell find $(BUILD)/obj -name '*.d' 2>/dev/null)
+
+# --- set-up -----------------------------------------------------------------
+# Before a developer's goal, what is missing is installed; make then reads this
+# file again, and so asks pkg-config again.
+DEV_GOALS := demo test lint format check asan valgrind gcstress failalloc fuzz \
+             conformance interop bench
+ifneq ($(filter $(DEV_GOALS),$(MAKECMDGOALS)),)
+include $(BUILD)/deps.mk
+endif
+$(BUILD)/deps.mk: scripts/deps
+	@scripts/deps
+	@mkdir -p $(@D) && : > $@
+
+deps:
+	@scripts/deps
+
+# --- trying and testing -----------------------------------------------------
+demo: build
+	@$(LUA) scripts/demo.lua
+
+BUSTED := busted --lua=$(LUA) --output=spec/report.lua
+
+# make test SPEC=spec/wire/json_spec.lua runs one file.
+test: build $(CODECS)
+	@$(BUSTED) $(SPEC)
+
+gdb: build $(CODECS)
+	gdb --args $(LUA) $$(command -v busted) --ignore-lua $(SPEC)
+
+lint:
+	@luacheck -q lua spec examples bench scripts
+
+C_FILES := $(shell find src spec/c bench -name '*.[ch]' 2>/dev/null)
+
+format-check:
+	@clang-format --dry-run -Werror $(C_FILES)
+
+format:
+	@clang-format -i $(C_FILES)
+
+check: lint format-check test
+
+# --- hunts: the same suite, built or driven to find what hides ----------------
+ASAN_LIBS = $(shell $(CC) -print-file-name=libasan.so):$(shell $(CC) -print-file-name=libubsan.so)
+
+# Address and undefined behaviour, in the module under test. Leaks are the
+# business of failalloc, which counts our own bytes.
+asan:
+	@$(MAKE) BUILD=build/asan OPT="-O1 -g -fsanitize=address,undefined \
+	  -fno-omit-frame-pointer -fno-sanitize-recover=undefined" \
+	  build/asan/luamcp build/asan/mcp/core.so build/asan/spec/codecs.so
+	@ASAN_OPTIONS=detect_leaks=0 UBSAN_OPTIONS=print_stacktrace=1 \
+	  LD_PRELOAD=$(ASAN_LIBS) $(MAKE) BUILD=build/asan OPT="-O1 -g \
+	  -fsanitize=address,undefined -fno-omit-frame-pointer \
+	  -fno-sanitize-recover=undefined" SPEC=$(SPEC) test
+
+include bench/bench.mk
+include scripts/install.mk
+
+clean:
+	rm -rf build

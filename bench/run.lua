@@ -1,0 +1,658 @@
+-- SPDX-License-Identifier: MIT
+-- make bench: measures the server side by side with the bare limit, round by
+-- round in one run, and prints ratios against the budgets. README.md beside
+-- this file says what is compared with what, and how to read the table.
+-- It talks to 127.0.0.1 only and ends only what it started.
+
+local build = os.getenv "BUILD" or "build"
+package.cpath = build .. "/bench/?.so;" .. package.cpath
+local drive = require "drive"
+
+local function option(name, default)
+  local value = os.getenv(name)
+  if value == nil or value == "" then return default end
+  return value
+end
+
+local QUICK = option("QUICK", "") ~= ""
+local ROUNDS = tonumber(option("ROUNDS", QUICK and 1 or 3))
+local SECONDS = math.tointeger(tonumber(option("SECONDS", QUICK and 1 or 2)))
+local CONNS = option("CONNS", "16,64,256")
+local ONLY = option("ONLY", "")
+local STRICT = option("STRICT", "") ~= ""
+local STREAMS = tonumber(option("STREAMS", QUICK and 300 or 1000))
+local STARTS = tonumber(option("STARTS", QUICK and 7 or 21))
+local PROGRAM = option("PROGRAM", build .. "/luamcp")
+-- Any other server can be put to the same test.
+local SERVER_HTTP =
+  option("SERVER_HTTP", PROGRAM .. " run bench/server.lua --http 127.0.0.1:{port}")
+local SERVER_STDIO = option("SERVER_STDIO", PROGRAM .. " run bench/server.lua --stdio")
+
+local out = build .. "/bench/"
+local log = out .. "servers.log"
+local cores = drive.cores()
+local SERVER_CORE = cores > 1 and 0 or nil
+if cores > 1 then drive.pin(1) end -- wrk inherits it
+
+-- -- small things ------------------------------------------------------------
+
+local function median(list)
+  local sorted = { table.unpack(list) }
+  table.sort(sorted)
+  local n = #sorted
+  if n == 0 then return nil end
+  return n % 2 == 1 and sorted[(n + 1) // 2] or (sorted[n // 2] + sorted[n // 2 + 1]) / 2
+end
+
+local function pick(list, key)
+  local values = {}
+  for i, item in ipairs(list) do values[i] = item[key] end
+  return values
+end
+
+local function words(text)
+  local list = {}
+  for word in text:gmatch "%S+" do list[#list + 1] = word end
+  return list
+end
+
+local function save(name, text)
+  local file = assert(io.open(out .. name, "wb"))
+  file:write(text)
+  file:close()
+  return out .. name
+end
+
+local function thousands(n)
+  local text = ("%d"):format(n // 1)
+  repeat
+    local count
+    text, count = text:gsub("^(%d+)(%d%d%d)", "%1,%2")
+  until count == 0
+  return text
+end
+
+-- Busy seconds of the whole machine.
+local function busy()
+  local file = assert(io.open "/proc/stat")
+  local user, nice, system, _, _, irq, soft, steal =
+    file:read("l"):match "cpu +(%d+) (%d+) (%d+) (%d+) (%d+) (%d+) (%d+) (%d+)"
+  file:close()
+  return (user + nice + system + irq + soft + steal) / 100
+end
+
+-- -- messages ----------------------------------------------------------------
+
+local TEXT = "The quick brown fox jumps over the lazy dog, then naps 64."
+local META = [[{"io.modelcontextprotocol/protocolVersion":"2026-07-28",]]
+  .. [["io.modelcontextprotocol/clientInfo":{"name":"bench","version":"1.0.0"},]]
+  .. [["io.modelcontextprotocol/clientCapabilities":{}}]]
+local INITIALIZE = [[{"jsonrpc":"2.0","id":1,"method":"initialize","params":]]
+  .. [[{"protocolVersion":"2025-11-25","capabilities":{},]]
+  .. [["clientInfo":{"name":"bench","version":"1.0.0"}}}]]
+local INITIALIZED = [[{"jsonrpc":"2.0","method":"notifications/initialized"}]]
+
+local function call(text, meta)
+  return ([[{"jsonrpc":"2.0","id":__ID__,"method":"tools/call","params":]]
+    .. [[{"name":"echo","arguments":{"text":"%s"}%s}}]]):format(text,
+    meta and [[,"_meta":]] .. meta or "")
+end
+
+local LIST = [[{"jsonrpc":"2.0","id":__ID__,"method":"tools/list","params":{}}]]
+
+-- 100 KB as a model would send them: mostly plain, an escape in each line.
+local function long_text(size)
+  local line = [[a line of text with \"quotes\" and a tail of plain words in it,\n]]
+  return line:rep(size // #line)
+end
+
+local JSON = "Content-Type: application/json"
+local ACCEPT = "Accept: application/json, text/event-stream"
+
+-- -- HTTP --------------------------------------------------------------------
+
+-- One request on an open connection; the whole response as it came.
+local function exchange(fd, verb, port, headers, body)
+  drive.send(fd, ("%s /mcp HTTP/1.1\r\nHost: 127.0.0.1:%d\r\n%s\r\n%s\r\n%s"):format(verb, port,
+    table.concat(headers, "\r\n"),
+    body and ("Content-Length: %d\r\n"):format(#body) or "", body or ""))
+  local raw = ""
+  while true do
+    local from, to = raw:find("\r\n\r\n", 1, true)
+    if from then
+      local head = raw:sub(1, from + 1):lower()
+      local size = head:match "\r\ncontent%-length: *(%d+)"
+      if size and #raw >= to + size then return raw:sub(1, to + math.tointeger(size)) end
+      if not size and (verb == "GET" or head:match "^http/1.1 20[24]") then return raw end
+      if not size and raw:sub(-5) == "0\r\n\r\n" then return raw end
+    end
+    local more = drive.receive(fd)
+    if not more then return raw end
+    raw = raw .. more
+  end
+end
+
+local function expect(raw, what)
+  if raw:find "^HTTP/1.1 2%d%d" and not raw:find('"error":', 1, true)
+    and not raw:find('"isError":true', 1, true) then
+    return raw
+  end
+  error(("%s was answered with: %s"):format(what, raw:sub(1, 300)), 0)
+end
+
+local function once(port, verb, headers, body, what)
+  local fd = assert(drive.connect(port), "the server does not listen")
+  local raw = expect(exchange(fd, verb, port, headers, body), what)
+  drive.close(fd)
+  return raw
+end
+
+local function start(command, env)
+  local port = drive.free_port()
+  local child = drive.spawn(words((command:gsub("{port}", tostring(port)))),
+    { core = SERVER_CORE, env = env, log = log })
+  local deadline = drive.now() + 10
+  while true do
+    local fd = drive.connect(port)
+    if fd then
+      drive.close(fd)
+      return { child = child, port = port }
+    end
+    if not child:alive() then error("the server ended at its start, see " .. log, 0) end
+    if drive.now() > deadline then error("the server does not listen: " .. command, 0) end
+    drive.sleep(0.002)
+  end
+end
+
+local function stop(...)
+  for _, server in ipairs { ... } do
+    if server.child then server.child:stop() else server:stop() end
+  end
+end
+
+-- A session, where the server gives one: the headers that belong to it.
+local function open_session(port)
+  local raw = once(port, "POST", { ACCEPT, JSON }, INITIALIZE, "initialize")
+  local id = raw:match "[Mm][Cc][Pp]%-[Ss]ession%-[Ii][Dd]: *([^\r\n]+)"
+  local headers = { ACCEPT, JSON, "MCP-Protocol-Version: 2025-11-25" }
+  if id then
+    headers[#headers + 1] = "Mcp-Session-Id: " .. id
+    once(port, "POST", headers, INITIALIZED, "notifications/initialized")
+  end
+  return headers
+end
+
+local function modern_headers()
+  return { ACCEPT, JSON, "MCP-Protocol-Version: 2026-07-28", "Mcp-Method: tools/call",
+    "Mcp-Name: echo" }
+end
+
+-- What the server answers to a body, for the bare limit to send the same.
+local function record(name, port, headers, body)
+  local raw = once(port, "POST", headers, (body:gsub("__ID__", "1000000")), name)
+  if body:find("tools/call", 1, true) and not raw:find('"text":"', 1, true) then
+    error(name .. " was answered without text: " .. raw:sub(1, 300), 0)
+  end
+  return save(name .. ".answer", raw)
+end
+
+local function bare(mode, file)
+  return start(("%sbench/limit {port} %s %s"):format(build .. "/", mode, file))
+end
+
+-- -- samples -----------------------------------------------------------------
+
+local foreign = {} -- the share of the machine that others took, a sample each
+local SHAKY = 0.1 -- more than this, and a rate says little
+
+-- Runs `load` against a child and adds to its figures what only /proc knows.
+local function measure(child, load)
+  local before, mine, cpu, begun = busy(), drive.own_cpu(), child:cpu(), drive.now()
+  local figures = load()
+  local spent = child:cpu() - cpu
+  local took = drive.now() - begun
+  figures.cpu = figures.cpu or spent
+  figures.rate = figures.requests / figures.seconds
+  figures.cost = figures.cpu / figures.requests
+  figures.use = figures.cpu / figures.seconds
+  local others = busy() - before - (drive.own_cpu() - mine) - spent
+  figures.foreign = math.max(0, others) / took / cores
+  foreign[#foreign + 1] = figures.foreign
+  return figures
+end
+
+local have_wrk = os.execute "command -v wrk >/dev/null"
+
+local function wrk(server, conns, body, headers, seconds)
+  local quoted = {}
+  for i, header in ipairs(headers) do quoted[i] = "'" .. header .. "'" end
+  local command = ("wrk -t1 -c%d -d%ds --latency --timeout 10s -s bench/load.lua "
+    .. "http://127.0.0.1:%d/mcp -- %s %s 2>&1"):format(conns, seconds or SECONDS, server.port,
+    body, table.concat(quoted, " "))
+  return measure(server.child, function()
+    local pipe = assert(io.popen(command))
+    local said = pipe:read "a"
+    pipe:close()
+    local figures = {}
+    for key, value in (said:match "load [^\n]+" or ""):gmatch "(%w+)=([%d.]+)" do
+      figures[key] = tonumber(value)
+    end
+    if not figures.requests or figures.requests == 0 then error("wrk says: " .. said, 0) end
+    figures.broken = figures.broken + figures.refused
+    return figures
+  end)
+end
+
+-- Each side in turn, ROUNDS times; a side is a function that gives figures.
+local function interleave(sides)
+  local samples = {}
+  for name in pairs(sides) do samples[name] = {} end
+  local names = {}
+  for name in pairs(sides) do names[#names + 1] = name end
+  table.sort(names)
+  for _ = 1, ROUNDS do
+    for _, name in ipairs(names) do
+      samples[name][#samples[name] + 1] = sides[name]()
+    end
+  end
+  return samples
+end
+
+-- The median of the ratios of one round each: what changes in the machine
+-- between rounds falls out.
+local function ratio(above, below, key)
+  local list = {}
+  for i = 1, #above do list[i] = above[i][key] / below[i][key] end
+  return median(list)
+end
+
+-- -- the table ---------------------------------------------------------------
+
+local misses, broken_rows, judged = 0, 0, 0
+local COLUMNS = "  %-34s %12s %12s %8s %9s  %s"
+
+local function heading(title, ours, other)
+  io.write("\n", COLUMNS:format(title, ours or "ours", other or "bare", "ratio", "budget", ""),
+    "\n")
+  io.flush()
+end
+
+-- figure: what is judged; at_least or at_most: its budget (or neither)
+local function row(name, t)
+  local verdict = ""
+  if t.at_least or t.at_most then
+    judged = judged + 1
+    local ok = t.at_least and t.figure >= t.at_least or t.at_most and t.figure <= t.at_most
+    verdict = ok and "pass" or "MISS"
+    if not ok then misses = misses + 1 end
+  end
+  local budget = t.at_least and ">= " .. t.budget or t.at_most and "<= " .. t.budget or "-"
+  io.write((COLUMNS:format(name, t.ours, t.other or "", t.shown or "", budget,
+    verdict .. (t.note and "  " .. t.note or "")):gsub(" +$", "")), "\n")
+  io.flush()
+end
+
+-- A row that cannot be measured is shown as such and does not end the run.
+local function attempt(name, f, ...)
+  local ok, message = pcall(f, ...)
+  if ok then return true end
+  broken_rows = broken_rows + 1
+  io.write(("  %-34s BROKEN: %s\n"):format(name, tostring(message):gsub("%s+$", "")))
+  io.flush()
+  return false
+end
+
+-- Which ratio tells the truth: where the bare limit leaves its core idle the
+-- load is the bottleneck, and only the cost of a request can be compared. A
+-- server that idles itself and still is slow, though, is stalling (unless others
+-- took its core).
+local function score(ours, other)
+  local by_rate, by_cpu = ratio(ours, other, "rate"), ratio(other, ours, "cost")
+  local judge, by = by_rate, "rate"
+  if median(pick(other, "use")) < 0.95 then judge, by = by_cpu, "cpu" end
+  if median(pick(ours, "use")) < 0.8 and median(pick(ours, "foreign")) < SHAKY
+    and by_rate < judge then
+    judge, by = by_rate, "rate"
+  end
+  return judge, ("by %s (cpu %.2f, rate %.2f)"):format(by, by_cpu, by_rate)
+end
+
+local function trouble(ours, other)
+  local broken = 0
+  for _, figures in ipairs(ours) do broken = broken + (figures.broken or 0) end
+  if broken > 0 then return (", %d BROKEN answers"):format(broken) end
+  -- The bare limit sends the recorded answer; another size is another answer.
+  if other and ours[1].bytes then
+    local size = ratio(ours, other, "bytes") / ratio(ours, other, "requests")
+    if size < 0.98 or size > 1.02 then
+      return (", answers differ in size: %.2f"):format(size)
+    end
+  end
+  return ""
+end
+
+local function row_of_rates(name, ours, other, budget, extra)
+  local judge, note = score(ours, other)
+  local p99 = ours[1].p99 and (", p99 %.1f ms"):format(median(pick(ours, "p99")) / 1000) or ""
+  row(name, { ours = thousands(median(pick(ours, "rate"))) .. "/s",
+    other = thousands(median(pick(other, "rate"))) .. "/s",
+    shown = ("%.2f"):format(judge), figure = judge, at_least = budget,
+    budget = ("%.2f"):format(budget), note = note .. p99 .. trouble(ours, extra or other) })
+end
+
+local parts = {}
+local function part(name, f) parts[#parts + 1] = { name = name, run = f } end
+
+local function wanted(name)
+  if ONLY == "" then return true end
+  for word in ONLY:gmatch "[^|]+" do
+    if name:find(word) then return true end
+  end
+  return false
+end
+
+local function needs_wrk()
+  if not have_wrk then error("wrk is not installed: scripts/deps bench", 0) end
+end
+
+-- -- what is measured --------------------------------------------------------
+
+local function http_part(title, headers_of, body)
+  needs_wrk()
+  heading(title)
+  local ours = start(SERVER_HTTP)
+  local headers = headers_of(ours.port)
+  local file = save("call.body", body)
+  local limit = bare("raw", record("call", ours.port, headers, body))
+  if not QUICK then wrk(ours, 64, file, headers, 1) end
+  for conns in CONNS:gmatch "%d+" do
+    local name = conns .. " connections"
+    attempt(name, function()
+      local samples = interleave {
+        ours = function() return wrk(ours, conns, file, headers) end,
+        other = function() return wrk(limit, conns, file, headers) end,
+      }
+      row_of_rates(name, samples.ours, samples.other, 0.70)
+    end)
+  end
+  stop(ours, limit)
+end
+
+part("http session", function()
+  http_part("HTTP tools/call, session", open_session, call(TEXT))
+end)
+
+part("http stateless", function()
+  http_part("HTTP tools/call, stateless", modern_headers, call(TEXT, META))
+end)
+
+part("http list", function()
+  needs_wrk()
+  heading("HTTP tools/list of 100, 64 conns", "list", "call")
+  local ours = start(SERVER_HTTP, { "TOOLS=100" })
+  local headers = open_session(ours.port)
+  local list, one = save("list.body", LIST), save("call.body", call(TEXT))
+  local bare_list = bare("raw", record("list", ours.port, headers, LIST))
+  local bare_call = bare("raw", record("call", ours.port, headers, call(TEXT)))
+  local samples = interleave {
+    list = function() return wrk(ours, 64, list, headers) end,
+    call = function() return wrk(ours, 64, one, headers) end,
+    bare_list = function() return wrk(bare_list, 64, list, headers) end,
+    bare_call = function() return wrk(bare_call, 64, one, headers) end,
+  }
+  -- What the bytes alone cost is what they cost the bare limit.
+  local list_of = {}
+  for i = 1, ROUNDS do
+    local bytes = samples.bare_list[i].cost - samples.bare_call[i].cost
+    list_of[i] = (samples.list[i].cost - bytes) / samples.call[i].cost
+  end
+  local figure = median(list_of)
+  row("cpu of a list / cpu of a call", {
+    ours = thousands(median(pick(samples.list, "rate"))) .. "/s",
+    other = thousands(median(pick(samples.call, "rate"))) .. "/s",
+    shown = ("%.2f"):format(figure), figure = figure, at_most = 1.3, budget = "1.30",
+    note = ("less the bytes, %.1f KB; with them %.2f"):format(
+      median(pick(samples.list, "bytes")) / median(pick(samples.list, "requests")) / 1024,
+      ratio(samples.list, samples.call, "cost")) .. trouble(samples.list, samples.bare_list) })
+  stop(ours, bare_list, bare_call)
+end)
+
+part("http 100 KB", function()
+  needs_wrk()
+  heading("HTTP tools/call of 100 KB text", "ours", "Lua + cjson")
+  local ours = start(SERVER_HTTP)
+  local headers = open_session(ours.port)
+  local body = call(long_text(100000))
+  local file = save("long.body", body)
+  local limit = bare("raw", record("long", ours.port, headers, body))
+  local lua = bare("lua", "bench/handler.lua")
+  local samples = interleave {
+    ours = function() return wrk(ours, 16, file, headers) end,
+    limit = function() return wrk(limit, 16, file, headers) end,
+    lua = function() return wrk(lua, 16, file, headers) end,
+  }
+  row_of_rates("16 connections", samples.ours, samples.lua, 3, samples.limit)
+  local judge, note = score(samples.ours, samples.limit)
+  row("  beside the limit without Lua", {
+    ours = thousands(median(pick(samples.ours, "rate"))) .. "/s",
+    other = thousands(median(pick(samples.limit, "rate"))) .. "/s",
+    shown = ("%.2f"):format(judge), note = note })
+  stop(ours, limit, lua)
+end)
+
+local function spawn_stdio(command)
+  return drive.spawn(words(command), { core = SERVER_CORE, pipes = true, log = log })
+end
+
+local function handshake(child)
+  local answer = child:ask(INITIALIZE .. "\n")
+  if not answer:find('"result"', 1, true) then
+    error("initialize was answered with: " .. answer:sub(1, 300), 0)
+  end
+  child:ask(INITIALIZED .. "\n", 0)
+end
+
+part("stdio", function()
+  heading("stdio tools/call", "ours", "C / Lua")
+  local body = call(TEXT)
+  local ours = spawn_stdio(SERVER_STDIO)
+  handshake(ours)
+  local answer = ours:ask((body:gsub("__ID__", "1000000")) .. "\n")
+  if not answer:find(TEXT, 1, true) then
+    error("tools/call was answered with: " .. answer:sub(1, 300), 0)
+  end
+  local raw = spawn_stdio(build .. "/bench/echo raw " .. save("line.answer", answer))
+  local lua = spawn_stdio(build .. "/bench/echo lua bench/handler.lua")
+  for _, child in ipairs { ours, raw, lua } do child:ping(body, 0.2) end
+  local function run(child, how)
+    return measure(child, function() return child[how](child, body, SECONDS) end)
+  end
+  attempt("one at a time", function()
+    local samples = interleave {
+      ours = function() return run(ours, "ping") end,
+      other = function() return run(raw, "ping") end,
+    }
+    -- One line is under way at a time: here the wait is what counts.
+    local by_rate = ratio(samples.ours, samples.other, "rate")
+    row("one at a time, beside C", {
+      ours = thousands(median(pick(samples.ours, "rate"))) .. "/s",
+      other = thousands(median(pick(samples.other, "rate"))) .. "/s",
+      shown = ("%.2f"):format(by_rate), figure = by_rate, at_least = 0.9, budget = "0.90",
+      note = ("p50 %.0f us, p99 %.0f us"):format(median(pick(samples.ours, "p50")),
+        median(pick(samples.ours, "p99"))) .. trouble(samples.ours) })
+  end)
+  attempt("pipelined", function()
+    local samples = interleave {
+      ours = function() return run(ours, "flood") end,
+      other = function() return run(lua, "flood") end,
+    }
+    row_of_rates("pipelined, beside Lua + cjson", samples.ours, samples.other, 0.9)
+  end)
+  stop(ours, raw, lua)
+end)
+
+part("start", function()
+  heading("exec to first answer")
+  local function stdio(command)
+    local child <close> = spawn_stdio(command)
+    child:ask(INITIALIZE .. "\n")
+    return (drive.now() - child:born()) * 1000
+  end
+  local function http(command)
+    local port = drive.free_port()
+    local child <close> = drive.spawn(words((command:gsub("{port}", tostring(port)))),
+      { core = SERVER_CORE, log = log })
+    local fd
+    repeat
+      fd = drive.connect(port)
+      if not fd then
+        if not child:alive() then error("the server ended at its start, see " .. log, 0) end
+        drive.sleep(0.0001)
+      end
+    until fd
+    expect(exchange(fd, "POST", port, { ACCEPT, JSON }, INITIALIZE), "initialize")
+    drive.close(fd)
+    return (drive.now() - child:born()) * 1000
+  end
+  local function line(name, f, ours, other, budget)
+    attempt(name, function()
+      local mine, bares = {}, {}
+      for i = 1, STARTS do
+        mine[i], bares[i] = f(ours), f(other)
+      end
+      local figure = median(mine)
+      row(name, { ours = ("%.1f ms"):format(figure), other = ("%.1f ms"):format(median(bares)),
+        shown = ("%.2f"):format(figure / median(bares)), figure = figure, at_most = budget,
+        budget = budget and ("%.1f ms"):format(budget) })
+    end)
+  end
+  line("stdio", stdio, SERVER_STDIO, build .. "/bench/echo lua bench/handler.lua", 4)
+  line("HTTP", http, SERVER_HTTP, build .. "/bench/limit {port} lua bench/handler.lua")
+end)
+
+part("memory", function()
+  heading("resident memory")
+  local ours = start(SERVER_HTTP)
+  local lua = bare("lua", "bench/handler.lua")
+  local headers = open_session(ours.port)
+  local limit = bare("raw", record("call", ours.port, headers, call(TEXT)))
+  once(lua.port, "POST", headers, (call(TEXT):gsub("__ID__", "1000000")), "tools/call")
+  drive.sleep(0.3)
+  attempt("idle server", function()
+    local mine, other = ours.child:rss(), lua.child:rss()
+    row("idle server", { ours = ("%.2f MB"):format(mine / 1024),
+      other = ("%.2f MB"):format(other / 1024), shown = ("%.2f"):format(mine / other),
+      figure = mine / 1024, at_most = 4, budget = "4 MB" })
+  end)
+  local name = ("session + stream, %d open"):format(STREAMS)
+  attempt(name, function()
+    local function open(server, count, session)
+      local open_ones = {}
+      for i = 1, count do
+        local own = { "Accept: text/event-stream" }
+        if session then
+          local all = open_session(server.port)
+          table.move(all, 3, #all, 2, own)
+        end
+        local fd = assert(drive.connect(server.port))
+        expect(exchange(fd, "GET", server.port, own), "GET")
+        open_ones[i] = fd
+      end
+      return open_ones
+    end
+    local function each(server, session)
+      local first = open(server, 50, session) -- what grows only once has grown
+      drive.sleep(0.3)
+      local before = server.child:rss()
+      local fds = open(server, STREAMS, session)
+      drive.sleep(0.5)
+      local kb = (server.child:rss() - before) / STREAMS
+      for _, list in ipairs { first, fds } do
+        for _, fd in ipairs(list) do drive.close(fd) end
+      end
+      return kb
+    end
+    local mine, other = each(ours, true), each(limit, false)
+    row(name, { ours = ("%.2f KB"):format(mine), other = ("%.2f KB"):format(other),
+      shown = ("%.2f"):format(mine / other), figure = mine, at_most = 2, budget = "2 KB" })
+  end)
+  stop(ours, lua, limit)
+end)
+
+part("json", function()
+  local ok, codec = pcall(require, "codec")
+  if not ok then error("the codec does not load: " .. codec:match "[^\n]+", 0) end
+  local cjson = require "cjson"
+  heading("JSON to Lua values and back", "ours", "lua-cjson")
+  local function tools(count)
+    local list = {}
+    for i = 1, count do
+      list[i] = { name = "tool_" .. i, title = "Tool " .. i,
+        description = "Does thing " .. i .. " to the given \"path\" and tells the outcome as text.",
+        inputSchema = { type = "object", required = { "path" }, properties = {
+          path = { type = "string", description = "File path" },
+          limit = { type = "integer", minimum = 1, maximum = 1000 },
+          flags = { type = "array", items = { type = "string" } } } },
+        annotations = { readOnlyHint = true } }
+    end
+    return { jsonrpc = "2.0", id = 7, result = { tools = list } }
+  end
+  local function text(size)
+    local line = "a line of text with \"quotes\" and a tail of plain words in it,\n"
+    return { jsonrpc = "2.0", id = 7,
+      result = { content = { { type = "text", text = line:rep(size // #line) } } } }
+  end
+  local length = QUICK and 0.1 or 0.3
+  -- Megabytes a second, in a run of `length` seconds.
+  local function speed(f, argument, size)
+    local batch = math.max(1, 100000 // size)
+    local count, begun = 0, os.clock()
+    repeat
+      for _ = 1, batch do f(argument) end
+      count = count + batch
+    until os.clock() - begun > length
+    return { rate = count * size / (os.clock() - begun) / 1e6 }
+  end
+  for _, case in ipairs {
+    { "1 KB of structure", tools(3) }, { "100 KB of structure", tools(290) },
+    { "1 KB of text", text(1000) }, { "100 KB of text", text(100000) },
+  } do
+    local name, value = case[1], case[2]
+    local json = cjson.encode(value)
+    for _, verb in ipairs { "decode", "encode" } do
+      local argument = verb == "decode" and json or value
+      local samples = interleave {
+        ours = function() return speed(codec[verb], argument, #json) end,
+        other = function() return speed(cjson[verb], argument, #json) end,
+      }
+      local figure = ratio(samples.ours, samples.other, "rate")
+      row(verb .. ", " .. name, {
+        ours = ("%.0f MB/s"):format(median(pick(samples.ours, "rate"))),
+        other = ("%.0f MB/s"):format(median(pick(samples.other, "rate"))),
+        shown = ("%.2f"):format(figure), figure = figure, at_least = 1.5, budget = "1.50" })
+    end
+  end
+end)
+
+-- -- the run -----------------------------------------------------------------
+
+os.remove(log)
+local begun = drive.now()
+io.write(("luamcp bench: %d rounds of %d s, %d cores%s\n"):format(ROUNDS, SECONDS, cores,
+  cores > 1 and ", server on one and load on another" or " (the load shares it: read with care)"))
+for _, it in ipairs(parts) do
+  if wanted(it.name) then
+    attempt(it.name, it.run)
+    collectgarbage() -- ends what a broken part left running
+  end
+end
+
+local shaken = median(foreign)
+io.write(("\n%d budgets: %d passed, %d missed%s. %.0f s.%s\n"):format(judged, judged - misses,
+  misses, broken_rows > 0 and (", %d rows broken"):format(broken_rows) or "",
+  drive.now() - begun, shaken and (" Other processes used %.0f %% of the machine%s."):format(
+    shaken * 100, shaken > SHAKY and ": the figures are shaky, run it again" or "") or ""))
+if judged == 0 and broken_rows == 0 then
+  io.write("nothing was measured: ONLY=", ONLY, " names no part\n")
+end
+if STRICT and (misses > 0 or broken_rows > 0) then os.exit(1) end

@@ -1,0 +1,8 @@
+-- SPDX-License-Identifier: MIT
+-- hello.lua: a whole MCP server. Start it with `luamcp run examples/hello.lua`.
+local mcp = require "mcp"
+local app = mcp.server "hello"
+app:tool "greet" { description = "Greet somebody", input = { name = "string" } } (function(args)
+  return "Hello, " .. args.name .. "!"
+end)
+app:run()

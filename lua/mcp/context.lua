@@ -1,0 +1,142 @@
+-- SPDX-License-Identifier: MIT
+-- context: what a handler is given beside its arguments: who asks, and ways to
+-- tell them something before the answer. It sees a revision's facts and never
+-- its name, a session or an envelope but not which.
+local core = require "mcp.core"
+local failure = require "mcp.failure"
+local protocol = require "mcp.protocol"
+
+local context = {}
+
+---@class mcp.Context
+---@field exchange userdata the way back (internal)
+---@field revision table facts of the negotiated or claimed revision
+---@field session table|nil the session, in the revisions that have them
+---@field meta table the request's _meta, or an empty table
+---@field capabilities table what the client declared
+---@field client table|nil the client's name and version, as it says
+---@field headers table<string, string> HTTP header fields, lower-case names
+---@field transport string "stdio", "http", …
+---@field uri string|nil of a resource that is read
+local Context = { __name = "mcp.context" }
+local methods = {}
+
+local EMPTY = setmetatable({}, { __newindex = function() error("read-only", 2) end })
+
+-- Facts that are looked up when they are asked for.
+local facts = {}
+
+function facts.capabilities(ctx)
+  if ctx.session then return ctx.session.capabilities end
+  return ctx.meta[protocol.KEY_CAPABILITIES] or EMPTY
+end
+
+function facts.client(ctx)
+  if ctx.session then return ctx.session.client end
+  return ctx.meta[protocol.KEY_CLIENT]
+end
+
+function facts.headers(ctx) return ctx.exchange:headers() end
+
+function facts.transport(ctx) return ctx.exchange:transport() end
+
+function Context.__index(ctx, key)
+  local method = methods[key]
+  if method then return method end
+  local fact = facts[key]
+  if not fact then return nil end
+  local found = fact(ctx)
+  rawset(ctx, key, found)
+  return found
+end
+
+function Context.__tostring(ctx)
+  return ("mcp.context (%s, %s)"):format(ctx.method, ctx.revision.name)
+end
+
+---@param exchange userdata
+---@param revision table facts
+---@param session table|nil
+---@param method string
+---@param meta table|nil
+---@return mcp.Context
+function context.new(exchange, revision, session, method, meta)
+  return setmetatable({
+    exchange = exchange, revision = revision, session = session, method = method,
+    meta = meta or EMPTY,
+  }, Context)
+end
+
+---Tells how far the work has come, if the client asked for that by a token.
+---Waits while the client does not read.
+---@param done number must grow from call to call
+---@param total number|nil
+---@param text string|nil
+---@return boolean|nil told, string|nil message, string|nil code
+function methods.progress(ctx, done, total, text)
+  if type(done) ~= "number" then
+    error("ctx:progress: number expected, got " .. type(done), 2)
+  end
+  local token = ctx.meta.progressToken
+  if token == nil then return false end
+  local params = { progressToken = token, progress = done, total = total }
+  -- A message came with the second revision; older clients ignore it.
+  params.message = text
+  return ctx.exchange:send("notifications/progress", params)
+end
+
+-- May a message of this level go out? A session has a level; a request of the
+-- modern era has to name one.
+local function wants_log(ctx, rank)
+  if ctx.session then return rank >= (ctx.session.log_rank or protocol.LOG_RANK.info) end
+  local level = ctx.meta[protocol.KEY_LOG_LEVEL]
+  return level ~= nil and rank >= (protocol.LOG_RANK[level] or math.huge)
+end
+
+---Sends a log message to the client, if it wants messages of that level.
+---@param level "debug"|"info"|"notice"|"warning"|"error"|"critical"|"alert"|"emergency"
+---@param data any anything JSON can carry
+---@param logger string|nil the name of the part that speaks
+---@return boolean|nil told, string|nil message, string|nil code
+function methods.log(ctx, level, data, logger)
+  local rank = protocol.LOG_RANK[level]
+  if not rank then error(("ctx:log: unknown level %q"):format(tostring(level)), 2) end
+  if not wants_log(ctx, rank) then return false end
+  return ctx.exchange:send("notifications/message",
+    { level = level, logger = logger, data = data == nil and "" or data })
+end
+
+---Lets other calls go on for that long.
+---@param seconds number
+---@return boolean|nil slept, string|nil message, string|nil code "ECANCELED"
+function methods.sleep(_, seconds) return core.sleep(seconds) end
+
+---Has the client given up, or the server begun to close?
+---@return boolean
+function methods.cancelled(ctx) return ctx.exchange:is_cancelled() end
+
+-- The part of `wanted` that `declared` has not.
+local function lacking(declared, wanted)
+  for key, member in pairs(wanted) do
+    local have = declared[key]
+    if have == nil then return true end
+    if type(member) == "table" and type(have) == "table" and lacking(have, member) then
+      return true
+    end
+  end
+  return false
+end
+
+---Raises the protocol's error unless the client declared these capabilities.
+---@param wanted table shaped as capabilities are: `{ sampling = {} }`
+function methods.require_capability(ctx, wanted)
+  if not lacking(ctx.capabilities, wanted) then return end
+  local names = {}
+  for name in pairs(wanted) do names[#names + 1] = name end
+  table.sort(names)
+  local text = "Client capability required: " .. table.concat(names, ", ")
+  if ctx.session then error(failure.new(protocol.INVALID_REQUEST, text)) end
+  error(failure.new(protocol.MISSING_CAPABILITY, text, { requiredCapabilities = wanted }, 400))
+end
+
+return context

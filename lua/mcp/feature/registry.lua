@@ -1,0 +1,85 @@
+-- SPDX-License-Identifier: MIT
+-- registry: an ordered set of named things of one kind, and the lists that are
+-- made of it. A list is encoded once per revision and kept as bytes until the
+-- registry changes. Knows nothing of tools or prompts.
+local core = require "mcp.core"
+local value = require "mcp.value"
+
+local registry = {}
+
+local Registry = { __name = "mcp.registry" }
+Registry.__index = {}
+
+function Registry.__tostring(self) return ("mcp.registry (%d)"):format(#self.order) end
+
+---@param on_change fun()|nil called after a change
+---@return table
+function registry.new(on_change)
+  return setmetatable({ by_name = {}, order = {}, kept = {}, on_change = on_change }, Registry)
+end
+
+---Adds `entry` under `name`; false if the name is taken.
+---@return boolean
+function Registry.__index:add(name, entry)
+  if self.by_name[name] then return false end
+  self.by_name[name] = entry
+  self.order[#self.order + 1] = entry
+  self:changed()
+  return true
+end
+
+---@return table|nil entry the one that was removed
+function Registry.__index:remove(name)
+  local entry = self.by_name[name]
+  if not entry then return nil end
+  self.by_name[name] = nil
+  for i, other in ipairs(self.order) do
+    if other == entry then
+      table.remove(self.order, i)
+      break
+    end
+  end
+  self:changed()
+  return entry
+end
+
+---Forgets the encoded lists.
+function Registry.__index:changed()
+  self.kept = {}
+  if self.on_change then self.on_change() end
+end
+
+---@return string[] names in order of registration
+function Registry.__index:names()
+  local names = {}
+  for i, entry in ipairs(self.order) do names[i] = entry.name end
+  return names
+end
+
+---The members of `definition` that a revision knows.
+---@param definition table
+---@param known table<string, boolean>
+---@return table
+function registry.view(definition, known)
+  local out = {}
+  for key, member in pairs(definition) do
+    if known[key] then out[key] = member end
+  end
+  return out
+end
+
+---The whole list as one raw value: `make(entry)` gives each definition (nil to
+---leave it out), `wrap(list)` the result around it.
+---@param key any what the list is kept under, a revision's facts
+---@return userdata raw
+function Registry.__index:list(key, make, wrap)
+  local kept = self.kept[key]
+  if kept then return kept end
+  local list = value.array {}
+  for _, entry in ipairs(self.order) do list[#list + 1] = make(entry) end
+  kept = core.raw(wrap(list))
+  self.kept[key] = kept
+  return kept
+end
+
+return registry

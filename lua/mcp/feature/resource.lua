@@ -1,0 +1,192 @@
+-- SPDX-License-Identifier: MIT
+-- resource: registering, listing and reading resources and templates.
+local content = require "mcp.content"
+local core = require "mcp.core"
+local failure = require "mcp.failure"
+local protocol = require "mcp.protocol"
+local registry = require "mcp.feature.registry"
+local uri = require "mcp.uri"
+local value = require "mcp.value"
+
+local resource = {}
+
+resource.options = {
+  name = "string", title = "string", description = "string", mime = "string",
+  size = "number", annotations = "table", icons = "table", meta = "table",
+  list = "function",
+}
+
+---Makes the entry of a resource, or of a template if the URI has expressions.
+---@param name string the URI or template
+---@param options table
+---@param handler fun(vars: table, ctx: table): ...
+---@return table entry
+function resource.new(name, options, handler)
+  local entry = { name = name, handler = handler, kind = "resource", mime = options.mime,
+    lister = options.list }
+  if name:find("{", 1, true) then
+    local template, message = uri.template(name)
+    if not template then error(message, 0) end
+    entry.template = template
+    entry.kind = "template"
+  else
+    if not uri.valid_absolute(name) then
+      error(("%q is no absolute URI (like \"notes://today\")"):format(name), 0)
+    end
+    if options.list then error("list: only a template lists what it matches", 0) end
+  end
+  entry.definition = {
+    uri = not entry.template and name or nil,
+    uriTemplate = entry.template and name or nil,
+    name = options.name or name, title = options.title, description = options.description,
+    mimeType = options.mime, size = not entry.template and options.size or nil,
+    annotations = options.annotations, icons = options.icons, _meta = options.meta,
+  }
+  return entry
+end
+
+local LISTED = {
+  uri = "uri", name = "name", title = "title", description = "description", mime = "mimeType",
+  size = "size", annotations = "annotations", icons = "icons", meta = "_meta",
+}
+
+-- One entry of what a template's `list` returned, as it goes out.
+local function listed(entry, item, facts)
+  if type(item) == "string" then item = { uri = item } end
+  if type(item) ~= "table" or type(item.uri) ~= "string" then
+    error(("resource %q: list: a URI or a table with uri expected"):format(entry.name), 0)
+  end
+  local out = { name = item.uri, mimeType = entry.mime }
+  for key, member in pairs(item) do
+    local name = LISTED[key]
+    if not name then
+      error(("resource %q: list: unknown member %q"):format(entry.name, tostring(key)), 0)
+    end
+    out[name] = member
+  end
+  return registry.view(out, facts.resource)
+end
+
+---resources/list. Kept as bytes unless a template lists what is there now.
+function resource.list(app, ctx)
+  local facts = ctx.revision
+  local function make(entry)
+    return not entry.template and registry.view(entry.definition, facts.resource) or nil
+  end
+  local function wrap(list) return app:cacheable(facts, { resources = list }) end
+  if app.listers == 0 then return app.resources:list(facts, make, wrap) end
+  local list = value.array {}
+  for _, entry in ipairs(app.resources.order) do list[#list + 1] = make(entry) end
+  for _, entry in ipairs(app.templates.order) do
+    if entry.lister then
+      for _, item in ipairs(entry.lister(ctx) or {}) do
+        list[#list + 1] = listed(entry, item, facts)
+      end
+    end
+  end
+  return wrap(list)
+end
+
+---resources/templates/list
+function resource.list_templates(app, ctx)
+  local facts = ctx.revision
+  return app.templates:list(facts,
+    function(entry) return registry.view(entry.definition, facts.template) end,
+    function(list) return app:cacheable(facts, { resourceTemplates = list }) end)
+end
+
+local function not_found(ctx, asked)
+  return failure.new(ctx.revision.not_found, "Resource not found: " .. asked, { uri = asked })
+end
+
+local CONTENTS = { uri = true, mimeType = true, text = true, blob = true, _meta = true }
+
+-- One of several contents that a handler gave: content, a string, or the table
+-- of the protocol.
+local function one(entry, asked, item)
+  if type(item) == "string" then return content.contents(asked, item, entry.mime) end
+  if content.is(item) then
+    if item.type == "text" then return content.contents(asked, item.text, entry.mime) end
+    if item.type == "resource" then return item.resource end
+    if item.blob or item.data then
+      return { uri = asked, mimeType = item.mimeType, blob = item.blob or item.data }
+    end
+  end
+  if type(item) == "table" and (type(item.text) == "string" or type(item.blob) == "string") then
+    local out = { uri = asked, mimeType = entry.mime }
+    for key, member in pairs(item) do
+      if not CONTENTS[key] then
+        error(("resource %q: unknown member %q of contents"):format(entry.name, tostring(key)), 0)
+      end
+      out[key] = member
+    end
+    return out
+  end
+  return nil
+end
+
+-- Turns what the handler returned into a result; nil if there is no such thing.
+local function convert(entry, asked, given)
+  if given == nil then return nil end
+  local single = one(entry, asked, given)
+  if single then return { contents = { single } } end
+  if type(given) == "table" and type(given.contents) == "table" then
+    local list = value.array {}
+    for i, item in ipairs(given.contents) do
+      list[i] = one(entry, asked, item)
+        or error(("resource %q: contents[%d]: text or blob expected"):format(entry.name, i), 0)
+    end
+    local result = {}
+    for key, member in pairs(given) do result[key] = member end
+    result.contents = list
+    return result
+  end
+  if type(given) == "table" and given[1] ~= nil and (type(given[1]) == "string"
+    or content.is(given[1])) then
+    local list = value.array {}
+    for i, item in ipairs(given) do
+      list[i] = one(entry, asked, item)
+        or error(("resource %q: [%d]: string or content expected"):format(entry.name, i), 0)
+    end
+    return { contents = list }
+  end
+  local kind = type(given)
+  if kind == "function" or kind == "thread" or (kind == "userdata" and given ~= value.null) then
+    error(("resource %q returned a %s"):format(entry.name, kind), 0)
+  end
+  local text, why = core.encode(given, true)
+  if not text then
+    error(("resource %q returned what JSON cannot carry: %s"):format(entry.name, why), 0)
+  end
+  return { contents = { { uri = asked, mimeType = entry.mime or "application/json", text = text } } }
+end
+
+-- The entry that serves `asked`, and the template's variables. Resources come
+-- before templates, templates in order of registration.
+local function find(app, asked)
+  local entry = app.resources.by_name[asked]
+  if entry then return entry, {} end
+  for _, candidate in ipairs(app.templates.order) do
+    local vars = candidate.template:match(asked)
+    if vars then return candidate, vars end
+  end
+  return nil
+end
+
+---resources/read
+function resource.read(app, ctx, params)
+  local asked = params.uri
+  if type(asked) ~= "string" then
+    return nil, failure.new(protocol.INVALID_PARAMS, "resources/read: uri: string expected, got "
+      .. (asked == nil and "nothing" or value.kind(asked)))
+  end
+  local entry, vars = find(app, asked)
+  if not entry then return nil, not_found(ctx, asked) end
+  ctx.entry = entry
+  ctx.uri = asked
+  local result = convert(entry, asked, (entry.handler(vars, ctx)))
+  if not result then return nil, not_found(ctx, asked) end
+  return app:cacheable(ctx.revision, result)
+end
+
+return resource

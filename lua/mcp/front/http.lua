@@ -1,0 +1,124 @@
+-- SPDX-License-Identifier: MIT
+-- http: the front of Streamable HTTP. Both eras come in at one path; the body
+-- decides which it is (section 3.2), then a session or an envelope takes over.
+local failure = require "mcp.failure"
+local legacy = require "mcp.front.legacy"
+local modern = require "mcp.front.modern"
+local protocol = require "mcp.protocol"
+
+local http = {}
+
+local function fail(status, code, message, data)
+  return nil, failure.new(code, message, data, status)
+end
+
+-- The session a message belongs to, or nil and the error (HL-53, HL-54).
+local function find_session(app, sid, version)
+  if not sid then
+    return fail(400, protocol.INVALID_REQUEST, sid == false and "Mcp-Session-Id was sent twice"
+      or "Mcp-Session-Id is missing; a session begins with initialize")
+  end
+  local one = app.sessions:find(sid)
+  -- -32001 is what deployed servers say here; the status is what counts.
+  if not one then return fail(404, -32001, "Session not found") end
+  if version and not protocol.revision(version) then
+    return fail(400, protocol.INVALID_REQUEST, ("MCP-Protocol-Version %s is not supported; "
+      .. "this server speaks %s"):format(version, table.concat(protocol.names, ", ")))
+  end
+  return one
+end
+
+local function initialize(app, x, params, sid)
+  if sid and app.sessions:find(sid) then
+    return fail(400, protocol.INVALID_REQUEST, "This session has been initialized already")
+  end
+  local one, result = legacy.initialize(app, params)
+  if not one then return nil, result end
+  if not app.sessions:add(one) then
+    return fail(503, -32000, "Busy: too many sessions")
+  end
+  x:set_header("Mcp-Session-Id", one.id)
+  return result
+end
+
+local function serve_legacy(app, x, kind, id, method, params, version, sid)
+  if method == "initialize" and kind == "request" then return initialize(app, x, params, sid) end
+  local one, err = find_session(app, sid, version)
+  if not one then return nil, err end
+  if kind == "request" then
+    -- A dropped connection is no cancellation here (HL-27).
+    x:survive()
+    return legacy.request(app, x, one, id, method, params)
+  end
+  if kind == "notification" then legacy.notification(one, method, params) end
+  return 202
+end
+
+-- The standalone stream of a session (HL-30 to HL-36).
+local function listen(app, x, version, sid)
+  local one, err = find_session(app, sid, version)
+  if not one then return nil, err end
+  if one.stream then
+    return fail(409, protocol.INVALID_REQUEST, "This session has a stream already")
+  end
+  one.stream = x
+  x:open_stream()
+  x:hold()
+  if one.stream == x then one.stream = nil end
+  one.last_used = require("mcp.core").now()
+  return 200
+end
+
+local function has_claim(messages)
+  for _, message in ipairs(messages) do
+    local params = message.params
+    local meta = type(params) == "table" and params._meta
+    if type(meta) == "table" and meta[protocol.KEY_VERSION] ~= nil then return true end
+  end
+  return false
+end
+
+local function serve_batch(app, x, messages, version, sid)
+  local verdict, detail = protocol.classify("result", nil, nil, version)
+  if verdict == "reject" then return nil, failure.new(detail.code, detail.message, nil, 400) end
+  if #messages == 0 or has_claim(messages) then
+    return fail(400, protocol.INVALID_REQUEST, #messages == 0 and "An empty batch"
+      or "Batches are not part of this revision")
+  end
+  local one, err = find_session(app, sid, version)
+  if not one then return nil, err end
+  x:survive()
+  local answers
+  answers, err = legacy.batch(app, x, one, messages)
+  if err then return nil, err end
+  return answers or 202
+end
+
+---Makes the function that gets every message of an HTTP listener. What it
+---returns: a result; nil and an error; or an integer, a status without body.
+---@param app table
+---@return function receive
+function http.receiver(app)
+  return function(x, _, kind, id, method, params, version, mcp_method, mcp_name, sid)
+    if kind == "get" then return listen(app, x, version, sid) end
+    if kind == "delete" then
+      local one, err = find_session(app, sid, version)
+      if not one then return nil, err end
+      app.sessions:remove(one.id)
+      return 200
+    end
+    if kind == "batch" then return serve_batch(app, x, params, version, sid) end
+    local verdict, detail = protocol.classify(kind, method, params, version)
+    if verdict == "modern" then
+      return modern.serve(app, x, method, params, version, mcp_method, mcp_name, true)
+    elseif verdict == "legacy" then
+      return serve_legacy(app, x, kind, id, method, params, version, sid)
+    elseif verdict == "drop" then
+      return 202
+    end
+    return nil, failure.new(detail.code, detail.message, detail.data, detail.status)
+  end
+end
+
+
+return http

@@ -1,0 +1,140 @@
+-- SPDX-License-Identifier: MIT
+-- legacy: what the revisions with a handshake have in common, whichever
+-- transport carries them: initialize, requests and notifications of a session.
+local context = require "mcp.context"
+local dispatch = require "mcp.dispatch"
+local failure = require "mcp.failure"
+local protocol = require "mcp.protocol"
+local session = require "mcp.session"
+
+local legacy = {}
+
+local function invalid_params(text)
+  return nil, failure.new(protocol.INVALID_PARAMS, text)
+end
+
+---Answers initialize: a new session and its result, or nil and the error.
+---@param app table
+---@param params any
+---@return table|nil session
+---@return table result or error
+function legacy.initialize(app, params)
+  if type(params) ~= "table" then return invalid_params("initialize: params: object expected") end
+  local requested = params.protocolVersion
+  if type(requested) ~= "string" then
+    return invalid_params("initialize: protocolVersion: string expected, got " .. type(requested))
+  end
+  local facts = protocol.negotiate(requested)
+  return session.new(facts, params), {
+    protocolVersion = facts.name,
+    capabilities = app:capabilities(facts),
+    serverInfo = app:implementation(facts),
+    instructions = app.instructions,
+  }
+end
+
+---A request within a session.
+---@param app table
+---@param x userdata
+---@param one table the session
+---@param id string
+---@param method string
+---@param params any
+---@return table|userdata|nil result, table|nil err
+function legacy.request(app, x, one, id, method, params)
+  local running = one.running
+  if running[id] then
+    return nil, failure.new(protocol.INVALID_REQUEST, "A request with this id is under way")
+  end
+  local handler, err = dispatch.find(app, "legacy", method)
+  if not handler then return nil, err end
+  local meta = nil
+  if type(params) == "table" then
+    meta = params._meta
+    if type(meta) ~= "table" then meta = nil end
+  end
+  running[id] = x
+  local result
+  result, err = dispatch.request(app, context.new(x, one.revision, one, method, meta), handler,
+    params)
+  if running[id] == x then running[id] = nil end
+  return result, err
+end
+
+-- The key under which a session keeps the request that a message refers to:
+-- numbers by their text, strings with a mark.
+local function id_key(id)
+  if type(id) == "string" then return '"' .. id end
+  if math.type(id) == "integer" then return tostring(id) end
+  return nil
+end
+legacy.id_key = id_key
+
+---Cancels the request of that key, if it is under way. The entry goes now: the
+---handler may never return.
+---@param running table<string, userdata>
+---@param key string|nil
+function legacy.cancel(running, key)
+  local exchange = key and running[key]
+  if not exchange then return end
+  running[key] = nil
+  exchange:cancel()
+end
+
+---A notification within a session. Unknown ones are ignored, as are those
+---about requests that are over.
+---@param one table the session
+---@param method string
+---@param params any
+function legacy.notification(one, method, params)
+  if method == "notifications/initialized" then
+    one.initialized = true
+  elseif method == "notifications/cancelled" then
+    local key = type(params) == "table" and id_key(params.requestId)
+    legacy.cancel(one.running, key)
+  end
+end
+
+---A batch (2025-03-26): one after the other; the answers come as one array.
+---@param app table
+---@param x userdata
+---@param one table the session
+---@param messages table
+---@return table|nil answers nil if none is owed
+---@return table|nil err
+function legacy.batch(app, x, one, messages)
+  if not one.revision.batch then
+    return nil, failure.new(protocol.INVALID_REQUEST,
+      "Batches are not part of revision " .. one.revision.name, nil, 400)
+  end
+  if #messages == 0 or #messages > legacy.BATCH then
+    return nil, failure.new(protocol.INVALID_REQUEST,
+      ("A batch has 1 to %d messages"):format(legacy.BATCH), nil, 400)
+  end
+  local answers = {}
+  for _, message in ipairs(messages) do
+    local result, err
+    if message.kind == "request" and message.method ~= "initialize" then
+      result, err = legacy.request(app, x, one, message.id, message.method, message.params)
+    elseif message.kind == "notification" then
+      legacy.notification(one, message.method, message.params)
+    elseif message.kind == "request" then
+      err = failure.new(protocol.INVALID_REQUEST, "initialize cannot be part of a batch")
+    elseif message.kind == "invalid" then
+      err = failure.new(protocol.INVALID_REQUEST, message.why)
+    end
+    if err then
+      answers[#answers + 1] = { jsonrpc = "2.0", id = message.raw_id or require("mcp.value").null,
+        error = { code = err.code, message = err.message, data = err.data } }
+    elseif result ~= nil then
+      answers[#answers + 1] = { jsonrpc = "2.0", id = message.raw_id, result = result }
+    end
+  end
+  if #answers == 0 then return nil end
+  return answers
+end
+
+---Work that one message can ask for (a defect of peers fixed with 32, too).
+legacy.BATCH = 32
+
+return legacy

@@ -1,0 +1,59 @@
+-- SPDX-License-Identifier: MIT
+-- mcp: the front door. `local mcp = require "mcp"`.
+--
+-- What a server needs is here at once; the rest is loaded when it is first
+-- asked for, so that starting stays a matter of milliseconds.
+local async = require "mcp.async"
+local content = require "mcp.content"
+local core = require "mcp.core"
+local failure = require "mcp.failure"
+local server = require "mcp.server"
+local value = require "mcp.value"
+
+local mcp = {
+  _VERSION = "luamcp " .. core.version,
+  server = server.new,
+  error = failure.new,
+
+  -- JSON: what Lua has no word for
+  null = value.null,
+  array = value.array,
+
+  -- what handlers return
+  text = content.text,
+  image = content.image,
+  audio = content.audio,
+  resource_link = content.resource_link,
+  embedded = content.embedded,
+  blob = content.blob,
+  user = content.user,
+  assistant = content.assistant,
+
+  -- several things at once
+  run = async.run,
+  spawn = async.spawn,
+  sleep = async.sleep,
+  all = async.all,
+  step = async.step,
+  fd = async.fd,
+  timeout = async.timeout,
+
+  -- files below one folder, and nowhere else
+  folder = core.folder,
+}
+
+---The options that describe an argument: mcp.integer { min = 1 }, mcp.enum { "a", "b" }, …
+local SCHEMA = {
+  string = true, number = true, integer = true, boolean = true, object = true, enum = true,
+  any = true, list = "array",
+}
+
+return setmetatable(mcp, {
+  __index = function(_, key)
+    local name = SCHEMA[key]
+    if not name then return nil end
+    local found = require("mcp.schema")[name == true and key or name]
+    rawset(mcp, key, found)
+    return found
+  end,
+})

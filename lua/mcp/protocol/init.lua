@@ -1,0 +1,154 @@
+-- SPDX-License-Identifier: MIT
+-- protocol: which revisions exist, how one is chosen, and what a message
+-- claims about its era. Pure: no state, no I/O.
+local revisions = require "mcp.protocol.revisions"
+
+local protocol = {}
+
+---Codes of JSON-RPC and of the protocol.
+protocol.PARSE_ERROR = -32700
+protocol.INVALID_REQUEST = -32600
+protocol.METHOD_NOT_FOUND = -32601
+protocol.INVALID_PARAMS = -32602
+protocol.INTERNAL_ERROR = -32603
+protocol.HEADER_MISMATCH = -32020
+protocol.MISSING_CAPABILITY = -32021
+protocol.UNSUPPORTED_VERSION = -32022
+
+---Reserved keys of _meta.
+protocol.PREFIX = "io.modelcontextprotocol/"
+protocol.KEY_VERSION = protocol.PREFIX .. "protocolVersion"
+protocol.KEY_CAPABILITIES = protocol.PREFIX .. "clientCapabilities"
+protocol.KEY_CLIENT = protocol.PREFIX .. "clientInfo"
+protocol.KEY_LOG_LEVEL = protocol.PREFIX .. "logLevel"
+protocol.KEY_SERVER = protocol.PREFIX .. "serverInfo"
+
+---The eight levels of logging, by rank (RFC 5424).
+protocol.LOG_RANK = {
+  debug = 1, info = 2, notice = 3, warning = 4,
+  error = 5, critical = 6, alert = 7, emergency = 8,
+}
+
+---All revision names, newest first.
+protocol.names = {}
+local by_name, legacy = {}, {}
+for i, facts in ipairs(revisions) do
+  protocol.names[i] = facts.name
+  by_name[facts.name] = facts
+  if facts.era == "legacy" then legacy[#legacy + 1] = facts end
+end
+
+---Names of the modern revisions, newest first.
+protocol.modern_names = {}
+for _, facts in ipairs(revisions) do
+  if facts.era == "modern" then
+    protocol.modern_names[#protocol.modern_names + 1] = facts.name
+  end
+end
+local oldest_modern = protocol.modern_names[#protocol.modern_names]
+
+---What a client that never said it speaks: the first revision with Streamable
+---HTTP (HL-61).
+protocol.assumed = by_name["2025-03-26"]
+
+---@param name any
+---@return table|nil facts of the revision, nil if there is none of that name
+function protocol.revision(name) return by_name[name] end
+
+---The revision an `initialize` gets: the one it asked for, or our newest that
+---has a handshake. Never an error: the client decides (section 3.8).
+---@param requested string
+---@return table facts
+function protocol.negotiate(requested)
+  local facts = by_name[requested]
+  if facts and facts.era == "legacy" then return facts end
+  return legacy[1]
+end
+
+-- Does a version header speak of an era without handshake, known to us or not?
+-- Membership comes before any comparison of dates.
+local function is_modern_header(version)
+  if not version then return false end
+  local facts = by_name[version]
+  if facts then return facts.era == "modern" end
+  return version:find("^%d%d%d%d%-%d%d%-%d%d$") ~= nil and version >= oldest_modern
+end
+
+local function reject(code, message, data)
+  return "reject", { code = code, message = message, data = data, status = 400 }
+end
+
+---Sorts one message that came over HTTP (section 3.2). The body decides;
+---headers are checked against it.
+---@param kind string "request", "notification", "result", "error"
+---@param method string|nil
+---@param params any
+---@param version string|false|nil the MCP-Protocol-Version header; false: twice
+---@return "legacy"|"modern"|"drop"|"reject" verdict
+---@return any detail the claimed version of a modern request, or the error
+function protocol.classify(kind, method, params, version)
+  if version == false then
+    return reject(protocol.HEADER_MISMATCH, "MCP-Protocol-Version was sent twice")
+  end
+  if kind ~= "request" and kind ~= "notification" then
+    if is_modern_header(version) then
+      return reject(protocol.INVALID_REQUEST, "A client sends no responses in this revision")
+    end
+    return "legacy"
+  end
+  local meta = type(params) == "table" and params._meta
+  local claim = nil
+  if type(meta) == "table" then claim = meta[protocol.KEY_VERSION] end
+  if method == "initialize" then
+    local facts = type(claim) == "string" and by_name[claim]
+    local complete = facts and facts.era == "modern"
+      and type(meta[protocol.KEY_CAPABILITIES]) == "table"
+    if not complete then
+      if is_modern_header(version) then
+        return reject(protocol.HEADER_MISMATCH, "MCP-Protocol-Version " .. version
+          .. " does not belong to initialize, which opens an older session")
+      end
+      return "legacy"
+    end
+  end
+  if claim ~= nil then
+    if type(claim) ~= "string" then
+      return reject(protocol.INVALID_PARAMS,
+        "_meta[\"" .. protocol.KEY_VERSION .. "\"]: string expected, got " .. type(claim))
+    end
+    if version and version ~= claim then
+      return reject(protocol.HEADER_MISMATCH, ("MCP-Protocol-Version is %s, but the body says %s")
+        :format(version, claim))
+    end
+    local facts = by_name[claim]
+    if facts and facts.era == "legacy" then
+      return reject(protocol.UNSUPPORTED_VERSION, protocol.unsupported_text(claim),
+        protocol.unsupported_data(claim))
+    end
+    if kind == "notification" then return "drop" end
+    return "modern", claim
+  end
+  if is_modern_header(version) then
+    if kind == "notification" then return "drop" end
+    return reject(protocol.INVALID_PARAMS,
+      "params._meta needs " .. protocol.KEY_VERSION .. " and " .. protocol.KEY_CAPABILITIES)
+  end
+  return "legacy"
+end
+
+---The text and data of -32022. Old clients show only the text, so it names
+---what is spoken.
+---@param requested string
+---@return string
+function protocol.unsupported_text(requested)
+  return ("Unsupported protocol version %s; this server speaks %s")
+    :format(requested, table.concat(protocol.names, ", "))
+end
+
+---@param requested string
+---@return table
+function protocol.unsupported_data(requested)
+  return { supported = protocol.names, requested = requested }
+end
+
+return protocol

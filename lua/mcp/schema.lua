@@ -1,0 +1,84 @@
+-- SPDX-License-Identifier: MIT
+-- schema.lua: JSON Schema 2020-12: compile once, check often, say why not in words that a model can
+-- repair its call by. Nothing is ever fetched. The shorthand makes schemas from a few words.
+--
+-- lua/mcp/schema/ has it in pieces: index.lua finds schemas by name, compile.lua turns them into
+-- functions, scalars, objects, arrays, combine and unevaluated hold the keywords, report.lua and
+-- explain.lua the reasons, shorthand.lua and defaults.lua what the decorators need.
+
+local compile = require "mcp.schema.compile"
+local report = require "mcp.schema.report"
+local explain = require "mcp.schema.explain"
+local shorthand = require "mcp.schema.shorthand"
+local defaults = require "mcp.schema.defaults"
+local nearest = require "mcp.schema.nearest"
+local limits = require "mcp.schema.limits"
+
+local schema = {
+  explain = explain.text,
+  from_shorthand = shorthand.schema,
+  defaults = defaults.compile,
+  apply_defaults = defaults.apply,
+}
+
+for name, constructor in pairs(shorthand.constructors) do schema[name] = constructor end
+
+---@class mcp.schema.Options
+---@field registry? table<string, table|boolean>  schemas that "$ref" and "$schema" may name, by URI
+---@field formats? boolean  "format" is a demand; otherwise it is a remark, as the draft has it
+---@field dialect? string  what a schema without "$schema" means; 2020-12 if absent
+---@field limits? mcp.schema.Limits
+
+local OPTIONS = { registry = "table", formats = "boolean", dialect = "string", limits = "table" }
+
+-- The options as compile.root takes them; raises at the line of the caller's caller.
+local function check_options(options)
+  local checked = {}
+  for name, given in pairs(options or {}) do
+    if not OPTIONS[name] then
+      error(nearest.unknown("option", name, nearest.keys(OPTIONS)), 3)
+    elseif type(given) ~= OPTIONS[name] then
+      error(("option %q: %s expected, got %s"):format(name, OPTIONS[name], type(given)), 3)
+    end
+    checked[name] = given
+  end
+  checked.limits = limits.with(checked.limits, 3)
+  return checked
+end
+
+-- The reasons why `value` does not hold, found by a second run.
+local function reasons(root, value, state, bounds)
+  local trouble = state.steps < 0 and
+    (state.trouble or ("checking takes more than %d steps"):format(bounds.steps))
+  if trouble then return { { path = "", keyword = "limit", message = trouble } } end
+  state.steps, state.depth = bounds.steps, 0
+  local found = report.new(state, bounds.errors)
+  found:explain(root, value)
+  if #found.errors == 0 then found:add("limit", "not valid, and too much work to say why") end
+  return found.errors
+end
+
+--- Compiles a schema. The validator returns true, or false and why: a list of
+--- `{ path, keyword, message }`, path being a JSON pointer into the value.
+---@param definition table|boolean
+---@param options? mcp.schema.Options
+---@return (fun(value: any): boolean, mcp.schema.Error[]?)? validator
+---@return string? message  what is wrong with the schema, and where
+function schema.compile(definition, options)
+  options = check_options(options)
+  local good, root, bounds = pcall(compile.root, definition, options)
+  if not good then
+    local complaint = type(root) == "table" and root.complaint
+    if complaint then return nil, complaint end
+    error(root, 0)
+  end
+  local check, steps = root.check, bounds.steps
+  local state = { steps = 0, depth = 0, trouble = nil }
+  return function(value)
+    state.steps, state.depth, state.trouble = steps, 0, nil
+    if check(value, state) and state.steps >= 0 then return true end
+    return false, reasons(root, value, state, bounds)
+  end
+end
+
+return schema

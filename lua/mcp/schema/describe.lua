@@ -1,0 +1,83 @@
+-- SPDX-License-Identifier: MIT
+-- describe.lua: values and schemas in a few words, for messages that a person or a model repairs a
+-- call by.
+
+local value = require "mcp.value"
+
+local describe = {}
+
+-- A value shown in full would let a caller put any text into a log. In bytes.
+local LONGEST = 60
+
+--- The first bytes of a string, cut between characters.
+---@param text string
+---@param longest? integer
+---@return string
+function describe.cut(text, longest)
+  longest = longest or LONGEST
+  if #text <= longest then return text end
+  local at = longest
+  while at > longest - 4 and text:byte(at + 1) & 0xC0 == 0x80 do at = at - 1 end
+  return text:sub(1, at) .. "..."
+end
+
+--- A string in quotes, cut to a bearable length, control characters escaped.
+---@param text string
+---@return string
+function describe.quote(text)
+  local shown = describe.cut(text):gsub('[%c"\\]', function(c)
+    if c == '"' or c == "\\" then return "\\" .. c end
+    return ("\\u%04x"):format(c:byte())
+  end)
+  return '"' .. shown .. '"'
+end
+
+--- A value as it stands in JSON where it is short, else its kind: `"x"`, `5`, `null`, `an array`.
+---@param v any
+---@return string
+function describe.literal(v)
+  local kind = value.kind(v)
+  if kind == "string" then return describe.quote(v) end
+  if kind == "integer" then return ("%d"):format(math.tointeger(v) or 0) end
+  if kind == "number" then return ("%.14g"):format(v) end
+  if kind == "boolean" then return tostring(v) end
+  if kind == "array" then return #v == 0 and "[]" or "an array" end
+  if kind == "object" then return next(v) == nil and "{}" or "an object" end
+  return kind
+end
+
+--- What came, with its kind: `string "x"`, `number 5`, `array`.
+---@param v any
+---@return string
+function describe.got(v)
+  local kind = value.kind(v)
+  if kind == "string" or kind == "boolean" then return kind .. " " .. describe.literal(v) end
+  if kind == "integer" or kind == "number" then return "number " .. describe.literal(v) end
+  return kind
+end
+
+--- Several allowed values: `"a", "b"`, or `"a", ... and 5 more`.
+---@param values any[]
+---@return string
+function describe.choices(values)
+  local shown = {}
+  for i = 1, math.min(#values, 12) do shown[i] = describe.literal(values[i]) end
+  local text = table.concat(shown, ", ")
+  if #values > #shown then text = ("%s and %d more"):format(text, #values - #shown) end
+  return text
+end
+
+--- What a schema wants, in a word or few: `number`, `string or null`, `one of "a", "b"`; nil where
+--- that takes more words.
+---@param schema any
+---@return string?
+function describe.wanted(schema)
+  if type(schema) ~= "table" then return nil end
+  if type(schema.enum) == "table" then return "one of " .. describe.choices(schema.enum) end
+  if schema.const ~= nil then return describe.literal(schema.const) end
+  if type(schema.type) == "string" then return schema.type end
+  if type(schema.type) == "table" then return table.concat(schema.type, " or ") end
+  return nil
+end
+
+return describe

@@ -1,0 +1,219 @@
+-- SPDX-License-Identifier: MIT
+-- scalars.lua: the keywords of the validation vocabulary that look at one value: its type, its
+-- value, numbers and strings (JSON Schema validation 6.1 to 6.3 and 7).
+
+local value = require "mcp.value"
+local equal = require "mcp.schema.equal"
+local decimal = require "mcp.schema.decimal"
+local describe = require "mcp.schema.describe"
+local nearest = require "mcp.schema.nearest"
+local format = require "mcp.schema.format"
+
+local type, math_type, utf8_len, getmetatable = type, math.type, utf8.len, getmetatable
+local null, array_mt, kind_of = value.null, value.array_mt, value.kind
+
+local TYPES = {
+  string = function(v) return type(v) == "string" end,
+  number = function(v) return type(v) == "number" end,
+  boolean = function(v) return type(v) == "boolean" end,
+  null = function(v) return v == null end,
+  integer = function(v)
+    local t = math_type(v)
+    return t == "integer" or t == "float" and v % 1 == 0
+  end,
+  array = function(v)
+    return type(v) == "table" and (getmetatable(v) == array_mt or v[1] ~= nil)
+  end,
+  object = function(v)
+    return type(v) == "table" and getmetatable(v) ~= array_mt and v[1] == nil
+  end,
+}
+
+local NAMES = nearest.keys(TYPES)
+
+-- Types that are types of Lua, so that `type(v)` alone decides.
+local PLAIN = { string = true, number = true, boolean = true }
+
+local scalars = {}
+
+local function keywords(entry)
+  scalars[#scalars + 1] = entry
+end
+
+keywords { "type", part = function(c, schema, at)
+  local wanted = schema.type
+  local names = type(wanted) == "table" and wanted or { wanted }
+  local set = {}
+  for _, name in ipairs(names) do
+    if not TYPES[name] then
+      local known = type(name) == "string" and nearest.unknown("type", name, NAMES)
+      c:complain(at, "type", known or "string expected, got " .. kind_of(name))
+    end
+    set[name] = true
+  end
+  if #names == 0 then c:complain(at, "type", "at least one type expected") end
+  local text = table.concat(names, " or ")
+  local part = {
+    wanted = text,
+    message = function(v) return ("%s expected, got %s"):format(text, describe.got(v)) end,
+  }
+  if #names == 1 then
+    part.only = names[1]
+    part.check = TYPES[names[1]]
+    part.plain = PLAIN[names[1]] and names[1] or nil
+  else
+    set.integer = set.integer or set.number
+    part.check = function(v) return set[kind_of(v)] or false end
+  end
+  return part
+end }
+
+keywords { "const", part = function(_, schema)
+  local const = schema.const
+  local check
+  if type(const) == "table" then
+    check = function(v) return equal.same(v, const) end
+  else
+    check = function(v) return v == const end
+  end
+  return { check = check, message = function(v)
+    if type(const) == "table" then return "is not the one value that is allowed" end
+    return ("must be %s, got %s"):format(describe.literal(const), describe.got(v))
+  end }
+end }
+
+keywords { "enum", part = function(c, schema, at)
+  local enum = schema.enum
+  if type(enum) ~= "table" then c:complain(at, "enum", "array expected") end
+  local set, tables = {}, {}
+  for _, one in ipairs(enum) do
+    if type(one) == "table" then tables[#tables + 1] = one else set[one] = true end
+  end
+  local function check(v)
+    if set[v] then return true end
+    if type(v) == "table" then
+      for i = 1, #tables do
+        if equal.same(v, tables[i]) then return true end
+      end
+    end
+    return false
+  end
+  return { check = check, weight = 1 + #tables, explain = function(part, v, report)
+    local meant = nearest.find(v, enum)
+    local text = ("must be one of %s, got %s"):format(describe.choices(enum), describe.got(v))
+    if meant then text = ("%s; did you mean %s?"):format(text, describe.quote(meant)) end
+    report:add(part.keyword, text, { meant = meant })
+  end }
+end }
+
+-- A keyword whose value is a number, for values that are numbers.
+local function bound(keyword, text, make)
+  keywords { keyword, part = function(c, schema, at)
+    local limit = schema[keyword]
+    if type(limit) ~= "number" then
+      c:complain(at, keyword, "number expected, got " .. kind_of(limit))
+    elseif keyword == "multipleOf" and limit <= 0 then
+      c:complain(at, keyword, "a number above 0 expected")
+    end
+    return { check = make(limit), message = function(v)
+      return ("must be %s %s, got %s"):format(text, describe.literal(limit), describe.literal(v))
+    end }
+  end }
+end
+
+bound("minimum", "at least", function(limit)
+  return function(v) return type(v) ~= "number" or v >= limit end
+end)
+
+bound("maximum", "at most", function(limit)
+  return function(v) return type(v) ~= "number" or v <= limit end
+end)
+
+bound("exclusiveMinimum", "more than", function(limit)
+  return function(v) return type(v) ~= "number" or v > limit end
+end)
+
+bound("exclusiveMaximum", "less than", function(limit)
+  return function(v) return type(v) ~= "number" or v < limit end
+end)
+
+bound("multipleOf", "a multiple of", function(limit)
+  local holds = decimal.multiple_of(limit)
+  return function(v) return type(v) ~= "number" or holds(v) end
+end)
+
+-- The number of characters, and its price, for counting reads the whole string; NaN, which no
+-- comparison holds for, when there are no steps left.
+local function length(v, state)
+  state.steps = state.steps - (#v >> 4)
+  if state.steps < 0 then return 0 / 0 end
+  return utf8_len(v, 1, -1, true) or #v
+end
+
+local function characters(count)
+  return count == 1 and "1 character" or count .. " characters"
+end
+
+local function length_message(text, limit)
+  return function(v)
+    return ("%s %s expected, got %d"):format(text, characters(limit), utf8_len(v) or #v)
+  end
+end
+
+keywords { "minLength", part = function(c, schema, at)
+  local limit = c:count(schema, at, "minLength")
+  return {
+    check = function(v, state)
+      if type(v) ~= "string" then return true end
+      -- A character takes 1 to 4 bytes, so mostly there is nothing to count.
+      local bytes = #v
+      if bytes < limit then return false end
+      return bytes >= 4 * limit or length(v, state) >= limit
+    end,
+    message = length_message("at least", limit),
+  }
+end }
+
+keywords { "maxLength", part = function(c, schema, at)
+  local limit = c:count(schema, at, "maxLength")
+  return {
+    check = function(v, state)
+      if type(v) ~= "string" then return true end
+      local bytes = #v
+      if bytes <= limit then return true end
+      return bytes <= 4 * limit and length(v, state) <= limit
+    end,
+    message = length_message("at most", limit),
+  }
+end }
+
+keywords { "pattern", part = function(c, schema, at)
+  local text = schema.pattern
+  local matches = c:pattern(text, at, "pattern")
+  return {
+    check = function(v, state) return type(v) ~= "string" or matches(v, state) end,
+    message = function(v)
+      return ("must match the pattern %s, got %s"):format(describe.quote(text), describe.got(v))
+    end,
+  }
+end }
+
+keywords { "format", part = function(c, schema, at)
+  local name = schema.format
+  if type(name) ~= "string" then
+    c:complain(at, "format", "string expected, got " .. kind_of(name))
+  end
+  local known = format[name]
+  if not known or not (c.formats or at.info.resource.dialect.assert_formats) then return nil end
+  local check = known.check
+  return {
+    check = function(v, state)
+      if type(v) ~= "string" then return true end
+      state.steps = state.steps - (#v >> 2)
+      return state.steps >= 0 and check(v)
+    end,
+    message = function(v) return ("%s expected, got %s"):format(known.text, describe.got(v)) end,
+  }
+end }
+
+return scalars

@@ -1,0 +1,275 @@
+-- SPDX-License-Identifier: MIT
+-- server: an app: what it offers, and how it is run. Tools, resources and
+-- prompts all have one decorator shape:
+--
+--   app:tool "name" { options } (handler)        the braces may be left out
+local core = require "mcp.core"
+local prompt = require "mcp.feature.prompt"
+local protocol = require "mcp.protocol"
+local registry = require "mcp.feature.registry"
+local resource = require "mcp.feature.resource"
+local session = require "mcp.session"
+local tool = require "mcp.feature.tool"
+local value = require "mcp.value"
+
+local server = {}
+
+---@class mcp.App
+---@field name string
+---@field version string
+local App = { __name = "mcp.server" }
+local methods = {}
+App.__index = methods
+
+function App.__tostring(app) return ("mcp.server (%s %s)"):format(app.name, app.version) end
+
+local OPTIONS = {
+  name = "string", version = "string", title = "string", description = "string",
+  website = "string", icons = "table", instructions = "string", sessions = "table",
+  cache = "table",
+}
+
+local SESSIONS = { idle = "number", most = "number" }
+
+-- Raises, at `level`, an option that is unknown or of the wrong type.
+local function check_options(what, options, known, level)
+  for key, given in pairs(options) do
+    local kind = known[key]
+    if not kind then
+      local names = {}
+      for name in pairs(known) do names[#names + 1] = name end
+      error(("%s: %s"):format(what,
+        require("mcp.schema.nearest").unknown("option", tostring(key), names)), level + 1)
+    end
+    if kind ~= "any" and type(given) ~= kind then
+      error(("%s: option %q: %s expected, got %s"):format(what, key, kind, type(given)), level + 1)
+    end
+  end
+end
+
+-- Where a decorator was written, for an error that comes later.
+local function here(level)
+  local info = debug.getinfo(level + 1, "Sl")
+  return ("%s:%d"):format(info.short_src, info.currentline)
+end
+
+local Decorator = { __name = "mcp.decorator" }
+
+function Decorator.__tostring(self) return ("app:%s %q"):format(self.kind, self.name) end
+
+-- Takes options, then the handler. With the handler the thing is registered.
+function Decorator.__call(self, given)
+  local what = ("%s %q"):format(self.kind, self.name)
+  if self.done then error(what .. " has its handler already", 2) end
+  if type(given) == "table" and not (getmetatable(given) or {}).__call then
+    if self.options then error(what .. ": options were given twice", 2) end
+    check_options(what, given, self.feature.options, 2)
+    self.options = given
+    return self
+  end
+  if type(given) ~= "function" and type(given) ~= "table" then
+    error(("%s: a table of options or a function expected, got %s"):format(what, type(given)), 2)
+  end
+  local ok, entry = pcall(self.feature.new, self.name, self.options or {}, given)
+  if not ok then error(("%s: %s"):format(what, entry), 2) end
+  local into = entry.kind == "template" and self.app.templates or self.into
+  if not into:add(self.name, entry) then
+    error(("%s is registered already"):format(what), 2)
+  end
+  if entry.lister then self.app.listers = self.app.listers + 1 end
+  self.done = true
+  self.app.pending[self] = nil
+  return given
+end
+
+local function decorator(app, kind, feature, into, name)
+  if type(name) ~= "string" or name == "" then
+    error(("app:%s: a name expected, got %s"):format(kind, type(name)), 3)
+  end
+  if into.by_name[name] or (kind == "resource" and app.templates.by_name[name]) then
+    error(("%s %q is registered already"):format(kind, name), 3)
+  end
+  local self = setmetatable({ app = app, kind = kind, feature = feature, into = into, name = name,
+    at = here(3) }, Decorator)
+  app.pending[self] = true
+  return self
+end
+
+---A tool: `app:tool "add" { input = { a = "number" } } (function(args, ctx) … end)`.
+---@param name string
+---@return table decorator
+function methods.tool(app, name) return decorator(app, "tool", tool, app.tools, name) end
+
+---A resource, or a template if the URI has `{expressions}` (RFC 6570). Its
+---handler gets the template's variables.
+---@param uri string
+---@return table decorator
+function methods.resource(app, uri)
+  return decorator(app, "resource", resource, app.resources, uri)
+end
+
+---A prompt. Its handler gets the arguments, all strings.
+---@param name string
+---@return table decorator
+function methods.prompt(app, name) return decorator(app, "prompt", prompt, app.prompts, name) end
+
+---Takes a tool, resource or prompt away again.
+---@param kind "tool"|"resource"|"prompt"
+---@param name string
+---@return boolean removed
+function methods.remove(app, kind, name)
+  if kind == "tool" then return app.tools:remove(name) ~= nil end
+  if kind == "prompt" then return app.prompts:remove(name) ~= nil end
+  if kind ~= "resource" then
+    error(('app:remove: "tool", "resource" or "prompt" expected, got %q'):format(tostring(kind)), 2)
+  end
+  local entry = app.resources:remove(name) or app.templates:remove(name)
+  if entry and entry.lister then app.listers = app.listers - 1 end
+  return entry ~= nil
+end
+
+---Is there anything of this capability?
+---@param capability "tools"|"resources"|"prompts"
+---@return boolean
+function methods.has(app, capability)
+  if capability == "resources" then
+    return app.resources.order[1] ~= nil or app.templates.order[1] ~= nil
+  end
+  return app[capability].order[1] ~= nil
+end
+
+---What the server declares: what has been registered.
+---@param facts table of a revision
+---@return table
+function methods.capabilities(app, facts)
+  local out = {}
+  for _, name in ipairs { "tools", "resources", "prompts" } do
+    if app:has(name) then out[name] = {} end
+  end
+  if facts.era == "legacy" then out.logging = {} end
+  return out
+end
+
+---The server's identity as a revision knows it.
+function methods.implementation(app, facts)
+  return registry.view(app.info, facts.implementation)
+end
+
+---Adds the caching hints of the revisions that have them.
+function methods.cacheable(app, facts, result)
+  if not facts.stamp then return result end
+  result.ttlMs = result.ttlMs or app.cache.ttl_ms
+  result.cacheScope = result.cacheScope or app.cache.scope
+  result.resultType = "complete"
+  result._meta = result._meta or app.server_meta
+  return result
+end
+
+-- Every decorator must have got its function.
+local function check_complete(app)
+  local open = {}
+  for self in pairs(app.pending) do
+    open[#open + 1] = ("%s: %s never got its function"):format(self.at, tostring(self))
+  end
+  if open[1] then
+    table.sort(open)
+    error(table.concat(open, "\n"), 0)
+  end
+end
+
+---Opens listeners and returns at once, for programs that turn the loop
+---themselves (mcp.run, mcp.step).
+---@param options table stdio, http, security, limits
+---@return mcp.Listening
+function methods.listen(app, options)
+  check_complete(app)
+  local ok, listening = pcall(require("mcp.listen").open, app, options or {})
+  if not ok then error(listening, 2) end
+  return listening
+end
+
+---Serves until it is told to stop: standard input and output unless `options`
+---or the command line say otherwise.
+---@param options table|nil stdio, http, security, limits
+function methods.run(app, options)
+  check_complete(app)
+  local asked = server.asked
+  if not options then
+    options = asked or { stdio = true }
+  elseif asked then
+    -- The command line chooses the transports, the script the rest.
+    local merged = {}
+    for key, given in pairs(options) do merged[key] = given end
+    merged.stdio, merged.http = asked.stdio, asked.http
+    options = merged
+  end
+  local listen = require "mcp.listen"
+  local ok, listening = pcall(listen.open, app, options)
+  if not ok then error(listening, 2) end
+  for _, url in ipairs(listening.urls) do
+    if not options.quiet then
+      io.stderr:write(("%s %s answers at %s\n"):format(app.name, app.version, url))
+    end
+  end
+  listen.serve(listening)
+end
+
+---Serves standard input and output.
+function methods.run_stdio(app) app:run { stdio = true } end
+
+---Serves Streamable HTTP.
+---@param options table|nil host, port, path, security, limits
+function methods.run_http(app, options)
+  local address, rest = {}, { quiet = options and options.quiet }
+  for key, given in pairs(options or {}) do
+    if key == "security" or key == "limits" then
+      rest[key] = given
+    elseif key ~= "quiet" then
+      address[key] = given
+    end
+  end
+  rest.http = address
+  app:run(rest)
+end
+
+---What the command line asked for; set by the program.
+server.asked = nil
+
+---Makes an app.
+---@param options table|string name, version, title, description, website, icons, instructions,
+---sessions { idle, most }, cache { ttl, scope }; a string is the name
+---@return mcp.App
+function server.new(options)
+  if type(options) == "string" then options = { name = options } end
+  if type(options) ~= "table" then
+    error("mcp.server: a name or a table of options expected, got " .. type(options), 2)
+  end
+  check_options("mcp.server", options, OPTIONS, 2)
+  if not options.name or options.name == "" then error("mcp.server: a name is needed", 2) end
+  check_options("mcp.server: sessions", options.sessions or {}, SESSIONS, 2)
+  local cache = options.cache or {}
+  check_options("mcp.server: cache", cache, { ttl = "number", scope = "string" }, 2)
+  if cache.scope and cache.scope ~= "public" and cache.scope ~= "private" then
+    error('mcp.server: cache: scope: "public" or "private" expected', 2)
+  end
+  local info = {
+    name = options.name, version = options.version or "0.0.0", title = options.title,
+    description = options.description, websiteUrl = options.website,
+    icons = options.icons and value.array(options.icons),
+  }
+  local app = setmetatable({
+    name = info.name, version = info.version, instructions = options.instructions,
+    server_info = core.raw(info),
+    server_meta = core.raw { [protocol.KEY_SERVER] = info },
+    cache = { ttl_ms = math.floor((cache.ttl or 0) * 1000), scope = cache.scope or "private" },
+    sessions = session.store(options.sessions),
+    pending = {}, listening = {}, listers = 0,
+  }, App)
+  app.info = info
+  for _, name in ipairs { "tools", "resources", "templates", "prompts" } do
+    app[name] = registry.new()
+  end
+  return app
+end
+
+return server

@@ -1,0 +1,120 @@
+-- SPDX-License-Identifier: MIT
+-- session: state of the revisions that have a handshake. One store per app;
+-- over a duplex connection the session lives as long as the connection and is
+-- in no store.
+local core = require "mcp.core"
+
+local session = {}
+
+---Sessions of clients that went away without a word.
+session.IDLE = 900 -- seconds
+---Sessions at once; the one that was idle longest makes room.
+session.MOST = 10000
+---A client that asked for a session and did not go on.
+session.INITIALIZE = 30 -- seconds
+
+local Store = { __name = "mcp.sessions" }
+Store.__index = {}
+
+---@param options table|nil idle (seconds), most
+---@return table
+function session.store(options)
+  options = options or {}
+  return setmetatable({
+    by_id = {}, count = 0,
+    idle = options.idle or session.IDLE, most = options.most or session.MOST,
+  }, Store)
+end
+
+---@param revision table facts
+---@param params table of initialize
+---@return table
+function session.new(revision, params)
+  return {
+    revision = revision,
+    capabilities = type(params.capabilities) == "table" and params.capabilities or {},
+    client = type(params.clientInfo) == "table" and params.clientInfo or nil,
+    running = {}, -- exchanges under way, by id
+    initialized = false,
+    last_used = core.now(),
+  }
+end
+
+---Ends a session: what runs in it is cancelled, its stream closed.
+function session.close(one)
+  one.closed = true
+  for _, exchange in pairs(one.running) do exchange:cancel() end
+  one.running = {}
+  if one.stream then one.stream:release() end
+  one.stream = nil
+end
+
+local function is_over(store, one, now)
+  -- Whoever listens, or is being answered, is not idle.
+  if one.stream or next(one.running) then return false end
+  local limit = one.initialized and store.idle or math.min(session.INITIALIZE, store.idle)
+  return now - one.last_used > limit
+end
+
+---Ends all that are idle for too long.
+function Store.__index:sweep()
+  local now = core.now()
+  for id, one in pairs(self.by_id) do
+    if is_over(self, one, now) then self:remove(id) end
+  end
+end
+
+-- Makes room: whoever is idle goes, else whoever was used longest ago. A tenth
+-- at a time, so that a flood of newcomers does not sort on every arrival.
+local function make_room(store)
+  store:sweep()
+  if store.count < store.most then return end
+  local idle = {}
+  for _, one in pairs(store.by_id) do
+    if not next(one.running) then idle[#idle + 1] = one end
+  end
+  table.sort(idle, function(a, b) return a.last_used < b.last_used end)
+  for i = 1, math.max(1, #idle // 10) do
+    if idle[i] then store:remove(idle[i].id) end
+  end
+end
+
+---Takes a session in and gives it an id.
+---@return boolean taken false when there is no room
+function Store.__index:add(one)
+  if self.count >= self.most then make_room(self) end
+  if self.count >= self.most then return false end
+  one.id = core.random_id()
+  self.by_id[one.id] = one
+  self.count = self.count + 1
+  return true
+end
+
+---The live session of that id, or nil.
+function Store.__index:find(id)
+  local one = self.by_id[id]
+  if not one then return nil end
+  local now = core.now()
+  if is_over(self, one, now) then
+    self:remove(id)
+    return nil
+  end
+  one.last_used = now
+  return one
+end
+
+---Ends the session of that id.
+function Store.__index:remove(id)
+  local one = self.by_id[id]
+  if not one then return end
+  self.by_id[id] = nil
+  self.count = self.count - 1
+  session.close(one)
+end
+
+---Ends all of them.
+function Store.__index:clear()
+  for id in pairs(self.by_id) do self:remove(id) end
+end
+
+return session

@@ -1,0 +1,67 @@
+-- SPDX-License-Identifier: MIT
+-- value.lua: how JSON looks in Lua. Null is the light userdata NULL, an array is a table with the
+-- metatable array_mt or with something at [1], every other table is an object. The core decides
+-- what null and array_mt are; nothing else may.
+
+local type, getmetatable, math_type = type, getmetatable, math.type
+
+-- The pure codecs stand in for the core where only they are built, as in the specs.
+local function find_core()
+  for _, name in ipairs { "mcp.core", "codecs.json" } do
+    local found, core = pcall(require, name)
+    if found and type(core) == "table" and core.array_mt and core.null ~= nil then return core end
+  end
+  error("mcp.core is not built: it holds the null and the arrays of JSON", 0)
+end
+
+local core = find_core()
+local null, array_mt = core.null, core.array_mt
+
+local value = {
+  --- JSON null; the same value as lua-cjson's.
+  null = null,
+  --- The metatable that marks arrays.
+  array_mt = array_mt,
+}
+
+--- Marks a table as an array, so that it is one even when it is empty.
+---@param t? table  a new one if absent
+---@return table t
+function value.array(t)
+  return setmetatable(t or {}, array_mt)
+end
+
+--- Is it an array: marked, or a plain table with an element?
+---@param v any
+---@return boolean
+local function is_array(v)
+  return type(v) == "table" and (getmetatable(v) == array_mt or v[1] ~= nil)
+end
+value.is_array = is_array
+
+--- Is it an object: any table that is no array?
+---@param v any
+---@return boolean
+function value.is_object(v)
+  return type(v) == "table" and getmetatable(v) ~= array_mt and v[1] == nil
+end
+
+--- The JSON name of what it is: "object", "array", "string", "integer", "number", "boolean" or
+--- "null". A float without a fraction is an "integer", as JSON Schema has it. Lua's own name for
+--- what JSON has not ("function", "nil").
+---@param v any
+---@return string
+function value.kind(v)
+  local t = type(v)
+  if t == "table" then
+    return is_array(v) and "array" or "object"
+  elseif t == "number" then
+    if math_type(v) == "integer" or v % 1 == 0 then return "integer" end
+    return "number"
+  elseif v == null then
+    return "null"
+  end
+  return t
+end
+
+return value

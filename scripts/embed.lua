@@ -1,0 +1,28 @@
+-- SPDX-License-Identifier: MIT
+-- embed.lua: compiles the Lua modules below a folder and writes them as one C
+-- array, for the program. Usage: lua embed.lua ROOT FILE...
+local root = assert(arg[1], "usage: embed.lua ROOT FILE...")
+
+local function module_name(path)
+  local name = path:sub(#root + 2):gsub("%.lua$", ""):gsub("/", ".")
+  return (name:gsub("%.init$", ""))
+end
+
+local out = { "/* Made by scripts/embed.lua. */\n#include <stddef.h>\n" }
+local names = {}
+for i = 2, #arg do
+  -- Line numbers stay in: a traceback is worth more than the bytes.
+  local code = string.dump(assert(loadfile(arg[i], "t")))
+  local bytes = { code:byte(1, 0) }
+  for j = 1, #code do
+    bytes[j] = code:byte(j) .. (j % 24 == 0 and ",\n" or ",")
+  end
+  out[#out + 1] = ("static const unsigned char m%d[] = {%s};\n"):format(i, table.concat(bytes))
+  names[#names + 1] = ('  {"%s", (const char *)m%d, sizeof m%d},'):format(module_name(arg[i]), i, i)
+end
+out[#out + 1] = [[
+typedef struct { const char *name; const char *code; size_t size; } embedded_t;
+extern const embedded_t mcp_embedded[];
+const embedded_t mcp_embedded[] = {
+]] .. table.concat(names, "\n") .. "\n  {NULL, NULL, 0}};\n"
+io.write(table.concat(out))

@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: MIT
+ * utf8.c: src/base/utf8.c for the specs. */
+#include <lauxlib.h>
+#include <lua.h>
+
+#include "base/utf8.h"
+
+static mcp_slice_t check_slice(lua_State *L, int index) {
+  size_t len;
+  const char *data = luaL_checklstring(L, index, &len);
+  return mcp_slice(data, len);
+}
+
+static int valid(lua_State *L) {
+  lua_pushboolean(L, mcp_utf8_valid(check_slice(L, 1)));
+  return 1;
+}
+
+static int step(lua_State *L) {
+  lua_pushinteger(L, (lua_Integer)mcp_utf8_step(check_slice(L, 1)));
+  return 1;
+}
+
+__attribute__((visibility("default"))) int luaopen_codecs_utf8(lua_State *L);
+
+int luaopen_codecs_utf8(lua_State *L) {
+  static const luaL_Reg functions[] = {
+      {"valid", valid}, {"step", step}, {NULL, NULL}};
+  luaL_newlib(L, functions);
+  return 1;
+}

@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: MIT
+ * err.h: the one list of error codes. A function returns 0 or a negative
+ * code: libuv's pass unchanged (they are above -5000), ours begin at -20000.
+ * llhttp's, wslay's and OpenSSL's are translated where they arise. */
+#ifndef MCP_BASE_ERR_H
+#define MCP_BASE_ERR_H
+
+/* name, number, text. The number is for the eye in a debugger; code and log
+ * lines use the name. */
+#define MCP_ERR_LIST(X)                                                        \
+  X(ENOMEM, -20000, "not enough memory")                                       \
+  X(ETOOBIG, -20001, "larger than its limit")                                  \
+  X(EDEPTH, -20002, "nested deeper than its limit")                            \
+  X(ENODES, -20003, "more values than the limit")                              \
+  X(EUTF8, -20004, "not valid UTF-8")                                          \
+  X(EJSON, -20005, "not valid JSON")                                           \
+  X(EDUPLICATE, -20006, "the same key twice in one object")                    \
+  X(ENUMBER, -20007, "a number that JSON cannot carry")                        \
+  X(ERPC, -20010, "not a JSON-RPC 2.0 message")                                \
+  X(EHTTP, -20020, "not a valid HTTP/1.1 message")                             \
+  X(EHEADERS, -20021, "header block larger than its limit")                    \
+  X(ETARGET, -20022, "request target longer than its limit")                   \
+  X(EVERSION, -20023, "HTTP version not supported")                            \
+  X(EFRAME, -20030, "not a valid WebSocket frame")                             \
+  X(ESSE, -20031, "not a valid event stream")                                  \
+  X(ECLOSED, -20040, "closed")                                                 \
+  X(EGONE, -20041, "the other side is gone")                                   \
+  X(ECANCELED, -20042, "cancelled")                                            \
+  X(ETIMEDOUT, -20043, "timed out")                                            \
+  X(EBUSY, -20044, "too many at once")                                         \
+  X(EENCODE, -20050, "a value that JSON cannot carry")                         \
+  X(EOUTSIDE, -20060, "leads out of the folder")
+
+#define MCP_ERR_ENUM(name, number, text) MCP_##name = number,
+enum { MCP_ERR_LIST(MCP_ERR_ENUM) MCP_ERR_END = 0 };
+#undef MCP_ERR_ENUM
+
+/* The short upper-case name of a code ("ETIMEDOUT"); static storage. */
+const char *mcp_err_name(int code);
+
+/* One line of text for a code; static storage. */
+const char *mcp_err_text(int code);
+
+#endif

@@ -1,0 +1,254 @@
+/* SPDX-License-Identifier: MIT
+ * log.c: see log.h.
+ *
+ * The threshold is the one thing here that all Lua states of a process share:
+ * the environment and standard error are the process's too, and a function
+ * that has no runtime at hand (a codec, an allocation that failed) must be
+ * able to log. It is read once, because getenv beside another thread's setenv
+ * is a race; two threads that both come first store the same value. */
+#include "base/log.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "base/utf8.h"
+
+#define ELLIPSIS "\xE2\x80\xA6"
+#define HIDDEN   "[hidden]"
+
+/* So many bytes of the wire go on one line: escaped they fit. */
+#define WIRE_PIECE 480
+
+typedef struct {
+  size_t len;
+  char bytes[MCP_LOG_LINE];
+} line_t;
+
+static const char *const names[] = {"wire",    "debug", "info", "notice",
+                                    "warning", "error", "off"};
+
+/* -1: not read yet. */
+static atomic_int threshold = -1;
+
+/* --- the line ---------------------------------------------------------- */
+
+static void put(line_t *line) {
+  int saved = errno;
+  ssize_t n;
+  line->bytes[line->len++] = '\n';
+  /* What does not go now (full pipe, closed) is lost: logging never waits. */
+  do n = write(STDERR_FILENO, line->bytes, line->len);
+  while (n < 0 && errno == EINTR);
+  errno = saved;
+}
+
+static void begin(line_t *line, mcp_log_level_t level) {
+  line->len = (size_t)snprintf(line->bytes, sizeof line->bytes,
+                               "luamcp: %s: ", names[level]);
+}
+
+/* ASCII's controls, and those of U+0080 to U+009F: some terminals obey the
+ * second kind as well. */
+static bool is_control(const unsigned char *s) {
+  return s[0] < 0x20 || s[0] == 0x7F || (s[0] == 0xC2 && s[1] < 0xA0);
+}
+
+/* The printable form of what `text` begins with, into `unit`; tells how many
+ * bytes of the text it stands for. */
+static size_t escape(mcp_slice_t text, char unit[9], size_t *len) {
+  static const char hex[] = "0123456789ABCDEF";
+  const unsigned char *s = (const unsigned char *)text.data;
+  size_t n = mcp_utf8_step(text), taken = n ? n : 1;
+  if (n > 0 && !is_control(s)) {
+    memcpy(unit, s, n);
+    *len = n;
+    return n;
+  }
+  for (size_t i = 0; i < taken; i++) {
+    unit[4 * i] = '\\';
+    unit[4 * i + 1] = 'x';
+    unit[4 * i + 2] = hex[s[i] >> 4];
+    unit[4 * i + 3] = hex[s[i] & 15];
+  }
+  *len = 4 * taken;
+  return taken;
+}
+
+/* Adds `text`; what has no room is cut, between two characters or escapes. */
+static void add(line_t *line, mcp_slice_t text) {
+  const size_t room = sizeof line->bytes - 1; /* the LF */
+  const size_t last = room - (sizeof ELLIPSIS - 1);
+  size_t cut = line->len;
+  while (text.len > 0) {
+    char unit[9];
+    size_t n, taken = escape(text, unit, &n);
+    if (line->len + n > room) {
+      memcpy(line->bytes + cut, ELLIPSIS, sizeof ELLIPSIS - 1);
+      line->len = cut + sizeof ELLIPSIS - 1;
+      return;
+    }
+    memcpy(line->bytes + line->len, unit, n);
+    line->len += n;
+    if (line->len <= last) cut = line->len;
+    text.data += taken;
+    text.len -= taken;
+  }
+}
+
+/* --- the threshold ----------------------------------------------------- */
+
+static int read_threshold(void) {
+  const char *wanted = getenv("MCP_LOG");
+  bool unknown = wanted && *wanted;
+  int level = MCP_LOG_WARNING;
+  for (int i = 0; unknown && i <= MCP_LOG_OFF; i++) {
+    if (strcmp(wanted, names[i]) == 0) {
+      level = i;
+      unknown = false;
+    }
+  }
+  atomic_store_explicit(&threshold, level, memory_order_relaxed);
+  if (unknown)
+    mcp_log(MCP_LOG_WARNING,
+            "MCP_LOG: expected wire, debug, info, notice, warning, error or "
+            "off, got %s",
+            wanted);
+  return level;
+}
+
+bool mcp_log_enabled(mcp_log_level_t level) {
+  int least = atomic_load_explicit(&threshold, memory_order_relaxed);
+  if (least < 0) least = read_threshold();
+  return (int)level >= least && level < MCP_LOG_OFF;
+}
+
+void mcp_log(mcp_log_level_t level, const char *format, ...) {
+  /* As long as a line: what is cut here has no room there either. */
+  char text[MCP_LOG_LINE];
+  line_t line;
+  va_list arguments;
+  int n;
+  if (!mcp_log_enabled(level)) return;
+  va_start(arguments, format);
+  n = vsnprintf(text, sizeof text, format, arguments);
+  va_end(arguments);
+  begin(&line, level);
+  if (n > 0) add(&line, mcp_slice(text, strlen(text)));
+  put(&line);
+}
+
+/* --- the wire ---------------------------------------------------------- */
+
+enum {
+  PLAIN,      /* words are read and compared */
+  NAMED,      /* behind "name", before its value */
+  LINE,       /* in the value of a header field */
+  LINE_ENDED, /* behind it: a space would continue it (RFC 9112 5.2) */
+  QUOTED,     /* in a JSON string */
+  QUOTED_SLASH,
+  FORM /* in a field of a form or a query */
+};
+
+static const char *const secrets[] = {
+    "authorization", "proxy-authorization", "cookie",
+    "set-cookie",    "mcp-session-id",      "sessionid",
+    "session_id",    "access_token",        "refresh_token",
+    "id_token",      "client_secret",       "code_verifier",
+    "assertion",     "client_assertion",    "password"};
+
+static bool is_secret(const mcp_log_wire_t *wire) {
+  for (size_t i = 0; i < sizeof secrets / sizeof *secrets; i++)
+    if (strlen(secrets[i]) == wire->len &&
+        memcmp(secrets[i], wire->word, wire->len) == 0)
+      return true;
+  return false;
+}
+
+static bool is_word(char c) {
+  return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-' ||
+         c == '_';
+}
+
+static void read_plain(mcp_log_wire_t *wire, char c) {
+  char low = c >= 'A' && c <= 'Z' ? (char)(c + ('a' - 'A')) : c;
+  if (is_word(low)) {
+    /* A full `word` is longer than every name, so it is none of them. */
+    if (wire->len < sizeof wire->word) wire->word[wire->len++] = low;
+    return;
+  }
+  if (wire->len > 0 && (c == ':' || c == '=' || c == '"') && is_secret(wire)) {
+    if (c == '"') wire->mode = NAMED;
+    if (c == '=') wire->mode = FORM;
+    if (c == ':' && !wire->inside) wire->mode = LINE;
+  }
+  wire->len = 0;
+  wire->inside = c != '\n';
+}
+
+/* Reads one byte; whether it may be shown. */
+static bool read_wire(mcp_log_wire_t *wire, char c) {
+  switch (wire->mode) {
+  case NAMED:
+    if (c == '"') {
+      wire->mode = QUOTED;
+      return true;
+    }
+    if (c == ':' || c == ' ' || c == '\t' || c == '\r' || c == '\n')
+      return true;
+    break;
+  case LINE:
+    if (c == '\n') wire->mode = LINE_ENDED;
+    return c == '\r' || c == '\n';
+  case LINE_ENDED:
+    if (c == ' ' || c == '\t') {
+      wire->mode = LINE;
+      return false;
+    }
+    wire->inside = false;
+    break;
+  case QUOTED:
+    if (c == '\\') wire->mode = QUOTED_SLASH;
+    if (c != '"') return false;
+    break;
+  case QUOTED_SLASH: wire->mode = QUOTED; return false;
+  case FORM:
+    if (c != '&' && c != '"' && (unsigned char)c > ' ') return false;
+    break;
+  default: break;
+  }
+  wire->mode = PLAIN;
+  read_plain(wire, c);
+  return true;
+}
+
+void mcp_log_wire(mcp_log_wire_t *wire, mcp_log_direction_t direction,
+                  mcp_slice_t bytes) {
+  char piece[WIRE_PIECE + sizeof HIDDEN];
+  size_t len = 0;
+  bool shown = true;
+  if (!mcp_log_enabled(MCP_LOG_WIRE)) return;
+  for (size_t i = 0; i < bytes.len; i++) {
+    char c = bytes.data[i];
+    bool show = read_wire(wire, c);
+    if (show) {
+      piece[len++] = c;
+    } else if (shown) {
+      memcpy(piece + len, HIDDEN, sizeof HIDDEN - 1);
+      len += sizeof HIDDEN - 1;
+    }
+    shown = show;
+    if ((show && c == '\n') || len >= WIRE_PIECE || i + 1 == bytes.len) {
+      line_t line;
+      if (len == 0) continue;
+      begin(&line, MCP_LOG_WIRE);
+      add(&line, direction == MCP_LOG_IN ? MCP_SLICE("< ") : MCP_SLICE("> "));
+      add(&line, mcp_slice(piece, len));
+      put(&line);
+      len = 0;
+    }
+  }
+}

@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: MIT
+ * utf8.h: is it UTF-8 (Unicode 15, table 3-7; RFC 3629)? Overlong forms,
+ * surrogates and what lies beyond U+10FFFF are not. */
+#ifndef MCP_BASE_UTF8_H
+#define MCP_BASE_UTF8_H
+
+#include "base/buf.h"
+
+/* The length of the character `text` begins with, 1 to 4; 0 if there is none
+ * (bad byte, or cut short, or empty). */
+size_t mcp_utf8_step(mcp_slice_t text);
+
+/* Whether all of `text` is UTF-8. Empty text is. */
+bool mcp_utf8_valid(mcp_slice_t text);
+
+#endif

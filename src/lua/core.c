@@ -1,0 +1,349 @@
+/* SPDX-License-Identifier: MIT
+ * core.c: opens the C side for Lua. The table it returns is internal: the
+ * public API is lua/mcp. What each function takes and gives is annotated in
+ * lua/mcp/core.types.lua. */
+#include "lua/core.h"
+
+#include <lauxlib.h>
+#include <math.h>
+#include <signal.h>
+#include <string.h>
+
+#include "base/crypto.h"
+#include "base/err.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "base/version.h"
+#include "lua/lexchange.h"
+#include "lua/lfolder.h"
+#include "lua/lhost.h"
+#include "lua/lmemory.h"
+#include "lua/lregex.h"
+#include "lua/lwait.h"
+#include "lua/task.h"
+#include "lua/value.h"
+
+#define TYPE_NAME "mcp.runtime"
+
+typedef struct {
+  mcp_runtime_t rt;
+  mcp_signal_t *signals[2]; /* SIGINT, SIGTERM */
+  int on_signal;            /* registry reference of the Lua function */
+} owner_t;
+
+static owner_t *owner(lua_State *L) {
+  return lua_touserdata(L, lua_upvalueindex(1));
+}
+
+/* The state is closing. Tasks end first, so that their <close> variables still
+ * find everything in place. */
+static int collect(lua_State *L) {
+  owner_t *o = luaL_checkudata(L, 1, TYPE_NAME);
+  if (!o->rt.loop) return 0;
+  mcp_task_close_all(&o->rt);
+  mcp_signal_stop(o->signals[0]);
+  mcp_signal_stop(o->signals[1]);
+  mcp_loop_free(o->rt.loop);
+  o->rt.loop = NULL;
+  return 0;
+}
+
+/* encode(value [, sorted]) -> string | nil, text, code */
+static int encode(lua_State *L) {
+  mcp_value_fault_t fault = {0};
+  mcp_loop_t *loop = owner(L)->rt.loop;
+  mcp_buf_t *out = mcp_loop_scratch(loop);
+  int code;
+  luaL_checkany(L, 1);
+  out->len = 0;
+  code = mcp_value_write(L, 1, out, lua_toboolean(L, 2), &fault);
+  if (code < 0) {
+    lua_pushnil(L);
+    lua_pushstring(L, fault.what[0] ? fault.what : mcp_err_text(code));
+    lua_pushstring(L, mcp_err_name(code));
+    return 3;
+  }
+  lua_pushlstring(L, out->data, out->len);
+  mcp_buf_reset(out, MCP_LOOP_SCRATCH_SIZE);
+  return 1;
+}
+
+/* decode(text) -> value | nil, text, code. The strict reader: what comes from
+ * the network goes through it. */
+static int decode(lua_State *L) {
+  size_t length;
+  const char *text = luaL_checklstring(L, 1, &length);
+  mcp_json_doc_t doc;
+  mcp_json_fault_t fault = {0};
+  int code;
+  mcp_json_doc_init(&doc);
+  code = mcp_json_parse(&doc, mcp_slice(text, length), &mcp_json_default_limits,
+                        &fault);
+  if (code < 0) {
+    mcp_json_doc_deinit(&doc);
+    lua_pushnil(L);
+    lua_pushfstring(L, "%s at byte %I",
+                    fault.what ? fault.what : mcp_err_text(code),
+                    (lua_Integer)fault.offset);
+    lua_pushstring(L, mcp_err_name(code));
+    return 3;
+  }
+  /* Tokens of a long text would leak if pushing raised: charge them to Lua. */
+  if (doc.tokens != doc.few) {
+    size_t size = doc.count * sizeof *doc.tokens;
+    mcp_json_token_t *copy = lua_newuserdatauv(L, size, 0);
+    memcpy(copy, doc.tokens, size);
+    mcp_json_doc_deinit(&doc);
+    doc.text = mcp_slice(text, length);
+    doc.tokens = copy;
+  }
+  mcp_value_push(L, &doc, 0);
+  return 1;
+}
+
+/* raw(value) -> raw value: encoded once with sorted keys, written as it is.
+ * raw(text, true): `text` is JSON already, and is checked. */
+static int raw(lua_State *L) {
+  if (lua_toboolean(L, 2)) {
+    size_t length;
+    const char *text = luaL_checklstring(L, 1, &length);
+    mcp_json_doc_t doc;
+    mcp_json_fault_t fault = {0};
+    int code;
+    mcp_json_doc_init(&doc);
+    code = mcp_json_parse(&doc, mcp_slice(text, length),
+                          &mcp_json_default_limits, &fault);
+    mcp_json_doc_deinit(&doc);
+    if (code < 0) return luaL_error(L, "raw: %s", mcp_err_text(code));
+    mcp_value_push_raw(L, mcp_slice(text, length));
+    return 1;
+  }
+  lua_settop(L, 1);
+  lua_pushboolean(L, 1);
+  if (encode(L) != 1) {
+    return luaL_error(L, "cannot be JSON: %s", lua_tostring(L, -2));
+  } else {
+    size_t length;
+    const char *text = lua_tolstring(L, -1, &length);
+    mcp_value_push_raw(L, mcp_slice(text, length));
+    return 1;
+  }
+}
+
+/* step([seconds]) -> boolean: turns the loop until something happened; false
+ * when nothing is open any more. Without an argument it waits as long as it
+ * takes. */
+static int step(lua_State *L) {
+  mcp_runtime_t *rt = &owner(L)->rt;
+  int64_t ms = -1;
+  if (rt->current)
+    return luaL_error(L, "the loop cannot be turned from inside a handler");
+  if (!lua_isnoneornil(L, 1)) {
+    lua_Number seconds = luaL_checknumber(L, 1);
+    ms = seconds <= 0 ? 0 : (int64_t)ceil(seconds * 1000);
+  }
+  lua_pushboolean(L, mcp_loop_step(rt->loop, ms));
+  return 1;
+}
+
+/* fd() -> integer: becomes readable when step has something to do */
+static int fd(lua_State *L) {
+  lua_pushinteger(L, mcp_loop_fd(owner(L)->rt.loop));
+  return 1;
+}
+
+/* timeout() -> seconds until step has something to do, or nil for never */
+static int timeout(lua_State *L) {
+  int ms = mcp_loop_timeout(owner(L)->rt.loop);
+  if (ms < 0) return 0;
+  lua_pushnumber(L, (lua_Number)ms / 1000);
+  return 1;
+}
+
+/* now() -> seconds of a clock that never goes back */
+static int now(lua_State *L) {
+  lua_pushnumber(L, (lua_Number)mcp_loop_now(owner(L)->rt.loop) /
+                        (lua_Number)1000);
+  return 1;
+}
+
+static int call_on_signal(lua_State *L) {
+  owner_t *o = lua_touserdata(L, 1);
+  lua_Integer number = lua_tointeger(L, 2);
+  lua_rawgeti(L, LUA_REGISTRYINDEX, o->on_signal);
+  lua_pushinteger(L, number);
+  lua_call(L, 1, 0);
+  return 0;
+}
+
+static void on_signal(void *arg, int number) {
+  owner_t *o = arg;
+  mcp_task_t *task = mcp_task_new(&o->rt);
+  if (!task || !lua_checkstack(task->co, 3)) return;
+  lua_pushcfunction(task->co, call_on_signal);
+  lua_pushlightuserdata(task->co, o);
+  lua_pushinteger(task->co, number);
+  mcp_task_run(task, 2);
+}
+
+/* catch_signals(fn | nil): fn(number) is called for SIGINT and SIGTERM; nil
+ * gives them back. Only a program of its own does this. */
+static int catch_signals(lua_State *L) {
+  owner_t *o = owner(L);
+  lua_settop(L, 1);
+  for (int i = 0; i < 2; i++) {
+    mcp_signal_stop(o->signals[i]);
+    o->signals[i] = NULL;
+  }
+  luaL_unref(L, LUA_REGISTRYINDEX, o->on_signal);
+  o->on_signal = LUA_NOREF;
+  if (lua_isnil(L, 1)) return 0;
+  luaL_checktype(L, 1, LUA_TFUNCTION);
+  o->on_signal = luaL_ref(L, LUA_REGISTRYINDEX);
+  o->signals[0] = mcp_signal_start(o->rt.loop, SIGINT, on_signal, o);
+  o->signals[1] = mcp_signal_start(o->rt.loop, SIGTERM, on_signal, o);
+  return 0;
+}
+
+/* random_id() -> string: 128 bits from the system's generator, base64url */
+static int random_id(lua_State *L) {
+  char bytes[16];
+  mcp_buf_t *out = mcp_loop_scratch(owner(L)->rt.loop);
+  int code = mcp_crypto_random(bytes, sizeof bytes);
+  out->len = 0;
+  if (code == 0)
+    code = mcp_crypto_write_base64url(out, mcp_slice(bytes, sizeof bytes));
+  if (code < 0) return luaL_error(L, "random: %s", mcp_err_text(code));
+  lua_pushlstring(L, out->data, out->len);
+  return 1;
+}
+
+/* base64(bytes) -> text */
+static int base64(lua_State *L) {
+  size_t length;
+  const char *bytes = luaL_checklstring(L, 1, &length);
+  mcp_buf_t *out = mcp_loop_scratch(owner(L)->rt.loop);
+  int code;
+  out->len = 0;
+  code = mcp_crypto_write_base64(out, mcp_slice(bytes, length));
+  if (code < 0) return luaL_error(L, "base64: %s", mcp_err_text(code));
+  lua_pushlstring(L, out->data, out->len);
+  mcp_buf_reset(out, MCP_LOOP_SCRATCH_SIZE);
+  return 1;
+}
+
+/* unbase64(text) -> bytes | nil: strict, the one canonical spelling only */
+static int unbase64(lua_State *L) {
+  size_t length;
+  const char *text = luaL_checklstring(L, 1, &length);
+  mcp_buf_t *out = mcp_loop_scratch(owner(L)->rt.loop);
+  out->len = 0;
+  if (mcp_crypto_read_base64(out, mcp_slice(text, length)) < 0) {
+    lua_pushnil(L);
+    return 1;
+  }
+  lua_pushlstring(L, out->data ? out->data : "", out->len);
+  mcp_buf_reset(out, MCP_LOOP_SCRATCH_SIZE);
+  return 1;
+}
+
+/* log(level, text): to standard error */
+static int log_line(lua_State *L) {
+  static const char *const names[] = {"debug",   "info",  "notice",
+                                      "warning", "error", NULL};
+  static const mcp_log_level_t levels[] = {MCP_LOG_DEBUG, MCP_LOG_INFO,
+                                           MCP_LOG_NOTICE, MCP_LOG_WARNING,
+                                           MCP_LOG_ERROR};
+  int i = luaL_checkoption(L, 1, NULL, names);
+  mcp_log(levels[i], "%s", luaL_checkstring(L, 2));
+  return 0;
+}
+
+/* fail_allocation(nth, onward) -> boolean; allocation_count() -> integer;
+ * bytes_held() -> integer: the hunts' switches, dead in ordinary builds */
+static int fail_allocation(lua_State *L) {
+  lua_Integer nth = luaL_checkinteger(L, 1);
+  lua_pushboolean(L, mcp_mem_fail((unsigned long)nth, lua_toboolean(L, 2)));
+  return 1;
+}
+
+static int allocation_count(lua_State *L) {
+  lua_pushinteger(L, (lua_Integer)mcp_mem_requests());
+  return 1;
+}
+
+static int bytes_held(lua_State *L) {
+  lua_pushinteger(L, (lua_Integer)mcp_mem_held());
+  return 1;
+}
+
+/* mark_array(metatable): tables that have it go out as arrays */
+static int mark_array(lua_State *L) {
+  luaL_checktype(L, 1, LUA_TTABLE);
+  lua_settop(L, 1);
+  mcp_value_mark_array(L);
+  return 0;
+}
+
+/* task_count() -> integer: tasks that have not ended */
+static int task_count(lua_State *L) {
+  lua_pushinteger(L, (lua_Integer)owner(L)->rt.task_count);
+  return 1;
+}
+
+int luaopen_mcp_core(lua_State *L) {
+  static const luaL_Reg functions[] = {{"encode", encode},
+                                       {"decode", decode},
+                                       {"raw", raw},
+                                       {"mark_array", mark_array},
+                                       {"step", step},
+                                       {"fd", fd},
+                                       {"timeout", timeout},
+                                       {"now", now},
+                                       {"catch_signals", catch_signals},
+                                       {"random_id", random_id},
+                                       {"base64", base64},
+                                       {"unbase64", unbase64},
+                                       {"log", log_line},
+                                       {"task_count", task_count},
+                                       {"fail_allocation", fail_allocation},
+                                       {"allocation_count", allocation_count},
+                                       {"bytes_held", bytes_held},
+                                       {NULL, NULL}};
+  owner_t *o;
+  int code;
+  luaL_checkversion(L);
+  o = lua_newuserdatauv(L, sizeof *o, 0);
+  memset(o, 0, sizeof *o);
+  o->on_signal = LUA_NOREF;
+  luaL_newmetatable(L, TYPE_NAME);
+  lua_pushcfunction(L, collect);
+  lua_setfield(L, -2, "__gc");
+  lua_setmetatable(L, -2);
+  mcp_task_open(L, &o->rt);
+  code = mcp_loop_new(&o->rt.loop);
+  if (code < 0) return luaL_error(L, "event loop: %s", mcp_err_text(code));
+  /* Anchored by the registry: it ends with the state, not with the module. */
+  lua_pushvalue(L, -1);
+  luaL_ref(L, LUA_REGISTRYINDEX);
+  mcp_value_open(L);
+  mcp_lexchange_open(L);
+
+  lua_newtable(L);
+  lua_pushlightuserdata(L, o);
+  luaL_setfuncs(L, functions, 1);
+  mcp_lhost_open(L, &o->rt);
+  mcp_lmemory_open(L, &o->rt);
+  mcp_lwait_open(L, &o->rt);
+  mcp_value_push_null(L);
+  lua_setfield(L, -2, "null");
+  mcp_value_push_array_mt(L);
+  lua_setfield(L, -2, "array_mt");
+  mcp_lregex_open(L);
+  lua_setfield(L, -2, "regex");
+  mcp_lfolder_open(L);
+  lua_setfield(L, -2, "folder");
+  lua_pushliteral(L, MCP_VERSION);
+  lua_setfield(L, -2, "version");
+  return 1;
+}

@@ -1,0 +1,479 @@
+/* SPDX-License-Identifier: MIT
+ * lexchange.c: see lexchange.h. */
+#include "lua/lexchange.h"
+
+#include <lauxlib.h>
+#include <stdio.h>
+
+#include "base/err.h"
+#include "base/log.h"
+#include "lua/value.h"
+
+#define TYPE_NAME "mcp.exchange"
+
+typedef struct {
+  mcp_exchange_t *x; /* NULL once it is over */
+  mcp_task_t *task;  /* who owes the answer; NULL with x */
+  const char *transport;
+} handle_t;
+
+static handle_t *check_handle(lua_State *L) {
+  return luaL_checkudata(L, 1, TYPE_NAME);
+}
+
+void mcp_lexchange_forget(mcp_task_t *task) {
+  handle_t *h = task->handle;
+  if (h) {
+    h->x = NULL;
+    h->task = NULL;
+  }
+  task->handle = NULL;
+  task->exchange = NULL;
+}
+
+/* [-0, +1, m] */
+static void push_exchange(lua_State *L, mcp_task_t *task) {
+  handle_t *h = lua_newuserdatauv(L, sizeof *h, 0);
+  *h = (handle_t){.transport = task->exchange->ways->name};
+  luaL_setmetatable(L, TYPE_NAME);
+  h->x = task->exchange;
+  h->task = task;
+  task->handle = h;
+}
+
+static int collect(lua_State *L) {
+  handle_t *h = check_handle(L);
+  if (h->task && h->task->handle == h) h->task->handle = NULL;
+  h->task = NULL;
+  h->x = NULL;
+  return 0;
+}
+
+/* Equal for equal ids: a number's text; a string's with a mark before it. */
+static void push_id(lua_State *L, const mcp_json_doc_t *doc, uint32_t at) {
+  const mcp_json_token_t *t = &doc->tokens[at];
+  mcp_slice_t raw = mcp_json_raw(doc, at);
+  if (t->kind != MCP_JSON_STRING) {
+    lua_pushlstring(L, raw.data, raw.len);
+  } else if (!t->escaped) {
+    /* The quote before the text serves as the mark. */
+    lua_pushlstring(L, raw.data - 1, raw.len + 1);
+  } else {
+    char text[MCP_RPC_ID_LENGTH + 1] = "\"";
+    lua_pushlstring(L, text, 1 + mcp_json_unescape(raw, text + 1));
+  }
+}
+
+/* Pushes kind, id, method, params. [-0, +4, m] */
+static void push_message(lua_State *L, const mcp_json_doc_t *doc,
+                         const mcp_rpc_t *rpc) {
+  static const char *const kinds[] = {"invalid", "request", "notification",
+                                      "result", "error"};
+  lua_pushstring(L, kinds[rpc->kind]);
+  if (rpc->id.len > 0) {
+    push_id(L, doc, rpc->id_at);
+  } else {
+    lua_pushnil(L);
+  }
+  if (rpc->method_at) {
+    mcp_value_push(L, doc, rpc->method_at);
+    if (rpc->params_at) {
+      mcp_value_push(L, doc, rpc->params_at);
+    } else {
+      lua_pushnil(L);
+    }
+  } else {
+    lua_pushnil(L);
+    if (rpc->payload_at) {
+      mcp_value_push(L, doc, rpc->payload_at);
+    } else {
+      lua_pushnil(L);
+    }
+  }
+}
+
+/* Pushes "batch", nil, nil, list. [-0, +4, m] */
+static void push_batch(lua_State *L, const mcp_json_doc_t *doc) {
+  uint32_t count = doc->tokens[0].count, at = 1;
+  lua_pushliteral(L, "batch");
+  lua_pushnil(L);
+  lua_pushnil(L);
+  lua_createtable(L, (int)count, 0);
+  for (uint32_t i = 1; i <= count; i++, at = doc->tokens[at].next) {
+    mcp_rpc_t rpc;
+    mcp_rpc_read(doc, at, &rpc);
+    lua_createtable(L, 0, 5);
+    push_message(L, doc, &rpc);
+    lua_setfield(L, -5, "params");
+    lua_setfield(L, -4, "method");
+    lua_setfield(L, -3, "id");
+    lua_setfield(L, -2, "kind");
+    if (rpc.id.len > 0) {
+      mcp_value_push_raw(L, rpc.id);
+      lua_setfield(L, -2, "raw_id");
+    }
+    if (rpc.why) {
+      lua_pushstring(L, rpc.why);
+      lua_setfield(L, -2, "why");
+    }
+    lua_rawseti(L, -2, (lua_Integer)i);
+  }
+}
+
+/* A header field as a string; nil if it is absent, false if it came twice. */
+static void push_header(lua_State *L, mcp_exchange_t *x, mcp_slice_t name) {
+  mcp_slice_t value;
+  bool twice = false;
+  if (!x->ways->header(x, name, &value, &twice)) {
+    lua_pushnil(L);
+  } else if (twice) {
+    lua_pushboolean(L, false);
+  } else {
+    lua_pushlstring(L, value.data, value.len);
+  }
+}
+
+/* What could not be encoded is the author's to mend: it goes to the log, and
+ * to the peer as far as it names a place in the result. */
+static void answer_unencodable(mcp_exchange_t *x,
+                               const mcp_value_fault_t *fault) {
+  char text[256];
+  snprintf(text, sizeof text, "Internal error: the result cannot be JSON: %s",
+           fault->what);
+  mcp_log(MCP_LOG_ERROR, "%s", text);
+  mcp_exchange_fail(x, MCP_RPC_INTERNAL_ERROR, text);
+}
+
+/* The answer is `nil, error`: { code, message, data, status }. */
+static int write_error(lua_State *L, mcp_exchange_t *x, int index,
+                       mcp_buf_t *out, mcp_value_fault_t *fault) {
+  int code;
+  lua_getfield(L, index, "status");
+  x->status = (unsigned)luaL_optinteger(L, -1, 0);
+  lua_createtable(L, 0, 3);
+  lua_getfield(L, index, "code");
+  lua_setfield(L, -2, "code");
+  lua_getfield(L, index, "message");
+  lua_setfield(L, -2, "message");
+  lua_getfield(L, index, "data");
+  lua_setfield(L, -2, "data");
+  code = mcp_rpc_begin_error(out, mcp_exchange_id(x));
+  if (code == 0) code = mcp_value_write(L, lua_gettop(L), out, 1, fault);
+  lua_pop(L, 2);
+  return code;
+}
+
+/* Ends the exchange without a message, with an HTTP status if `status` > 0. */
+static int end_without_message(mcp_task_t *task, lua_Integer status) {
+  mcp_exchange_t *x = task->exchange;
+  if (status > 0) x->status = (unsigned)status;
+  mcp_lexchange_forget(task);
+  x->up = NULL;
+  mcp_exchange_drop(x);
+  return 0;
+}
+
+/* receive has returned `result, error`. */
+static int after(lua_State *L, int status, lua_KContext context) {
+  mcp_task_t *task = (mcp_task_t *)context;
+  mcp_exchange_t *x = task->exchange;
+  mcp_value_fault_t fault = {0};
+  int result = lua_gettop(L) - 1, error = result + 1, code;
+  bool failed = !lua_isnil(L, error), envelope;
+  mcp_buf_t *out;
+  (void)status;
+  if (!x) return 0; /* the way back is gone */
+  if (task->cancelled) return end_without_message(task, 0);
+  if (!x->wants_answer && (!failed || x->link))
+    return end_without_message(task, lua_tointeger(L, result));
+  /* A request has an id and its result an envelope; a batch is its own. */
+  envelope = failed || x->id_length > 0;
+  if (!envelope && (lua_isnil(L, result) || lua_isinteger(L, result)))
+    return end_without_message(task, lua_tointeger(L, result));
+  if (envelope && !failed && lua_isnil(L, result))
+    return luaL_error(L, "a request was left without a result");
+  out = mcp_exchange_begin(x, MCP_OUT_ANSWER);
+  if (!out) return luaL_error(L, "not enough memory for an answer");
+  if (failed) {
+    code = write_error(L, x, error, out, &fault);
+  } else {
+    code = envelope ? mcp_rpc_begin_result(out, mcp_exchange_id(x)) : 0;
+    if (code == 0) code = mcp_value_write(L, result, out, 0, &fault);
+  }
+  if (code == 0 && envelope) code = mcp_buf_append_char(out, '}');
+  mcp_lexchange_forget(task);
+  x->up = NULL;
+  if (code == 0) {
+    (void)mcp_exchange_commit(x, MCP_OUT_ANSWER);
+    return 0;
+  }
+  mcp_exchange_abandon(x);
+  if (code == MCP_ENOMEM) {
+    mcp_exchange_fail(x, MCP_RPC_INTERNAL_ERROR, "Out of memory");
+  } else {
+    answer_unencodable(x, &fault);
+  }
+  return 0;
+}
+
+int mcp_lexchange_frame(lua_State *L) {
+  const mcp_lexchange_start_t *start = lua_touserdata(L, 1);
+  mcp_task_t *task = start->task;
+  mcp_exchange_t *x = task->exchange;
+  int arguments = 6;
+  luaL_checkstack(L, 16, NULL);
+  lua_settop(L, 0);
+  lua_rawgeti(L, LUA_REGISTRYINDEX, start->receive);
+  push_exchange(L, task);
+  if (start->link_table == LUA_NOREF) {
+    lua_pushnil(L);
+  } else {
+    lua_rawgeti(L, LUA_REGISTRYINDEX, start->link_table);
+  }
+  switch (start->arrival->kind) {
+  case MCP_ARRIVAL_MESSAGE:
+    push_message(L, start->arrival->doc, start->arrival->rpc);
+    break;
+  case MCP_ARRIVAL_BATCH: push_batch(L, start->arrival->doc); break;
+  case MCP_ARRIVAL_GET:
+  case MCP_ARRIVAL_DELETE:
+    lua_pushstring(L,
+                   start->arrival->kind == MCP_ARRIVAL_GET ? "get" : "delete");
+    lua_pushnil(L);
+    lua_pushnil(L);
+    lua_pushnil(L);
+    break;
+  }
+  if (x->ways->header) {
+    push_header(L, x, MCP_SLICE("mcp-protocol-version"));
+    push_header(L, x, MCP_SLICE("mcp-method"));
+    push_header(L, x, MCP_SLICE("mcp-name"));
+    push_header(L, x, MCP_SLICE("mcp-session-id"));
+    arguments += 4;
+  }
+  lua_callk(L, arguments, 2, (lua_KContext)task, after);
+  return after(L, LUA_OK, (lua_KContext)task);
+}
+
+/* true once the queue has drained; the rest of send_message */
+static int drained(lua_State *L, int status, lua_KContext context) {
+  mcp_task_t *task = (mcp_task_t *)context;
+  (void)status;
+  if (task->wake_code < 0) return mcp_task_push_error(L, task->wake_code);
+  lua_pushboolean(L, true);
+  return 1;
+}
+
+static void stop_waiting_drain(mcp_task_t *task, void *arg) {
+  (void)arg;
+  if (task->exchange) task->exchange->waits_drain = false;
+}
+
+/* x:send(method, params [, id]) -> true | nil, text, code
+ * A notification before the answer, or a request with an integer id. Waits
+ * while the peer does not read, if it is called by the handler itself. */
+static int send_message(lua_State *L) {
+  handle_t *h = check_handle(L);
+  size_t length;
+  const char *method = luaL_checklstring(L, 2, &length);
+  mcp_value_fault_t fault = {0};
+  mcp_exchange_t *x = h->x;
+  mcp_task_t *task = h->task;
+  mcp_buf_t *out;
+  int code;
+  lua_settop(L, 4);
+  if (!x) return mcp_task_push_error(L, MCP_ECLOSED);
+  if (task->cancelled) return mcp_task_push_error(L, MCP_ECANCELED);
+  out = mcp_exchange_begin(x, MCP_OUT_NOTICE);
+  if (!out) return mcp_task_push_error(L, MCP_ENOMEM);
+  code = mcp_buf_append_literal(out, "{\"jsonrpc\":\"2.0\",");
+  if (code == 0 && !lua_isnil(L, 4)) {
+    code = mcp_buf_append_literal(out, "\"id\":");
+    if (code == 0) code = mcp_json_write_integer(out, luaL_checkinteger(L, 4));
+    if (code == 0) code = mcp_buf_append_char(out, ',');
+  }
+  if (code == 0) code = mcp_buf_append_literal(out, "\"method\":");
+  if (code == 0) code = mcp_json_write_string(out, mcp_slice(method, length));
+  if (code == 0 && !lua_isnil(L, 3)) {
+    code = mcp_buf_append_literal(out, ",\"params\":");
+    if (code == 0) code = mcp_value_write(L, 3, out, 0, &fault);
+  }
+  if (code == 0) code = mcp_buf_append_char(out, '}');
+  if (code < 0) {
+    mcp_exchange_abandon(x);
+    if (fault.what[0])
+      return luaL_error(L, "%s: params cannot be JSON: %s", method, fault.what);
+    return mcp_task_push_error(L, code);
+  }
+  code = mcp_exchange_commit(x, MCP_OUT_NOTICE);
+  if (code < 0) return mcp_task_push_error(L, code);
+  if (h->x && task == mcp_task_of(task->rt, L) && x->ways->congested(x) &&
+      lua_isyieldable(L)) {
+    x->waits_drain = true;
+    return mcp_task_wait(L, task, stop_waiting_drain, NULL, drained);
+  }
+  lua_pushboolean(L, true);
+  return 1;
+}
+
+/* x:open_stream() -> true | nil, text, code. HTTP: the event stream begins
+ * now, before the first message. Nothing elsewhere. */
+static int open_stream(lua_State *L) {
+  handle_t *h = check_handle(L);
+  int code = 0;
+  if (!h->x) return mcp_task_push_error(L, MCP_ECLOSED);
+  if (h->x->ways->open_stream) code = h->x->ways->open_stream(h->x);
+  if (code < 0) return mcp_task_push_error(L, code);
+  lua_pushboolean(L, true);
+  return 1;
+}
+
+static int held(lua_State *L, int status, lua_KContext context) {
+  mcp_task_t *task = (mcp_task_t *)context;
+  (void)status;
+  if (task->wake_code < 0) return mcp_task_push_error(L, task->wake_code);
+  lua_pushboolean(L, true);
+  return 1;
+}
+
+/* x:hold() -> true | nil, text, code. Keeps the exchange open until somebody
+ * calls x:release(), or it is cancelled or lost. By its own task only. */
+static int hold(lua_State *L) {
+  handle_t *h = check_handle(L);
+  mcp_task_t *task = h->task;
+  if (!task) return mcp_task_push_error(L, MCP_ECLOSED);
+  luaL_argcheck(L, task == mcp_task_of(task->rt, L), 1,
+                "only the handler itself can hold its exchange");
+  mcp_task_check(L, task);
+  return mcp_task_wait(L, task, NULL, NULL, held);
+}
+
+/* x:release(): ends hold. */
+static int release(lua_State *L) {
+  handle_t *h = check_handle(L);
+  if (h->task) mcp_task_wake(h->task, 0);
+  return 0;
+}
+
+/* x:cancel(): the handler is cancelled. */
+static int cancel(lua_State *L) {
+  handle_t *h = check_handle(L);
+  if (h->task) mcp_task_cancel(h->task);
+  return 0;
+}
+
+/* x:is_cancelled() -> boolean */
+static int is_cancelled(lua_State *L) {
+  handle_t *h = check_handle(L);
+  lua_pushboolean(L, !h->task || h->task->cancelled);
+  return 1;
+}
+
+/* x:is_open() -> boolean */
+static int is_open(lua_State *L) {
+  lua_pushboolean(L, check_handle(L)->x != NULL);
+  return 1;
+}
+
+/* x:survive(): losing the way back does not cancel the handler. */
+static int survive(lua_State *L) {
+  handle_t *h = check_handle(L);
+  if (h->x) h->x->survives = true;
+  return 0;
+}
+
+/* x:transport() -> "stdio", "http", … */
+static int transport(lua_State *L) {
+  lua_pushstring(L, check_handle(L)->transport);
+  return 1;
+}
+
+/* x:header(name) -> string | nil (absent) | false (came twice) */
+static int header(lua_State *L) {
+  handle_t *h = check_handle(L);
+  size_t length;
+  const char *name = luaL_checklstring(L, 2, &length);
+  if (!h->x || !h->x->ways->header) {
+    lua_pushnil(L);
+  } else {
+    push_header(L, h->x, mcp_slice(name, length));
+  }
+  return 1;
+}
+
+/* x:headers() -> { [lower-case name] = value }; several fields of one name are
+ * joined by ", " (RFC 9110 5.3). An empty table where there are none. */
+static int headers(lua_State *L) {
+  handle_t *h = check_handle(L);
+  mcp_slice_t name, value;
+  size_t count;
+  lua_newtable(L);
+  if (!h->x || !h->x->ways->each_header) return 1;
+  count = h->x->ways->each_header(h->x, SIZE_MAX, &name, &value);
+  for (size_t i = 0; i < count; i++) {
+    luaL_Buffer b;
+    h->x->ways->each_header(h->x, i, &name, &value);
+    char *to = luaL_buffinitsize(L, &b, name.len);
+    for (size_t j = 0; j < name.len; j++) {
+      char c = name.data[j];
+      to[j] = c >= 'A' && c <= 'Z' ? (char)(c + 32) : c;
+    }
+    luaL_pushresultsize(&b, name.len);
+    lua_pushvalue(L, -1);
+    if (lua_rawget(L, -3) == LUA_TNIL) {
+      lua_pop(L, 1);
+      lua_pushlstring(L, value.data, value.len);
+    } else {
+      lua_pushliteral(L, ", ");
+      lua_pushlstring(L, value.data, value.len);
+      lua_concat(L, 3);
+    }
+    lua_rawset(L, -3);
+  }
+  return 1;
+}
+
+/* x:set_header(name, value): of the HTTP answer; nothing elsewhere. */
+static int set_header(lua_State *L) {
+  handle_t *h = check_handle(L);
+  size_t name_length, value_length;
+  const char *name = luaL_checklstring(L, 2, &name_length);
+  const char *value = luaL_checklstring(L, 3, &value_length);
+  int code;
+  if (!h->x || !h->x->ways->set_header) return 0;
+  code = h->x->ways->set_header(h->x, mcp_slice(name, name_length),
+                                mcp_slice(value, value_length));
+  if (code < 0) return luaL_error(L, "header %s: %s", name, mcp_err_text(code));
+  return 0;
+}
+
+static int to_string(lua_State *L) {
+  handle_t *h = check_handle(L);
+  lua_pushfstring(L, TYPE_NAME " (%s, %s)", h->transport,
+                  h->x ? "open" : "over");
+  return 1;
+}
+
+void mcp_lexchange_open(lua_State *L) {
+  static const luaL_Reg methods[] = {{"send", send_message},
+                                     {"open_stream", open_stream},
+                                     {"hold", hold},
+                                     {"release", release},
+                                     {"cancel", cancel},
+                                     {"is_cancelled", is_cancelled},
+                                     {"is_open", is_open},
+                                     {"survive", survive},
+                                     {"transport", transport},
+                                     {"header", header},
+                                     {"headers", headers},
+                                     {"set_header", set_header},
+                                     {NULL, NULL}};
+  luaL_newmetatable(L, TYPE_NAME);
+  luaL_newlib(L, methods);
+  lua_setfield(L, -2, "__index");
+  lua_pushcfunction(L, collect);
+  lua_setfield(L, -2, "__gc");
+  lua_pushcfunction(L, to_string);
+  lua_setfield(L, -2, "__tostring");
+  lua_pop(L, 1);
+}

@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: MIT
+ * lexchange.h: an exchange as Lua sees it: the way back for notices, the facts
+ * of the transport, and the first frame of every handler's coroutine. */
+#ifndef MCP_LUA_LEXCHANGE_H
+#define MCP_LUA_LEXCHANGE_H
+
+#include <lua.h>
+
+#include "lua/task.h"
+
+/* Registers the type "mcp.exchange". [-0, +0, m] */
+void mcp_lexchange_open(lua_State *L);
+
+/* What the frame needs; lives on the stack of whoever starts the task. */
+typedef struct {
+  mcp_task_t *task;
+  const mcp_arrival_t *arrival;
+  int receive;    /* registry reference of the Lua function */
+  int link_table; /* registry reference of the connection's table, or none */
+} mcp_lexchange_start_t;
+
+/* The first frame, a lua_CFunction: argument 1 is a light userdata, the
+ * mcp_lexchange_start_t. Calls
+ *   receive(exchange, link, kind, id, method, params,
+ *           version, mcp_method, mcp_name, session)
+ * and answers with what it returns: `result`, or `nil, error`.
+ *   kind     "request", "notification", "result", "error", "batch", "get",
+ *            "delete"
+ *   id       a string that is equal for equal ids, or nil
+ *   params   the params, or the payload of a result or error; a batch: a list
+ *            of { kind, id, method, params, raw_id }
+ *   version… header fields of Streamable HTTP, nil elsewhere; false where a
+ *            field came twice */
+int mcp_lexchange_frame(lua_State *L);
+
+/* The exchange of `task` is over or gone: the userdata no longer reaches it. */
+void mcp_lexchange_forget(mcp_task_t *task);
+
+#endif

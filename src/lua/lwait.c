@@ -1,0 +1,250 @@
+/* SPDX-License-Identifier: MIT
+ * lwait.c: see lwait.h. Inside a task waiting yields; on the main thread,
+ * outside any task, it turns the loop until it is done. */
+#include "lua/lwait.h"
+
+#include <lauxlib.h>
+#include <math.h>
+
+#include "base/err.h"
+#include "base/mem.h"
+
+#define TYPE_NAME "mcp.waiter"
+
+/* A wait of somebody. `task` is NULL while nobody waits in a task. */
+typedef struct {
+  mcp_runtime_t *rt;
+  mcp_task_t *task;
+  mcp_timer_t *timer;
+  bool woken, timed_out;
+} waiter_t;
+
+static mcp_runtime_t *runtime(lua_State *L) {
+  return lua_touserdata(L, lua_upvalueindex(1));
+}
+
+/* Seconds to milliseconds, rounded up so that no wait ends early. */
+static uint64_t to_ms(lua_State *L, int index) {
+  lua_Number seconds = luaL_checknumber(L, index);
+  luaL_argcheck(L, seconds >= 0 && seconds < 1e12, index,
+                "seconds expected, 0 or more");
+  return (uint64_t)ceil(seconds * 1000);
+}
+
+static void stop_timer(waiter_t *w) {
+  mcp_timer_stop(w->timer);
+  w->timer = NULL;
+}
+
+static void on_time(void *arg) {
+  waiter_t *w = arg;
+  stop_timer(w);
+  w->timed_out = true;
+  if (w->task) {
+    mcp_task_t *task = w->task;
+    w->task = NULL;
+    mcp_task_wake(task, MCP_ETIMEDOUT);
+  } else {
+    mcp_loop_wake(w->rt->loop);
+  }
+}
+
+static void cancel_wait(mcp_task_t *task, void *arg) {
+  waiter_t *w = arg;
+  (void)task;
+  stop_timer(w);
+  w->task = NULL;
+}
+
+/* Pushes what the waiter (argument 1) was woken with. */
+static int push_payload(lua_State *L) {
+  lua_pushboolean(L, true);
+  lua_getiuservalue(L, 1, 1);
+  return 2;
+}
+
+static int waited(lua_State *L, int status, lua_KContext context) {
+  mcp_task_t *task = (mcp_task_t *)context;
+  (void)status;
+  if (task->wake_code < 0) return mcp_task_push_error(L, task->wake_code);
+  return push_payload(L);
+}
+
+/* waiter:wait([seconds]) -> true, value | nil, text, code ("ETIMEDOUT",
+ * "ECANCELED"). One waits at a time; a waiter woken before returns at once. */
+static int waiter_wait(lua_State *L) {
+  waiter_t *w = luaL_checkudata(L, 1, TYPE_NAME);
+  mcp_task_t *task = mcp_task_of(w->rt, L);
+  bool limited = !lua_isnoneornil(L, 2);
+  uint64_t ms = limited ? to_ms(L, 2) : 0;
+  if (w->woken) return push_payload(L);
+  if (w->task || w->timer) return luaL_error(L, "somebody is waiting already");
+  if (!task && w->rt->current)
+    return luaL_error(L, "cannot wait in a coroutine of your own inside a "
+                         "handler; use mcp.spawn");
+  if (task) mcp_task_check(L, task);
+  w->timed_out = false;
+  if (limited) {
+    w->timer = mcp_timer_start(w->rt->loop, ms, 0, false, on_time, w);
+    if (!w->timer) return mcp_task_push_error(L, MCP_ENOMEM);
+  }
+  lua_settop(L, 1);
+  if (task) {
+    w->task = task;
+    return mcp_task_wait(L, task, cancel_wait, w, waited);
+  }
+  while (!w->woken && !w->timed_out) {
+    if (!mcp_loop_step(w->rt->loop, -1) && !w->timer && !w->woken)
+      return luaL_error(L, "waiting for something that can never happen: "
+                           "nothing is open");
+  }
+  stop_timer(w);
+  if (!w->woken) return mcp_task_push_error(L, MCP_ETIMEDOUT);
+  return push_payload(L);
+}
+
+/* waiter:wake([value]): ends the wait; the first call counts. */
+static int waiter_wake(lua_State *L) {
+  waiter_t *w = luaL_checkudata(L, 1, TYPE_NAME);
+  mcp_task_t *task = w->task;
+  if (w->woken) return 0;
+  lua_settop(L, 2);
+  lua_setiuservalue(L, 1, 1);
+  w->woken = true;
+  stop_timer(w);
+  w->task = NULL;
+  if (task) {
+    mcp_task_wake(task, 0);
+  } else {
+    mcp_loop_wake(w->rt->loop);
+  }
+  return 0;
+}
+
+/* waiter:is_woken() -> boolean */
+static int waiter_is_woken(lua_State *L) {
+  waiter_t *w = luaL_checkudata(L, 1, TYPE_NAME);
+  lua_pushboolean(L, w->woken);
+  return 1;
+}
+
+static int waiter_collect(lua_State *L) {
+  waiter_t *w = luaL_checkudata(L, 1, TYPE_NAME);
+  stop_timer(w);
+  return 0;
+}
+
+/* waiter() -> waiter */
+static int new_waiter(lua_State *L) {
+  waiter_t *w = lua_newuserdatauv(L, sizeof *w, 1);
+  *w = (waiter_t){.rt = runtime(L)};
+  luaL_setmetatable(L, TYPE_NAME);
+  return 1;
+}
+
+typedef struct {
+  mcp_task_t *task;
+  mcp_timer_t *timer;
+} nap_t;
+
+static void end_nap(nap_t *nap) {
+  mcp_timer_stop(nap->timer);
+  mcp_mem_free(nap);
+}
+
+static void on_nap_over(void *arg) {
+  nap_t *nap = arg;
+  mcp_task_t *task = nap->task;
+  end_nap(nap);
+  mcp_task_wake(task, 0);
+}
+
+static void cancel_nap(mcp_task_t *task, void *arg) {
+  (void)task;
+  end_nap(arg);
+}
+
+static int slept(lua_State *L, int status, lua_KContext context) {
+  mcp_task_t *task = (mcp_task_t *)context;
+  (void)status;
+  if (task->wake_code < 0) return mcp_task_push_error(L, task->wake_code);
+  lua_pushboolean(L, true);
+  return 1;
+}
+
+static void note(void *arg) {
+  *(bool *)arg = true;
+}
+
+/* sleep(seconds) -> true | nil, text, "ECANCELED" */
+static int sleep_for(lua_State *L) {
+  mcp_runtime_t *rt = runtime(L);
+  mcp_task_t *task = mcp_task_of(rt, L);
+  uint64_t ms = to_ms(L, 1);
+  nap_t *nap;
+  if (!task && rt->current)
+    return luaL_error(L, "cannot wait in a coroutine of your own inside a "
+                         "handler; use mcp.spawn");
+  if (!task) {
+    bool over = false;
+    mcp_timer_t *timer = mcp_timer_start(rt->loop, ms, 0, false, note, &over);
+    if (!timer) return mcp_task_push_error(L, MCP_ENOMEM);
+    while (!over) mcp_loop_step(rt->loop, -1);
+    mcp_timer_stop(timer);
+    lua_pushboolean(L, true);
+    return 1;
+  }
+  mcp_task_check(L, task);
+  nap = mcp_mem_alloc(sizeof *nap);
+  if (!nap) return mcp_task_push_error(L, MCP_ENOMEM);
+  nap->task = task;
+  nap->timer = mcp_timer_start(rt->loop, ms, 0, false, on_nap_over, nap);
+  if (!nap->timer) {
+    mcp_mem_free(nap);
+    return mcp_task_push_error(L, MCP_ENOMEM);
+  }
+  return mcp_task_wait(L, task, cancel_nap, nap, slept);
+}
+
+/* spawn(fn, …): runs fn(…) in a task of its own, at once up to its first wait.
+ * An error it does not catch goes to the log. */
+static int spawn(lua_State *L) {
+  mcp_runtime_t *rt = runtime(L);
+  int n = lua_gettop(L);
+  mcp_task_t *task;
+  luaL_checktype(L, 1, LUA_TFUNCTION);
+  task = mcp_task_new(rt);
+  if (!task || !lua_checkstack(task->co, n + 1))
+    return luaL_error(L, rt->closing ? "the runtime is closing"
+                                     : "not enough memory for a task");
+  lua_xmove(L, task->co, n);
+  mcp_task_run(task, n - 1);
+  return 0;
+}
+
+/* in_task() -> boolean */
+static int in_task(lua_State *L) {
+  mcp_runtime_t *rt = runtime(L);
+  lua_pushboolean(L, mcp_task_of(rt, L) != NULL);
+  return 1;
+}
+
+void mcp_lwait_open(lua_State *L, mcp_runtime_t *rt) {
+  static const luaL_Reg functions[] = {{"spawn", spawn},
+                                       {"sleep", sleep_for},
+                                       {"waiter", new_waiter},
+                                       {"in_task", in_task},
+                                       {NULL, NULL}};
+  static const luaL_Reg methods[] = {{"wait", waiter_wait},
+                                     {"wake", waiter_wake},
+                                     {"is_woken", waiter_is_woken},
+                                     {NULL, NULL}};
+  luaL_newmetatable(L, TYPE_NAME);
+  luaL_newlib(L, methods);
+  lua_setfield(L, -2, "__index");
+  lua_pushcfunction(L, waiter_collect);
+  lua_setfield(L, -2, "__gc");
+  lua_pop(L, 1);
+  lua_pushlightuserdata(L, rt);
+  luaL_setfuncs(L, functions, 1);
+}

@@ -1,0 +1,278 @@
+/* SPDX-License-Identifier: MIT
+ * task.c: see task.h. */
+#include "lua/task.h"
+
+#include <lauxlib.h>
+
+#include "base/err.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "lua/lexchange.h"
+
+void mcp_task_open(lua_State *L, mcp_runtime_t *rt) {
+  lua_rawgeti(L, LUA_REGISTRYINDEX, LUA_RIDX_MAINTHREAD);
+  rt->L = lua_tothread(L, -1);
+  lua_pop(L, 1);
+  mcp_list_init(&rt->tasks);
+  mcp_list_init(&rt->spare);
+  mcp_list_init(&rt->ready);
+}
+
+/* What making a coroutine needs, on the far side of a protected call. */
+typedef struct {
+  mcp_task_t *task;
+} making_t;
+
+static int make_coroutine(lua_State *L) {
+  making_t *making = lua_touserdata(L, 1);
+  making->task->co = lua_newthread(L);
+  making->task->anchor = luaL_ref(L, LUA_REGISTRYINDEX);
+  return 0;
+}
+
+mcp_task_t *mcp_task_new(mcp_runtime_t *rt) {
+  mcp_task_t *task;
+  if (rt->closing) return NULL;
+  if (!mcp_list_empty(&rt->spare)) {
+    task = MCP_LIST_MEMBER(rt->spare.next, mcp_task_t, of_runtime);
+    mcp_list_remove(&task->of_runtime);
+    rt->spare_count--;
+  } else {
+    making_t making;
+    task = mcp_mem_zalloc(sizeof *task);
+    if (!task) return NULL;
+    making.task = task;
+    task->anchor = LUA_NOREF;
+    if (!lua_checkstack(rt->L, 3)) {
+      mcp_mem_free(task);
+      return NULL;
+    }
+    lua_pushcfunction(rt->L, make_coroutine);
+    lua_pushlightuserdata(rt->L, &making);
+    if (lua_pcall(rt->L, 1, 0, 0) != LUA_OK) {
+      lua_pop(rt->L, 1);
+      mcp_mem_free(task);
+      return NULL;
+    }
+    task->rt = rt;
+    mcp_list_init(&task->of_ready);
+  }
+  mcp_list_append(&rt->tasks, &task->of_runtime);
+  rt->task_count++;
+  return task;
+}
+
+static void free_task(mcp_task_t *task) {
+  mcp_runtime_t *rt = task->rt;
+  luaL_unref(rt->L, LUA_REGISTRYINDEX, task->anchor);
+  mcp_mem_free(task);
+}
+
+/* The coroutine has ended one way or the other. What it still owed is
+ * answered with a constant. */
+static void finish(mcp_task_t *task) {
+  mcp_runtime_t *rt = task->rt;
+  mcp_exchange_t *x = task->exchange;
+  bool cancelled = task->cancelled;
+  mcp_lexchange_forget(task);
+  mcp_list_remove(&task->of_runtime);
+  mcp_list_remove(&task->of_ready);
+  rt->task_count--;
+  *task = (mcp_task_t){.rt = rt, .co = task->co, .anchor = task->anchor};
+  mcp_list_init(&task->of_runtime);
+  mcp_list_init(&task->of_ready);
+  if (rt->spare_count < MCP_TASK_SPARE && !rt->closing) {
+    mcp_list_append(&rt->spare, &task->of_runtime);
+    rt->spare_count++;
+  } else {
+    free_task(task);
+  }
+  if (x) {
+    x->up = NULL;
+    if (x->wants_answer && !cancelled) {
+      mcp_exchange_fail(x, MCP_RPC_INTERNAL_ERROR, "Internal error");
+    } else {
+      mcp_exchange_drop(x);
+    }
+  }
+}
+
+/* An error that nobody caught: the text, with the traceback for debugging.
+ * Runs protected, because making the traceback takes memory. */
+static int describe(lua_State *L) {
+  lua_State *co = lua_touserdata(L, 1);
+  const char *text = lua_tostring(co, -1);
+  if (!text) text = luaL_typename(co, -1);
+  luaL_traceback(L, co, text, 0);
+  mcp_log(MCP_LOG_ERROR, "%s", lua_tostring(L, -1));
+  return 0;
+}
+
+static void report(mcp_task_t *task) {
+  lua_State *L = task->rt->L;
+  if (!lua_checkstack(L, 3)) return;
+  lua_pushcfunction(L, describe);
+  lua_pushlightuserdata(L, task->co);
+  if (lua_pcall(L, 1, 0, 0) != LUA_OK) {
+    mcp_log(MCP_LOG_ERROR, "a task failed for lack of memory");
+    lua_pop(L, 1);
+  }
+}
+
+/* Closes a coroutine that is not running: its <close> variables run. */
+static void kill_task(mcp_task_t *task) {
+  mcp_runtime_t *rt = task->rt;
+  mcp_task_t *outer = rt->current;
+  /* Nothing in a <close> may wait: the coroutine is not one any more. */
+  rt->current = NULL;
+  if (lua_resetthread(task->co) != LUA_OK) report(task);
+  lua_settop(task->co, 0);
+  rt->current = outer;
+  finish(task);
+}
+
+static void resume(mcp_task_t *task, int arguments) {
+  mcp_runtime_t *rt = task->rt;
+  mcp_task_t *outer = rt->current;
+  int results = 0, status;
+  task->waiting = false;
+  rt->current = task;
+  status = lua_resume(task->co, outer ? outer->co : rt->L, arguments, &results);
+  rt->current = outer;
+  if (status == LUA_YIELD) {
+    lua_pop(task->co, results);
+    if (task->doomed || !task->waiting) {
+      if (!task->doomed) {
+        mcp_log(MCP_LOG_ERROR, "a handler yielded outside any coroutine of "
+                               "its own; its task is closed");
+      }
+      kill_task(task);
+    }
+    return;
+  }
+  if (status != LUA_OK) {
+    report(task);
+    (void)lua_resetthread(task->co);
+  }
+  lua_settop(task->co, 0);
+  finish(task);
+}
+
+void mcp_task_run(mcp_task_t *task, int arguments) {
+  resume(task, arguments);
+}
+
+mcp_task_t *mcp_task_of(mcp_runtime_t *rt, lua_State *L) {
+  return rt->current && rt->current->co == L ? rt->current : NULL;
+}
+
+static int never(lua_State *L, int status, lua_KContext context) {
+  (void)status;
+  (void)context;
+  return luaL_error(L, "a cancelled task was resumed");
+}
+
+void mcp_task_check(lua_State *L, mcp_task_t *task) {
+  if (!lua_isyieldable(L))
+    luaL_error(L, "cannot wait here: inside a metamethod, an iterator or "
+                  "another function that cannot yield");
+  if (!task->told) return;
+  /* It was told that it is cancelled and waits again: that is the end. */
+  task->doomed = true;
+  lua_yieldk(L, 0, 0, never);
+}
+
+int mcp_task_wait(lua_State *L, mcp_task_t *task,
+                  void (*cancel)(mcp_task_t *, void *), void *arg,
+                  lua_KFunction k) {
+  if (task->cancelled) {
+    /* Cancelled while it was running: the wait ends before it begins. */
+    if (cancel) cancel(task, arg);
+    task->told = true;
+    task->wake_code = MCP_ECANCELED;
+    return k(L, LUA_YIELD, (lua_KContext)task);
+  }
+  task->cancel = cancel;
+  task->cancel_arg = arg;
+  task->waiting = true;
+  return lua_yieldk(L, 0, (lua_KContext)task, k);
+}
+
+static void on_turn(void *arg) {
+  mcp_runtime_t *rt = arg;
+  mcp_list_t due;
+  mcp_timer_stop(rt->turn);
+  rt->turn = NULL;
+  /* Tasks that become ready meanwhile wait for the turn after. */
+  mcp_list_init(&due);
+  while (!mcp_list_empty(&rt->ready)) {
+    mcp_list_t *link = rt->ready.next;
+    mcp_list_remove(link);
+    mcp_list_append(&due, link);
+  }
+  while (!mcp_list_empty(&due)) {
+    mcp_task_t *task = MCP_LIST_MEMBER(due.next, mcp_task_t, of_ready);
+    mcp_list_remove(&task->of_ready);
+    resume(task, 0);
+  }
+}
+
+void mcp_task_wake(mcp_task_t *task, int code) {
+  mcp_runtime_t *rt = task->rt;
+  if (!task->waiting || rt->closing) return;
+  task->waiting = false;
+  task->cancel = NULL;
+  task->cancel_arg = NULL;
+  task->wake_code = code;
+  if (code == MCP_ECANCELED) task->told = true;
+  if (!rt->current) {
+    resume(task, 0);
+    return;
+  }
+  mcp_list_append(&rt->ready, &task->of_ready);
+  if (!rt->turn) rt->turn = mcp_timer_start(rt->loop, 0, 0, false, on_turn, rt);
+  if (!rt->turn) {
+    /* No memory for a turn: later is now. */
+    mcp_list_remove(&task->of_ready);
+    resume(task, 0);
+  }
+}
+
+void mcp_task_cancel(mcp_task_t *task) {
+  void (*cancel)(mcp_task_t *, void *) = task->cancel;
+  if (task->cancelled) return;
+  task->cancelled = true;
+  if (!task->waiting) return;
+  task->cancel = NULL;
+  if (cancel) cancel(task, task->cancel_arg);
+  mcp_task_wake(task, MCP_ECANCELED);
+}
+
+void mcp_task_close_all(mcp_runtime_t *rt) {
+  rt->closing = true;
+  mcp_timer_stop(rt->turn);
+  rt->turn = NULL;
+  while (!mcp_list_empty(&rt->tasks)) {
+    mcp_task_t *task = MCP_LIST_MEMBER(rt->tasks.next, mcp_task_t, of_runtime);
+    if (task == rt->current) {
+      /* Its own handler closed the runtime: it goes when it yields. */
+      mcp_list_remove(&task->of_runtime);
+      continue;
+    }
+    if (task->cancel) task->cancel(task, task->cancel_arg);
+    task->cancel = NULL;
+    kill_task(task);
+  }
+  while (!mcp_list_empty(&rt->spare)) {
+    mcp_task_t *task = MCP_LIST_MEMBER(rt->spare.next, mcp_task_t, of_runtime);
+    mcp_list_remove(&task->of_runtime);
+    free_task(task);
+  }
+}
+
+int mcp_task_push_error(lua_State *L, int code) {
+  lua_pushnil(L);
+  lua_pushstring(L, mcp_err_text(code));
+  lua_pushstring(L, mcp_err_name(code));
+  return 3;
+}

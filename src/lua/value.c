@@ -1,0 +1,513 @@
+/* SPDX-License-Identifier: MIT
+ * value.c: see value.h. Reading goes over the tokens in one loop; writing
+ * recurses as deep as MCP_JSON_DEPTH. Must not know what a message means. */
+#include "lua/value.h"
+
+#include <lauxlib.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/err.h"
+#include "base/utf8.h"
+
+/* Their addresses are keys of the registry: the array metatable, the set of
+ * what else means an array, the metatable of raw values. */
+static const char registry_keys[3];
+#define ARRAY_MT (&registry_keys[0])
+#define ARRAYS   (&registry_keys[1])
+#define RAW_MT   (&registry_keys[2])
+
+void mcp_value_open(lua_State *L) {
+  luaL_checkstack(L, 4, NULL);
+  if (lua_rawgetp(L, LUA_REGISTRYINDEX, RAW_MT) == LUA_TNIL) {
+    lua_newtable(L);
+    lua_rawsetp(L, LUA_REGISTRYINDEX, ARRAYS);
+    lua_createtable(L, 0, 1);
+    lua_pushliteral(L, "mcp.array");
+    lua_setfield(L, -2, "__name");
+    lua_rawsetp(L, LUA_REGISTRYINDEX, ARRAY_MT);
+    lua_createtable(L, 0, 2);
+    lua_pushliteral(L, "mcp.raw");
+    lua_setfield(L, -2, "__name");
+    lua_pushboolean(L, 0);
+    lua_setfield(L, -2, "__metatable");
+    lua_rawsetp(L, LUA_REGISTRYINDEX, RAW_MT);
+  }
+  lua_pop(L, 1);
+}
+
+void mcp_value_push_array_mt(lua_State *L) {
+  lua_rawgetp(L, LUA_REGISTRYINDEX, ARRAY_MT);
+}
+
+void mcp_value_mark_array(lua_State *L) {
+  luaL_checkstack(L, 3, NULL);
+  lua_rawgetp(L, LUA_REGISTRYINDEX, ARRAYS);
+  lua_insert(L, -2);
+  lua_pushboolean(L, 1);
+  lua_rawset(L, -3);
+  lua_pop(L, 1);
+}
+
+void mcp_value_push_raw(lua_State *L, mcp_slice_t text) {
+  char *to;
+  luaL_checkstack(L, 2, NULL);
+  to = lua_newuserdatauv(L, text.len, 0);
+  for (size_t i = 0; i < text.len; i++) {
+    char c = text.data[i];
+    to[i] = c == '\n' || c == '\r' ? ' ' : c;
+  }
+  lua_rawgetp(L, LUA_REGISTRYINDEX, RAW_MT);
+  lua_setmetatable(L, -2);
+}
+
+/* -- reading -- */
+
+/* Strings up to this length have their escapes undone on the C stack. */
+#define SMALL_STRING 1024
+
+/* A container whose members are being pushed; its table is on the stack, with
+ * the key of the member at hand above it if it is an object. */
+typedef struct {
+  uint32_t end; /* token behind it */
+  lua_Integer filled;
+  bool object;
+} frame_t;
+
+/* Pushes the string `raw` with its escapes undone. Larger ones need room that
+ * outlives an error: a userdata in the slot `base`, which also serves the
+ * strings that follow. */
+static void push_escaped(lua_State *L, mcp_slice_t raw, int base) {
+  char small[SMALL_STRING], *to = small;
+  if (raw.len > sizeof small) {
+    to = lua_touserdata(L, base);
+    if (!to || lua_rawlen(L, base) < raw.len) {
+      to = lua_newuserdatauv(L, raw.len, 0);
+      lua_replace(L, base);
+    }
+  }
+  lua_pushlstring(L, to, mcp_json_unescape(raw, to));
+}
+
+static inline void push_string(lua_State *L, const mcp_json_doc_t *doc,
+                               uint32_t at, int base) {
+  mcp_slice_t raw = mcp_json_raw(doc, at);
+  if (doc->tokens[at].escaped)
+    push_escaped(L, raw, base);
+  else
+    lua_pushlstring(L, raw.data, raw.len);
+}
+
+/* Pushes a value that is no container, or an empty table for one. */
+static inline void push_one(lua_State *L, const mcp_json_doc_t *doc,
+                            uint32_t at, int base) {
+  const mcp_json_token_t *t = &doc->tokens[at];
+  switch ((mcp_json_kind_t)t->kind) {
+  case MCP_JSON_NULL: mcp_value_push_null(L); break;
+  case MCP_JSON_FALSE: lua_pushboolean(L, 0); break;
+  case MCP_JSON_TRUE: lua_pushboolean(L, 1); break;
+  case MCP_JSON_INTEGER: lua_pushinteger(L, mcp_json_integer(doc, at)); break;
+  case MCP_JSON_DOUBLE: lua_pushnumber(L, mcp_json_double(doc, at)); break;
+  case MCP_JSON_STRING: push_string(L, doc, at, base); break;
+  case MCP_JSON_OBJECT: lua_createtable(L, 0, (int)t->count); break;
+  case MCP_JSON_ARRAY:
+    lua_createtable(L, (int)t->count, 0);
+    lua_pushvalue(L, base + 1);
+    lua_setmetatable(L, -2);
+    break;
+  }
+}
+
+/* The slot `base` is for push_escaped, the one above holds the metatable of
+ * arrays, above that lie the open tables. */
+void mcp_value_push(lua_State *L, const mcp_json_doc_t *doc, uint32_t at) {
+  frame_t frames[MCP_JSON_DEPTH];
+  size_t depth = 0;
+  int base;
+  luaL_checkstack(L, 6, NULL);
+  lua_pushnil(L);
+  base = lua_gettop(L);
+  mcp_value_push_array_mt(L);
+  do {
+    const mcp_json_token_t *t = &doc->tokens[at];
+    push_one(L, doc, at++, base);
+    if (t->kind >= MCP_JSON_ARRAY && t->count > 0) {
+      frame_t *f = &frames[depth++];
+      f->end = t->next;
+      f->filled = 0;
+      f->object = t->kind == MCP_JSON_OBJECT;
+      luaL_checkstack(L, 5, NULL);
+      if (f->object) push_string(L, doc, at++, base);
+      continue;
+    }
+    while (depth > 0) {
+      frame_t *f = &frames[depth - 1];
+      if (f->object)
+        lua_rawset(L, -3);
+      else
+        lua_rawseti(L, -2, ++f->filled);
+      if (at < f->end) {
+        if (f->object) push_string(L, doc, at++, base);
+        break;
+      }
+      depth--;
+    }
+  } while (depth > 0);
+  lua_replace(L, base);
+  lua_settop(L, base);
+}
+
+/* -- writing -- */
+
+typedef struct {
+  lua_State *L;
+  mcp_buf_t *out;
+  mcp_value_fault_t *fault;
+  size_t depth;
+  bool sorted;
+} writer_t;
+
+/* Keys in a fault are cut to this length. */
+#define SHOWN_KEY 40
+
+static int refuse(writer_t *w, int code, const char *why) {
+  w->fault->code = code;
+  snprintf(w->fault->what, sizeof w->fault->what, ": %s", why);
+  return code;
+}
+
+/* Puts `s` before the path, with a point if a key follows; dots if it does not
+ * fit. `s` has room for one more byte. */
+static void put_before(writer_t *w, char *s, size_t len) {
+  static const char dots[] = "...";
+  char *what = w->fault->what;
+  const char *part = s;
+  size_t used = strlen(what), room = sizeof w->fault->what - sizeof dots;
+  if (strncmp(what, dots, sizeof dots - 1) == 0) return;
+  if (*what != '[' && *what != ':') s[len++] = '.';
+  if (len > room - used) {
+    part = dots;
+    len = sizeof dots - 1;
+  }
+  memmove(what + len, what, used + 1);
+  memcpy(what, part, len);
+}
+
+static int under_index(writer_t *w, int code, lua_Integer i) {
+  char text[32];
+  int len =
+      snprintf(text, sizeof text, "[" LUA_INTEGER_FMT "]", (LUAI_UACINT)i);
+  put_before(w, text, (size_t)len);
+  return code;
+}
+
+/* Puts `key` before the path: cut short, controls and bad UTF-8 as '?'. */
+static int under_key(writer_t *w, int code, mcp_slice_t key) {
+  char text[SHOWN_KEY + 4], *to = text;
+  size_t at = 0;
+  while (at < key.len && (size_t)(to - text) < SHOWN_KEY) {
+    size_t n = mcp_utf8_step(mcp_slice(key.data + at, key.len - at));
+    if (n == 0 || (unsigned char)key.data[at] < ' ') {
+      n = 1;
+      *to++ = '?';
+    } else {
+      memcpy(to, key.data + at, n);
+      to += n;
+    }
+    at += n;
+  }
+  put_before(w, text, (size_t)(to - text));
+  return code;
+}
+
+static int lack(writer_t *w, int code) {
+  return refuse(w, code, mcp_err_text(code));
+}
+
+static int write_value(writer_t *w);
+
+/* Is what lies at the top in the set of things that mean an array?
+ * [-1, +0, -] */
+static bool pop_marked(lua_State *L) {
+  bool marked;
+  lua_rawgetp(L, LUA_REGISTRYINDEX, ARRAYS);
+  lua_insert(L, -2);
+  lua_rawget(L, -2);
+  marked = lua_toboolean(L, -1);
+  lua_pop(L, 2);
+  return marked;
+}
+
+/* Is the table at the top marked as an array? */
+static bool is_marked(lua_State *L) {
+  bool ours;
+  if (!lua_getmetatable(L, -1)) return false;
+  mcp_value_push_array_mt(L);
+  ours = lua_rawequal(L, -1, -2);
+  lua_pop(L, 1);
+  if (!ours) return pop_marked(L);
+  lua_pop(L, 1);
+  return true;
+}
+
+/* Sees that the keys of the table at the top are 1 to n, and gives n. */
+static int measure(writer_t *w, lua_Integer *length) {
+  lua_State *L = w->L;
+  lua_Integer count = 0, last = 0, hole = 1;
+  lua_pushnil(L);
+  for (; lua_next(L, -2); count++) {
+    lua_Integer key = lua_isinteger(L, -2) ? lua_tointeger(L, -2) : 0;
+    if (key < 1)
+      return refuse(w, MCP_EENCODE,
+                    lua_type(L, -2) == LUA_TSTRING
+                        ? "an array with string keys"
+                        : "an array with keys that are no positions");
+    if (key > last) last = key;
+    lua_pop(L, 1);
+  }
+  *length = last;
+  if (count == last) return 0;
+  for (; lua_rawgeti(L, -1, hole) != LUA_TNIL; hole++) lua_pop(L, 1);
+  return under_index(w, refuse(w, MCP_EENCODE, "a hole in an array"), hole);
+}
+
+static int write_element(writer_t *w, lua_Integer i) {
+  int code = i == 1 ? 0 : mcp_buf_append_char(w->out, ',');
+  if (code < 0) return lack(w, code);
+  code = write_value(w);
+  return code < 0 ? under_index(w, code, i) : 0;
+}
+
+/* The elements of the table under the first pair of lua_next. They mostly come
+ * in their order; when one does not, the rest is fetched by number. */
+static int write_elements(writer_t *w) {
+  lua_State *L = w->L;
+  lua_Integer done = 0, length;
+  int code;
+  do {
+    if (!lua_isinteger(L, -2) || lua_tointeger(L, -2) != done + 1) {
+      lua_pop(L, 2);
+      code = measure(w, &length);
+      while (code == 0 && done < length) {
+        lua_rawgeti(L, -1, ++done);
+        code = write_element(w, done);
+        lua_pop(L, 1);
+      }
+      return code;
+    }
+    code = write_element(w, ++done);
+    if (code < 0) return code;
+    lua_pop(L, 1);
+  } while (lua_next(L, -2));
+  return 0;
+}
+
+/* The member whose value is at the top. */
+static int write_member(writer_t *w, mcp_slice_t key, bool first) {
+  mcp_buf_t *out = w->out;
+  int code = first ? 0 : mcp_buf_append_char(out, ',');
+  if (code == 0) code = mcp_json_write_string(out, key);
+  if (code == MCP_EUTF8) {
+    code = refuse(w, code, "a key that is not valid UTF-8");
+    return under_key(w, code, key);
+  }
+  if (code == 0) code = mcp_buf_append_char(out, ':');
+  if (code < 0) return lack(w, code);
+  code = write_value(w);
+  return code < 0 ? under_key(w, code, key) : 0;
+}
+
+/* Refuses the key at `index`, which is no string. */
+static int refuse_key(writer_t *w, int index) {
+  lua_State *L = w->L;
+  int type = lua_type(L, index);
+  char why[96];
+  if (lua_isinteger(L, index))
+    snprintf(why, sizeof why,
+             "integer key " LUA_INTEGER_FMT
+             " in an object (keys are neither all strings nor 1 to n)",
+             (LUAI_UACINT)lua_tointeger(L, index));
+  else
+    snprintf(why, sizeof why, "a key that is a %s",
+             type == LUA_TNUMBER ? "float" : lua_typename(L, type));
+  return refuse(w, MCP_EENCODE, why);
+}
+
+/* The members of the table under the first pair of lua_next. */
+static int write_members(writer_t *w) {
+  lua_State *L = w->L;
+  bool first = true;
+  do {
+    mcp_slice_t key;
+    int code;
+    if (lua_type(L, -2) != LUA_TSTRING) return refuse_key(w, -2);
+    key.data = lua_tolstring(L, -2, &key.len);
+    code = write_member(w, key, first);
+    if (code < 0) return code;
+    lua_pop(L, 1);
+    first = false;
+  } while (lua_next(L, -2));
+  return 0;
+}
+
+static int compare_keys(const void *a, const void *b) {
+  const mcp_slice_t *one = a, *two = b;
+  size_t shared = one->len < two->len ? one->len : two->len;
+  int order = memcmp(one->data, two->data, shared);
+  if (order != 0) return order;
+  return one->len < two->len ? -1 : one->len > two->len;
+}
+
+/* The same in the order of the keys. The slices borrow from the table, which
+ * nobody changes meanwhile: no Lua runs. */
+static int write_sorted_members(writer_t *w) {
+  lua_State *L = w->L;
+  size_t count = 0, i = 0;
+  mcp_slice_t *keys;
+  int code = 0;
+  do {
+    if (lua_type(L, -2) != LUA_TSTRING) return refuse_key(w, -2);
+    lua_pop(L, 1);
+    count++;
+  } while (lua_next(L, -2));
+  keys = lua_newuserdatauv(L, count * sizeof *keys, 0);
+  lua_pushnil(L);
+  for (; lua_next(L, -3); i++) {
+    keys[i].data = lua_tolstring(L, -2, &keys[i].len);
+    lua_pop(L, 1);
+  }
+  qsort(keys, count, sizeof *keys, compare_keys);
+  for (i = 0; i < count && code == 0; i++) {
+    lua_pushlstring(L, keys[i].data, keys[i].len);
+    lua_rawget(L, -3);
+    code = write_member(w, keys[i], i == 0);
+    lua_pop(L, 1);
+  }
+  lua_pop(L, 1);
+  return code;
+}
+
+/* An unmarked table whose first key is a string is no array, whatever else it
+ * holds: with [1] as well its keys are mixed, and that is refused there. */
+static int write_table(writer_t *w) {
+  lua_State *L = w->L;
+  mcp_buf_t *out = w->out;
+  bool array = is_marked(L);
+  int code;
+  lua_pushnil(L);
+  if (!lua_next(L, -2)) {
+    code = array ? mcp_buf_append_literal(out, "[]")
+                 : mcp_buf_append_literal(out, "{}");
+    return code < 0 ? lack(w, code) : 0;
+  }
+  if (!array && lua_type(L, -2) != LUA_TSTRING) {
+    array = lua_rawgeti(L, -3, 1) != LUA_TNIL;
+    lua_pop(L, 1);
+  }
+  code = mcp_buf_append_char(out, array ? '[' : '{');
+  if (code < 0) return lack(w, code);
+  code = array       ? write_elements(w)
+         : w->sorted ? write_sorted_members(w)
+                     : write_members(w);
+  if (code < 0) return code;
+  code = mcp_buf_append_char(out, array ? ']' : '}');
+  return code < 0 ? lack(w, code) : 0;
+}
+
+/* Tables inside each other are counted here. */
+static int enter_table(writer_t *w) {
+  int code;
+  if (w->depth == MCP_JSON_DEPTH)
+    return refuse(w, MCP_EENCODE, "nested deeper than the limit, or cyclic");
+  if (!lua_checkstack(w->L, 8)) return lack(w, MCP_ENOMEM);
+  w->depth++;
+  code = write_table(w);
+  w->depth--;
+  return code;
+}
+
+static int write_number(writer_t *w) {
+  lua_State *L = w->L;
+  int code;
+  if (lua_isinteger(L, -1))
+    code = mcp_json_write_integer(w->out, lua_tointeger(L, -1));
+  else
+    code = mcp_json_write_double(w->out, lua_tonumber(L, -1));
+  if (code == MCP_ENUMBER)
+    return refuse(w, MCP_EENCODE,
+                  isnan(lua_tonumber(L, -1)) ? "NaN" : "infinity");
+  return code < 0 ? lack(w, code) : 0;
+}
+
+static int write_userdata(writer_t *w) {
+  lua_State *L = w->L;
+  bool raw = false;
+  int code;
+  if (!lua_checkstack(L, 3)) return lack(w, MCP_ENOMEM);
+  if (lua_getmetatable(L, -1)) {
+    lua_rawgetp(L, LUA_REGISTRYINDEX, RAW_MT);
+    raw = lua_rawequal(L, -1, -2);
+    lua_pop(L, 2);
+  }
+  if (!raw) return refuse(w, MCP_EENCODE, "userdata");
+  code = mcp_buf_append(w->out, lua_touserdata(L, -1), lua_rawlen(L, -1));
+  return code < 0 ? lack(w, code) : 0;
+}
+
+static int write_light_userdata(writer_t *w) {
+  lua_State *L = w->L;
+  int code;
+  if (!lua_touserdata(L, -1)) {
+    code = mcp_buf_append_literal(w->out, "null");
+  } else {
+    if (!lua_checkstack(L, 3)) return lack(w, MCP_ENOMEM);
+    lua_pushvalue(L, -1);
+    if (!pop_marked(L)) return refuse(w, MCP_EENCODE, "light userdata");
+    code = mcp_buf_append_literal(w->out, "[]");
+  }
+  return code < 0 ? lack(w, code) : 0;
+}
+
+/* Appends the value at the top. After a failure the stack may hold more than
+ * before. [-0, +0, m] */
+static int write_value(writer_t *w) {
+  lua_State *L = w->L;
+  int type = lua_type(L, -1), code;
+  mcp_slice_t s;
+  switch (type) {
+  case LUA_TSTRING:
+    s.data = lua_tolstring(L, -1, &s.len);
+    code = mcp_json_write_string(w->out, s);
+    if (code == MCP_EUTF8) return refuse(w, code, "not valid UTF-8");
+    break;
+  case LUA_TTABLE: return enter_table(w);
+  case LUA_TNUMBER: return write_number(w);
+  case LUA_TBOOLEAN:
+    code = lua_toboolean(L, -1) ? mcp_buf_append_literal(w->out, "true")
+                                : mcp_buf_append_literal(w->out, "false");
+    break;
+  case LUA_TLIGHTUSERDATA: return write_light_userdata(w);
+  case LUA_TUSERDATA: return write_userdata(w);
+  default: return refuse(w, MCP_EENCODE, lua_typename(L, type));
+  }
+  return code < 0 ? lack(w, code) : 0;
+}
+
+int mcp_value_write(lua_State *L, int index, mcp_buf_t *out, int sorted,
+                    mcp_value_fault_t *fault) {
+  writer_t w = {L, out, fault, 0, sorted != 0};
+  int top = lua_gettop(L), code;
+  fault->code = 0;
+  if (!lua_checkstack(L, 2)) {
+    code = lack(&w, MCP_ENOMEM);
+  } else {
+    lua_pushvalue(L, index);
+    code = write_value(&w);
+    lua_settop(L, top);
+  }
+  /* The value itself has no path before the colon. */
+  if (code < 0 && fault->what[0] == ':')
+    memmove(fault->what, fault->what + 2, strlen(fault->what + 2) + 1);
+  return code;
+}

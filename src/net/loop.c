@@ -1,0 +1,185 @@
+/* SPDX-License-Identifier: MIT
+ * loop.c: see loop.h. */
+#include "net/loop.h"
+
+#include <signal.h>
+#include <uv.h>
+
+#include "base/err.h"
+#include "base/mem.h"
+
+struct mcp_loop {
+  uv_loop_t uv;
+  uv_timer_t deadline; /* of the step now running */
+  uv_async_t waker;
+  mcp_buf_t scratch;
+  char read_buffer[MCP_LOOP_READ_SIZE];
+};
+
+struct mcp_timer {
+  uv_timer_t uv;
+  void (*fn)(void *);
+  void *arg;
+};
+
+struct mcp_signal {
+  uv_signal_t uv;
+  void (*fn)(void *, int);
+  void *arg;
+};
+
+static void on_wake(uv_async_t *waker) {
+  (void)waker;
+}
+
+static void free_handle(uv_handle_t *handle) {
+  mcp_mem_free(handle);
+}
+
+int mcp_loop_new(mcp_loop_t **out) {
+  mcp_loop_t *loop = mcp_mem_alloc(sizeof *loop);
+  int code;
+  if (!loop) return MCP_ENOMEM;
+  memset(loop, 0, offsetof(mcp_loop_t, read_buffer));
+  /* A peer that hangs up must be an error code, not the end of the process.
+   * libuv has no MSG_NOSIGNAL, so it is the whole process's disposition; a
+   * host that set one of its own keeps it. */
+  struct sigaction now;
+  if (sigaction(SIGPIPE, NULL, &now) == 0 && now.sa_handler == SIG_DFL)
+    signal(SIGPIPE, SIG_IGN);
+  if ((code = uv_loop_init(&loop->uv)) < 0) {
+    mcp_mem_free(loop);
+    return code;
+  }
+  uv_timer_init(&loop->uv, &loop->deadline);
+  uv_unref((uv_handle_t *)&loop->deadline);
+  if ((code = uv_async_init(&loop->uv, &loop->waker, on_wake)) < 0) {
+    uv_close((uv_handle_t *)&loop->deadline, NULL);
+    uv_run(&loop->uv, UV_RUN_DEFAULT);
+    uv_loop_close(&loop->uv);
+    mcp_mem_free(loop);
+    return code;
+  }
+  uv_unref((uv_handle_t *)&loop->waker);
+  *out = loop;
+  return 0;
+}
+
+static void let_go(uv_handle_t *handle, void *arg) {
+  (void)arg;
+  uv_unref(handle);
+}
+
+void mcp_loop_free(mcp_loop_t *loop) {
+  if (!loop) return;
+  uv_close((uv_handle_t *)&loop->deadline, NULL);
+  uv_close((uv_handle_t *)&loop->waker, NULL);
+  /* Owners have closed their handles; their callbacks still have to run. One
+   * that somebody forgot must not keep the process. */
+  uv_walk(&loop->uv, let_go, NULL);
+  uv_run(&loop->uv, UV_RUN_DEFAULT);
+  uv_loop_close(&loop->uv);
+  mcp_buf_deinit(&loop->scratch);
+  mcp_mem_free(loop);
+}
+
+/* Its only work is to be due: that ends the wait of a step. */
+static void on_deadline(uv_timer_t *timer) {
+  (void)timer;
+}
+
+bool mcp_loop_step(mcp_loop_t *loop, int64_t timeout_ms) {
+  if (timeout_ms == 0) return uv_run(&loop->uv, UV_RUN_NOWAIT) != 0;
+  if (timeout_ms < 0) return uv_run(&loop->uv, UV_RUN_ONCE) != 0;
+  uv_timer_start(&loop->deadline, on_deadline, (uint64_t)timeout_ms, 0);
+  /* An unreferenced timer alone would not make the loop wait. */
+  uv_ref((uv_handle_t *)&loop->deadline);
+  uv_run(&loop->uv, UV_RUN_ONCE);
+  uv_unref((uv_handle_t *)&loop->deadline);
+  uv_timer_stop(&loop->deadline);
+  return uv_loop_alive(&loop->uv) != 0;
+}
+
+void mcp_loop_wake(mcp_loop_t *loop) {
+  uv_async_send(&loop->waker);
+}
+
+uint64_t mcp_loop_now(const mcp_loop_t *loop) {
+  return uv_now(&loop->uv);
+}
+
+int mcp_loop_fd(const mcp_loop_t *loop) {
+  return uv_backend_fd(&loop->uv);
+}
+
+int mcp_loop_timeout(mcp_loop_t *loop) {
+  uv_update_time(&loop->uv);
+  return uv_backend_timeout(&loop->uv);
+}
+
+void *mcp_loop_uv(mcp_loop_t *loop) {
+  return &loop->uv;
+}
+
+char *mcp_loop_read_buffer(mcp_loop_t *loop) {
+  return loop->read_buffer;
+}
+
+mcp_buf_t *mcp_loop_scratch(mcp_loop_t *loop) {
+  return &loop->scratch;
+}
+
+static void on_timer(uv_timer_t *uv) {
+  mcp_timer_t *timer = (mcp_timer_t *)uv;
+  timer->fn(timer->arg); /* may have stopped the timer: touch nothing after */
+}
+
+mcp_timer_t *mcp_timer_start(mcp_loop_t *loop, uint64_t after_ms,
+                             uint64_t every_ms, bool quiet, void (*fn)(void *),
+                             void *arg) {
+  mcp_timer_t *timer = mcp_mem_alloc(sizeof *timer);
+  if (!timer) return NULL;
+  timer->fn = fn;
+  timer->arg = arg;
+  uv_timer_init(&loop->uv, &timer->uv);
+  /* The loop's clock stands still while a handler computes. */
+  uv_update_time(&loop->uv);
+  uv_timer_start(&timer->uv, on_timer, after_ms, every_ms);
+  if (quiet) uv_unref((uv_handle_t *)&timer->uv);
+  return timer;
+}
+
+void mcp_timer_stop(mcp_timer_t *timer) {
+  if (!timer) return;
+  uv_timer_stop(&timer->uv);
+  uv_close((uv_handle_t *)&timer->uv, free_handle);
+}
+
+static void on_signal(uv_signal_t *uv, int number) {
+  mcp_signal_t *sig = (mcp_signal_t *)uv;
+  sig->fn(sig->arg, number);
+}
+
+mcp_signal_t *mcp_signal_start(mcp_loop_t *loop, int number,
+                               void (*fn)(void *, int), void *arg) {
+  mcp_signal_t *sig = mcp_mem_alloc(sizeof *sig);
+  if (!sig) return NULL;
+  if (uv_signal_init(&loop->uv, &sig->uv) < 0) {
+    mcp_mem_free(sig);
+    return NULL;
+  }
+  sig->fn = fn;
+  sig->arg = arg;
+  if (uv_signal_start(&sig->uv, on_signal, number) < 0) {
+    uv_close((uv_handle_t *)&sig->uv, free_handle);
+    return NULL;
+  }
+  uv_unref((uv_handle_t *)&sig->uv);
+  return sig;
+}
+
+void mcp_signal_stop(mcp_signal_t *sig) {
+  if (!sig) return;
+  uv_signal_stop(&sig->uv);
+  uv_close((uv_handle_t *)&sig->uv, free_handle);
+}

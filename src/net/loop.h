@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: MIT
+ * loop.h: the event loop, timers and signals. Knows bytes and time, nothing
+ * of what they mean. Times are milliseconds of a clock that never goes back. */
+#ifndef MCP_NET_LOOP_H
+#define MCP_NET_LOOP_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/buf.h"
+
+/* One read takes at most this much from a socket. */
+#define MCP_LOOP_READ_SIZE 65536
+/* The scratch buffer for outgoing messages is kept up to this size. */
+#define MCP_LOOP_SCRATCH_SIZE 65536
+
+typedef struct mcp_loop mcp_loop_t;
+typedef struct mcp_timer mcp_timer_t;
+typedef struct mcp_signal mcp_signal_t;
+
+/* A loop of our own. 0 or a libuv code, MCP_ENOMEM. */
+int mcp_loop_new(mcp_loop_t **loop);
+
+/* Closes what is still open, turns the loop until all is gone, frees it.
+ * NULL is accepted. */
+void mcp_loop_free(mcp_loop_t *loop);
+
+/* Turns the loop until something happened or `timeout_ms` passed (0: only what
+ * is ready, negative: as long as it takes). True while anything is open that
+ * can still happen. */
+bool mcp_loop_step(mcp_loop_t *loop, int64_t timeout_ms);
+
+/* Makes a step that is waiting return. */
+void mcp_loop_wake(mcp_loop_t *loop);
+
+/* Milliseconds since some fixed moment, as of the last turn. */
+uint64_t mcp_loop_now(const mcp_loop_t *loop);
+
+/* For hosts that drive us: the descriptor that becomes readable, and how long
+ * a wait on it may last in milliseconds (-1: for ever). */
+int mcp_loop_fd(const mcp_loop_t *loop);
+int mcp_loop_timeout(mcp_loop_t *loop);
+
+/* The uv_loop_t behind it, for the files of this room. */
+void *mcp_loop_uv(mcp_loop_t *loop);
+
+/* MCP_LOOP_READ_SIZE bytes that reads share: what lies there is valid until
+ * the reader's callback returns. */
+char *mcp_loop_read_buffer(mcp_loop_t *loop);
+
+/* One buffer that encoders share; empty it before use. */
+mcp_buf_t *mcp_loop_scratch(mcp_loop_t *loop);
+
+/* Calls `fn(arg)` once after `after_ms`, and every `every_ms` from then on if
+ * that is not 0. A quiet timer does not keep the loop going. NULL: no memory.
+ * A one-shot timer must still be stopped to be freed. */
+mcp_timer_t *mcp_timer_start(mcp_loop_t *loop, uint64_t after_ms,
+                             uint64_t every_ms, bool quiet, void (*fn)(void *),
+                             void *arg);
+
+/* Ends it: fn is not called again. NULL is accepted. */
+void mcp_timer_stop(mcp_timer_t *timer);
+
+/* Calls `fn(arg, number)` for every signal `number`; does not keep the loop
+ * going. NULL on failure. */
+mcp_signal_t *mcp_signal_start(mcp_loop_t *loop, int number,
+                               void (*fn)(void *, int), void *arg);
+void mcp_signal_stop(mcp_signal_t *sig);
+
+#endif

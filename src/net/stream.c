@@ -1,0 +1,196 @@
+/* SPDX-License-Identifier: MIT
+ * stream.c: streams over libuv handles. See stream.h. */
+#include "net/stream.h"
+
+#include <uv.h>
+
+#include "base/err.h"
+#include "base/mem.h"
+
+typedef struct {
+  mcp_stream_t base;
+  mcp_loop_t *loop;
+  uv_stream_t *in, *out; /* NULL once they are closed */
+  unsigned open;         /* handles whose close callback has not come */
+  unsigned writes;       /* write requests under way */
+  bool flushing;
+} carrier_t;
+
+typedef struct {
+  uv_write_t uv;
+  carrier_t *carrier;
+  mcp_buf_t bytes;
+  size_t size;
+} write_t;
+
+int mcp_stream_start(mcp_stream_t *stream, const mcp_stream_events_t *events,
+                     void *owner) {
+  stream->events = events;
+  stream->owner = owner;
+  return stream->ways->start(stream);
+}
+
+void mcp_stream_pause(mcp_stream_t *stream, bool pause) {
+  if (stream->closing || stream->paused == pause) return;
+  stream->paused = pause;
+  stream->ways->pause(stream, pause);
+}
+
+int mcp_stream_send(mcp_stream_t *stream, mcp_buf_t *bytes, size_t from) {
+  int code = MCP_ECLOSED;
+  if (!stream->closing) {
+    code = stream->queued > MCP_STREAM_HARD_LIMIT
+               ? MCP_EBUSY
+               : stream->ways->send(stream, bytes, from);
+  }
+  bytes->len = 0;
+  return code;
+}
+
+void mcp_stream_close(mcp_stream_t *stream, bool flush) {
+  stream->ways->close(stream, flush);
+}
+
+static void on_alloc(uv_handle_t *handle, size_t size, uv_buf_t *buf) {
+  carrier_t *c = handle->data;
+  (void)size;
+  *buf = uv_buf_init(mcp_loop_read_buffer(c->loop), MCP_LOOP_READ_SIZE);
+}
+
+static void on_read(uv_stream_t *in, ssize_t n, const uv_buf_t *buf) {
+  carrier_t *c = in->data;
+  if (c->base.closing || n == 0) return;
+  if (n > 0) {
+    c->base.events->on_data(c->base.owner, mcp_slice(buf->base, (size_t)n));
+    return;
+  }
+  uv_read_stop(in);
+  c->base.events->on_end(c->base.owner, n == UV_EOF ? 0 : (int)n);
+}
+
+static int start(mcp_stream_t *stream) {
+  carrier_t *c = (carrier_t *)stream;
+  return c->in ? uv_read_start(c->in, on_alloc, on_read) : 0;
+}
+
+static void pause_reading(mcp_stream_t *stream, bool pause) {
+  carrier_t *c = (carrier_t *)stream;
+  if (!c->in) return;
+  if (pause) {
+    uv_read_stop(c->in);
+  } else {
+    /* It was reading before with the same callbacks, so it cannot fail. */
+    (void)uv_read_start(c->in, on_alloc, on_read);
+  }
+}
+
+static void on_handle_closed(uv_handle_t *handle) {
+  carrier_t *c = handle->data;
+  mcp_mem_free(handle);
+  if (--c->open > 0) return;
+  if (c->base.events) c->base.events->on_closed(c->base.owner);
+  mcp_mem_free(c);
+}
+
+static void close_now(carrier_t *c) {
+  uv_stream_t *in = c->in, *out = c->out;
+  c->flushing = false;
+  c->in = c->out = NULL;
+  if (in) uv_close((uv_handle_t *)in, on_handle_closed);
+  if (out && out != in) uv_close((uv_handle_t *)out, on_handle_closed);
+}
+
+static void close_stream(mcp_stream_t *stream, bool flush) {
+  carrier_t *c = (carrier_t *)stream;
+  if (!c->in && !c->out) return;
+  c->base.closing = true;
+  if (flush && c->writes > 0) {
+    c->flushing = true;
+    if (c->in) uv_read_stop(c->in);
+    return;
+  }
+  close_now(c);
+}
+
+static void on_written(uv_write_t *uv, int status) {
+  write_t *w = (write_t *)uv;
+  carrier_t *c = w->carrier;
+  c->base.queued -= w->size;
+  c->writes--;
+  c->base.progress_ms = mcp_loop_now(c->loop);
+  mcp_buf_deinit(&w->bytes);
+  mcp_mem_free(w);
+  if (c->flushing) {
+    if (c->writes == 0 || status < 0) close_now(c);
+    return;
+  }
+  if (c->base.closing) return;
+  if (status < 0) {
+    if (c->in) uv_read_stop(c->in);
+    c->base.events->on_end(c->base.owner, status);
+  } else if (c->base.queued == 0) {
+    c->base.events->on_drain(c->base.owner);
+  }
+}
+
+static int send_bytes(mcp_stream_t *stream, mcp_buf_t *bytes, size_t from) {
+  carrier_t *c = (carrier_t *)stream;
+  uv_buf_t buf;
+  write_t *w;
+  int code;
+  if (!c->out) return MCP_ECLOSED;
+  if (c->writes == 0) {
+    buf = uv_buf_init(bytes->data + from, (unsigned)(bytes->len - from));
+    code = uv_try_write(c->out, &buf, 1);
+    if (code >= 0) {
+      from += (size_t)code;
+      if (from == bytes->len) return 0;
+    } else if (code != UV_EAGAIN) {
+      return code;
+    }
+    c->base.progress_ms = mcp_loop_now(c->loop);
+  }
+  w = mcp_mem_alloc(sizeof *w);
+  if (!w) return MCP_ENOMEM;
+  w->carrier = c;
+  w->size = bytes->len - from;
+  buf = uv_buf_init(bytes->data + from, (unsigned)w->size);
+  code = uv_write(&w->uv, c->out, &buf, 1, on_written);
+  if (code < 0) {
+    mcp_mem_free(w);
+    return code;
+  }
+  w->bytes = mcp_buf_take(bytes);
+  c->writes++;
+  c->base.queued += w->size;
+  return 0;
+}
+
+static const mcp_stream_ways_t carrier_ways = {start, pause_reading, send_bytes,
+                                               close_stream};
+
+static void free_handle(uv_handle_t *handle) {
+  mcp_mem_free(handle);
+}
+
+mcp_stream_t *mcp_stream_over(mcp_loop_t *loop, void *in, void *out) {
+  carrier_t *c = mcp_mem_zalloc(sizeof *c);
+  if (!c) {
+    if (in) uv_close(in, free_handle);
+    if (out && out != in) uv_close(out, free_handle);
+    return NULL;
+  }
+  c->base.ways = &carrier_ways;
+  c->loop = loop;
+  c->in = in;
+  c->out = out;
+  if (c->in) {
+    c->in->data = c;
+    c->open++;
+  }
+  if (c->out && c->out != c->in) {
+    c->out->data = c;
+    c->open++;
+  }
+  return &c->base;
+}

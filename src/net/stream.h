@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: MIT
+ * stream.h: what every carrier of bytes can do: read, write, close. TCP, pipes
+ * and two ends back to back all look like this; TLS will be one over another.
+ *
+ * Life: something opens a stream, the user starts it with a table of functions,
+ * on_data comes any number of times, on_end at most once (nothing more will be
+ * read; writing may go on), and after mcp_stream_close on_closed comes last,
+ * never from inside that call. Then the stream is freed. */
+#ifndef MCP_NET_STREAM_H
+#define MCP_NET_STREAM_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/buf.h"
+#include "net/loop.h"
+
+/* A peer that does not read: over the first mark whoever writes should wait,
+ * at the second the stream is given up. */
+#define MCP_STREAM_HIGH_WATER (256u << 10)
+#define MCP_STREAM_HARD_LIMIT (64u << 20)
+
+typedef struct mcp_stream mcp_stream_t;
+
+/* What the user of a stream fills. `bytes` is valid during the call. */
+typedef struct {
+  void (*on_data)(void *owner, mcp_slice_t bytes);
+  void (*on_end)(void *owner, int code); /* 0: end of input, else a failure */
+  void (*on_drain)(void *owner); /* the queue is empty after it was not */
+  void (*on_closed)(void *owner);
+} mcp_stream_events_t;
+
+/* What each kind of stream fills. The first field of its struct is the
+ * mcp_stream_t. */
+typedef struct {
+  int (*start)(mcp_stream_t *stream);
+  void (*pause)(mcp_stream_t *stream, bool pause);
+  int (*send)(mcp_stream_t *stream, mcp_buf_t *bytes, size_t from);
+  void (*close)(mcp_stream_t *stream, bool flush);
+} mcp_stream_ways_t;
+
+struct mcp_stream {
+  const mcp_stream_ways_t *ways;
+  const mcp_stream_events_t *events;
+  void *owner;
+  size_t queued;        /* bytes taken and not yet written */
+  uint64_t progress_ms; /* when a queued byte last went out */
+  bool paused, closing;
+};
+
+/* Begins reading. 0 or a code; then on_data and the rest go to `owner`. */
+int mcp_stream_start(mcp_stream_t *stream, const mcp_stream_events_t *events,
+                     void *owner);
+
+/* Holds reading back, or lets it go on. */
+void mcp_stream_pause(mcp_stream_t *stream, bool pause);
+
+/* Writes bytes->data[from…]. What can be written at once is; the rest is taken
+ * over with its memory. Afterwards `bytes` is empty, and keeps its memory if
+ * nothing had to wait. 0, MCP_ECLOSED, MCP_EBUSY at the hard limit (nothing is
+ * written then), MCP_ENOMEM, or a libuv code: the stream is then useless. */
+int mcp_stream_send(mcp_stream_t *stream, mcp_buf_t *bytes, size_t from);
+
+/* Closes, after what is queued has been written if `flush`. Safe to call
+ * twice; `flush` false overtakes a close that is still flushing. */
+void mcp_stream_close(mcp_stream_t *stream, bool flush);
+
+/* A stream over libuv handles that this call takes over: `in` is read, `out`
+ * is written, they may be the same (a socket) or one of them NULL. Both were
+ * allocated with mcp_mem_alloc and opened on `loop`. NULL when there is no
+ * memory: the handles are then closed and freed all the same. */
+mcp_stream_t *mcp_stream_over(mcp_loop_t *loop, void *in, void *out);
+
+/* Two streams back to back: what one sends the other reads, a turn later. 0 or
+ * MCP_ENOMEM. */
+int mcp_stream_pair(mcp_loop_t *loop, mcp_stream_t **one, mcp_stream_t **other);
+
+#endif

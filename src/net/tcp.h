@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: MIT
+ * tcp.h: listening on a TCP address. What arrives is a stream. */
+#ifndef MCP_NET_TCP_H
+#define MCP_NET_TCP_H
+
+#include "net/loop.h"
+#include "net/stream.h"
+
+/* The queue of connections the kernel keeps for us. */
+#define MCP_TCP_BACKLOG 1024
+/* Descriptors kept free for files, children and the loop itself. */
+#define MCP_TCP_RESERVED_DESCRIPTORS 64
+/* The most connections one listener holds, descriptors permitting. Never
+ * letting accept run into EMFILE also avoids libuv 1.44's livelock there. */
+#define MCP_TCP_CONNECTIONS 10000
+
+typedef struct mcp_listener mcp_listener_t;
+
+/* Called with each new connection; its stream is the callee's. */
+typedef void (*mcp_listener_fn)(void *owner, mcp_stream_t *stream);
+
+/* Listens on `host` (a name or address) and `port` (0: any free one). At
+ * `connections` open streams (0: MCP_TCP_CONNECTIONS) it stops accepting until
+ * mcp_listener_release. 0 or a libuv code. */
+int mcp_listener_open(mcp_loop_t *loop, const char *host, int port,
+                      unsigned connections, mcp_listener_fn fn, void *owner,
+                      mcp_listener_t **listener);
+
+/* One accepted stream has been closed: another may come. */
+void mcp_listener_release(mcp_listener_t *listener);
+
+/* The port it listens on. */
+int mcp_listener_port(const mcp_listener_t *listener);
+
+/* Is it bound to a loopback address? */
+bool mcp_listener_is_loopback(const mcp_listener_t *listener);
+
+/* Stops listening. Streams already accepted live on; mcp_listener_release may
+ * not be called any more. NULL is accepted. */
+void mcp_listener_close(mcp_listener_t *listener);
+
+#endif

@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: MIT
+ * exchange.c: see exchange.h. */
+#include "transport/exchange.h"
+
+void mcp_exchange_take_id(mcp_exchange_t *x, const mcp_rpc_t *rpc) {
+  x->id_length = 0;
+  if (rpc->id.len == 0 || rpc->id.len > sizeof x->id) return;
+  memcpy(x->id, rpc->id.data, rpc->id.len);
+  x->id_length = (uint8_t)rpc->id.len;
+}
+
+void mcp_exchange_fail(mcp_exchange_t *x, int code, const char *text) {
+  mcp_buf_t *out = mcp_exchange_begin(x, MCP_OUT_ANSWER);
+  if (!out) {
+    mcp_exchange_drop(x);
+    return;
+  }
+  if (mcp_rpc_write_error(out, mcp_exchange_id(x), code, text) < 0) {
+    mcp_exchange_abandon(x);
+    mcp_exchange_drop(x);
+    return;
+  }
+  mcp_exchange_commit(x, MCP_OUT_ANSWER);
+}

@@ -1,0 +1,124 @@
+/* SPDX-License-Identifier: MIT
+ * exchange.h: the central noun. An exchange is one message that came in, and
+ * the way back for its answer. It is made when the message arrives and knows
+ * how it came, so answering needs no lookup and no question "which transport
+ * was that?". What a message means is not known here.
+ *
+ * Life: a transport makes it and hands it up with on_arrival. The upper side
+ * then owes it exactly one end: mcp_exchange_commit(MCP_OUT_ANSWER) or
+ * mcp_exchange_drop, now or later. Before that it may send notices. If the way
+ * back dies first, the transport says on_gone, and nobody may touch the
+ * exchange after that call. After its end it is the transport's again. */
+#ifndef MCP_TRANSPORT_EXCHANGE_H
+#define MCP_TRANSPORT_EXCHANGE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/buf.h"
+#include "wire/json.h"
+#include "wire/rpc.h"
+
+/* A client that fires without waiting: requests under way per connection and
+ * in the whole process. More are answered "busy". */
+#define MCP_EXCHANGE_PER_LINK    64
+#define MCP_EXCHANGE_PER_PROCESS 1024
+/* JSON-RPC code of "busy": the range left to implementations. */
+#define MCP_EXCHANGE_BUSY (-32000)
+
+typedef struct mcp_exchange mcp_exchange_t;
+typedef struct mcp_link mcp_link_t;
+
+typedef enum {
+  MCP_OUT_NOTICE, /* a message before the answer: notification or request */
+  MCP_OUT_ANSWER  /* the answer: the exchange is over */
+} mcp_out_t;
+
+typedef enum {
+  MCP_ARRIVAL_MESSAGE,
+  MCP_ARRIVAL_BATCH, /* an array of messages; only 2025-03-26 knows them */
+  MCP_ARRIVAL_GET,   /* HTTP: somebody wants to listen */
+  MCP_ARRIVAL_DELETE /* HTTP: somebody ends a session */
+} mcp_arrival_kind_t;
+
+/* What came. `doc` and `rpc` are valid during on_arrival only. */
+typedef struct {
+  mcp_arrival_kind_t kind;
+  const mcp_json_doc_t *doc;
+  const mcp_rpc_t *rpc; /* of MCP_ARRIVAL_MESSAGE */
+} mcp_arrival_t;
+
+/* The table that the room above fills; `up` is its own. */
+typedef struct {
+  void (*on_arrival)(void *up, mcp_exchange_t *x, const mcp_arrival_t *arrival);
+  void (*on_gone)(void *up, mcp_exchange_t *x);
+  void (*on_drain)(void *up, mcp_exchange_t *x);     /* see `congested` */
+  void (*on_link_ended)(void *up, mcp_link_t *link); /* nothing more comes */
+  void (*on_link_closed)(void *up, mcp_link_t *link, int code); /* its last */
+} mcp_upper_t;
+
+/* How a transport does it. Those marked HTTP are NULL elsewhere. */
+typedef struct {
+  const char *name; /* "stdio", "http", … for people and logs */
+  mcp_buf_t *(*begin)(mcp_exchange_t *x, mcp_out_t out);
+  int (*commit)(mcp_exchange_t *x, mcp_out_t out);
+  void (*abandon)(mcp_exchange_t *x);
+  void (*drop)(mcp_exchange_t *x);
+  bool (*congested)(mcp_exchange_t *x);
+  int (*open_stream)(mcp_exchange_t *x); /* HTTP */
+  bool (*header)(mcp_exchange_t *x, mcp_slice_t name, mcp_slice_t *value,
+                 bool *twice); /* HTTP */
+  size_t (*each_header)(mcp_exchange_t *x, size_t i, mcp_slice_t *name,
+                        mcp_slice_t *value); /* HTTP */
+  int (*set_header)(mcp_exchange_t *x, mcp_slice_t name,
+                    mcp_slice_t value); /* HTTP */
+} mcp_exchange_ways_t;
+
+struct mcp_exchange {
+  const mcp_exchange_ways_t *ways;
+  void *up;          /* whatever the room above keeps for it */
+  mcp_link_t *link;  /* the duplex connection it came by, or NULL (HTTP) */
+  unsigned status;   /* HTTP: of the answer, 0 for the usual one */
+  bool wants_answer; /* a request, a GET, a DELETE */
+  bool survives;     /* losing the way back does not cancel its handler */
+  bool waits_drain;  /* on_drain is wanted once */
+  uint8_t id_length;
+  char id[MCP_RPC_ID_LENGTH]; /* of a request, as it stood in the text */
+};
+
+static inline mcp_slice_t mcp_exchange_id(const mcp_exchange_t *x) {
+  return (mcp_slice_t){x->id, x->id_length};
+}
+
+/* Takes over the id of a request; any other message leaves it empty. */
+void mcp_exchange_take_id(mcp_exchange_t *x, const mcp_rpc_t *rpc);
+
+/* The buffer to append one whole JSON text to; then commit it, or abandon it.
+ * Nothing else may be sent in between. NULL when there is no memory. */
+static inline mcp_buf_t *mcp_exchange_begin(mcp_exchange_t *x, mcp_out_t out) {
+  return x->ways->begin(x, out);
+}
+
+/* Sends what was appended since begin. After MCP_OUT_ANSWER the exchange is no
+ * longer the caller's, whatever is returned: 0, or a code when the way back
+ * turned out to be broken. */
+static inline int mcp_exchange_commit(mcp_exchange_t *x, mcp_out_t out) {
+  return x->ways->commit(x, out);
+}
+
+/* Forgets what was appended since begin. */
+static inline void mcp_exchange_abandon(mcp_exchange_t *x) {
+  x->ways->abandon(x);
+}
+
+/* Ends the exchange without a message: what a notification gets, and a request
+ * that was cancelled. The exchange is no longer the caller's. */
+static inline void mcp_exchange_drop(mcp_exchange_t *x) {
+  x->ways->drop(x);
+}
+
+/* Answers with a JSON-RPC error made of constants and a short text. Needs no
+ * Lua. The exchange is no longer the caller's. */
+void mcp_exchange_fail(mcp_exchange_t *x, int code, const char *text);
+
+#endif

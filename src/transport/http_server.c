@@ -1,0 +1,516 @@
+/* SPDX-License-Identifier: MIT
+ * http_server.c: connections of the Streamable HTTP server. See
+ * http_server.h; what may come in is http_gate.c's, what goes out is
+ * http_reply.c's.
+ *
+ * A connection is always in one of four states:
+ *   READING    between messages or within one
+ *   BUSY       its exchange is the upper side's; further bytes wait
+ *   LINGERING  refused and answered; what still comes is thrown away
+ *   CLOSING    the stream is closing; only its last callback is awaited */
+#include "transport/http_server.h"
+
+#include <stdio.h>
+
+#include "base/err.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "net/tcp.h"
+#include "transport/http_conn.h"
+
+/* How often deadlines are looked at. They are promises of seconds. */
+#define SWEEP_TIME 1000
+/* A body buffer that grew beyond this is given back between messages. */
+#define BODY_KEEP 4096
+
+struct mcp_http_server {
+  mcp_loop_t *loop;
+  mcp_listener_t *listener; /* NULL once closing */
+  mcp_http_options_t options;
+  const mcp_upper_t *upper;
+  void *up;
+  mcp_timer_t *sweeper;
+  mcp_list_t conns;
+  unsigned count, busy;
+  uint64_t grace_until; /* while closing */
+  void (*done)(void *);
+  void *done_arg;
+};
+
+static void pump(mcp_http_conn_t *conn);
+
+static uint64_t now(const mcp_http_conn_t *conn) {
+  return mcp_loop_now(conn->server->loop);
+}
+
+mcp_loop_t *mcp_http_conn_loop(const mcp_http_conn_t *conn) {
+  return conn->server->loop;
+}
+
+void mcp_http_conn_close(mcp_http_conn_t *conn, bool flush) {
+  if (conn->state == MCP_HTTP_BUSY) {
+    conn->state = MCP_HTTP_CLOSING;
+    conn->server->busy--;
+    conn->server->upper->on_gone(conn->server->up, &conn->x);
+  }
+  conn->state = MCP_HTTP_CLOSING;
+  mcp_stream_close(conn->stream, flush);
+}
+
+/* The exchange is over: the connection reads again, or ends. */
+void mcp_http_conn_done(mcp_http_conn_t *conn) {
+  if (conn->state != MCP_HTTP_BUSY) return;
+  conn->server->busy--;
+  conn->streaming = false;
+  conn->state = MCP_HTTP_READING;
+  conn->deadline = now(conn) + conn->server->options.idle_time;
+  if (!conn->keep_alive || !conn->server->listener) {
+    mcp_http_conn_close(conn, true);
+  } else if (!conn->pumping) {
+    pump(conn);
+  }
+}
+
+/* Answers without having handed anything up. Where the request has not been
+ * read to its end, the connection cannot go on: it lingers. */
+static void refuse(mcp_http_conn_t *conn, unsigned status, const char *text,
+                   bool allow, bool complete) {
+  bool no_body = mcp_http_head(conn->http)->method == MCP_HTTP_HEAD;
+  conn->extra.len = 0;
+  if (allow) {
+    (void)mcp_buf_append_literal(&conn->extra,
+                                 "Allow: GET, POST, DELETE, OPTIONS\r\n");
+  }
+  if (!complete) conn->keep_alive = false;
+  if (mcp_http_reply_text(conn, status, text, no_body) < 0) {
+    mcp_http_conn_close(conn, false);
+  } else if (complete && conn->keep_alive) {
+    conn->deadline = now(conn) + conn->server->options.idle_time;
+  } else if (complete) {
+    mcp_http_conn_close(conn, true);
+  } else {
+    conn->state = MCP_HTTP_LINGERING;
+    conn->deadline = now(conn) + MCP_HTTP_LINGER_TIME;
+  }
+}
+
+static void on_head(mcp_http_conn_t *conn) {
+  mcp_http_server_t *server = conn->server;
+  const mcp_http_head_t *head = mcp_http_head(conn->http);
+  mcp_http_verdict_t verdict = mcp_http_judge(&server->options.gate, head);
+  conn->keep_alive = head->keep_alive;
+  conn->http_1_0 = head->http_1_0;
+  conn->body.len = 0;
+  conn->whole = (mcp_slice_t){0};
+  conn->body_begun = now(conn);
+  conn->body_size = 0;
+  conn->head_read = true;
+  conn->deadline = conn->body_begun + server->options.body_time;
+  if (verdict.status) {
+    bool bodiless = head->content_length <= 0 && !head->chunked;
+    conn->refused = bodiless;
+    refuse(conn, verdict.status, verdict.text, verdict.allow, bodiless);
+    return;
+  }
+  if (head->expect_continue && (head->content_length > 0 || head->chunked)) {
+    mcp_buf_t *out = mcp_loop_scratch(server->loop);
+    out->len = 0;
+    if (mcp_buf_append_literal(out, "HTTP/1.1 100 Continue\r\n\r\n") < 0 ||
+        mcp_stream_send(conn->stream, out, 0) < 0)
+      mcp_http_conn_close(conn, false);
+  }
+}
+
+static void on_body(mcp_http_conn_t *conn, mcp_slice_t piece) {
+  const mcp_http_head_t *head = mcp_http_head(conn->http);
+  mcp_http_server_t *server = conn->server;
+  conn->body_size += piece.len;
+  if (conn->body_size > server->options.gate.body_limit) {
+    refuse(conn, 413, "The body is larger than this server's limit.", false,
+           false);
+    return;
+  }
+  /* A body that lies whole in what was read is not copied. */
+  if (conn->body.len == 0 && head->content_length == (int64_t)piece.len) {
+    conn->whole = piece;
+    return;
+  }
+  if (conn->body.len == 0 && head->content_length > 0 &&
+      mcp_buf_reserve(&conn->body, (size_t)head->content_length) < 0) {
+    refuse(conn, 503, "Out of memory.", false, false);
+    return;
+  }
+  if (mcp_buf_append_slice(&conn->body, piece) < 0)
+    refuse(conn, 503, "Out of memory.", false, false);
+}
+
+static void hand_up(mcp_http_conn_t *conn, const mcp_arrival_t *arrival,
+                    bool wants_answer) {
+  mcp_http_server_t *server = conn->server;
+  conn->x =
+      (mcp_exchange_t){.ways = &mcp_http_ways, .wants_answer = wants_answer};
+  if (arrival->rpc) mcp_exchange_take_id(&conn->x, arrival->rpc);
+  conn->state = MCP_HTTP_BUSY;
+  conn->deadline = 0;
+  conn->extra.len = 0;
+  server->busy++;
+  server->upper->on_arrival(server->up, &conn->x, arrival);
+}
+
+static void on_post(mcp_http_conn_t *conn) {
+  mcp_slice_t text =
+      conn->whole.data ? conn->whole : mcp_buf_slice(&conn->body);
+  mcp_json_doc_t doc;
+  mcp_json_fault_t fault = {0};
+  mcp_arrival_t arrival = {.kind = MCP_ARRIVAL_MESSAGE, .doc = &doc};
+  mcp_rpc_t rpc = {.kind = MCP_RPC_REQUEST};
+  int code;
+  mcp_json_doc_init(&doc);
+  if (conn->server->busy >= MCP_EXCHANGE_PER_PROCESS) {
+    refuse(conn, 503, "Busy: too many requests are under way.", false, true);
+    goto fail;
+  }
+  code = mcp_json_parse(&doc, text, &mcp_json_default_limits, &fault);
+  if (code < 0) {
+    char line[256];
+    snprintf(line, sizeof line, "Parse error: %s at byte %zu",
+             fault.what ? fault.what : mcp_err_text(code), fault.offset);
+    if (mcp_http_reply_error(conn, 400, MCP_SLICE(""), MCP_RPC_PARSE_ERROR,
+                             line) < 0)
+      mcp_http_conn_close(conn, false);
+    goto fail;
+  }
+  if (doc.tokens[0].kind == MCP_JSON_ARRAY) {
+    arrival.kind = MCP_ARRIVAL_BATCH;
+  } else {
+    mcp_rpc_read(&doc, 0, &rpc);
+    arrival.rpc = &rpc;
+    if (rpc.kind == MCP_RPC_INVALID) {
+      if (mcp_http_reply_error(conn, 400, rpc.id, MCP_RPC_INVALID_REQUEST,
+                               rpc.why) < 0)
+        mcp_http_conn_close(conn, false);
+      goto fail;
+    }
+  }
+  hand_up(conn, &arrival, rpc.kind == MCP_RPC_REQUEST);
+
+fail:
+  mcp_json_doc_deinit(&doc);
+  mcp_buf_reset(&conn->body, BODY_KEEP);
+  conn->whole = (mcp_slice_t){0};
+}
+
+static void on_message(mcp_http_conn_t *conn) {
+  mcp_arrival_t arrival = {.kind = MCP_ARRIVAL_GET};
+  conn->head_read = false;
+  conn->deadline = now(conn) + conn->server->options.idle_time;
+  if (conn->refused) {
+    conn->refused = false;
+    return;
+  }
+  switch (mcp_http_head(conn->http)->method) {
+  case MCP_HTTP_POST: on_post(conn); break;
+  case MCP_HTTP_DELETE:
+    arrival.kind = MCP_ARRIVAL_DELETE;
+    hand_up(conn, &arrival, true);
+    break;
+  default: hand_up(conn, &arrival, true); break;
+  }
+}
+
+static void on_bad_request(mcp_http_conn_t *conn, int code) {
+  unsigned status = code == MCP_EHEADERS   ? 431
+                    : code == MCP_ETARGET  ? 414
+                    : code == MCP_EVERSION ? 505
+                    : code == MCP_ENOMEM   ? 503
+                                           : 400;
+  const char *why = mcp_http_why(conn->http);
+  mcp_log(MCP_LOG_INFO, "http: request refused with %u: %s", status, why);
+  conn->http_1_0 = false;
+  conn->keep_alive = false;
+  conn->extra.len = 0;
+  if (mcp_http_reply_text(conn, status, why, false) < 0) {
+    mcp_http_conn_close(conn, false);
+    return;
+  }
+  conn->state = MCP_HTTP_LINGERING;
+  conn->deadline = now(conn) + MCP_HTTP_LINGER_TIME;
+}
+
+/* Reads messages out of the decoder until it wants more, or one is busy. */
+static void read_messages(mcp_http_conn_t *conn) {
+  mcp_http_event_t event;
+  while (conn->state == MCP_HTTP_READING) {
+    int code = mcp_http_next(conn->http, &event);
+    if (code < 0) {
+      on_bad_request(conn, code);
+      return;
+    }
+    switch (event.kind) {
+    case MCP_HTTP_MORE: return;
+    case MCP_HTTP_START: on_head(conn); break;
+    case MCP_HTTP_BODY: on_body(conn, event.body); break;
+    case MCP_HTTP_END: on_message(conn); break;
+    }
+  }
+}
+
+/* Keeps for later what came while an exchange is under way. */
+static void keep(mcp_http_conn_t *conn, mcp_slice_t bytes) {
+  if (bytes.len == 0) return;
+  if (mcp_buf_append_slice(&conn->pending, bytes) < 0) {
+    mcp_http_conn_close(conn, false);
+    return;
+  }
+  if (conn->pending.len > MCP_HTTP_PIPELINE_LENGTH)
+    mcp_stream_pause(conn->stream, true);
+}
+
+static void read_bytes(mcp_http_conn_t *conn, mcp_slice_t bytes) {
+  bool begun = mcp_http_begun(conn->http);
+  conn->pumping = true;
+  mcp_http_feed(conn->http, bytes);
+  read_messages(conn);
+  conn->pumping = false;
+  if (conn->state == MCP_HTTP_BUSY) {
+    keep(conn, mcp_http_rest(conn->http));
+  } else if (conn->state == MCP_HTTP_READING && !begun &&
+             mcp_http_begun(conn->http) && !conn->head_read) {
+    conn->deadline = now(conn) + conn->server->options.head_time;
+  }
+}
+
+/* Goes on with what was kept. */
+static void pump(mcp_http_conn_t *conn) {
+  mcp_buf_t bytes;
+  if (conn->pending.len == 0) return;
+  bytes = mcp_buf_take(&conn->pending);
+  mcp_stream_pause(conn->stream, false);
+  read_bytes(conn, mcp_buf_slice(&bytes));
+  mcp_buf_deinit(&bytes);
+}
+
+static void on_data(void *owner, mcp_slice_t bytes) {
+  mcp_http_conn_t *conn = owner;
+  mcp_log_wire(&conn->wire_in, MCP_LOG_IN, bytes);
+  switch (conn->state) {
+  case MCP_HTTP_READING: read_bytes(conn, bytes); break;
+  case MCP_HTTP_BUSY: keep(conn, bytes); break;
+  default: break;
+  }
+}
+
+static void on_end(void *owner, int code) {
+  (void)code;
+  mcp_http_conn_close(owner, false);
+}
+
+static void on_drain(void *owner) {
+  mcp_http_conn_t *conn = owner;
+  if (conn->state != MCP_HTTP_BUSY || !conn->x.waits_drain) return;
+  conn->x.waits_drain = false;
+  conn->server->upper->on_drain(conn->server->up, &conn->x);
+}
+
+static void finish_close(void *arg) {
+  mcp_http_server_t *server = arg;
+  void (*done)(void *) = server->done;
+  void *done_arg = server->done_arg;
+  mcp_timer_stop(server->sweeper);
+  mcp_mem_free(server);
+  if (done) done(done_arg);
+}
+
+static void on_closed(void *owner) {
+  mcp_http_conn_t *conn = owner;
+  mcp_http_server_t *server = conn->server;
+  mcp_list_remove(&conn->of_server);
+  server->count--;
+  mcp_http_free(conn->http);
+  mcp_buf_deinit(&conn->body);
+  mcp_buf_deinit(&conn->pending);
+  mcp_buf_deinit(&conn->extra);
+  mcp_mem_free(conn);
+  if (server->listener) {
+    mcp_listener_release(server->listener);
+  } else if (server->count == 0) {
+    finish_close(server);
+  }
+}
+
+static const mcp_stream_events_t stream_events = {on_data, on_end, on_drain,
+                                                  on_closed};
+
+/* A stream that no connection could be made for. */
+static void ignore_data(void *owner, mcp_slice_t bytes) {
+  (void)owner;
+  (void)bytes;
+}
+
+static void ignore_end(void *owner, int code) {
+  (void)owner;
+  (void)code;
+}
+
+static void ignore_drain(void *owner) {
+  (void)owner;
+}
+
+static void orphan_closed(void *owner) {
+  mcp_http_server_t *server = owner;
+  server->count--;
+  if (server->listener) {
+    mcp_listener_release(server->listener);
+  } else if (server->count == 0) {
+    finish_close(server);
+  }
+}
+
+static const mcp_stream_events_t orphan_events = {ignore_data, ignore_end,
+                                                  ignore_drain, orphan_closed};
+
+static void on_connection(void *owner, mcp_stream_t *stream) {
+  mcp_http_server_t *server = owner;
+  mcp_http_conn_t *conn = mcp_mem_zalloc(sizeof *conn);
+  server->count++;
+  if (conn) conn->http = mcp_http_new(false);
+  if (!conn || !conn->http) {
+    mcp_mem_free(conn);
+    stream->events = &orphan_events;
+    stream->owner = server;
+    mcp_stream_close(stream, false);
+    return;
+  }
+  conn->server = server;
+  conn->stream = stream;
+  conn->state = MCP_HTTP_READING;
+  conn->deadline = mcp_loop_now(server->loop) + server->options.head_time;
+  mcp_list_append(&server->conns, &conn->of_server);
+  if (mcp_stream_start(stream, &stream_events, conn) < 0)
+    mcp_http_conn_close(conn, false);
+}
+
+static bool too_slow(const mcp_http_conn_t *conn, uint64_t at) {
+  uint64_t spent = at - conn->body_begun;
+  return spent > MCP_HTTP_BODY_GRACE &&
+         conn->body_size * 1000 <
+             (spent - MCP_HTTP_BODY_GRACE) * MCP_HTTP_BODY_RATE;
+}
+
+/* Looks at every connection once a second: a timer each would cost more. */
+static void sweep(void *arg) {
+  mcp_http_server_t *server = arg;
+  uint64_t at = mcp_loop_now(server->loop);
+  mcp_list_t *it, *after;
+  MCP_LIST_EACH(&server->conns, it, after) {
+    mcp_http_conn_t *conn = MCP_LIST_MEMBER(it, mcp_http_conn_t, of_server);
+    bool in_message = mcp_http_begun(conn->http);
+    if (conn->stream->queued > 0 &&
+        at - conn->stream->progress_ms > server->options.stall_time) {
+      mcp_log(MCP_LOG_INFO,
+              "http: connection closed: its peer stopped reading");
+      mcp_http_conn_close(conn, false);
+    } else if (server->grace_until && at >= server->grace_until) {
+      mcp_http_conn_close(conn, false);
+    } else if (conn->state == MCP_HTTP_BUSY && conn->streaming &&
+               at - conn->last_sent >= server->options.heartbeat_time) {
+      if (mcp_http_reply_heartbeat(conn) < 0) mcp_http_conn_close(conn, false);
+    } else if (conn->state == MCP_HTTP_READING && in_message &&
+               (at >= conn->deadline ||
+                (conn->head_read && too_slow(conn, at)))) {
+      refuse(conn, 408, "The request took too long to arrive.", false, false);
+    } else if (conn->deadline && at >= conn->deadline) {
+      mcp_http_conn_close(conn, conn->state == MCP_HTTP_LINGERING);
+    }
+  }
+}
+
+void mcp_http_options_init(mcp_http_options_t *options) {
+  *options = (mcp_http_options_t){
+      .host = "127.0.0.1",
+      .gate = {.path = "/mcp",
+               .check_host = true,
+               .check_origin = true,
+               .body_limit = MCP_HTTP_BODY_LENGTH},
+      .guard_loopback_only = true,
+      .head_time = MCP_HTTP_HEAD_TIME,
+      .body_time = MCP_HTTP_BODY_TIME,
+      .idle_time = MCP_HTTP_IDLE_TIME,
+      .stall_time = MCP_HTTP_STALL_TIME,
+      .heartbeat_time = MCP_HTTP_HEARTBEAT_TIME,
+  };
+}
+
+int mcp_http_server_open(mcp_loop_t *loop, const mcp_http_options_t *options,
+                         const mcp_upper_t *upper, void *up,
+                         mcp_http_server_t **out) {
+  mcp_http_server_t *server = mcp_mem_zalloc(sizeof *server);
+  int code;
+  if (!server) return MCP_ENOMEM;
+  server->loop = loop;
+  server->options = *options;
+  server->upper = upper;
+  server->up = up;
+  mcp_list_init(&server->conns);
+  code = mcp_listener_open(loop, options->host, options->port,
+                           options->connections, on_connection, server,
+                           &server->listener);
+  if (code < 0) {
+    mcp_mem_free(server);
+    return code;
+  }
+  if (options->guard_loopback_only &&
+      !mcp_listener_is_loopback(server->listener) && !options->gate.hosts)
+    server->options.gate.check_host = false;
+  server->sweeper =
+      mcp_timer_start(loop, SWEEP_TIME, SWEEP_TIME, true, sweep, server);
+  if (!server->sweeper) {
+    mcp_listener_close(server->listener);
+    mcp_mem_free(server);
+    return MCP_ENOMEM;
+  }
+  *out = server;
+  return 0;
+}
+
+int mcp_http_server_port(const mcp_http_server_t *server) {
+  return server->listener ? mcp_listener_port(server->listener) : 0;
+}
+
+bool mcp_http_server_is_loopback(const mcp_http_server_t *server) {
+  return server->listener && mcp_listener_is_loopback(server->listener);
+}
+
+unsigned mcp_http_server_connections(const mcp_http_server_t *server) {
+  return server->count;
+}
+
+void mcp_http_server_close(mcp_http_server_t *server, uint64_t grace_ms,
+                           void (*done)(void *), void *arg) {
+  mcp_list_t *it, *after;
+  server->done = done;
+  server->done_arg = arg;
+  server->grace_until = mcp_loop_now(server->loop) + grace_ms;
+  mcp_listener_close(server->listener);
+  server->listener = NULL;
+  if (server->count == 0) {
+    mcp_timer_stop(server->sweeper);
+    server->sweeper =
+        mcp_timer_start(server->loop, 0, 0, false, finish_close, server);
+    if (!server->sweeper) finish_close(server);
+    return;
+  }
+  MCP_LIST_EACH(&server->conns, it, after) {
+    mcp_http_conn_t *conn = MCP_LIST_MEMBER(it, mcp_http_conn_t, of_server);
+    if (grace_ms == 0) {
+      mcp_http_conn_close(conn, false);
+    } else if (conn->state == MCP_HTTP_BUSY && !conn->listening) {
+      conn->keep_alive = false;
+    } else {
+      /* A listener's stream ends as streams do, so that it knows. */
+      if (conn->state == MCP_HTTP_BUSY && conn->streaming)
+        (void)mcp_http_reply_end(conn);
+      mcp_http_conn_close(conn, true);
+    }
+  }
+}

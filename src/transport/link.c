@@ -1,0 +1,313 @@
+/* SPDX-License-Identifier: MIT
+ * link.c: see link.h. */
+#include "transport/link.h"
+
+#include <stdio.h>
+
+#include "base/err.h"
+#include "base/list.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "wire/line.h"
+
+typedef struct {
+  mcp_exchange_t base;
+  mcp_list_t of_link; /* live, or spare */
+} lane_t;
+
+struct mcp_link {
+  mcp_stream_t *stream; /* NULL once closed */
+  mcp_line_t decoder;
+  mcp_buf_t out; /* lines not yet handed to the stream */
+  size_t mark;   /* where the message now being written begins in `out` */
+  mcp_exchange_ways_t ways;
+  const mcp_upper_t *upper;
+  void *up;
+  void *tag;
+  mcp_list_t live, spare; /* lanes */
+  unsigned busy, long_lines;
+  unsigned corked; /* > 0: a later uncork flushes */
+  bool ended, closing;
+  mcp_log_wire_t wire_in, wire_out;
+  int code; /* why it ended */
+};
+
+/* Kept between messages; more is given back. */
+#define OUT_KEEP 65536
+
+static int flush(mcp_link_t *link) {
+  int code;
+  if (link->out.len == 0) return 0;
+  if (!link->stream) {
+    link->out.len = 0;
+    return MCP_ECLOSED;
+  }
+  code = mcp_stream_send(link->stream, &link->out, 0);
+  mcp_buf_reset(&link->out, OUT_KEEP);
+  if (link->stream->queued > MCP_STREAM_HIGH_WATER)
+    mcp_stream_pause(link->stream, true);
+  return code;
+}
+
+static void uncork(mcp_link_t *link) {
+  if (--link->corked > 0) return;
+  if (flush(link) < 0 && !link->closing) mcp_link_close(link);
+}
+
+mcp_buf_t *mcp_link_begin(mcp_link_t *link) {
+  link->mark = link->out.len;
+  return &link->out;
+}
+
+void mcp_link_abandon(mcp_link_t *link) {
+  link->out.len = link->mark;
+}
+
+int mcp_link_commit(mcp_link_t *link) {
+  int code = mcp_buf_append_char(&link->out, '\n');
+  if (code < 0) {
+    mcp_link_abandon(link);
+    return code;
+  }
+  mcp_log_wire(
+      &link->wire_out, MCP_LOG_OUT,
+      mcp_slice(link->out.data + link->mark, link->out.len - link->mark));
+  if (link->corked > 0 && link->out.len < OUT_KEEP) return 0;
+  return flush(link);
+}
+
+static lane_t *take_lane(mcp_link_t *link) {
+  lane_t *lane;
+  if (mcp_list_empty(&link->spare)) {
+    lane = mcp_mem_alloc(sizeof *lane);
+    if (!lane) return NULL;
+  } else {
+    lane = MCP_LIST_MEMBER(link->spare.next, lane_t, of_link);
+    mcp_list_remove(&lane->of_link);
+  }
+  lane->base = (mcp_exchange_t){.ways = &link->ways, .link = link};
+  mcp_list_append(&link->live, &lane->of_link);
+  link->busy++;
+  return lane;
+}
+
+static void give_lane(lane_t *lane) {
+  mcp_link_t *link = lane->base.link;
+  mcp_list_remove(&lane->of_link);
+  link->busy--;
+  mcp_list_append(&link->spare, &lane->of_link);
+}
+
+static mcp_buf_t *begin(mcp_exchange_t *x, mcp_out_t out) {
+  (void)out;
+  return mcp_link_begin(x->link);
+}
+
+static int commit(mcp_exchange_t *x, mcp_out_t out) {
+  mcp_link_t *link = x->link;
+  if (out == MCP_OUT_ANSWER) give_lane((lane_t *)x);
+  return mcp_link_commit(link);
+}
+
+static void abandon(mcp_exchange_t *x) {
+  mcp_link_abandon(x->link);
+}
+
+static void drop(mcp_exchange_t *x) {
+  give_lane((lane_t *)x);
+}
+
+static bool congested(mcp_exchange_t *x) {
+  mcp_link_t *link = x->link;
+  return link->stream && link->stream->queued > MCP_STREAM_HIGH_WATER;
+}
+
+static const mcp_exchange_ways_t link_ways = {.begin = begin,
+                                              .commit = commit,
+                                              .abandon = abandon,
+                                              .drop = drop,
+                                              .congested = congested};
+
+/* An error that answers no readable request. */
+static void complain(mcp_link_t *link, mcp_slice_t id, int code,
+                     const char *text) {
+  mcp_buf_t *out = mcp_link_begin(link);
+  if (mcp_rpc_write_error(out, id, code, text) < 0) {
+    mcp_link_abandon(link);
+    return;
+  }
+  (void)mcp_link_commit(link);
+}
+
+static void refuse_text(mcp_link_t *link, int code,
+                        const mcp_json_fault_t *fault) {
+  char text[256];
+  snprintf(text, sizeof text, "Parse error: %s at byte %zu",
+           fault->what ? fault->what : mcp_err_text(code), fault->offset);
+  complain(link, MCP_SLICE(""), MCP_RPC_PARSE_ERROR, text);
+}
+
+static void arrive(mcp_link_t *link, mcp_slice_t text) {
+  mcp_json_doc_t doc;
+  mcp_json_fault_t fault = {0};
+  mcp_arrival_t arrival = {.kind = MCP_ARRIVAL_MESSAGE, .doc = &doc};
+  mcp_rpc_t rpc;
+  lane_t *lane;
+  int code;
+  mcp_json_doc_init(&doc);
+  code = mcp_json_parse(&doc, text, &mcp_json_default_limits, &fault);
+  if (code < 0) {
+    refuse_text(link, code, &fault);
+    goto fail;
+  }
+  if (doc.tokens[0].kind == MCP_JSON_ARRAY) {
+    arrival.kind = MCP_ARRIVAL_BATCH;
+    rpc = (mcp_rpc_t){.kind = MCP_RPC_REQUEST};
+  } else {
+    mcp_rpc_read(&doc, 0, &rpc);
+    arrival.rpc = &rpc;
+    if (rpc.kind == MCP_RPC_INVALID) {
+      complain(link, rpc.id, MCP_RPC_INVALID_REQUEST, rpc.why);
+      goto fail;
+    }
+  }
+  if (rpc.kind == MCP_RPC_REQUEST && link->busy >= MCP_EXCHANGE_PER_LINK) {
+    complain(link, rpc.id, MCP_EXCHANGE_BUSY,
+             "Busy: 64 requests of this connection are under way");
+    goto fail;
+  }
+  lane = take_lane(link);
+  if (!lane) {
+    complain(link, rpc.id, MCP_RPC_INTERNAL_ERROR, "Out of memory");
+    goto fail;
+  }
+  lane->base.wants_answer = rpc.kind == MCP_RPC_REQUEST;
+  mcp_exchange_take_id(&lane->base, &rpc);
+  link->upper->on_arrival(link->up, &lane->base, &arrival);
+
+fail:
+  mcp_json_doc_deinit(&doc);
+}
+
+static void pump(mcp_link_t *link) {
+  mcp_line_event_t event;
+  while (!link->closing) {
+    int code = link->ended ? mcp_line_finish(&link->decoder, &event)
+                           : mcp_line_next(&link->decoder, &event);
+    if (code < 0) {
+      link->code = code;
+      mcp_link_close(link);
+      return;
+    }
+    if (event.kind == MCP_LINE_MORE) return;
+    if (event.kind == MCP_LINE_TEXT) {
+      arrive(link, event.text);
+      continue;
+    }
+    complain(link, MCP_SLICE(""), MCP_RPC_PARSE_ERROR,
+             "Parse error: the line is longer than the limit");
+    if (++link->long_lines >= MCP_LINK_LONG_LINES) {
+      mcp_log(MCP_LOG_WARNING, "%s: closed after %u lines over the limit",
+              link->ways.name, link->long_lines);
+      link->code = MCP_ETOOBIG;
+      mcp_link_close(link);
+    }
+  }
+}
+
+static void on_data(void *owner, mcp_slice_t bytes) {
+  mcp_link_t *link = owner;
+  link->corked++;
+  mcp_log_wire(&link->wire_in, MCP_LOG_IN, bytes);
+  mcp_line_feed(&link->decoder, bytes);
+  pump(link);
+  uncork(link);
+}
+
+/* End of input. What runs may still answer for as long as the room above lets
+ * the link live; it is told by on_link_closed only once it is closed. */
+static void on_end(void *owner, int code) {
+  mcp_link_t *link = owner;
+  link->corked++;
+  link->ended = true;
+  link->code = code;
+  if (code == 0) pump(link);
+  link->corked--;
+  (void)flush(link);
+  if (!link->closing) link->upper->on_link_ended(link->up, link);
+}
+
+static void on_drain(void *owner) {
+  mcp_link_t *link = owner;
+  mcp_list_t *it, *after;
+  mcp_stream_pause(link->stream, false);
+  MCP_LIST_EACH(&link->live, it, after) {
+    lane_t *lane = MCP_LIST_MEMBER(it, lane_t, of_link);
+    if (!lane->base.waits_drain) continue;
+    lane->base.waits_drain = false;
+    link->upper->on_drain(link->up, &lane->base);
+    /* Whoever was woken may have filled the queue, or closed the link. */
+    if (link->closing || congested(&lane->base)) return;
+  }
+}
+
+static void on_closed(void *owner) {
+  mcp_link_t *link = owner;
+  mcp_list_t *it, *after;
+  link->stream = NULL;
+  link->upper->on_link_closed(link->up, link, link->code);
+  MCP_LIST_EACH(&link->spare, it, after) {
+    mcp_mem_free(MCP_LIST_MEMBER(it, lane_t, of_link));
+  }
+  mcp_line_deinit(&link->decoder);
+  mcp_buf_deinit(&link->out);
+  mcp_mem_free(link);
+}
+
+static const mcp_stream_events_t stream_events = {on_data, on_end, on_drain,
+                                                  on_closed};
+
+int mcp_link_open(mcp_stream_t *stream, const char *name, size_t line_limit,
+                  const mcp_upper_t *upper, void *up, mcp_link_t **out) {
+  mcp_link_t *link = mcp_mem_zalloc(sizeof *link);
+  int code;
+  if (!link) {
+    mcp_stream_close(stream, false);
+    return MCP_ENOMEM;
+  }
+  link->stream = stream;
+  link->ways = link_ways;
+  link->ways.name = name;
+  link->upper = upper;
+  link->up = up;
+  mcp_list_init(&link->live);
+  mcp_list_init(&link->spare);
+  mcp_line_init(&link->decoder, line_limit);
+  *out = link;
+  code = mcp_stream_start(stream, &stream_events, link);
+  if (code < 0) {
+    link->code = code;
+    mcp_link_close(link);
+  }
+  return code;
+}
+
+void **mcp_link_tag(mcp_link_t *link) {
+  return &link->tag;
+}
+
+unsigned mcp_link_busy(const mcp_link_t *link) {
+  return link->busy;
+}
+
+void mcp_link_close(mcp_link_t *link) {
+  if (link->closing) return;
+  link->closing = true;
+  while (!mcp_list_empty(&link->live)) {
+    lane_t *lane = MCP_LIST_MEMBER(link->live.next, lane_t, of_link);
+    link->upper->on_gone(link->up, &lane->base);
+    give_lane(lane);
+  }
+  (void)flush(link);
+  if (link->stream) mcp_stream_close(link->stream, true);
+}

@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: MIT
+ * http_head.h: the strict scan of one whole head, or one trailer section.
+ * Only http.c uses it. It knows nothing of llhttp, of feeding or of bodies. */
+#ifndef MCP_WIRE_HTTP_HEAD_H
+#define MCP_WIRE_HTTP_HEAD_H
+
+#include "wire/http.h"
+
+/* The header table: grows to what was needed and stays. All zero is empty. */
+typedef struct {
+  mcp_http_header_t *items;
+  size_t capacity;
+} mcp_http_table_t;
+
+/* Reads `bytes`, a whole head up to and with its empty line, in which every LF
+ * has a CR before it, into `head` and `table`. `head` points into `bytes`.
+ * 0, or MCP_EHTTP, MCP_EHEADERS, MCP_ETARGET, MCP_EVERSION, MCP_ENOMEM, and
+ * then `*why` is a static line. */
+int mcp_http_head_scan(mcp_slice_t bytes, bool response, mcp_http_head_t *head,
+                       mcp_http_table_t *table, const char **why);
+
+/* Reads the trailer section `bytes`, up to and with its empty line, by the
+ * same rules for fields, and keeps nothing. 0, or MCP_EHTTP with `*why`. */
+int mcp_http_head_scan_trailer(mcp_slice_t bytes, const char **why);
+
+#endif

@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: MIT
+ * rpc.h: the JSON-RPC 2.0 envelope, read as places in a parsed text. What the
+ * method means, and whether params fit, is not this room's business.
+ *
+ *   request       {"jsonrpc":"2.0","id":ID,"method":"…","params":{…}}
+ *   notification  the same without id
+ *   result        {"jsonrpc":"2.0","id":ID,"result":…}
+ *   error         {"jsonrpc":"2.0","id":ID,"error":{"code":…,"message":"…"}}
+ *
+ * An id is a string or an integer, never null; it goes back byte for byte. */
+#ifndef MCP_WIRE_RPC_H
+#define MCP_WIRE_RPC_H
+
+#include <stdint.h>
+
+#include "base/buf.h"
+#include "wire/json.h"
+
+/* Ids are kept with every request in flight. In bytes of JSON text. */
+#define MCP_RPC_ID_LENGTH 128
+
+#define MCP_RPC_PARSE_ERROR     (-32700)
+#define MCP_RPC_INVALID_REQUEST (-32600)
+#define MCP_RPC_INTERNAL_ERROR  (-32603)
+
+typedef enum {
+  MCP_RPC_INVALID,
+  MCP_RPC_REQUEST,
+  MCP_RPC_NOTIFICATION,
+  MCP_RPC_RESULT,
+  MCP_RPC_ERROR
+} mcp_rpc_kind_t;
+
+typedef struct {
+  mcp_rpc_kind_t kind;
+  mcp_slice_t id; /* as it stands in the text, quotes included; or empty */
+  uint32_t id_at; /* tokens; 0 where the message has no such member */
+  uint32_t method_at;
+  uint32_t params_at;
+  uint32_t payload_at; /* the result, or the error object */
+  const char *why;     /* of MCP_RPC_INVALID: a static line */
+} mcp_rpc_t;
+
+/* Reads the message whose value is token `at`. Never fails: what is no message
+ * is MCP_RPC_INVALID, with `id` set if one could be read. */
+void mcp_rpc_read(const mcp_json_doc_t *doc, uint32_t at, mcp_rpc_t *rpc);
+
+/* Appends {"jsonrpc":"2.0","id":ID,"result": or …"error": — the caller appends
+ * the value and '}'. An empty id is written as null. 0 or MCP_ENOMEM. */
+int mcp_rpc_begin_result(mcp_buf_t *out, mcp_slice_t id);
+int mcp_rpc_begin_error(mcp_buf_t *out, mcp_slice_t id);
+
+/* Appends a whole error message. `text` is plain text. 0 or MCP_ENOMEM. */
+int mcp_rpc_write_error(mcp_buf_t *out, mcp_slice_t id, int code,
+                        const char *text);
+
+#endif
