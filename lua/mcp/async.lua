@@ -24,9 +24,11 @@ function async.all(functions)
   if open == 0 then return results end
   for key, fn in pairs(functions) do
     core.spawn(function()
+      -- The first error counts; it is raised again where it was waited for. Where it came from
+      -- goes to the log only: the error itself may go to a peer.
       local ok, result = xpcall(fn, function(err)
-        -- The first error counts; it is raised again where it was waited for.
-        return type(err) == "string" and debug.traceback(err, 2) or err
+        if type(err) == "string" then core.log("debug", debug.traceback(err, 2)) end
+        return err
       end)
       if ok then
         results[key] = result

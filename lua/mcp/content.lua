@@ -70,7 +70,8 @@ function content.embedded(uri, body, options)
   need("string", "embedded", uri, 1)
   need("string", "embedded", body, 2)
   options = options or {}
-  local item = { type = "resource", resource = content.contents(uri, body, options.mime, options.blob) }
+  local item = { type = "resource",
+    resource = content.contents(uri, body, options.mime, options.blob) }
   return extra(item, "embedded",
     { annotations = options.annotations, meta = options.meta }, COMMON)
 end
@@ -111,6 +112,28 @@ end
 ---@param value any
 ---@return boolean
 function content.is(value) return getmetatable(value) == Content end
+
+-- One content as a revision knows it.
+local function adapted(facts, item)
+  if item.type == "audio" and not facts.audio then
+    return { type = "text", text = ("[audio, %s, not known to this protocol revision]")
+      :format(tostring(item.mimeType)) }
+  elseif item.type == "resource_link" and not facts.resource_link then
+    return { type = "text", text = ("%s: %s"):format(tostring(item.name), tostring(item.uri)) }
+  end
+  return item
+end
+content.adapted = adapted
+
+---What a revision has no content type for goes out as text.
+---@param facts table
+---@param items table[]
+---@return table[]
+function content.adapt(facts, items)
+  if facts.audio and facts.resource_link then return items end
+  for i, item in ipairs(items) do items[i] = adapted(facts, item) end
+  return items
+end
 
 local function message(role)
   return function(value)

@@ -13,21 +13,16 @@ local dispatch = {}
 
 local EMPTY = {}
 
--- Every result of these revisions says what kind it is and who speaks.
-local function stamp(app, facts, result)
-  if not facts.stamp or type(result) ~= "table" then return result end
-  if result.resultType == nil then result.resultType = "complete" end
-  if result._meta == nil then
-    result._meta = app.server_meta
-  elseif result._meta[protocol.KEY_SERVER] == nil then
-    local meta = {}
-    for key, member in pairs(result._meta) do meta[key] = member end
-    meta[protocol.KEY_SERVER] = app.server_info
-    result._meta = meta
-  end
+-- Every result of some revisions says what kind it is and who speaks. Lists
+-- are kept with that in them, and tools put it in as they make their results.
+local function stamp(app, result)
+  result.resultType = "complete"
+  local meta = {}
+  for key, member in pairs(result._meta or EMPTY) do meta[key] = member end
+  if meta[protocol.KEY_SERVER] == nil then meta[protocol.KEY_SERVER] = app.server_info end
+  result._meta = meta
   return result
 end
-dispatch.stamp = stamp
 
 local both = {
   ["tools/list"] = tool.list,
@@ -39,7 +34,7 @@ local both = {
   ["prompts/get"] = prompt.get,
 }
 
-local legacy = setmetatable({
+local legacy = {
   ping = function() return {} end,
   ["logging/setLevel"] = function(_, ctx, params)
     local rank = protocol.LOG_RANK[params.level]
@@ -50,9 +45,9 @@ local legacy = setmetatable({
     ctx.session.log_rank = rank
     return {}
   end,
-}, { __index = both })
+}
 
-local modern = setmetatable({
+local modern = {
   ["server/discover"] = function(app, ctx)
     return app:cacheable(ctx.revision, {
       supportedVersions = protocol.names,
@@ -60,7 +55,7 @@ local modern = setmetatable({
       instructions = app.instructions,
     })
   end,
-}, { __index = both })
+}
 
 ---Handlers by era and method.
 dispatch.methods = { legacy = legacy, modern = modern }
@@ -74,29 +69,62 @@ local NEEDS = {
   ["prompts/list"] = "prompts", ["prompts/get"] = "prompts",
 }
 
----The handler of a method, or nil and the error.
+---The handlers of what an app offers now, by method. Made anew when something
+---is registered or removed.
 ---@param app table
 ---@param era "legacy"|"modern"
----@param method string
-function dispatch.find(app, era, method)
-  local handler = dispatch.methods[era][method]
-  if handler then
-    local need = NEEDS[method]
-    if not need or app:has(need) then return handler end
+---@return table<string, function>
+function dispatch.handlers(app, era)
+  local handlers = app.handlers[era]
+  if handlers then return handlers end
+  handlers = {}
+  for _, methods in ipairs { both, dispatch.methods[era] } do
+    for method, handler in pairs(methods) do
+      local need = NEEDS[method]
+      if not need or app:has(need) then handlers[method] = handler end
+    end
   end
-  return nil, failure.new(protocol.METHOD_NOT_FOUND, "Method not found: " .. method, nil,
+  app.handlers[era] = handlers
+  return handlers
+end
+
+---What a method that is not there is answered with.
+---@param era "legacy"|"modern"
+---@param method string
+---@return table err
+function dispatch.unknown(era, method)
+  return failure.new(protocol.METHOD_NOT_FOUND, "Method not found: " .. method, nil,
     era == "modern" and 404 or nil)
 end
 
--- The position that Lua's own error() put before the text, exactly as it wrote
--- it, so that nothing else is ever cut off.
-local function without_position(text)
-  for level = 3, 5 do
-    local info = debug.getinfo(level, "Sl")
-    if info and info.currentline > 0 then
-      local prefix = ("%s:%d: "):format(info.short_src, info.currentline)
-      if text:sub(1, #prefix) == prefix then return text:sub(#prefix + 1) end
+-- Our own modules' positions, which a coroutine of the handler's may have put into a text.
+local OURS = "^[^\n:]*mcp/[%w_/]+%.lua:%d+: "
+
+-- The position before `text`, if it is one that Lua's own error() or a coroutine
+-- put there: of a function that is running now, or of one of ours. Nothing else
+-- is ever cut off.
+local function position_of(text)
+  if text:find("^[^\n]-:%d+: ") then
+    for level = 3, 20 do
+      local info = debug.getinfo(level, "S")
+      if not info then break end
+      local source = info.short_src .. ":"
+      if text:sub(1, #source) == source then
+        local digits = text:match("^%d+: ", #source + 1)
+        if digits then return source .. digits end
+      end
     end
+    return text:match(OURS)
+  end
+  return nil
+end
+
+-- An error that was raised again, or passed through a coroutine, has several.
+local function without_position(text)
+  for _ = 1, 4 do
+    local position = position_of(text)
+    if not position then break end
+    text = text:sub(#position + 1)
   end
   return text
 end
@@ -129,19 +157,15 @@ end
 ---@param app table
 ---@param ctx table
 ---@param handler function
----@param params any
+---@param params table|nil
 ---@return table|userdata|nil result
 ---@return table|nil err
 function dispatch.request(app, ctx, handler, params)
-  if params == nil then
-    params = EMPTY
-  elseif type(params) ~= "table" then
-    return nil, failure.new(protocol.INVALID_PARAMS, "params: object expected")
-  end
-  local ok, result, err = xpcall(handler, raised, app, ctx, params)
+  local ok, result, err = xpcall(handler, raised, app, ctx, params or EMPTY)
   if not ok then result, err = judge(ctx, result) end
   if err then return nil, err end
-  return stamp(app, ctx.revision, result)
+  if ctx.revision.stamp and result.resultType == nil then return stamp(app, result) end
+  return result
 end
 
 return dispatch

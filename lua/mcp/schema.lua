@@ -7,19 +7,27 @@
 -- explain.lua the reasons, shorthand.lua and defaults.lua what the decorators need.
 
 local compile = require "mcp.schema.compile"
-local report = require "mcp.schema.report"
-local explain = require "mcp.schema.explain"
 local shorthand = require "mcp.schema.shorthand"
 local defaults = require "mcp.schema.defaults"
 local nearest = require "mcp.schema.nearest"
 local limits = require "mcp.schema.limits"
 
 local schema = {
-  explain = explain.text,
   from_shorthand = shorthand.schema,
   defaults = defaults.compile,
   apply_defaults = defaults.apply,
 }
+
+--- The errors of a validator in words, a line for each: see explain.lua.
+---@param errors mcp.schema.Error[]
+---@param v any  the value they are about
+---@param definition? table|boolean  its schema
+---@param noun? string  what a member is called: "argument" if absent
+---@return string
+function schema.explain(errors, v, definition, noun)
+  -- Loaded when the first value is refused, as is what finds the reasons: neither is needed to start.
+  return require("mcp.schema.explain").text(errors, v, definition, noun)
+end
 
 for name, constructor in pairs(shorthand.constructors) do schema[name] = constructor end
 
@@ -52,7 +60,7 @@ local function reasons(root, value, state, bounds)
     (state.trouble or ("checking takes more than %d steps"):format(bounds.steps))
   if trouble then return { { path = "", keyword = "limit", message = trouble } } end
   state.steps, state.depth = bounds.steps, 0
-  local found = report.new(state, bounds.errors)
+  local found = require("mcp.schema.report").new(state, bounds.errors)
   found:explain(root, value)
   if #found.errors == 0 then found:add("limit", "not valid, and too much work to say why") end
   return found.errors

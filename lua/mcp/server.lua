@@ -82,15 +82,18 @@ function Decorator.__call(self, given)
   return given
 end
 
+-- Called by the methods below as their last act, which leaves no frame of theirs
+-- (a tail call): level 2 is the line where the decorator is written.
 local function decorator(app, kind, feature, into, name)
   if type(name) ~= "string" or name == "" then
-    error(("app:%s: a name expected, got %s"):format(kind, type(name)), 3)
+    error(("app:%s: a name expected, got %s"):format(kind,
+      name == "" and "an empty one" or type(name)), 2)
   end
   if into.by_name[name] or (kind == "resource" and app.templates.by_name[name]) then
-    error(("%s %q is registered already"):format(kind, name), 3)
+    error(("%s %q is registered already"):format(kind, name), 2)
   end
   local self = setmetatable({ app = app, kind = kind, feature = feature, into = into, name = name,
-    at = here(3) }, Decorator)
+    at = here(2) }, Decorator)
   app.pending[self] = true
   return self
 end
@@ -266,8 +269,11 @@ function server.new(options)
     pending = {}, listening = {}, listers = 0,
   }, App)
   app.info = info
+  -- What is offered decides which methods there are.
+  local function on_change() app.handlers = {} end
+  on_change()
   for _, name in ipairs { "tools", "resources", "templates", "prompts" } do
-    app[name] = registry.new()
+    app[name] = registry.new(on_change)
   end
   return app
 end

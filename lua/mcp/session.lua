@@ -13,6 +13,66 @@ session.MOST = 10000
 ---A client that asked for a session and did not go on.
 session.INITIALIZE = 30 -- seconds
 
+-- Requests under way: two arrays side by side, because a table whose keys come
+-- and go is made anew at every request.
+local Running = { __name = "mcp.running" }
+Running.__index = {}
+
+---@param id string the key of the request's id
+---@param exchange userdata
+---@return boolean added false if a request of that id is under way
+function Running.__index:add(id, exchange)
+  local ids, count = self.ids, self.count
+  for i = 1, count do
+    if ids[i] == id then return false end
+  end
+  count = count + 1
+  self.count, ids[count], self.exchanges[count] = count, id, exchange
+  return true
+end
+
+function Running.__index:remove(exchange)
+  local ids, exchanges, count = self.ids, self.exchanges, self.count
+  for i = count, 1, -1 do
+    if exchanges[i] == exchange then
+      ids[i], exchanges[i] = ids[count], exchanges[count]
+      -- Emptied, not taken out: the array keeps its size.
+      ids[count], exchanges[count] = false, false
+      self.count = count - 1
+      return
+    end
+  end
+end
+
+---Cancels the request of that id. It leaves the list at once: its handler may
+---never return.
+---@param id any as it stands in notifications/cancelled
+function Running.__index:cancel(id)
+  local key = nil
+  if type(id) == "string" then
+    key = '"' .. id
+  elseif math.type(id) == "integer" then
+    key = tostring(id)
+  end
+  for i = 1, self.count do
+    if self.ids[i] == key then
+      local exchange = self.exchanges[i]
+      self:remove(exchange)
+      exchange:cancel()
+      return
+    end
+  end
+end
+
+---Cancels all of them.
+function Running.__index:clear()
+  while self.count > 0 do
+    local exchange = self.exchanges[self.count]
+    self:remove(exchange)
+    exchange:cancel()
+  end
+end
+
 local Store = { __name = "mcp.sessions" }
 Store.__index = {}
 
@@ -27,14 +87,13 @@ function session.store(options)
 end
 
 ---@param revision table facts
----@param params table of initialize
+---@param params table of initialize; a store adds what HTTP needs
 ---@return table
 function session.new(revision, params)
   return {
     revision = revision,
     capabilities = type(params.capabilities) == "table" and params.capabilities or {},
     client = type(params.clientInfo) == "table" and params.clientInfo or nil,
-    running = {}, -- exchanges under way, by id
     initialized = false,
     last_used = core.now(),
   }
@@ -43,15 +102,14 @@ end
 ---Ends a session: what runs in it is cancelled, its stream closed.
 function session.close(one)
   one.closed = true
-  for _, exchange in pairs(one.running) do exchange:cancel() end
-  one.running = {}
+  if one.running then one.running:clear() end
   if one.stream then one.stream:release() end
   one.stream = nil
 end
 
 local function is_over(store, one, now)
   -- Whoever listens, or is being answered, is not idle.
-  if one.stream or next(one.running) then return false end
+  if one.stream or one.running.count > 0 then return false end
   local limit = one.initialized and store.idle or math.min(session.INITIALIZE, store.idle)
   return now - one.last_used > limit
 end
@@ -71,7 +129,7 @@ local function make_room(store)
   if store.count < store.most then return end
   local idle = {}
   for _, one in pairs(store.by_id) do
-    if not next(one.running) then idle[#idle + 1] = one end
+    if one.running.count == 0 then idle[#idle + 1] = one end
   end
   table.sort(idle, function(a, b) return a.last_used < b.last_used end)
   for i = 1, math.max(1, #idle // 10) do
@@ -85,6 +143,7 @@ function Store.__index:add(one)
   if self.count >= self.most then make_room(self) end
   if self.count >= self.most then return false end
   one.id = core.random_id()
+  one.running = setmetatable({ count = 0, ids = {}, exchanges = {} }, Running)
   self.by_id[one.id] = one
   self.count = self.count + 1
   return true

@@ -29,20 +29,15 @@ local tolerated = {
   ["Get with a body and Content-Length:0"] = "a length of 0 is no body",
 }
 
-local function utf8_or_byte(hex)
-  return string.char(tonumber(hex, 16))
-end
-
 local ESCAPES = { t = "\t", r = "\r", n = "\n", ["0"] = "\0", ["\\"] = "\\", ['"'] = '"' }
 
 ---The value of a YAML scalar as the corpus uses them: plain, 'single' or "double".
 local function scalar(text)
   local quoted = text:match('^"(.*)"%s*$')
   if quoted then
-    return (quoted:gsub("\\(x?)(%x?%x?)([^\\]?)", function(x, hex, after)
-      if x == "x" then return utf8_or_byte(hex) .. after end
-      local kind = (hex .. after):sub(1, 1)
-      return assert(ESCAPES[kind], text) .. (hex .. after):sub(2)
+    return (quoted:gsub("\\(.)(%x?%x?)", function(kind, hex)
+      if kind == "x" then return string.char(tonumber(hex, 16)) end
+      return assert(ESCAPES[kind], text) .. hex
     end))
   end
   local single = text:match("^'(.*)'%s*$")
@@ -52,7 +47,7 @@ end
 
 ---Reads one file: a list of { name, uri, method, version, headers, tier, reason }.
 local function read(file)
-  local cases, case, section, field = {}, nil, nil, nil
+  local cases, case, section = {}, nil, nil
   for line in file:lines() do
     local indent, dash, key, value = line:match("^(%s*)(%-?)%s*([%w_]+):%s*(.-)$")
     if key and not line:match("^%s*#") then
@@ -63,11 +58,8 @@ local function read(file)
       elseif dash == "" and (key == "headers" or key == "expected") and value == "" then
         section = key
       elseif section == "headers" then
-        if dash == "-" then
-          field = {}
-          table.insert(case.headers, field)
-        end
-        field[key] = scalar(value)
+        if dash == "-" then table.insert(case.headers, {}) end
+        case.headers[#case.headers][key] = scalar(value)
       else
         case[key] = scalar(value)
       end

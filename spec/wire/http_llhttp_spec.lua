@@ -27,7 +27,8 @@ local requests = {
     post("Foo: bar\r\n Content-Length: 5\r\n") .. "hello", "EHTTP", 0 },
   { "bytes CR X after a header block (CVE-2025-23167)", get("") .. "\rGET /evil HTTP/1.1\r\n\r\n",
     "EHTTP", 1 },
-  { "header block ended by CR LF CR X (CVE-2025-23167)", get("\rX-evil: 1\r\n") .. SECOND, "EHTTP", 0 },
+  { "header block ended by CR LF CR X (CVE-2025-23167)", get("\rX-evil: 1\r\n") .. SECOND, "EHTTP",
+    0 },
   { "bare LF line ends", "GET / HTTP/1.1\nHost: a\nX: y\n\n", "EHTTP", 0 },
   { "bare LF after one header", "GET / HTTP/1.1\r\nHost: a\nX: y\r\n\r\n", "EHTTP", 0 },
   { "Transfer-Encoding and Content-Length",
@@ -39,15 +40,19 @@ local requests = {
   { "Content-Length '5, 5'", post("Content-Length: 5, 5\r\n") .. "hello", "EHTTP", 0 },
   { "Content-Length '+5'", post("Content-Length: +5\r\n") .. "hello", "EHTTP", 0 },
   { "Content-Length '0x5'", post("Content-Length: 0x5\r\n") .. "hello", "EHTTP", 0 },
-  { "Content-Length 2^64+5", post("Content-Length: 18446744073709551621\r\n") .. "hello", "EHTTP", 0 },
+  { "Content-Length 2^64+5", post("Content-Length: 18446744073709551621\r\n") .. "hello", "EHTTP",
+    0 },
   { "empty Content-Length", post("Content-Length: \r\n") .. "hello", "EHTTP", 0 },
   { "Content-Length '5 5'", post("Content-Length: 5 5\r\n") .. "hello", "EHTTP", 0 },
   { "Transfer-Encoding 'chunked, identity'",
     post("Transfer-Encoding: chunked, identity\r\n") .. "0\r\n\r\n", "EHTTP", 0 },
-  { "Transfer-Encoding 'xchunked'", post("Transfer-Encoding: xchunked\r\n") .. "0\r\n\r\n", "EHTTP", 0 },
-  { "Transfer-Encoding 'identity'", post("Transfer-Encoding: identity\r\n") .. "0\r\n\r\n", "EHTTP", 0 },
+  { "Transfer-Encoding 'xchunked'", post("Transfer-Encoding: xchunked\r\n") .. "0\r\n\r\n",
+    "EHTTP", 0 },
+  { "Transfer-Encoding 'identity'", post("Transfer-Encoding: identity\r\n") .. "0\r\n\r\n",
+    "EHTTP", 0 },
   { "Transfer-Encoding twice",
-    post("Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n") .. "0\r\n\r\n", "EHTTP", 0 },
+    post("Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n") .. "0\r\n\r\n", "EHTTP",
+      0 },
   { "Transfer-Encoding on a folded line", post("Transfer-Encoding:\r\n chunked\r\n") .. "0\r\n\r\n",
     "EHTTP", 0 },
   { "space before the colon", post("Content-Length : 5\r\n") .. "hello", "EHTTP", 0 },
@@ -68,7 +73,8 @@ local requests = {
   { "HTTP/0.9", "GET /\r\n\r\n", "EHTTP", 0 },
   { "two spaces in the request line", "GET  / HTTP/1.1\r\n" .. HOST .. "\r\n", "EHTTP", 0 },
   { "control character in the target", "GET /a\1b HTTP/1.1\r\n" .. HOST .. "\r\n", "EHTTP", 0 },
-  { "absolute-form with another host", "GET http://evil/ HTTP/1.1\r\n" .. HOST .. "\r\n", "EHTTP", 0 },
+  { "absolute-form with another host", "GET http://evil/ HTTP/1.1\r\n" .. HOST .. "\r\n", "EHTTP",
+    0 },
   { "three leading CRLFs", "\r\n\r\n\r\n" .. get(""), "EHTTP", 0 },
   { "bytes after a Connection: close request", get("Connection: close\r\n") .. SECOND, "EHTTP", 1 },
   { "header without a colon", get("badheader\r\n"), "EHTTP", 0 },
@@ -79,9 +85,11 @@ local requests = {
     post("Transfer-Encoding: Chunked \r\n") .. "0\r\n\r\n", nil, 1 },
   { "Transfer-Encoding 'chunked' and a tab: llhttp refuses it and nobody sends it",
     post("Transfer-Encoding: chunked\t\r\n") .. "0\r\n\r\n", "EHTTP", 0 },
-  { "method in lower case: another token (RFC 9110 9.1)", "get / HTTP/1.1\r\n" .. HOST .. "\r\n", nil, 1 },
+  { "method in lower case: another token (RFC 9110 9.1)", "get / HTTP/1.1\r\n" .. HOST .. "\r\n",
+    nil, 1 },
   { "preface of HTTP/2", "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", "EVERSION", 0 },
-  { "Content-Length in a trailer", chunked("0\r\nContent-Length: 40\r\n\r\n") .. SECOND, "EHTTP", 0 },
+  { "Content-Length in a trailer", chunked("0\r\nContent-Length: 40\r\n\r\n") .. SECOND, "EHTTP",
+    0 },
   { "obs-fold in a trailer", chunked("0\r\nX: y\r\n z\r\n\r\n") .. SECOND, "EHTTP", 0 },
   { "empty field name in a trailer", chunked("0\r\n: y\r\n\r\n") .. SECOND, "EHTTP", 0 },
   { "bare LF in a trailer", chunked("0\r\nX: y\n\r\n") .. SECOND, "EHTTP", 0 },
@@ -91,20 +99,23 @@ local requests = {
   { "CR in a name", get("X\r: b\r\n"), "EHTTP", 0 },
   { "blank before the first header", "GET / HTTP/1.1\r\n Host: a\r\n\r\n", "EHTTP", 0 },
   { "upgrade with a body, which is read (RFC 9110 7.8)",
-    post("Connection: Upgrade\r\nUpgrade: websocket\r\nContent-Length: 5\r\n") .. "hello" .. SECOND, nil, 2 },
+    post("Connection: Upgrade\r\nUpgrade: websocket\r\nContent-Length: 5\r\n") .. "hello" ..
+      SECOND, nil, 2 },
 }
 
 local responses = {
   { "bare LF after the status line", "HTTP/1.1 200 OK\nContent-Length: 0\r\n\r\n", "EHTTP", 0 },
   { "folded header", "HTTP/1.1 200 OK\r\nX: y\r\n Content-Length: 5\r\n\r\nhello", "EHTTP", 0 },
   { "a thousand interim responses",
-    ("HTTP/1.1 100 C\r\n\r\n"):rep(1000) .. "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n", "EHTTP", 0 },
+    ("HTTP/1.1 100 C\r\n\r\n"):rep(1000) .. "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n",
+      "EHTTP", 0 },
   { "body of a 204", "HTTP/1.1 204 N\r\nContent-Length: 5\r\n\r\nHTTP/", "EHTTP", 1 },
   { "length of a 304, without a body (RFC 9110 15.4.5)",
     "HTTP/1.1 304 N\r\nContent-Length: 5\r\n\r\nHTTP/1.1 304 N\r\n\r\n", nil, 2 },
   { "Transfer-Encoding 'gzip'", "HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip\r\n\r\nx", "EHTTP", 0 },
   { "Content-Length in a trailer",
-    "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\nContent-Length: 9\r\n\r\n", "EHTTP", 0 },
+    "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\nContent-Length: 9\r\n\r\n", "EHTTP",
+      0 },
 }
 
 local function rows(title, list, answers)
@@ -139,8 +150,10 @@ describe("HTTP mutations", function()
     chunked("5;a=b\r\nhello\r\n0\r\nT: u\r\n\r\n") .. SECOND,
     get("Connection: close\r\n"), "\r\n" .. SECOND,
   }
-  local pieces = { "\r", "\n", "\r\n", " ", "\t", "\0", ":", ";", "0", "5", "a", ",", "\255", "\r\n ",
-    "Content-Length: 3\r\n", "Transfer-Encoding: chunked\r\n", "Host: b\r\n", "chunked", "HTTP/1.1", "" }
+  local pieces = { "\r", "\n", "\r\n", " ", "\t", "\0", ":", ";", "0", "5", "a", ",", "\255",
+    "\r\n ",
+    "Content-Length: 3\r\n", "Transfer-Encoding: chunked\r\n", "Host: b\r\n", "chunked",
+      "HTTP/1.1", "" }
 
   it("come out the same whole and byte by byte", function()
     local state = 20251125

@@ -98,9 +98,10 @@ describe("regex: what ECMA-262 means", function()
   end)
 
   it("refuses what only PCRE2 has", function()
-    for _, pattern in ipairs { "(*ACCEPT)a", "(*LIMIT_MATCH=1)a", "a++", "a*+", "a{2}+", "a{2}{3}",
-      "(?>a)", "(?R)", "(?1)", "(?&n)", "(?P<n>a)", "(?#x)", "(?(1)a)", "(?|a)", "\\K", "\\X", "\\C",
-      "\\R", "\\Qa\\E", "\\A", "\\z", "\\G", "\\h", "\\N", "\\g1", "\\o{1}", "\\e", "\\a", "\\01" } do
+    for _, pattern in ipairs { "(*ACCEPT)a", "(*LIMIT_MATCH=1)a", "a++", "a*+", "a{2}+",
+      "a{2}{3}", "(?>a)", "(?R)", "(?1)", "(?&n)", "(?P<n>a)", "(?#x)", "(?(1)a)", "(?|a)", "\\K",
+      "\\X", "\\C", "\\R", "\\Qa\\E", "\\A", "\\z", "\\G", "\\h", "\\N", "\\g1", "\\o{1}",
+      "\\e", "\\a", "\\01" } do
       refused(pattern)
     end
   end)

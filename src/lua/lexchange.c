@@ -8,8 +8,13 @@
 #include "base/err.h"
 #include "base/log.h"
 #include "lua/value.h"
+#include "transport/link.h"
 
 #define TYPE_NAME "mcp.exchange"
+
+/* Its address is the registry's key of the metatable: one lookup a message,
+ * without a string. */
+static const char type_key;
 
 typedef struct {
   mcp_exchange_t *x; /* NULL once it is over */
@@ -35,7 +40,8 @@ void mcp_lexchange_forget(mcp_task_t *task) {
 static void push_exchange(lua_State *L, mcp_task_t *task) {
   handle_t *h = lua_newuserdatauv(L, sizeof *h, 0);
   *h = (handle_t){.transport = task->exchange->ways->name};
-  luaL_setmetatable(L, TYPE_NAME);
+  lua_rawgetp(L, LUA_REGISTRYINDEX, &type_key);
+  lua_setmetatable(L, -2);
   h->x = task->exchange;
   h->task = task;
   task->handle = h;
@@ -89,6 +95,20 @@ static void push_message(lua_State *L, const mcp_json_doc_t *doc,
     } else {
       lua_pushnil(L);
     }
+  }
+}
+
+/* Pushes the _meta of the params at the top, nil if it is no object.
+ * [-0, +1, m] */
+static void push_meta(lua_State *L) {
+  if (!lua_istable(L, -1)) {
+    lua_pushnil(L);
+    return;
+  }
+  lua_pushliteral(L, "_meta");
+  if (lua_rawget(L, -2) != LUA_TTABLE) {
+    lua_pop(L, 1);
+    lua_pushnil(L);
   }
 }
 
@@ -220,7 +240,7 @@ int mcp_lexchange_frame(lua_State *L) {
   const mcp_lexchange_start_t *start = lua_touserdata(L, 1);
   mcp_task_t *task = start->task;
   mcp_exchange_t *x = task->exchange;
-  int arguments = 6;
+  int arguments = 7;
   luaL_checkstack(L, 16, NULL);
   lua_settop(L, 0);
   lua_rawgeti(L, LUA_REGISTRYINDEX, start->receive);
@@ -233,12 +253,17 @@ int mcp_lexchange_frame(lua_State *L) {
   switch (start->arrival->kind) {
   case MCP_ARRIVAL_MESSAGE:
     push_message(L, start->arrival->doc, start->arrival->rpc);
+    push_meta(L);
     break;
-  case MCP_ARRIVAL_BATCH: push_batch(L, start->arrival->doc); break;
+  case MCP_ARRIVAL_BATCH:
+    push_batch(L, start->arrival->doc);
+    lua_pushnil(L);
+    break;
   case MCP_ARRIVAL_GET:
   case MCP_ARRIVAL_DELETE:
     lua_pushstring(L,
                    start->arrival->kind == MCP_ARRIVAL_GET ? "get" : "delete");
+    lua_pushnil(L);
     lua_pushnil(L);
     lua_pushnil(L);
     lua_pushnil(L);
@@ -362,6 +387,26 @@ static int cancel(lua_State *L) {
   return 0;
 }
 
+/* x:cancel_other(id): cancels the request of that id on the same connection,
+ * if it is under way. For what notifications/cancelled asks. */
+static int cancel_other(lua_State *L) {
+  handle_t *h = check_handle(L);
+  mcp_exchange_t *other;
+  char key[MCP_RPC_ID_LENGTH + 1] = "\"";
+  bool is_string = lua_type(L, 2) == LUA_TSTRING;
+  size_t length;
+  const char *id;
+  if (!h->x || !h->x->link) return 0;
+  if (!is_string && !lua_isinteger(L, 2)) return 0;
+  id = lua_tolstring(L, 2, &length);
+  if (length > MCP_RPC_ID_LENGTH) return 0;
+  memcpy(key + 1, id, length);
+  other = mcp_link_find(h->x->link, is_string ? mcp_slice(key, length + 1)
+                                              : mcp_slice(key + 1, length));
+  if (other && other->up) mcp_task_cancel(other->up);
+  return 0;
+}
+
 /* x:is_cancelled() -> boolean */
 static int is_cancelled(lua_State *L) {
   handle_t *h = check_handle(L);
@@ -460,6 +505,7 @@ void mcp_lexchange_open(lua_State *L) {
                                      {"hold", hold},
                                      {"release", release},
                                      {"cancel", cancel},
+      {"cancel_other", cancel_other},
                                      {"is_cancelled", is_cancelled},
                                      {"is_open", is_open},
                                      {"survive", survive},
@@ -469,6 +515,8 @@ void mcp_lexchange_open(lua_State *L) {
                                      {"set_header", set_header},
                                      {NULL, NULL}};
   luaL_newmetatable(L, TYPE_NAME);
+  lua_pushvalue(L, -1);
+  lua_rawsetp(L, LUA_REGISTRYINDEX, &type_key);
   luaL_newlib(L, methods);
   lua_setfield(L, -2, "__index");
   lua_pushcfunction(L, collect);

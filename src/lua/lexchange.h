@@ -21,14 +21,15 @@ typedef struct {
 
 /* The first frame, a lua_CFunction: argument 1 is a light userdata, the
  * mcp_lexchange_start_t. Calls
- *   receive(exchange, link, kind, id, method, params,
+ *   receive(exchange, link, kind, id, method, params, meta,
  *           version, mcp_method, mcp_name, session)
  * and answers with what it returns: `result`, or `nil, error`.
  *   kind     "request", "notification", "result", "error", "batch", "get",
  *            "delete"
  *   id       a string that is equal for equal ids, or nil
  *   params   the params, or the payload of a result or error; a batch: a list
- *            of { kind, id, method, params, raw_id }
+ *            of { kind, id, method, params, raw_id, why }
+ *   meta     params._meta if it is an object
  *   version… header fields of Streamable HTTP, nil elsewhere; false where a
  *            field came twice */
 int mcp_lexchange_frame(lua_State *L);

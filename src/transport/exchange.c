@@ -9,6 +9,19 @@ void mcp_exchange_take_id(mcp_exchange_t *x, const mcp_rpc_t *rpc) {
   x->id_length = (uint8_t)rpc->id.len;
 }
 
+bool mcp_exchange_has_key(const mcp_exchange_t *x, mcp_slice_t key) {
+  mcp_slice_t id = mcp_exchange_id(x);
+  char text[MCP_RPC_ID_LENGTH];
+  if (id.len == 0) return false;
+  if (id.data[0] == '"') {
+    size_t length =
+        mcp_json_unescape(mcp_slice(id.data + 1, id.len - 2), text + 1);
+    text[0] = '"';
+    id = mcp_slice(text, length + 1);
+  }
+  return mcp_slice_equal(id, key);
+}
+
 void mcp_exchange_fail(mcp_exchange_t *x, int code, const char *text) {
   mcp_buf_t *out = mcp_exchange_begin(x, MCP_OUT_ANSWER);
   if (!out) {

@@ -128,6 +128,24 @@ static const mcp_exchange_ways_t link_ways = {.begin = begin,
                                               .drop = drop,
                                               .congested = congested};
 
+mcp_exchange_t *mcp_link_find(mcp_link_t *link, mcp_slice_t key) {
+  for (mcp_list_t *it = link->live.next; it != &link->live; it = it->next) {
+    lane_t *lane = MCP_LIST_MEMBER(it, lane_t, of_link);
+    if (mcp_exchange_has_key(&lane->base, key)) return &lane->base;
+  }
+  return NULL;
+}
+
+/* Is a request with the same text for an id under way? An answer could not be
+ * told from the other's. */
+static bool is_under_way(mcp_link_t *link, mcp_slice_t id) {
+  for (mcp_list_t *it = link->live.next; it != &link->live; it = it->next) {
+    lane_t *lane = MCP_LIST_MEMBER(it, lane_t, of_link);
+    if (mcp_slice_equal(mcp_exchange_id(&lane->base), id)) return true;
+  }
+  return false;
+}
+
 /* An error that answers no readable request. */
 static void complain(mcp_link_t *link, mcp_slice_t id, int code,
                      const char *text) {
@@ -174,6 +192,12 @@ static void arrive(mcp_link_t *link, mcp_slice_t text) {
   if (rpc.kind == MCP_RPC_REQUEST && link->busy >= MCP_EXCHANGE_PER_LINK) {
     complain(link, rpc.id, MCP_EXCHANGE_BUSY,
              "Busy: 64 requests of this connection are under way");
+    goto fail;
+  }
+  if (rpc.id.len > 0 && rpc.kind == MCP_RPC_REQUEST &&
+      is_under_way(link, rpc.id)) {
+    complain(link, rpc.id, MCP_RPC_INVALID_REQUEST,
+             "A request with this id is under way");
     goto fail;
   }
   lane = take_lane(link);

@@ -28,6 +28,9 @@ mcp_buf_t *mcp_link_begin(mcp_link_t *link);
 int mcp_link_commit(mcp_link_t *link);
 void mcp_link_abandon(mcp_link_t *link);
 
+/* The exchange under way whose id means `key`, or NULL. */
+mcp_exchange_t *mcp_link_find(mcp_link_t *link, mcp_slice_t key);
+
 /* How many exchanges are under way. */
 unsigned mcp_link_busy(const mcp_link_t *link);
 

@@ -475,10 +475,6 @@ int mcp_http_head_scan(mcp_slice_t bytes, bool response, mcp_http_head_t *head,
     code = scan_field(&bytes, &field, why);
     if (code < 0) return code;
     if (field.name.len == 0) break;
-    if (count == MCP_HTTP_HEADER_COUNT) {
-      *why = "too many header fields";
-      return MCP_EHEADERS;
-    }
     if (count == table->capacity && (code = grow(table, why)) < 0) return code;
     table->items[count++] = field;
     code = note_field(&field, head, &framing, why);

@@ -13,9 +13,9 @@ typedef struct {
 } mcp_http_table_t;
 
 /* Reads `bytes`, a whole head up to and with its empty line, in which every LF
- * has a CR before it, into `head` and `table`. `head` points into `bytes`.
- * 0, or MCP_EHTTP, MCP_EHEADERS, MCP_ETARGET, MCP_EVERSION, MCP_ENOMEM, and
- * then `*why` is a static line. */
+ * has a CR before it, into `head` and `table`. `head` points into both. Sizes
+ * are the caller's affair, but for the target's. 0, or MCP_EHTTP, MCP_ETARGET,
+ * MCP_EVERSION, MCP_ENOMEM, and then `*why` is a static line. */
 int mcp_http_head_scan(mcp_slice_t bytes, bool response, mcp_http_head_t *head,
                        mcp_http_table_t *table, const char **why);
 

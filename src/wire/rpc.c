@@ -69,6 +69,10 @@ void mcp_rpc_read(const mcp_json_doc_t *doc, uint32_t at, mcp_rpc_t *rpc) {
     key = doc->tokens[value].next;
   }
   if (rpc->id_at) bad_id = read_id(doc, rpc);
+  /* JSON-RPC would allow null nowhere and arrays too; clients send null where
+   * they mean nothing, and MCP has no positional params. */
+  if (rpc->params_at && kind_of(doc, rpc->params_at) == MCP_JSON_NULL)
+    rpc->params_at = 0;
   if (!version_at || !mcp_json_string_is(doc, version_at, MCP_SLICE("2.0"))) {
     invalid(rpc, "jsonrpc must be \"2.0\"");
     return;
@@ -80,6 +84,9 @@ void mcp_rpc_read(const mcp_json_doc_t *doc, uint32_t at, mcp_rpc_t *rpc) {
       invalid(rpc, "method must be a string");
     } else if (bad_id) {
       invalid(rpc, bad_id);
+    } else if (rpc->params_at &&
+               kind_of(doc, rpc->params_at) != MCP_JSON_OBJECT) {
+      invalid(rpc, "params must be an object");
     } else {
       rpc->kind = rpc->id_at ? MCP_RPC_REQUEST : MCP_RPC_NOTIFICATION;
     }

@@ -36,7 +36,7 @@ typedef struct {
   mcp_slice_t id; /* as it stands in the text, quotes included; or empty */
   uint32_t id_at; /* tokens; 0 where the message has no such member */
   uint32_t method_at;
-  uint32_t params_at;
+  uint32_t params_at;  /* an object, where there is one */
   uint32_t payload_at; /* the result, or the error object */
   const char *why;     /* of MCP_RPC_INVALID: a static line */
 } mcp_rpc_t;

@@ -130,7 +130,7 @@ local function message(entry, i, item)
 end
 
 -- Turns what the handler returned into a result.
-local function convert(entry, given)
+local function convert(entry, facts, given)
   local result, list = {}, given
   if type(given) == "table" and type(given.messages) == "table" then
     for key, member in pairs(given) do result[key] = member end
@@ -138,9 +138,13 @@ local function convert(entry, given)
   elseif type(given) ~= "table" or content.is(given) or given.role then
     list = { given }
   end
+  if given == nil or (next(list) ~= nil and list[1] == nil) then message(entry, 1, given) end
   local messages = value.array {}
-  for i, item in ipairs(list) do messages[i] = message(entry, i, item) end
-  if given == nil then message(entry, 1, nil) end
+  for i, item in ipairs(list) do
+    local one = message(entry, i, item)
+    local body = content.adapted(facts, one.content)
+    messages[i] = body == one.content and one or { role = one.role, content = body }
+  end
   result.messages = messages
   if result.description == nil then result.description = entry.definition.description end
   return result
@@ -167,7 +171,7 @@ function prompt.get(app, ctx, params)
   local ok, err = check_arguments(entry, args)
   if not ok then return nil, err end
   ctx.entry = entry
-  return convert(entry, (entry.handler(args, ctx)))
+  return convert(entry, ctx.revision, (entry.handler(args, ctx)))
 end
 
 return prompt

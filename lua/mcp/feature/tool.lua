@@ -104,6 +104,16 @@ local function text_result(text, is_error)
   return { content = { { type = "text", text = text } }, isError = is_error }
 end
 
+-- The same with all that a revision wants in it, made in one piece: this is
+-- what most calls end with.
+local function plain_text(app, facts, text)
+  if facts.stamp then
+    return { content = { { type = "text", text = text } }, resultType = "complete",
+      _meta = app.server_meta }
+  end
+  return { content = { { type = "text", text = text } } }
+end
+
 ---A result that says what went wrong, for the model to read.
 ---@param text string
 ---@return table
@@ -111,13 +121,21 @@ function tool.failed(text) return text_result(text, true) end
 
 local BAD_TYPES = { ["function"] = true, thread = true, userdata = true }
 
--- Is it a list of content only?
-local function is_content_list(list)
-  if type(list) ~= "table" or list[1] == nil then return false end
-  for _, item in ipairs(list) do
-    if not content.is(item) then return false end
+-- Contents out of a list of `n`: content, and strings between it as text. nil
+-- and a complaint for anything else.
+local function contents(entry, list, n)
+  local out = value.array {}
+  for i = 1, n do
+    local item = list[i]
+    if type(item) == "string" then
+      item = content.text(item)
+    elseif type(item) ~= "table" and item ~= nil then
+      return nil, tool.failed(("tool %q: content %d: content or a string expected, got %s")
+        :format(entry.name, i, item == value.null and "null" or type(item)))
+    end
+    out[#out + 1] = item
   end
-  return true
+  return out
 end
 
 -- A value becomes structured content, with its JSON as text for those who
@@ -136,22 +154,6 @@ local function structured_result(entry, facts, result)
   return out
 end
 
--- What a revision has no content type for goes out as text.
-local function adapt(facts, items)
-  if facts.audio and facts.resource_link then return items end
-  local out = value.array {}
-  for i, item in ipairs(items) do
-    if item.type == "audio" and not facts.audio then
-      item = { type = "text", text = ("[audio, %s, not known to this protocol revision]")
-        :format(item.mimeType) }
-    elseif item.type == "resource_link" and not facts.resource_link then
-      item = { type = "text", text = ("%s: %s"):format(item.name, item.uri) }
-    end
-    out[i] = item
-  end
-  return out
-end
-
 -- Checks structured content against the tool's own promise.
 local function keeps_promise(entry, result)
   if not entry.check_output then return true end
@@ -164,55 +166,72 @@ local function keeps_promise(entry, result)
     :format(entry.name, text))
 end
 
+-- Whoever declares an output schema gives structured content, or an error
+-- (protocol, Tools: MUST).
+local function without_structure(entry)
+  return tool.failed(("tool %q: its output schema promises structured content, and none was "
+    .. "returned"):format(entry.name))
+end
+
+-- A whole result, as the protocol has it.
+local function whole_result(entry, facts, given)
+  local result = {}
+  for key, member in pairs(given) do result[key] = member end
+  local list = given.content
+  if list.type ~= nil then list = { list } end
+  local items, failed = contents(entry, list, #list)
+  if failed then return failed end
+  result.content = content.adapt(facts, items)
+  if result.isError then return result end
+  if result.structuredContent == nil then
+    return entry.check_output and without_structure(entry) or result
+  end
+  local ok, bad = keeps_promise(entry, result.structuredContent)
+  if not ok then return bad end
+  if facts.structured == "none" then
+    result.structuredContent = nil
+  elseif facts.structured == "object"
+    and (entry.wrapped or not value.is_object(result.structuredContent)) then
+    result.structuredContent = { result = result.structuredContent }
+  end
+  return result
+end
+
+-- Contents, given one by one or as a list.
+local function content_result(entry, facts, list, n)
+  if entry.check_output then return without_structure(entry) end
+  local items, bad = contents(entry, list, n)
+  return bad or { content = content.adapt(facts, items) }
+end
+
 -- Turns what the handler returned into a result.
-local function convert(entry, ctx, first, ...)
+local function convert(app, entry, ctx, first, ...)
   local facts, kind = ctx.revision, type(first)
-  if kind == "string" then
-    if not entry.check_output then
-      if select("#", ...) == 0 then return text_result(first) end
-    else
-      local ok, bad = keeps_promise(entry, first)
-      if not ok then return bad end
-      return structured_result(entry, facts, first)
-    end
+  -- What comes after a string may be no part of it, as with string.gsub.
+  if kind == "string" and not content.is((...)) then
+    if not entry.check_output then return plain_text(app, facts, first) end
+    local ok, bad = keeps_promise(entry, first)
+    if not ok then return bad end
+    return structured_result(entry, facts, first)
   end
   if first == nil and select("#", ...) > 0 and type((...)) == "string" then
     -- `return nil, "what went wrong"`, the way Lua's own functions fail.
     return tool.failed((...))
   end
-  if content.is(first) then return { content = adapt(facts, value.array { first, ... }) } end
-  if kind == "string" then
-    local items = value.array { content.text(first), ... }
-    if is_content_list(items) then return { content = adapt(facts, items) } end
-    return text_result(first)
+  if kind == "string" or content.is(first) then
+    return content_result(entry, facts, { first, ... }, 1 + select("#", ...))
   end
-  if is_content_list(first) then return { content = adapt(facts, value.array(first)) } end
   if first == nil then
-    if entry.check_output then
-      local ok, bad = keeps_promise(entry, value.null)
-      if not ok then return bad end
-    end
-    return { content = value.array {} }
+    if not entry.check_output then return { content = value.array {} } end
+    first = value.null
   end
   if BAD_TYPES[kind] and first ~= value.null then
     return tool.failed(("tool %q returned a %s; a string, number, boolean, table or content "
       .. "was expected"):format(entry.name, kind))
   end
-  if kind == "table" and type(first.content) == "table" then
-    local result = {}
-    for key, member in pairs(first) do result[key] = member end
-    result.content = adapt(facts, value.array(result.content))
-    if result.structuredContent ~= nil and not result.isError then
-      local ok, bad = keeps_promise(entry, result.structuredContent)
-      if not ok then return bad end
-    end
-    if facts.structured == "none" then
-      result.structuredContent = nil
-    elseif facts.structured == "object" and result.structuredContent ~= nil
-      and (entry.wrapped or not value.is_object(result.structuredContent)) then
-      result.structuredContent = { result = result.structuredContent }
-    end
-    return result
+  if kind == "table" then
+    if content.is(first[1]) then return content_result(entry, facts, first, #first) end
+    if type(first.content) == "table" then return whole_result(entry, facts, first) end
   end
   local ok, bad = keeps_promise(entry, first)
   if not ok then return bad end
@@ -231,27 +250,31 @@ local function unknown(app, name)
     or ("Unknown tool: %s"):format(name))
 end
 
+local function no_object(args)
+  return failure.new(protocol.INVALID_PARAMS,
+    "tools/call: arguments: object expected, got " .. value.kind(args))
+end
+
 ---tools/call
 function tool.call(app, ctx, params)
   local entry = app.tools.by_name[params.name]
   if not entry then return nil, unknown(app, params.name) end
   local args = params.arguments
-  if args == nil then
-    args = {}
-  elseif type(args) ~= "table" or not value.is_object(args) and next(args) ~= nil then
-    return nil, failure.new(protocol.INVALID_PARAMS,
-      "tools/call: arguments: object expected, got " .. value.kind(args))
-  end
+  if args == nil then args = {} end
   ctx.entry = entry
   if entry.defaults then args = entry.defaults(args) end
-  if entry.check then
-    local ok, errors = entry.check(args)
+  local check = entry.check
+  if not check then
+    if type(args) ~= "table" or not value.is_object(args) then return nil, no_object(args) end
+  else
+    local ok, errors = check(args)
     if not ok then
+      if type(args) ~= "table" or not value.is_object(args) then return nil, no_object(args) end
       return tool.failed(("tool %q: %s"):format(entry.name,
         require("mcp.schema").explain(errors, args, entry.input)))
     end
   end
-  return convert(entry, ctx, entry.handler(args, ctx))
+  return convert(app, entry, ctx, entry.handler(args, ctx))
 end
 
 return tool

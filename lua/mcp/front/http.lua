@@ -41,16 +41,22 @@ local function initialize(app, x, params, sid)
   return result
 end
 
-local function serve_legacy(app, x, kind, id, method, params, version, sid)
+local function serve_legacy(app, x, kind, id, method, params, meta, version, sid)
   if method == "initialize" and kind == "request" then return initialize(app, x, params, sid) end
   local one, err = find_session(app, sid, version)
   if not one then return nil, err end
   if kind == "request" then
     -- A dropped connection is no cancellation here (HL-27).
     x:survive()
-    return legacy.request(app, x, one, id, method, params)
+    if not one.running:add(id, x) then
+      return fail(400, protocol.INVALID_REQUEST, "A request with this id is under way")
+    end
+    local result
+    result, err = legacy.request(app, x, one, method, params, meta)
+    one.running:remove(x)
+    return result, err
   end
-  if kind == "notification" then legacy.notification(one, method, params) end
+  if kind == "notification" then legacy.notification(x, one, method, params) end
   return 202
 end
 
@@ -99,7 +105,7 @@ end
 ---@param app table
 ---@return function receive
 function http.receiver(app)
-  return function(x, _, kind, id, method, params, version, mcp_method, mcp_name, sid)
+  return function(x, _, kind, id, method, params, meta, version, mcp_method, mcp_name, sid)
     if kind == "get" then return listen(app, x, version, sid) end
     if kind == "delete" then
       local one, err = find_session(app, sid, version)
@@ -108,11 +114,11 @@ function http.receiver(app)
       return 200
     end
     if kind == "batch" then return serve_batch(app, x, params, version, sid) end
-    local verdict, detail = protocol.classify(kind, method, params, version)
+    local verdict, detail = protocol.classify(kind, method, meta, version)
     if verdict == "modern" then
-      return modern.serve(app, x, method, params, version, mcp_method, mcp_name, true)
+      return modern.serve(app, x, method, params, meta, version, mcp_method, mcp_name, true)
     elseif verdict == "legacy" then
-      return serve_legacy(app, x, kind, id, method, params, version, sid)
+      return serve_legacy(app, x, kind, id, method, params, meta, version, sid)
     elseif verdict == "drop" then
       return 202
     end

@@ -37,61 +37,33 @@ end
 ---@param app table
 ---@param x userdata
 ---@param one table the session
----@param id string
 ---@param method string
----@param params any
+---@param params table|nil
+---@param meta table|nil
 ---@return table|userdata|nil result, table|nil err
-function legacy.request(app, x, one, id, method, params)
-  local running = one.running
-  if running[id] then
-    return nil, failure.new(protocol.INVALID_REQUEST, "A request with this id is under way")
-  end
-  local handler, err = dispatch.find(app, "legacy", method)
-  if not handler then return nil, err end
-  local meta = nil
-  if type(params) == "table" then
-    meta = params._meta
-    if type(meta) ~= "table" then meta = nil end
-  end
-  running[id] = x
-  local result
-  result, err = dispatch.request(app, context.new(x, one.revision, one, method, meta), handler,
-    params)
-  if running[id] == x then running[id] = nil end
-  return result, err
-end
-
--- The key under which a session keeps the request that a message refers to:
--- numbers by their text, strings with a mark.
-local function id_key(id)
-  if type(id) == "string" then return '"' .. id end
-  if math.type(id) == "integer" then return tostring(id) end
-  return nil
-end
-legacy.id_key = id_key
-
----Cancels the request of that key, if it is under way. The entry goes now: the
----handler may never return.
----@param running table<string, userdata>
----@param key string|nil
-function legacy.cancel(running, key)
-  local exchange = key and running[key]
-  if not exchange then return end
-  running[key] = nil
-  exchange:cancel()
+function legacy.request(app, x, one, method, params, meta)
+  local handler = dispatch.handlers(app, "legacy")[method]
+  if not handler then return nil, dispatch.unknown("legacy", method) end
+  return dispatch.request(app, context.new(x, one.revision, one, method, meta), handler, params)
 end
 
 ---A notification within a session. Unknown ones are ignored, as are those
 ---about requests that are over.
+---@param x userdata its exchange
 ---@param one table the session
 ---@param method string
----@param params any
-function legacy.notification(one, method, params)
+---@param params table|nil
+function legacy.notification(x, one, method, params)
   if method == "notifications/initialized" then
     one.initialized = true
-  elseif method == "notifications/cancelled" then
-    local key = type(params) == "table" and id_key(params.requestId)
-    legacy.cancel(one.running, key)
+  elseif method == "notifications/cancelled" and params then
+    -- Over HTTP the request came by another connection, so the session knows;
+    -- a connection that carries it all knows by itself.
+    if one.running then
+      one.running:cancel(params.requestId)
+    else
+      x:cancel_other(params.requestId)
+    end
   end
 end
 
@@ -115,9 +87,12 @@ function legacy.batch(app, x, one, messages)
   for _, message in ipairs(messages) do
     local result, err
     if message.kind == "request" and message.method ~= "initialize" then
-      result, err = legacy.request(app, x, one, message.id, message.method, message.params)
+      local params = message.params
+      local meta = params and params._meta
+      result, err = legacy.request(app, x, one, message.method, params,
+        type(meta) == "table" and meta or nil)
     elseif message.kind == "notification" then
-      legacy.notification(one, message.method, message.params)
+      legacy.notification(x, one, message.method, message.params)
     elseif message.kind == "request" then
       err = failure.new(protocol.INVALID_REQUEST, "initialize cannot be part of a batch")
     elseif message.kind == "invalid" then

@@ -83,13 +83,13 @@ end
 ---@param x userdata the exchange
 ---@param method string
 ---@param params table
+---@param meta table its _meta
 ---@param version string|nil header fields; `http` tells whether there are any
 ---@param mcp_method string|false|nil
 ---@param mcp_name string|false|nil
 ---@param http boolean
 ---@return table|userdata|nil result, table|nil err
-function modern.serve(app, x, method, params, version, mcp_method, mcp_name, http)
-  local meta = params._meta
+function modern.serve(app, x, method, params, meta, version, mcp_method, mcp_name, http)
   local claim = meta[KEY_VERSION]
   if http and version ~= claim then
     return refuse(protocol.HEADER_MISMATCH,
@@ -106,9 +106,8 @@ function modern.serve(app, x, method, params, version, mcp_method, mcp_name, htt
     ok, err = check_headers(method, params, mcp_method, mcp_name)
     if not ok then return nil, err end
   end
-  local handler
-  handler, err = dispatch.find(app, "modern", method)
-  if not handler then return nil, err end
+  local handler = dispatch.handlers(app, "modern")[method]
+  if not handler then return nil, dispatch.unknown("modern", method) end
   return dispatch.request(app, context.new(x, facts, nil, method, meta), handler, params)
 end
 

@@ -82,11 +82,11 @@ end
 ---headers are checked against it.
 ---@param kind string "request", "notification", "result", "error"
 ---@param method string|nil
----@param params any
+---@param meta table|nil params._meta
 ---@param version string|false|nil the MCP-Protocol-Version header; false: twice
 ---@return "legacy"|"modern"|"drop"|"reject" verdict
 ---@return any detail the claimed version of a modern request, or the error
-function protocol.classify(kind, method, params, version)
+function protocol.classify(kind, method, meta, version)
   if version == false then
     return reject(protocol.HEADER_MISMATCH, "MCP-Protocol-Version was sent twice")
   end
@@ -96,9 +96,7 @@ function protocol.classify(kind, method, params, version)
     end
     return "legacy"
   end
-  local meta = type(params) == "table" and params._meta
-  local claim = nil
-  if type(meta) == "table" then claim = meta[protocol.KEY_VERSION] end
+  local claim = meta and meta[protocol.KEY_VERSION]
   if method == "initialize" then
     local facts = type(claim) == "string" and by_name[claim]
     local complete = facts and facts.era == "modern"

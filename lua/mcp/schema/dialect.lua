@@ -2,12 +2,11 @@
 -- dialect.lua: which keywords a schema's "$schema" gives a meaning to. A dialect is a set of
 -- vocabularies (JSON Schema core 8.1); a metaschema of one's own picks them with "$vocabulary".
 
-local draft7 = require "mcp.schema.draft7"
-
 local dialect = {}
 
 local BASE = "https://json-schema.org/draft/2020-12/"
 
+local DRAFT7 = "http://json-schema.org/draft-07/schema"
 local SUPPORTED = "only 2020-12 and draft 7 are"
 
 --- The dialect of a schema that names none.
@@ -65,7 +64,12 @@ local standard = make(full)
 standard.whole = true
 
 local old = make(full)
-old.whole, old.rewrite = true, draft7.rewrite
+old.whole = true
+
+-- Loaded when the first such schema comes: most programs see none.
+function old.rewrite(schema)
+  require("mcp.schema.draft7").rewrite(schema)
+end
 
 local OTHERS = {
   ["http://json-schema.org/schema"] = "the newest draft, whichever it is",
@@ -97,7 +101,7 @@ end
 function dialect.named(uri, find)
   local plain = uri:gsub("#$", "")
   if plain == dialect.DEFAULT then return standard end
-  if plain == draft7.URI then return old end
+  if plain == DRAFT7 then return old end
   if OTHERS[plain] then
     return nil, ("dialect %q (%s) is not supported, %s"):format(uri, OTHERS[plain], SUPPORTED)
   end

@@ -62,6 +62,8 @@ define("duration", "a duration (like P1DT12H)", function(s)
   local days, time = match(s, "^P([%dYMD]*)(.*)$")
   if not days or days == "" and time == "" then return false end
   local function in_order(text, units)
+    -- A text that ends in digits alone would be searched from each of them.
+    if not find(text, "^%d") or not find(text, "%D$") or find(text, "%D%D") then return false end
     local at = 1
     for unit in gmatch(text, "%d*(%D)") do
       local place = find(units, unit, at, true)
@@ -69,7 +71,7 @@ define("duration", "a duration (like P1DT12H)", function(s)
       if not place or at > 1 and place > at then return false end
       at = place + 1
     end
-    return find(text, "^%d") ~= nil and find(text, "%D$") ~= nil and not find(text, "%D%D")
+    return true
   end
   if days ~= "" and not in_order(days, "YMD") then return false end
   if time == "" then return true end
@@ -175,7 +177,8 @@ local function is_reference(s)
     return (is_ipv6(literal) or find(literal, "^[vV]%x+%.[%w:!$&'()*+,;=._~-]+$") ~= nil)
       and find(after, "^:?%d*$") ~= nil and (after == "" or sub(after, 1, 1) == ":")
   end
-  return not find(host, "[%[%]]") and find(host, "^[^:]*:?%d*$") ~= nil
+  local port = match(host, "^[^:]*(.*)$")
+  return not find(host, "[%[%]]") and (port == "" or find(port, "^:%d*$") ~= nil)
 end
 
 define("uri", "an absolute URI", function(s)

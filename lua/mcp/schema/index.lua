@@ -6,7 +6,6 @@
 local value = require "mcp.value"
 local reference = require "mcp.schema.reference"
 local dialect = require "mcp.schema.dialect"
-local metaschema = require "mcp.schema.metaschema"
 
 -- A message names a place by at most so many bytes of path.
 local PATH = 200
@@ -213,7 +212,8 @@ end
 ---@return table|boolean|nil
 function Index:document(uri)
   local found = self.registry[uri]
-  if found == nil then found = metaschema[uri] end
+  -- Asked for here because most schemas name no other, and a server's start should not pay for it.
+  if found == nil then found = require("mcp.schema.metaschema")[uri] end
   return found
 end
 

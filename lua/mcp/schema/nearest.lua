@@ -44,14 +44,14 @@ function nearest.distance(a, b)
 end
 
 --- The candidate nearest to `name`, if one is near enough to be meant: at most a third of its
---- letters differ. The first one in order wins a tie.
+--- letters differ, or one. The first one in order wins a tie.
 ---@param name any
 ---@param candidates any[]  others than strings are passed over
 ---@return string?
 function nearest.find(name, candidates)
   if type(name) ~= "string" or name == "" or #name > LONGEST then return nil end
   local wanted, found = lower(name), nil
-  local limit = math.max(1, #name // 3)
+  local limit = #name > 1 and math.max(1, #name // 3) or 0
   for i = 1, min(#candidates, MOST) do
     local candidate = candidates[i]
     if type(candidate) == "string" and #candidate <= LONGEST then

@@ -7,7 +7,6 @@ local equal = require "mcp.schema.equal"
 local decimal = require "mcp.schema.decimal"
 local describe = require "mcp.schema.describe"
 local nearest = require "mcp.schema.nearest"
-local format = require "mcp.schema.format"
 
 local type, math_type, utf8_len, getmetatable = type, math.type, utf8.len, getmetatable
 local null, array_mt, kind_of = value.null, value.array_mt, value.kind
@@ -203,8 +202,10 @@ keywords { "format", part = function(c, schema, at)
   if type(name) ~= "string" then
     c:complain(at, "format", "string expected, got " .. kind_of(name))
   end
-  local known = format[name]
-  if not known or not (c.formats or at.info.resource.dialect.assert_formats) then return nil end
+  if not (c.formats or at.info.resource.dialect.assert_formats) then return nil end
+  -- Loaded only where a format is a demand.
+  local known = require("mcp.schema.format")[name]
+  if not known then return nil end
   local check = known.check
   return {
     check = function(v, state)

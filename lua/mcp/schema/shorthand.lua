@@ -12,7 +12,6 @@ local value = require "mcp.value"
 local compile = require "mcp.schema.compile"
 local describe = require "mcp.schema.describe"
 local nearest = require "mcp.schema.nearest"
-local report = require "mcp.schema.report"
 local limits = require "mcp.schema.limits"
 
 local shorthand = {}
@@ -187,7 +186,8 @@ local function check(schema)
   elseif schema.default ~= nil then
     local state = { steps = bounds.steps, depth = 0 }
     if not root.check(schema.default, state) or state.steps < 0 then
-      local found = report.new(state, 1)
+      -- Loaded only when there is something to report.
+      local found = require("mcp.schema.report").new(state, 1)
       found:explain(root, schema.default)
       return "default: " .. (found.errors[1] and found.errors[1].message or "not valid")
     end

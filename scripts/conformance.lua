@@ -1,0 +1,257 @@
+-- SPDX-License-Identifier: MIT
+-- conformance.lua: the official conformance suite against spec/conformance/server.lua, judged more
+-- strictly than the suite judges: every scenario needs a success and may have neither a failure nor
+-- a warning, and a skipped check only where it is listed below. What cannot pass yet is listed with
+-- its reason; an entry that passes is an error too, so the list can only shrink.
+--
+--   lua5.4 scripts/conformance.lua               all legs
+--   lua5.4 scripts/conformance.lua 2026-07-28    one of them
+--   lua5.4 scripts/conformance.lua --self-test   nobody answers: does the gate notice?
+--
+-- MCP_BUILD is the build folder (build), PROGRAM the program in it. What the suite said stays in
+-- BUILD/conformance/.
+package.path = "./scripts/?.lua;" .. package.path
+local background = require "background"
+local cjson = require "cjson"
+
+local quote = background.quote
+
+local BUILD = os.getenv "MCP_BUILD" or "build"
+local PROGRAM = os.getenv "PROGRAM" or BUILD .. "/luamcp"
+local OUT = BUILD .. "/conformance"
+
+-- The two sets of requirements, and the older revisions as the filter the suite has for them. The
+-- numbers are those of the pinned suite: with fewer the gate would have been open.
+local LEGS = {
+  { name = "2025-11-25", select = "--requirements 2025-11-25", scenarios = 33 },
+  { name = "2026-07-28", select = "--requirements 2026-07-28", scenarios = 50 },
+  { name = "2025-06-18", select = "--suite all --spec-version 2025-06-18", scenarios = 27 },
+  { name = "2025-03-26", select = "--suite all --spec-version 2025-03-26", scenarios = 1 },
+}
+
+local ASKING = "ctx:elicit and ctx:sample are to come"
+local MULTI_ROUND = "input_required is to come, with ctx:elicit"
+local TASKS = "the tasks extension is not planned for the first release"
+
+local NOT_YET = {
+  ["completion-complete"] = "completion is to come",
+  ["tools-call-sampling"] = ASKING,
+  ["tools-call-elicitation"] = ASKING,
+  ["elicitation-sep1034-defaults"] = ASKING,
+  ["elicitation-sep1330-enums"] = ASKING,
+  ["resources-subscribe"] = "subscriptions are to come",
+  ["resources-unsubscribe"] = "subscriptions are to come",
+  ["server-sse-polling"] = "resumable streams are to come",
+  ["http-custom-header-server-validation"] = "the check of Mcp-Param headers is to come",
+  ["input-required-result-basic-elicitation"] = MULTI_ROUND,
+  ["input-required-result-basic-sampling"] = MULTI_ROUND,
+  ["input-required-result-basic-list-roots"] = MULTI_ROUND,
+  ["input-required-result-request-state"] = MULTI_ROUND,
+  ["input-required-result-multiple-input-requests"] = MULTI_ROUND,
+  ["input-required-result-multi-round"] = MULTI_ROUND,
+  ["input-required-result-missing-input-response"] = MULTI_ROUND,
+  ["input-required-result-non-tool-request"] = MULTI_ROUND,
+  ["input-required-result-result-type"] = MULTI_ROUND,
+  ["input-required-result-tampered-state"] = MULTI_ROUND,
+  ["input-required-result-capability-check"] = MULTI_ROUND,
+  ["input-required-result-ignore-extra-params"] = MULTI_ROUND,
+  ["tasks-lifecycle"] = TASKS,
+  ["tasks-capability-negotiation"] = TASKS,
+  ["tasks-wire-fields"] = TASKS,
+  ["tasks-request-state-removal"] = TASKS,
+  ["tasks-mrtr-input"] = TASKS,
+  ["tasks-request-headers"] = TASKS,
+  ["tasks-dispatch-and-envelope"] = TASKS,
+  ["tasks-required-task-error"] = TASKS,
+  ["tasks-mrtr-composition"] = TASKS,
+  ["tasks-status-notifications"] = "the suite skips its only check, whatever the server does",
+}
+
+-- Checks that may be skipped, by scenario.
+local LISTEN = "subscriptions/listen is to come; no listChanged is declared"
+local SKIPPED = {
+  ["server-stateless"] = {
+    ["sep-2575-server-sends-subscription-ack"] = LISTEN,
+    ["sep-2575-server-tags-subscription-id"] = LISTEN,
+    ["sep-2575-server-honors-notification-filter"] = LISTEN,
+    ["sep-2575-server-sends-prompts-list-changed-on-subscription"] = LISTEN,
+    ["sep-2575-server-sends-tools-list-changed-on-subscription"] = LISTEN,
+  },
+}
+
+local function shell(format, ...)
+  return os.execute(format:format(...))
+end
+
+local function read_json(path)
+  local file <close> = assert(io.open(path, "rb"))
+  return cjson.decode(file:read "a")
+end
+
+-- Runs one leg against `url`; the folder of each scenario by its name.
+local function run_suite(leg, url, out)
+  shell("rm -rf %s && mkdir -p %s", quote(out), quote(out))
+  -- Its status is its own opinion; ours is made of the checks it wrote down.
+  shell("PATH=%s:$PATH conformance server --url %s %s --timeout 10000 -o %s >%s 2>&1 </dev/null",
+    quote(BUILD .. "/node/node_modules/.bin"), quote(url), leg.select, quote(out),
+    quote(out .. ".log"))
+  local folders, count = {}, 0
+  local pipe <close> = assert(io.popen("ls " .. quote(out)))
+  for folder in pipe:lines() do
+    local name = folder:match "^server%-(.+)%-%d%d%d%d%-%d%d%-%d%dT[%dZ-]+$"
+    if name and not folders[name] then
+      folders[name] = out .. "/" .. folder
+      count = count + 1
+    end
+  end
+  return folders, count
+end
+
+-- What is wrong with a scenario, as lines; none if it passed. And how many successes it had.
+local function judge(name, checks)
+  local wrong, successes, may_skip = {}, 0, {}
+  for id in pairs(SKIPPED[name] or {}) do may_skip[id] = true end
+  for _, check in ipairs(checks) do
+    if check.status == "SUCCESS" then
+      successes = successes + 1
+    elseif check.status == "SKIPPED" and may_skip[check.id] ~= nil then
+      may_skip[check.id] = false
+    elseif check.status ~= "INFO" then
+      local text = type(check.errorMessage) == "string" and ": " .. check.errorMessage or ""
+      wrong[#wrong + 1] = ("%s %s%s"):format(check.status, check.id, text)
+    end
+  end
+  if successes == 0 then wrong[#wrong + 1] = "no check succeeded" end
+  for id, unused in pairs(may_skip) do
+    if unused then wrong[#wrong + 1] = id .. " was not skipped: take it off the list of SKIPPED" end
+  end
+  table.sort(wrong)
+  return wrong, successes
+end
+
+-- Runs and judges a leg; calls report(name, wrong, successes) for each scenario in order.
+local function each_scenario(leg, url, out, report)
+  local folders, count = run_suite(leg, url, out)
+  local names = {}
+  for name in pairs(folders) do names[#names + 1] = name end
+  table.sort(names)
+  for _, name in ipairs(names) do
+    local ok, checks = pcall(read_json, folders[name] .. "/checks.json")
+    if ok then
+      report(name, judge(name, checks))
+    else
+      report(name, { "no checks.json that can be read" }, 0)
+    end
+  end
+  return count
+end
+
+local function start_server()
+  return background.start({ PROGRAM, "run", "spec/conformance/server.lua", "--http",
+    "127.0.0.1:0" }, OUT .. "/server.log")
+end
+
+local function say(...)
+  io.write(string.format(...), "\n")
+  io.flush()
+end
+
+local function shorten(line)
+  line = line:gsub("%s+", " ")
+  return #line > 300 and line:sub(1, 300) .. " …" or line
+end
+
+-- The gate. Returns whether it opened.
+local function gate(legs)
+  local server <close> = start_server()
+  local passed, waiting, bad = 0, 0, 0
+  local seen = {}
+  for _, leg in ipairs(legs) do
+    local count = each_scenario(leg, server.url, OUT .. "/" .. leg.name,
+      function(name, wrong, successes)
+        local reason = NOT_YET[name]
+        seen[name] = true
+        if #wrong == 0 and not reason then
+          passed = passed + 1
+          say("%s  ok       %s (%d)", leg.name, name, successes)
+        elseif #wrong > 0 and reason then
+          waiting = waiting + 1
+          say("%s  not yet  %s: %s", leg.name, name, reason)
+        elseif reason then
+          bad = bad + 1
+          say("%s  PASSED   %s: take it off the list of NOT_YET", leg.name, name)
+        else
+          bad = bad + 1
+          say("%s  FAILED   %s", leg.name, name)
+          for _, line in ipairs(wrong) do say("             %s", shorten(line)) end
+        end
+      end)
+    if count ~= leg.scenarios then
+      bad = bad + 1
+      say("%s  FAILED   %d scenarios were run, and %d should have been; see %s/%s.log", leg.name,
+        count, leg.scenarios, OUT, leg.name)
+    end
+    if not server:is_alive() then error("the server is gone; see " .. server.log, 0) end
+  end
+  if #legs == #LEGS then
+    for name in pairs(NOT_YET) do
+      if not seen[name] then
+        bad = bad + 1
+        say("FAILED   there is no scenario %s, but it is on the list of NOT_YET", name)
+      end
+    end
+  end
+  local status = server:stop()
+  if status ~= 0 then
+    bad = bad + 1
+    say("FAILED   the server ended with status %d; see %s", status, server.log)
+  end
+  say("conformance: %d passed, %d not yet, %d failed", passed, waiting, bad)
+  return bad == 0
+end
+
+-- With nobody there every scenario must fail, those on the lists too.
+local function self_test(legs)
+  local server = start_server()
+  server:stop() -- a port that was free a moment ago, and is dead now
+  local noticed, missed = 0, 0
+  for _, leg in ipairs(legs) do
+    local count = each_scenario(leg, server.url, OUT .. "/dead-" .. leg.name, function(name, wrong)
+      if #wrong > 0 then
+        noticed = noticed + 1
+      else
+        missed = missed + 1
+        say("%s  FAILED   %s passes without a server", leg.name, name)
+      end
+    end)
+    if count ~= leg.scenarios then
+      missed = missed + 1
+      say("%s  FAILED   %d scenarios were run, and %d should have been", leg.name, count,
+        leg.scenarios)
+    end
+  end
+  say("conformance self-test: %d scenarios without a server, %d noticed", noticed + missed, noticed)
+  return missed == 0 and noticed > 0
+end
+
+local function main(words)
+  local test, legs = gate, {}
+  for _, word in ipairs(words) do
+    local found = nil
+    for _, leg in ipairs(LEGS) do found = leg.name == word and leg or found end
+    if word == "--self-test" then
+      test = self_test
+    elseif found then
+      legs[#legs + 1] = found
+    else
+      io.stderr:write(("conformance.lua: %q is neither a leg nor --self-test\n"):format(word))
+      return false
+    end
+  end
+  if not legs[1] then legs = LEGS end
+  if not shell("BUILD=%s scripts/deps conformance", quote(BUILD)) then return false end
+  shell("mkdir -p %s", quote(OUT))
+  return test(legs)
+end
+
+os.exit(main(arg), true)

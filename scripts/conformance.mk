@@ -1,0 +1,10 @@
+# SPDX-License-Identifier: MIT
+# make conformance: the official suite against spec/conformance/server.lua, and
+# before it the gate against nobody.
+
+CONFORMANCE = MCP_BUILD=$(BUILD) PROGRAM=$(PROGRAM) $(LUA) scripts/conformance.lua
+
+.PHONY: conformance
+conformance: $(PROGRAM)
+	@$(CONFORMANCE) --self-test
+	@$(CONFORMANCE) $(LEG)

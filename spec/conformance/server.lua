@@ -1,0 +1,241 @@
+-- SPDX-License-Identifier: MIT
+-- server.lua: the server that the official conformance suite puts to the test, by `make
+-- conformance`. The suite calls these tools, resources and prompts by name and looks at what comes
+-- back; each part below says which of its scenarios it serves. As an example it shows nearly
+-- everything a server can do, once.
+--
+--   luamcp run spec/conformance/server.lua --http 127.0.0.1:8000
+local mcp = require "mcp"
+
+-- A picture of one pixel and four samples of silence: the least that is a PNG and a WAV.
+local function from_hex(text)
+  return (text:gsub("%s+", ""):gsub("%x%x", function(byte)
+    return string.char(tonumber(byte, 16))
+  end))
+end
+
+local PNG = from_hex [[
+  89504e470d0a1a0a
+  0000000d 49484452 00000001 00000001 08 02 00 00 00 907753de
+  0000000c 49444154 78da63f8cfc0000003010100 f7034143
+  00000000 49454e44 ae426082
+]]
+
+local WAV = "RIFF" .. ("<I4"):pack(40) .. "WAVE"
+  .. "fmt " .. ("<I4I2I2I4I4I2I2"):pack(16, 1, 1, 8000, 8000, 1, 8)
+  .. "data" .. ("<I4"):pack(4) .. ("\x80"):rep(4)
+
+local app = mcp.server {
+  name = "conformance",
+  title = "Conformance fixture",
+  version = "1.0.0",
+  instructions = "Made for the conformance suite; of no use to anybody else.",
+}
+
+-- What a tool can return -----------------------------------------------------------------------
+-- tools-list, tools-call-*, server-sse-multiple-streams. The first tool must do without arguments:
+-- http-header-validation calls it with none.
+
+app:tool "test_simple_text" {
+  description = "Returns one text",
+} (function() return "This is a simple text response for testing." end)
+
+app:tool "test_image_content" {
+  description = "Returns one picture",
+} (function() return mcp.image(PNG, "image/png") end)
+
+app:tool "test_audio_content" {
+  description = "Returns one sound",
+} (function() return mcp.audio(WAV, "audio/wav") end)
+
+app:tool "test_embedded_resource" {
+  description = "Returns a resource with its content",
+} (function()
+  return mcp.embedded("test://embedded-resource", "This is an embedded resource content.",
+    { mime = "text/plain" })
+end)
+
+app:tool "test_multiple_content_types" {
+  description = "Returns a text, a picture and a resource",
+} (function()
+  return "Multiple content types test:",
+    mcp.image(PNG, "image/png"),
+    mcp.embedded("test://mixed-content-resource", '{"test":"data","value":123}',
+      { mime = "application/json" })
+end)
+
+app:tool "test_error_handling" {
+  description = "Fails, as a tool does: with a result that says so",
+} (function() error "This tool intentionally returns an error for testing" end)
+
+-- What a tool can tell before it returns ----------------------------------------------------------
+-- tools-call-with-progress, tools-call-with-logging, and three checks of server-stateless.
+
+app:tool "test_tool_with_progress" {
+  description = "Tells three times how far it has come",
+} (function(_, ctx)
+  for done = 0, 100, 50 do
+    ctx:progress(done, 100, ("Completed step %d of 100"):format(done))
+    ctx:sleep(0.05)
+  end
+  return "Done."
+end)
+
+app:tool "test_tool_with_logging" {
+  description = "Sends three log messages",
+} (function(_, ctx)
+  for _, text in ipairs {
+    "Tool execution started", "Tool processing data", "Tool execution completed",
+  } do
+    ctx:log("info", text)
+    ctx:sleep(0.05)
+  end
+  return "Logged three messages."
+end)
+
+app:tool "test_logging_tool" {
+  description = "Sends a log message, to those who asked for log messages",
+} (function(_, ctx)
+  ctx:log("info", "Called")
+  return "Logged, if that was wanted."
+end)
+
+app:tool "test_streaming_elicitation" {
+  description = "Tells about its progress and never asks back",
+} (function(_, ctx)
+  ctx:progress(1, 1)
+  return "Nothing was asked."
+end)
+
+app:tool "test_missing_capability" {
+  description = "Works only for clients that offer sampling",
+} (function(_, ctx)
+  ctx:require_capability { sampling = {} }
+  return "The client offers sampling."
+end)
+
+-- Schemas ----------------------------------------------------------------------------------------
+
+-- json-schema-2020-12: a schema given in full is listed as it was given.
+app:tool "json_schema_2020_12_tool" {
+  description = "Has a schema that uses most of JSON Schema 2020-12",
+  input_schema = {
+    ["$schema"] = "https://json-schema.org/draft/2020-12/schema",
+    type = "object",
+    ["$defs"] = {
+      address = {
+        ["$anchor"] = "addressDef",
+        type = "object",
+        properties = { street = { type = "string" }, city = { type = "string" } },
+      },
+    },
+    properties = {
+      name = { type = "string" },
+      address = { ["$ref"] = "#/$defs/address" },
+      contactMethod = { type = "string", enum = { "phone", "email" } },
+      phone = { type = "string" },
+      email = { type = "string" },
+    },
+    allOf = { { anyOf = { { required = { "phone" } }, { required = { "email" } } } } },
+    ["if"] = {
+      properties = { contactMethod = { const = "phone" } },
+      required = { "contactMethod" },
+    },
+    ["then"] = { required = { "phone" } },
+    ["else"] = { required = { "email" } },
+    additionalProperties = false,
+  },
+} (function(args) return "Hello, " .. (args.name or "whoever you are") .. "." end)
+
+-- http-custom-header-server-validation: an argument that is mirrored by a header.
+app:tool "test_x_mcp_header" {
+  description = "Has an argument that a header repeats",
+  input_schema = {
+    type = "object",
+    properties = { region = { type = "string", ["x-mcp-header"] = "Region" } },
+  },
+} (function(args) return "Region: " .. (args.region or "none") end)
+
+-- Resources --------------------------------------------------------------------------------------
+-- resources-*, sep-2164-resource-not-found, caching.
+
+app:resource "test://static-text" {
+  name = "Static text",
+  description = "A resource that is text",
+  mime = "text/plain",
+} (function() return "This is the content of the static text resource." end)
+
+app:resource "test://static-binary" {
+  name = "Static binary",
+  description = "A resource that is a picture",
+  mime = "image/png",
+} (function() return PNG end)
+
+app:resource "test://watched-resource" {
+  name = "Watched resource",
+  description = "A resource that a client can subscribe to",
+  mime = "text/plain",
+} (function() return "Nothing has happened." end)
+
+app:resource "test://template/{id}/data" {
+  name = "Template",
+  description = "Data by their id",
+  mime = "application/json",
+} (function(vars)
+  return { id = vars.id, templateTest = true, data = "Data for ID: " .. vars.id }
+end)
+
+-- Prompts ----------------------------------------------------------------------------------------
+-- prompts-list, prompts-get-*, completion-complete.
+
+app:prompt "test_simple_prompt" {
+  description = "A prompt without arguments",
+} (function() return "This is a simple prompt for testing." end)
+
+app:prompt "test_prompt_with_arguments" {
+  description = "A prompt with two arguments",
+  arguments = {
+    { name = "arg1", description = "The first", required = true },
+    { name = "arg2", description = "The second", required = true },
+  },
+} (function(args)
+  return ("Prompt with arguments: arg1='%s', arg2='%s'"):format(args.arg1, args.arg2)
+end)
+
+app:prompt "test_prompt_with_embedded_resource" {
+  description = "A prompt with a resource in it",
+  arguments = { { name = "resourceUri", description = "The URI of the resource" } },
+} (function(args)
+  return {
+    mcp.user(mcp.embedded(args.resourceUri or "test://embedded-resource",
+      "Embedded resource content for testing.", { mime = "text/plain" })),
+    mcp.user "Please process the embedded resource above.",
+  }
+end)
+
+app:prompt "test_prompt_with_image" {
+  description = "A prompt with a picture in it",
+} (function()
+  return { mcp.user(mcp.image(PNG, "image/png")), mcp.user "Please analyze the image above." }
+end)
+
+-- Changes ----------------------------------------------------------------------------------------
+-- server-stateless: whoever listens hears of a thing that comes and goes.
+
+app:tool "test_trigger_tool_change" {
+  description = "Adds a tool and takes it away again",
+} (function()
+  app:tool "test_passing_tool" { description = "Passes by" } (function() return "Gone." end)
+  app:remove("tool", "test_passing_tool")
+  return "The list of tools has changed, and changed back."
+end)
+
+app:tool "test_trigger_prompt_change" {
+  description = "Adds a prompt and takes it away again",
+} (function()
+  app:prompt "test_passing_prompt" { description = "Passes by" } (function() return "Gone." end)
+  app:remove("prompt", "test_passing_prompt")
+  return "The list of prompts has changed, and changed back."
+end)
+
+app:run()

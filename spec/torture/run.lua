@@ -1,0 +1,81 @@
+-- SPDX-License-Identifier: MIT
+-- The hunts' driver, run by the program itself:
+--   luamcp spec/torture/run.lua failalloc [SHARE [NAME…]]   every allocation fails once
+--   luamcp spec/torture/run.lua once                        each conversation, nothing fails
+local core = require "mcp.core"
+local scenarios = require "spec.torture.scenarios"
+local talk = require "spec.torture.talk"
+
+local what, share = arg[1], tonumber(arg[2] or 1)
+local chosen = {}
+for i = 3, #arg do chosen[arg[i]] = true end
+
+local function wanted(name) return next(chosen) == nil or chosen[name] end
+
+local new_app = require "spec.torture.app"
+local conversations = {}
+for _, scenario in ipairs(scenarios.duplex) do conversations[#conversations + 1] = scenario end
+for _, scenario in ipairs(scenarios.http) do conversations[#conversations + 1] = scenario end
+
+-- Time and chance in what was heard.
+local function plain(heard) return (heard:gsub("Date: [^\r\n]+", "Date:")) end
+
+local function run_once()
+  for _, scenario in ipairs(conversations) do
+    if wanted(scenario.name) then
+      local heard, problem = talk.whole(new_app(), scenario)
+      if arg[2] == "loud" then print(scenario.name, heard) end
+      if problem then error(scenario.name .. ": " .. problem, 0) end
+    end
+  end
+  print(#conversations .. " conversations held")
+end
+
+-- A conversation as a work for the walk. The app outlives all of them, so that
+-- what a failure left behind in it is found by the next.
+local function conversation(app, scenario)
+  local way, expected = talk[scenario.kind], nil
+  talk.whole(app, scenario)
+  expected = plain(talk.whole(app, scenario))
+  return {
+    name = scenario.name,
+    run = function(state) way.converse(app, scenario, state) end,
+    mend = function(state)
+      local problem = way.judge(scenario, state)
+      problem = talk.close(state) or problem
+      if problem then return problem end
+      local heard, why = talk.whole(app, scenario)
+      if why then return "the next conversation: " .. why end
+      if plain(heard) ~= expected then
+        return ("the next conversation differs:\n%s\ninstead of\n%s"):format(heard, expected)
+      end
+      return nil
+    end,
+  }
+end
+
+local function failalloc()
+  local walk = require "spec.torture.walk"
+  assert(core.fail_allocation(0), "this build cannot fail: it needs -DMCP_MEM_FAULTS")
+  local started = os.time()
+  walk.share = share
+  walk.note_place(os.getenv "MCP_BUILD" .. "/torture.at")
+  local app = new_app()
+  for _, scenario in ipairs(conversations) do
+    if wanted(scenario.name) then walk.over(conversation(app, scenario)) end
+  end
+  for _, work in ipairs(require "spec.torture.works") do
+    if wanted(work.name) then walk.over(work) end
+  end
+  print(("%d points walked in %d s, %d findings"):format(walk.points, os.time() - started,
+    walk.findings))
+  return walk.findings == 0
+end
+
+if what == "failalloc" then
+  if not failalloc() then os.exit(false, true) end
+elseif what == "once" then
+  run_once()
+else
+  error("failalloc or once expected", 0)
+end

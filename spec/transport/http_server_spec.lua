@@ -1,0 +1,638 @@
+-- SPDX-License-Identifier: MIT
+-- http_server_spec.lua: src/transport/http_server.c over sockets: connections, framing, limits and
+-- deadlines, clients that vanish, and the end of the server.
+local support = require "spec.support"
+
+local call, client_of = support.call, support.client
+
+-- An echo call as a chunked body, cut into chunks of `size` bytes.
+local function chunked(id, text, size)
+  local body = support.call_body(id, "echo", { text = text })
+  local out = { support.request("POST", { ["MCP-Protocol-Version"] = support.MODERN,
+    ["Mcp-Method"] = "tools/call", ["Mcp-Name"] = "echo", ["Content-Length"] = false,
+    ["Content-Type"] = "application/json", ["Transfer-Encoding"] = "chunked" }) }
+  for i = 1, #body, size do
+    local piece = body:sub(i, i + size - 1)
+    out[#out + 1] = ("%x\r\n%s\r\n"):format(#piece, piece)
+  end
+  return table.concat(out) .. "0\r\n\r\n"
+end
+
+local function text_of(answer)
+  assert(answer.json and answer.json.result, answer.body)
+  return answer.json.result.content[1].text
+end
+
+describe("a connection", function()
+  local server, before
+
+  setup(function()
+    server = support.http()
+    assert.is_true(support.alive(server))
+    before = server:fd_count()
+  end)
+  teardown(support.stop_all)
+  after_each(function()
+    assert.is_true(support.alive(server))
+    server:wait_fd_count(before)
+  end)
+
+  it("carries 100 requests one after the other", function()
+    local client <close> = client_of(server)
+    for i = 1, 100 do assert.equal("n" .. i, client:call(i, "echo", { text = "n" .. i })) end
+  end)
+
+  it("answers 10 requests of one write in their order (RFC 9112 9.3.2)", function()
+    local client <close> = client_of(server)
+    local all = {}
+    for i = 1, 10 do all[i] = call(i, "echo", { text = "n" .. i }) end
+    client:send(table.concat(all))
+    for i = 1, 10 do
+      local answer = client:answer()
+      assert.equal(i, answer.json.id)
+      assert.equal("n" .. i, text_of(answer))
+    end
+  end)
+
+  it("answers 10 requests of one write in their order although handlers wait", function()
+    local client <close> = client_of(server)
+    local all = {}
+    for i = 1, 10 do
+      -- The later, the shorter.
+      all[i] = call(i, "sleep", { seconds = (10 - i) / 1000, name = "n" .. i })
+    end
+    client:send(table.concat(all))
+    for i = 1, 10 do
+      local answer = client:answer()
+      assert.equal(i, answer.json.id)
+      assert.equal("slept n" .. i, text_of(answer))
+    end
+  end)
+
+  it("keeps streams, refusals and plain answers of one write in order", function()
+    local client <close> = client_of(server)
+    client:send(call(1, "sleep", { seconds = 0.01 }) .. call(2, "steps", { count = 2 })
+      .. support.request("PUT") .. support.request("HEAD") .. call(3, "steps", { count = 0 })
+      .. support.request("OPTIONS") .. call(4, "echo", { text = "last" }))
+    assert.equal(1, client:answer().json.id)
+    local stream = client:answer()
+    assert.equal(3, #stream.events)
+    assert.equal(2, stream.events[3].id)
+    assert.equal(405, client:answer().status)
+    assert.equal(405, client:answer(true).status)
+    assert.equal(3, client:answer().json.id)
+    assert.equal(204, client:answer().status)
+    assert.equal("last", text_of(client:answer()))
+  end)
+
+  it("takes more pipelined bytes than it keeps while a handler waits", function()
+    local client <close> = client_of(server)
+    local text, all = ("x"):rep(2000), { call(0, "sleep", { seconds = 0.05 }) }
+    for i = 1, 200 do all[i + 1] = call(i, "echo", { text = text }) end
+    local bytes = table.concat(all)
+    assert.is_true(#bytes > 4 * 65536)
+    client.buffer = client.socket:exchange(bytes)
+    for i = 0, 200 do assert.equal(i, client:answer().json.id) end
+  end)
+
+  it("reads chunked bodies, whatever the chunks (RFC 9112 7.1)", function()
+    local client <close> = client_of(server)
+    for _, size in ipairs { 1, 7, 100, 100000 } do
+      client:send(chunked(1, "in chunks of " .. size, size))
+      assert.equal("in chunks of " .. size, text_of(client:answer()))
+    end
+    local big = ("x"):rep(300000)
+    client:send(chunked(2, big, 5000))
+    assert.is_true(text_of(client:answer()) == big)
+  end)
+
+  it("reads requests that come byte by byte", function()
+    local client <close> = client_of(server)
+    for _, bytes in ipairs { call(1, "echo", { text = "slow" }), chunked(2, "slow", 9) } do
+      for i = 1, #bytes do assert(client:send(bytes:sub(i, i))) end
+      assert.equal("slow", text_of(client:answer()))
+    end
+  end)
+
+  it("reads a request cut anywhere", function()
+    local client <close> = client_of(server)
+    local bytes = call(1, "echo", { text = "cut" })
+    local head_end = select(2, bytes:find("\r\n\r\n", 1, true))
+    for cut = head_end - 8, head_end + 8 do
+      client:send(bytes:sub(1, cut))
+      client:send(bytes:sub(cut + 1) .. bytes:sub(1, cut))
+      assert.equal("cut", text_of(client:answer()))
+      client:send(bytes:sub(cut + 1))
+      assert.equal("cut", text_of(client:answer()))
+    end
+  end)
+
+  it("reads a body of many pieces, to the limit", function()
+    local client <close> = client_of(server)
+    local text = ("x"):rep((4 << 20) - 400)
+    assert.is_true(client:call(1, "echo", { text = text }) == text)
+    assert.equal("after", client:call(2, "echo", { text = "after" }))
+  end)
+
+  it("says 100 Continue before the body is sent (RFC 9110 10.1.1)", function()
+    local client <close> = client_of(server)
+    local bytes = call(1, "echo", { text = "waited" }, { Expect = "100-continue" })
+    local head_end = select(2, bytes:find("\r\n\r\n", 1, true))
+    client:send(bytes:sub(1, head_end))
+    client:take "^HTTP/1.1 100 Continue\r\n\r\n"
+    client:send(bytes:sub(head_end + 1))
+    assert.equal("waited", text_of(client:answer()))
+  end)
+
+  it("does not invite a body that it will refuse", function()
+    local client <close> = client_of(server)
+    client:send(support.request("POST", { Expect = "100-continue", ["Content-Length"] = "5000000",
+      ["Content-Type"] = "application/json" }))
+    assert.equal(413, client:answer().status)
+  end)
+
+  it("closes after an HTTP/1.0 request, unless asked to stay (RFC 9112 9.3)", function()
+    local bytes = call(1, "echo", { text = "old" }):gsub("HTTP/1.1", "HTTP/1.0")
+    local once <close> = client_of(server)
+    local answer = once:ask(bytes)
+    assert.equal("old", text_of(answer))
+    assert.equal("close", answer.fields.connection)
+    assert.equal("", (once:rest()))
+    local stays <close> = client_of(server)
+    for _ = 1, 3 do
+      answer = stays:ask((bytes:gsub("\r\n", "\r\nConnection: keep-alive\r\n", 1)))
+      assert.equal("old", text_of(answer))
+      assert.equal("keep-alive", answer.fields.connection)
+    end
+  end)
+
+  it("closes when the client says so (RFC 9112 9.6)", function()
+    local client <close> = client_of(server)
+    local answer = client:ask(call(1, "echo", { text = "bye" }, { Connection = "close" }))
+    assert.equal("bye", text_of(answer))
+    assert.equal("close", answer.fields.connection)
+    assert.equal("", (client:rest()))
+  end)
+
+  it("answers bad JSON with 400 and -32700, and goes on (HM-73)", function()
+    local client <close> = client_of(server)
+    local ping = support.call_body(1, "echo", { text = "x" })
+    for name, body in pairs {
+      empty = "", ["UTF-16"] = ("\xff\xfe" .. ping:gsub(".", "%0\0")),
+      ["UTF-16 without mark"] = ping:gsub(".", "\0%0"), BOM = "\xef\xbb\xbf" .. ping,
+      ["bad UTF-8"] = ping:gsub('"x"', '"\xff"'), ["depth"] = ("["):rep(100000),
+      ["depth, closed"] = ("["):rep(100000) .. ("]"):rep(100000),
+      ["objects"] = ('{"a":'):rep(50000), ["duplicate key"] = '{"jsonrpc":"2.0","id":1,"id":2}',
+      ["duplicate method"] = ping:gsub('"method":"tools/call"', "%0,%0"),
+      ["two values"] = ping .. ping, rubbish = "rubbish", cut = ping:sub(1, -2),
+      ["NUL behind"] = ping .. "\0", ["spaces"] = (" "):rep(1000),
+    } do
+      local answer = client:ask(support.request("POST", { ["MCP-Protocol-Version"] = support.MODERN,
+        ["Mcp-Method"] = "tools/call", ["Mcp-Name"] = "echo" }, body))
+      assert.equal(400, answer.status, name)
+      assert.equal(-32700, answer.json.error.code, name)
+      assert.equal(require("mcp.core").null, answer.json.id)
+    end
+    assert.equal("lives", client:call(2, "echo", { text = "lives" }))
+  end)
+
+  it("answers what is no JSON-RPC with 400 and -32600, the id if it has one", function()
+    local client <close> = client_of(server)
+    for body, id in pairs { ["{}"] = false, ["5"] = false, ['"x"'] = false, ["null"] = false,
+      ['{"jsonrpc":"1.0","id":7,"method":"ping"}'] = 7, ['{"jsonrpc":"2.0","id":8}'] = 8,
+      ['{"jsonrpc":"2.0","id":9,"method":5}'] = 9,
+      ['{"jsonrpc":"2.0","id":{},"method":"ping"}'] = false } do
+      local answer = client:ask(support.request("POST", nil, body))
+      assert.equal(400, answer.status, body)
+      assert.equal(-32600, answer.json.error.code, body)
+      assert.equal(id or require("mcp.core").null, answer.json.id, body)
+    end
+  end)
+
+  it("refuses two lengths, and whatever else could be read in two ways (RFC 9112 6.3)", function()
+    local body = support.call_body(1, "echo", { text = "x" })
+    for _, fields in ipairs {
+      { ["Content-Length"] = #body .. "\r\nContent-Length: " .. #body },
+      { ["Content-Length"] = #body .. "\r\nContent-Length: 0" },
+      { ["Content-Length"] = #body .. ", " .. #body }, { ["Content-Length"] = "+" .. #body },
+      { ["Content-Length"] = "-1" }, { ["Content-Length"] = "99999999999999999999" },
+      { ["Content-Length"] = "0x10" },
+      { ["Transfer-Encoding"] = "chunked" }, -- beside Content-Length
+      { ["Transfer-Encoding"] = "gzip, chunked", ["Content-Length"] = false },
+      { ["Transfer-Encoding"] = "chunked\r\nTransfer-Encoding: chunked",
+        ["Content-Length"] = false },
+      { ["Content-Length "] = tostring(#body), ["Content-Length"] = false },
+      { ["X"] = "a\r\n folded" }, { ["X"] = "a\0b" },
+    } do
+      local client <close> = client_of(server)
+      local answer = client:ask(support.request("POST", fields, body))
+      assert.equal(400, answer.status)
+      assert.equal("close", answer.fields.connection)
+      client.socket:shutdown_write()
+      assert.equal("", (client:rest()))
+    end
+  end)
+
+  it("refuses lines that are no request", function()
+    for line, status in pairs {
+      ["rubbish\r\n\r\n"] = 400, ["\x16\x03\x01\x02\0\x01\0\x01\xfc\x03\x03 a TLS hello\r\n\r\n"] = 400,
+      ["GET /mcp\r\n\r\n"] = 400, ["GET /mcp HTTP/2.0\r\nHost: localhost\r\n\r\n"] = 505,
+      ["PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"] = 400, ["CONNECT localhost:1 HTTP/1.1\r\n\r\n"] = 400,
+      ["GET  /mcp HTTP/1.1\r\nHost: localhost\r\n\r\n"] = 400,
+      ["\r\n\r\n\r\n\r\nGET /mcp HTTP/1.1\r\nHost: localhost\r\n\r\n"] = 400,
+      ["GET mcp HTTP/1.1\r\nHost: localhost\r\n\r\n"] = 400,
+      ["{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"ping\"}\n\r\n\r\n"] = 400,
+    } do
+      local client <close> = client_of(server)
+      client:send(line)
+      local answer = client:answer()
+      assert.is_true(answer.status == status or status == 505 and answer.status == 400,
+        ("%q: %d"):format(line, answer.status))
+      assert.equal("close", answer.fields.connection)
+    end
+  end)
+
+  it("refuses long targets with 414 and long heads with 431", function()
+    for target, status in pairs { ["/" .. ("x"):rep(8200)] = 414, ["/" .. ("x"):rep(8000)] = 404,
+      ["/mcp?" .. ("x"):rep(1 << 20)] = 414 } do
+      local client <close> = client_of(server)
+      client:send(support.request("OPTIONS", nil, nil, target))
+      assert.equal(status, client:answer().status)
+    end
+    local many = { X = "1" .. ("\r\nY: 1"):rep(200) }
+    for _, fields in ipairs { { X = ("x"):rep(1 << 20) }, { X = ("x"):rep(33000) }, many } do
+      local client <close> = client_of(server)
+      client:send(support.request("OPTIONS", fields))
+      assert.equal(431, client:answer().status)
+    end
+  end)
+
+  it("says 413 to a client that is still sending (HL-08, RFC 9110 15.5.14)", function()
+    local size = 10 << 20
+    local client <close> = client_of(server)
+    local bytes = support.request("POST", { ["Content-Length"] = tostring(size),
+      ["Content-Type"] = "application/json" }) .. ("x"):rep(size)
+    client.socket:exchange(bytes:sub(1, 1 << 16))
+    assert.equal(#bytes - (1 << 16), (client:send(bytes:sub((1 << 16) + 1))))
+    local answer = client:answer()
+    assert.equal(413, answer.status)
+    assert.equal("close", answer.fields.connection)
+  end)
+
+  it("counts a body of unknown length while it reads it (HL-08)", function()
+    local client <close> = client_of(server)
+    local bytes = chunked(1, ("x"):rep(5 << 20), 65536)
+    assert.equal(#bytes, (client:send(bytes)))
+    assert.equal(413, client:answer().status)
+  end)
+
+  it("does not answer what was half sent, and forgets it", function()
+    local bytes = call(1, "echo", { text = "never" })
+    for _, cut in ipairs { 0, 1, 20, #bytes // 2, #bytes - 1 } do
+      local client <close> = client_of(server)
+      client:send(bytes:sub(1, cut))
+      client.socket:shutdown_write()
+      assert.equal("", (client:rest()))
+    end
+  end)
+
+  it("is forgotten with all it held: 200 times", function()
+    local bytes = call(1, "echo", { text = "x" })
+    for i = 1, 200 do
+      local client <close> = client_of(server)
+      if i % 4 == 1 then client:ask(bytes) end
+      if i % 4 == 2 then client:send(bytes:sub(1, i)) end
+      if i % 4 == 3 then
+        client:send(bytes)
+        client.socket:reset()
+      end
+    end
+    assert.is_true(support.alive(server))
+    server:wait_fd_count(before)
+  end)
+
+  it("does not matter to others", function()
+    local quiet <close> = client_of(server)
+    local slow <close> = client_of(server)
+    slow:send(call(1, "sleep", { seconds = 0.2 }))
+    assert.equal("slept sleep", (function()
+      for i = 1, 50 do quiet:call(i, "echo", { text = "x" }) end
+      return text_of(slow:answer())
+    end)())
+  end)
+end)
+
+describe("a client that vanishes", function()
+  local server, before
+  before_each(function()
+    server = support.http()
+    assert.is_true(support.alive(server))
+    before = server:fd_count()
+  end)
+  after_each(function()
+    assert.is_true(support.alive(server))
+    server:wait_fd_count(before)
+    assert.is_nil(server:told():find("error", 1, true))
+    support.stop_all()
+  end)
+
+  for _, way in ipairs { "close", "reset", "shutdown_write" } do
+    it("by " .. way .. " cancels its handler in 2026-07-28 (HM-70)", function()
+      local client <close> = client_of(server)
+      client:send(call(1, "sleep", { seconds = 60 }))
+      server:wait_said "began sleep\n"
+      client.socket[way](client.socket)
+      server:wait_said "woke sleep ECANCELED cancelled=true\nclosed sleep\n"
+    end)
+
+    it("by " .. way .. " cancels a stream of 2026-07-28 (HM-70)", function()
+      local client <close> = client_of(server)
+      client:send(call(1, "steps", { count = 1000000, delay = 0.001 }))
+      client:head()
+      client:event()
+      client.socket[way](client.socket)
+      server:wait_said "steps ended at %d+: %u+\nclosed steps\n"
+    end)
+
+    it("by " .. way .. " does not cancel a handler of a session (HL-27)", function()
+      local client <close> = client_of(server)
+      local sid = client:initialize()
+      client:send(support.legacy(sid, support.legacy_body(1, "tools/call",
+        { name = "sleep", arguments = { seconds = 0.3 } })))
+      server:wait_said "began sleep\n"
+      client.socket[way](client.socket)
+      server:wait_fd_count(before)
+      assert.is_nil(server:told():find "woke")
+      server:wait_said "woke sleep whole cancelled=false\nclosed sleep\n"
+    end)
+  end
+
+  it("ends a handler that does not listen, at its second wait", function()
+    local client <close> = client_of(server)
+    client:send(call(1, "stubborn"))
+    server:wait_said "began stubborn\n"
+    client:close()
+    server:wait_said "closed stubborn\n"
+  end)
+
+  it("leaves its session's handler within reach of notifications/cancelled (HL-27)", function()
+    local client <close> = client_of(server)
+    local sid = client:initialize()
+    client:send(support.legacy(sid, support.legacy_body(7, "tools/call",
+      { name = "sleep", arguments = { seconds = 60 } })))
+    server:wait_said "began sleep\n"
+    client:close()
+    server:wait_fd_count(before)
+    local other <close> = client_of(server)
+    assert.equal(202, other:ask(support.legacy(sid, '{"jsonrpc":"2.0",'
+      .. '"method":"notifications/cancelled","params":{"requestId":7}}')).status)
+    server:wait_said "woke sleep ECANCELED cancelled=true\nclosed sleep\n"
+  end)
+
+  it("leaves no handler of a session behind that waits for it to read", function()
+    local client <close> = client_of(server, 4096)
+    local sid = client:initialize()
+    client:send(support.legacy(sid, support.legacy_body(7, "tools/call", { name = "steps",
+      arguments = { count = 100000, size = 1000 }, _meta = { progressToken = 1 } })))
+    server:wait_said "began steps\n"
+    client:head()
+    client.socket:reset()
+    server:wait_said "steps ended at %d+: %u+\nclosed steps\n"
+  end)
+
+  it("costs nothing, 100 times in the middle of an answer", function()
+    for i = 1, 100 do
+      local client <close> = client_of(server, 4096)
+      client:send(call(i, i % 2 == 0 and "steps" or "echo",
+        i % 2 == 0 and { count = 1000, size = 1000 } or { text = ("x"):rep(300000) }))
+      client:take_bytes(100)
+      if i % 3 == 0 then client.socket:reset() end
+    end
+  end)
+end)
+
+describe("a deadline", function()
+  after_each(support.stop_all)
+
+  it("ends slow heads, slow bodies and idle connections", function()
+    local server = support.http [[limits = { head_timeout = 0.5, body_timeout = 0.5,
+      idle_timeout = 0.5 }]]
+    local before = server:fd_count()
+    local bytes = call(1, "echo", { text = "x" })
+    local silent <close> = client_of(server)
+    local head <close> = client_of(server)
+    local body <close> = client_of(server)
+    local idle <close> = client_of(server)
+    local second <close> = client_of(server)
+    local refused <close> = client_of(server)
+    head:send(bytes:sub(1, 20))
+    body:send(bytes:sub(1, -2))
+    assert.equal(200, idle:ask(bytes).status)
+    second:send(bytes .. bytes:sub(1, 20))
+    assert.equal(200, second:answer().status)
+    refused:send(support.request("PUT") .. bytes:sub(1, 20))
+    assert.equal(405, refused:answer().status)
+    for name, client in pairs { head = head, body = body, second = second, refused = refused } do
+      local answer = client:answer()
+      assert.equal(408, answer.status, name)
+      assert.equal("close", answer.fields.connection)
+    end
+    assert.equal("", (silent:rest()))
+    assert.equal("", (idle:rest()))
+    server:wait_fd_count(before)
+    assert.is_true(support.alive(server))
+  end)
+
+  it("of a head is not moved by bytes that trickle in", function()
+    local server = support.http "limits = { head_timeout = 1 }"
+    local client <close> = client_of(server)
+    local bytes, from = call(1, "echo", { text = "x" }), support.system.now()
+    for i = 1, #bytes do
+      client:send(bytes:sub(i, i))
+      if client:more(0.05) then break end
+    end
+    assert.equal(408, client:answer().status)
+    assert.is_true(support.system.now() - from < 3)
+  end)
+
+  it("of a head begins when the request before it was refused", function()
+    local server = support.http "limits = { head_timeout = 0.5, idle_timeout = 60 }"
+    local client <close> = client_of(server)
+    local bytes = call(1, "echo", { text = "x" })
+    -- The end of one and the beginning of the next come in one piece.
+    client:send(support.request("PUT"):sub(1, -2))
+    assert.is_nil((client:more(0.01)))
+    client:send("\n" .. bytes:sub(1, 20))
+    assert.equal(405, client:answer().status)
+    assert.equal(408, client:answer().status)
+  end)
+
+  it("does not end a connection whose handler works", function()
+    local server = support.http [[limits = { head_timeout = 0.5, body_timeout = 0.5,
+      idle_timeout = 0.5 }]]
+    local client <close> = client_of(server)
+    assert.equal("slept sleep", client:call(1, "sleep", { seconds = 1.6 }))
+  end)
+
+  it("ends the connection of a client that stopped reading", function()
+    local server = support.http "limits = { stall_timeout = 1 }"
+    local before = server:fd_count()
+    local client <close> = client_of(server, 4096)
+    client:send(call(1, "steps", { count = 100000, size = 1000 }))
+    server:wait_said "steps ended at %d+: ECANCELED\nclosed steps\n"
+    server:wait_fd_count(before)
+    assert.is_true(support.alive(server))
+  end)
+end)
+
+describe("the limit of connections", function()
+  after_each(support.stop_all)
+
+  it("lets the one above it wait, and serves it later", function()
+    local server = support.http "limits = { connections = 2 }"
+    local one <close> = client_of(server)
+    local two <close> = client_of(server)
+    local three <close> = client_of(server)
+    one:call(1, "echo", { text = "x" })
+    two:call(1, "echo", { text = "x" })
+    three:send(call(3, "echo", { text = "third" }))
+    assert.same({ nil, "timeout" }, { three.socket:receive(0.1) })
+    assert.equal("x", one:call(2, "echo", { text = "x" }))
+    two:close()
+    assert.equal("third", text_of(three:answer()))
+    assert.equal("x", one:call(3, "echo", { text = "x" }))
+  end)
+
+  it("is never more than the descriptors allow, so that accept cannot fail", function()
+    local server = support.http("", { descriptors = 100 })
+    local clients = {}
+    for i = 1, 120 do clients[i] = client_of(server) end
+    assert.equal("x", clients[1]:call(1, "echo", { text = "x" }))
+    assert.is_true(server:fd_count() < 100)
+    for i = 1, 60 do clients[i]:close() end
+    assert.equal("x", clients[120]:call(1, "echo", { text = "x" }))
+    for i = 61, 120 do clients[i]:close() end
+  end)
+end)
+
+describe("a port", function()
+  after_each(support.stop_all)
+
+  it("in use is a clear message, and the way out", function()
+    local server = support.http()
+    local second = support.start(("{ http = %d }"):format(server.port))
+    assert.same({ "exit", 1 }, { second:wait_end() })
+    local told = second:told()
+    assert.is_truthy(told:find(("cannot listen on 127.0.0.1 port %d: "):format(server.port), 1, true))
+    assert.is_truthy(told:find("address already in use", 1, true))
+    assert.is_truthy(told:find("--http PORT", 1, true))
+    assert.is_true(support.alive(server))
+  end)
+
+  it("of a host that does not exist is a clear message", function()
+    local server = support.start [[{ http = { host = "192.0.2.1", port = 0 } }]]
+    assert.same({ "exit", 1 }, { server:wait_end() })
+    assert.is_truthy(server:told():find("cannot listen on 192.0.2.1 port 0", 1, true))
+  end)
+
+  it("can be taken again at once", function()
+    local server = support.http()
+    local client <close> = client_of(server)
+    client:call(1, "echo", { text = "x" })
+    server.process:kill()
+    assert.same({ "exit", 0 }, { server:wait_end() })
+    local again = support.start(("{ http = %d }"):format(server.port))
+    again:wait_said "answers at"
+    again.port = server.port
+    assert.is_true(support.alive(again))
+  end)
+end)
+
+describe("SIGTERM", function()
+  local server
+  before_each(function() server = support.http() end)
+  after_each(support.stop_all)
+
+  it("ends an idle server at once, with status 0", function()
+    local idle <close> = client_of(server)
+    local half <close> = client_of(server)
+    local fresh <close> = client_of(server)
+    idle:call(1, "echo", { text = "x" })
+    half:send(call(1, "echo", { text = "x" }):sub(1, 30))
+    server.process:kill()
+    assert.same({ "exit", 0 }, { server:wait_end(1) })
+    for _, client in ipairs { idle, half, fresh } do assert.equal("", (client:rest())) end
+  end)
+
+  it("lets calls of both eras finish, ends streams, takes nothing new", function()
+    local idle <close> = client_of(server)
+    local modern <close> = client_of(server)
+    local stream <close> = client_of(server)
+    local legacy <close> = client_of(server)
+    local listener <close> = client_of(server)
+    local sid = legacy:initialize()
+    idle:call(1, "echo", { text = "x" })
+    listener:send(support.request("GET", { ["Mcp-Session-Id"] = sid }))
+    assert.equal(200, listener:head().status)
+    -- What stands behind a call under way is new, too.
+    modern:send(call(1, "sleep", { seconds = 0.5, name = "modern" })
+      .. call(2, "echo", { text = "never" }))
+    legacy:send(support.legacy(sid, support.legacy_body(3, "tools/call",
+      { name = "sleep", arguments = { seconds = 0.5, name = "legacy" } })))
+    stream:send(call(4, "steps", { count = 50, delay = 0.01 }))
+    stream:head()
+    stream:event()
+    server:wait_said "began legacy"
+    server.process:kill()
+    assert.is_nil(listener:event()) -- the last chunk
+    assert.equal("", (listener:rest()))
+    assert.equal("", (idle:rest()))
+    assert.same({ nil, "refused" }, { support.system.connect("127.0.0.1", server.port) })
+    local count, last = 1, nil
+    for event in function() return (stream:event()) end do
+      count, last = count + 1, event
+    end
+    assert.equal(51, count)
+    assert.equal("done", last.result.content[1].text)
+    assert.equal("", (stream:rest()))
+    for name, client in pairs { modern = modern, legacy = legacy } do
+      local answer = client:answer()
+      assert.equal("slept " .. name, text_of(answer))
+      assert.equal("close", answer.fields.connection)
+      assert.equal("", (client:rest()))
+    end
+    assert.same({ "exit", 0 }, { server:wait_end() })
+  end)
+
+  it("for the second time ends at once; handlers are closed", function()
+    local client <close> = client_of(server)
+    client:send(call(1, "sleep", { seconds = 60 }))
+    local old <close> = client_of(server)
+    local sid = old:initialize()
+    old:send(support.legacy(sid, support.legacy_body(3, "tools/call",
+      { name = "stubborn", arguments = {} })))
+    server:wait_said "began stubborn\n"
+    server.process:kill()
+    assert.equal("timeout", select(2, server:wait_end(0.3)))
+    server.process:kill()
+    assert.same({ "exit", 0 }, { server:wait_end(1) })
+    server:wait_said "woke sleep ECANCELED cancelled=true\nclosed sleep\n"
+    server:wait_said "closed stubborn\n"
+  end)
+
+  it("for the second time ends at once although nobody reads", function()
+    local client <close> = client_of(server, 4096)
+    client:send(call(1, "steps", { count = 100000, size = 1000 }))
+    server:wait_said "began steps\n"
+    server.process:kill()
+    assert.equal("timeout", select(2, server:wait_end(0.3)))
+    server.process:kill()
+    assert.same({ "exit", 0 }, { server:wait_end(1) })
+    server:wait_said "closed steps\n"
+  end)
+
+  it("is obeyed as SIGINT is", function()
+    server.process:kill "INT"
+    assert.same({ "exit", 0 }, { server:wait_end(1) })
+  end)
+end)
