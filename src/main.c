@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/mem.h"
+#include "base/arena.h"
 #include "lua/core.h"
 
 /* Made by scripts/embed.lua: the compiled Lua modules of lua/. */
@@ -85,7 +85,8 @@ static int protected_main(lua_State *L) {
 }
 
 int main(int argc, char **argv) {
-  lua_State *L = lua_newstate(mcp_mem_lua, NULL);
+  mcp_arena_t *arena = mcp_arena_new();
+  lua_State *L = arena ? lua_newstate(mcp_arena_lua, arena) : NULL;
   int status, code = EXIT_FAILURE;
   if (!L) {
     fputs("luamcp: not enough memory to start\n", stderr);
@@ -102,5 +103,6 @@ int main(int argc, char **argv) {
     fprintf(stderr, "luamcp: %s\n", text ? text : "not enough memory");
   }
   lua_close(L);
+  mcp_arena_free(arena);
   return code;
 }

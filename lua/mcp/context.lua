@@ -6,6 +6,8 @@ local core = require "mcp.core"
 local failure = require "mcp.failure"
 local protocol = require "mcp.protocol"
 
+core.watch_meta(protocol.WATCHED)
+
 local context = {}
 
 ---@class mcp.Context
@@ -26,13 +28,19 @@ local EMPTY = setmetatable({}, { __newindex = function() error("read-only", 2) e
 -- Facts that are looked up when they are asked for.
 local facts = {}
 
+function facts.session(ctx) return ctx.own_session or nil end
+
+function facts.meta(ctx)
+  return ctx.meta_text and core.decode(ctx.meta_text) or EMPTY
+end
+
 function facts.capabilities(ctx)
-  if ctx.session then return ctx.session.capabilities end
+  if ctx.own_session then return ctx.own_session.capabilities end
   return ctx.meta[protocol.KEY_CAPABILITIES] or EMPTY
 end
 
 function facts.client(ctx)
-  if ctx.session then return ctx.session.client end
+  if ctx.own_session then return ctx.own_session.client end
   return ctx.meta[protocol.KEY_CLIENT]
 end
 
@@ -56,14 +64,16 @@ end
 
 ---@param exchange userdata
 ---@param revision table facts
----@param session table|nil
+---@param session table|false
 ---@param method string
----@param meta table|nil
+---@param meta_text string|nil the text of the request's _meta
+---@param level string|nil the log level the request asked for
+---@param token string|integer|nil its progress token
 ---@return mcp.Context
-function context.new(exchange, revision, session, method, meta)
+function context.new(exchange, revision, session, method, meta_text, level, token)
   return setmetatable({
-    exchange = exchange, revision = revision, session = session, method = method,
-    meta = meta or EMPTY,
+    exchange = exchange, revision = revision, own_session = session, method = method,
+    meta_text = meta_text, level = level, token = token, entry = false,
   }, Context)
 end
 
@@ -77,8 +87,8 @@ function methods.progress(ctx, done, total, text)
   if type(done) ~= "number" then
     error("ctx:progress: number expected, got " .. type(done), 2)
   end
-  local token = ctx.meta.progressToken
-  if token == nil then return false end
+  local token = ctx.token
+  if token == nil or type(token) == "boolean" then return false end
   local params = { progressToken = token, progress = done, total = total }
   -- A message came with the second revision; older clients ignore it.
   params.message = text
@@ -88,8 +98,9 @@ end
 -- May a message of this level go out? A session has a level; a request of the
 -- modern era has to name one.
 local function wants_log(ctx, rank)
-  if ctx.session then return rank >= (ctx.session.log_rank or protocol.LOG_RANK.info) end
-  local level = ctx.meta[protocol.KEY_LOG_LEVEL]
+  local session = ctx.own_session
+  if session then return rank >= (session.log_rank or protocol.LOG_RANK.info) end
+  local level = ctx.level
   return level ~= nil and rank >= (protocol.LOG_RANK[level] or math.huge)
 end
 
@@ -135,7 +146,7 @@ function methods.require_capability(ctx, wanted)
   for name in pairs(wanted) do names[#names + 1] = name end
   table.sort(names)
   local text = "Client capability required: " .. table.concat(names, ", ")
-  if ctx.session then error(failure.new(protocol.INVALID_REQUEST, text)) end
+  if ctx.own_session then error(failure.new(protocol.INVALID_REQUEST, text)) end
   error(failure.new(protocol.MISSING_CAPABILITY, text, { requiredCapabilities = wanted }, 400))
 end
 

@@ -164,7 +164,9 @@ function dispatch.request(app, ctx, handler, params)
   local ok, result, err = xpcall(handler, raised, app, ctx, params or EMPTY)
   if not ok then result, err = judge(ctx, result) end
   if err then return nil, err end
-  if ctx.revision.stamp and result.resultType == nil then return stamp(app, result) end
+  if ctx.revision.stamp and type(result) == "table" and result.resultType == nil then
+    return stamp(app, result)
+  end
   return result
 end
 

@@ -25,7 +25,7 @@ local schema = {
 ---@param noun? string  what a member is called: "argument" if absent
 ---@return string
 function schema.explain(errors, v, definition, noun)
-  -- Loaded when the first value is refused, as is what finds the reasons: neither is needed to start.
+  -- Loaded when the first value is refused, as is what finds the reasons.
   return require("mcp.schema.explain").text(errors, v, definition, noun)
 end
 

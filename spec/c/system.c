@@ -109,8 +109,9 @@ static int write_to(lua_State *L, int fd, const char *s, size_t len,
     }
   }
   lua_pushinteger(L, (lua_Integer)done);
+  if (!why) return 1;
   lua_pushstring(L, why);
-  return why ? 2 : 1;
+  return 2;
 }
 
 /* Writes all of it and reads meanwhile. -> what came [, why not all] */
@@ -142,8 +143,9 @@ static int exchange(lua_State *L, int in, int out, const char *s, size_t len,
     }
   }
   luaL_pushresult(&b);
+  if (!why) return 1;
   lua_pushstring(L, why);
-  return why ? 2 : 1;
+  return 2;
 }
 
 /* --- sockets ------------------------------------------------------------ */

@@ -14,10 +14,10 @@ static char lower(char c) {
   return c >= 'A' && c <= 'Z' ? (char)(c + ('a' - 'A')) : c;
 }
 
-bool mcp_slice_equal_nocase(mcp_slice_t a, mcp_slice_t b) {
-  if (a.len != b.len) return false;
-  for (size_t i = 0; i < a.len; i++)
-    if (lower(a.data[i]) != lower(b.data[i])) return false;
+bool mcp_slice_same_nocase(const char *a, const char *b, size_t len) {
+  if (len > 0 && memcmp(a, b, len) == 0) return true;
+  for (size_t i = 0; i < len; i++)
+    if (lower(a[i]) != lower(b[i])) return false;
   return true;
 }
 

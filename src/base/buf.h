@@ -39,8 +39,14 @@ static inline bool mcp_slice_equal(mcp_slice_t a, mcp_slice_t b) {
   return a.len == b.len && (a.len == 0 || memcmp(a.data, b.data, a.len) == 0);
 }
 
-/* The same, ASCII letters compared without case (RFC 9110 5.1). */
-bool mcp_slice_equal_nocase(mcp_slice_t a, mcp_slice_t b);
+/* Are `len` bytes the same, ASCII letters compared without case? */
+bool mcp_slice_same_nocase(const char *a, const char *b, size_t len);
+
+/* mcp_slice_equal, ASCII letters compared without case (RFC 9110 5.1). Most
+ * names differ in length already. */
+static inline bool mcp_slice_equal_nocase(mcp_slice_t a, mcp_slice_t b) {
+  return a.len == b.len && mcp_slice_same_nocase(a.data, b.data, a.len);
+}
 
 /* `s` without leading and trailing spaces and tabs (RFC 9110 OWS). */
 mcp_slice_t mcp_slice_trim(mcp_slice_t s);

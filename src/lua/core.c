@@ -29,6 +29,8 @@ typedef struct {
   mcp_runtime_t rt;
   mcp_signal_t *signals[2]; /* SIGINT, SIGTERM */
   int on_signal;            /* registry reference of the Lua function */
+  mcp_lexchange_watch_t watch;
+  int watch_names; /* registry reference: the table whose strings it names */
 } owner_t;
 
 static owner_t *owner(lua_State *L) {
@@ -285,6 +287,25 @@ static int mark_array(lua_State *L) {
   return 0;
 }
 
+/* watch_meta { name, … }: which members of params._meta every message is
+ * handed up with, in that order */
+static int watch_meta(lua_State *L) {
+  owner_t *o = owner(L);
+  lua_Integer count = luaL_len(L, 1);
+  luaL_argcheck(L, count <= MCP_LEXCHANGE_WATCHED, 1, "too many names");
+  lua_settop(L, 1);
+  for (lua_Integer i = 1; i <= count; i++) {
+    if (lua_rawgeti(L, 1, i) != LUA_TSTRING)
+      return luaL_argerror(L, 1, "a list of strings expected");
+    o->watch.names[i - 1] = lua_tostring(L, -1);
+    lua_pop(L, 1);
+  }
+  o->watch.count = (unsigned)count;
+  luaL_unref(L, LUA_REGISTRYINDEX, o->watch_names);
+  o->watch_names = luaL_ref(L, LUA_REGISTRYINDEX);
+  return 0;
+}
+
 /* task_count() -> integer: tasks that have not ended */
 static int task_count(lua_State *L) {
   lua_pushinteger(L, (lua_Integer)owner(L)->rt.task_count);
@@ -305,6 +326,7 @@ int luaopen_mcp_core(lua_State *L) {
                                        {"base64", base64},
                                        {"unbase64", unbase64},
                                        {"log", log_line},
+                                       {"watch_meta", watch_meta},
                                        {"task_count", task_count},
                                        {"fail_allocation", fail_allocation},
                                        {"allocation_count", allocation_count},
@@ -315,7 +337,8 @@ int luaopen_mcp_core(lua_State *L) {
   luaL_checkversion(L);
   o = lua_newuserdatauv(L, sizeof *o, 0);
   memset(o, 0, sizeof *o);
-  o->on_signal = LUA_NOREF;
+  o->on_signal = o->watch_names = LUA_NOREF;
+  o->rt.watch = &o->watch;
   luaL_newmetatable(L, TYPE_NAME);
   lua_pushcfunction(L, collect);
   lua_setfield(L, -2, "__gc");

@@ -17,8 +17,8 @@
 static const char type_key;
 
 typedef struct {
-  mcp_exchange_t *x; /* NULL once it is over */
-  mcp_task_t *task;  /* who owes the answer; NULL with x */
+  mcp_exchange_t *x; /* NULL once it is over, or the way back is gone */
+  mcp_task_t *task;  /* who owes the answer; NULL once it is over */
   const char *transport;
 } handle_t;
 
@@ -36,6 +36,12 @@ void mcp_lexchange_forget(mcp_task_t *task) {
   task->exchange = NULL;
 }
 
+void mcp_lexchange_lose(mcp_task_t *task) {
+  handle_t *h = task->handle;
+  if (h) h->x = NULL;
+  task->exchange = NULL;
+}
+
 /* [-0, +1, m] */
 static void push_exchange(lua_State *L, mcp_task_t *task) {
   handle_t *h = lua_newuserdatauv(L, sizeof *h, 0);
@@ -45,14 +51,6 @@ static void push_exchange(lua_State *L, mcp_task_t *task) {
   h->x = task->exchange;
   h->task = task;
   task->handle = h;
-}
-
-static int collect(lua_State *L) {
-  handle_t *h = check_handle(L);
-  if (h->task && h->task->handle == h) h->task->handle = NULL;
-  h->task = NULL;
-  h->x = NULL;
-  return 0;
 }
 
 /* Equal for equal ids: a number's text; a string's with a mark before it. */
@@ -70,11 +68,40 @@ static void push_id(lua_State *L, const mcp_json_doc_t *doc, uint32_t at) {
   }
 }
 
-/* Pushes kind, id, method, params. [-0, +4, m] */
-static void push_message(lua_State *L, const mcp_json_doc_t *doc,
-                         const mcp_rpc_t *rpc) {
+/* The members of params._meta that the Lua side asked to be told of (see
+ * mcp_lexchange_watch): their values, not their meaning. */
+static void push_watched(lua_State *L, const mcp_lexchange_watch_t *watch,
+                         const mcp_json_doc_t *doc, uint32_t meta_at) {
+  for (unsigned i = 0; i < watch->count; i++) {
+    uint32_t at = 0;
+    if (meta_at) {
+      at = mcp_json_member(doc, meta_at,
+                           mcp_slice(watch->names[i], strlen(watch->names[i])));
+    }
+    if (!at) {
+      lua_pushnil(L);
+      continue;
+    }
+    switch ((mcp_json_kind_t)doc->tokens[at].kind) {
+    case MCP_JSON_STRING:
+    case MCP_JSON_INTEGER: mcp_value_push(L, doc, at); break;
+    case MCP_JSON_OBJECT: lua_pushboolean(L, true); break;
+    default: lua_pushboolean(L, false); break;
+    }
+  }
+}
+
+/* How many values push_message leaves, beside the watched ones. */
+#define MESSAGE_VALUES 5
+
+/* Pushes kind, id, method, params, meta and what is watched. _meta is handed
+ * over as text, and made into a table by who asks for it: most handlers never
+ * do, and it is the larger part of a small request. */
+static void push_message(lua_State *L, const mcp_lexchange_watch_t *watch,
+                         const mcp_json_doc_t *doc, const mcp_rpc_t *rpc) {
   static const char *const kinds[] = {"invalid", "request", "notification",
                                       "result", "error"};
+  uint32_t meta_at = 0;
   lua_pushstring(L, kinds[rpc->kind]);
   if (rpc->id.len > 0) {
     push_id(L, doc, rpc->id_at);
@@ -83,38 +110,38 @@ static void push_message(lua_State *L, const mcp_json_doc_t *doc,
   }
   if (rpc->method_at) {
     mcp_value_push(L, doc, rpc->method_at);
-    if (rpc->params_at) {
-      mcp_value_push(L, doc, rpc->params_at);
-    } else {
-      lua_pushnil(L);
-    }
   } else {
     lua_pushnil(L);
-    if (rpc->payload_at) {
-      mcp_value_push(L, doc, rpc->payload_at);
+  }
+  if (rpc->params_at) {
+    meta_at = mcp_json_member(doc, rpc->params_at, MCP_SLICE("_meta"));
+    if (meta_at && doc->tokens[meta_at].kind == MCP_JSON_OBJECT) {
+      mcp_value_push_without(L, doc, rpc->params_at, meta_at);
     } else {
-      lua_pushnil(L);
+      meta_at = 0;
+      mcp_value_push(L, doc, rpc->params_at);
     }
-  }
-}
-
-/* Pushes the _meta of the params at the top, nil if it is no object.
- * [-0, +1, m] */
-static void push_meta(lua_State *L) {
-  if (!lua_istable(L, -1)) {
-    lua_pushnil(L);
-    return;
-  }
-  lua_pushliteral(L, "_meta");
-  if (lua_rawget(L, -2) != LUA_TTABLE) {
-    lua_pop(L, 1);
+  } else if (rpc->payload_at) {
+    mcp_value_push(L, doc, rpc->payload_at);
+  } else {
     lua_pushnil(L);
   }
+  if (meta_at) {
+    mcp_slice_t text = mcp_json_raw(doc, meta_at);
+    lua_pushlstring(L, text.data, text.len);
+  } else {
+    lua_pushnil(L);
+  }
+  push_watched(L, watch, doc, meta_at);
 }
 
-/* Pushes "batch", nil, nil, list. [-0, +4, m] */
-static void push_batch(lua_State *L, const mcp_json_doc_t *doc) {
+/* Pushes a batch as push_message does a message: "batch", nil, nil, a list of
+ * its messages, each an array of what push_message pushes, with the members
+ * raw_id and why beside it. */
+static void push_batch(lua_State *L, const mcp_lexchange_watch_t *watch,
+                       const mcp_json_doc_t *doc) {
   uint32_t count = doc->tokens[0].count, at = 1;
+  int values = MESSAGE_VALUES + (int)watch->count;
   lua_pushliteral(L, "batch");
   lua_pushnil(L);
   lua_pushnil(L);
@@ -122,12 +149,10 @@ static void push_batch(lua_State *L, const mcp_json_doc_t *doc) {
   for (uint32_t i = 1; i <= count; i++, at = doc->tokens[at].next) {
     mcp_rpc_t rpc;
     mcp_rpc_read(doc, at, &rpc);
-    lua_createtable(L, 0, 5);
-    push_message(L, doc, &rpc);
-    lua_setfield(L, -5, "params");
-    lua_setfield(L, -4, "method");
-    lua_setfield(L, -3, "id");
-    lua_setfield(L, -2, "kind");
+    lua_createtable(L, values, 2);
+    push_message(L, watch, doc, &rpc);
+    for (int value = values; value >= 1; value--)
+      lua_rawseti(L, -1 - value, value);
     if (rpc.id.len > 0) {
       mcp_value_push_raw(L, rpc.id);
       lua_setfield(L, -2, "raw_id");
@@ -238,13 +263,18 @@ static int after(lua_State *L, int status, lua_KContext context) {
 
 int mcp_lexchange_frame(lua_State *L) {
   const mcp_lexchange_start_t *start = lua_touserdata(L, 1);
+  const mcp_lexchange_watch_t *watch = start->watch;
   mcp_task_t *task = start->task;
   mcp_exchange_t *x = task->exchange;
-  int arguments = 7;
-  luaL_checkstack(L, 16, NULL);
+  int first;
+  luaL_checkstack(L, 24 + MCP_LEXCHANGE_WATCHED, NULL);
   lua_settop(L, 0);
-  lua_rawgeti(L, LUA_REGISTRYINDEX, start->receive);
+  /* At the bottom of the stack it cannot be collected while it is in use, and
+   * so needs no finalizer. */
   push_exchange(L, task);
+  lua_rawgeti(L, LUA_REGISTRYINDEX, start->receive);
+  first = lua_gettop(L) + 1;
+  lua_pushvalue(L, 1);
   if (start->link_table == LUA_NOREF) {
     lua_pushnil(L);
   } else {
@@ -252,31 +282,21 @@ int mcp_lexchange_frame(lua_State *L) {
   }
   switch (start->arrival->kind) {
   case MCP_ARRIVAL_MESSAGE:
-    push_message(L, start->arrival->doc, start->arrival->rpc);
-    push_meta(L);
+    push_message(L, watch, start->arrival->doc, start->arrival->rpc);
     break;
-  case MCP_ARRIVAL_BATCH:
-    push_batch(L, start->arrival->doc);
-    lua_pushnil(L);
-    break;
-  case MCP_ARRIVAL_GET:
-  case MCP_ARRIVAL_DELETE:
-    lua_pushstring(L,
-                   start->arrival->kind == MCP_ARRIVAL_GET ? "get" : "delete");
-    lua_pushnil(L);
-    lua_pushnil(L);
-    lua_pushnil(L);
-    lua_pushnil(L);
-    break;
+  case MCP_ARRIVAL_BATCH: push_batch(L, watch, start->arrival->doc); break;
+  case MCP_ARRIVAL_GET: lua_pushliteral(L, "get"); break;
+  case MCP_ARRIVAL_DELETE: lua_pushliteral(L, "delete"); break;
   }
   if (x->ways->header) {
+    /* nils for what this arrival has not */
+    lua_settop(L, first + 1 + MESSAGE_VALUES + (int)watch->count);
     push_header(L, x, MCP_SLICE("mcp-protocol-version"));
     push_header(L, x, MCP_SLICE("mcp-method"));
     push_header(L, x, MCP_SLICE("mcp-name"));
     push_header(L, x, MCP_SLICE("mcp-session-id"));
-    arguments += 4;
   }
-  lua_callk(L, arguments, 2, (lua_KContext)task, after);
+  lua_callk(L, lua_gettop(L) - first + 1, 2, (lua_KContext)task, after);
   return after(L, LUA_OK, (lua_KContext)task);
 }
 
@@ -366,7 +386,7 @@ static int held(lua_State *L, int status, lua_KContext context) {
 static int hold(lua_State *L) {
   handle_t *h = check_handle(L);
   mcp_task_t *task = h->task;
-  if (!task) return mcp_task_push_error(L, MCP_ECLOSED);
+  if (!task || !h->x) return mcp_task_push_error(L, MCP_ECLOSED);
   luaL_argcheck(L, task == mcp_task_of(task->rt, L), 1,
                 "only the handler itself can hold its exchange");
   mcp_task_check(L, task);
@@ -505,7 +525,7 @@ void mcp_lexchange_open(lua_State *L) {
                                      {"hold", hold},
                                      {"release", release},
                                      {"cancel", cancel},
-      {"cancel_other", cancel_other},
+                                     {"cancel_other", cancel_other},
                                      {"is_cancelled", is_cancelled},
                                      {"is_open", is_open},
                                      {"survive", survive},
@@ -519,8 +539,6 @@ void mcp_lexchange_open(lua_State *L) {
   lua_rawsetp(L, LUA_REGISTRYINDEX, &type_key);
   luaL_newlib(L, methods);
   lua_setfield(L, -2, "__index");
-  lua_pushcfunction(L, collect);
-  lua_setfield(L, -2, "__gc");
   lua_pushcfunction(L, to_string);
   lua_setfield(L, -2, "__tostring");
   lua_pop(L, 1);

@@ -11,30 +11,47 @@
 /* Registers the type "mcp.exchange". [-0, +0, m] */
 void mcp_lexchange_open(lua_State *L);
 
+/* Members of params._meta that the Lua side wants to see without making a
+ * table of it. */
+#define MCP_LEXCHANGE_WATCHED 8
+
+typedef struct {
+  unsigned count;
+  const char *names[MCP_LEXCHANGE_WATCHED]; /* owned by Lua strings */
+} mcp_lexchange_watch_t;
+
 /* What the frame needs; lives on the stack of whoever starts the task. */
 typedef struct {
   mcp_task_t *task;
   const mcp_arrival_t *arrival;
+  const mcp_lexchange_watch_t *watch;
   int receive;    /* registry reference of the Lua function */
   int link_table; /* registry reference of the connection's table, or none */
 } mcp_lexchange_start_t;
 
 /* The first frame, a lua_CFunction: argument 1 is a light userdata, the
  * mcp_lexchange_start_t. Calls
- *   receive(exchange, link, kind, id, method, params, meta,
+ *   receive(exchange, link, kind, id, method, params, meta, watched…,
  *           version, mcp_method, mcp_name, session)
- * and answers with what it returns: `result`, or `nil, error`.
+ * and answers with what it returns: `result`, or `nil, error`; an integer
+ * where no message is owed is an HTTP status.
  *   kind     "request", "notification", "result", "error", "batch", "get",
  *            "delete"
  *   id       a string that is equal for equal ids, or nil
- *   params   the params, or the payload of a result or error; a batch: a list
- *            of { kind, id, method, params, raw_id, why }
- *   meta     params._meta if it is an object
+ *   params   the params without _meta, or the payload of a result or error; a
+ *            batch: a list of { kind, id, method, params, meta, watched…,
+ *            raw_id =, why = }
+ *   meta     the text of params._meta if it is an object
+ *   watched… its watched members: strings and integers as they are, true for
+ *            an object, false for anything else, nil if absent
  *   version… header fields of Streamable HTTP, nil elsewhere; false where a
  *            field came twice */
 int mcp_lexchange_frame(lua_State *L);
 
 /* The exchange of `task` is over or gone: the userdata no longer reaches it. */
 void mcp_lexchange_forget(mcp_task_t *task);
+
+/* The way back is gone, but the task goes on: it can still be cancelled. */
+void mcp_lexchange_lose(mcp_task_t *task);
 
 #endif

@@ -59,6 +59,7 @@ static void on_arrival(void *up, mcp_exchange_t *x,
                        const mcp_arrival_t *arrival) {
   host_t *host = up;
   mcp_lexchange_start_t start = {.arrival = arrival,
+                                 .watch = host->rt->watch,
                                  .receive = host->receive,
                                  .link_table = host->link_table};
   mcp_task_t *task = NULL;
@@ -78,16 +79,19 @@ static void on_arrival(void *up, mcp_exchange_t *x,
 
 static void on_gone(void *up, mcp_exchange_t *x) {
   mcp_task_t *task = x->up;
-  bool survives = x->survives;
+  bool survives = x->survives, waits = x->waits_drain;
   host_t *host = up;
   if (!task) return;
-  mcp_lexchange_forget(task);
+  mcp_lexchange_lose(task);
   x->up = NULL;
   /* A collector's finalizer must not run Lua: the task hears of it later. */
   if (!host->held) {
     task->cancelled = true;
   } else if (!survives) {
     mcp_task_cancel(task);
+  } else if (waits) {
+    /* It goes on, but not by waiting for a peer that will never read. */
+    mcp_task_wake(task, MCP_EGONE);
   }
 }
 
@@ -102,19 +106,27 @@ static void on_grace(void *arg) {
   if (mcp_link_busy(host->link) > 0 && --host->ticks > 0) return;
   mcp_timer_stop(host->grace);
   host->grace = NULL;
-  mcp_link_close(host->link);
+  mcp_link_close(host->link, true);
+}
+
+/* What was written had its time to be read. */
+static void on_flush_over(void *arg) {
+  host_t *host = arg;
+  mcp_timer_stop(host->grace);
+  host->grace = NULL;
+  mcp_link_close(host->link, false);
 }
 
 static void on_link_ended(void *up, mcp_link_t *link) {
   host_t *host = up;
   if (mcp_link_busy(link) == 0) {
-    mcp_link_close(link);
+    mcp_link_close(link, true);
     return;
   }
   host->ticks = MCP_LHOST_STDIO_GRACE / GRACE_TICK;
   host->grace = mcp_timer_start(host->rt->loop, GRACE_TICK, GRACE_TICK, false,
                                 on_grace, host);
-  if (!host->grace) mcp_link_close(link);
+  if (!host->grace) mcp_link_close(link, true);
 }
 
 static void on_link_closed(void *up, mcp_link_t *link, int code) {
@@ -272,12 +284,19 @@ static void on_http_closed(void *arg) {
   host_gone(arg);
 }
 
-/* Closes what is open. Requests under way have `grace_ms` to finish. */
-static void close_host(host_t *host, uint64_t grace_ms) {
+/* Closes what is open. Requests under way have `grace_ms` to finish; what a
+ * link has written may take so long to be read. `hurry`: it is closing already,
+ * and that takes too long. */
+static void close_host(host_t *host, uint64_t grace_ms, bool hurry) {
   host->open = false;
   if (host->http)
     mcp_http_server_close(host->http, grace_ms, on_http_closed, host);
-  if (host->link) mcp_link_close(host->link);
+  if (!host->link) return;
+  mcp_timer_stop(host->grace);
+  host->grace = grace_ms > 0 ? mcp_timer_start(host->rt->loop, grace_ms, 0,
+                                               false, on_flush_over, host)
+                             : NULL;
+  mcp_link_close(host->link, !hurry);
 }
 
 static host_t *check_host(lua_State *L) {
@@ -290,7 +309,9 @@ static host_t *check_host(lua_State *L) {
 static int host_close(lua_State *L) {
   host_t *host = check_host(L);
   lua_Number grace = lua_isnumber(L, 2) ? lua_tonumber(L, 2) : 0;
-  if (host) close_host(host, grace > 0 ? (uint64_t)(grace * 1000) : 0);
+  if (host)
+    close_host(host, grace > 0 ? (uint64_t)(grace * 1000) : 0,
+               !host->open && !(grace > 0));
   return 0;
 }
 
@@ -301,7 +322,7 @@ static int host_collect(lua_State *L) {
   if (!host) return 0;
   host->held = false;
   if (is_pending(host)) {
-    close_host(host, 0);
+    close_host(host, 0, false);
   } else {
     mcp_mem_free(host);
   }

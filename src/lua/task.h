@@ -32,7 +32,8 @@ typedef struct {
   mcp_list_t ready; /* to be resumed at the next turn */
   mcp_timer_t *turn;
   unsigned spare_count, task_count;
-  bool closing; /* the door is shut: nothing is started or woken */
+  bool closing;      /* the door is shut: nothing is started or woken */
+  const void *watch; /* lexchange.c's, what it shows of params._meta */
 } mcp_runtime_t;
 
 struct mcp_task {

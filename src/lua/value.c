@@ -119,9 +119,28 @@ static inline void push_one(lua_State *L, const mcp_json_doc_t *doc,
   }
 }
 
+/* The key at `at`, and the member with it, are passed over if its value is
+ * `without`: where the next key stands. */
+static inline uint32_t skip_member(const mcp_json_doc_t *doc, uint32_t at,
+                                   uint32_t without) {
+  return at + 1 == without ? doc->tokens[without].next : at;
+}
+
+void mcp_value_push(lua_State *L, const mcp_json_doc_t *doc, uint32_t at) {
+  const mcp_json_token_t *t = &doc->tokens[at];
+  /* Most of what is pushed alone is a string: no need for any of the rest. */
+  if (t->kind == MCP_JSON_STRING && !t->escaped) {
+    mcp_slice_t raw = mcp_json_raw(doc, at);
+    lua_pushlstring(L, raw.data, raw.len);
+    return;
+  }
+  mcp_value_push_without(L, doc, at, 0);
+}
+
 /* The slot `base` is for push_escaped, the one above holds the metatable of
  * arrays, above that lie the open tables. */
-void mcp_value_push(lua_State *L, const mcp_json_doc_t *doc, uint32_t at) {
+void mcp_value_push_without(lua_State *L, const mcp_json_doc_t *doc,
+                            uint32_t at, uint32_t without) {
   frame_t frames[MCP_JSON_DEPTH];
   size_t depth = 0;
   int base;
@@ -138,7 +157,14 @@ void mcp_value_push(lua_State *L, const mcp_json_doc_t *doc, uint32_t at) {
       f->filled = 0;
       f->object = t->kind == MCP_JSON_OBJECT;
       luaL_checkstack(L, 5, NULL);
-      if (f->object) push_string(L, doc, at++, base);
+      if (f->object) {
+        at = skip_member(doc, at, without);
+        if (at >= f->end) { /* it was the only one */
+          depth--;
+          continue;
+        }
+        push_string(L, doc, at++, base);
+      }
       continue;
     }
     while (depth > 0) {
@@ -147,6 +173,7 @@ void mcp_value_push(lua_State *L, const mcp_json_doc_t *doc, uint32_t at) {
         lua_rawset(L, -3);
       else
         lua_rawseti(L, -2, ++f->filled);
+      if (f->object) at = skip_member(doc, at, without);
       if (at < f->end) {
         if (f->object) push_string(L, doc, at++, base);
         break;

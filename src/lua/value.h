@@ -50,6 +50,11 @@ void mcp_value_push(lua_State *L, const mcp_json_doc_t *doc, uint32_t at);
 
 #define MCP_VALUE_FAULT_LENGTH 192
 
+/* The same without the member of an object inside it whose value is token
+ * `without`. [-0, +1, m] */
+void mcp_value_push_without(lua_State *L, const mcp_json_doc_t *doc,
+                            uint32_t at, uint32_t without);
+
 /* What could not be encoded: where in the value and why, in valid UTF-8
  * ("content[1].text: function"; "function" if it is the value itself). A path
  * too long for the room loses its beginning. */

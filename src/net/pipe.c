@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <unistd.h>
 #include <uv.h>
 
@@ -164,6 +165,8 @@ static int replace_standard(void) {
   if (null < 0) return -errno;
   if (dup2(null, 0) < 0) return -errno;
   if (dup2(2, 1) < 0 && dup2(null, 1) < 0) return -errno;
+  /* Whoever prints to see what happens wants to see it while it happens. */
+  setvbuf(stdout, NULL, _IOLBF, BUFSIZ);
   if (null > 2) close(null);
   return 0;
 }

@@ -34,11 +34,12 @@ typedef struct {
   uint64_t last_sent;  /* ms; while streaming */
   mcp_http_state_t state;
   bool keep_alive, http_1_0;
-  bool head_read; /* the head of the message now read is complete */
-  bool streaming; /* the head of an event stream has gone out */
-  bool listening; /* a GET: no answer will come */
-  bool refused;   /* answered at its head; the END is still to come */
-  bool pumping;   /* inside read_messages: answering must not re-enter */
+  bool head_timed; /* the deadline is that of the head now read */
+  bool head_read;  /* the head of the message now read is complete */
+  bool streaming;  /* the head of an event stream has gone out */
+  bool listening;  /* a GET: no answer will come */
+  bool refused;    /* answered at its head; the END is still to come */
+  bool pumping;    /* inside read_messages: answering must not re-enter */
   mcp_log_wire_t wire_in, wire_out;
 } mcp_http_conn_t;
 

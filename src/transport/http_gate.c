@@ -58,16 +58,28 @@ bool mcp_http_origin_allowed(const mcp_http_gate_t *gate, mcp_slice_t origin,
     .status = (code), .text = (line), .allow = true                            \
   }
 
-static bool accepts(const mcp_http_head_t *head, mcp_slice_t essence) {
-  bool found = false;
-  /* Several Accept fields are one list (RFC 9110 5.3): any may allow it. */
-  for (size_t i = 0; i < head->header_count; i++) {
-    const mcp_http_header_t *h = &head->headers[i];
-    if (!mcp_slice_equal_nocase(h->name, MCP_SLICE("accept"))) continue;
-    found = true;
-    if (mcp_http_accepts(h->value, essence)) return true;
+/* A POST may be answered either way, so both must be acceptable (HL-06). What
+ * clients send is mostly this. */
+static bool accepts_both(const mcp_http_head_t *head) {
+  bool found, twice;
+  mcp_slice_t value =
+      mcp_http_header(head, MCP_SLICE("accept"), &found, &twice);
+  if (!found ||
+      (!twice && mcp_slice_equal(value, MCP_SLICE("application/json, "
+                                                  "text/event-stream")))) {
+    return true;
   }
-  return !found;
+  return mcp_http_head_accepts(head, MCP_SLICE("application/json")) &&
+         mcp_http_head_accepts(head, MCP_SLICE("text/event-stream"));
+}
+
+static bool is_json(const mcp_http_head_t *head) {
+  mcp_slice_t json = MCP_SLICE("application/json");
+  bool found, twice;
+  mcp_slice_t value =
+      mcp_http_header(head, MCP_SLICE("content-type"), &found, &twice);
+  return found && !twice &&
+         (mcp_slice_equal(value, json) || mcp_http_media_is(value, json));
 }
 
 mcp_http_verdict_t mcp_http_judge(const mcp_http_gate_t *gate,
@@ -92,19 +104,15 @@ mcp_http_verdict_t mcp_http_judge(const mcp_http_gate_t *gate,
   switch (head->method) {
   case MCP_HTTP_OPTIONS: REFUSE_METHOD(204, "");
   case MCP_HTTP_GET:
-    if (!accepts(head, MCP_SLICE("text/event-stream"))) {
+    if (!mcp_http_head_accepts(head, MCP_SLICE("text/event-stream"))) {
       REFUSE(406, "This is an MCP endpoint: GET opens an event stream, so "
                   "Accept must allow text/event-stream.");
     }
     break;
   case MCP_HTTP_DELETE: break;
   case MCP_HTTP_POST:
-    value = mcp_http_header(head, MCP_SLICE("content-type"), &found, &twice);
-    if (!found || twice ||
-        !mcp_http_media_is(value, MCP_SLICE("application/json")))
-      REFUSE(415, "Content-Type must be application/json.");
-    if (!accepts(head, MCP_SLICE("application/json")) ||
-        !accepts(head, MCP_SLICE("text/event-stream"))) {
+    if (!is_json(head)) REFUSE(415, "Content-Type must be application/json.");
+    if (!accepts_both(head)) {
       REFUSE(406, "Accept must allow application/json and text/event-stream.");
     }
     value = mcp_http_header(head, MCP_SLICE("content-encoding"), &found, NULL);

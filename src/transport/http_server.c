@@ -47,6 +47,12 @@ mcp_loop_t *mcp_http_conn_loop(const mcp_http_conn_t *conn) {
   return conn->server->loop;
 }
 
+/* A client that sends requests and does not read their answers: no more are
+ * taken from it until it does. */
+static bool is_full(const mcp_http_conn_t *conn) {
+  return conn->stream->queued > MCP_STREAM_HIGH_WATER;
+}
+
 void mcp_http_conn_close(mcp_http_conn_t *conn, bool flush) {
   if (conn->state == MCP_HTTP_BUSY) {
     conn->state = MCP_HTTP_CLOSING;
@@ -66,7 +72,7 @@ void mcp_http_conn_done(mcp_http_conn_t *conn) {
   conn->deadline = now(conn) + conn->server->options.idle_time;
   if (!conn->keep_alive || !conn->server->listener) {
     mcp_http_conn_close(conn, true);
-  } else if (!conn->pumping) {
+  } else if (!conn->pumping && !is_full(conn)) {
     pump(conn);
   }
 }
@@ -151,6 +157,7 @@ static void hand_up(mcp_http_conn_t *conn, const mcp_arrival_t *arrival,
       (mcp_exchange_t){.ways = &mcp_http_ways, .wants_answer = wants_answer};
   if (arrival->rpc) mcp_exchange_take_id(&conn->x, arrival->rpc);
   conn->state = MCP_HTTP_BUSY;
+  conn->listening = false;
   conn->deadline = 0;
   conn->extra.len = 0;
   server->busy++;
@@ -202,7 +209,7 @@ fail:
 
 static void on_message(mcp_http_conn_t *conn) {
   mcp_arrival_t arrival = {.kind = MCP_ARRIVAL_GET};
-  conn->head_read = false;
+  conn->head_read = conn->head_timed = false;
   conn->deadline = now(conn) + conn->server->options.idle_time;
   if (conn->refused) {
     conn->refused = false;
@@ -237,7 +244,8 @@ static void on_bad_request(mcp_http_conn_t *conn, int code) {
   conn->deadline = now(conn) + MCP_HTTP_LINGER_TIME;
 }
 
-/* Reads messages out of the decoder until it wants more, or one is busy. */
+/* Reads messages out of the decoder until it wants more, one is busy, or the
+ * answers pile up. */
 static void read_messages(mcp_http_conn_t *conn) {
   mcp_http_event_t event;
   while (conn->state == MCP_HTTP_READING) {
@@ -250,12 +258,16 @@ static void read_messages(mcp_http_conn_t *conn) {
     case MCP_HTTP_MORE: return;
     case MCP_HTTP_START: on_head(conn); break;
     case MCP_HTTP_BODY: on_body(conn, event.body); break;
-    case MCP_HTTP_END: on_message(conn); break;
+    case MCP_HTTP_END:
+      on_message(conn);
+      if (is_full(conn)) return;
+      break;
     }
   }
 }
 
-/* Keeps for later what came while an exchange is under way. */
+/* Keeps for later what came while an exchange is under way, or before the
+ * client has read enough. */
 static void keep(mcp_http_conn_t *conn, mcp_slice_t bytes) {
   if (bytes.len == 0) return;
   if (mcp_buf_append_slice(&conn->pending, bytes) < 0) {
@@ -267,17 +279,17 @@ static void keep(mcp_http_conn_t *conn, mcp_slice_t bytes) {
 }
 
 static void read_bytes(mcp_http_conn_t *conn, mcp_slice_t bytes) {
-  bool begun = mcp_http_begun(conn->http);
   conn->pumping = true;
   mcp_http_feed(conn->http, bytes);
   read_messages(conn);
   conn->pumping = false;
-  if (conn->state == MCP_HTTP_BUSY) {
-    keep(conn, mcp_http_rest(conn->http));
-  } else if (conn->state == MCP_HTTP_READING && !begun &&
-             mcp_http_begun(conn->http) && !conn->head_read) {
+  if (conn->state == MCP_HTTP_READING && !conn->head_read &&
+      !conn->head_timed && mcp_http_begun(conn->http)) {
+    conn->head_timed = true;
     conn->deadline = now(conn) + conn->server->options.head_time;
   }
+  if (conn->state == MCP_HTTP_BUSY || conn->state == MCP_HTTP_READING)
+    keep(conn, mcp_http_rest(conn->http));
 }
 
 /* Goes on with what was kept. */
@@ -294,7 +306,13 @@ static void on_data(void *owner, mcp_slice_t bytes) {
   mcp_http_conn_t *conn = owner;
   mcp_log_wire(&conn->wire_in, MCP_LOG_IN, bytes);
   switch (conn->state) {
-  case MCP_HTTP_READING: read_bytes(conn, bytes); break;
+  case MCP_HTTP_READING:
+    if (conn->pending.len > 0 || is_full(conn)) {
+      keep(conn, bytes);
+    } else {
+      read_bytes(conn, bytes);
+    }
+    break;
   case MCP_HTTP_BUSY: keep(conn, bytes); break;
   default: break;
   }
@@ -307,9 +325,12 @@ static void on_end(void *owner, int code) {
 
 static void on_drain(void *owner) {
   mcp_http_conn_t *conn = owner;
-  if (conn->state != MCP_HTTP_BUSY || !conn->x.waits_drain) return;
-  conn->x.waits_drain = false;
-  conn->server->upper->on_drain(conn->server->up, &conn->x);
+  if (conn->state == MCP_HTTP_BUSY && conn->x.waits_drain) {
+    conn->x.waits_drain = false;
+    conn->server->upper->on_drain(conn->server->up, &conn->x);
+  } else if (conn->state == MCP_HTTP_READING) {
+    pump(conn);
+  }
 }
 
 static void finish_close(void *arg) {
@@ -419,6 +440,9 @@ static void sweep(void *arg) {
                (at >= conn->deadline ||
                 (conn->head_read && too_slow(conn, at)))) {
       refuse(conn, 408, "The request took too long to arrive.", false, false);
+    } else if (conn->state == MCP_HTTP_READING && conn->stream->queued > 0) {
+      /* Its answer is still on its way: it is not idle yet. */
+      conn->deadline = at + server->options.idle_time;
     } else if (conn->deadline && at >= conn->deadline) {
       mcp_http_conn_close(conn, conn->state == MCP_HTTP_LINGERING);
     }

@@ -49,9 +49,18 @@ static int flush(mcp_link_t *link) {
   return code;
 }
 
+/* A peer that cannot be written to is gone. */
+static int flush_or_end(mcp_link_t *link) {
+  int code = flush(link);
+  if (code < 0 && !link->closing) {
+    link->code = code;
+    mcp_link_close(link, false);
+  }
+  return code;
+}
+
 static void uncork(mcp_link_t *link) {
-  if (--link->corked > 0) return;
-  if (flush(link) < 0 && !link->closing) mcp_link_close(link);
+  if (--link->corked == 0) (void)flush_or_end(link);
 }
 
 mcp_buf_t *mcp_link_begin(mcp_link_t *link) {
@@ -73,7 +82,7 @@ int mcp_link_commit(mcp_link_t *link) {
       &link->wire_out, MCP_LOG_OUT,
       mcp_slice(link->out.data + link->mark, link->out.len - link->mark));
   if (link->corked > 0 && link->out.len < OUT_KEEP) return 0;
-  return flush(link);
+  return flush_or_end(link);
 }
 
 static lane_t *take_lane(mcp_link_t *link) {
@@ -220,7 +229,7 @@ static void pump(mcp_link_t *link) {
                            : mcp_line_next(&link->decoder, &event);
     if (code < 0) {
       link->code = code;
-      mcp_link_close(link);
+      mcp_link_close(link, true);
       return;
     }
     if (event.kind == MCP_LINE_MORE) return;
@@ -234,7 +243,7 @@ static void pump(mcp_link_t *link) {
       mcp_log(MCP_LOG_WARNING, "%s: closed after %u lines over the limit",
               link->ways.name, link->long_lines);
       link->code = MCP_ETOOBIG;
-      mcp_link_close(link);
+      mcp_link_close(link, true);
     }
   }
 }
@@ -256,8 +265,7 @@ static void on_end(void *owner, int code) {
   link->ended = true;
   link->code = code;
   if (code == 0) pump(link);
-  link->corked--;
-  (void)flush(link);
+  uncork(link);
   if (!link->closing) link->upper->on_link_ended(link->up, link);
 }
 
@@ -311,7 +319,7 @@ int mcp_link_open(mcp_stream_t *stream, const char *name, size_t line_limit,
   code = mcp_stream_start(stream, &stream_events, link);
   if (code < 0) {
     link->code = code;
-    mcp_link_close(link);
+    mcp_link_close(link, false);
   }
   return code;
 }
@@ -324,14 +332,17 @@ unsigned mcp_link_busy(const mcp_link_t *link) {
   return link->busy;
 }
 
-void mcp_link_close(mcp_link_t *link) {
-  if (link->closing) return;
+void mcp_link_close(mcp_link_t *link, bool flush_first) {
+  if (link->closing) {
+    if (link->stream && !flush_first) mcp_stream_close(link->stream, false);
+    return;
+  }
   link->closing = true;
   while (!mcp_list_empty(&link->live)) {
     lane_t *lane = MCP_LIST_MEMBER(link->live.next, lane_t, of_link);
     link->upper->on_gone(link->up, &lane->base);
     give_lane(lane);
   }
-  (void)flush(link);
-  if (link->stream) mcp_stream_close(link->stream, true);
+  if (flush_first) (void)flush(link);
+  if (link->stream) mcp_stream_close(link->stream, flush_first);
 }

@@ -34,8 +34,10 @@ mcp_exchange_t *mcp_link_find(mcp_link_t *link, mcp_slice_t key);
 /* How many exchanges are under way. */
 unsigned mcp_link_busy(const mcp_link_t *link);
 
-/* Closes it: exchanges under way are gone, what was written is flushed. Its
- * memory lives until on_link_closed has been called. Safe to call twice. */
-void mcp_link_close(mcp_link_t *link);
+/* Closes it: exchanges under way are gone. Its memory lives until
+ * on_link_closed has been called, which is after what was written has been
+ * flushed if `flush_first`. Safe to call twice; a second call with
+ * `flush_first` false does not wait for a peer that does not read. */
+void mcp_link_close(mcp_link_t *link, bool flush_first);
 
 #endif

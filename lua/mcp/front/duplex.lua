@@ -13,9 +13,7 @@ local function invalid(text)
   return nil, failure.new(protocol.INVALID_REQUEST, text)
 end
 
-local KEY_VERSION = protocol.KEY_VERSION
-
-local MISSING = "params._meta needs " .. KEY_VERSION .. " and " .. protocol.KEY_CAPABILITIES
+local MISSING = "params._meta needs " .. protocol.KEY_VERSION .. " and " .. protocol.KEY_CAPABILITIES
 
 local function unsupported(version)
   return nil, failure.new(protocol.UNSUPPORTED_VERSION, protocol.unsupported_text(version),
@@ -23,25 +21,16 @@ local function unsupported(version)
 end
 
 -- A request with an envelope.
-local function serve_modern(app, x, link, method, params, meta)
-  local version = meta[KEY_VERSION]
-  if type(version) ~= "string" then
+local function serve_modern(app, x, link, method, params, meta, claim, ...)
+  if type(claim) ~= "string" then
     return nil, failure.new(protocol.INVALID_PARAMS,
-      ("_meta[%q]: string expected, got %s"):format(KEY_VERSION, type(version)))
+      ("_meta[%q]: string expected"):format(protocol.KEY_VERSION))
   end
   if not link.era and method ~= "server/discover" then
-    local facts = protocol.revision(version)
+    local facts = protocol.revision(claim)
     if facts and facts.era == "modern" then link.era = "modern" end
   end
-  return modern.serve(app, x, method, params, meta, nil, nil, nil, false)
-end
-
--- An initialize with a whole envelope is a modern request for a method that is
--- gone; with less it is a handshake.
-local function is_handshake(meta)
-  local facts = meta and protocol.revision(meta[KEY_VERSION])
-  return not (facts and facts.era == "modern"
-    and type(meta[protocol.KEY_CAPABILITIES]) == "table")
+  return modern.serve(app, x, method, params, meta, claim, ...)
 end
 
 local function initialize(app, link, params)
@@ -55,8 +44,8 @@ local function initialize(app, link, params)
   return result
 end
 
-local function request(app, x, link, method, params, meta)
-  local claim = meta and meta[KEY_VERSION]
+local function request(app, x, link, method, params, meta, claim, capabilities, client, level,
+  token)
   if link.era == "legacy" then
     if claim ~= nil then
       return invalid("This connection was opened by initialize; it cannot change its era")
@@ -64,10 +53,17 @@ local function request(app, x, link, method, params, meta)
     if method == "initialize" then
       return invalid("This session has been initialized already")
     end
-    return legacy.request(app, x, link.session, method, params, meta)
+    return legacy.request(app, x, link.session, method, params, meta, token)
   end
-  if method == "initialize" and is_handshake(meta) then return initialize(app, link, params) end
-  if claim ~= nil then return serve_modern(app, x, link, method, params, meta) end
+  -- An initialize with a whole envelope is a modern request for a method that
+  -- is gone; with less it is a handshake.
+  if method == "initialize" and not protocol.is_envelope(claim, capabilities) then
+    return initialize(app, link, params)
+  end
+  if claim ~= nil then
+    return serve_modern(app, x, link, method, params, meta, claim, capabilities, client, level,
+      token, false)
+  end
   if method == "ping" and not link.era then return {} end
   return nil, failure.new(protocol.INVALID_PARAMS, link.era and MISSING
     or MISSING .. "; older clients begin with initialize")
@@ -86,9 +82,9 @@ end
 ---@param app table
 ---@return function receive
 function duplex.receiver(app)
-  return function(x, link, kind, _, method, params, meta)
+  return function(x, link, kind, _, method, params, ...)
     if kind == "request" then
-      return request(app, x, link, method, params, meta)
+      return request(app, x, link, method, params, ...)
     elseif kind == "notification" then
       notification(x, link, method, params)
     elseif kind == "batch" then

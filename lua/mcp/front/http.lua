@@ -41,7 +41,7 @@ local function initialize(app, x, params, sid)
   return result
 end
 
-local function serve_legacy(app, x, kind, id, method, params, meta, version, sid)
+local function serve_legacy(app, x, kind, id, method, params, meta, token, version, sid)
   if method == "initialize" and kind == "request" then return initialize(app, x, params, sid) end
   local one, err = find_session(app, sid, version)
   if not one then return nil, err end
@@ -52,7 +52,7 @@ local function serve_legacy(app, x, kind, id, method, params, meta, version, sid
       return fail(400, protocol.INVALID_REQUEST, "A request with this id is under way")
     end
     local result
-    result, err = legacy.request(app, x, one, method, params, meta)
+    result, err = legacy.request(app, x, one, method, params, meta, token)
     one.running:remove(x)
     return result, err
   end
@@ -75,17 +75,16 @@ local function listen(app, x, version, sid)
   return 200
 end
 
+-- Does any message of a batch carry an envelope? [6] is what it claims.
 local function has_claim(messages)
   for _, message in ipairs(messages) do
-    local params = message.params
-    local meta = type(params) == "table" and params._meta
-    if type(meta) == "table" and meta[protocol.KEY_VERSION] ~= nil then return true end
+    if message[6] ~= nil then return true end
   end
   return false
 end
 
 local function serve_batch(app, x, messages, version, sid)
-  local verdict, detail = protocol.classify("result", nil, nil, version)
+  local verdict, detail = protocol.classify("result", nil, nil, nil, version)
   if verdict == "reject" then return nil, failure.new(detail.code, detail.message, nil, 400) end
   if #messages == 0 or has_claim(messages) then
     return fail(400, protocol.INVALID_REQUEST, #messages == 0 and "An empty batch"
@@ -105,7 +104,8 @@ end
 ---@param app table
 ---@return function receive
 function http.receiver(app)
-  return function(x, _, kind, id, method, params, meta, version, mcp_method, mcp_name, sid)
+  return function(x, _, kind, id, method, params, meta, claim, capabilities, client, level, token,
+    version, mcp_method, mcp_name, sid)
     if kind == "get" then return listen(app, x, version, sid) end
     if kind == "delete" then
       local one, err = find_session(app, sid, version)
@@ -114,11 +114,12 @@ function http.receiver(app)
       return 200
     end
     if kind == "batch" then return serve_batch(app, x, params, version, sid) end
-    local verdict, detail = protocol.classify(kind, method, meta, version)
+    local verdict, detail = protocol.classify(kind, method, claim, capabilities, version)
     if verdict == "modern" then
-      return modern.serve(app, x, method, params, meta, version, mcp_method, mcp_name, true)
+      return modern.serve(app, x, method, params, meta, claim, capabilities, client, level, token,
+        true, version, mcp_method, mcp_name)
     elseif verdict == "legacy" then
-      return serve_legacy(app, x, kind, id, method, params, meta, version, sid)
+      return serve_legacy(app, x, kind, id, method, params, meta, token, version, sid)
     elseif verdict == "drop" then
       return 202
     end

@@ -6,6 +6,7 @@ local dispatch = require "mcp.dispatch"
 local failure = require "mcp.failure"
 local protocol = require "mcp.protocol"
 local session = require "mcp.session"
+local value = require "mcp.value"
 
 local legacy = {}
 
@@ -39,12 +40,14 @@ end
 ---@param one table the session
 ---@param method string
 ---@param params table|nil
----@param meta table|nil
+---@param meta string|nil the text of _meta
+---@param token any its progressToken
 ---@return table|userdata|nil result, table|nil err
-function legacy.request(app, x, one, method, params, meta)
-  local handler = dispatch.handlers(app, "legacy")[method]
+function legacy.request(app, x, one, method, params, meta, token)
+  local handler = (app.handlers.legacy or dispatch.handlers(app, "legacy"))[method]
   if not handler then return nil, dispatch.unknown("legacy", method) end
-  return dispatch.request(app, context.new(x, one.revision, one, method, meta), handler, params)
+  return dispatch.request(app, context.new(x, one.revision, one, method, meta, nil, token),
+    handler, params)
 end
 
 ---A notification within a session. Unknown ones are ignored, as are those
@@ -85,21 +88,19 @@ function legacy.batch(app, x, one, messages)
   end
   local answers = {}
   for _, message in ipairs(messages) do
+    local kind, _, method, params, meta, _, _, _, _, token = table.unpack(message, 1, 10)
     local result, err
-    if message.kind == "request" and message.method ~= "initialize" then
-      local params = message.params
-      local meta = params and params._meta
-      result, err = legacy.request(app, x, one, message.method, params,
-        type(meta) == "table" and meta or nil)
-    elseif message.kind == "notification" then
-      legacy.notification(x, one, message.method, message.params)
-    elseif message.kind == "request" then
+    if kind == "request" and method ~= "initialize" then
+      result, err = legacy.request(app, x, one, method, params, meta, token)
+    elseif kind == "notification" then
+      legacy.notification(x, one, method, params)
+    elseif kind == "request" then
       err = failure.new(protocol.INVALID_REQUEST, "initialize cannot be part of a batch")
-    elseif message.kind == "invalid" then
+    elseif kind == "invalid" then
       err = failure.new(protocol.INVALID_REQUEST, message.why)
     end
     if err then
-      answers[#answers + 1] = { jsonrpc = "2.0", id = message.raw_id or require("mcp.value").null,
+      answers[#answers + 1] = { jsonrpc = "2.0", id = message.raw_id or value.null,
         error = { code = err.code, message = err.message, data = err.data } }
     elseif result ~= nil then
       answers[#answers + 1] = { jsonrpc = "2.0", id = message.raw_id, result = result }

@@ -9,7 +9,7 @@ local protocol = require "mcp.protocol"
 
 local modern = {}
 
-local KEY_VERSION, KEY_CAPABILITIES = protocol.KEY_VERSION, protocol.KEY_CAPABILITIES
+local KEY_CAPABILITIES = protocol.KEY_CAPABILITIES
 local KEY_CLIENT, KEY_LOG_LEVEL = protocol.KEY_CLIENT, protocol.KEY_LOG_LEVEL
 
 -- Which member of params the Mcp-Name header mirrors (HM-24).
@@ -31,25 +31,28 @@ function modern.decode_header(header)
   return bytes
 end
 
-local function check_envelope(meta)
-  local capabilities = meta[KEY_CAPABILITIES]
-  if type(capabilities) ~= "table" then
+local JSON_NAME = { [true] = "object", [false] = "something else", ["nil"] = "nothing" }
+
+local function described(watched)
+  if watched == nil then return "nothing" end
+  return JSON_NAME[watched] or type(watched)
+end
+
+-- Beside the version: what else the envelope must and may hold.
+local function check_envelope(capabilities, client, level, token)
+  if capabilities ~= true then
     return refuse(protocol.INVALID_PARAMS, ("_meta[%q]: object expected, got %s")
-      :format(KEY_CAPABILITIES, capabilities == nil and "nothing" or type(capabilities)))
+      :format(KEY_CAPABILITIES, described(capabilities)))
   end
-  local client = meta[KEY_CLIENT]
-  if client ~= nil and (type(client) ~= "table" or type(client.name) ~= "string"
-    or type(client.version) ~= "string") then
+  if client ~= nil and client ~= true then
     return refuse(protocol.INVALID_PARAMS,
       ("_meta[%q]: an object with name and version expected"):format(KEY_CLIENT))
   end
-  local level = meta[KEY_LOG_LEVEL]
   if level ~= nil and not protocol.LOG_RANK[level] then
     return refuse(protocol.INVALID_PARAMS, ("_meta[%q]: unknown level %s")
       :format(KEY_LOG_LEVEL, tostring(level)))
   end
-  local token = meta.progressToken
-  if token ~= nil and type(token) ~= "string" and math.type(token) ~= "integer" then
+  if token == false or token == true then
     return refuse(protocol.INVALID_PARAMS, "_meta.progressToken: string or integer expected")
   end
   return true
@@ -78,19 +81,26 @@ local function check_headers(method, params, mcp_method, mcp_name)
   return true
 end
 
----Serves one request that claims a revision in its envelope.
+---Serves one request that claims a revision in its envelope. The watched
+---members of _meta are what protocol.WATCHED names; the header fields are there
+---over HTTP only.
 ---@param app table
 ---@param x userdata the exchange
 ---@param method string
 ---@param params table
----@param meta table its _meta
----@param version string|nil header fields; `http` tells whether there are any
+---@param meta string the text of _meta
+---@param claim string its version
+---@param capabilities any
+---@param client any
+---@param level any
+---@param token any
+---@param http boolean
+---@param version string|nil
 ---@param mcp_method string|false|nil
 ---@param mcp_name string|false|nil
----@param http boolean
 ---@return table|userdata|nil result, table|nil err
-function modern.serve(app, x, method, params, meta, version, mcp_method, mcp_name, http)
-  local claim = meta[KEY_VERSION]
+function modern.serve(app, x, method, params, meta, claim, capabilities, client, level, token,
+  http, version, mcp_method, mcp_name)
   if http and version ~= claim then
     return refuse(protocol.HEADER_MISMATCH,
       "MCP-Protocol-Version must be sent and equal the envelope's " .. claim)
@@ -100,15 +110,18 @@ function modern.serve(app, x, method, params, meta, version, mcp_method, mcp_nam
     return refuse(protocol.UNSUPPORTED_VERSION, protocol.unsupported_text(claim),
       protocol.unsupported_data(claim))
   end
-  local ok, err = check_envelope(meta)
-  if not ok then return nil, err end
-  if http then
-    ok, err = check_headers(method, params, mcp_method, mcp_name)
+  if capabilities ~= true or not client or level ~= nil or token ~= nil then
+    local ok, err = check_envelope(capabilities, client, level, token)
     if not ok then return nil, err end
   end
-  local handler = dispatch.handlers(app, "modern")[method]
+  if http and (mcp_method ~= method or mcp_name ~= params[NAMED[method] or method]) then
+    local ok, err = check_headers(method, params, mcp_method, mcp_name)
+    if not ok then return nil, err end
+  end
+  local handler = (app.handlers.modern or dispatch.handlers(app, "modern"))[method]
   if not handler then return nil, dispatch.unknown("modern", method) end
-  return dispatch.request(app, context.new(x, facts, nil, method, meta), handler, params)
+  return dispatch.request(app, context.new(x, facts, false, method, meta, level, token), handler,
+    params)
 end
 
 return modern

@@ -23,6 +23,12 @@ protocol.KEY_CLIENT = protocol.PREFIX .. "clientInfo"
 protocol.KEY_LOG_LEVEL = protocol.PREFIX .. "logLevel"
 protocol.KEY_SERVER = protocol.PREFIX .. "serverInfo"
 
+---What every message is handed up with out of its _meta, in this order.
+protocol.WATCHED = {
+  protocol.KEY_VERSION, protocol.KEY_CAPABILITIES, protocol.KEY_CLIENT, protocol.KEY_LOG_LEVEL,
+  "progressToken",
+}
+
 ---The eight levels of logging, by rank (RFC 5424).
 protocol.LOG_RANK = {
   debug = 1, info = 2, notice = 3, warning = 4,
@@ -78,15 +84,25 @@ local function reject(code, message, data)
   return "reject", { code = code, message = message, data = data, status = 400 }
 end
 
+---Is that the envelope of a revision without a handshake, and a whole one?
+---@param claim any
+---@param capabilities any
+---@return boolean
+function protocol.is_envelope(claim, capabilities)
+  local facts = by_name[claim]
+  return facts ~= nil and facts.era == "modern" and capabilities == true
+end
+
 ---Sorts one message that came over HTTP (section 3.2). The body decides;
 ---headers are checked against it.
 ---@param kind string "request", "notification", "result", "error"
 ---@param method string|nil
----@param meta table|nil params._meta
+---@param claim any the envelope's protocolVersion; nil if it has none
+---@param capabilities any true if the envelope declares any
 ---@param version string|false|nil the MCP-Protocol-Version header; false: twice
 ---@return "legacy"|"modern"|"drop"|"reject" verdict
 ---@return any detail the claimed version of a modern request, or the error
-function protocol.classify(kind, method, meta, version)
+function protocol.classify(kind, method, claim, capabilities, version)
   if version == false then
     return reject(protocol.HEADER_MISMATCH, "MCP-Protocol-Version was sent twice")
   end
@@ -96,12 +112,8 @@ function protocol.classify(kind, method, meta, version)
     end
     return "legacy"
   end
-  local claim = meta and meta[protocol.KEY_VERSION]
   if method == "initialize" then
-    local facts = type(claim) == "string" and by_name[claim]
-    local complete = facts and facts.era == "modern"
-      and type(meta[protocol.KEY_CAPABILITIES]) == "table"
-    if not complete then
+    if not protocol.is_envelope(claim, capabilities) then
       if is_modern_header(version) then
         return reject(protocol.HEADER_MISMATCH, "MCP-Protocol-Version " .. version
           .. " does not belong to initialize, which opens an older session")

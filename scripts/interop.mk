@@ -1,0 +1,6 @@
+# SPDX-License-Identifier: MIT
+# make interop: other people's clients against the examples.
+
+.PHONY: interop
+interop: $(PROGRAM)
+	@MCP_BUILD=$(BUILD) PROGRAM=$(PROGRAM) $(LUA) scripts/interop.lua $(ONLY)

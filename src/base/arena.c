@@ -1,0 +1,120 @@
+/* SPDX-License-Identifier: MIT
+ * arena.c: see arena.h. */
+#include "base/arena.h"
+
+#include <stdalign.h>
+#include <stdbool.h>
+#include <string.h>
+
+#include "base/mem.h"
+
+#if defined(MCP_MEM_FAULTS) || defined(__SANITIZE_ADDRESS__)
+#define SMALL 0
+#else
+#define SMALL 256 /* the largest block that is ours, in bytes */
+#endif
+
+#define STEP    16 /* sizes are rounded up to a multiple of this */
+#define CLASSES (SMALL / STEP + 1)
+/* Blocks are cut from pieces of this size. */
+#define PIECE 16384
+
+typedef struct block {
+  struct block *next;
+} block_t;
+
+typedef struct piece {
+  struct piece *next;
+  alignas(max_align_t) char bytes[];
+} piece_t;
+
+struct mcp_arena {
+  block_t *free[CLASSES]; /* by rounded size */
+  piece_t *pieces;
+  char *at; /* what is left of the newest piece */
+  size_t left;
+};
+
+mcp_arena_t *mcp_arena_new(void) {
+  return mcp_mem_zalloc(sizeof(mcp_arena_t));
+}
+
+void mcp_arena_free(mcp_arena_t *arena) {
+  if (!arena) return;
+  while (arena->pieces) {
+    piece_t *piece = arena->pieces;
+    arena->pieces = piece->next;
+    mcp_mem_free(piece);
+  }
+  mcp_mem_free(arena);
+}
+
+static bool is_small(size_t size) {
+  return size > 0 && size <= SMALL;
+}
+
+static size_t class_of(size_t size) {
+  return (size + STEP - 1) / STEP;
+}
+
+/* A new piece. What was left of the last one is lost: less than a block. */
+static bool add_piece(mcp_arena_t *arena) {
+  piece_t *piece = mcp_mem_alloc(PIECE);
+  if (!piece) return false;
+  piece->next = arena->pieces;
+  arena->pieces = piece;
+  arena->at = piece->bytes;
+  arena->left = PIECE - sizeof *piece;
+  return true;
+}
+
+static void *take(mcp_arena_t *arena, size_t size) {
+  size_t class = class_of(size);
+  block_t *block = arena->free[class];
+  if (block) {
+    arena->free[class] = block->next;
+    return block;
+  }
+  size = class * STEP;
+  if (arena->left < size && !add_piece(arena)) return NULL;
+  block = (block_t *)(void *)arena->at;
+  arena->at += size;
+  arena->left -= size;
+  return block;
+}
+
+static void give(mcp_arena_t *arena, void *memory, size_t size) {
+  block_t *block = memory;
+  size_t class = class_of(size);
+  block->next = arena->free[class];
+  arena->free[class] = block;
+}
+
+void *mcp_arena_lua(void *ud, void *block, size_t osize, size_t nsize) {
+  mcp_arena_t *arena = ud;
+  void *fresh;
+  /* Of a block that is not there, osize tells what it will be for. */
+  bool old_small = block && is_small(osize);
+  if (nsize == 0) {
+    if (old_small) {
+      give(arena, block, osize);
+    } else {
+      mcp_mem_free(block);
+    }
+    return NULL;
+  }
+  if (!old_small && !is_small(nsize)) return mcp_mem_realloc(block, nsize);
+  if (old_small && is_small(nsize) && class_of(osize) == class_of(nsize))
+    return block;
+  fresh = is_small(nsize) ? take(arena, nsize) : mcp_mem_alloc(nsize);
+  if (!block) return fresh;
+  /* Lua holds that shrinking cannot fail. */
+  if (!fresh) return nsize <= osize ? block : NULL;
+  memcpy(fresh, block, osize < nsize ? osize : nsize);
+  if (old_small) {
+    give(arena, block, osize);
+  } else {
+    mcp_mem_free(block);
+  }
+  return fresh;
+}
