@@ -31,7 +31,7 @@ local LEGS = {
 
 local ASKING = "ctx:elicit and ctx:sample are to come"
 local MULTI_ROUND = "input_required is to come, with ctx:elicit"
-local TASKS = "the tasks extension is not planned for the first release"
+local TASKS = "the tasks extension comes later"
 
 local NOT_YET = {
   ["completion-complete"] = "completion is to come",

@@ -119,7 +119,10 @@ end
 function Listening.__index:close(grace)
   for _, host in ipairs(self.hosts) do host:close(grace) end
   self.app.listening[self] = nil
-  if next(self.app.listening) == nil then self.app.sessions:clear() end
+  -- Calls under way may belong to a session: with a grace it outlives them.
+  if next(self.app.listening) == nil and not (grace and grace > 0) then
+    self.app.sessions:clear()
+  end
 end
 Listening.__close = function(self) self:close() end
 
@@ -190,6 +193,7 @@ function listen.serve(self)
   while self:is_open() do core.step() end
   if asked == 0 then self:close(0) end
   while not self:is_gone() do core.step() end
+  self:close()
   core.catch_signals(nil)
 end
 

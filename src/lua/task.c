@@ -9,13 +9,17 @@
 #include "base/mem.h"
 #include "lua/lexchange.h"
 
-void mcp_task_open(lua_State *L, mcp_runtime_t *rt) {
+static void on_turn(void *arg);
+
+int mcp_task_open(lua_State *L, mcp_runtime_t *rt) {
   lua_rawgeti(L, LUA_REGISTRYINDEX, LUA_RIDX_MAINTHREAD);
   rt->L = lua_tothread(L, -1);
   lua_pop(L, 1);
   mcp_list_init(&rt->tasks);
   mcp_list_init(&rt->spare);
   mcp_list_init(&rt->ready);
+  rt->turn = mcp_timer_new(rt->loop, false, on_turn, rt);
+  return rt->turn ? 0 : MCP_ENOMEM;
 }
 
 /* What making a coroutine needs, on the far side of a protected call. */
@@ -97,6 +101,12 @@ static void finish(mcp_task_t *task) {
   }
 }
 
+void mcp_task_drop(mcp_task_t *task) {
+  lua_settop(task->co, 0);
+  task->exchange = NULL;
+  finish(task);
+}
+
 /* An error that nobody caught: the text, with the traceback for debugging.
  * Runs protected, because making the traceback takes memory. */
 static int describe(lua_State *L) {
@@ -136,6 +146,7 @@ static void resume(mcp_task_t *task, int arguments) {
   mcp_task_t *outer = rt->current;
   int results = 0, status;
   task->waiting = false;
+  if (rt->stress) lua_gc(rt->L, LUA_GCCOLLECT);
   rt->current = task;
   status = lua_resume(task->co, outer ? outer->co : rt->L, arguments, &results);
   rt->current = outer;
@@ -201,8 +212,6 @@ int mcp_task_wait(lua_State *L, mcp_task_t *task,
 static void on_turn(void *arg) {
   mcp_runtime_t *rt = arg;
   mcp_list_t due;
-  mcp_timer_stop(rt->turn);
-  rt->turn = NULL;
   /* Tasks that become ready meanwhile wait for the turn after. */
   mcp_list_init(&due);
   while (!mcp_list_empty(&rt->ready)) {
@@ -229,13 +238,8 @@ void mcp_task_wake(mcp_task_t *task, int code) {
     resume(task, 0);
     return;
   }
+  if (mcp_list_empty(&rt->ready)) mcp_timer_set(rt->turn, 0);
   mcp_list_append(&rt->ready, &task->of_ready);
-  if (!rt->turn) rt->turn = mcp_timer_start(rt->loop, 0, 0, false, on_turn, rt);
-  if (!rt->turn) {
-    /* No memory for a turn: later is now. */
-    mcp_list_remove(&task->of_ready);
-    resume(task, 0);
-  }
 }
 
 void mcp_task_cancel(mcp_task_t *task) {

@@ -30,7 +30,7 @@ typedef struct {
   mcp_list_t tasks;    /* all that are not finished */
   mcp_list_t spare;
   mcp_list_t ready; /* to be resumed at the next turn */
-  mcp_timer_t *turn;
+  mcp_timer_t *turn; /* when `ready` is looked at */
   unsigned spare_count, task_count;
   bool closing;      /* the door is shut: nothing is started or woken */
   const void *watch; /* lexchange.c's, what it shows of params._meta */
@@ -52,8 +52,9 @@ struct mcp_task {
   bool doomed;    /* to be closed at its next yield */
 };
 
-/* Sets `rt` up on the state's main thread. [-0, +0, m] */
-void mcp_task_open(lua_State *L, mcp_runtime_t *rt);
+/* Sets `rt`, whose loop is open, up on the state's main thread. 0 or
+ * MCP_ENOMEM. [-0, +0, -] */
+int mcp_task_open(lua_State *L, mcp_runtime_t *rt);
 
 /* Shuts the door: every task is closed (its <close> variables run), spare
  * coroutines are given back. */
@@ -62,6 +63,9 @@ void mcp_task_close_all(mcp_runtime_t *rt);
 /* A task with an empty coroutine, or NULL: no memory, or the door is shut. The
  * caller pushes a function and its arguments on `co`, then runs it. */
 mcp_task_t *mcp_task_new(mcp_runtime_t *rt);
+
+/* Gives back a task that has not been run. */
+void mcp_task_drop(mcp_task_t *task);
 
 /* Resumes `task` for the first time with the function and the `arguments` on
  * its stack. It may be finished, and `task` gone, when this returns. */

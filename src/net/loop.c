@@ -134,18 +134,32 @@ static void on_timer(uv_timer_t *uv) {
   timer->fn(timer->arg); /* may have stopped the timer: touch nothing after */
 }
 
-mcp_timer_t *mcp_timer_start(mcp_loop_t *loop, uint64_t after_ms,
-                             uint64_t every_ms, bool quiet, void (*fn)(void *),
-                             void *arg) {
+mcp_timer_t *mcp_timer_new(mcp_loop_t *loop, bool quiet, void (*fn)(void *),
+                           void *arg) {
   mcp_timer_t *timer = mcp_mem_alloc(sizeof *timer);
   if (!timer) return NULL;
   timer->fn = fn;
   timer->arg = arg;
   uv_timer_init(&loop->uv, &timer->uv);
-  /* The loop's clock stands still while a handler computes. */
-  uv_update_time(&loop->uv);
-  uv_timer_start(&timer->uv, on_timer, after_ms, every_ms);
   if (quiet) uv_unref((uv_handle_t *)&timer->uv);
+  return timer;
+}
+
+static void set(mcp_timer_t *timer, uint64_t after_ms, uint64_t every_ms) {
+  /* The loop's clock stands still while a handler computes. */
+  uv_update_time(timer->uv.loop);
+  uv_timer_start(&timer->uv, on_timer, after_ms, every_ms);
+}
+
+void mcp_timer_set(mcp_timer_t *timer, uint64_t after_ms) {
+  set(timer, after_ms, 0);
+}
+
+mcp_timer_t *mcp_timer_start(mcp_loop_t *loop, uint64_t after_ms,
+                             uint64_t every_ms, bool quiet, void (*fn)(void *),
+                             void *arg) {
+  mcp_timer_t *timer = mcp_timer_new(loop, quiet, fn, arg);
+  if (timer) set(timer, after_ms, every_ms);
   return timer;
 }
 

@@ -51,14 +51,23 @@ char *mcp_loop_read_buffer(mcp_loop_t *loop);
 /* One buffer that encoders share; empty it before use. */
 mcp_buf_t *mcp_loop_scratch(mcp_loop_t *loop);
 
+/* A timer that is not going: mcp_timer_set starts it without needing memory,
+ * for what must not fail any more. A quiet timer does not keep the loop going.
+ * NULL: no memory. */
+mcp_timer_t *mcp_timer_new(mcp_loop_t *loop, bool quiet, void (*fn)(void *),
+                           void *arg);
+
+/* Lets it be due once, `after_ms` from now, whether it was going or not. */
+void mcp_timer_set(mcp_timer_t *timer, uint64_t after_ms);
+
 /* Calls `fn(arg)` once after `after_ms`, and every `every_ms` from then on if
- * that is not 0. A quiet timer does not keep the loop going. NULL: no memory.
- * A one-shot timer must still be stopped to be freed. */
+ * that is not 0. NULL: no memory. A one-shot timer must still be stopped to be
+ * freed. */
 mcp_timer_t *mcp_timer_start(mcp_loop_t *loop, uint64_t after_ms,
                              uint64_t every_ms, bool quiet, void (*fn)(void *),
                              void *arg);
 
-/* Ends it: fn is not called again. NULL is accepted. */
+/* Ends and frees it: fn is not called again. NULL is accepted. */
 void mcp_timer_stop(mcp_timer_t *timer);
 
 /* Calls `fn(arg, number)` for every signal `number`; does not keep the loop

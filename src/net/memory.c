@@ -11,18 +11,17 @@ typedef struct end {
   mcp_stream_t base;
   mcp_loop_t *loop;
   struct end *other;  /* NULL once the other end is closed */
-  mcp_timer_t *turn;  /* the next delivery */
+  mcp_timer_t *turn;  /* the next delivery, or the end of a close */
   mcp_buf_t incoming; /* sent by the other end, not delivered */
-  bool started, ended, end_told, flushing;
+  bool due;           /* the turn is to come */
+  bool started;
+  bool ended; /* the other end is closed */
 } end_t;
 
-static void deliver(void *arg);
-
-/* A turn must come: without memory for it, the end is told at the next send. */
-static int schedule(end_t *e) {
-  if (e->turn) return 0;
-  e->turn = mcp_timer_start(e->loop, 0, 0, false, deliver, e);
-  return e->turn ? 0 : MCP_ENOMEM;
+static void schedule(end_t *e) {
+  if (e->due) return;
+  e->due = true;
+  mcp_timer_set(e->turn, 0);
 }
 
 static void finish_close(end_t *e) {
@@ -31,7 +30,7 @@ static void finish_close(end_t *e) {
   if (e->other) {
     e->other->other = NULL;
     e->other->ended = true;
-    (void)schedule(e->other);
+    schedule(e->other);
   }
   if (e->base.events) e->base.events->on_closed(e->base.owner);
   mcp_mem_free(e);
@@ -40,19 +39,15 @@ static void finish_close(end_t *e) {
 static void deliver(void *arg) {
   end_t *e = arg;
   mcp_buf_t bytes;
-  mcp_timer_stop(e->turn);
-  e->turn = NULL;
+  e->due = false;
   if (e->base.closing) {
-    if (!e->flushing || !e->other || e->other->incoming.len == 0) {
-      finish_close(e);
-    } else {
-      (void)schedule(e);
-    }
+    finish_close(e);
     return;
   }
   if (!e->started || e->base.paused) return;
   if (e->incoming.len > 0) {
     bytes = mcp_buf_take(&e->incoming);
+    if (e->ended) schedule(e);
     if (e->other) {
       end_t *o = e->other;
       o->base.queued = 0;
@@ -60,25 +55,24 @@ static void deliver(void *arg) {
       if (!o->base.closing && o->started)
         o->base.events->on_drain(o->base.owner);
     }
-    e->base.events->on_data(e->base.owner, mcp_buf_slice(&bytes));
+    if (!e->base.closing)
+      e->base.events->on_data(e->base.owner, mcp_buf_slice(&bytes));
     mcp_buf_deinit(&bytes);
-    return; /* e may be gone */
+    return;
   }
-  if (e->ended && !e->end_told) {
-    e->end_told = true;
-    e->base.events->on_end(e->base.owner, 0);
-  }
+  if (e->ended) mcp_stream_end(&e->base, 0);
 }
 
 static int start(mcp_stream_t *stream) {
   end_t *e = (end_t *)stream;
   e->started = true;
-  return e->incoming.len > 0 || e->ended ? schedule(e) : 0;
+  if (e->incoming.len > 0 || e->ended) schedule(e);
+  return 0;
 }
 
 static void pause_reading(mcp_stream_t *stream, bool pause) {
   end_t *e = (end_t *)stream;
-  if (!pause) (void)schedule(e);
+  if (!pause) schedule(e);
 }
 
 static int send_bytes(mcp_stream_t *stream, mcp_buf_t *bytes, size_t from) {
@@ -89,29 +83,42 @@ static int send_bytes(mcp_stream_t *stream, mcp_buf_t *bytes, size_t from) {
                         bytes->len - from);
   if (code < 0) return code;
   e->base.queued += bytes->len - from;
-  return schedule(e->other);
+  schedule(e->other);
+  return 0;
 }
 
+/* What was sent lies at the other end already: there is nothing to flush. */
 static void close_end(mcp_stream_t *stream, bool flush) {
   end_t *e = (end_t *)stream;
+  (void)flush;
   e->base.closing = true;
-  e->flushing = flush;
-  if (schedule(e) < 0) finish_close(e);
+  schedule(e);
 }
 
 static const mcp_stream_ways_t memory_ways = {start, pause_reading, send_bytes,
                                               close_end};
 
+static end_t *new_end(mcp_loop_t *loop) {
+  end_t *e = mcp_mem_zalloc(sizeof *e);
+  if (!e) return NULL;
+  e->turn = mcp_timer_new(loop, false, deliver, e);
+  if (!e->turn) {
+    mcp_mem_free(e);
+    return NULL;
+  }
+  e->base.ways = &memory_ways;
+  e->loop = loop;
+  return e;
+}
+
 int mcp_stream_pair(mcp_loop_t *loop, mcp_stream_t **one,
                     mcp_stream_t **other) {
-  end_t *a = mcp_mem_zalloc(sizeof *a), *b = mcp_mem_zalloc(sizeof *b);
-  if (!a || !b) {
+  end_t *a = new_end(loop), *b = a ? new_end(loop) : NULL;
+  if (!b) {
+    if (a) mcp_timer_stop(a->turn);
     mcp_mem_free(a);
-    mcp_mem_free(b);
     return MCP_ENOMEM;
   }
-  a->base.ways = b->base.ways = &memory_ways;
-  a->loop = b->loop = loop;
   a->other = b;
   b->other = a;
   *one = &a->base;

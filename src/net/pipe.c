@@ -51,11 +51,9 @@ typedef struct {
   mcp_stream_t base;
   mcp_loop_t *loop;
   mcp_stream_t *inner;
-  mcp_timer_t *turn;
-  int in, out; /* file descriptors, -1 where inner serves that side */
+  mcp_timer_t *turn; /* the next read, or the end of a close */
+  int in, out;       /* file descriptors, -1 where inner serves that side */
 } mixed_t;
-
-static void close_mixed(mcp_stream_t *stream, bool flush);
 
 static void inner_data(void *owner, mcp_slice_t bytes) {
   mixed_t *m = owner;
@@ -64,7 +62,7 @@ static void inner_data(void *owner, mcp_slice_t bytes) {
 
 static void inner_end(void *owner, int code) {
   mixed_t *m = owner;
-  m->base.events->on_end(m->base.owner, code);
+  mcp_stream_end(&m->base, code);
 }
 
 static void inner_drain(void *owner) {
@@ -76,7 +74,8 @@ static void inner_drain(void *owner) {
 static void gone(mixed_t *m) {
   if (m->in >= 0) close(m->in);
   if (m->out >= 0) close(m->out);
-  m->base.events->on_closed(m->base.owner);
+  mcp_timer_stop(m->turn);
+  if (m->base.events) m->base.events->on_closed(m->base.owner);
   mcp_mem_free(m);
 }
 
@@ -87,35 +86,38 @@ static void inner_closed(void *owner) {
 static const mcp_stream_events_t inner_events = {inner_data, inner_end,
                                                  inner_drain, inner_closed};
 
-static void read_file(void *arg) {
+static void on_turn(void *arg) {
   mixed_t *m = arg;
   char *at = mcp_loop_read_buffer(m->loop);
   ssize_t n;
-  if (m->base.paused || m->base.closing) return;
+  if (m->base.closing) {
+    if (!m->inner) gone(m);
+    return;
+  }
+  if (m->base.paused || m->base.ended) return;
   do {
     n = read(m->in, at, MCP_LOOP_READ_SIZE);
   } while (n < 0 && errno == EINTR);
   if (n > 0) {
+    /* A millisecond later: a file is not a place to be fast. */
+    mcp_timer_set(m->turn, 1);
     m->base.events->on_data(m->base.owner, mcp_slice(at, (size_t)n));
     return;
   }
-  mcp_timer_stop(m->turn);
-  m->turn = NULL;
-  m->base.events->on_end(m->base.owner, n < 0 ? -errno : 0);
+  mcp_stream_end(&m->base, n < 0 ? -errno : 0);
 }
 
 static int start_mixed(mcp_stream_t *stream) {
   mixed_t *m = (mixed_t *)stream;
   int code = m->inner ? mcp_stream_start(m->inner, &inner_events, m) : 0;
-  if (code < 0 || m->in < 0) return code;
-  /* Every millisecond: a file is not a place to be fast. */
-  m->turn = mcp_timer_start(m->loop, 0, 1, false, read_file, m);
-  return m->turn ? 0 : MCP_ENOMEM;
+  if (code == 0 && m->in >= 0) mcp_timer_set(m->turn, 0);
+  return code;
 }
 
 static void pause_mixed(mcp_stream_t *stream, bool pause) {
   mixed_t *m = (mixed_t *)stream;
   if (m->inner) mcp_stream_pause(m->inner, pause);
+  if (m->in >= 0 && !pause) mcp_timer_set(m->turn, 0);
 }
 
 static int send_mixed(mcp_stream_t *stream, mcp_buf_t *bytes, size_t from) {
@@ -134,21 +136,14 @@ static int send_mixed(mcp_stream_t *stream, mcp_buf_t *bytes, size_t from) {
   return 0;
 }
 
-static void close_later(void *arg) {
-  mixed_t *m = arg;
-  mcp_timer_stop(m->turn);
-  gone(m);
-}
-
 static void close_mixed(mcp_stream_t *stream, bool flush) {
   mixed_t *m = (mixed_t *)stream;
-  if (!m->base.closing) {
-    mcp_timer_stop(m->turn);
-    m->turn =
-        m->inner ? NULL : mcp_timer_start(m->loop, 0, 0, false, close_later, m);
-  }
   m->base.closing = true;
-  if (m->inner) mcp_stream_close(m->inner, flush);
+  if (m->inner) {
+    mcp_stream_close(m->inner, flush);
+  } else {
+    mcp_timer_set(m->turn, 0);
+  }
 }
 
 static const mcp_stream_ways_t mixed_ways = {start_mixed, pause_mixed,
@@ -176,6 +171,7 @@ int mcp_pipe_stdio(mcp_loop_t *loop, mcp_stream_t **out_stream) {
   uv_stream_t *reader = NULL, *writer = NULL;
   mcp_stream_t *stream = NULL;
   mixed_t *m;
+  bool streamed = false;
   if (in < 0 || out < 0) {
     code = in < 0 ? in : out;
     goto fail;
@@ -186,29 +182,42 @@ int mcp_pipe_stdio(mcp_loop_t *loop, mcp_stream_t **out_stream) {
   writer = open_handle(loop, out, &code);
   if (code < 0) goto fail;
   if (reader || writer) {
+    streamed = true;
     stream = mcp_stream_over(loop, reader, writer);
-    if (!stream) return MCP_ENOMEM;
+    if (!stream) {
+      code = MCP_ENOMEM;
+      goto fail;
+    }
   }
   if (reader && writer) {
     *out_stream = stream;
     return 0;
   }
   m = mcp_mem_zalloc(sizeof *m);
-  if (!m) {
+  if (m) m->turn = mcp_timer_new(loop, false, on_turn, m);
+  if (!m || !m->turn) {
+    mcp_mem_free(m);
     if (stream) mcp_stream_close(stream, false);
-    return MCP_ENOMEM;
+    code = MCP_ENOMEM;
+    goto fail;
   }
   m->base.ways = &mixed_ways;
   m->loop = loop;
   m->inner = stream;
+  /* In case it is closed before it was started. */
+  if (stream) {
+    stream->events = &inner_events;
+    stream->owner = m;
+  }
   m->in = reader ? -1 : in;
   m->out = writer ? -1 : out;
   *out_stream = &m->base;
   return 0;
 
 fail:
-  if (reader) uv_close((uv_handle_t *)reader, free_handle);
+  /* A handle closes its descriptor, a stream its handles. */
+  if (reader && !streamed) uv_close((uv_handle_t *)reader, free_handle);
   if (in >= 0 && !reader) close(in);
-  if (out >= 0) close(out);
+  if (out >= 0 && !writer) close(out);
   return code;
 }

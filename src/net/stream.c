@@ -33,7 +33,14 @@ int mcp_stream_start(mcp_stream_t *stream, const mcp_stream_events_t *events,
 void mcp_stream_pause(mcp_stream_t *stream, bool pause) {
   if (stream->closing || stream->paused == pause) return;
   stream->paused = pause;
-  stream->ways->pause(stream, pause);
+  /* Reading an ended stream again would find its end again. */
+  if (!stream->ended) stream->ways->pause(stream, pause);
+}
+
+void mcp_stream_end(mcp_stream_t *stream, int code) {
+  if (stream->ended) return;
+  stream->ended = true;
+  stream->events->on_end(stream->owner, code);
 }
 
 int mcp_stream_send(mcp_stream_t *stream, mcp_buf_t *bytes, size_t from) {
@@ -65,7 +72,7 @@ static void on_read(uv_stream_t *in, ssize_t n, const uv_buf_t *buf) {
     return;
   }
   uv_read_stop(in);
-  c->base.events->on_end(c->base.owner, n == UV_EOF ? 0 : (int)n);
+  mcp_stream_end(&c->base, n == UV_EOF ? 0 : (int)n);
 }
 
 static int start(mcp_stream_t *stream) {
@@ -127,7 +134,7 @@ static void on_written(uv_write_t *uv, int status) {
   if (c->base.closing) return;
   if (status < 0) {
     if (c->in) uv_read_stop(c->in);
-    c->base.events->on_end(c->base.owner, status);
+    mcp_stream_end(&c->base, status);
   } else if (c->base.queued == 0) {
     c->base.events->on_drain(c->base.owner);
   }

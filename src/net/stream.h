@@ -47,6 +47,7 @@ struct mcp_stream {
   size_t queued;        /* bytes taken and not yet written */
   uint64_t progress_ms; /* when a queued byte last went out */
   bool paused, closing;
+  bool ended; /* on_end has been called */
 };
 
 /* Begins reading. 0 or a code; then on_data and the rest go to `owner`. */
@@ -65,6 +66,9 @@ int mcp_stream_send(mcp_stream_t *stream, mcp_buf_t *bytes, size_t from);
 /* Closes, after what is queued has been written if `flush`. Safe to call
  * twice; `flush` false overtakes a close that is still flushing. */
 void mcp_stream_close(mcp_stream_t *stream, bool flush);
+
+/* For those who implement a stream: on_end, unless it was called before. */
+void mcp_stream_end(mcp_stream_t *stream, int code);
 
 /* A stream over libuv handles that this call takes over: `in` is read, `out`
  * is written, they may be the same (a socket) or one of them NULL. Both were

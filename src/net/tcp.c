@@ -15,6 +15,7 @@ struct mcp_listener {
   mcp_loop_t *loop;
   mcp_listener_fn fn;
   void *owner;
+  mcp_timer_t *retry; /* to accept, when there was no memory */
   unsigned open, most;
   bool waiting; /* libuv holds a connection that we have not accepted */
   bool loopback;
@@ -29,6 +30,9 @@ static unsigned descriptors_allow(unsigned wanted) {
   return limit.rlim_cur < wanted ? (unsigned)limit.rlim_cur : wanted;
 }
 
+/* How long to wait for memory to come back, in milliseconds. */
+#define RETRY_TIME 100
+
 static void free_handle(uv_handle_t *handle) {
   mcp_mem_free(handle);
 }
@@ -36,7 +40,11 @@ static void free_handle(uv_handle_t *handle) {
 static void accept_one(mcp_listener_t *l) {
   uv_tcp_t *tcp = mcp_mem_alloc(sizeof *tcp);
   mcp_stream_t *stream;
-  if (!tcp) return; /* libuv keeps the connection; the next release tries */
+  if (!tcp) {
+    /* libuv keeps the connection, and asks for no other before it is taken. */
+    mcp_timer_set(l->retry, RETRY_TIME);
+    return;
+  }
   uv_tcp_init(mcp_loop_uv(l->loop), tcp);
   if (uv_accept((uv_stream_t *)&l->uv, (uv_stream_t *)tcp) < 0) {
     uv_close((uv_handle_t *)tcp, free_handle);
@@ -60,6 +68,11 @@ static void on_connection(uv_stream_t *server, int status) {
 
 void mcp_listener_release(mcp_listener_t *l) {
   l->open--;
+  if (l->waiting && l->open < l->most) accept_one(l);
+}
+
+static void on_retry(void *arg) {
+  mcp_listener_t *l = arg;
   if (l->waiting && l->open < l->most) accept_one(l);
 }
 
@@ -97,6 +110,11 @@ int mcp_listener_open(mcp_loop_t *loop, const char *host, int port,
 
   l = mcp_mem_zalloc(sizeof *l);
   if (!l) return MCP_ENOMEM;
+  l->retry = mcp_timer_new(loop, true, on_retry, l);
+  if (!l->retry) {
+    mcp_mem_free(l);
+    return MCP_ENOMEM;
+  }
   l->loop = loop;
   l->fn = fn;
   l->owner = owner;
@@ -127,5 +145,7 @@ bool mcp_listener_is_loopback(const mcp_listener_t *listener) {
 }
 
 void mcp_listener_close(mcp_listener_t *listener) {
-  if (listener) uv_close((uv_handle_t *)&listener->uv, free_handle);
+  if (!listener) return;
+  mcp_timer_stop(listener->retry);
+  uv_close((uv_handle_t *)&listener->uv, free_handle);
 }
