@@ -152,6 +152,8 @@ asan:
 
 include bench/bench.mk
 include scripts/install.mk
+include scripts/conformance.mk
+include scripts/interop.mk
 
 clean:
 	rm -rf build

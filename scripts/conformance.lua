@@ -34,7 +34,6 @@ local MULTI_ROUND = "input_required is to come, with ctx:elicit"
 local TASKS = "the tasks extension comes later"
 
 local NOT_YET = {
-  ["completion-complete"] = "completion is to come",
   ["tools-call-sampling"] = ASKING,
   ["tools-call-elicitation"] = ASKING,
   ["elicitation-sep1034-defaults"] = ASKING,
@@ -42,7 +41,6 @@ local NOT_YET = {
   ["resources-subscribe"] = "subscriptions are to come",
   ["resources-unsubscribe"] = "subscriptions are to come",
   ["server-sse-polling"] = "resumable streams are to come",
-  ["http-custom-header-server-validation"] = "the check of Mcp-Param headers is to come",
   ["input-required-result-basic-elicitation"] = MULTI_ROUND,
   ["input-required-result-basic-sampling"] = MULTI_ROUND,
   ["input-required-result-basic-list-roots"] = MULTI_ROUND,

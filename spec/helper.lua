@@ -12,6 +12,9 @@ helper.LIMIT = 5
 
 local PREFIX = "io.modelcontextprotocol/"
 
+-- Turns the loop once, for so long at most. What is due now is done without waiting.
+local function turn(seconds) core.step(core.timeout() == 0 and 0 or seconds) end
+
 --- Turns the loop until `condition()` gives something true, and returns that.
 ---@param condition fun(): any
 ---@param what? string  what was waited for, for the message
@@ -23,7 +26,7 @@ function helper.wait_until(condition, what, limit)
     if found then return found end
     local left = deadline - core.now()
     if left <= 0 then error("waited in vain for " .. (what or "a condition"), 2) end
-    core.step(left)
+    turn(left)
   end
 end
 
@@ -68,7 +71,7 @@ function Peer:receive_line(limit)
     if self.lines[1] then return table.remove(self.lines, 1) end
     local left = deadline - core.now()
     if left <= 0 or not self.wire:is_open() then return nil end
-    core.step(left)
+    turn(left)
   end
 end
 
@@ -256,7 +259,9 @@ end
 function helper.quote(text) return "'" .. text:gsub("'", "'\\''") .. "'" end
 
 --- The luamcp program under test.
-function helper.program() return assert(os.getenv "MCP_BUILD", "MCP_BUILD is not set") .. "/luamcp" end
+function helper.program()
+  return assert(os.getenv "MCP_BUILD", "MCP_BUILD is not set") .. "/luamcp"
+end
 
 --- Writes a file that is gone after `leftovers_of_files`.
 ---@param text string

@@ -9,6 +9,9 @@ local support = { system = system }
 ---The limit of every single wait, in seconds.
 support.LIMIT = 5
 
+---By how many bytes a server may grow that must not. A sanitizer keeps what is freed.
+support.ROOM = (os.getenv "LD_PRELOAD" or ""):find("asan", 1, true) and math.huge or 4 << 20
+
 support.MODERN = "2026-07-28"
 local PREFIX = "io.modelcontextprotocol/"
 
@@ -175,15 +178,18 @@ function Server:write(text) return self.process:write(text) end
 
 ---The next line of standard output, decoded; false at its end.
 function Server:read_line(limit)
+  local from = 1
   local line = until_found(function(left)
     local piece, why = self.process:read(left)
+    from = #self.out + 1
     if piece then self.out = self.out .. piece end
     if why == "closed" then self.ended = true end
     return piece or self.ended, why
   end, function()
-    local line, rest = self.out:match "^([^\n]*)\n(.*)$"
-    if line then
-      self.out = rest
+    local at = self.out:find("\n", from, true)
+    if at then
+      local line = self.out:sub(1, at - 1)
+      self.out = self.out:sub(at + 1)
       return line
     end
     return self.ended and "" or nil

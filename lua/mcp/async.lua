@@ -23,7 +23,7 @@ function async.all(functions)
   for _ in pairs(functions) do open = open + 1 end
   if open == 0 then return results end
   for key, fn in pairs(functions) do
-    core.spawn(function()
+    waiter:spawn(function()
       -- The first error counts; it is raised again where it was waited for. Where it came from
       -- goes to the log only: the error itself may go to a peer.
       local ok, result = xpcall(fn, function(err)
@@ -36,12 +36,14 @@ function async.all(functions)
         failed = { result }
       end
       open = open - 1
-      if open == 0 or failed then waiter:wake() end
+      if failed then waiter:wake() end
     end)
   end
   local ok, text, code = waiter:wait()
   if not ok then return nil, text, code end
   if failed then error(failed[1], 0) end
+  -- One ended without a word: not even its error could be caught.
+  if open > 0 then error("not enough memory", 0) end
   return results
 end
 
@@ -55,17 +57,14 @@ function async.run(fn, ...)
     return nil
   end
   if core.in_task() then return fn(...) end
-  local done, arguments = nil, table.pack(...)
-  core.spawn(function()
+  local done, arguments, waiter = nil, table.pack(...), core.waiter()
+  waiter:spawn(function()
     done = table.pack(xpcall(fn, function(err)
       return type(err) == "string" and debug.traceback(err, 2) or err
     end, table.unpack(arguments, 1, arguments.n)))
   end)
-  while not done do
-    if not core.step() and not done then
-      error("mcp.run: the function waits for something that can never happen", 2)
-    end
-  end
+  waiter:wait()
+  if not done then error("not enough memory", 0) end
   if not done[1] then error(done[2], 0) end
   return table.unpack(done, 2, done.n)
 end

@@ -13,7 +13,7 @@ Runs a Lua script that makes an MCP server (or is a client).
                         if nothing else is said)
   --http [HOST:]PORT    serve Streamable HTTP, at /mcp; HOST is 127.0.0.1 if
                         it is left out. HOST:PORT/PATH chooses another path
-  --                    everything behind it is the script's
+  --                    no option of ours follows: FILE, or the script's words
   --help, --version
 
 The script finds its own arguments in `arg`. MCP_LOG=debug in the environment
@@ -36,7 +36,9 @@ local function parse(args)
   while i <= #args do
     local word = args[i]
     if word == "--" then
-      for j = i + 1, #args do out.script[#out.script + 1] = args[j] end
+      for j = i + 1, #args do
+        if file then out.script[#out.script + 1] = args[j] else file = args[j] end
+      end
       break
     elseif word == "--stdio" then
       ask("stdio", true)
@@ -98,7 +100,7 @@ function cli.main(args)
   if not chunk then return fail("%s", why) end
   local script = options.script
   script[0] = options.file
-  arg = script -- luacheck: ignore 111
+  _G.arg = script
   add_path(options.file)
   local server = require "mcp.server"
   server.asked = options.asked

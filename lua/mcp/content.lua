@@ -15,10 +15,12 @@ local function need(kind, what, value, index)
   end
 end
 
+-- Called last, so the function that calls it has left no frame (a tail call):
+-- level 2 is its caller.
 local function extra(item, what, options, known)
   for key, value in pairs(options or {}) do
-    if not known[key] then error(("mcp.%s: unknown option %q"):format(what, tostring(key)), 3) end
-    item[known[key]] = value
+    if known[key] == nil then error(("mcp.%s: unknown option %q"):format(what, tostring(key)), 2) end
+    if known[key] then item[known[key]] = value end
   end
   return setmetatable(item, Content)
 end
@@ -70,10 +72,9 @@ function content.embedded(uri, body, options)
   need("string", "embedded", uri, 1)
   need("string", "embedded", body, 2)
   options = options or {}
-  local item = { type = "resource",
-    resource = content.contents(uri, body, options.mime, options.blob) }
-  return extra(item, "embedded",
-    { annotations = options.annotations, meta = options.meta }, COMMON)
+  return extra({ type = "resource",
+    resource = content.contents(uri, body, options.mime, options.blob) }, "embedded", options,
+    { annotations = "annotations", meta = "_meta", mime = false, blob = false })
 end
 
 ---Bytes as the content of a resource.

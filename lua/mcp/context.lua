@@ -126,6 +126,11 @@ function methods.sleep(_, seconds) return core.sleep(seconds) end
 ---@return boolean
 function methods.cancelled(ctx) return ctx.exchange:is_cancelled() end
 
+-- Asking the client in the middle of a handler: ask/init.lua, loaded by the first who asks.
+for _, name in ipairs { "elicit", "elicit_url", "sample", "roots", "ask", "once" } do
+  methods[name] = function(...) return require("mcp.ask")[name](...) end
+end
+
 -- The part of `wanted` that `declared` has not.
 local function lacking(declared, wanted)
   for key, member in pairs(wanted) do

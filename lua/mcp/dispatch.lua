@@ -2,11 +2,13 @@
 -- dispatch: method to handler, and the one place where an error becomes what
 -- goes over the wire. Which message may come when is the fronts' business
 -- (front/http.lua, front/duplex.lua).
+local completion = require "mcp.feature.completion"
 local core = require "mcp.core"
 local failure = require "mcp.failure"
 local protocol = require "mcp.protocol"
 local prompt = require "mcp.feature.prompt"
 local resource = require "mcp.feature.resource"
+local state = require "mcp.ask.state"
 local tool = require "mcp.feature.tool"
 
 local dispatch = {}
@@ -32,6 +34,7 @@ local both = {
   ["resources/read"] = resource.read,
   ["prompts/list"] = prompt.list,
   ["prompts/get"] = prompt.get,
+  ["completion/complete"] = completion.complete,
 }
 
 local legacy = {
@@ -67,6 +70,7 @@ local NEEDS = {
   ["resources/list"] = "resources", ["resources/templates/list"] = "resources",
   ["resources/read"] = "resources",
   ["prompts/list"] = "prompts", ["prompts/get"] = "prompts",
+  ["completion/complete"] = "completions",
 }
 
 ---The handlers of what an app offers now, by method. Made anew when something
@@ -161,8 +165,18 @@ end
 ---@return table|userdata|nil result
 ---@return table|nil err
 function dispatch.request(app, ctx, handler, params)
+  if ctx.revision.rounds and params and protocol.ASKING[ctx.method] then
+    local err = state.begin(app, ctx, params)
+    if err then return nil, err end
+  end
   local ok, result, err = xpcall(handler, raised, app, ctx, params or EMPTY)
   if not ok then result, err = judge(ctx, result) end
+  local asking = rawget(ctx, "asking")
+  if asking then
+    -- A question ends a handler by an error, which it may have caught.
+    local ended = state.finish(asking)
+    if ended then return ended end
+  end
   if err then return nil, err end
   if ctx.revision.stamp and type(result) == "table" and result.resultType == nil then
     return stamp(app, result)

@@ -48,8 +48,16 @@ local SCHEMA = {
   any = true, list = "array",
 }
 
+---What can be asked of the client: ctx:ask { name = mcp.elicit("Who?", { name = "string" }) }, …
+local QUESTION = { elicit = true, elicit_url = true, sample = true, roots = true }
+
 return setmetatable(mcp, {
   __index = function(_, key)
+    if QUESTION[key] then
+      local found = require("mcp.ask.question")[key]
+      rawset(mcp, key, found)
+      return found
+    end
     local name = SCHEMA[key]
     if not name then return nil end
     local found = require("mcp.schema")[name == true and key or name]

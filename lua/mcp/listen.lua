@@ -44,6 +44,14 @@ function listen.address(given)
       end
       address[key] = value
     end
+    local port = math.tointeger(address.port)
+    if not port or port < 0 or port > 65535 then
+      error(("http: port: an integer from 0 to 65535 expected, got %s"):format(address.port), 0)
+    end
+    if address.path:sub(1, 1) ~= "/" then
+      error(("http: path: %q does not begin with /"):format(address.path), 0)
+    end
+    address.port = port
     return address
   end
   if type(given) ~= "string" then
@@ -79,6 +87,12 @@ end
 
 local function http_options(given, options)
   local out = listen.address(given)
+  for _, name in ipairs { "security", "limits" } do
+    local kind = type(options[name])
+    if kind ~= "table" and kind ~= "nil" then
+      error(("%s: table expected, got %s"):format(name, kind), 0)
+    end
+  end
   local security = options.security or {}
   for key, value in pairs(security) do
     if not SECURITY[key] then unknown("security option", key, SECURITY, 0) end
@@ -184,12 +198,17 @@ end
 ---Turns the loop until everything is closed. SIGINT and SIGTERM close it, with
 ---a grace for what is under way; the second one at once.
 ---@param self mcp.Listening
-function listen.serve(self)
+---@param announce boolean say on standard error where HTTP is answered
+function listen.serve(self, announce)
   local asked = 0
   core.catch_signals(function()
     asked = asked + 1
     self:close(asked == 1 and listen.GRACE or 0)
   end)
+  -- Only now: whoever reads this may send a signal at once.
+  for _, url in ipairs(announce and self.urls or {}) do
+    io.stderr:write(("%s %s answers at %s\n"):format(self.app.name, self.app.version, url))
+  end
   while self:is_open() do core.step() end
   if asked == 0 then self:close(0) end
   while not self:is_gone() do core.step() end

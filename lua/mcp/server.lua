@@ -3,14 +3,16 @@
 -- prompts all have one decorator shape:
 --
 --   app:tool "name" { options } (handler)        the braces may be left out
+local completion = require "mcp.feature.completion"
 local core = require "mcp.core"
+local cursor = require "mcp.feature.cursor"
+local metadata = require "mcp.feature.metadata"
 local prompt = require "mcp.feature.prompt"
 local protocol = require "mcp.protocol"
 local registry = require "mcp.feature.registry"
 local resource = require "mcp.feature.resource"
 local session = require "mcp.session"
 local tool = require "mcp.feature.tool"
-local value = require "mcp.value"
 
 local server = {}
 
@@ -26,7 +28,7 @@ function App.__tostring(app) return ("mcp.server (%s %s)"):format(app.name, app.
 local OPTIONS = {
   name = "string", version = "string", title = "string", description = "string",
   website = "string", icons = "table", instructions = "string", sessions = "table",
-  cache = "table",
+  cache = "table", page_size = "number", state_keys = "table", state_ttl = "number",
 }
 
 local SESSIONS = { idle = "number", most = "number" }
@@ -132,11 +134,14 @@ function methods.remove(app, kind, name)
 end
 
 ---Is there anything of this capability?
----@param capability "tools"|"resources"|"prompts"
+---@param capability "tools"|"resources"|"prompts"|"completions"
 ---@return boolean
 function methods.has(app, capability)
   if capability == "resources" then
     return app.resources.order[1] ~= nil or app.templates.order[1] ~= nil
+  end
+  if capability == "completions" then
+    return completion.any(app.prompts.order) or completion.any(app.templates.order)
   end
   return app[capability].order[1] ~= nil
 end
@@ -149,20 +154,32 @@ function methods.capabilities(app, facts)
   for _, name in ipairs { "tools", "resources", "prompts" } do
     if app:has(name) then out[name] = {} end
   end
+  if facts.completions and app:has "completions" then out.completions = {} end
   if facts.era == "legacy" then out.logging = {} end
   return out
 end
 
 ---The server's identity as a revision knows it.
+---@param facts table of the revision
+---@return table
 function methods.implementation(app, facts)
   return registry.view(app.info, facts.implementation)
 end
 
----Adds the caching hints of the revisions that have them.
-function methods.cacheable(app, facts, result)
-  if not facts.stamp then return result end
-  result.ttlMs = result.ttlMs or app.cache.ttl_ms
-  result.cacheScope = result.cacheScope or app.cache.scope
+---Adds the caching hints of the revisions that have them: what the result says
+---of itself, else `hints`, else the server's.
+---@param facts table
+---@param result table
+---@param hints table|nil ttl_ms, scope
+---@return table result
+function methods.cacheable(app, facts, result, hints)
+  if not facts.stamp then
+    result.ttlMs, result.cacheScope = nil, nil
+    return result
+  end
+  hints = hints or app.cache
+  result.ttlMs = result.ttlMs or hints.ttl_ms
+  result.cacheScope = result.cacheScope or hints.scope
   result.resultType = "complete"
   result._meta = result._meta or app.server_meta
   return result
@@ -209,12 +226,7 @@ function methods.run(app, options)
   local listen = require "mcp.listen"
   local ok, listening = pcall(listen.open, app, options)
   if not ok then error(listening, 2) end
-  for _, url in ipairs(listening.urls) do
-    if not options.quiet then
-      io.stderr:write(("%s %s answers at %s\n"):format(app.name, app.version, url))
-    end
-  end
-  listen.serve(listening)
+  listen.serve(listening, not options.quiet)
 end
 
 ---Serves standard input and output.
@@ -235,12 +247,26 @@ function methods.run_http(app, options)
   app:run(rest)
 end
 
+-- What `check` makes of an option; raises at the line of the caller's caller.
+local function checked(check, given)
+  local ok, made = pcall(check, given)
+  if not ok then error("mcp.server: " .. made, 3) end
+  return made
+end
+
+-- The keys that what goes through a client is sealed with.
+local function make_ring(options)
+  return require("mcp.seal").ring(options.state_keys, options.state_ttl)
+end
+
 ---What the command line asked for; set by the program.
 server.asked = nil
 
 ---Makes an app.
 ---@param options table|string name, version, title, description, website, icons, instructions,
----sessions { idle, most }, cache { ttl, scope }; a string is the name
+---sessions { idle, most }, cache { ttl, scope }, page_size, state_keys (secrets of
+---32 bytes or more, the same in all processes that serve one another's rounds), state_ttl (seconds);
+---a string is the name
 ---@return mcp.App
 function server.new(options)
   if type(options) == "string" then options = { name = options } end
@@ -250,23 +276,25 @@ function server.new(options)
   check_options("mcp.server", options, OPTIONS, 2)
   if not options.name or options.name == "" then error("mcp.server: a name is needed", 2) end
   check_options("mcp.server: sessions", options.sessions or {}, SESSIONS, 2)
-  local cache = options.cache or {}
-  check_options("mcp.server: cache", cache, { ttl = "number", scope = "string" }, 2)
-  if cache.scope and cache.scope ~= "public" and cache.scope ~= "private" then
-    error('mcp.server: cache: scope: "public" or "private" expected', 2)
+  local cache = checked(metadata.cache, options.cache or {})
+  local size = options.page_size or 0
+  if not math.tointeger(size) or size < 0 then
+    error("mcp.server: page_size: a whole number, 0 or more, expected, got " .. size, 2)
   end
   local info = {
     name = options.name, version = options.version or "0.0.0", title = options.title,
     description = options.description, websiteUrl = options.website,
-    icons = options.icons and value.array(options.icons),
+    icons = checked(metadata.icons, options.icons),
   }
   local app = setmetatable({
     name = info.name, version = info.version, instructions = options.instructions,
     server_info = core.raw(info),
     server_meta = core.raw { [protocol.KEY_SERVER] = info },
-    cache = { ttl_ms = math.floor((cache.ttl or 0) * 1000), scope = cache.scope or "private" },
+    cache = cache, pager = size > 0 and cursor.new(math.tointeger(size)) or nil,
     sessions = session.store(options.sessions),
     pending = {}, listening = {}, listers = 0,
+    state = (options.state_keys or options.state_ttl)
+      and checked(make_ring, options) or nil,
   }, App)
   app.info = info
   -- What is offered decides which methods there are.

@@ -24,7 +24,12 @@ Running.__index = {}
 function Running.__index:add(id, exchange)
   local ids, count = self.ids, self.count
   for i = 1, count do
-    if ids[i] == id then return false end
+    if ids[i] == id then
+      if not self.exchanges[i]:is_cancelled() then return false end
+      self:remove(self.exchanges[i])
+      count = self.count
+      break
+    end
   end
   count = count + 1
   self.count, ids[count], self.exchanges[count] = count, id, exchange
@@ -42,6 +47,17 @@ function Running.__index:remove(exchange)
       return
     end
   end
+end
+
+---Is nothing under way? A handler that ended without returning (it yielded where
+---it must not) has left its entry behind; that goes now.
+---@return boolean
+function Running.__index:is_empty()
+  for i = self.count, 1, -1 do
+    local exchange = self.exchanges[i]
+    if exchange:is_cancelled() then self:remove(exchange) end
+  end
+  return self.count == 0
 end
 
 ---Cancels the request of that id. It leaves the list at once: its handler may
@@ -109,7 +125,7 @@ end
 
 local function is_over(store, one, now)
   -- Whoever listens, or is being answered, is not idle.
-  if one.stream or one.running.count > 0 then return false end
+  if one.stream or not one.running:is_empty() then return false end
   local limit = one.initialized and store.idle or math.min(session.INITIALIZE, store.idle)
   return now - one.last_used > limit
 end
@@ -129,7 +145,7 @@ local function make_room(store)
   if store.count < store.most then return end
   local idle = {}
   for _, one in pairs(store.by_id) do
-    if one.running.count == 0 then idle[#idle + 1] = one end
+    if one.running:is_empty() then idle[#idle + 1] = one end
   end
   table.sort(idle, function(a, b) return a.last_used < b.last_used end)
   for i = 1, math.max(1, #idle // 10) do

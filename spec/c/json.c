@@ -58,7 +58,9 @@ static mcp_json_limits_t check_limits(lua_State *L, int index) {
     limits.depth = (size_t)luaL_checkinteger(L, -1);
   if (lua_getfield(L, index, "nodes") != LUA_TNIL)
     limits.nodes = (size_t)luaL_checkinteger(L, -1);
-  lua_pop(L, 2);
+  lua_getfield(L, index, "duplicates");
+  limits.duplicates = lua_toboolean(L, -1);
+  lua_pop(L, 3);
   return limits;
 }
 

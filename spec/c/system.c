@@ -415,13 +415,13 @@ static int rss(lua_State *L) {
   return 1;
 }
 
-/* fd_count(pid) -> open descriptors */
+/* fd_count(pid | "self") -> open descriptors */
 static int fd_count(lua_State *L) {
   char path[64];
   lua_Integer count = 0;
   struct dirent *entry;
   DIR *dir;
-  snprintf(path, sizeof path, "/proc/%d/fd", (int)luaL_checkinteger(L, 1));
+  snprintf(path, sizeof path, "/proc/%s/fd", luaL_checkstring(L, 1));
   dir = opendir(path);
   if (!dir) return fail(L, "no such process");
   while ((entry = readdir(dir)))

@@ -198,6 +198,7 @@ app:prompt "test_prompt_with_arguments" {
     { name = "arg1", description = "The first", required = true },
     { name = "arg2", description = "The second", required = true },
   },
+  complete = { arg1 = { "test1", "test2", "other" } }, -- completion-complete
 } (function(args)
   return ("Prompt with arguments: arg1='%s', arg2='%s'"):format(args.arg1, args.arg2)
 end)

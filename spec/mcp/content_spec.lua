@@ -34,7 +34,8 @@ describe("content", function()
   end)
 
   it("embedded resources are text, or bytes where they must be", function()
-    assert.same({ uri = "a:b", mimeType = "text/plain", text = "hi" }, mcp.embedded("a:b", "hi").resource)
+    assert.same({ uri = "a:b", mimeType = "text/plain", text = "hi" },
+      mcp.embedded("a:b", "hi").resource)
     assert.same({ uri = "a:b", mimeType = "text/x", blob = "aGk=" },
       mcp.embedded("a:b", "hi", { mime = "text/x", blob = true }).resource)
     assert.same({ uri = "a:b", mimeType = "application/octet-stream", blob = "/w==" },
@@ -44,8 +45,9 @@ describe("content", function()
   end)
 
   it("media types decide between text and bytes", function()
-    local function kind(mime, body) return content.contents("a:b", body or "x", mime).text and "text"
-      or "blob" end
+    local function kind(mime, body)
+      return content.contents("a:b", body or "x", mime).text and "text" or "blob"
+    end
     for _, mime in ipairs { "text/plain", "text/html; charset=utf-8", "application/json",
       "application/ld+json", "image/svg+xml", "application/yaml" } do
       assert.equal("text", kind(mime), mime)
@@ -85,7 +87,8 @@ describe("content", function()
       { function() mcp.blob(1) end, "mcp.blob" },
       { function() mcp.resource_link(1) end, "mcp.resource_link" },
       { function() mcp.embedded("a:b") end, "mcp.embedded: argument 2: string expected, got nil" },
-      { function() mcp.text("a", { anotations = {} }) end, 'mcp.text: unknown option "anotations"' },
+      { function() mcp.text("a", { anotations = {} }) end,
+        'mcp.text: unknown option "anotations"' },
       { function() mcp.embedded("a:b", "x", { mine = "x" }) end,
         'mcp.embedded: unknown option "mine"' },
       { function() mcp.user(5) end, "mcp.user: string or content expected, got number" },

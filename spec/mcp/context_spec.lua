@@ -235,7 +235,9 @@ describe("ctx", function()
 
     it("data may be anything JSON carries, false and null too", function()
       local peer = with(function(_, ctx)
-        for _, data in ipairs { "x", 5, false, mcp.null, mcp.array {} } do ctx:log("error", data) end
+        for _, data in ipairs { "x", 5, false, mcp.null, mcp.array {} } do
+          ctx:log("error", data)
+        end
         ctx:log("error")
         return "ok"
       end)
@@ -259,7 +261,9 @@ describe("ctx", function()
       local app = mcp.server "spec"
       local seen = { closed = 0 }
       app:tool "wait" (function(args, ctx)
-        local _ <close> = setmetatable({}, { __close = function() seen.closed = seen.closed + 1 end })
+        local _ <close> = setmetatable({}, { __close = function()
+          seen.closed = seen.closed + 1
+        end })
         return handler(args, ctx, seen)
       end)
       app:tool "echo" (function() return "ok" end)
@@ -374,7 +378,8 @@ describe("ctx", function()
         it("an id spelled otherwise in the cancellation is the same id", function()
           local peer, seen, start = waiting(revision, function(_, ctx) ctx:sleep(30) return "x" end)
           start "A"
-          peer:send '{"jsonrpc":"2.0","method":"notifications/cancelled","params":{"requestId":"\\u0041"}}'
+          peer:send('{"jsonrpc":"2.0","method":"notifications/cancelled",'
+            .. '"params":{"requestId":"\\u0041"}}')
           peer:silent()
           assert.equal(1, seen.closed)
         end)

@@ -99,8 +99,8 @@ describe("dispatch", function()
       for _, case in ipairs { { "{", "at byte 1" }, { '{"a":1,}', "at byte 7" },
         { "nonsense", "at byte 0" }, { '{"a":1,"a":2}', "at byte" }, { '"\xff"', "at byte 1" },
         { '{"jsonrpc":"2.0"} x', "at byte" }, { '{"x":"\\ud800"}', "at byte" },
-        { ("["):rep(100000), "at byte" }, { ('{"a":'):rep(200) .. "1" .. ("}"):rep(200), "at byte" } }
-      do
+        { ("["):rep(100000), "at byte" },
+        { ('{"a":'):rep(200) .. "1" .. ("}"):rep(200), "at byte" } } do
         peer:send(case[1])
         local message, line = peer:receive()
         assert.equal(-32700, message.error.code, case[1]:sub(1, 30))
@@ -280,7 +280,7 @@ describe("dispatch", function()
       assert.equal("1,2,3", helper.open(app):call("t").content[1].text)
     end)
 
-    it("coroutine.yield by the handler itself is an internal error, and its <close> runs", function()
+    it("coroutine.yield by the handler itself is an internal error; its <close> runs", function()
       local app = mcp.server "spec"
       local closed = 0
       app:tool "t" (function()
@@ -354,8 +354,8 @@ describe("dispatch", function()
     app:tool "t" (function(args) seen = args return "ok" end)
     local peer = helper.open(app)
     local function call(depth)
-      peer:send(('{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"t","arguments":%s%s}}')
-        :format(('{"a":'):rep(depth) .. "1", ("}"):rep(depth)))
+      peer:send('{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"t","arguments":'
+        .. ('{"a":'):rep(depth) .. "1" .. ("}"):rep(depth) .. "}}")
       return peer:receive()
     end
     assert.equal("ok", call(120).result.content[1].text)

@@ -16,12 +16,15 @@ describe("listen", function()
       [8000] = "127.0.0.1 8000 /mcp", ["8000"] = "127.0.0.1 8000 /mcp",
       ["0"] = "127.0.0.1 0 /mcp", [0] = "127.0.0.1 0 /mcp", [true] = "127.0.0.1 8000 /mcp",
       ["127.0.0.1:9"] = "127.0.0.1 9 /mcp", ["localhost:9"] = "localhost 9 /mcp",
-      ["[::1]:8000"] = "::1 8000 /mcp", ["[::]:80/x"] = ":: 80 /x", [":8000"] = "127.0.0.1 8000 /mcp",
+      ["[::1]:8000"] = "::1 8000 /mcp", ["[::]:80/x"] = ":: 80 /x",
+      [":8000"] = "127.0.0.1 8000 /mcp",
       ["*:8000"] = "0.0.0.0 8000 /mcp", ["localhost:8000/mcp"] = "localhost 8000 /mcp",
       ["8000/a/b"] = "127.0.0.1 8000 /a/b", ["http://h:80/"] = "h 80 /mcp",
       ["http://h:80/p"] = "h 80 /p", ["h:65535"] = "h 65535 /mcp", ["h:080"] = "h 80 /mcp",
     }
-    for given, expected in pairs(cases) do assert.equal(expected, address(given), tostring(given)) end
+    for given, expected in pairs(cases) do
+      assert.equal(expected, address(given), tostring(given))
+    end
     assert.equal("h 1 /p", address { host = "h", port = 1, path = "/p" })
     assert.equal("127.0.0.1 8000 /mcp", address {})
   end)
@@ -65,8 +68,8 @@ describe("listen", function()
   end)
 
   it("security and limits of the wrong type are refused in words", function()
-    assert.matches("security: table expected, got boolean", refused { http = 0, security = true }, 1,
-      true)
+    assert.matches("security: table expected, got boolean",
+      refused { http = 0, security = true }, 1, true)
     assert.matches("limits: table expected, got number", refused { http = 0, limits = 5 }, 1, true)
   end)
 

@@ -277,7 +277,8 @@ describe("server", function()
     it("refuses a kind it does not know, at the caller's line", function()
       local app = mcp.server "spec"
       local err = refused(function() app:remove("tol", "a") end)
-      assert.matches('server_spec.lua:%d+: app:remove: "tool", "resource" or "prompt" expected', err)
+      assert.matches('server_spec.lua:%d+: app:remove: "tool", "resource" or "prompt" expected',
+        err)
     end)
   end)
 

@@ -43,6 +43,8 @@ local function conversation(app, scenario)
     mend = function(state)
       local problem = way.judge(scenario, state)
       problem = talk.close(state) or problem
+      -- A client that never heard of its session: time would end it.
+      app.sessions:clear()
       if problem then return problem end
       local heard, why = talk.whole(app, scenario)
       if why then return "the next conversation: " .. why end

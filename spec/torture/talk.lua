@@ -33,15 +33,15 @@ talk.duplex = duplex
 ---@param state table what is open afterwards
 function duplex.converse(app, scenario, state)
   local receiver = require("mcp.front.duplex").receiver(app)
-  state.heard = {}
-  state.host, state.wire = core.memory_pair(receiver)
-  if not state.host then error(state.wire, 0) end
+  local host, wire = core.memory_pair(receiver)
+  if not host then error(wire, 0) end
+  state.heard, state.sent = "", 0
+  state.host, state.wire = host, wire
   for i = 1, #scenario.lines do
-    state.wire:send(scenario.lines[i])
-    state.wire:send "\n"
+    assert(wire:send(scenario.lines[i]))
+    assert(wire:send "\n")
     state.sent = i
     turn(TURNS)
-    state.heard[#state.heard + 1] = state.wire:take()
   end
 end
 
@@ -59,21 +59,38 @@ local function id_of(line)
   return ids
 end
 
+-- The ids that are owed for the first `sent` lines.
+local function owed_for(scenario, sent)
+  local owed = {}
+  for _, id in ipairs(scenario.owed) do
+    local at = #scenario.lines
+    for i, line in ipairs(scenario.lines) do
+      if line:find('"id":' .. id, 1, true) then
+        at = i
+        break
+      end
+    end
+    if at <= sent then owed[id] = true end
+  end
+  return owed
+end
+
 ---What is wrong with what was heard: each line a message, nothing answered
 ---twice, what is owed answered unless the connection is closed.
 ---@return string|nil problem
-function duplex.judge(scenario, state, whole)
+function duplex.judge(scenario, state)
   if not state.wire then return nil end
-  local owed, missing = {}, nil
-  for _, id in ipairs(scenario.owed) do owed[id] = true end
+  local owed, missing = owed_for(scenario, state.sent), nil
+  -- An error without an id may be about any of them.
+  local blamed = false
   local seen = {}
   local function listen()
-    state.heard[#state.heard + 1] = state.wire:take()
-    local text = table.concat(state.heard)
+    state.heard = state.heard .. state.wire:take()
     seen = {}
-    for line in text:gmatch "[^\n]+" do
+    for line in state.heard:gmatch "([^\n]+)\n" do
       local ids, why = id_of(line)
       if not ids then return why end
+      blamed = blamed or line:find('"id":null', 1, true) ~= nil
       for _, id in ipairs(ids) do
         if seen[id] then return ("id %s was answered twice"):format(id) end
         seen[id] = true
@@ -88,10 +105,10 @@ function duplex.judge(scenario, state, whole)
     for id in pairs(owed) do
       if not seen[id] then missing = id end
     end
-    return problem ~= nil or not missing or not state.wire:is_open()
+    return problem ~= nil or not missing or blamed or not state.wire:is_open()
   end)
   if problem and state.wire:is_open() then return problem end
-  if missing and state.wire:is_open() and (whole or state.sent == #scenario.lines) then
+  if missing and not blamed and state.wire:is_open() then
     return ("id %s was not answered, and the connection is open"):format(missing)
   end
   return nil
@@ -126,16 +143,15 @@ local function response(text)
 end
 
 local function pull(state)
-  local bytes = state.peer:receive()
-  if not bytes then state.closed = true end
-  state.text = state.text .. (bytes or "")
-  return response(state.text)
+  local text, closed = state.peer:receive()
+  state.closed = closed
+  return response(text)
 end
 
 local function send(state, text, pieces)
   local size = pieces or #text
   for from = 1, #text, size do
-    state.peer:send(text:sub(from, from + size - 1))
+    assert(state.peer:send(text:sub(from, from + size - 1)))
     if pieces then turn(3) end
   end
 end
@@ -145,10 +161,10 @@ function http.converse(app, scenario, state)
   state.host = assert(core.listen_http({ host = "127.0.0.1", port = 0 },
     require("mcp.front.http").receiver(app)))
   state.peer = assert(require("codecs.peer").connect(state.host:port()))
-  state.text, state.heard = "", {}
+  state.heard = {}
   for i = 1, #scenario.texts do
-    state.waiting = i
     send(state, (scenario.texts[i]:gsub("SESSION", session)), scenario.pieces)
+    state.waiting = i
     local stop, status, headers, body
     for _ = 1, 4 * TURNS do
       turn(1)
@@ -157,23 +173,22 @@ function http.converse(app, scenario, state)
     end
     if not stop then return end
     state.waiting = nil
-    state.text = state.text:sub(stop + 1)
+    state.peer:drop(stop)
     local id = headers:match "[Mm]cp%-[Ss]ession%-[Ii]d: ([^\r\n]+)"
     if id then session = "Mcp-Session-Id: " .. id .. "\r\n" end
     state.heard[i] = status .. "\n" .. body
+    if headers:find "[Cc]onnection: close" then return end
   end
 end
 
-function http.judge(_, state, whole)
+function http.judge(_, state)
   if not state.peer then return nil end
   if not state.waiting or state.closed then return nil end
   local answered = talk.settle(function()
     return pull(state) ~= nil or state.closed
   end)
-  if answered then return nil end
-  -- Half a request may have been sent when memory ended on our side.
-  return (whole or not state.torn) and ("request %d was not answered, and the connection is open")
-    :format(state.waiting) or nil
+  return not answered and ("request %d was not answered, and the connection is open: %q")
+    :format(state.waiting, state.peer:receive()) or nil
 end
 
 -- --- both -------------------------------------------------------------------
@@ -199,8 +214,9 @@ end
 function talk.whole(app, scenario)
   local state = {}
   talk[scenario.kind].converse(app, scenario, state)
-  local problem = talk[scenario.kind].judge(scenario, state, true)
-  local heard = table.concat(state.heard, "\n")
+  local problem = talk[scenario.kind].judge(scenario, state)
+  local heard = state.heard
+  if scenario.kind == "http" then heard = table.concat(heard, "\n") end
   return heard, talk.close(state) or problem
 end
 

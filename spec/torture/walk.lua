@@ -80,14 +80,14 @@ end
 ---@param work walk.Work
 function walk.over(work)
   local count = 0
-  for _ = 1, 5 do
+  for _ = 1, 9 do
     local state, before = {}, core.allocation_count()
     work.run(state)
     count = math.max(count, core.allocation_count() - before)
     local problem = work.mend(state)
     if problem then error(("%s fails with all memory: %s"):format(work.name, problem), 0) end
   end
-  local started, before = os.clock(), held()
+  local started, before = core.now(), held()
   local stride = math.max(1, math.floor(1 / walk.share))
   local checked = 0
   for _, onward in ipairs { false, true } do
@@ -100,7 +100,7 @@ function walk.over(work)
     end
   end
   io.stdout:write(("%-28s %6d points, %6d walked, %6.1f s\n"):format(work.name, count, checked,
-    os.clock() - started))
+    core.now() - started))
   io.stdout:flush()
 end
 

@@ -72,6 +72,9 @@ return {
     end,
     mend = function(state)
       if state.listening then state.listening:close() end
+      -- A listener that app:listen opened before it failed is the collector's.
+      state.app, state.listening = nil, nil
+      collectgarbage()
       if not talk.settle(function() return not core.step(0) end) then return "something is open" end
       return settled()
     end,

@@ -235,7 +235,8 @@ describe("a connection", function()
 
   it("refuses lines that are no request", function()
     for line, status in pairs {
-      ["rubbish\r\n\r\n"] = 400, ["\x16\x03\x01\x02\0\x01\0\x01\xfc\x03\x03 a TLS hello\r\n\r\n"] = 400,
+      ["rubbish\r\n\r\n"] = 400,
+      ["\x16\x03\x01\x02\0\x01\0\x01\xfc\x03\x03 a TLS hello\r\n\r\n"] = 400,
       ["GET /mcp\r\n\r\n"] = 400, ["GET /mcp HTTP/2.0\r\nHost: localhost\r\n\r\n"] = 505,
       ["PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"] = 505, ["CONNECT localhost:1 HTTP/1.1\r\n\r\n"] = 400,
       ["GET  /mcp HTTP/1.1\r\nHost: localhost\r\n\r\n"] = 400,
@@ -474,16 +475,12 @@ describe("a deadline", function()
     local client <close> = client_of(server, 4096)
     local text, from = ("x"):rep(3 << 20), support.system.now()
     client:send(call(1, "echo", { text = text }))
-    local _, why = client.socket:receive()
-    assert.is_nil(why)
+    local size = 0
     -- Reads so slowly that the sweep comes by three times.
-    local parts = {}
     while support.system.now() - from < 3.2 do
-      parts[#parts + 1] = assert(client.socket:receive())
+      size = size + #assert(client.socket:receive())
       server.process:read_error(0.1)
     end
-    local size = 0
-    for _, part in ipairs(parts) do size = size + #part end
     assert.is_true(size < #text, "it was not slow")
     while size < #text do size = size + #assert(client.socket:receive()) end
   end)
@@ -503,69 +500,6 @@ describe("a deadline", function()
     server:wait_said "steps ended at %d+: ECANCELED\nclosed steps\n"
     server:wait_fd_count(before)
     assert.is_true(support.alive(server))
-  end)
-end)
-
-describe("the limit of connections", function()
-  after_each(support.stop_all)
-
-  it("lets the one above it wait, and serves it later", function()
-    local server = support.http "limits = { connections = 2 }"
-    local one <close> = client_of(server)
-    local two <close> = client_of(server)
-    local three <close> = client_of(server)
-    one:call(1, "echo", { text = "x" })
-    two:call(1, "echo", { text = "x" })
-    three:send(call(3, "echo", { text = "third" }))
-    assert.same({ nil, "timeout" }, { three.socket:receive(0.1) })
-    assert.equal("x", one:call(2, "echo", { text = "x" }))
-    two:close()
-    assert.equal("third", text_of(three:answer()))
-    assert.equal("x", one:call(3, "echo", { text = "x" }))
-  end)
-
-  it("is never more than the descriptors allow, so that accept cannot fail", function()
-    local server = support.http("", { descriptors = 100 })
-    local clients = {}
-    for i = 1, 120 do clients[i] = client_of(server) end
-    assert.equal("x", clients[1]:call(1, "echo", { text = "x" }))
-    assert.is_true(server:fd_count() < 100)
-    for i = 1, 90 do clients[i]:close() end
-    assert.equal("x", clients[120]:call(1, "echo", { text = "x" }))
-    for i = 91, 120 do clients[i]:close() end
-  end)
-end)
-
-describe("a port", function()
-  after_each(support.stop_all)
-
-  it("in use is a clear message, and the way out", function()
-    local server = support.http()
-    local second = support.start(("{ http = %d }"):format(server.port))
-    assert.same({ "exit", 1 }, { second:wait_end() })
-    local told = second:told()
-    assert.is_truthy(told:find(("cannot listen on 127.0.0.1 port %d: "):format(server.port), 1, true))
-    assert.is_truthy(told:find("address already in use", 1, true))
-    assert.is_truthy(told:find("--http PORT", 1, true))
-    assert.is_true(support.alive(server))
-  end)
-
-  it("of a host that does not exist is a clear message", function()
-    local server = support.start [[{ http = { host = "192.0.2.1", port = 0 } }]]
-    assert.same({ "exit", 1 }, { server:wait_end() })
-    assert.is_truthy(server:told():find("cannot listen on 192.0.2.1 port 0", 1, true))
-  end)
-
-  it("can be taken again at once", function()
-    local server = support.http()
-    local client <close> = client_of(server)
-    client:call(1, "echo", { text = "x" })
-    server.process:kill()
-    assert.same({ "exit", 0 }, { server:wait_end() })
-    local again = support.start(("{ http = %d }"):format(server.port))
-    again:wait_said "answers at"
-    again.port = server.port
-    assert.is_true(support.alive(again))
   end)
 end)
 

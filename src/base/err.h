@@ -29,6 +29,7 @@
   X(ETIMEDOUT, -20043, "timed out")                                            \
   X(EBUSY, -20044, "too many at once")                                         \
   X(EENCODE, -20050, "a value that JSON cannot carry")                         \
+  X(EPATTERN, -20070, "not a valid pattern")                                   \
   X(EOUTSIDE, -20060, "leads out of the folder")
 
 #define MCP_ERR_ENUM(name, number, text) MCP_##name = number,

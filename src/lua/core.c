@@ -7,6 +7,9 @@
 #include <lauxlib.h>
 #include <math.h>
 #include <signal.h>
+#ifdef MCP_MEM_FAULTS
+#include <stdlib.h>
+#endif
 #include <string.h>
 
 #include "base/crypto.h"
@@ -23,7 +26,8 @@
 #include "lua/task.h"
 #include "lua/value.h"
 
-#define TYPE_NAME "mcp.runtime"
+#define TYPE_NAME     "mcp.runtime"
+#define DOC_TYPE_NAME "mcp.document"
 
 typedef struct {
   mcp_runtime_t rt;
@@ -70,19 +74,31 @@ static int encode(lua_State *L) {
   return 1;
 }
 
+static int free_doc(lua_State *L) {
+  mcp_json_doc_deinit(luaL_checkudata(L, 1, DOC_TYPE_NAME));
+  return 0;
+}
+
 /* decode(text) -> value | nil, text, code. The strict reader: what comes from
  * the network goes through it. */
 static int decode(lua_State *L) {
-  size_t length;
-  const char *text = luaL_checklstring(L, 1, &length);
-  mcp_json_doc_t doc;
+  mcp_json_limits_t few = mcp_json_default_limits;
   mcp_json_fault_t fault = {0};
+  mcp_json_doc_t small, *doc = &small;
+  mcp_slice_t text;
   int code;
-  mcp_json_doc_init(&doc);
-  code = mcp_json_parse(&doc, mcp_slice(text, length), &mcp_json_default_limits,
-                        &fault);
+  text.data = luaL_checklstring(L, 1, &text.len);
+  mcp_json_doc_init(doc);
+  few.nodes = MCP_JSON_INLINE_TOKENS;
+  code = mcp_json_parse(doc, text, &few, &fault);
+  if (code == MCP_ENODES) {
+    /* Its tokens must have an owner that outlives an error. */
+    doc = lua_newuserdatauv(L, sizeof *doc, 0);
+    mcp_json_doc_init(doc);
+    luaL_setmetatable(L, DOC_TYPE_NAME);
+    code = mcp_json_parse(doc, text, &mcp_json_default_limits, &fault);
+  }
   if (code < 0) {
-    mcp_json_doc_deinit(&doc);
     lua_pushnil(L);
     lua_pushfstring(L, "%s at byte %I",
                     fault.what ? fault.what : mcp_err_text(code),
@@ -90,16 +106,8 @@ static int decode(lua_State *L) {
     lua_pushstring(L, mcp_err_name(code));
     return 3;
   }
-  /* Tokens of a long text would leak if pushing raised: charge them to Lua. */
-  if (doc.tokens != doc.few) {
-    size_t size = doc.count * sizeof *doc.tokens;
-    mcp_json_token_t *copy = lua_newuserdatauv(L, size, 0);
-    memcpy(copy, doc.tokens, size);
-    mcp_json_doc_deinit(&doc);
-    doc.text = mcp_slice(text, length);
-    doc.tokens = copy;
-  }
-  mcp_value_push(L, &doc, 0);
+  mcp_value_push(L, doc, 0);
+  mcp_json_doc_deinit(doc);
   return 1;
 }
 
@@ -181,7 +189,14 @@ static int call_on_signal(lua_State *L) {
 static void on_signal(void *arg, int number) {
   owner_t *o = arg;
   mcp_task_t *task = mcp_task_new(&o->rt);
-  if (!task || !lua_checkstack(task->co, 3)) return;
+  if (task && !lua_checkstack(task->co, 3)) {
+    mcp_task_drop(task);
+    task = NULL;
+  }
+  if (!task) {
+    mcp_log(MCP_LOG_ERROR, "a signal was lost for lack of memory");
+    return;
+  }
   lua_pushcfunction(task->co, call_on_signal);
   lua_pushlightuserdata(task->co, o);
   lua_pushinteger(task->co, number);
@@ -204,6 +219,8 @@ static int catch_signals(lua_State *L) {
   o->on_signal = luaL_ref(L, LUA_REGISTRYINDEX);
   o->signals[0] = mcp_signal_start(o->rt.loop, SIGINT, on_signal, o);
   o->signals[1] = mcp_signal_start(o->rt.loop, SIGTERM, on_signal, o);
+  if (!o->signals[0] || !o->signals[1])
+    return luaL_error(L, "signals cannot be caught");
   return 0;
 }
 
@@ -312,6 +329,15 @@ static int task_count(lua_State *L) {
   return 1;
 }
 
+#ifdef MCP_MEM_FAULTS
+/* `make gcstress`: the collector never rests, and at the door it collects all
+ * there is, so that what is used without being held is found. */
+static void stress(lua_State *L, mcp_runtime_t *rt) {
+  rt->stress = true;
+  lua_gc(L, LUA_GCINC, 1, 1000, 1);
+}
+#endif
+
 int luaopen_mcp_core(lua_State *L) {
   static const luaL_Reg functions[] = {{"encode", encode},
                                        {"decode", decode},
@@ -343,12 +369,19 @@ int luaopen_mcp_core(lua_State *L) {
   lua_pushcfunction(L, collect);
   lua_setfield(L, -2, "__gc");
   lua_setmetatable(L, -2);
-  mcp_task_open(L, &o->rt);
   code = mcp_loop_new(&o->rt.loop);
+  if (code == 0) code = mcp_task_open(L, &o->rt);
   if (code < 0) return luaL_error(L, "event loop: %s", mcp_err_text(code));
   /* Anchored by the registry: it ends with the state, not with the module. */
   lua_pushvalue(L, -1);
   luaL_ref(L, LUA_REGISTRYINDEX);
+  luaL_newmetatable(L, DOC_TYPE_NAME);
+  lua_pushcfunction(L, free_doc);
+  lua_setfield(L, -2, "__gc");
+  lua_pop(L, 1);
+#ifdef MCP_MEM_FAULTS
+  if (getenv("MCP_GC_STRESS")) stress(L, &o->rt);
+#endif
   mcp_value_open(L);
   mcp_lexchange_open(L);
 

@@ -189,12 +189,12 @@ static void answer_unencodable(mcp_exchange_t *x,
   mcp_exchange_fail(x, MCP_RPC_INTERNAL_ERROR, text);
 }
 
-/* The answer is `nil, error`: { code, message, data, status }. */
-static int write_error(lua_State *L, mcp_exchange_t *x, int index,
-                       mcp_buf_t *out, mcp_value_fault_t *fault) {
-  int code;
+/* The answer is `nil, error`: { code, message, data, status }. Pushes what of
+ * it goes out. [-0, +1, e] */
+static void push_error(lua_State *L, mcp_exchange_t *x, int index) {
   lua_getfield(L, index, "status");
   x->status = (unsigned)luaL_optinteger(L, -1, 0);
+  lua_pop(L, 1);
   lua_createtable(L, 0, 3);
   lua_getfield(L, index, "code");
   lua_setfield(L, -2, "code");
@@ -202,10 +202,6 @@ static int write_error(lua_State *L, mcp_exchange_t *x, int index,
   lua_setfield(L, -2, "message");
   lua_getfield(L, index, "data");
   lua_setfield(L, -2, "data");
-  code = mcp_rpc_begin_error(out, mcp_exchange_id(x));
-  if (code == 0) code = mcp_value_write(L, lua_gettop(L), out, 1, fault);
-  lua_pop(L, 2);
-  return code;
 }
 
 /* Ends the exchange without a message, with an HTTP status if `status` > 0. */
@@ -237,10 +233,13 @@ static int after(lua_State *L, int status, lua_KContext context) {
     return end_without_message(task, lua_tointeger(L, result));
   if (envelope && !failed && lua_isnil(L, result))
     return luaL_error(L, "a request was left without a result");
+  if (failed) push_error(L, x, error);
   out = mcp_exchange_begin(x, MCP_OUT_ANSWER);
   if (!out) return luaL_error(L, "not enough memory for an answer");
+  /* From here to its end nothing raises. */
   if (failed) {
-    code = write_error(L, x, error, out, &fault);
+    code = mcp_rpc_begin_error(out, mcp_exchange_id(x));
+    if (code == 0) code = mcp_value_write(L, lua_gettop(L), out, 1, &fault);
   } else {
     code = envelope ? mcp_rpc_begin_result(out, mcp_exchange_id(x)) : 0;
     if (code == 0) code = mcp_value_write(L, result, out, 0, &fault);
@@ -314,9 +313,11 @@ static void stop_waiting_drain(mcp_task_t *task, void *arg) {
   if (task->exchange) task->exchange->waits_drain = false;
 }
 
-/* x:send(method, params [, id]) -> true | nil, text, code
+/* x:send(method, params [, id [, late]]) -> true | nil, text, code
  * A notification before the answer, or a request with an integer id. Waits
- * while the peer does not read, if it is called by the handler itself. */
+ * while the peer does not read, if it is called by the handler itself. With
+ * `late` it goes out even when the handler has been cancelled, and never waits:
+ * for taking back what was sent before. */
 static int send_message(lua_State *L) {
   handle_t *h = check_handle(L);
   size_t length;
@@ -324,17 +325,19 @@ static int send_message(lua_State *L) {
   mcp_value_fault_t fault = {0};
   mcp_exchange_t *x = h->x;
   mcp_task_t *task = h->task;
+  lua_Integer id = luaL_optinteger(L, 4, 0);
+  bool late = lua_toboolean(L, 5);
   mcp_buf_t *out;
   int code;
   lua_settop(L, 4);
   if (!x) return mcp_task_push_error(L, MCP_ECLOSED);
-  if (task->cancelled) return mcp_task_push_error(L, MCP_ECANCELED);
+  if (task->cancelled && !late) return mcp_task_push_error(L, MCP_ECANCELED);
   out = mcp_exchange_begin(x, MCP_OUT_NOTICE);
   if (!out) return mcp_task_push_error(L, MCP_ENOMEM);
   code = mcp_buf_append_literal(out, "{\"jsonrpc\":\"2.0\",");
   if (code == 0 && !lua_isnil(L, 4)) {
     code = mcp_buf_append_literal(out, "\"id\":");
-    if (code == 0) code = mcp_json_write_integer(out, luaL_checkinteger(L, 4));
+    if (code == 0) code = mcp_json_write_integer(out, id);
     if (code == 0) code = mcp_buf_append_char(out, ',');
   }
   if (code == 0) code = mcp_buf_append_literal(out, "\"method\":");
@@ -346,13 +349,14 @@ static int send_message(lua_State *L) {
   if (code == 0) code = mcp_buf_append_char(out, '}');
   if (code < 0) {
     mcp_exchange_abandon(x);
-    if (fault.what[0])
+    if (fault.what[0] && code != MCP_ENOMEM)
       return luaL_error(L, "%s: params cannot be JSON: %s", method, fault.what);
     return mcp_task_push_error(L, code);
   }
   code = mcp_exchange_commit(x, MCP_OUT_NOTICE);
   if (code < 0) return mcp_task_push_error(L, code);
-  if (h->x && task == mcp_task_of(task->rt, L) && x->ways->congested(x) &&
+  if (h->x && !late && task == mcp_task_of(task->rt, L) &&
+      x->ways->congested(x) &&
       lua_isyieldable(L)) {
     x->waits_drain = true;
     return mcp_task_wait(L, task, stop_waiting_drain, NULL, drained);

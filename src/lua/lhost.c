@@ -41,8 +41,8 @@ static void unref(lua_State *L, int *ref) {
   *ref = LUA_NOREF;
 }
 
-/* The transport is gone: nothing comes any more. */
-static void host_gone(host_t *host) {
+/* Lets go of what the transport needed. */
+static void release(host_t *host) {
   host->open = false;
   host->http = NULL;
   host->link = NULL;
@@ -51,6 +51,11 @@ static void host_gone(host_t *host) {
   unref(host->rt->L, &host->receive);
   unref(host->rt->L, &host->link_table);
   unref(host->rt->L, &host->options);
+}
+
+/* The transport is gone: nothing comes any more. */
+static void host_gone(host_t *host) {
+  release(host);
   mcp_loop_wake(host->rt->loop);
   if (!host->held) mcp_mem_free(host);
 }
@@ -65,8 +70,16 @@ static void on_arrival(void *up, mcp_exchange_t *x,
   mcp_task_t *task = NULL;
   if (host->rt->task_count < MCP_EXCHANGE_PER_PROCESS || !x->wants_answer)
     task = mcp_task_new(host->rt);
-  if (!task || !lua_checkstack(task->co, 3)) {
+  if (task && !lua_checkstack(task->co, 3)) {
+    mcp_task_drop(task);
+    task = NULL;
+  }
+  if (!task && x->wants_answer) {
     mcp_exchange_fail(x, MCP_EXCHANGE_BUSY, "Busy: too much is under way");
+    return;
+  }
+  if (!task) {
+    mcp_exchange_drop(x);
     return;
   }
   task->exchange = x;
@@ -139,9 +152,12 @@ static void on_link_closed(void *up, mcp_link_t *link, int code) {
 static const mcp_upper_t upper = {on_arrival, on_gone, on_drain, on_link_ended,
                                   on_link_closed};
 
-/* Pushes a closed handle, and makes the host that it will hold: the function
- * at `receive` is anchored. Raises for lack of memory. [-0, +1, m] */
-static host_t *new_host(lua_State *L, mcp_runtime_t *rt, int receive) {
+/* Pushes a closed handle, and makes the host that it will hold, with all that
+ * it needs of Lua: the function at `receive`, and the options at `options` or,
+ * where that is 0, a table for the link. Opening it raises nothing any more.
+ * [-0, +1, m] */
+static host_t *new_host(lua_State *L, mcp_runtime_t *rt, int receive,
+                        int options) {
   handle_t *handle = lua_newuserdatauv(L, sizeof *handle, 0);
   host_t *host;
   handle->host = NULL;
@@ -154,6 +170,13 @@ static host_t *new_host(lua_State *L, mcp_runtime_t *rt, int receive) {
   handle->host = host;
   lua_pushvalue(L, receive);
   host->receive = luaL_ref(L, LUA_REGISTRYINDEX);
+  if (options) {
+    lua_pushvalue(L, options);
+    host->options = luaL_ref(L, LUA_REGISTRYINDEX);
+  } else {
+    lua_newtable(L);
+    host->link_table = luaL_ref(L, LUA_REGISTRYINDEX);
+  }
   return host;
 }
 
@@ -226,29 +249,23 @@ static int listen_http(lua_State *L) {
   seconds_field(L, 1, "idle_timeout", &options.idle_time);
   seconds_field(L, 1, "stall_timeout", &options.stall_time);
   seconds_field(L, 1, "heartbeat", &options.heartbeat_time);
-  host = new_host(L, rt, 2);
-  /* The gate's strings live in this table, so it lives as long as the host. */
-  lua_pushvalue(L, 1);
-  host->options = luaL_ref(L, LUA_REGISTRYINDEX);
+  /* The gate's strings live in the table, so it lives as long as the host. */
+  host = new_host(L, rt, 2, 1);
   code = mcp_http_server_open(rt->loop, &options, &upper, host, &host->http);
   if (code < 0) {
-    unref(L, &host->receive);
-    unref(L, &host->options);
+    release(host);
     return mcp_task_push_error(L, code);
   }
   host->open = true;
   return 1;
 }
 
-/* Opens a link over `stream` for the host at the top. */
-static int open_link(lua_State *L, host_t *host, mcp_stream_t *stream,
-                     const char *name) {
-  int code;
-  lua_newtable(L);
-  host->link_table = luaL_ref(L, LUA_REGISTRYINDEX);
-  code = mcp_link_open(stream, name, 0, &upper, host, &host->link);
+/* Opens a link over `stream`, which is taken. */
+static int open_link(host_t *host, mcp_stream_t *stream, const char *name) {
+  int code = mcp_link_open(stream, name, 0, &upper, host, &host->link);
   /* A link that could not start still reports its end by on_link_closed. */
-  host->open = host->link != NULL;
+  if (!host->link) release(host);
+  host->open = code == 0;
   return code;
 }
 
@@ -259,21 +276,23 @@ static int serve_stdio(lua_State *L) {
   host_t *host;
   int code;
   luaL_checktype(L, 1, LUA_TFUNCTION);
-  host = new_host(L, rt, 1);
+  host = new_host(L, rt, 1, 0);
   code = mcp_pipe_stdio(rt->loop, &stream);
-  if (code == 0) code = open_link(L, host, stream, "stdio");
+  if (code == 0) {
+    code = open_link(host, stream, "stdio");
+  } else {
+    release(host);
+  }
   if (code < 0) return mcp_task_push_error(L, code);
   return 1;
 }
 
-int mcp_lhost_over(lua_State *L, mcp_runtime_t *rt, void *stream,
-                   const char *name, int receive) {
-  host_t *host;
-  int code;
-  receive = lua_absindex(L, receive);
-  host = new_host(L, rt, receive);
-  code = open_link(L, host, stream, name);
-  return code;
+void *mcp_lhost_push(lua_State *L, mcp_runtime_t *rt, int receive) {
+  return new_host(L, rt, lua_absindex(L, receive), 0);
+}
+
+int mcp_lhost_over(void *host, void *stream, const char *name) {
+  return open_link(host, stream, name);
 }
 
 static bool is_pending(const host_t *host) {
@@ -324,6 +343,7 @@ static int host_collect(lua_State *L) {
   if (is_pending(host)) {
     close_host(host, 0, false);
   } else {
+    release(host);
     mcp_mem_free(host);
   }
   return 0;

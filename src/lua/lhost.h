@@ -16,10 +16,12 @@
  * carry the runtime as upvalue 1. [-0, +0, m] */
 void mcp_lhost_open(lua_State *L, mcp_runtime_t *rt);
 
-/* Pushes a host whose link runs over `stream` (an mcp_stream_t, taken); its
- * messages go to the function at `receive`. Returns 0 or a code. `name` is
- * static. [-0, +1, m] */
-int mcp_lhost_over(lua_State *L, mcp_runtime_t *rt, void *stream,
-                   const char *name, int receive);
+/* Pushes a host, closed as yet, whose messages go to the function at
+ * `receive`; returns it for mcp_lhost_over. [-0, +1, m] */
+void *mcp_lhost_push(lua_State *L, mcp_runtime_t *rt, int receive);
+
+/* Opens the link of such a host over `stream` (an mcp_stream_t, taken). `name`
+ * is static. 0 or a code. */
+int mcp_lhost_over(void *host, void *stream, const char *name);
 
 #endif

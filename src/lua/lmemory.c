@@ -57,30 +57,29 @@ static int memory_pair(lua_State *L) {
   mcp_runtime_t *rt = lua_touserdata(L, lua_upvalueindex(1));
   mcp_stream_t *near, *far;
   handle_t *handle;
+  end_t *end;
+  void *host;
   int code;
   luaL_checktype(L, 1, LUA_TFUNCTION);
   lua_settop(L, 1);
+  host = mcp_lhost_push(L, rt, 1);
   handle = lua_newuserdatauv(L, sizeof *handle, 0);
   handle->end = NULL;
   luaL_setmetatable(L, TYPE_NAME);
+  end = mcp_mem_zalloc(sizeof *end);
+  if (!end) return mcp_task_push_error(L, MCP_ENOMEM);
+  handle->end = end;
+  end->held = true;
   code = mcp_stream_pair(rt->loop, &near, &far);
   if (code < 0) return mcp_task_push_error(L, code);
-  handle->end = mcp_mem_zalloc(sizeof *handle->end);
-  if (!handle->end) {
-    mcp_stream_close(near, false);
-    mcp_stream_close(far, false);
-    return mcp_task_push_error(L, MCP_ENOMEM);
-  }
-  handle->end->held = true;
-  handle->end->stream = far;
-  code = mcp_stream_start(far, &events, handle->end);
+  end->stream = far;
+  code = mcp_stream_start(far, &events, end);
   if (code == 0) {
-    code = mcp_lhost_over(L, rt, near, "memory", 1);
+    code = mcp_lhost_over(host, near, "memory");
   } else {
     mcp_stream_close(near, false);
   }
   if (code < 0) return mcp_task_push_error(L, code);
-  lua_insert(L, 2);
   return 2;
 }
 

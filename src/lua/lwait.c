@@ -16,7 +16,9 @@ typedef struct {
   mcp_runtime_t *rt;
   mcp_task_t *task;
   mcp_timer_t *timer;
-  bool woken, timed_out;
+  mcp_list_t watched; /* tasks that it started and that have not ended */
+  bool has_watched;   /* there were some: when the last has ended it wakes */
+  bool waiting, woken, timed_out;
 } waiter_t;
 
 static mcp_runtime_t *runtime(lua_State *L) {
@@ -56,6 +58,24 @@ static void cancel_wait(mcp_task_t *task, void *arg) {
   w->task = NULL;
 }
 
+/* Ends the wait of whoever waits. */
+static void wake(waiter_t *w) {
+  mcp_task_t *task = w->task;
+  w->woken = true;
+  stop_timer(w);
+  w->task = NULL;
+  if (task) {
+    mcp_task_wake(task, 0);
+  } else {
+    mcp_loop_wake(w->rt->loop);
+  }
+}
+
+static void on_ended(void *arg) {
+  waiter_t *w = arg;
+  if (mcp_list_empty(&w->watched) && w->waiting && !w->woken) wake(w);
+}
+
 /* Pushes what the waiter (argument 1) was woken with. */
 static int push_payload(lua_State *L) {
   lua_pushboolean(L, true);
@@ -71,12 +91,14 @@ static int waited(lua_State *L, int status, lua_KContext context) {
 }
 
 /* waiter:wait([seconds]) -> true, value | nil, text, code ("ETIMEDOUT",
- * "ECANCELED"). One waits at a time; a waiter woken before returns at once. */
+ * "ECANCELED"). One waits at a time; a waiter woken before returns at once, as
+ * does one whose tasks have all ended. */
 static int waiter_wait(lua_State *L) {
   waiter_t *w = luaL_checkudata(L, 1, TYPE_NAME);
   mcp_task_t *task = mcp_task_of(w->rt, L);
   bool limited = !lua_isnoneornil(L, 2);
   uint64_t ms = limited ? to_ms(L, 2) : 0;
+  if (w->has_watched && mcp_list_empty(&w->watched)) w->woken = true;
   if (w->woken) return push_payload(L);
   if (w->task || w->timer) return luaL_error(L, "somebody is waiting already");
   if (!task && w->rt->current)
@@ -84,6 +106,7 @@ static int waiter_wait(lua_State *L) {
                          "handler; use mcp.spawn");
   if (task) mcp_task_check(L, task);
   w->timed_out = false;
+  w->waiting = true;
   if (limited) {
     w->timer = mcp_timer_start(w->rt->loop, ms, 0, false, on_time, w);
     if (!w->timer) return mcp_task_push_error(L, MCP_ENOMEM);
@@ -94,7 +117,8 @@ static int waiter_wait(lua_State *L) {
     return mcp_task_wait(L, task, cancel_wait, w, waited);
   }
   while (!w->woken && !w->timed_out) {
-    if (!mcp_loop_step(w->rt->loop, -1) && !w->timer && !w->woken)
+    if (!mcp_loop_step(w->rt->loop, -1) && !w->timer && !w->woken &&
+        !w->timed_out)
       return luaL_error(L, "waiting for something that can never happen: "
                            "nothing is open");
   }
@@ -106,18 +130,10 @@ static int waiter_wait(lua_State *L) {
 /* waiter:wake([value]): ends the wait; the first call counts. */
 static int waiter_wake(lua_State *L) {
   waiter_t *w = luaL_checkudata(L, 1, TYPE_NAME);
-  mcp_task_t *task = w->task;
   if (w->woken) return 0;
   lua_settop(L, 2);
   lua_setiuservalue(L, 1, 1);
-  w->woken = true;
-  stop_timer(w);
-  w->task = NULL;
-  if (task) {
-    mcp_task_wake(task, 0);
-  } else {
-    mcp_loop_wake(w->rt->loop);
-  }
+  wake(w);
   return 0;
 }
 
@@ -131,6 +147,12 @@ static int waiter_is_woken(lua_State *L) {
 static int waiter_collect(lua_State *L) {
   waiter_t *w = luaL_checkudata(L, 1, TYPE_NAME);
   stop_timer(w);
+  while (!mcp_list_empty(&w->watched)) {
+    mcp_task_t *task =
+        MCP_LIST_MEMBER(w->watched.next, mcp_task_t, of_watcher);
+    mcp_list_remove(&task->of_watcher);
+    task->ended = NULL;
+  }
   return 0;
 }
 
@@ -138,6 +160,7 @@ static int waiter_collect(lua_State *L) {
 static int new_waiter(lua_State *L) {
   waiter_t *w = lua_newuserdatauv(L, sizeof *w, 1);
   *w = (waiter_t){.rt = runtime(L)};
+  mcp_list_init(&w->watched);
   luaL_setmetatable(L, TYPE_NAME);
   return 1;
 }
@@ -206,19 +229,43 @@ static int sleep_for(lua_State *L) {
   return mcp_task_wait(L, task, cancel_nap, nap, slept);
 }
 
+/* A task with the function at `first` and its arguments, which are the top of
+ * the stack, moved over to it. [-n, +0, v] */
+static mcp_task_t *new_task(lua_State *L, mcp_runtime_t *rt, int first) {
+  int n = lua_gettop(L) - first + 1;
+  mcp_task_t *task;
+  luaL_checktype(L, first, LUA_TFUNCTION);
+  task = mcp_task_new(rt);
+  if (task && !lua_checkstack(task->co, n + 1)) {
+    mcp_task_drop(task);
+    task = NULL;
+  }
+  if (!task)
+    luaL_error(L, rt->closing ? "the runtime is closing"
+                              : "not enough memory for a task");
+  lua_xmove(L, task->co, n);
+  return task;
+}
+
 /* spawn(fn, …): runs fn(…) in a task of its own, at once up to its first wait.
  * An error it does not catch goes to the log. */
 static int spawn(lua_State *L) {
-  mcp_runtime_t *rt = runtime(L);
-  int n = lua_gettop(L);
-  mcp_task_t *task;
-  luaL_checktype(L, 1, LUA_TFUNCTION);
-  task = mcp_task_new(rt);
-  if (!task || !lua_checkstack(task->co, n + 1))
-    return luaL_error(L, rt->closing ? "the runtime is closing"
-                                     : "not enough memory for a task");
-  lua_xmove(L, task->co, n);
-  mcp_task_run(task, n - 1);
+  int arguments = lua_gettop(L) - 1;
+  mcp_task_run(new_task(L, runtime(L), 1), arguments);
+  return 0;
+}
+
+/* waiter:spawn(fn, …): the same; a wait ends when all that were started so have
+ * ended, in whatever way: not even lack of memory can make it wait for ever. */
+static int waiter_spawn(lua_State *L) {
+  waiter_t *w = luaL_checkudata(L, 1, TYPE_NAME);
+  int arguments = lua_gettop(L) - 2;
+  mcp_task_t *task = new_task(L, w->rt, 2);
+  w->has_watched = true;
+  mcp_list_append(&w->watched, &task->of_watcher);
+  task->ended = on_ended;
+  task->ended_arg = w;
+  mcp_task_run(task, arguments);
   return 0;
 }
 
@@ -237,6 +284,7 @@ void mcp_lwait_open(lua_State *L, mcp_runtime_t *rt) {
                                        {NULL, NULL}};
   static const luaL_Reg methods[] = {{"wait", waiter_wait},
                                      {"wake", waiter_wake},
+                                     {"spawn", waiter_spawn},
                                      {"is_woken", waiter_is_woken},
                                      {NULL, NULL}};
   luaL_newmetatable(L, TYPE_NAME);

@@ -60,6 +60,7 @@ mcp_task_t *mcp_task_new(mcp_runtime_t *rt) {
     }
     task->rt = rt;
     mcp_list_init(&task->of_ready);
+    mcp_list_init(&task->of_watcher);
   }
   mcp_list_append(&rt->tasks, &task->of_runtime);
   rt->task_count++;
@@ -78,13 +79,17 @@ static void finish(mcp_task_t *task) {
   mcp_runtime_t *rt = task->rt;
   mcp_exchange_t *x = task->exchange;
   bool cancelled = task->cancelled;
+  void (*ended)(void *) = task->ended;
+  void *ended_arg = task->ended_arg;
   mcp_lexchange_forget(task);
   mcp_list_remove(&task->of_runtime);
   mcp_list_remove(&task->of_ready);
+  mcp_list_remove(&task->of_watcher);
   rt->task_count--;
   *task = (mcp_task_t){.rt = rt, .co = task->co, .anchor = task->anchor};
   mcp_list_init(&task->of_runtime);
   mcp_list_init(&task->of_ready);
+  mcp_list_init(&task->of_watcher);
   if (rt->spare_count < MCP_TASK_SPARE && !rt->closing) {
     mcp_list_append(&rt->spare, &task->of_runtime);
     rt->spare_count++;
@@ -99,6 +104,7 @@ static void finish(mcp_task_t *task) {
       mcp_exchange_drop(x);
     }
   }
+  if (ended) ended(ended_arg);
 }
 
 void mcp_task_drop(mcp_task_t *task) {
@@ -129,13 +135,22 @@ static void report(mcp_task_t *task) {
   }
 }
 
-/* Closes a coroutine that is not running: its <close> variables run. */
+/* Ends what the coroutine still runs: its <close> variables do. The handle of
+ * the exchange lies on the stack that is cut here, so it is let go before. */
+static int reset(mcp_task_t *task) {
+  mcp_exchange_t *x = task->exchange;
+  mcp_lexchange_forget(task);
+  task->exchange = x;
+  return lua_resetthread(task->co);
+}
+
+/* Closes a coroutine that is not running. */
 static void kill_task(mcp_task_t *task) {
   mcp_runtime_t *rt = task->rt;
   mcp_task_t *outer = rt->current;
   /* Nothing in a <close> may wait: the coroutine is not one any more. */
   rt->current = NULL;
-  if (lua_resetthread(task->co) != LUA_OK) report(task);
+  if (reset(task) != LUA_OK) report(task);
   lua_settop(task->co, 0);
   rt->current = outer;
   finish(task);
@@ -163,7 +178,7 @@ static void resume(mcp_task_t *task, int arguments) {
   }
   if (status != LUA_OK) {
     report(task);
-    (void)lua_resetthread(task->co);
+    (void)reset(task);
   }
   lua_settop(task->co, 0);
   finish(task);

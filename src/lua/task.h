@@ -33,6 +33,7 @@ typedef struct {
   mcp_timer_t *turn; /* when `ready` is looked at */
   unsigned spare_count, task_count;
   bool closing;      /* the door is shut: nothing is started or woken */
+  bool stress;       /* a hunt: all garbage is collected at the door */
   const void *watch; /* lexchange.c's, what it shows of params._meta */
 } mcp_runtime_t;
 
@@ -45,6 +46,9 @@ struct mcp_task {
   void *handle;             /* lexchange.c's view of that exchange */
   void (*cancel)(mcp_task_t *task, void *arg); /* of the wait, or NULL */
   void *cancel_arg;
+  mcp_list_t of_watcher; /* whoever wants to know of its end */
+  void (*ended)(void *arg);
+  void *ended_arg;
   int wake_code;
   bool waiting;   /* has yielded in mcp_task_wait */
   bool cancelled; /* waits return MCP_ECANCELED; the second one ends it */

@@ -4,11 +4,13 @@
 #include "lua/value.h"
 
 #include <lauxlib.h>
+#include <limits.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 
 #include "base/err.h"
+#include "base/mem.h"
 #include "base/utf8.h"
 
 /* Their addresses are keys of the registry: the array metatable, the set of
@@ -378,40 +380,55 @@ static int write_members(writer_t *w) {
   return 0;
 }
 
+/* A key, and where on the stack it lies. */
+typedef struct {
+  mcp_slice_t text;
+  int index;
+} member_t;
+
 static int compare_keys(const void *a, const void *b) {
-  const mcp_slice_t *one = a, *two = b;
+  const mcp_slice_t *one = &((const member_t *)a)->text;
+  const mcp_slice_t *two = &((const member_t *)b)->text;
   size_t shared = one->len < two->len ? one->len : two->len;
   int order = memcmp(one->data, two->data, shared);
   if (order != 0) return order;
   return one->len < two->len ? -1 : one->len > two->len;
 }
 
-/* The same in the order of the keys. The slices borrow from the table, which
- * nobody changes meanwhile: no Lua runs. */
+/* The same in the order of the keys. They wait on Lua's stack and in a block of
+ * ours: nothing here may raise, or let the collector run somebody's finalizer,
+ * while a text is half written. */
 static int write_sorted_members(writer_t *w) {
   lua_State *L = w->L;
   size_t count = 0, i = 0;
-  mcp_slice_t *keys;
-  int code = 0;
+  int table = lua_gettop(L) - 2, code = 0;
+  member_t *keys;
   do {
     if (lua_type(L, -2) != LUA_TSTRING) return refuse_key(w, -2);
     lua_pop(L, 1);
     count++;
   } while (lua_next(L, -2));
-  keys = lua_newuserdatauv(L, count * sizeof *keys, 0);
+  if (count > INT_MAX / 2 || !lua_checkstack(L, (int)count + 3))
+    return lack(w, MCP_ENOMEM);
+  keys = mcp_mem_alloc(count * sizeof *keys);
+  if (!keys) return lack(w, MCP_ENOMEM);
   lua_pushnil(L);
-  for (; lua_next(L, -3); i++) {
-    keys[i].data = lua_tolstring(L, -2, &keys[i].len);
+  for (; lua_next(L, table); i++) {
+    /* The value's slot takes the key for lua_next, the key's stays. */
+    keys[i].index = lua_gettop(L) - 1;
+    keys[i].text.data = lua_tolstring(L, -2, &keys[i].text.len);
     lua_pop(L, 1);
+    lua_pushvalue(L, -1);
   }
   qsort(keys, count, sizeof *keys, compare_keys);
   for (i = 0; i < count && code == 0; i++) {
-    lua_pushlstring(L, keys[i].data, keys[i].len);
-    lua_rawget(L, -3);
-    code = write_member(w, keys[i], i == 0);
-    lua_pop(L, 1);
+    lua_pushvalue(L, keys[i].index);
+    lua_rawget(L, table);
+    code = write_member(w, keys[i].text, i == 0);
+    if (code == 0) lua_pop(L, 1);
   }
-  lua_pop(L, 1);
+  mcp_mem_free(keys);
+  lua_settop(L, table);
   return code;
 }
 
@@ -497,7 +514,7 @@ static int write_light_userdata(writer_t *w) {
 }
 
 /* Appends the value at the top. After a failure the stack may hold more than
- * before. [-0, +0, m] */
+ * before. [-0, +0, -] */
 static int write_value(writer_t *w) {
   lua_State *L = w->L;
   int type = lua_type(L, -1), code;

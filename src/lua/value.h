@@ -69,9 +69,9 @@ typedef struct {
  * filled (MCP_EENCODE: nil, function, thread, foreign userdata, mixed or
  * non-string keys, a hole in an array, deeper than MCP_JSON_DEPTH or cyclic,
  * NaN or infinite; MCP_EUTF8; MCP_ENOMEM). What was appended before the
- * failure stays in `out`: the caller cuts it off. May raise for lack of Lua
- * memory (sorting), so `out` must have an owner that outlives the error.
- * [-0, +0, m] */
+ * failure stays in `out`: the caller cuts it off. No Lua runs meanwhile, not
+ * even a finalizer, so `out` may be a buffer that others use too.
+ * [-0, +0, -] */
 int mcp_value_write(lua_State *L, int index, mcp_buf_t *out, int sorted,
                     mcp_value_fault_t *fault);
 

@@ -13,6 +13,7 @@ struct mcp_loop {
   uv_timer_t deadline; /* of the step now running */
   uv_async_t waker;
   mcp_buf_t scratch;
+  bool stepping; /* inside a step that may wait */
   char read_buffer[MCP_LOOP_READ_SIZE];
 };
 
@@ -88,13 +89,22 @@ static void on_deadline(uv_timer_t *timer) {
   (void)timer;
 }
 
+static bool turn(mcp_loop_t *loop) {
+  bool alive;
+  loop->stepping = true;
+  alive = uv_run(&loop->uv, UV_RUN_ONCE) != 0;
+  loop->stepping = false;
+  return alive;
+}
+
 bool mcp_loop_step(mcp_loop_t *loop, int64_t timeout_ms) {
   if (timeout_ms == 0) return uv_run(&loop->uv, UV_RUN_NOWAIT) != 0;
-  if (timeout_ms < 0) return uv_run(&loop->uv, UV_RUN_ONCE) != 0;
+  if (timeout_ms < 0) return turn(loop);
+  uv_update_time(&loop->uv);
   uv_timer_start(&loop->deadline, on_deadline, (uint64_t)timeout_ms, 0);
   /* An unreferenced timer alone would not make the loop wait. */
   uv_ref((uv_handle_t *)&loop->deadline);
-  uv_run(&loop->uv, UV_RUN_ONCE);
+  (void)turn(loop);
   uv_unref((uv_handle_t *)&loop->deadline);
   uv_timer_stop(&loop->deadline);
   return uv_loop_alive(&loop->uv) != 0;
@@ -113,6 +123,9 @@ int mcp_loop_fd(const mcp_loop_t *loop) {
 }
 
 int mcp_loop_timeout(mcp_loop_t *loop) {
+  /* libuv says 0 here, for its own uv_run is over at once then; a host that
+   * waits would spin. */
+  if (!uv_loop_alive(&loop->uv)) return -1;
   uv_update_time(&loop->uv);
   return uv_backend_timeout(&loop->uv);
 }
@@ -131,7 +144,11 @@ mcp_buf_t *mcp_loop_scratch(mcp_loop_t *loop) {
 
 static void on_timer(uv_timer_t *uv) {
   mcp_timer_t *timer = (mcp_timer_t *)uv;
-  timer->fn(timer->arg); /* may have stopped the timer: touch nothing after */
+  mcp_loop_t *loop = (mcp_loop_t *)uv->loop;
+  timer->fn(timer->arg); /* may have stopped the timer: do not touch it after */
+  /* Before libuv 1.45 a turn calls what is due first, and waits then. But
+   * something has happened: the step is over. */
+  if (loop->stepping) uv_stop(&loop->uv);
 }
 
 mcp_timer_t *mcp_timer_new(mcp_loop_t *loop, bool quiet, void (*fn)(void *),

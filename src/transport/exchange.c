@@ -2,6 +2,8 @@
  * exchange.c: see exchange.h. */
 #include "transport/exchange.h"
 
+#include "transport/link.h"
+
 void mcp_exchange_take_id(mcp_exchange_t *x, const mcp_rpc_t *rpc) {
   x->id_length = 0;
   if (rpc->id.len == 0 || rpc->id.len > sizeof x->id) return;
@@ -22,15 +24,20 @@ bool mcp_exchange_has_key(const mcp_exchange_t *x, mcp_slice_t key) {
   return mcp_slice_equal(id, key);
 }
 
+/* An answer is owed and there is no memory to write it. A peer must not wait
+ * for ever: HTTP closes the connection when it cannot even drop; a link is
+ * closed here. */
+static void lose(mcp_exchange_t *x) {
+  mcp_link_t *link = x->link;
+  mcp_exchange_abandon(x);
+  mcp_exchange_drop(x);
+  if (link) mcp_link_close(link, true);
+}
+
 void mcp_exchange_fail(mcp_exchange_t *x, int code, const char *text) {
   mcp_buf_t *out = mcp_exchange_begin(x, MCP_OUT_ANSWER);
-  if (!out) {
-    mcp_exchange_drop(x);
-    return;
-  }
-  if (mcp_rpc_write_error(out, mcp_exchange_id(x), code, text) < 0) {
-    mcp_exchange_abandon(x);
-    mcp_exchange_drop(x);
+  if (!out || mcp_rpc_write_error(out, mcp_exchange_id(x), code, text) < 0) {
+    lose(x);
     return;
   }
   mcp_exchange_commit(x, MCP_OUT_ANSWER);

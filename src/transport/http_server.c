@@ -30,6 +30,7 @@ struct mcp_http_server {
   const mcp_upper_t *upper;
   void *up;
   mcp_timer_t *sweeper;
+  mcp_timer_t *ender; /* goes once nothing is left to wait for */
   mcp_list_t conns;
   unsigned count, busy;
   uint64_t grace_until; /* while closing */
@@ -178,6 +179,10 @@ static void on_post(mcp_http_conn_t *conn) {
     goto fail;
   }
   code = mcp_json_parse(&doc, text, &mcp_json_default_limits, &fault);
+  if (code == MCP_ENOMEM) {
+    refuse(conn, 503, "Out of memory.", false, true);
+    goto fail;
+  }
   if (code < 0) {
     char line[256];
     snprintf(line, sizeof line, "Parse error: %s at byte %zu",
@@ -338,6 +343,7 @@ static void finish_close(void *arg) {
   void (*done)(void *) = server->done;
   void *done_arg = server->done_arg;
   mcp_timer_stop(server->sweeper);
+  mcp_timer_stop(server->ender);
   mcp_mem_free(server);
   if (done) done(done_arg);
 }
@@ -488,8 +494,11 @@ int mcp_http_server_open(mcp_loop_t *loop, const mcp_http_options_t *options,
     server->options.gate.check_host = false;
   server->sweeper =
       mcp_timer_start(loop, SWEEP_TIME, SWEEP_TIME, true, sweep, server);
-  if (!server->sweeper) {
+  server->ender = mcp_timer_new(loop, false, finish_close, server);
+  if (!server->sweeper || !server->ender) {
     mcp_listener_close(server->listener);
+    mcp_timer_stop(server->sweeper);
+    mcp_timer_stop(server->ender);
     mcp_mem_free(server);
     return MCP_ENOMEM;
   }
@@ -518,10 +527,7 @@ void mcp_http_server_close(mcp_http_server_t *server, uint64_t grace_ms,
   mcp_listener_close(server->listener);
   server->listener = NULL;
   if (server->count == 0) {
-    mcp_timer_stop(server->sweeper);
-    server->sweeper =
-        mcp_timer_start(server->loop, 0, 0, false, finish_close, server);
-    if (!server->sweeper) finish_close(server);
+    mcp_timer_set(server->ender, 0);
     return;
   }
   MCP_LIST_EACH(&server->conns, it, after) {

@@ -19,7 +19,8 @@ struct mcp_link {
   mcp_stream_t *stream; /* NULL once closed */
   mcp_line_t decoder;
   mcp_buf_t out; /* lines not yet handed to the stream */
-  size_t mark;   /* where the message now being written begins in `out` */
+  size_t mark;   /* how much of `out` is whole lines; behind it lies what was
+                    begun and not committed, or never will be */
   mcp_exchange_ways_t ways;
   const mcp_upper_t *upper;
   void *up;
@@ -37,6 +38,8 @@ struct mcp_link {
 
 static int flush(mcp_link_t *link) {
   int code;
+  link->out.len = link->mark;
+  link->mark = 0;
   if (link->out.len == 0) return 0;
   if (!link->stream) {
     link->out.len = 0;
@@ -64,7 +67,7 @@ static void uncork(mcp_link_t *link) {
 }
 
 mcp_buf_t *mcp_link_begin(mcp_link_t *link) {
-  link->mark = link->out.len;
+  link->out.len = link->mark;
   return &link->out;
 }
 
@@ -81,6 +84,7 @@ int mcp_link_commit(mcp_link_t *link) {
   mcp_log_wire(
       &link->wire_out, MCP_LOG_OUT,
       mcp_slice(link->out.data + link->mark, link->out.len - link->mark));
+  link->mark = link->out.len;
   if (link->corked > 0 && link->out.len < OUT_KEEP) return 0;
   return flush_or_end(link);
 }
@@ -114,8 +118,12 @@ static mcp_buf_t *begin(mcp_exchange_t *x, mcp_out_t out) {
 
 static int commit(mcp_exchange_t *x, mcp_out_t out) {
   mcp_link_t *link = x->link;
+  int code;
   if (out == MCP_OUT_ANSWER) give_lane((lane_t *)x);
-  return mcp_link_commit(link);
+  code = mcp_link_commit(link);
+  /* Better no connection than one on which an answer never comes. */
+  if (code < 0 && out == MCP_OUT_ANSWER) mcp_link_close(link, true);
+  return code;
 }
 
 static void abandon(mcp_exchange_t *x) {
@@ -159,11 +167,11 @@ static bool is_under_way(mcp_link_t *link, mcp_slice_t id) {
 static void complain(mcp_link_t *link, mcp_slice_t id, int code,
                      const char *text) {
   mcp_buf_t *out = mcp_link_begin(link);
-  if (mcp_rpc_write_error(out, id, code, text) < 0) {
+  if (mcp_rpc_write_error(out, id, code, text) < 0 ||
+      mcp_link_commit(link) < 0) {
     mcp_link_abandon(link);
-    return;
+    mcp_link_close(link, true);
   }
-  (void)mcp_link_commit(link);
 }
 
 static void refuse_text(mcp_link_t *link, int code,
@@ -183,6 +191,12 @@ static void arrive(mcp_link_t *link, mcp_slice_t text) {
   int code;
   mcp_json_doc_init(&doc);
   code = mcp_json_parse(&doc, text, &mcp_json_default_limits, &fault);
+  if (code == MCP_ENOMEM) {
+    /* Whose answer will be missing cannot be told. */
+    link->code = code;
+    mcp_link_close(link, true);
+    goto fail;
+  }
   if (code < 0) {
     refuse_text(link, code, &fault);
     goto fail;

@@ -33,7 +33,7 @@ typedef struct {
 
 static void fault(reader_t *r, const char *what) {
   if (r->code) return;
-  r->code = MCP_REGEX_EPATTERN;
+  r->code = MCP_EPATTERN;
   r->facts->what = what;
   r->facts->offset = (size_t)(r->at - r->start);
 }

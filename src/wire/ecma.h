@@ -28,7 +28,7 @@ typedef struct {
 } mcp_ecma_facts_t;
 
 /* Appends the PCRE2 form of `pattern` to `out` and fills `facts`.
- * 0, MCP_EUTF8, MCP_ENOMEM, or MCP_REGEX_EPATTERN with `facts->what` set. What
+ * 0, MCP_EUTF8, MCP_ENOMEM, or MCP_EPATTERN with `facts->what` set. What
  * PCRE2 will find by itself (unbalanced groups, ranges upside down) is not
  * looked for. */
 int mcp_ecma_write_pcre(mcp_buf_t *out, mcp_slice_t pattern,

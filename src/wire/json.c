@@ -12,8 +12,8 @@
 #include "wire/number.h"
 #include "wire/scan.h"
 
-const mcp_json_limits_t mcp_json_default_limits = {MCP_JSON_DEPTH,
-                                                   MCP_JSON_NODES};
+const mcp_json_limits_t mcp_json_default_limits = {
+    .depth = MCP_JSON_DEPTH, .nodes = MCP_JSON_NODES, .duplicates = false};
 
 _Static_assert(MCP_JSON_NUMBER_LENGTH == MCP_NUMBER_LENGTH,
                "number.c reads what the limit lets through");
@@ -323,7 +323,9 @@ static bool reads(mcp_slice_t raw, mcp_slice_t text) {
 static bool check_keys(reader_t *r, uint32_t object) {
   uint32_t again = 0;
   const mcp_json_token_t *t = &r->doc->tokens[object];
-  int code = t->count > 1 ? mcp_keys_check(r->doc, object, &again) : 0;
+  int code = t->count > 1 && !r->limits.duplicates
+                 ? mcp_keys_check(r->doc, object, &again)
+                 : 0;
   if (code == 0) return true;
   if (code == MCP_EDUPLICATE)
     refuse(r, code, r->begin + r->doc->tokens[again].start - 1,

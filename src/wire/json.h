@@ -55,6 +55,9 @@ typedef struct {
 typedef struct {
   size_t depth; /* containers inside each other; never above MCP_JSON_DEPTH */
   size_t nodes; /* tokens: values and keys */
+  /* Take a key that comes twice, as the bare grammar does. Never for a message:
+   * two readers would see two meanings. */
+  bool duplicates;
 } mcp_json_limits_t;
 
 /* MCP_JSON_DEPTH and MCP_JSON_NODES. */

@@ -80,10 +80,10 @@ static int compile(mcp_regex_t *regex, mcp_slice_t pattern, bool captures,
   if (regex->code) return 0;
   if (pcre2_get_error_message(code, (PCRE2_UCHAR *)fault->what,
                               sizeof fault->what) < 0) {
-    return fail_with(fault, MCP_REGEX_EPATTERN, "not a valid pattern", 0);
+    return fail_with(fault, MCP_EPATTERN, "not a valid pattern", 0);
   }
   fault->offset = 0;
-  return code == PCRE2_ERROR_HEAP_FAILED ? MCP_ENOMEM : MCP_REGEX_EPATTERN;
+  return code == PCRE2_ERROR_HEAP_FAILED ? MCP_ENOMEM : MCP_EPATTERN;
 }
 
 int mcp_regex_new(mcp_regex_t **out, mcp_slice_t pattern, size_t longest,

@@ -26,9 +26,6 @@
 /* The same counted in frames. */
 #define MCP_REGEX_DEPTH 250000
 
-/* The pattern is wrong; the fault says how. */
-#define MCP_REGEX_EPATTERN (-20070)
-
 typedef struct mcp_regex mcp_regex_t;
 
 /* What is wrong with a pattern, and where (a byte offset into it; 0 where the
@@ -40,7 +37,7 @@ typedef struct {
 
 /* Compiles `pattern`, at most `longest` bytes (0: MCP_REGEX_PATTERN_LENGTH).
  * 0 with `*regex` set, or MCP_ETOOBIG, MCP_EUTF8, MCP_ENOMEM,
- * MCP_REGEX_EPATTERN; for each `fault` says it in words. */
+ * MCP_EPATTERN; for each `fault` says it in words. */
 int mcp_regex_new(mcp_regex_t **regex, mcp_slice_t pattern, size_t longest,
                   mcp_regex_fault_t *fault);
 

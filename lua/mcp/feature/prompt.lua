@@ -1,7 +1,10 @@
 -- SPDX-License-Identifier: MIT
 -- prompt: registering, listing and getting prompts.
+local completion = require "mcp.feature.completion"
 local content = require "mcp.content"
+local cursor = require "mcp.feature.cursor"
 local failure = require "mcp.failure"
+local metadata = require "mcp.feature.metadata"
 local protocol = require "mcp.protocol"
 local registry = require "mcp.feature.registry"
 local value = require "mcp.value"
@@ -10,6 +13,7 @@ local prompt = {}
 
 prompt.options = {
   title = "string", description = "string", arguments = "table", icons = "table", meta = "table",
+  complete = "table",
 }
 
 local MEMBERS = { name = "string", title = "string", description = "string", required = "boolean" }
@@ -63,20 +67,27 @@ function prompt.new(name, options, handler)
   local given, arguments = options.arguments, nil
   if given then arguments = given[1] ~= nil and from_list(given) or from_shorthand(given) end
   local known = {}
-  for _, argument in ipairs(arguments or {}) do known[argument.name] = true end
+  for _, argument in ipairs(arguments or {}) do
+    known[argument.name] = true
+    metadata.check_texts(argument, "name", "title", "description")
+  end
+  if not utf8.len(name) then error("a prompt's name must be UTF-8", 0) end
+  metadata.check_texts(options, "title", "description")
   return {
     name = name, handler = handler, kind = "prompt", arguments = arguments or {}, known = known,
+    complete = completion.compile(options.complete, known),
     definition = {
       name = name, title = options.title, description = options.description,
-      arguments = arguments, icons = options.icons, _meta = options.meta,
+      arguments = arguments, icons = metadata.icons(options.icons),
+      _meta = metadata.meta(options.meta),
     },
   }
 end
 
 ---prompts/list
-function prompt.list(app, ctx)
+function prompt.list(app, ctx, params)
   local facts = ctx.revision
-  return app.prompts:list(facts, function(entry)
+  return cursor.list(app, "prompts", app.prompts, facts, params, function(entry)
     local definition = registry.view(entry.definition, facts.prompt)
     if definition.arguments then
       local arguments = value.array {}
@@ -86,7 +97,9 @@ function prompt.list(app, ctx)
       definition.arguments = arguments
     end
     return definition
-  end, function(list) return app:cacheable(facts, { prompts = list }) end)
+  end, function(list, following)
+    return app:cacheable(facts, { prompts = list, nextCursor = following })
+  end)
 end
 
 local function invalid(text, ...)

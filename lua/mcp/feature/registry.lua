@@ -15,7 +15,8 @@ function Registry.__tostring(self) return ("mcp.registry (%d)"):format(#self.ord
 ---@param on_change fun()|nil called after a change
 ---@return table
 function registry.new(on_change)
-  return setmetatable({ by_name = {}, order = {}, kept = {}, on_change = on_change }, Registry)
+  return setmetatable({ by_name = {}, order = {}, kept = {}, generation = 0,
+    on_change = on_change }, Registry)
 end
 
 ---Adds `entry` under `name`; false if the name is taken.
@@ -46,6 +47,7 @@ end
 ---Forgets the encoded lists.
 function Registry.__index:changed()
   self.kept = {}
+  self.generation = self.generation + 1
   if self.on_change then self.on_change() end
 end
 
@@ -78,6 +80,27 @@ function Registry.__index:list(key, make, wrap)
   local list = value.array {}
   for _, entry in ipairs(self.order) do list[#list + 1] = make(entry) end
   kept = core.raw(wrap(list))
+  self.kept[key] = kept
+  return kept
+end
+
+---The list in pages of `size` entries, kept likewise; there is always a first.
+---@param key any as above, and not for both
+---@param size integer
+---@param make fun(entry: table): table|nil
+---@param wrap fun(list: table, following: integer|nil): table following: the next page's number
+---@return userdata[] raw
+function Registry.__index:pages(key, size, make, wrap)
+  local kept = self.kept[key]
+  if kept then return kept end
+  local all = {}
+  for _, entry in ipairs(self.order) do all[#all + 1] = make(entry) end
+  kept = {}
+  for first = 1, math.max(#all, 1), size do
+    local last = math.min(first + size - 1, #all)
+    local some = value.array(table.move(all, first, last, 1, {}))
+    kept[#kept + 1] = core.raw(wrap(some, last < #all and #kept + 2 or nil))
+  end
   self.kept[key] = kept
   return kept
 end

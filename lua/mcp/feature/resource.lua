@@ -1,8 +1,11 @@
 -- SPDX-License-Identifier: MIT
 -- resource: registering, listing and reading resources and templates.
+local completion = require "mcp.feature.completion"
 local content = require "mcp.content"
 local core = require "mcp.core"
+local cursor = require "mcp.feature.cursor"
 local failure = require "mcp.failure"
+local metadata = require "mcp.feature.metadata"
 local protocol = require "mcp.protocol"
 local registry = require "mcp.feature.registry"
 local uri = require "mcp.uri"
@@ -13,7 +16,7 @@ local resource = {}
 resource.options = {
   name = "string", title = "string", description = "string", mime = "string",
   size = "number", annotations = "table", icons = "table", meta = "table",
-  list = "function",
+  list = "function", complete = "table", cache = "table",
 }
 
 ---Makes the entry of a resource, or of a template if the URI has expressions.
@@ -23,26 +26,39 @@ resource.options = {
 ---@return table entry
 function resource.new(name, options, handler)
   local entry = { name = name, handler = handler, kind = "resource", mime = options.mime,
-    lister = options.list }
+    lister = options.list, cache = metadata.cache(options.cache) }
+  metadata.check_texts(options, "name", "title", "description", "mime")
   if name:find("{", 1, true) then
     local template, message = uri.template(name)
     if not template then error(message, 0) end
     entry.template = template
     entry.kind = "template"
+    entry.known = {}
+    for _, variable in ipairs(template.variables) do entry.known[variable] = true end
+    entry.complete = completion.compile(options.complete, entry.known)
   else
     if not uri.valid_absolute(name) then
       error(("%q is no absolute URI (like \"notes://today\")"):format(name), 0)
     end
     if options.list then error("list: only a template lists what it matches", 0) end
+    if options.complete then error("complete: only a template has variables", 0) end
   end
   entry.definition = {
     uri = not entry.template and name or nil,
     uriTemplate = entry.template and name or nil,
     name = options.name or name, title = options.title, description = options.description,
     mimeType = options.mime, size = not entry.template and options.size or nil,
-    annotations = options.annotations, icons = options.icons, _meta = options.meta,
+    annotations = metadata.annotations(options.annotations),
+    icons = metadata.icons(options.icons), _meta = metadata.meta(options.meta),
   }
   return entry
+end
+
+-- The definition as a revision knows it; `known` are the members of it.
+local function view(definition, facts, known)
+  local out = registry.view(definition, known)
+  if out.annotations then out.annotations = registry.view(out.annotations, facts.annotations) end
+  return out
 end
 
 local LISTED = {
@@ -64,35 +80,47 @@ local function listed(entry, item, facts)
     end
     out[name] = member
   end
-  return registry.view(out, facts.resource)
+  out.annotations = metadata.annotations(out.annotations)
+  out.icons = metadata.icons(out.icons)
+  return view(out, facts, facts.resource)
 end
 
 ---resources/list. Kept as bytes unless a template lists what is there now.
-function resource.list(app, ctx)
+function resource.list(app, ctx, params)
   local facts = ctx.revision
   local function make(entry)
-    return not entry.template and registry.view(entry.definition, facts.resource) or nil
+    return not entry.template and view(entry.definition, facts, facts.resource) or nil
   end
-  local function wrap(list) return app:cacheable(facts, { resources = list }) end
-  if app.listers == 0 then return app.resources:list(facts, make, wrap) end
-  local list = value.array {}
-  for _, entry in ipairs(app.resources.order) do list[#list + 1] = make(entry) end
-  for _, entry in ipairs(app.templates.order) do
-    if entry.lister then
-      for _, item in ipairs(entry.lister(ctx) or {}) do
-        list[#list + 1] = listed(entry, item, facts)
+  local function wrap(list, following)
+    return app:cacheable(facts, { resources = list, nextCursor = following })
+  end
+  if app.listers == 0 then
+    return cursor.list(app, "resources", app.resources, facts, params, make, wrap)
+  end
+  local function gather()
+    local list = value.array {}
+    for _, entry in ipairs(app.resources.order) do list[#list + 1] = make(entry) end
+    for _, entry in ipairs(app.templates.order) do
+      if entry.lister then
+        for _, item in ipairs(entry.lister(ctx) or {}) do
+          list[#list + 1] = listed(entry, item, facts)
+        end
       end
     end
+    return list
   end
-  return wrap(list)
+  return cursor.slice(app, "resources and listed ones",
+    app.resources.generation + app.templates.generation, params, gather, wrap)
 end
 
 ---resources/templates/list
-function resource.list_templates(app, ctx)
+function resource.list_templates(app, ctx, params)
   local facts = ctx.revision
-  return app.templates:list(facts,
-    function(entry) return registry.view(entry.definition, facts.template) end,
-    function(list) return app:cacheable(facts, { resourceTemplates = list }) end)
+  return cursor.list(app, "templates", app.templates, facts, params,
+    function(entry) return view(entry.definition, facts, facts.template) end,
+    function(list, following)
+      return app:cacheable(facts, { resourceTemplates = list, nextCursor = following })
+    end)
 end
 
 local function not_found(ctx, asked)
@@ -186,7 +214,7 @@ function resource.read(app, ctx, params)
   ctx.uri = asked
   local result = convert(entry, asked, (entry.handler(vars, ctx)))
   if not result then return nil, not_found(ctx, asked) end
-  return app:cacheable(ctx.revision, result)
+  return app:cacheable(ctx.revision, result, entry.cache)
 end
 
 return resource

@@ -2,7 +2,9 @@
 -- tool: registering, listing and calling tools.
 local content = require "mcp.content"
 local core = require "mcp.core"
+local cursor = require "mcp.feature.cursor"
 local failure = require "mcp.failure"
+local metadata = require "mcp.feature.metadata"
 local protocol = require "mcp.protocol"
 local registry = require "mcp.feature.registry"
 local value = require "mcp.value"
@@ -34,32 +36,14 @@ local function schema_of(what, shorthand, full)
   return require("mcp.schema").from_shorthand(shorthand)
 end
 
--- The schema as a revision without free roots shows it: wrapped, so that what
--- the tool returns can be wrapped in step. References move with it.
-local function wrap_schema(schema)
-  local function move(node)
-    if type(node) ~= "table" or node == value.null then return node end
-    local out = {}
-    for key, member in pairs(node) do
-      if key == "$ref" and type(member) == "string" and member:find("^#/") then
-        member = "#/properties/result" .. member:sub(2)
-      elseif key == "$ref" and member == "#" then
-        member = "#/properties/result"
-      end
-      out[key] = move(member)
-    end
-    return setmetatable(out, getmetatable(node))
-  end
-  return { type = "object", properties = { result = move(schema) },
-    required = value.array { "result" } }
-end
-
 ---Makes the entry of a tool out of its options. Raises (level 0) what is wrong.
 ---@param name string
 ---@param options table
 ---@param handler fun(args: table, ctx: table): ...
 ---@return table entry
 function tool.new(name, options, handler)
+  metadata.check_tool_name(name)
+  metadata.check_texts(options, "title", "description")
   local input = schema_of("input", options.input, options.input_schema)
   local output = schema_of("output", options.output, options.output_schema)
   local entry = { name = name, handler = handler, kind = "tool" }
@@ -70,6 +54,8 @@ function tool.new(name, options, handler)
     entry.check = compile("input", input)
     entry.defaults = require("mcp.schema").defaults(input)
     entry.input = input
+    -- Like the schemas, loaded only if there is a schema.
+    entry.mirrors = require("mcp.feature.mirror").find(input)
   end
   if output ~= nil then
     entry.check_output = compile("output", output)
@@ -79,7 +65,8 @@ function tool.new(name, options, handler)
   entry.definition = {
     name = name, title = options.title, description = options.description,
     inputSchema = input or NO_INPUT, outputSchema = output,
-    annotations = options.annotations, icons = options.icons, _meta = options.meta,
+    annotations = metadata.tool_annotations(options.annotations),
+    icons = metadata.icons(options.icons), _meta = metadata.meta(options.meta),
   }
   return entry
 end
@@ -87,17 +74,20 @@ end
 local function define(entry, facts)
   local definition = registry.view(entry.definition, facts.tool)
   if entry.wrapped and definition.outputSchema ~= nil and facts.structured == "object" then
-    definition.outputSchema = wrap_schema(entry.definition.outputSchema)
+    -- In step with what convert does to the tool's results.
+    definition.outputSchema = require("mcp.schema.wrap").schema(entry.definition.outputSchema)
   end
   return definition
 end
 
 ---tools/list
-function tool.list(app, ctx)
+function tool.list(app, ctx, params)
   local facts = ctx.revision
-  return app.tools:list(facts,
+  return cursor.list(app, "tools", app.tools, facts, params,
     function(entry) return define(entry, facts) end,
-    function(list) return app:cacheable(facts, { tools = list }) end)
+    function(list, following)
+      return app:cacheable(facts, { tools = list, nextCursor = following })
+    end)
 end
 
 local function text_result(text, is_error)

@@ -82,7 +82,7 @@ end
 ---@param app table
 ---@return function receive
 function duplex.receiver(app)
-  return function(x, link, kind, _, method, params, ...)
+  return function(x, link, kind, id, method, params, ...)
     if kind == "request" then
       return request(app, x, link, method, params, ...)
     elseif kind == "notification" then
@@ -90,6 +90,8 @@ function duplex.receiver(app)
     elseif kind == "batch" then
       if not link.session then return invalid("Batches are not part of this revision") end
       return legacy.batch(app, x, link.session, params)
+    elseif link.session and link.session.questions and (kind == "result" or kind == "error") then
+      link.session.questions:answer(kind, id, params)
     end
     return nil
   end

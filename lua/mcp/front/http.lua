@@ -56,7 +56,11 @@ local function serve_legacy(app, x, kind, id, method, params, meta, token, versi
     one.running:remove(x)
     return result, err
   end
-  if kind == "notification" then legacy.notification(x, one, method, params) end
+  if kind == "notification" then
+    legacy.notification(x, one, method, params)
+  elseif one.questions and (kind == "result" or kind == "error") then
+    one.questions:answer(kind, id, params)
+  end
   return 202
 end
 

@@ -2,6 +2,7 @@
 -- legacy: what the revisions with a handshake have in common, whichever
 -- transport carries them: initialize, requests and notifications of a session.
 local context = require "mcp.context"
+local core = require "mcp.core"
 local dispatch = require "mcp.dispatch"
 local failure = require "mcp.failure"
 local protocol = require "mcp.protocol"
@@ -98,6 +99,16 @@ function legacy.batch(app, x, one, messages)
       err = failure.new(protocol.INVALID_REQUEST, "initialize cannot be part of a batch")
     elseif kind == "invalid" then
       err = failure.new(protocol.INVALID_REQUEST, message.why)
+    elseif one.questions then
+      one.questions:answer(kind, message[2], params)
+    end
+    -- One that cannot go out must not take the others with it.
+    local text, why = true, nil
+    if result ~= nil then text, why = core.encode(result) end
+    if not text then
+      err = failure.new(protocol.INTERNAL_ERROR,
+        "Internal error: the result cannot be JSON: " .. why)
+      core.log("error", err.message)
     end
     if err then
       answers[#answers + 1] = { jsonrpc = "2.0", id = message.raw_id or value.null,

@@ -2,9 +2,9 @@
 -- modern: the checks a request of the stateless era passes before it is
 -- dispatched, in the order of the protocol (section 3.3): first failure wins.
 local context = require "mcp.context"
-local core = require "mcp.core"
 local dispatch = require "mcp.dispatch"
 local failure = require "mcp.failure"
+local header = require "mcp.header"
 local protocol = require "mcp.protocol"
 
 local modern = {}
@@ -19,17 +19,8 @@ local function refuse(code, message, data)
   return nil, failure.new(code, message, data, 400)
 end
 
----The plain text of a mirrored header: `=?base64?…?=` stands for what a header
----cannot carry as it is (HM-30 to HM-33). nil if it is malformed.
----@param header string
----@return string|nil
-function modern.decode_header(header)
-  local body = header:match "^=%?base64%?(.*)%?=$"
-  if not body then return header end
-  local bytes = core.unbase64(body)
-  if not bytes or not utf8.len(bytes) then return nil end
-  return bytes
-end
+---The plain text of a mirrored header field.
+modern.decode_header = header.decode
 
 local JSON_NAME = { [true] = "object", [false] = "something else", ["nil"] = "nothing" }
 
@@ -81,6 +72,17 @@ local function check_headers(method, params, mcp_method, mcp_name)
   return true
 end
 
+-- Arguments that header fields repeat, for the tools that have such (HM-45).
+local function check_mirrors(app, x, params)
+  local entry, arguments = app.tools.by_name[params.name], params.arguments
+  if not entry or not entry.mirrors then return true end
+  if arguments ~= nil and type(arguments) ~= "table" then return true end -- the handler will say so
+  -- Loaded by servers that have such tools.
+  local wrong = require("mcp.feature.mirror").check(entry.mirrors, arguments or {}, x)
+  if wrong then return refuse(protocol.HEADER_MISMATCH, wrong) end
+  return true
+end
+
 ---Serves one request that claims a revision in its envelope. The watched
 ---members of _meta are what protocol.WATCHED names; the header fields are there
 ---over HTTP only.
@@ -110,7 +112,7 @@ function modern.serve(app, x, method, params, meta, claim, capabilities, client,
     return refuse(protocol.UNSUPPORTED_VERSION, protocol.unsupported_text(claim),
       protocol.unsupported_data(claim))
   end
-  if capabilities ~= true or not client or level ~= nil or token ~= nil then
+  if capabilities ~= true or client ~= true or level ~= nil or token ~= nil then
     local ok, err = check_envelope(capabilities, client, level, token)
     if not ok then return nil, err end
   end
@@ -120,6 +122,10 @@ function modern.serve(app, x, method, params, meta, claim, capabilities, client,
   end
   local handler = (app.handlers.modern or dispatch.handlers(app, "modern"))[method]
   if not handler then return nil, dispatch.unknown("modern", method) end
+  if http and method == "tools/call" then
+    local ok, err = check_mirrors(app, x, params)
+    if not ok then return nil, err end
+  end
   return dispatch.request(app, context.new(x, facts, false, method, meta, level, token), handler,
     params)
 end

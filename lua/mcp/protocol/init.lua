@@ -29,6 +29,9 @@ protocol.WATCHED = {
   "progressToken",
 }
 
+---Methods whose handlers may ask the client, and which member of params names what they are about.
+protocol.ASKING = { ["tools/call"] = "name", ["prompts/get"] = "name", ["resources/read"] = "uri" }
+
 ---The eight levels of logging, by rank (RFC 5424).
 protocol.LOG_RANK = {
   debug = 1, info = 2, notice = 3, warning = 4,

@@ -7,10 +7,17 @@
 -- batch             arrays of messages are received
 -- tool, resource, template, prompt, argument, implementation
 --                   members of a definition that this revision knows
+-- annotations       members of a resource's annotations
+-- completions       there is a capability of that name (completion/complete itself is in all)
+-- completion_context  completion/complete tells what has been chosen already
 -- structured        "none", "object" (anything else is wrapped) or "any"
 -- audio, resource_link
 --                   content types
 -- not_found         error code of a resource that does not exist
+-- elicitation       how the user can be asked: false, "plain" (forms of single values) or "full"
+-- elicitation_id    a page that the user is sent to has an id
+-- sampling_tools    a model can be given tools, and several contents in one message
+-- rounds            the client is asked by ending the call, which it then repeats
 -- stamp             results carry resultType, serverInfo and caching hints
 
 local function set(...)
@@ -35,11 +42,18 @@ local v2024_11_05 = {
   prompt = set("name", "description", "arguments"),
   argument = set("name", "description", "required"),
   implementation = set("name", "version"),
+  annotations = set("audience", "priority"),
+  completions = false,
+  completion_context = false,
   structured = "none",
   audio = false,
   resource_link = false,
   not_found = -32002,
   stamp = false,
+  elicitation = false,
+  elicitation_id = false,
+  sampling_tools = false,
+  rounds = false,
 }
 
 local v2025_03_26 = {
@@ -52,11 +66,18 @@ local v2025_03_26 = {
   prompt = v2024_11_05.prompt,
   argument = v2024_11_05.argument,
   implementation = v2024_11_05.implementation,
+  annotations = v2024_11_05.annotations,
+  completions = true,
+  completion_context = false,
   structured = "none",
   audio = true,
   resource_link = false,
   not_found = -32002,
   stamp = false,
+  elicitation = false,
+  elicitation_id = false,
+  sampling_tools = false,
+  rounds = false,
 }
 
 local v2025_06_18 = {
@@ -69,11 +90,18 @@ local v2025_06_18 = {
   prompt = with(v2025_03_26.prompt, "title", "_meta"),
   argument = with(v2025_03_26.argument, "title"),
   implementation = with(v2025_03_26.implementation, "title"),
+  annotations = with(v2025_03_26.annotations, "lastModified"),
+  completions = true,
+  completion_context = true,
   structured = "object",
   audio = true,
   resource_link = true,
   not_found = -32002,
   stamp = false,
+  elicitation = "plain",
+  elicitation_id = false,
+  sampling_tools = false,
+  rounds = false,
 }
 
 local v2025_11_25 = {
@@ -86,11 +114,18 @@ local v2025_11_25 = {
   prompt = with(v2025_06_18.prompt, "icons"),
   argument = v2025_06_18.argument,
   implementation = with(v2025_06_18.implementation, "description", "websiteUrl", "icons"),
+  annotations = v2025_06_18.annotations,
+  completions = true,
+  completion_context = true,
   structured = "object",
   audio = true,
   resource_link = true,
   not_found = -32002,
   stamp = false,
+  elicitation = "full",
+  elicitation_id = true,
+  sampling_tools = true,
+  rounds = false,
 }
 
 local v2026_07_28 = {
@@ -103,11 +138,18 @@ local v2026_07_28 = {
   prompt = v2025_11_25.prompt,
   argument = v2025_11_25.argument,
   implementation = v2025_11_25.implementation,
+  annotations = v2025_06_18.annotations,
+  completions = true,
+  completion_context = true,
   structured = "any",
   audio = true,
   resource_link = true,
   not_found = -32602,
   stamp = true,
+  elicitation = "full",
+  elicitation_id = false,
+  sampling_tools = true,
+  rounds = true,
 }
 
 ---Newest first, as they are offered.

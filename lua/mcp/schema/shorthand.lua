@@ -95,11 +95,13 @@ function convert(spec, depth)
 end
 
 -- Option, keyword, Lua type of its value.
-local NUMBERS = {
-  min = { "minimum", "number" }, max = { "maximum", "number" },
-  above = { "exclusiveMinimum", "number" }, below = { "exclusiveMaximum", "number" },
-  multiple_of = { "multipleOf", "number" },
-}
+local function numbers()
+  return {
+    min = { "minimum", "number" }, max = { "maximum", "number" },
+    above = { "exclusiveMinimum", "number" }, below = { "exclusiveMaximum", "number" },
+    multiple_of = { "multipleOf", "number" },
+  }
+end
 
 local OPTIONS = {
   string = {
@@ -107,8 +109,8 @@ local OPTIONS = {
     min_length = { "minLength", "number" }, max_length = { "maxLength", "number" },
     pattern = { "pattern", "string" }, format = { "format", "string" },
   },
-  number = NUMBERS,
-  integer = NUMBERS,
+  number = numbers(),
+  integer = numbers(),
   boolean = {},
   any = {},
   enum = {},
@@ -125,6 +127,11 @@ for _, options in pairs(OPTIONS) do
   options.title = { "title", "string" }
   options.default = { "default" }
   options.optional = { "optional", "boolean" }
+end
+
+-- Arguments that a client repeats in a header field; a number is written in too many ways.
+for _, kind in ipairs { "string", "integer", "boolean", "enum" } do
+  OPTIONS[kind].header = { "x-mcp-header", "string" }
 end
 
 -- The type that all values of an enum have.

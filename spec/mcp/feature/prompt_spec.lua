@@ -103,8 +103,9 @@ describe("prompt", function()
     local OPTIONS = { arguments = { code = "string", style = "string?" } }
 
     it("reach the handler", function()
-      local result = get(function(args) return args.code .. "/" .. tostring(args.style) end, OPTIONS,
-        { code = "x" })
+      local result = get(function(args)
+        return args.code .. "/" .. tostring(args.style)
+      end, OPTIONS, { code = "x" })
       assert.equal("x/nil", result.messages[1].content.text)
     end)
 
@@ -151,7 +152,8 @@ describe("prompt", function()
       app:prompt "p" { arguments = { "z", { name = "a", description = "D", title = "A" } } }
         (function() end)
       local peer = helper.open(app)
-      assert.same({ { name = "z", required = true }, { name = "a", description = "D", title = "A" } },
+      assert.same({ { name = "z", required = true },
+        { name = "a", description = "D", title = "A" } },
         helper.plain(peer:request("prompts/list").result.prompts[1].arguments))
       peer:close()
       peer = helper.open(app, "2025-03-26")

@@ -291,8 +291,8 @@ describe("resource", function()
       assert.matches("resource_spec%.lua:%d+: .*no absolute URI", declaring "notes")
       assert.matches("resource_spec%.lua:%d+: ", declaring "t:{x")
       assert.matches("only a template lists", declaring("a:b", { list = function() end }), 1, true)
-      assert.matches('unknown option "mine", did you mean "mime"?', declaring("a:b", { mine = "x" }),
-        1, true)
+      assert.matches('unknown option "mine", did you mean "mime"?',
+        declaring("a:b", { mine = "x" }), 1, true)
     end)
 
     it("the same URI twice", function()

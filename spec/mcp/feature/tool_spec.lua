@@ -84,9 +84,8 @@ describe("tool", function()
 
     it("content goes out as content: one, several, or a list", function()
       local image = mcp.image("\0\1", "image/gif")
-      for _, handler in ipairs { returning(mcp.text "a", image),
-        returning({ mcp.text "a", image }), returning("a", image), returning({ mcp.text "a", image }) }
-      do
+      for _, handler in ipairs { returning(mcp.text "a", image), returning("a", image),
+        returning({ mcp.text "a", image }), returning({ mcp.text "a", image }, nil) } do
         local result = called(handler)
         assert.equal(2, #result.content)
         assert.same({ type = "text", text = "a" }, result.content[1])
@@ -460,6 +459,53 @@ describe("tool", function()
         helper.plain(called(returning { a = 1 }, options, "2025-06-18").structuredContent))
     end)
 
+    -- What is listed and what is returned must fit together, for whoever checks.
+    it("any root: schema and value are in step in every revision (3.9, 4.9)", function()
+      local LIST = mcp.array { 1, 2 }
+      local cases = {
+        { { output = { n = "integer" } }, { n = 1 }, true },
+        { { output = mcp.object { { n = "integer" } } }, { n = 1 }, true },
+        { { output = "string" }, "x" }, { { output = "integer" }, 5 },
+        { { output = "boolean" }, false }, { { output = "integer[]" }, LIST },
+        { { output = mcp.list { "integer" } }, LIST }, { { output = mcp.enum { "a", "b" } }, "a" },
+        { { output = "any" }, { n = 1 } }, { { output = "null" }, mcp.null },
+        { { output_schema = {} }, { n = 1 } },
+        { { output_schema = { type = { "object", "null" } } }, { n = 1 } },
+        { { output_schema = { ["$ref"] = "#/$defs/n", ["$defs"] = { n = { type = "integer" } } } },
+          5 },
+        { { output_schema = { type = "array", items = { ["$ref"] = "#" } } },
+          mcp.array { mcp.array {} } },
+      }
+      for i, case in ipairs(cases) do
+        for _, revision in ipairs(helper.revisions) do
+          local app = mcp.server "spec"
+          app:tool "t" (case[1]) (function() return case[2] end)
+          local peer = helper.open(app, revision)
+          local result = peer:call "t"
+          local definition = (peer.era and peer.modern or peer.request)(peer, "tools/list")
+            .result.tools[1]
+          peer:close()
+          local where = ("case %d, %s"):format(i, revision)
+          assert.is_nil(result.isError, where)
+          assert.equal(require("mcp.core").encode(case[2], true), result.content[1].text, where)
+          if revision < "2025-06-18" then
+            assert.is_nil(definition.outputSchema, where)
+            assert.is_nil(result.structuredContent, where)
+          else
+            local check = assert(require("mcp.schema").compile(definition.outputSchema))
+            assert.is_true(check(result.structuredContent), where)
+            local wrapped = revision ~= "2026-07-28" and not case[3]
+            local given = result.structuredContent
+            if wrapped then
+              assert.equal("object", definition.outputSchema.type, where)
+              given = given.result
+            end
+            assert.same(helper.plain(case[2]), helper.plain(given), where)
+          end
+        end
+      end
+    end)
+
     it("validation happens before wrapping", function()
       local options = { output_schema = { type = "array", items = { type = "integer" } } }
       assert.is_nil(called(returning { 1, 2 }, options, "2025-11-25").isError)
@@ -484,7 +530,7 @@ describe("tool", function()
 
     local function full(app)
       app:tool "t" { title = "T", description = "D", input = { a = "string" },
-        output = { n = "integer" }, annotations = { readOnlyHint = true },
+        output = { n = "integer" }, annotations = { read_only = true },
         icons = { { src = "https://x/i.png" } }, meta = { ["my.org/x"] = 1 } } (function() end)
     end
 
@@ -512,12 +558,12 @@ describe("tool", function()
 
     it("a schema given whole goes out as it was, keys in a stable order", function()
       local schema = { type = "object", ["$defs"] = { a = {} }, properties = { x = { ["$ref"] =
-        "#/$defs/a" } }, required = mcp.array {}, ["x-mcp-header"] = "no matter" }
+        "#/$defs/a" } }, required = mcp.array {}, ["x-other"] = "no matter" }
       local _, line = listed("2026-07-28", function(app)
         app:tool "t" { input_schema = schema } (function() end)
       end)
       assert.matches('"inputSchema":{"$defs":{"a":{}},"properties":{"x":{"$ref":"#/$defs/a"}},'
-        .. '"required":[],"type":"object","x-mcp-header":"no matter"}', line, 1, true)
+        .. '"required":[],"type":"object","x-other":"no matter"}', line, 1, true)
     end)
 
     it("an output schema of another root is wrapped, its references with it (T-52)", function()
@@ -610,8 +656,10 @@ describe("tool", function()
     it("are errors at the line of the declaration", function()
       assert.matches("tool_spec%.lua:%d+: tool \"t\": ", declaring { input = { a = "nubmer" } })
       assert.matches("number", declaring { input = { a = "nubmer" } }, 1, true)
-      assert.matches('type must be "object"', declaring { input_schema = { type = "array" } }, 1, true)
-      assert.matches("not both", declaring { input = {}, input_schema = { type = "object" } }, 1, true)
+      assert.matches('type must be "object"', declaring { input_schema = { type = "array" } },
+        1, true)
+      assert.matches("not both", declaring { input = {}, input_schema = { type = "object" } },
+        1, true)
       assert.matches("not both", declaring { output = {}, output_schema = {} }, 1, true)
       assert.matches("tool_spec%.lua:%d+: tool \"t\": input: ",
         declaring { input_schema = { type = "object", properties = 5 } })

@@ -1,0 +1,220 @@
+-- SPDX-License-Identifier: MIT
+-- ask: asking the client in the middle of a handler. A revision with sessions asks by a request and
+-- waits (live.lua); one without ends the call with the questions, and answers them when the client
+-- repeats it (replay.lua). A handler sees no difference, so what one era forbids neither allows.
+local core = require "mcp.core"
+local failure = require "mcp.failure"
+local nearest = require "mcp.schema.nearest"
+local protocol = require "mcp.protocol"
+local question = require "mcp.ask.question"
+local state = require "mcp.ask.state"
+
+local ask = {}
+
+---How long a client may take over a question in a session, in seconds.
+ask.TIMEOUT = 600
+
+local OPTIONS = { key = "string", timeout = "number" }
+
+-- What is wrong with the options of a question, or nil.
+local function complaint(options, known)
+  if options == nil then return nil end
+  if type(options) ~= "table" then return "options: table expected, got " .. type(options) end
+  for name, given in pairs(options) do
+    if not known[name] then return nearest.unknown("option", name, nearest.keys(known)) end
+    if type(given) ~= known[name] then
+      return ("option %q: %s expected, got %s"):format(name, known[name], type(given))
+    end
+  end
+  if options.timeout and not (options.timeout >= 0 and options.timeout < 1e9) then
+    return "timeout: seconds expected, 0 or more"
+  end
+  if options.key == "" then return "key: an empty one" end
+  return nil
+end
+
+-- Raises that the client cannot be asked that.
+local function refuse(ctx, lacking)
+  local names = {}
+  for name, parts in pairs(lacking) do
+    local inner = nearest.keys(parts)
+    for i, part in ipairs(inner) do inner[i] = name .. "." .. part end
+    names[#names + 1] = inner[1] and table.concat(inner, ", ") or name
+  end
+  table.sort(names)
+  local text = "Client capability required: " .. table.concat(names, ", ")
+  if not ctx.own_session then
+    error(failure.new(protocol.MISSING_CAPABILITY, text, { requiredCapabilities = lacking }, 400))
+  end
+  -- A tool says so to the model; elsewhere it is an error of the protocol.
+  if ctx.entry and ctx.entry.kind == "tool" then error(text, 0) end
+  error(failure.new(protocol.INVALID_REQUEST, text))
+end
+
+-- `none`: the request says that nothing is offered.
+local function check_offered(ctx, list, none)
+  local lacking
+  for _, one in ipairs(list) do
+    if none or not one.question:is_offered(ctx.revision, ctx.capabilities) then
+      lacking = lacking or {}
+      for name, parts in pairs(one.question:needs(ctx.revision)) do
+        local known = lacking[name] or {}
+        for part in pairs(parts) do known[part] = {} end
+        lacking[name] = known
+      end
+    end
+  end
+  if lacking then refuse(ctx, lacking) end
+end
+
+-- Asks { key, question }, …; returns the answers by key, or nil, text and code. Raises, at the
+-- line of whoever called the method, what is wrong with the questions.
+local function run(ctx, what, list, timeout)
+  if not protocol.ASKING[ctx.method] then
+    error(("%s: a handler of %s cannot ask"):format(what, ctx.method), 3)
+  end
+  local asking, rounds = state.of(ctx), ctx.revision.rounds
+  if rounds then require("mcp.ask.replay").check(asking) end
+  for _, one in ipairs(list) do
+    if not one.key then
+      asking.automatic = asking.automatic + 1
+      one.key = "input_" .. asking.automatic
+    end
+    if asking.asked[one.key] then
+      error(("%s: %q has been asked already in this call"):format(what, one.key), 3)
+    end
+    asking.asked[one.key] = true
+  end
+  check_offered(ctx, list, rounds and not asking.app)
+  for _, one in ipairs(list) do
+    local params
+    one.method, params = one.question:request(ctx.revision)
+    if not one.method then error(("%s: %s"):format(what, params), 3) end
+    one.params = params
+  end
+  if rounds then return require("mcp.ask.replay").run(ctx, asking, list) end
+  return require("mcp.ask.live").run(ctx, asking, list, timeout or ask.TIMEOUT)
+end
+
+-- A method for a single question: makes it out of the arguments, of which there are `n`, and
+-- options; turns the answer into what the handler gets.
+local function single(name, n, finish)
+  local what = "ctx:" .. name
+  return function(ctx, ...)
+    local made, message
+    if n == 2 then
+      made, message = question.make[name]((...), (select(2, ...)))
+    elseif n == 1 then
+      made, message = question.make[name]((...))
+    else
+      made, message = question.make[name]()
+    end
+    local options = select(n + 1, ...)
+    message = message or complaint(options, OPTIONS)
+    if message then error(("%s: %s"):format(what, message), 2) end
+    local one = { key = options and options.key, question = made }
+    local answers, text, code = run(ctx, what, { one }, options and options.timeout)
+    if not answers then return nil, text, code end
+    return finish(answers[one.key])
+  end
+end
+
+---Has the user fill in a form.
+---@param text string what it is about
+---@param schema table flat: strings, numbers, booleans, choices; in shorthand or in full
+---@param options table|nil key (one of its own, instead of its place in the order), timeout
+---@return table|nil content what was filled in; nil if it was not
+---@return string|nil why "decline", "cancel", or what went wrong
+---@return any code of what went wrong
+ask.elicit = single("elicit", 2, function(answer)
+  if answer.action ~= "accept" then return nil, answer.action end
+  return answer.content
+end)
+
+---Sends the user to a page. What happens there the client never sees.
+---@param text string why
+---@param url string http or https
+---@param options table|nil key, timeout
+---@return true|nil consented nil if the user would not
+---@return string|nil why "decline", "cancel", or what went wrong
+---@return any code of what went wrong
+ask.elicit_url = single("elicit_url", 2, function(answer)
+  if answer.action ~= "accept" then return nil, answer.action end
+  return true
+end)
+
+---Has the client's model write something.
+---@param options table messages, max_tokens; see mcp.sample
+---@param more table|nil key, timeout
+---@return table|nil result role, content, model, stopReason
+---@return string|nil why
+---@return any code -1: the user would not have it
+ask.sample = single("sample", 1, function(answer) return answer end)
+
+---Asks for the folders that the client works in. They are a hint, not a permission.
+---@param options table|nil key, timeout
+---@return table[]|nil roots each with uri, perhaps name
+---@return string|nil why
+---@return any code
+ask.roots = single("roots", 0, function(answer) return answer.roots end)
+
+---Asks several questions at once.
+---@param questions table<string, mcp.Question> mcp.elicit(…), mcp.sample {…}, … by key
+---@param options table|nil timeout
+---@return table|nil answers by key, as they came: { action, content } of a form, { roots }, …
+---@return string|nil why
+---@return any code
+function ask.ask(ctx, questions, options)
+  if type(questions) ~= "table" or question.is(questions) then
+    error("ctx:ask: a table of questions by key expected", 2)
+  end
+  local message = complaint(options, { timeout = "number" })
+  if message then error("ctx:ask: " .. message, 2) end
+  local list = {}
+  for key, one in pairs(questions) do
+    if type(key) ~= "string" or key == "" then
+      error("ctx:ask: names expected as keys, got " .. tostring(key), 2)
+    end
+    if not question.is(one) then
+      error(("ctx:ask: %q: mcp.elicit, mcp.elicit_url, mcp.sample or mcp.roots expected")
+        :format(key), 2)
+    end
+    list[#list + 1] = { key = key, question = one }
+  end
+  table.sort(list, function(a, b) return a.key < b.key end)
+  if not list[1] then return {} end
+  -- No tail call: its errors name the line above this frame.
+  local answers, text, code = run(ctx, "ctx:ask", list, options and options.timeout)
+  return answers, text, code
+end
+
+---Runs `fn` once in the life of a call, however often its handler is run again: what it returned
+---is remembered until the call is over.
+---@param key string
+---@param fn fun(): any what it returns must be what JSON can carry
+---@return any
+function ask.once(ctx, key, fn)
+  if type(key) ~= "string" then
+    error("ctx:once: key: string expected, got " .. type(key), 2)
+  end
+  if type(fn) ~= "function" then error("ctx:once: function expected, got " .. type(fn), 2) end
+  local kept = state.of(ctx).kept
+  local known = kept[key]
+  if not known then
+    local result = fn()
+    known = {}
+    if result ~= nil then
+      -- Through JSON now as it would be later, so that both times it is the same.
+      local text, why = core.encode({ result })
+      if not text then
+        error(("ctx:once: %q: JSON cannot carry what the function returned: %s"):format(key,
+          why), 2)
+      end
+      known = core.decode(text)
+    end
+    kept[key] = known
+  end
+  return known[1]
+end
+
+return ask

@@ -1,0 +1,122 @@
+-- SPDX-License-Identifier: MIT
+-- live: questions of a session. Each goes out as a request on the stream of the call that asks, and
+-- the handler waits; its answer comes back as a message of its own, by whichever connection.
+local core = require "mcp.core"
+
+local live = {}
+
+---Questions of one session that nobody has answered yet.
+live.MOST = 64
+
+local Questions = { __name = "mcp.questions" }
+Questions.__index = {}
+
+-- The open questions of a session.
+local function questions_of(session)
+  local questions = session.questions
+  if not questions then
+    questions = setmetatable({ last_id = 0, count = 0, by_id = {} }, Questions)
+    session.questions = questions
+  end
+  return questions
+end
+
+---Gives an answer to whoever waits for it. One that nobody waits for is dropped.
+---@param kind "result"|"error"
+---@param id string the key of its id
+---@param payload any
+function Questions.__index:answer(kind, id, payload)
+  local one = self.by_id[id]
+  if not one then return end
+  self:forget(one)
+  one.answered = true
+  one.waiter:wake { kind = kind, payload = payload }
+end
+
+function Questions.__index:forget(one)
+  if self.by_id[one.id] ~= one then return end
+  self.by_id[one.id] = nil
+  self.count = self.count - 1
+end
+
+-- Takes back what has not been answered, and tells the client so.
+local function withdraw(exchange, questions, sent, reason)
+  for _, one in ipairs(sent) do
+    if not one.answered then
+      questions:forget(one)
+      exchange:send("notifications/cancelled",
+        { requestId = math.tointeger(tonumber(one.id)), reason = reason }, nil, true)
+    end
+  end
+end
+
+-- What an answer says: the answer as it is read, or nil, text and code.
+local function read(ctx, item, came)
+  local payload = came.payload
+  if came.kind == "over" then return nil, "the call is over", "ECANCELED" end
+  if came.kind == "error" then
+    if type(payload) ~= "table" then payload = {} end
+    return nil, type(payload.message) == "string" and payload.message or "the client has failed",
+      math.tointeger(payload.code) or -32603
+  end
+  local answer, message = item.question:read(ctx.revision, payload)
+  if answer then return answer end
+  core.log("info", ("%s: a bad answer of the client: %s"):format(item.method, message))
+  return nil, "the client's answer is not what was asked for: " .. message, -32602
+end
+
+---Asks and waits.
+---@param ctx table
+---@param asking mcp.Asking
+---@param list table[] each with key, question, method, params
+---@param timeout number seconds, for all of them
+---@return table|nil answers by key, or nil, text and code
+---@return string|nil text
+---@return any code
+function live.run(ctx, asking, list, timeout)
+  local exchange, questions = ctx.exchange, questions_of(ctx.own_session)
+  if questions.count + #list > live.MOST then
+    return nil, ("%d questions are open in this session, and at most %d may be")
+      :format(questions.count, live.MOST), "EBUSY"
+  end
+  local deadline, sent, why = core.now() + timeout, {}, "The call is over"
+  -- However this ends, nobody waits for what is left.
+  local _ <close> = setmetatable({}, { __close = function()
+    withdraw(exchange, questions, sent, why)
+  end })
+  asking.sent = asking.sent or {}
+  for i, item in ipairs(list) do
+    questions.last_id = questions.last_id + 1
+    local one = { id = tostring(questions.last_id), waiter = core.waiter() }
+    questions.by_id[one.id], questions.count = one, questions.count + 1
+    sent[i] = one
+    asking.sent[#asking.sent + 1] = one
+    local ok, text, code = exchange:send(item.method, item.params, questions.last_id)
+    if not ok then
+      one.answered = true -- it never went out
+      questions:forget(one)
+      return nil, "the client cannot be asked: " .. text, code
+    end
+  end
+  local answers = {}
+  for i, item in ipairs(list) do
+    local ok, came, code = sent[i].waiter:wait(math.max(0, deadline - core.now()))
+    if not ok then
+      if code == "ETIMEDOUT" then why = "It has taken too long" end
+      return nil, came, code
+    end
+    local answer, text
+    answer, text, code = read(ctx, item, came)
+    if not answer then return nil, text, code end
+    answers[item.key] = answer
+  end
+  return answers
+end
+
+---The handler has returned; tasks of its own may still wait.
+---@param sent table[]
+function live.finish(sent)
+  for _, one in ipairs(sent) do one.waiter:wake { kind = "over" } end
+end
+
+return live

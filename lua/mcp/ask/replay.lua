@@ -1,0 +1,115 @@
+-- SPDX-License-Identifier: MIT
+-- replay: questions of the revisions without sessions (protocol, Multi round-trip requests). The
+-- first question that has no answer ends the call with `input_required`; the client repeats the call with
+-- the answers, the handler runs again from the top, and finds them. What is remembered between the
+-- rounds goes through the client, sealed, so any process with the key can serve the next one.
+local core = require "mcp.core"
+local failure = require "mcp.failure"
+local protocol = require "mcp.protocol"
+local seal = require "mcp.seal"
+local value = require "mcp.value"
+
+local replay = {}
+
+---Rounds that one call may take: a handler, or a client, that never comes to an end.
+replay.ROUNDS = 10
+
+-- Raised to end a handler. It is remembered in its context, so catching it is of no use.
+local ENDED = failure.new(protocol.INTERNAL_ERROR,
+  "The call ends here; it runs again when the client has answered")
+
+local REFUSED = "Invalid or expired requestState"
+
+-- Texts are good for one server only, and for nothing but this.
+local function purpose(app) return "requestState of " .. app.name end
+
+local function ring_of(app)
+  app.state = app.state or seal.ring()
+  return app.state
+end
+
+-- Who asks: a state that somebody else brings is refused.
+local function principal(ctx)
+  local auth = ctx.auth
+  if type(auth) ~= "table" then return "" end
+  return core.encode(value.array { auth.issuer or "", auth.client_id or "", auth.subject or "" })
+end
+
+local function digest(given) return seal.digest(given == nil and {} or given) end
+
+---Opens what was remembered in the rounds before.
+---@param ctx table
+---@param asking mcp.Asking
+---@param text any requestState
+---@return table|nil err
+function replay.open(ctx, asking, text)
+  local app = asking.app
+  local plain = ring_of(app):open(purpose(app), text)
+  if not plain or plain.method ~= ctx.method or plain.target ~= asking.target
+    or plain.principal ~= principal(ctx) or plain.arguments ~= digest(asking.arguments) then
+    return failure.new(protocol.INVALID_PARAMS, REFUSED)
+  end
+  asking.answers, asking.kept, asking.round = plain.answers, plain.once, plain.round
+  return nil
+end
+
+-- Ends the call with what has no answer.
+local function stop(ctx, asking, missing)
+  if asking.round >= replay.ROUNDS then
+    error(failure.new(protocol.INVALID_PARAMS,
+      ("%s: still without an answer after %d rounds"):format(ctx.method, replay.ROUNDS)))
+  end
+  local requests = {}
+  for _, item in ipairs(missing) do
+    requests[item.key] = { method = item.method, params = item.params }
+  end
+  local text, message = ring_of(asking.app):seal(purpose(asking.app), {
+    method = ctx.method, target = asking.target, principal = principal(ctx),
+    arguments = digest(asking.arguments), round = asking.round + 1,
+    answers = asking.answers, once = asking.kept,
+  })
+  if not text then
+    error(failure.new(protocol.INTERNAL_ERROR,
+      ("%s: the answers and what ctx:once remembers are too large to be sent along: %s")
+        :format(ctx.method, message)))
+  end
+  asking.result = { resultType = "input_required", inputRequests = requests, requestState = text,
+    _meta = asking.app.server_meta }
+  error(ENDED)
+end
+
+---Raises again what has ended the handler, if it did not listen.
+---@param asking mcp.Asking
+function replay.check(asking)
+  if asking.result then error(ENDED) end
+end
+
+---The answers, or the end of the handler.
+---@param ctx table
+---@param asking mcp.Asking
+---@param list table[] each with key, question, method, params
+---@return table answers by key
+function replay.run(ctx, asking, list)
+  local answers, missing = {}, {}
+  for _, item in ipairs(list) do
+    local key = item.key
+    local came = asking.answers[key]
+    if came == nil then came = asking.given[key] end
+    local answer, message
+    if came ~= nil then answer, message = item.question:read(ctx.revision, came) end
+    if message then
+      core.log("info", ("%s: a bad answer to %q, which is asked again: %s"):format(ctx.method, key,
+        message))
+    end
+    if answer then
+      asking.answers[key], answers[key] = came, answer
+    else
+      asking.answers[key] = nil
+      missing[#missing + 1] = item
+    end
+  end
+  if missing[1] then stop(ctx, asking, missing) end
+  return answers
+end
+
+return replay

@@ -1,0 +1,80 @@
+-- SPDX-License-Identifier: MIT
+-- state: what one call has asked and remembered. Begun before the handler of a revision that asks
+-- in rounds, since only then its arguments are as they came; otherwise by the first who asks.
+-- Small: most calls never ask.
+local failure = require "mcp.failure"
+local protocol = require "mcp.protocol"
+local value = require "mcp.value"
+
+local state = {}
+
+---@class mcp.Asking
+---@field asked table<string, boolean> keys
+---@field automatic integer keys given by order
+---@field kept table<string, table> what ctx:once remembers
+---@field app table|nil and the rest: of a call that can ask in rounds
+---@field target string|nil name or uri
+---@field arguments any as they came
+---@field given table answers of the last round
+---@field answers table those of the rounds before it
+---@field round integer rounds so far
+---@field result table|nil how the call ends
+---@field sent table[]|nil questions that went out
+
+---The state of a call.
+---@param ctx table
+---@return mcp.Asking
+function state.of(ctx)
+  local asking = rawget(ctx, "asking")
+  if not asking then
+    asking = { asked = {}, automatic = 0, kept = {} }
+    rawset(ctx, "asking", asking)
+  end
+  return asking
+end
+
+local function copy(given)
+  if type(given) ~= "table" then return given end
+  local out = {}
+  for key, member in pairs(given) do out[key] = copy(member) end
+  return setmetatable(out, getmetatable(given))
+end
+
+-- How a client says that it cannot be asked anything.
+local NOTHING = '/clientCapabilities":{}'
+
+---Before a handler runs: takes the answers of the last round, and what was remembered, out of
+---`params`.
+---@param app table
+---@param ctx table
+---@param params table
+---@return table|nil err
+function state.begin(app, ctx, params)
+  local given, text = params.inputResponses, params.requestState
+  if given == nil and text == nil and ctx.meta_text
+    and ctx.meta_text:find(NOTHING, 1, true) then
+    return nil
+  end
+  local asking = state.of(ctx)
+  params.inputResponses, params.requestState = nil, nil
+  asking.app, asking.target = app, params[protocol.ASKING[ctx.method]]
+  asking.given, asking.answers, asking.round = given or {}, {}, 0
+  -- A copy: handlers may change their arguments.
+  asking.arguments = copy(params.arguments)
+  if given ~= nil and (type(given) ~= "table" or not value.is_object(given)) then
+    return failure.new(protocol.INVALID_PARAMS,
+      ("%s: inputResponses: object expected, got %s"):format(ctx.method, value.kind(given)))
+  end
+  if text ~= nil then return require("mcp.ask.replay").open(ctx, asking, text) end
+  return nil
+end
+
+---After a handler has run: its result, if it was ended by a question.
+---@param asking mcp.Asking
+---@return table|nil result
+function state.finish(asking)
+  if asking.sent then require("mcp.ask.live").finish(asking.sent) end
+  return asking.result
+end
+
+return state

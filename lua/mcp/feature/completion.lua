@@ -1,0 +1,186 @@
+-- SPDX-License-Identifier: MIT
+-- completion: what could be meant by the beginning of an argument, for prompts
+-- and for the variables of resource templates:
+--
+--   complete = {
+--     language = { "c", "lua", "python" },              by prefix, ignoring case
+--     file = function(text, ctx, chosen) return list end,
+--   }
+--
+-- `chosen` holds the arguments that are settled already, in the revisions that
+-- tell. A function may return, after its list, how many values there are in
+-- all, or true if there are more and nobody has counted.
+local failure = require "mcp.failure"
+local protocol = require "mcp.protocol"
+local value = require "mcp.value"
+
+local completion = {}
+
+---The most values that one answer carries (protocol, Completion: MUST).
+completion.MOST = 100
+
+-- A completer out of a list of strings.
+local function from_list(name, list)
+  local lower = {}
+  for i, text in ipairs(list) do
+    if type(text) ~= "string" then
+      error(("complete: %q: [%d]: string expected, got %s"):format(name, i, type(text)), 0)
+    end
+    lower[i] = text:lower()
+  end
+  for key in pairs(list) do
+    if math.type(key) ~= "integer" or key < 1 or key > #lower then
+      error(("complete: %q: a list of strings or a function expected"):format(name), 0)
+    end
+  end
+  return function(text)
+    text = text:lower()
+    local found = {}
+    for i, candidate in ipairs(lower) do
+      if candidate:sub(1, #text) == text then found[#found + 1] = list[i] end
+    end
+    return found
+  end
+end
+
+---Checks the option `complete`. Raises (level 0) what is wrong.
+---@param given table|nil
+---@param known table<string, boolean> the names of the arguments
+---@return table<string, function>|nil completers by name
+function completion.compile(given, known)
+  if given == nil then return nil end
+  local completers = {}
+  for name, one in pairs(given) do
+    if not known[name] then
+      local nearest = require "mcp.schema.nearest"
+      error("complete: " .. nearest.unknown("argument", name, nearest.keys(known)), 0)
+    end
+    if type(one) == "table" and not (getmetatable(one) or {}).__call then
+      one = from_list(name, one)
+    elseif type(one) ~= "function" and type(one) ~= "table" then
+      error(("complete: %q: a list of strings or a function expected, got %s")
+        :format(name, type(one)), 0)
+    end
+    completers[name] = one
+  end
+  return next(completers) and completers or nil
+end
+
+---Does any of these entries complete anything?
+---@param entries table[]
+---@return boolean
+function completion.any(entries)
+  for _, entry in ipairs(entries) do
+    if entry.complete then return true end
+  end
+  return false
+end
+
+local function invalid(text, ...)
+  return nil, failure.new(protocol.INVALID_PARAMS, "completion/complete: " .. text:format(...))
+end
+
+local function unknown(noun, name, registry)
+  local near = require("mcp.schema.nearest").find(name, registry:names())
+  return invalid("unknown %s: %s%s", noun, name,
+    near and (" (did you mean %s?)"):format(near) or "")
+end
+
+local function got(given) return given == nil and "nothing" or value.kind(given) end
+
+-- The prompt or template that is spoken of.
+local function target(app, ref)
+  if type(ref) ~= "table" then return invalid("ref: object expected, got %s", got(ref)) end
+  if ref.type == "ref/prompt" then
+    if type(ref.name) ~= "string" then
+      return invalid("ref.name: string expected, got %s", got(ref.name))
+    end
+    local entry = app.prompts.by_name[ref.name]
+    if not entry then return unknown("prompt", ref.name, app.prompts) end
+    return entry
+  elseif ref.type == "ref/resource" then
+    if type(ref.uri) ~= "string" then
+      return invalid("ref.uri: string expected, got %s", got(ref.uri))
+    end
+    -- A resource without variables may be spoken of; there is no argument of it to complete.
+    local entry = app.templates.by_name[ref.uri] or app.resources.by_name[ref.uri]
+    if not entry then return unknown("resource template", ref.uri, app.templates) end
+    return entry
+  end
+  return invalid('ref.type: "ref/prompt" or "ref/resource" expected, got %s',
+    type(ref.type) == "string" and ('"%s"'):format(ref.type) or got(ref.type))
+end
+
+-- The arguments that are settled already; none where the revision does not tell.
+local function chosen_of(ctx, context)
+  if not ctx.revision.completion_context or context == nil then return {} end
+  if type(context) ~= "table" then
+    return invalid("context: object expected, got %s", got(context))
+  end
+  local chosen = context.arguments
+  if chosen == nil then return {} end
+  if type(chosen) ~= "table" or not value.is_object(chosen) then
+    return invalid("context.arguments: object expected, got %s", got(chosen))
+  end
+  for name, text in pairs(chosen) do
+    if type(text) ~= "string" then
+      return invalid("context.arguments: %q: string expected, got %s", name, got(text))
+    end
+  end
+  return chosen
+end
+
+-- What a completer returned, as it goes out.
+local function convert(entry, name, list, total)
+  local function bad(text, ...)
+    error(("%s %q: complete: %q: %s"):format(entry.kind, entry.name, name, text:format(...)), 0)
+  end
+  if list == nil then list = {} end
+  if type(list) ~= "table" then bad("a list of strings expected, got %s", type(list)) end
+  local values = value.array {}
+  for i, text in ipairs(list) do
+    if type(text) ~= "string" then bad("[%d]: string expected, got %s", i, type(text)) end
+    if i <= completion.MOST then values[i] = text end
+  end
+  if total ~= nil and total ~= true and (math.type(total) ~= "integer" or total < 0) then
+    bad("the number of values, or true, expected after the list, got %s", tostring(total))
+  end
+  local count = #list
+  local out = { values = values, hasMore = total == true or count > #values }
+  if total ~= true then
+    out.total = math.max(count, total or 0)
+    out.hasMore = out.total > #values
+  end
+  return { completion = out }
+end
+
+---completion/complete
+function completion.complete(app, ctx, params)
+  local entry, err = target(app, params.ref)
+  if not entry then return nil, err end
+  local argument = params.argument
+  if type(argument) ~= "table" then
+    return invalid("argument: object expected, got %s", got(argument))
+  end
+  local name, text = argument.name, argument.value
+  if type(name) ~= "string" or type(text) ~= "string" then
+    return invalid("argument: name and value: strings expected, got %s and %s", got(name),
+      got(text))
+  end
+  local known = entry.known
+  if not known or not known[name] then
+    local nearest = require "mcp.schema.nearest"
+    return invalid("%s %q: %s", entry.kind, entry.name,
+      nearest.unknown("argument", name, nearest.keys(known or {})))
+  end
+  local chosen
+  chosen, err = chosen_of(ctx, params.context)
+  if not chosen then return nil, err end
+  -- Nothing is known of an argument without a completer; that is no mistake of the client's.
+  local completer = entry.complete and entry.complete[name]
+  if not completer then return convert(entry, name, nil) end
+  ctx.entry = entry
+  return convert(entry, name, completer(text, ctx, chosen))
+end
+
+return completion

@@ -1,0 +1,192 @@
+-- SPDX-License-Identifier: MIT
+-- metadata: what describes a tool, resource or prompt beside its name: icons,
+-- annotations, _meta, caching hints. Options are snake_case; what comes out of
+-- here is as it goes over the wire. Everything raises (level 0) what is wrong,
+-- so that it is wrong where it was written.
+local core = require "mcp.core"
+local value = require "mcp.value"
+
+local metadata = {}
+
+-- Raises for a key that is not in `known`, or a value of another type.
+local function check_keys(what, noun, given, known)
+  if type(given) ~= "table" then
+    error(("%s: a table expected, got %s"):format(what, type(given)), 0)
+  end
+  for key, member in pairs(given) do
+    local kind = known[key]
+    if not kind then
+      local nearest = require "mcp.schema.nearest"
+      error(("%s: %s"):format(what, nearest.unknown(noun, key, nearest.keys(known))), 0)
+    end
+    if kind ~= "any" and type(member) ~= kind then
+      error(("%s: %q: %s expected, got %s"):format(what, key, kind, type(member)), 0)
+    end
+  end
+end
+
+---Texts must be UTF-8, as one that is not would spoil a whole list.
+---@param options table
+---@param ... string names of options
+function metadata.check_texts(options, ...)
+  for _, name in ipairs { ... } do
+    local text = options[name]
+    if text ~= nil and not utf8.len(text) then error(name .. ": not UTF-8", 0) end
+  end
+end
+
+---The longest name of a tool (protocol, Tools: SHOULD, from 2025-11-25).
+metadata.TOOL_NAME = 128
+
+---@param name string
+function metadata.check_tool_name(name)
+  if #name > metadata.TOOL_NAME then
+    error(("a tool's name has at most %d characters, this one %d"):format(metadata.TOOL_NAME,
+      #name), 0)
+  end
+  local odd = name:match "[^A-Za-z0-9_.%-]"
+  if odd then
+    local shown = odd:find "[%g ]" and ('"%s"'):format(odd) or ("the byte %d"):format(odd:byte())
+    error(('a tool\'s name is made of A-Z, a-z, 0-9, "_", "." and "-"; this one has %s')
+      :format(shown), 0)
+  end
+end
+
+local ICON = { src = "string", mime = "string", sizes = "any", theme = "string" }
+local THEMES = { light = true, dark = true }
+
+local function icon(what, given)
+  check_keys(what, "member", given, ICON)
+  local src = given.src
+  if not src then error(what .. ": src is missing", 0) end
+  local scheme = (src:match "^(%a[%w+.-]*):" or ""):lower()
+  if scheme ~= "data" and (scheme ~= "https" or not src:find "^%w+://[^/]") then
+    error(("%s: src: an https: or data: URI expected, got %q"):format(what, src:sub(1, 60)), 0)
+  end
+  if given.theme and not THEMES[given.theme] then
+    error(('%s: theme: "light" or "dark" expected, got %q'):format(what, given.theme), 0)
+  end
+  local sizes = given.sizes
+  if type(sizes) == "string" then sizes = { sizes } end
+  if sizes ~= nil then
+    if type(sizes) ~= "table" then error(what .. ": sizes: a list expected", 0) end
+    for i, size in ipairs(sizes) do
+      if type(size) ~= "string" or not (size == "any" or size:find "^%d+x%d+$") then
+        error(('%s: sizes[%d]: a size like "48x48", or "any", expected'):format(what, i), 0)
+      end
+    end
+    sizes = value.array(table.move(sizes, 1, #sizes, 1, {}))
+  end
+  return { src = src, mimeType = given.mime, sizes = sizes, theme = given.theme }
+end
+
+---@param given table|nil a list of { src, mime, sizes, theme }
+---@return table|nil
+function metadata.icons(given)
+  if given == nil then return nil end
+  local out = value.array {}
+  if next(given) ~= nil and given[1] == nil then
+    error("icons: a list of tables with src expected", 0)
+  end
+  for i, one in ipairs(given) do out[i] = icon(("icons[%d]"):format(i), one) end
+  return out
+end
+
+local HINTS = {
+  title = "title", read_only = "readOnlyHint", destructive = "destructiveHint",
+  idempotent = "idempotentHint", open_world = "openWorldHint",
+}
+local HINT_TYPES = {
+  title = "string", read_only = "boolean", destructive = "boolean", idempotent = "boolean",
+  open_world = "boolean",
+}
+
+---@param given table|nil title, read_only, destructive, idempotent, open_world
+---@return table|nil
+function metadata.tool_annotations(given)
+  if given == nil then return nil end
+  check_keys("annotations", "annotation", given, HINT_TYPES)
+  local out = {}
+  for key, member in pairs(given) do out[HINTS[key]] = member end
+  return out
+end
+
+local ANNOTATIONS = { audience = "any", priority = "number", last_modified = "any" }
+local ROLES = { user = true, assistant = true }
+
+local function audience_of(given)
+  if type(given) == "string" then given = { given } end
+  if type(given) ~= "table" then
+    error(("annotations: \"audience\": a list expected, got %s"):format(type(given)), 0)
+  end
+  local out = value.array {}
+  for i, role in ipairs(given) do
+    if not ROLES[role] then
+      error(('annotations: "audience": "user" or "assistant" expected, got %s'):format(
+        type(role) == "string" and ('"%s"'):format(role) or type(role)), 0)
+    end
+    out[i] = role
+  end
+  return out
+end
+
+-- A time as ISO 8601, out of that or of seconds.
+local function time_of(given)
+  if type(given) == "number" then
+    local seconds = math.tointeger(given // 1)
+    local ok, text = pcall(os.date, "!%Y-%m-%dT%H:%M:%SZ", seconds)
+    if seconds and ok then return text end
+  elseif type(given) == "string" then
+    local format = require "mcp.schema.format"
+    if format["date-time"].check(given) or format.date.check(given) then return given end
+  end
+  error('annotations: "last_modified": a time like "2025-01-12T15:00:58Z", or seconds, expected', 0)
+end
+
+---@param given table|nil audience, priority, last_modified
+---@return table|nil
+function metadata.annotations(given)
+  if given == nil then return nil end
+  check_keys("annotations", "annotation", given, ANNOTATIONS)
+  local priority = given.priority
+  if priority and not (priority >= 0 and priority <= 1) then
+    error(("annotations: \"priority\": a number from 0 to 1 expected, got %s"):format(priority), 0)
+  end
+  return {
+    audience = given.audience ~= nil and audience_of(given.audience) or nil,
+    priority = priority,
+    lastModified = given.last_modified ~= nil and time_of(given.last_modified) or nil,
+  }
+end
+
+---@param given table|nil
+---@return table|nil
+function metadata.meta(given)
+  if given == nil then return nil end
+  for key in pairs(given) do
+    if type(key) ~= "string" then
+      error(("meta: names expected as keys, got %s"):format(type(key)), 0)
+    end
+  end
+  local text, why = core.encode(given)
+  if not text then error("meta: " .. why, 0) end
+  return given
+end
+
+---Caching hints: how long, in seconds, and for whom what is read stays as it is.
+---@param given table|nil ttl, scope
+---@return table|nil hints ttl_ms, scope
+function metadata.cache(given)
+  if given == nil then return nil end
+  check_keys("cache", "member", given, { ttl = "number", scope = "string" })
+  local ttl, scope = given.ttl or 0, given.scope or "private"
+  if not (ttl >= 0 and ttl < 1e9) then
+    error("cache: ttl: seconds, 0 or more, expected, got " .. tostring(ttl), 0)
+  end
+  if scope ~= "public" and scope ~= "private" then
+    error(('cache: scope: "public" or "private" expected, got %q'):format(scope), 0)
+  end
+  return { ttl_ms = math.floor(ttl * 1000), scope = scope }
+end
+
+return metadata

@@ -1,0 +1,28 @@
+-- SPDX-License-Identifier: MIT
+-- header: how a value of a message is written into a header field of HTTP and
+-- read from it (protocol, Streamable HTTP: value encoding). Plain where a field
+-- can carry it; otherwise `=?base64?…?=` around its bytes.
+local core = require "mcp.core"
+
+local header = {}
+
+---The text that a field stands for; nil if it is malformed (HM-30 to HM-33).
+---With one of the two marks alone it stands for itself.
+---@param field string
+---@return string|nil
+function header.decode(field)
+  local body = field:match "^=%?base64%?(.*)%?=$"
+  if not body then return field end
+  local bytes = core.unbase64(body)
+  if not bytes or not utf8.len(bytes) then return nil end
+  return bytes
+end
+
+---Is it a name that a field can have (RFC 9110 5.6.2)?
+---@param name string
+---@return boolean
+function header.is_token(name)
+  return name:find "^[!#$%%&'*+%-.^_`|~%w]+$" ~= nil
+end
+
+return header

@@ -1,0 +1,315 @@
+-- SPDX-License-Identifier: MIT
+-- What README.md and docs/ say is true: their code runs and gives what they say it gives, the
+-- numbers are those of the source, the files and targets they name exist, and nothing that is
+-- public is left out.
+--
+-- A block of Lua whose first line is "-- runs" is run. It finds `mcp`, and as `app` a server of
+-- its own; app:run does nothing there. Comments in it say what comes back:
+--   -- NAME { arguments }  -->  text      a tool or prompt; "(error) text" from a tool,
+--   -- read URI            -->  text      "(error CODE) text" from the protocol
+--   -- complete NAME.ARGUMENT TEXT  -->  value, value
+local core = require "mcp.core"
+local helper = require "spec.helper"
+local mcp = require "mcp"
+local value = require "mcp.value"
+
+local PAGES = { "README.md", "docs/architecture.md", "docs/limits.md", "docs/security.md",
+  "docs/server.md" }
+
+local function read(path)
+  local file <close> = assert(io.open(path, "rb"))
+  return file:read "a"
+end
+
+local function exists(path)
+  local file <close> = io.open(path, "rb")
+  return file ~= nil
+end
+
+-- Every fenced block: { page, line, language, text }.
+local function blocks()
+  local out = {}
+  for _, page in ipairs(PAGES) do
+    local number, open = 0, nil
+    for line in (read(page) .. "\n"):gmatch "([^\n]*)\n" do
+      number = number + 1
+      local language = line:match "^```(%w*)$"
+      if open and language == "" then
+        open.text = table.concat(open, "\n")
+        out[#out + 1], open = open, nil
+      elseif open then
+        open[#open + 1] = line
+      elseif language then
+        open = { page = page, line = number, language = language }
+      end
+    end
+    assert(not open, page .. ": a block that does not end")
+  end
+  return out
+end
+
+local function at(block) return ("%s:%d"):format(block.page, block.line) end
+
+-- An app whose run leaves the rest to the spec.
+local function guarded(app)
+  app.run = function() end
+  app.run_stdio, app.run_http = app.run, app.run
+  return app
+end
+
+-- Runs a block; returns the app it made, or the one it was given.
+local function run(block)
+  local given = guarded(mcp.server "docs")
+  local made
+  local own = setmetatable({
+    server = function(...)
+      made = guarded(mcp.server(...))
+      return made
+    end,
+  }, { __index = mcp })
+  local said = {}
+  local env = setmetatable({
+    mcp = own, app = given,
+    print = function(...) said[#said + 1] = table.pack(...) end,
+    require = function(name) return name == "mcp" and own or require(name) end,
+  }, { __index = _G })
+  local chunk = assert(load(block.text, "@" .. at(block), "t", env))
+  chunk()
+  return made or given, said
+end
+
+-- What a client is told, in the words of the comments.
+local function told(response)
+  local err, result = response.error, response.result
+  if err then return ("(error %d) %s"):format(err.code, err.message) end
+  if result.completion then return table.concat(result.completion.values, ", ") end
+  if result.contents then return result.contents[1].text or "(bytes)" end
+  if result.messages then return result.messages[1].content.text or "(no text)" end
+  local first = result.content[1]
+  local text = first and (first.text or "(" .. first.type .. ")") or "(nothing)"
+  return result.isError and "(error) " .. text or text
+end
+
+-- Holds the conversation that the block's comments write down; returns its length.
+local function converse(block, app)
+  local count = 0
+  local peer <close> = helper.open(app)
+  for line in block.text:gmatch "[^\n]+" do
+    local what, expected = line:match "^%-%-%s+(.-)%s+%-%->%s+(.*)$"
+    if what then
+      local uri = what:match "^read%s+(%S+)$"
+      local name, arguments = what:match "^(%S+)%s+(%b{})$"
+      local of, argument, text = what:match "^complete%s+([^%s.]+)%.(%S+)%s+(%S+)$"
+      assert(uri or name or of, ("%s: not understood: %s"):format(at(block), what))
+      local response
+      if uri then
+        response = peer:request("resources/read", { uri = uri })
+      elseif of then
+        response = peer:request("completion/complete", { ref = { type = "ref/prompt", name = of },
+          argument = { name = argument, value = text } })
+      else
+        arguments = assert(load("return " .. arguments))()
+        response = peer:request(app.tools.by_name[name] and "tools/call" or "prompts/get",
+          { name = name, arguments = arguments })
+      end
+      assert.equal(expected, told(response), at(block) .. ": " .. what)
+      count = count + 1
+    end
+  end
+  return count
+end
+
+describe("the code of the documentation", function()
+  after_each(helper.leftovers)
+  local all = blocks()
+  local ran, held = 0, 0
+
+  for _, block in ipairs(all) do
+    if block.language == "lua" then
+      it("compiles: " .. at(block), function()
+        assert(load(block.text, "@" .. at(block), "t"))
+        -- Who reads it on a narrow screen must not scroll.
+        for line in block.text:gmatch "[^\n]+" do
+          local long = not line:find("-->", 1, true) and utf8.len(line) > 100
+          assert.is_false(long, at(block) .. ": a long line: " .. line)
+        end
+      end)
+      if block.text:find "^%-%- runs\n" then
+        it("runs: " .. at(block), function()
+          local app
+          helper.logged(function() app = run(block) end)
+          helper.logged(function() held = held + converse(block, app) end)
+          ran = ran + 1
+        end)
+      end
+    elseif block.language == "json" then
+      it("is JSON: " .. at(block), function() assert(core.decode(block.text)) end)
+    end
+  end
+
+  it("was found, run and answered", function()
+    assert.is_true(ran >= 18, ran .. " blocks ran")
+    assert.is_true(held >= 25, held .. " answers were compared")
+  end)
+end)
+
+describe("the documentation names", function()
+  local readme, manual = read "README.md", read "docs/server.md"
+
+  -- Rules of the makefiles that a person calls.
+  local function targets()
+    local out = {}
+    for _, path in ipairs { "Makefile", "bench/bench.mk", "scripts/install.mk",
+      "scripts/conformance.mk", "scripts/interop.mk" } do
+      local text = read(path):gsub("\\\n", " ")
+      for names in ("\n" .. text):gmatch "\n%.PHONY:([^\n]*)" do
+        for name in names:gmatch "%S+" do out[name] = true end
+      end
+      for name in ("\n" .. text):gmatch "\n([%a-]+):[^=]" do out[name] = true end
+    end
+    return out
+  end
+
+  it("every target of make, in the README, and no other", function()
+    local known, shown = targets(), {}
+    for name in readme:gmatch "make ([%a-]+)" do shown[name] = true end
+    local count = 0
+    for name in pairs(known) do
+      count = count + 1
+      assert.is_true(shown[name] or false, "README.md says nothing of make " .. name)
+    end
+    assert.is_true(count > 10)
+    for line in readme:gmatch "| (`make[^|]*) |" do
+      for name in line:gmatch "`make ([%a-]+)" do
+        assert.is_true(known[name] or false, "README.md: there is no make " .. name)
+      end
+    end
+  end)
+
+  local function assert_named(name, text)
+    -- Not as the beginning of a longer name.
+    assert.is_truthy(text:find(name:gsub("%p", "%%%0") .. "%f[^%w_]"),
+      "docs/server.md says nothing of " .. name)
+  end
+
+  it("everything public of mcp, in docs/server.md", function()
+    local names = { "string", "number", "integer", "boolean", "object", "enum", "any", "list" }
+    for _, name in ipairs(names) do assert.is_truthy(mcp[name], name) end
+    for name in pairs(mcp) do assert_named("mcp." .. name, manual) end
+  end)
+
+  it("every method of an app, of ctx, of what listens and of a folder", function()
+    local app = mcp.server "names"
+    for name in pairs(getmetatable(app).__index) do
+      -- What the runtime itself calls.
+      if not ({ has = 1, capabilities = 1, implementation = 1, cacheable = 1 })[name] then
+        assert_named("app:" .. name, manual)
+      end
+    end
+    local count = 0
+    for kind, name in read "lua/mcp/context.lua":gmatch "\nfunction (%a+)%.([%w_]+)%(" do
+      if kind == "methods" then assert_named("ctx:" .. name, manual) end
+      if kind == "facts" then assert_named("ctx." .. name, manual) end
+      count = count + 1
+    end
+    assert.is_true(count >= 10)
+    for name in read "lua/mcp/listen.lua":gmatch "\nfunction Listening%.__index:([%w_]+)" do
+      assert_named("listening:" .. name, manual)
+    end
+    local folder <close> = assert(mcp.folder "examples")
+    for name in pairs(getmetatable(folder).__index) do assert_named("folder:" .. name, manual) end
+  end)
+
+  it("every option of a server, a tool, a resource and a prompt", function()
+    for _, feature in ipairs { "tool", "resource", "prompt" } do
+      for name in pairs(require("mcp.feature." .. feature).options) do
+        assert_named("`" .. name, manual)
+      end
+    end
+    local options = read "lua/mcp/server.lua":match "local OPTIONS = (%b{})"
+    for name in options:gmatch "([%w_]+) = " do assert_named("`" .. name, manual) end
+    for _, list in ipairs { "SECURITY", "LIMITS", "HTTP" } do
+      local text = read "lua/mcp/listen.lua":match("local " .. list .. " = (%b{})")
+      for name in text:gmatch "([%w_]+) = " do assert_named("`" .. name, manual) end
+    end
+  end)
+
+  it("only files that exist", function()
+    local count = 0
+    for _, page in ipairs(PAGES) do
+      for path in read(page):gmatch "`([%w_./-]+%.%w+)`" do
+        if path:find "/" and not path:find "^/" and not path:find "^build/" then
+          count = count + 1
+          local found = exists(path) or exists("lua/mcp/" .. path) or exists("src/" .. path)
+            or exists("docs/" .. path)
+          assert.is_true(found, ("%s: there is no %s"):format(page, path))
+        end
+      end
+    end
+    assert.is_true(count > 15, count .. " paths were found")
+  end)
+end)
+
+describe("docs/limits.md", function()
+  local UNITS = { [""] = 1, bytes = 1, s = 1, ms = 1 / 1000, KiB = 1 << 10, MiB = 1 << 20,
+    GiB = 1 << 30, levels = 1 }
+
+  local headers = ""
+  for _, room in ipairs { "base", "wire", "net", "transport", "lua" } do
+    for _, name in ipairs { "log", "json", "rpc", "line", "http", "sse", "regex", "folder", "loop",
+      "stream", "tcp", "exchange", "http_gate", "http_server", "link", "task", "lhost" } do
+      local path = ("src/%s/%s.h"):format(room, name)
+      if exists(path) then headers = headers .. read(path) end
+    end
+  end
+
+  -- The number behind a constant of C, or behind `file.lua NAME`.
+  local function constant(name)
+    local text = headers:match("\n#define%s+" .. name .. "%s+([^\n/]+)")
+    if text then
+      text = text:gsub("(%d)u%f[^%w]", "%1")
+      return load("return " .. text)()
+    end
+    local module, member = name:match "^([%w_/.]+)%.lua ([%w_]+)$"
+    if not module then return nil end
+    module = require("mcp." .. module:gsub("/", "."))
+    return module[member] or module.with and module.with()[member]
+  end
+
+  -- "10 s", "4 MiB", "10000".
+  local function number(text)
+    local digits, unit = text:match "^([%d.]+)%s*(%a*)$"
+    return digits and UNITS[unit] and tonumber(digits) * UNITS[unit]
+  end
+
+  it("has the numbers of the source", function()
+    local count = 0
+    for line in read "docs/limits.md":gmatch "[^\n]+" do
+      local name, shown = line:match "^| `([^`]+)`[^|]*| ([^|]-) |"
+      local where = line:match "`(MCP_[%w_]+)`[^`]*$" or line:match "`([%w_/]+%.lua [%w_]+)`[^`]*$"
+      if name and where then
+        local real, told_number = constant(where), number(shown)
+        assert.is_truthy(real, "no constant " .. where)
+        assert.is_truthy(told_number, "no number: " .. line)
+        -- Times in C are milliseconds.
+        if shown:find "%d m?s$" and where:find "^MCP_" then real = real / 1000 end
+        if where == "MCP_REGEX_HEAP" then real = real * 1024 end
+        assert.equal(real, told_number, name)
+        count = count + 1
+      end
+    end
+    assert.is_true(count >= 45, count .. " numbers were compared")
+  end)
+
+  it("leaves no limit out that can be set", function()
+    local text = read "docs/limits.md"
+    local names = read "lua/mcp/listen.lua":match "local LIMITS = (%b{})"
+    for name in names:gmatch "([%w_]+) = " do
+      assert.is_truthy(text:find("`limits." .. name .. "`", 1, true), name)
+    end
+    for name in pairs(require "mcp.schema.limits".with()) do
+      assert.is_truthy(text:find("`schema/limits.lua " .. name .. "`", 1, true), name)
+    end
+    assert.is_true(value.is_object {})
+  end)
+end)

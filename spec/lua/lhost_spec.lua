@@ -1,0 +1,165 @@
+-- SPDX-License-Identifier: MIT
+-- lhost_spec.lua: src/lua/lhost.c and src/lua/lmemory.c: the life of what listens, in a process
+-- that goes on.
+local core = require "mcp.core"
+local system = require "codecs.system"
+
+local function gone(host)
+  local deadline = system.now() + 5
+  while not host:is_gone() do
+    assert(system.now() < deadline, "it does not end")
+    core.step(1)
+  end
+end
+
+local POST = "POST /mcp HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+  .. 'Content-Length: 37\r\n\r\n{"jsonrpc":"2.0","id":1,"method":"m"}'
+
+describe("a host", function()
+  local held, descriptors
+  before_each(function()
+    -- What a first use allocates for good is there.
+    gone((function()
+      local host = core.listen_http({ port = 0 }, print)
+      host:close()
+      return host
+    end)())
+    collectgarbage()
+    held, descriptors = core.bytes_held(), system.fd_count("self")
+  end)
+  after_each(function()
+    collectgarbage()
+    collectgarbage()
+    core.step(0)
+    core.step(0)
+    assert.equal(0, core.task_count())
+    assert.equal(descriptors, system.fd_count("self"))
+    assert.is_true(core.bytes_held() <= held + 4096)
+  end)
+
+  it("tells what it is", function()
+    local host <close> = core.listen_http({ port = 0 }, print)
+    assert.is_true(host:is_open())
+    assert.is_false(host:is_gone())
+    assert.is_true(host:port() > 0)
+    assert.is_true(host:is_loopback())
+    assert.equal(0, host:connections())
+    assert.equal("mcp.host (open)", tostring(host))
+    host:close()
+    assert.is_false(host:is_open())
+    assert.equal("mcp.host (closed)", tostring(host))
+    gone(host)
+    host:close()
+    assert.is_nil(host:port())
+    assert.equal(0, host:connections())
+  end)
+
+  it("says why it cannot listen, and leaves nothing behind", function()
+    local host <close> = core.listen_http({ port = 0 }, print)
+    local second, text, code = core.listen_http({ port = host:port() }, print)
+    assert.is_nil(second)
+    assert.equal("EADDRINUSE", code)
+    assert.equal("address already in use", text)
+    assert.equal("EADDRNOTAVAIL", select(3, core.listen_http({ host = "192.0.2.1" }, print)))
+    host:close()
+    gone(host)
+  end)
+
+  it("refuses what is no option", function()
+    assert.error(function() core.listen_http() end)
+    assert.error(function() core.listen_http({}, 5) end)
+    assert.error(function() core.listen_http({ port = "x" }, print) end)
+    assert.error(function() core.listen_http({ head_timeout = {} }, print) end)
+    assert.error(function() core.memory_pair() end)
+  end)
+
+  it("that nobody keeps is closed with its connections", function()
+    local port = (core.listen_http({ port = 0 }, print)):port()
+    local socket <close> = system.connect("127.0.0.1", port)
+    collectgarbage()
+    collectgarbage()
+    for _ = 1, 5 do core.step(0) end
+    assert.is_nil((socket:receive()))
+    assert.same({ nil, "refused" }, { system.connect("127.0.0.1", port) })
+  end)
+
+  it("that is closed cancels what it runs, and may be closed by what it runs", function()
+    local code, closed
+    local host
+    host = core.listen_http({ port = 0 }, function(x)
+      local _ <close> = setmetatable({}, { __close = function() closed = true end })
+      if x:header "x" then host:close() end
+      code = select(3, core.sleep(60))
+      return {}
+    end)
+    local one <close> = system.connect("127.0.0.1", host:port())
+    one:send(POST)
+    while core.task_count() == 0 do core.step(1) end
+    assert.equal(1, host:connections())
+    local two <close> = system.connect("127.0.0.1", host:port())
+    two:send((POST:gsub("\r\n", "\r\nX: 1\r\n", 1)))
+    gone(host)
+    assert.equal("ECANCELED", code)
+    assert.is_true(closed)
+  end)
+
+  it("with a grace lets it finish; a second close without one hurries", function()
+    local count = 0
+    local function receive()
+      local ok = core.sleep(count == 0 and 0.05 or 60)
+      count = count + 1
+      return { ok = ok or false }
+    end
+    for round = 1, 2 do
+      local host = core.listen_http({ port = 0 }, receive)
+      local socket <close> = system.connect("127.0.0.1", host:port())
+      socket:send(POST)
+      while core.task_count() == 0 do core.step(1) end
+      host:close(5)
+      core.step(0)
+      assert.is_false(host:is_gone())
+      if round == 2 then host:close() end
+      gone(host)
+      local text = socket:receive()
+      if round == 1 then assert.is_truthy(text:find('"result":{"ok":true}', 1, true)) end
+      if round == 2 then assert.is_nil(text) end
+    end
+  end)
+
+  it("comes and goes a hundred times", function()
+    for _ = 1, 100 do
+      local host = core.listen_http({ port = 0 }, function() return {} end)
+      local socket <close> = system.connect("127.0.0.1", host:port())
+      socket:send(POST)
+      while host:connections() == 0 do core.step(1) end
+      local end_host, peer = core.memory_pair(function() return {} end)
+      peer:send '{"jsonrpc":"2.0","id":1,"method":"m"}\n'
+      core.step(0)
+      host:close()
+      end_host:close()
+      gone(host)
+      gone(end_host)
+    end
+  end)
+
+  it("in memory ends when its peer does, and tells its peer when it ends", function()
+    local host, peer = core.memory_pair(function() return {} end)
+    assert.is_true(peer:is_open())
+    peer:close()
+    gone(host)
+    host, peer = core.memory_pair(function() return {} end)
+    host:close()
+    gone(host)
+    for _ = 1, 3 do core.step(0) end
+    assert.is_false(peer:is_open())
+    assert.is_nil((peer:send "x"))
+    peer:close()
+  end)
+
+  it("in memory that nobody keeps is gone", function()
+    for _ = 1, 50 do core.memory_pair(function() return {} end) end
+    collectgarbage()
+    collectgarbage()
+    for _ = 1, 5 do core.step(0) end
+  end)
+end)

@@ -1,0 +1,169 @@
+-- SPDX-License-Identifier: MIT
+-- lwait_spec.lua: src/lua/lwait.c: waiters and sleep, in tasks and on the main thread.
+local core = require "mcp.core"
+
+describe("a waiter", function()
+  after_each(function() assert.equal(0, core.task_count()) end)
+
+  it("gives who waits what it was woken with, once and for all", function()
+    local waiter, got = core.waiter(), {}
+    core.spawn(function() got = { waiter:wait() } end)
+    assert.same({}, got)
+    assert.is_false(waiter:is_woken())
+    waiter:wake "first"
+    waiter:wake "second"
+    assert.same({ true, "first" }, got)
+    assert.is_true(waiter:is_woken())
+    assert.same({ true, "first" }, { waiter:wait() })
+    assert.same({ true, "first" }, { waiter:wait(0) })
+  end)
+
+  it("woken before anybody waits is over at once, on the main thread too", function()
+    local waiter = core.waiter()
+    waiter:wake(false)
+    assert.same({ true, false }, { waiter:wait() })
+    local empty = core.waiter()
+    empty:wake()
+    assert.same({ true }, { empty:wait() })
+  end)
+
+  it("says when its time is over, and can be waited for again", function()
+    local waiter = core.waiter()
+    assert.same({ nil, "timed out", "ETIMEDOUT" }, { waiter:wait(0.001) })
+    local got
+    core.spawn(function()
+      local _, _, code = waiter:wait(0.001)
+      got = { code, waiter:wait(5) }
+    end)
+    while core.task_count() > 0 do
+      core.step(0.01)
+      if not waiter:is_woken() and got == nil and core.now() then core.sleep(0.003) end
+      waiter:wake "late"
+    end
+    assert.same({ "ETIMEDOUT", true, "late" }, got)
+  end)
+
+  it("is for one at a time", function()
+    local waiter = core.waiter()
+    core.spawn(function() waiter:wait() end)
+    assert.error_matches(function() waiter:wait() end, "somebody is waiting already")
+    core.spawn(function()
+      assert.error_matches(function() waiter:wait(1) end, "somebody is waiting already")
+    end)
+    waiter:wake()
+  end)
+
+  it("that nobody could wake is an error on the main thread, not a hang", function()
+    assert.error_matches(function() core.waiter():wait() end, "can never happen")
+  end)
+
+  it("is woken by a task while the main thread waits", function()
+    local waiter = core.waiter()
+    core.spawn(function()
+      core.sleep(0.002)
+      waiter:wake "by a task"
+    end)
+    assert.same({ true, "by a task" }, { waiter:wait(5) })
+    core.step(0)
+  end)
+
+  it("woken inside a task resumes the other at the next turn, not within", function()
+    local waiter, order = core.waiter(), {}
+    core.spawn(function()
+      waiter:wait()
+      order[#order + 1] = "woken"
+    end)
+    core.spawn(function()
+      waiter:wake()
+      order[#order + 1] = "waker"
+    end)
+    while core.task_count() > 0 do core.step(1) end
+    assert.same({ "waker", "woken" }, order)
+  end)
+
+  it("may be collected with its timer", function()
+    for _ = 1, 100 do
+      local waiter = core.waiter()
+      waiter:wait(0)
+    end
+    collectgarbage()
+    core.step(0)
+  end)
+
+  it("refuses what is no time", function()
+    for _, seconds in ipairs { -1, 0 / 0, 1 / 0, 1e13, "x", {} } do
+      assert.error(function() core.waiter():wait(seconds) end)
+      assert.error(function() core.sleep(seconds) end)
+    end
+  end)
+end)
+
+describe("sleep", function()
+  it("never ends early, in a task or outside", function()
+    local from = core.now()
+    core.sleep(0.0151)
+    core.step(0)
+    assert.is_true(core.now() - from >= 0.015)
+    local slept
+    core.spawn(function()
+      local begin = core.now()
+      assert.is_true(core.sleep(0.0151))
+      slept = core.now() - begin
+    end)
+    while not slept do core.step(1) end
+    assert.is_true(slept >= 0.015)
+  end)
+
+  it("ends in the order of time", function()
+    local order = {}
+    for i = 5, 1, -1 do
+      core.spawn(function()
+        core.sleep(i * 0.003)
+        order[#order + 1] = i
+      end)
+    end
+    while core.task_count() > 0 do core.step(1) end
+    assert.same({ 1, 2, 3, 4, 5 }, order)
+  end)
+
+  it("in a coroutine of one's own inside a task is an error that says what to do", function()
+    local ok, text
+    core.spawn(function()
+      ok, text = coroutine.resume(coroutine.create(function() core.sleep(0) end))
+    end)
+    assert.is_false(ok)
+    assert.matches("use mcp.spawn", text)
+  end)
+
+  it("where nothing can yield is an error", function()
+    local ok, text
+    core.spawn(function()
+      ok, text = pcall(table.sort, { 2, 1 }, function() core.sleep(0) end)
+    end)
+    assert.is_false(ok)
+    assert.matches("cannot wait here", text)
+  end)
+
+  it("inside pcall, metamethods and iterators goes on where it was", function()
+    local got = {}
+    core.spawn(function()
+      local t = setmetatable({}, { __index = function(_, k)
+        core.sleep(0.001)
+        return k .. "!"
+      end })
+      got[1] = t.key
+      got[2] = select(2, pcall(function()
+        core.sleep(0.001)
+        error "after"
+      end)):match "after$"
+      for i in function(_, i)
+        core.sleep(0.001)
+        return i < 3 and i + 1 or nil
+      end, nil, 0 do
+        got[2 + i] = i
+      end
+    end)
+    while core.task_count() > 0 do core.step(1) end
+    assert.same({ "key!", "after", 1, 2, 3 }, got)
+  end)
+end)

@@ -1,0 +1,291 @@
+-- SPDX-License-Identifier: MIT
+-- The luamcp program as somebody at a shell has it.
+local core = require "mcp.core"
+local helper = require "spec.helper"
+
+local quote = helper.quote
+
+describe("luamcp", function()
+  after_each(helper.remove_files)
+
+  -- Runs the program with words, nothing on its standard input. Gives standard output, standard
+  -- error and the exit status.
+  local function luamcp(words, input)
+    local list = { quote(helper.program()) }
+    for _, word in ipairs(words) do list[#list + 1] = quote(word) end
+    local errors = helper.file ""
+    local from = input and quote(helper.file(input)) or "/dev/null"
+    local out, status = helper.shell(("timeout 10 %s <%s 2>%s"):format(table.concat(list, " "),
+      from, quote(errors)))
+    local file = assert(io.open(errors))
+    local err = file:read "a"
+    file:close()
+    return out, err, status
+  end
+
+  local function script(text) return helper.file(text, ".lua") end
+
+  it("--help and -h explain, on standard output", function()
+    for _, word in ipairs { "--help", "-h" } do
+      local out, err, status = luamcp { word }
+      assert.matches("^usage: luamcp", out)
+      for _, option in ipairs { "--stdio", "--http", "--version" } do
+        assert.matches(option, out, 1, true)
+      end
+      assert.equal("", err)
+      assert.equal(0, status)
+    end
+  end)
+
+  it("--version and -v", function()
+    for _, word in ipairs { "--version", "-v" } do
+      local out, err, status = luamcp { word }
+      assert.equal(("luamcp %s (Lua 5.4)\n"):format(core.version), out)
+      assert.equal("", err)
+      assert.equal(0, status)
+    end
+  end)
+
+  it("without a file explains, on standard error, and fails", function()
+    for _, words in ipairs { {}, { "run" }, { "--stdio" }, { "--" } } do
+      local out, err, status = luamcp(words)
+      assert.equal("", out)
+      assert.matches("^usage: luamcp", err)
+      assert.equal(2, status)
+    end
+  end)
+
+  it("an unknown option is named", function()
+    for _, word in ipairs { "--htpp", "-x", "--http8000" } do
+      local out, err, status = luamcp { word, "x.lua" }
+      assert.equal("", out)
+      assert.equal(("luamcp: unknown option %s; luamcp --help lists them\n"):format(word), err)
+      assert.equal(2, status)
+    end
+  end)
+
+  it("an address that is none is named", function()
+    local file = script "error 'must not run'"
+    local _, err, status = luamcp { file, "--http" }
+    assert.equal("luamcp: --http needs an address, such as 127.0.0.1:8000\n", err)
+    assert.equal(2, status)
+    for _, word in ipairs { "nonsense", "localhost:99999", "" } do
+      _, err, status = luamcp { file, "--http", word }
+      assert.matches("^luamcp: %-%-http", err)
+      assert.is_nil(err:find("must not run", 1, true))
+      assert.equal(2, status)
+      _, err, status = luamcp { file, "--http=" .. word }
+      assert.matches("^luamcp: %-%-http", err)
+      assert.equal(2, status)
+    end
+  end)
+
+  it("a file that is not there", function()
+    local out, err, status = luamcp { "no such file.lua" }
+    assert.equal("", out)
+    assert.matches("^luamcp: cannot open no such file.lua", err)
+    assert.is_nil(err:find "traceback")
+    assert.equal(2, status)
+  end)
+
+  it("an error of syntax, with its line", function()
+    local file = script "local x = 1\nlocal = 2\n"
+    local out, err, status = luamcp { file }
+    assert.equal("", out)
+    assert.matches("^luamcp: [^\n]*%.lua:2: ", err)
+    assert.is_nil(err:find "traceback")
+    assert.equal(2, status)
+  end)
+
+  it("compiled code is not a script", function()
+    local file = helper.file(string.dump(function() print "ran" end), ".lua")
+    local out, err, status = luamcp { file }
+    assert.equal("", out)
+    assert.matches("^luamcp: ", err)
+    assert.equal(2, status)
+  end)
+
+  it("an error of the script, with its line and a traceback", function()
+    local file = script "local function f() error 'boom' end\nf()\n"
+    local out, err, status = luamcp { file }
+    assert.equal("", out)
+    assert.matches("^luamcp: [^\n]*%.lua:1: boom\n", err)
+    assert.matches("stack traceback", err, 1, true)
+    assert.equal(1, status)
+  end)
+
+  it("an error that is no string", function()
+    local _, err, status = luamcp { script "error { 1 }" }
+    assert.matches("^luamcp: .*table", err)
+    assert.equal(1, status)
+    _, err, status = luamcp {
+      script "error(setmetatable({}, { __tostring = function() return 'mine' end }))" }
+    assert.matches("^luamcp: mine", err)
+    assert.equal(1, status)
+    _, _, status = luamcp { script "error()" }
+    assert.equal(1, status)
+  end)
+
+  it("the script finds its arguments, in arg and in ...", function()
+    local file = script [[
+      local list = { arg[0] ~= nil and "file" }
+      for i, word in ipairs(arg) do list[#list + 1] = i .. "=" .. word end
+      list[#list + 1] = "..." .. select("#", ...) .. (...)
+      io.stderr:write(table.concat(list, "|"))]]
+    local cases = {
+      { { file, "a", "b c" }, "file|1=a|2=b c|...2a" },
+      { { "run", file, "a" }, "file|1=a|...1a" },
+      { { file, "--help", "-x" }, "file|1=--help|2=-x|...2--help" },
+      { { file, "a", "--stdio" }, "file|1=a|...1a" },
+      { { "--stdio", file, "a" }, "file|1=a|...1a" },
+      { { file, "--", "--stdio", "--http" }, "file|1=--stdio|2=--http|...2--stdio" },
+      { { file, "--http", "8000", "a" }, "file|1=a|...1a" },
+      { { file, "--http=8000", "run" }, "file|1=run|...1run" },
+    }
+    for _, case in ipairs(cases) do
+      local out, err, status = luamcp(case[1])
+      assert.equal(case[2], err)
+      assert.equal("", out)
+      assert.equal(0, status)
+    end
+  end)
+
+  it("a file behind -- is the file, were it named like an option", function()
+    local _, err, status = luamcp { "--", "-nosuch.lua" }
+    assert.matches("cannot open -nosuch.lua", err, 1, true)
+    assert.equal(2, status)
+  end)
+
+  it("modules beside the script are found", function()
+    local file = script "io.stderr:write(require(arg[1]).text)"
+    local module = script "return { text = 'from beside' }"
+    local name = module:match "([^/]+)%.lua$"
+    local _, err, status = luamcp { file, name }
+    assert.equal("from beside", err)
+    assert.equal(0, status)
+  end)
+
+  local SESSION = table.concat({
+    '{"jsonrpc":"2.0","id":1,"method":"initialize","params":{"protocolVersion":"2025-11-25"}}',
+    '{"jsonrpc":"2.0","id":2,"method":"tools/call","params":{"name":"t"}}', "" }, "\n")
+
+  -- Standard output as messages; raises when it holds anything else.
+  local function ids_on_the_wire(out)
+    local ids = {}
+    for line in out:gmatch "[^\n]+" do
+      ids[#ids + 1] = (core.decode(line) or error("on the wire: " .. line)).id
+    end
+    return ids
+  end
+
+  it("what a handler or its children print does not reach the wire (IO-03)", function()
+    local out, err, status = luamcp({ script [[
+      local mcp = require "mcp"
+      local app = mcp.server "x"
+      app:tool "t" (function()
+        print "in a tool"
+        io.write "raw\n"
+        os.execute "echo child"
+        return "ok"
+      end)
+      app:run()]] }, SESSION)
+    assert.same({ 1, 2 }, ids_on_the_wire(out))
+    for _, text in ipairs { "in a tool", "raw", "child" } do
+      assert.matches(text, err, 1, true)
+    end
+    assert.equal(0, status)
+  end)
+
+  it("nor does what the script prints before it serves (IO-03, design 5.8)", function()
+    local out, err = luamcp({ script [[
+      local mcp = require "mcp"
+      print "a banner"
+      local app = mcp.server "x"
+      app:tool "t" (function() return "ok" end)
+      app:run()]] }, SESSION)
+    assert.same({ 1, 2 }, ids_on_the_wire(out))
+    assert.matches("a banner", err, 1, true)
+  end)
+
+  it("what a script that serves nothing prints is standard output", function()
+    local out, err = luamcp { script "print 'a result' io.write 'more'" }
+    assert.equal("a result\nmore", out)
+    assert.equal("", err)
+  end)
+
+  local PING = '{"jsonrpc":"2.0","id":1,"method":"ping"}\n'
+  local PONG = '{"jsonrpc":"2.0","id":1,"result":{}}\n'
+
+  it("return app runs it", function()
+    local out, _, status = luamcp({ script "return (require 'mcp').server 'x'" }, PING)
+    assert.equal(PONG, out)
+    assert.equal(0, status)
+  end)
+
+  it("return of anything else does not", function()
+    for _, what in ipairs { "return 5", "return {}", "return nil",
+      "return setmetatable({}, {})" } do
+      local out, err, status = luamcp({ script(what) }, PING)
+      assert.equal("", out)
+      assert.equal("", err)
+      assert.equal(0, status)
+    end
+  end)
+
+  it("an app that runs and is returned as well runs once", function()
+    local out, _, status = luamcp({ script [[
+      local app = require "mcp".server "x"
+      app:run()
+      return app]] }, PING)
+    assert.equal(PONG, out)
+    assert.equal(0, status)
+  end)
+
+  it("a forgotten decorator is an error with its line", function()
+    local out, err, status = luamcp({ script [[
+      local app = require "mcp".server "x"
+      app:tool "t" { description = "x" }
+      app:run()]] }, PING)
+    assert.equal("", out)
+    assert.matches('%.lua:2: app:tool "t" never got its function', err)
+    assert.equal(1, status)
+  end)
+
+  it("--stdio overrules what the script says", function()
+    local file = script "require 'mcp'.server 'x':run { http = 0 }"
+    local out, err, status = luamcp({ file, "--stdio" }, PING)
+    assert.equal(PONG, out)
+    assert.equal("", err)
+    assert.equal(0, status)
+  end)
+
+  it("the end of input ends it, handlers and timers notwithstanding (IO-22)", function()
+    local file = script [[
+      local mcp = require "mcp"
+      local app = mcp.server "x"
+      app:tool "t" (function(_, ctx) ctx:sleep(100) return "late" end)
+      mcp.spawn(function() mcp.sleep(100) end)
+      app:run()]]
+    local before = os.time()
+    local out, _, status = luamcp({ file },
+      '{"jsonrpc":"2.0","id":1,"method":"initialize","params":{"protocolVersion":"2025-11-25"}}\n'
+      .. '{"jsonrpc":"2.0","id":2,"method":"tools/call","params":{"name":"t"}}\n')
+    assert.is_true(os.time() - before < 5)
+    assert.is_nil(out:find("late", 1, true))
+    assert.equal(0, status)
+  end)
+
+  it("a last line without a line break is a message", function()
+    local out = luamcp({ script "return (require 'mcp').server 'x'" }, (PING:gsub("\n", "")))
+    assert.equal(PONG, out)
+  end)
+
+  it("answers that were ready when the input ended are written", function()
+    local lines = {}
+    for i = 1, 500 do lines[i] = ('{"jsonrpc":"2.0","id":%d,"method":"ping"}'):format(i) end
+    local out = luamcp({ script "return (require 'mcp').server 'x'" },
+      table.concat(lines, "\n") .. "\n")
+    local _, count = out:gsub("\n", "")
+    assert.equal(500, count)
+  end)
+end)

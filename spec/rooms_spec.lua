@@ -1,0 +1,294 @@
+-- SPDX-License-Identifier: MIT
+-- The rooms and the arrows between them, read from the sources: who may include or require whom.
+-- Not a test of behaviour: it keeps the map in the style guide true.
+
+local function lines_of(command)
+  local list = {}
+  local pipe = assert(io.popen(command))
+  for line in pipe:lines() do list[#list + 1] = line end
+  pipe:close()
+  return list
+end
+
+local function text_of(path)
+  local file = assert(io.open(path))
+  local text = file:read "a"
+  file:close()
+  return text
+end
+
+local function sorted(list)
+  table.sort(list)
+  return list
+end
+
+describe("rooms of src", function()
+  -- What each room may include besides itself.
+  local ROOMS = {
+    base = {},
+    wire = { base = true },
+    net = { base = true },
+    transport = { wire = true, net = true, base = true },
+    lua = { transport = true, wire = true, net = true, base = true },
+    -- A module of its own, so that no program pays for libcrypto before it needs it.
+    openssl = { base = true },
+    main = { lua = true, base = true },
+  }
+
+  -- Who may use what is not ours; nobody else may.
+  local FOREIGN = {
+    ["^uv%.h$"] = { "^src/net/", "^src/base/err%.c$" },
+    ["^llhttp%.h$"] = { "^src/wire/" },
+    ["^wslay/"] = { "^src/wire/" },
+    ["^pcre2%.h$"] = { "^src/wire/" },
+    ["^openssl/[^/]+%.h$"] = { "^src/net/", "^src/base/", "^src/openssl/" },
+    ["^lua%.h$"] = { "^src/lua/", "^src/main%.c$", "^src/openssl/" },
+    ["^lauxlib%.h$"] = { "^src/lua/", "^src/main%.c$", "^src/openssl/" },
+    ["^lualib%.h$"] = { "^src/main%.c$" },
+  }
+
+  local files = sorted(lines_of "find src -name '*.[ch]'")
+
+  local function room_of(path) return path:match "^src/([^/]+)/" or "main" end
+
+  -- Calls visit(path, name, ours) for each include.
+  local function each_include(visit)
+    for _, path in ipairs(files) do
+      for quote, name in text_of(path):gmatch '#%s*include%s*([<"])([^>"]+)[>"]' do
+        visit(path, name, quote == '"')
+      end
+    end
+  end
+
+  it("are those that are known", function()
+    assert.is_true(#files > 40)
+    for _, path in ipairs(files) do
+      assert.is_table(ROOMS[room_of(path)], path .. ": give its room a place in this spec")
+    end
+  end)
+
+  it("include downwards only", function()
+    local wrong, seen = {}, 0
+    each_include(function(path, name, ours)
+      if not ours then return end
+      seen = seen + 1
+      local from, to = room_of(path), name:match "^([^/]+)/"
+      if not to then
+        wrong[#wrong + 1] = ("%s includes %q: write the room before it"):format(path, name)
+      elseif from ~= to and not ROOMS[from][to] then
+        wrong[#wrong + 1] = ("%s includes %s: %s may not know %s"):format(path, name, from, to)
+      end
+    end)
+    assert.is_true(seen > 100)
+    assert.equal("", table.concat(wrong, "\n"))
+  end)
+
+  it("keep other people's headers where they belong", function()
+    local wrong, seen = {}, {}
+    each_include(function(path, name, ours)
+      if ours then return end
+      for pattern, places in pairs(FOREIGN) do
+        if name:find(pattern) then
+          local allowed = false
+          for _, place in ipairs(places) do allowed = allowed or path:find(place) ~= nil end
+          seen[pattern] = true
+          if not allowed then wrong[#wrong + 1] = ("%s includes <%s>"):format(path, name) end
+        end
+      end
+    end)
+    for _, pattern in ipairs { "^uv%.h$", "^llhttp%.h$", "^lua%.h$" } do
+      assert.is_true(seen[pattern], "nobody includes " .. pattern)
+    end
+    assert.equal("", table.concat(wrong, "\n"))
+  end)
+
+  it("have no file name twice, and none that says nothing (A9)", function()
+    local at, wrong = {}, {}
+    for _, path in ipairs(files) do
+      local name = path:match "([^/]+)$"
+      if at[name] then wrong[#wrong + 1] = path .. " and " .. at[name] end
+      at[name] = path
+      for _, word in ipairs { "util", "utils", "common", "helper", "helpers", "misc", "manager" } do
+        if name:match "^(.-)%.[ch]$" == word then wrong[#wrong + 1] = path end
+      end
+    end
+    assert.equal("", table.concat(wrong, "\n"))
+  end)
+
+  it("only task.c resumes Lua; main.c calls it once, to start (B2)", function()
+    local wrong = {}
+    for _, path in ipairs(files) do
+      -- Comments may speak of it.
+      local code = text_of(path):gsub("/%*.-%*/", "")
+      if code:find "lua_resume%s*%(" and path ~= "src/lua/task.c" then
+        wrong[#wrong + 1] = path .. ": lua_resume"
+      end
+      if code:find "lua_pcallk?%s*%(" and path ~= "src/lua/task.c" and path ~= "src/main.c" then
+        wrong[#wrong + 1] = path .. ": lua_pcall"
+      end
+    end
+    assert.equal("", table.concat(wrong, "\n"))
+  end)
+
+  it("pass no global about (C11)", function()
+    local wrong = {}
+    for _, path in ipairs(files) do
+      if path:find "%.c$" then
+        for line in text_of(path):gmatch "[^\n]+" do
+          -- A variable of the file, not const: `static type name;` or `static type name = …;`
+          if line:find "^static [%w_ ]+[%w_%*%[%]]+ ?=?[^()]*;$" and not line:find "const"
+            and not line:find "inline" then
+            wrong[#wrong + 1] = ("%s: %s"):format(path, line)
+          end
+        end
+      end
+    end
+    -- The two ledgers of the process: memory counted in the hunts, and the level of the log.
+    local kept = {}
+    for _, line in ipairs(wrong) do
+      if not line:find "^src/base/mem%.c" and not line:find "^src/base/log%.c" then
+        kept[#kept + 1] = line
+      end
+    end
+    assert.equal("", table.concat(kept, "\n"))
+  end)
+end)
+
+describe("arrows of lua/mcp", function()
+  -- The layers as the code has them. A module requires only what lies below it, or its neighbours
+  -- in a layer that is one folder. Whatever is not named is a leaf.
+  local LAYERS = {
+    { "mcp.core", "mcp.openssl" },
+    { "leaves: value, failure, uri, content, async, protocol, …" },
+    { "mcp.schema", "mcp.schema.*" },
+    { "mcp.ask", "mcp.ask.*" },
+    { "mcp.context", "mcp.session" },
+    { "mcp.feature.*" },
+    { "mcp.dispatch" },
+    { "mcp.front.*" },
+    { "mcp.listen" },
+    { "mcp.server" },
+    { "mcp", "mcp.cli" },
+  }
+  local LEAF = 2
+
+  -- Who may require the C module. The fewer, the better: what is not here works without it.
+  local CORE = {}
+  for name in ([[mcp mcp.async mcp.cli mcp.content mcp.context mcp.dispatch mcp.header mcp.listen
+    mcp.seal mcp.server mcp.session mcp.value mcp.ask mcp.ask.live mcp.ask.question mcp.ask.replay
+    mcp.feature.cursor mcp.feature.metadata mcp.feature.registry mcp.feature.resource
+    mcp.feature.tool mcp.front.http mcp.front.legacy mcp.front.modern
+    mcp.schema.pattern]]):gmatch "%S+" do CORE[name] = true end
+
+  local function layer_of(name)
+    for i, members in ipairs(LAYERS) do
+      for _, member in ipairs(members) do
+        if member == name then return i, false end
+        if member:sub(-2) == ".*" and name:sub(1, #member - 1) == member:sub(1, -2) then
+          return i, true
+        end
+      end
+    end
+    return LEAF, name:find "^mcp%.[^.]+%." ~= nil
+  end
+
+  local function name_of(path)
+    return (path:gsub("^lua/", ""):gsub("%.lua$", ""):gsub("/init$", ""):gsub("/", "."))
+  end
+
+  local modules, requires = {}, {}
+  for _, path in ipairs(sorted(lines_of "find lua/mcp -name '*.lua'")) do
+    local name = name_of(path)
+    -- Comments may show an example. The types of the core are never loaded.
+    local code = text_of(path):gsub("%-%-[^\n]*", "")
+    if not path:find "%.types%.lua$" then
+      modules[#modules + 1] = name
+      requires[name] = {}
+      for wanted in code:gmatch 'require[ (]*"([%w_.]+)"' do requires[name][wanted] = true end
+      for wanted in code:gmatch 'pcall%(require, "([%w_.]+)"%)' do requires[name][wanted] = true end
+    end
+  end
+
+  it("point down", function()
+    assert.is_true(#modules > 30)
+    local wrong = {}
+    for _, name in ipairs(modules) do
+      local from, in_folder = layer_of(name)
+      for wanted in pairs(requires[name]) do
+        local to = layer_of(wanted)
+        local neighbours = from == to and (from == LEAF
+          or in_folder and name:match "^mcp%.[^.]+" == wanted:match "^mcp%.[^.]+"
+          or wanted:sub(1, #name + 1) == name .. ".")
+        if wanted:find "^mcp" and to >= from and not neighbours then
+          wrong[#wrong + 1] = ("%s requires %s"):format(name, wanted)
+        end
+      end
+    end
+    -- What stands apart, with its reason:
+    local excused = {
+      -- Messages name the nearest of what is known, wherever they are written.
+      ["mcp.schema.nearest"] = true,
+      -- Forms of values and walks over schemas are plain functions, too.
+      ["mcp.schema.format"] = true, ["mcp.schema.walk"] = true, ["mcp.schema.wrap"] = true,
+    }
+    local kept = {}
+    for _, line in ipairs(sorted(wrong)) do
+      if not excused[line:match "requires (.*)$"] then kept[#kept + 1] = line end
+    end
+    assert.equal("", table.concat(kept, "\n"))
+  end)
+
+  it("make no cycle", function()
+    local state, path = {}, {}
+    local function visit(name)
+      if state[name] == "done" or not requires[name] then return end
+      path[#path + 1] = name
+      assert.is_not_equal("open", state[name], "a cycle: " .. table.concat(path, " -> "))
+      state[name] = "open"
+      for wanted in pairs(requires[name]) do visit(wanted) end
+      state[name] = "done"
+      path[#path] = nil
+    end
+    for _, name in ipairs(modules) do visit(name) end
+  end)
+
+  it("to the core start where they are listed, and nowhere else", function()
+    local wrong = {}
+    for _, name in ipairs(modules) do
+      if requires[name]["mcp.core"] and not CORE[name] then
+        wrong[#wrong + 1] = name .. " requires mcp.core"
+      end
+    end
+    assert.equal("", table.concat(wrong, "\n"))
+  end)
+
+  it("only protocol/ knows a revision by name (F4)", function()
+    local wrong = {}
+    for _, path in ipairs(sorted(lines_of "find lua/mcp -name '*.lua'")) do
+      if not path:find "^lua/mcp/protocol/" then
+        local code = text_of(path):gsub("%-%-[^\n]*", "")
+        for revision in code:gmatch '"(20%d%d%-%d%d%-%d%d)"' do
+          wrong[#wrong + 1] = path .. ": " .. revision
+        end
+      end
+    end
+    assert.equal("", table.concat(wrong, "\n"))
+  end)
+
+  it("what is loaded for a first server is what has to be", function()
+    -- The start is a matter of milliseconds because the rest waits until it is asked for.
+    local program = [[package.path = %q package.cpath = %q
+      local app = require "mcp".server "x"
+      app:tool "t" (function() end)
+      for name in pairs(package.loaded) do if name:find "^mcp" then print(name) end end]]
+    local out = lines_of(("%s -e '%s'"):format(os.getenv "LUA" or "lua5.4",
+      program:format(package.path, package.cpath)))
+    assert.is_true(#out > 5)
+    for _, name in ipairs(out) do
+      assert.is_nil(name:find "^mcp%.schema%.compile", name)
+      assert.is_not_equal("mcp.listen", name)
+      assert.is_not_equal("mcp.cli", name)
+      assert.is_not_equal("mcp.openssl", name)
+    end
+  end)
+end)
