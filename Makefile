@@ -43,7 +43,7 @@ PURE_OBJ := $(filter $(BUILD)/obj/base/% $(BUILD)/obj/wire/%,$(CORE_OBJ)) \
             $(LLHTTP_OBJ) $(BUILD)/obj/lua/value.o
 SPEC_SRC := $(sort $(wildcard spec/c/*.c))
 SPEC_OBJ := $(SPEC_SRC:spec/%.c=$(BUILD)/obj/spec/%.o)
-LUA_SRC  := $(sort $(shell find lua -name '*.lua'))
+LUA_SRC  := $(sort $(shell find lua -name '*.lua' -not -name '*.types.lua'))
 CORE     := $(BUILD)/mcp/core.so
 CODECS   := $(BUILD)/spec/codecs.so
 PROGRAM  := $(BUILD)/luamcp
@@ -144,12 +144,13 @@ ASAN_LIBS = $(shell $(CC) -print-file-name=libasan.so):$(shell $(CC) -print-file
 asan:
 	@$(MAKE) BUILD=build/asan OPT="-O1 -g -fsanitize=address,undefined \
 	  -fno-omit-frame-pointer -fno-sanitize-recover=undefined" \
-	  build/asan/luamcp build/asan/mcp/core.so build/asan/spec/codecs.so
+	  build build/asan/spec/codecs.so
 	@ASAN_OPTIONS=detect_leaks=0 UBSAN_OPTIONS=print_stacktrace=1 \
 	  LD_PRELOAD=$(ASAN_LIBS) $(MAKE) BUILD=build/asan OPT="-O1 -g \
 	  -fsanitize=address,undefined -fno-omit-frame-pointer \
 	  -fno-sanitize-recover=undefined" SPEC=$(SPEC) test
 
+include scripts/openssl.mk
 include bench/bench.mk
 include scripts/install.mk
 include scripts/conformance.mk

@@ -29,30 +29,12 @@ local LEGS = {
   { name = "2025-03-26", select = "--suite all --spec-version 2025-03-26", scenarios = 1 },
 }
 
-local ASKING = "ctx:elicit and ctx:sample are to come"
-local MULTI_ROUND = "input_required is to come, with ctx:elicit"
 local TASKS = "the tasks extension comes later"
 
 local NOT_YET = {
-  ["tools-call-sampling"] = ASKING,
-  ["tools-call-elicitation"] = ASKING,
-  ["elicitation-sep1034-defaults"] = ASKING,
-  ["elicitation-sep1330-enums"] = ASKING,
   ["resources-subscribe"] = "subscriptions are to come",
   ["resources-unsubscribe"] = "subscriptions are to come",
   ["server-sse-polling"] = "resumable streams are to come",
-  ["input-required-result-basic-elicitation"] = MULTI_ROUND,
-  ["input-required-result-basic-sampling"] = MULTI_ROUND,
-  ["input-required-result-basic-list-roots"] = MULTI_ROUND,
-  ["input-required-result-request-state"] = MULTI_ROUND,
-  ["input-required-result-multiple-input-requests"] = MULTI_ROUND,
-  ["input-required-result-multi-round"] = MULTI_ROUND,
-  ["input-required-result-missing-input-response"] = MULTI_ROUND,
-  ["input-required-result-non-tool-request"] = MULTI_ROUND,
-  ["input-required-result-result-type"] = MULTI_ROUND,
-  ["input-required-result-tampered-state"] = MULTI_ROUND,
-  ["input-required-result-capability-check"] = MULTI_ROUND,
-  ["input-required-result-ignore-extra-params"] = MULTI_ROUND,
   ["tasks-lifecycle"] = TASKS,
   ["tasks-capability-negotiation"] = TASKS,
   ["tasks-wire-fields"] = TASKS,

@@ -13,12 +13,16 @@ ROCKSPEC     := rockspec/luamcp-scm-1.rockspec
 
 .PHONY: install uninstall rock
 
-install: $(CORE) $(PROGRAM)
+install: $(CORE) $(PROGRAM) $(MODULES)
 	@for file in $(LUA_SRC); do \
 	  install -D -m 644 $$file \
 	    "$(DESTDIR)$(INST_LUADIR)/$${file#lua/}" || exit 1; \
 	done
 	install -D -m 755 $(CORE) "$(DESTDIR)$(INST_LIBDIR)/mcp/core.so"
+	@for file in $(MODULES); do \
+	  install -D -m 755 $$file \
+	    "$(DESTDIR)$(INST_LIBDIR)/mcp/$${file##*/}" || exit 1; \
+	done
 	install -D -m 755 $(PROGRAM) "$(DESTDIR)$(INST_BINDIR)/luamcp"
 	@env -u LUA_PATH -u LUA_CPATH $(LUA) -lcjson -e "" 2>/dev/null || \
 	  echo "warning: luamcp needs lua-cjson and $(LUA) finds none:" \

@@ -193,7 +193,8 @@ describe("the documentation names", function()
   end
 
   it("everything public of mcp, in docs/server.md", function()
-    local names = { "string", "number", "integer", "boolean", "object", "enum", "any", "list" }
+    local names = { "string", "number", "integer", "boolean", "object", "enum", "any", "list",
+      "elicit", "elicit_url", "sample", "roots" }
     for _, name in ipairs(names) do assert.is_truthy(mcp[name], name) end
     for name in pairs(mcp) do assert_named("mcp." .. name, manual) end
   end)
@@ -211,6 +212,9 @@ describe("the documentation names", function()
       if kind == "methods" then assert_named("ctx:" .. name, manual) end
       if kind == "facts" then assert_named("ctx." .. name, manual) end
       count = count + 1
+    end
+    for name in pairs(require "mcp.ask") do
+      if name:find "^[a-z_]+$" and name ~= "state_of" then assert_named("ctx:" .. name, manual) end
     end
     assert.is_true(count >= 10)
     for name in read "lua/mcp/listen.lua":gmatch "\nfunction Listening%.__index:([%w_]+)" do
@@ -272,7 +276,7 @@ describe("docs/limits.md", function()
     end
     local module, member = name:match "^([%w_/.]+)%.lua ([%w_]+)$"
     if not module then return nil end
-    module = require("mcp." .. module:gsub("/", "."))
+    module = require("mcp." .. module:gsub("/init$", ""):gsub("/", "."))
     return module[member] or module.with and module.with()[member]
   end
 

@@ -7,8 +7,14 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#ifdef __APPLE__
+#include <mach-o/dyld.h>
+#else
+#include <unistd.h>
+#endif
 
 #include "base/arena.h"
+#include "base/mem.h"
 #include "lua/core.h"
 
 /* Made by scripts/embed.lua: the compiled Lua modules of lua/. */
@@ -49,6 +55,37 @@ static void add_searcher(lua_State *L) {
   lua_pop(L, 2);
 }
 
+/* Where the program lies, links followed, into `path`; its length, or 0. */
+static size_t find_program(char *path, size_t room) {
+#ifdef __APPLE__
+  uint32_t size = (uint32_t)room;
+  return _NSGetExecutablePath(path, &size) == 0 ? strlen(path) : 0;
+#else
+  ssize_t length = readlink("/proc/self/exe", path, room);
+  return length > 0 && (size_t)length < room ? (size_t)length : 0;
+#endif
+}
+
+/* The modules that are no part of the program lie beside it where it was built,
+ * and in lib/ where it was installed: package.cpath finds these first, so that
+ * they are of the same build. [-0, +0, m] */
+static void add_modules(lua_State *L) {
+  char path[4096];
+  size_t length = find_program(path, sizeof path);
+  while (length > 0 && path[length - 1] != '/') length--;
+  if (length == 0 || memchr(path, ';', length) || memchr(path, '?', length))
+    return;
+  lua_getglobal(L, "package");
+  lua_pushlstring(L, path, length);
+  lua_pushliteral(L, "?.so;");
+  lua_pushlstring(L, path, length);
+  lua_pushliteral(L, "../lib/lua/5.4/?.so;");
+  lua_getfield(L, -5, "cpath");
+  lua_concat(L, 5);
+  lua_setfield(L, -2, "cpath");
+  lua_pop(L, 1);
+}
+
 static int traceback(lua_State *L) {
   const char *text = lua_tostring(L, 1);
   if (!text && luaL_callmeta(L, 1, "__tostring")) text = lua_tostring(L, -1);
@@ -69,6 +106,7 @@ static int protected_main(lua_State *L) {
   lua_pushcfunction(L, luaopen_mcp_core);
   lua_setfield(L, -2, "mcp.core");
   lua_pop(L, 1);
+  add_modules(L);
   /* For developing: MCP_LUA_FROM_PATH takes the Lua side from package.path. */
   if (!getenv("MCP_LUA_FROM_PATH")) add_searcher(L);
   lua_pushcfunction(L, traceback);
@@ -84,11 +122,35 @@ static int protected_main(lua_State *L) {
   return 1;
 }
 
+#ifdef MCP_MEM_FAULTS
+/* The hunts' start-up: MCP_FAIL_ALLOC=n lets the nth request for memory fail,
+ * n+ all that follow it too. MCP_FAIL_ALLOC=count tells how many there were. */
+static void plan_failure(void) {
+  const char *plan = getenv("MCP_FAIL_ALLOC");
+  char *end;
+  unsigned long nth = plan ? strtoul(plan, &end, 10) : 0;
+  if (nth > 0) mcp_mem_fail(nth, *end == '+');
+}
+
+static void report_count(void) {
+  const char *plan = getenv("MCP_FAIL_ALLOC");
+  if (plan && strcmp(plan, "count") == 0)
+    fprintf(stderr, "%lu allocations\n", mcp_mem_requests());
+}
+#else
+#define plan_failure() ((void)0)
+#define report_count() ((void)0)
+#endif
+
 int main(int argc, char **argv) {
-  mcp_arena_t *arena = mcp_arena_new();
-  lua_State *L = arena ? lua_newstate(mcp_arena_lua, arena) : NULL;
+  mcp_arena_t *arena;
+  lua_State *L;
   int status, code = EXIT_FAILURE;
+  plan_failure();
+  arena = mcp_arena_new();
+  L = arena ? lua_newstate(mcp_arena_lua, arena) : NULL;
   if (!L) {
+    mcp_arena_free(arena);
     fputs("luamcp: not enough memory to start\n", stderr);
     return EXIT_FAILURE;
   }
@@ -103,6 +165,7 @@ int main(int argc, char **argv) {
     fprintf(stderr, "luamcp: %s\n", text ? text : "not enough memory");
   }
   lua_close(L);
+  report_count();
   mcp_arena_free(arena);
   return code;
 }

@@ -75,6 +75,15 @@ local function add_path(file)
   package.path = ("%s/?.lua;%s/?/init.lua;%s"):format(folder, folder, package.path)
 end
 
+-- Lua's own print flushes. Until a script serves, nobody knows whether standard
+-- output will be the wire; left in the buffer, a banner goes to standard error
+-- when it turns out to be, and where it belongs when it does not.
+local function print_buffered(...)
+  local words = table.pack(...)
+  for i = 1, words.n do words[i] = tostring(words[i]) end
+  io.stdout:write(table.concat(words, "\t"), "\n")
+end
+
 ---@param args table the words of the command line, [0] being the program
 ---@return integer status
 function cli.main(args)
@@ -101,6 +110,7 @@ function cli.main(args)
   local script = options.script
   script[0] = options.file
   _G.arg = script
+  _G.print = print_buffered
   add_path(options.file)
   local server = require "mcp.server"
   server.asked = options.asked

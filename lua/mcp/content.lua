@@ -19,7 +19,9 @@ end
 -- level 2 is its caller.
 local function extra(item, what, options, known)
   for key, value in pairs(options or {}) do
-    if known[key] == nil then error(("mcp.%s: unknown option %q"):format(what, tostring(key)), 2) end
+    if known[key] == nil then
+      error(("mcp.%s: unknown option %q"):format(what, tostring(key)), 2)
+    end
     if known[key] then item[known[key]] = value end
   end
   return setmetatable(item, Content)

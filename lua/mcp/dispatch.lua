@@ -136,7 +136,7 @@ end
 -- What was raised, with all that can only be told while the stack is there.
 local function raised(value)
   if failure.is(value) then return value end
-  local text = value
+  local text
   if type(value) == "string" then
     text = without_position(value)
   elseif type(value) == "table" and getmetatable(value) and getmetatable(value).__tostring then

@@ -158,6 +158,17 @@ function Listening.__index:is_gone()
   return true
 end
 
+-- What lua-cjson's forks mark arrays with goes out as arrays too.
+local function learn_arrays()
+  local cjson = package.loaded.cjson
+  for _, name in ipairs { "array_mt", "empty_array_mt", "empty_array" } do
+    local mark = type(cjson) == "table" and cjson[name]
+    if type(mark) == "table" or (type(mark) == "userdata" and mark ~= cjson.null) then
+      core.mark_array(mark)
+    end
+  end
+end
+
 ---Opens what `options` ask for.
 ---@param app table
 ---@param options table stdio (boolean), http (address), security, limits
@@ -166,6 +177,7 @@ function listen.open(app, options)
   for key in pairs(options) do
     if not OPTIONS[key] then unknown("option", key, OPTIONS, 0) end
   end
+  learn_arrays()
   local self = setmetatable({ app = app, hosts = {}, urls = {} }, Listening)
   if options.http then
     local address = http_options(options.http, options)

@@ -265,7 +265,7 @@ server.asked = nil
 ---Makes an app.
 ---@param options table|string name, version, title, description, website, icons, instructions,
 ---sessions { idle, most }, cache { ttl, scope }, page_size, state_keys (secrets of
----32 bytes or more, the same in all processes that serve one another's rounds), state_ttl (seconds);
+---32 bytes or more, shared by all processes that serve the same clients), state_ttl (seconds);
 ---a string is the name
 ---@return mcp.App
 function server.new(options)

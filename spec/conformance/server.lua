@@ -220,6 +220,146 @@ app:prompt "test_prompt_with_image" {
   return { mcp.user(mcp.image(PNG, "image/png")), mcp.user "Please analyze the image above." }
 end)
 
+-- Asking the client ------------------------------------------------------------------------------
+-- tools-call-sampling, tools-call-elicitation, elicitation-*: in a session.
+
+app:tool "test_sampling" {
+  description = "Has the client's model answer a prompt",
+  input = { prompt = "string" },
+} (function(args, ctx)
+  local answer, why = ctx:sample { messages = args.prompt, max_tokens = 100 }
+  if not answer then return nil, "No answer: " .. why end
+  return "LLM response: " .. (answer.content.text or answer.content.type)
+end)
+
+-- What a form came back with, as text.
+local function told(content, why)
+  if not content then return "User response: " .. why end
+  local json = require "cjson"
+  return "User response: accept, " .. json.encode(content)
+end
+
+app:tool "test_elicitation" {
+  description = "Asks the user for a name and an address",
+  input = { message = "string" },
+} (function(args, ctx)
+  return told(ctx:elicit(args.message, { username = "string", email = "string" }))
+end)
+
+app:tool "test_elicitation_sep1034_defaults" {
+  description = "Asks the user for values that all have defaults",
+} (function(_, ctx)
+  return told(ctx:elicit("Please review the values", {
+    name = mcp.string { default = "John Doe" },
+    age = mcp.integer { default = 30 },
+    score = mcp.number { default = 95.5 },
+    status = mcp.enum { "active", "inactive", "pending", default = "active" },
+    verified = mcp.boolean { default = true },
+  }))
+end)
+
+app:tool "test_elicitation_sep1330_enums" {
+  description = "Asks the user to choose, in all the ways there are",
+} (function(_, ctx)
+  local titled = {
+    { const = "value1", title = "First Option" },
+    { const = "value2", title = "Second Option" },
+    { const = "value3", title = "Third Option" },
+  }
+  return told(ctx:elicit("Please choose", {
+    type = "object",
+    properties = {
+      untitledSingle = { type = "string", enum = { "option1", "option2", "option3" } },
+      titledSingle = { type = "string", oneOf = titled },
+      legacyEnum = { type = "string", enum = { "opt1", "opt2", "opt3" },
+        enumNames = { "Option One", "Option Two", "Option Three" } },
+      untitledMulti = { type = "array",
+        items = { type = "string", enum = { "option1", "option2", "option3" } } },
+      titledMulti = { type = "array", items = { anyOf = titled } },
+    },
+  }))
+end)
+
+-- input-required-result-*: without a session. The handlers would do the same in one.
+
+app:tool "test_input_required_result_elicitation" {
+  description = "Asks for a name",
+} (function(_, ctx)
+  local content, why = ctx:elicit("What is your name?", { name = "string" }, { key = "user_name" })
+  return content and ("Hello, %s!"):format(content.name) or "Nobody: " .. why
+end)
+
+app:tool "test_input_required_result_sampling" {
+  description = "Asks the client's model",
+} (function(_, ctx)
+  local answer = ctx:sample { messages = "What is the capital of France?", max_tokens = 100 }
+  return "LLM response: " .. (answer.content.text or answer.content.type)
+end)
+
+app:tool "test_input_required_result_list_roots" {
+  description = "Asks for the client's folders",
+} (function(_, ctx)
+  local lines = {}
+  for i, root in ipairs(ctx:roots()) do lines[i] = root.uri end
+  return "Roots: " .. table.concat(lines, ", ")
+end)
+
+app:tool "test_input_required_result_request_state" {
+  description = "Asks with a state that comes back",
+} (function(_, ctx)
+  local content = ctx:elicit("Is that all right?", { ok = "boolean" })
+  return content and content.ok and "state-ok" or "state-not-ok"
+end)
+
+app:tool "test_input_required_result_multiple_inputs" {
+  description = "Asks three things at once",
+} (function(_, ctx)
+  local answers = ctx:ask {
+    user_name = mcp.elicit("What is your name?", { name = "string" }),
+    greeting = mcp.sample { messages = "Write a greeting", max_tokens = 100 },
+    folders = mcp.roots(),
+  }
+  return ("%s, %s, %d roots"):format(answers.user_name.action, answers.greeting.model,
+    #answers.folders.roots)
+end)
+
+app:tool "test_input_required_result_multi_round" {
+  description = "Asks one thing after the other",
+} (function(_, ctx)
+  local first = ctx:elicit("What is your name?", { name = "string" }, { key = "step1" })
+  local second = ctx:elicit("What is your favourite colour?", { color = "string" },
+    { key = "step2" })
+  return ("%s likes %s"):format(first and first.name or "Nobody", second and second.color or "none")
+end)
+
+app:tool "test_input_required_result_tampered_state" {
+  description = "Asks with a state that must come back as it was",
+} (function(_, ctx)
+  local content = ctx:elicit("Is that all right?", { ok = "boolean" })
+  return content and "Confirmed." or "Not confirmed."
+end)
+
+app:tool "test_input_required_result_capabilities" {
+  description = "Asks only what the client can be asked",
+} (function(_, ctx)
+  local questions = {}
+  if ctx.capabilities.sampling then
+    questions.model = mcp.sample { messages = "What is the capital of France?", max_tokens = 100 }
+  end
+  if ctx.capabilities.elicitation then
+    questions.user = mcp.elicit("What is your name?", { name = "string" })
+  end
+  ctx:ask(questions)
+  return "Asked what could be asked."
+end)
+
+app:prompt "test_input_required_result_prompt" {
+  description = "A prompt that asks before it is made",
+} (function(_, ctx)
+  local content = ctx:elicit("What is it about?", { context = "string" }, { key = "user_context" })
+  return "Please think about " .. (content and content.context or "nothing") .. "."
+end)
+
 -- Changes ----------------------------------------------------------------------------------------
 -- server-stateless: whoever listens hears of a thing that comes and goes.
 

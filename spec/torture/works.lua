@@ -66,6 +66,8 @@ return {
   {
     name = "listen",
     run = function(state)
+      -- What is assigned last must have its place before.
+      state.app, state.listening = false, false
       state.app = new_app()
       state.listening = state.app:listen { http = { port = 0 },
         security = { allowed_hosts = { "a.example", "b.example" } }, limits = { body = 1000 } }

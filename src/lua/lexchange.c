@@ -18,8 +18,9 @@ static const char type_key;
 
 typedef struct {
   mcp_exchange_t *x; /* NULL once it is over, or the way back is gone */
-  mcp_task_t *task;  /* who owes the answer; NULL once it is over */
+  mcp_task_t *task;  /* who owes the answer; NULL once it is over, or kept */
   const char *transport;
+  int anchor; /* registry reference to the userdata itself while it is kept */
 } handle_t;
 
 static handle_t *check_handle(lua_State *L) {
@@ -42,10 +43,22 @@ void mcp_lexchange_lose(mcp_task_t *task) {
   task->exchange = NULL;
 }
 
+void mcp_lexchange_part(lua_State *L, mcp_exchange_t *x) {
+  handle_t *h = x->up;
+  int anchor;
+  if (!h) return;
+  anchor = h->anchor;
+  x->up = NULL;
+  h->x = NULL;
+  h->anchor = LUA_NOREF;
+  luaL_unref(L, LUA_REGISTRYINDEX, anchor);
+}
+
 /* [-0, +1, m] */
 static void push_exchange(lua_State *L, mcp_task_t *task) {
   handle_t *h = lua_newuserdatauv(L, sizeof *h, 0);
-  *h = (handle_t){.transport = task->exchange->ways->name};
+  *h = (handle_t){.transport = task->exchange->ways->name,
+                  .anchor = LUA_NOREF};
   lua_rawgetp(L, LUA_REGISTRYINDEX, &type_key);
   lua_setmetatable(L, -2);
   h->x = task->exchange;
@@ -214,25 +227,16 @@ static int end_without_message(mcp_task_t *task, lua_Integer status) {
   return 0;
 }
 
-/* receive has returned `result, error`. */
-static int after(lua_State *L, int status, lua_KContext context) {
-  mcp_task_t *task = (mcp_task_t *)context;
-  mcp_exchange_t *x = task->exchange;
+/* Answers `x` with the value at `result` or, if it is not nil, the error at
+ * `error`. `task` owes the answer; NULL for a kept exchange. */
+static int answer(lua_State *L, mcp_exchange_t *x, mcp_task_t *task, int result,
+                  int error) {
   mcp_value_fault_t fault = {0};
-  int result = lua_gettop(L) - 1, error = result + 1, code;
-  bool failed = !lua_isnil(L, error), envelope;
-  mcp_buf_t *out;
-  (void)status;
-  if (!x) return 0; /* the way back is gone */
-  if (task->cancelled) return end_without_message(task, 0);
-  if (!x->wants_answer && (!failed || x->link))
-    return end_without_message(task, lua_tointeger(L, result));
+  bool failed = !lua_isnil(L, error);
   /* A request has an id and its result an envelope; a batch is its own. */
-  envelope = failed || x->id_length > 0;
-  if (!envelope && (lua_isnil(L, result) || lua_isinteger(L, result)))
-    return end_without_message(task, lua_tointeger(L, result));
-  if (envelope && !failed && lua_isnil(L, result))
-    return luaL_error(L, "a request was left without a result");
+  bool envelope = failed || x->id_length > 0;
+  mcp_buf_t *out;
+  int code;
   if (failed) push_error(L, x, error);
   out = mcp_exchange_begin(x, MCP_OUT_ANSWER);
   if (!out) return luaL_error(L, "not enough memory for an answer");
@@ -245,8 +249,12 @@ static int after(lua_State *L, int status, lua_KContext context) {
     if (code == 0) code = mcp_value_write(L, result, out, 0, &fault);
   }
   if (code == 0 && envelope) code = mcp_buf_append_char(out, '}');
-  mcp_lexchange_forget(task);
-  x->up = NULL;
+  if (task) {
+    mcp_lexchange_forget(task);
+    x->up = NULL;
+  } else {
+    mcp_lexchange_part(L, x);
+  }
   if (code == 0) {
     (void)mcp_exchange_commit(x, MCP_OUT_ANSWER);
     return 0;
@@ -258,6 +266,25 @@ static int after(lua_State *L, int status, lua_KContext context) {
     answer_unencodable(x, &fault);
   }
   return 0;
+}
+
+/* receive has returned `result, error`. */
+static int after(lua_State *L, int status, lua_KContext context) {
+  mcp_task_t *task = (mcp_task_t *)context;
+  mcp_exchange_t *x = task->exchange;
+  int result = lua_gettop(L) - 1, error = result + 1;
+  bool failed = !lua_isnil(L, error);
+  (void)status;
+  if (!x) return 0; /* the way back is gone, or it is kept */
+  if (task->cancelled) return end_without_message(task, 0);
+  if (!x->wants_answer && (!failed || x->link))
+    return end_without_message(task, lua_tointeger(L, result));
+  if (!failed && x->id_length == 0 &&
+      (lua_isnil(L, result) || lua_isinteger(L, result)))
+    return end_without_message(task, lua_tointeger(L, result));
+  if (!failed && lua_isnil(L, result))
+    return luaL_error(L, "a request was left without a result");
+  return answer(L, x, task, result, error);
 }
 
 int mcp_lexchange_frame(lua_State *L) {
@@ -313,9 +340,28 @@ static void stop_waiting_drain(mcp_task_t *task, void *arg) {
   if (task->exchange) task->exchange->waits_drain = false;
 }
 
+int mcp_lexchange_write(lua_State *L, mcp_buf_t *out, mcp_slice_t method,
+                        int params, const lua_Integer *id,
+                        mcp_value_fault_t *fault) {
+  int code = mcp_buf_append_literal(out, "{\"jsonrpc\":\"2.0\",");
+  if (code == 0 && id) {
+    code = mcp_buf_append_literal(out, "\"id\":");
+    if (code == 0) code = mcp_json_write_integer(out, *id);
+    if (code == 0) code = mcp_buf_append_char(out, ',');
+  }
+  if (code == 0) code = mcp_buf_append_literal(out, "\"method\":");
+  if (code == 0) code = mcp_json_write_string(out, method);
+  if (code == 0 && !lua_isnil(L, params)) {
+    code = mcp_buf_append_literal(out, ",\"params\":");
+    if (code == 0) code = mcp_value_write(L, params, out, 0, fault);
+  }
+  return code == 0 ? mcp_buf_append_char(out, '}') : code;
+}
+
 /* x:send(method, params [, id [, late]]) -> true | nil, text, code
  * A notification before the answer, or a request with an integer id. Waits
- * while the peer does not read, if it is called by the handler itself. With
+ * while the peer does not read, if it is called by the handler itself; anybody
+ * else gets "EBUSY" once MCP_EXCHANGE_QUEUE is reached. With
  * `late` it goes out even when the handler has been cancelled, and never waits:
  * for taking back what was sent before. */
 static int send_message(lua_State *L) {
@@ -326,27 +372,21 @@ static int send_message(lua_State *L) {
   mcp_exchange_t *x = h->x;
   mcp_task_t *task = h->task;
   lua_Integer id = luaL_optinteger(L, 4, 0);
-  bool late = lua_toboolean(L, 5);
+  bool late = lua_toboolean(L, 5), waits;
   mcp_buf_t *out;
   int code;
   lua_settop(L, 4);
   if (!x) return mcp_task_push_error(L, MCP_ECLOSED);
-  if (task->cancelled && !late) return mcp_task_push_error(L, MCP_ECANCELED);
+  if (task && task->cancelled && !late)
+    return mcp_task_push_error(L, MCP_ECANCELED);
+  waits = !late && task && task == mcp_task_of(task->rt, L) &&
+          lua_isyieldable(L);
+  if (!waits && !late && x->ways->full(x))
+    return mcp_task_push_error(L, MCP_EBUSY);
   out = mcp_exchange_begin(x, MCP_OUT_NOTICE);
   if (!out) return mcp_task_push_error(L, MCP_ENOMEM);
-  code = mcp_buf_append_literal(out, "{\"jsonrpc\":\"2.0\",");
-  if (code == 0 && !lua_isnil(L, 4)) {
-    code = mcp_buf_append_literal(out, "\"id\":");
-    if (code == 0) code = mcp_json_write_integer(out, id);
-    if (code == 0) code = mcp_buf_append_char(out, ',');
-  }
-  if (code == 0) code = mcp_buf_append_literal(out, "\"method\":");
-  if (code == 0) code = mcp_json_write_string(out, mcp_slice(method, length));
-  if (code == 0 && !lua_isnil(L, 3)) {
-    code = mcp_buf_append_literal(out, ",\"params\":");
-    if (code == 0) code = mcp_value_write(L, 3, out, 0, &fault);
-  }
-  if (code == 0) code = mcp_buf_append_char(out, '}');
+  code = mcp_lexchange_write(L, out, mcp_slice(method, length), 3,
+                             lua_isnil(L, 4) ? NULL : &id, &fault);
   if (code < 0) {
     mcp_exchange_abandon(x);
     if (fault.what[0] && code != MCP_ENOMEM)
@@ -355,9 +395,7 @@ static int send_message(lua_State *L) {
   }
   code = mcp_exchange_commit(x, MCP_OUT_NOTICE);
   if (code < 0) return mcp_task_push_error(L, code);
-  if (h->x && !late && task == mcp_task_of(task->rt, L) &&
-      x->ways->congested(x) &&
-      lua_isyieldable(L)) {
+  if (h->x && waits && x->ways->congested(x)) {
     x->waits_drain = true;
     return mcp_task_wait(L, task, stop_waiting_drain, NULL, drained);
   }
@@ -397,17 +435,88 @@ static int hold(lua_State *L) {
   return mcp_task_wait(L, task, NULL, NULL, held);
 }
 
-/* x:release(): ends hold. */
-static int release(lua_State *L) {
+/* x:keep() -> true | nil, text, code. The handler may return, and what it
+ * returns is nobody's answer any more: the exchange stays open (over HTTP as an
+ * event stream) and costs little, until it is finished, released, cancelled or
+ * lost. By its own task only. */
+static int keep(lua_State *L) {
   handle_t *h = check_handle(L);
-  if (h->task) mcp_task_wake(h->task, 0);
+  mcp_task_t *task = h->task;
+  int code = 0;
+  if (!task || !h->x) return mcp_task_push_error(L, MCP_ECLOSED);
+  luaL_argcheck(L, task == mcp_task_of(task->rt, L), 1,
+                "only the handler itself can keep its exchange");
+  if (task->cancelled) return mcp_task_push_error(L, MCP_ECANCELED);
+  lua_settop(L, 1);
+  h->anchor = luaL_ref(L, LUA_REGISTRYINDEX);
+  if (h->x->ways->open_stream) code = h->x->ways->open_stream(h->x);
+  if (code == 0 && h->x) code = mcp_exchange_keep(h->x);
+  if (code < 0 || !h->x) {
+    luaL_unref(L, LUA_REGISTRYINDEX, h->anchor);
+    h->anchor = LUA_NOREF;
+    return mcp_task_push_error(L, code < 0 ? code : MCP_EGONE);
+  }
+  h->x->up = h;
+  h->task = NULL;
+  task->handle = NULL;
+  task->exchange = NULL;
+  lua_pushboolean(L, true);
+  return 1;
+}
+
+/* Ends a kept exchange without an answer. */
+static void end_kept(lua_State *L, mcp_exchange_t *x) {
+  mcp_lexchange_part(L, x);
+  mcp_exchange_drop(x);
+}
+
+/* x:finish(result | nil, error) -> true | nil, text, code. Answers a kept
+ * exchange. */
+static int finish(lua_State *L) {
+  handle_t *h = check_handle(L);
+  lua_settop(L, 3);
+  if (!h->x) return mcp_task_push_error(L, MCP_ECLOSED);
+  luaL_argcheck(L, !h->task, 1, "it is not kept: return its answer");
+  luaL_argcheck(L, h->x->id_length > 0, 1, "no answer is owed: release it");
+  (void)answer(L, h->x, NULL, 2, 3);
+  lua_pushboolean(L, true);
+  return 1;
+}
+
+/* x:cut(): a kept exchange whose peer does not read is given up. Over HTTP the
+ * connection ends with it, elsewhere it is answered with an error. */
+static int cut(lua_State *L) {
+  handle_t *h = check_handle(L);
+  mcp_exchange_t *x = h->x;
+  if (!x || h->task) return 0;
+  if (x->ways->cut) {
+    x->ways->cut(x);
+    return 0;
+  }
+  mcp_lexchange_part(L, x);
+  mcp_exchange_fail(x, MCP_EXCHANGE_BUSY, "Ended: too much was left unread");
   return 0;
 }
 
-/* x:cancel(): the handler is cancelled. */
+/* x:release(): ends hold, and a kept exchange without an answer. */
+static int release(lua_State *L) {
+  handle_t *h = check_handle(L);
+  if (h->task) {
+    mcp_task_wake(h->task, 0);
+  } else if (h->x) {
+    end_kept(L, h->x);
+  }
+  return 0;
+}
+
+/* x:cancel(): the handler is cancelled. A kept exchange has none: it ends. */
 static int cancel(lua_State *L) {
   handle_t *h = check_handle(L);
-  if (h->task) mcp_task_cancel(h->task);
+  if (h->task) {
+    mcp_task_cancel(h->task);
+  } else if (h->x) {
+    end_kept(L, h->x);
+  }
   return 0;
 }
 
@@ -427,20 +536,33 @@ static int cancel_other(lua_State *L) {
   memcpy(key + 1, id, length);
   other = mcp_link_find(h->x->link, is_string ? mcp_slice(key, length + 1)
                                               : mcp_slice(key + 1, length));
-  if (other && other->up) mcp_task_cancel(other->up);
+  if (other && other->kept) {
+    end_kept(L, other);
+  } else if (other && other->up) {
+    mcp_task_cancel(other->up);
+  }
   return 0;
 }
 
 /* x:is_cancelled() -> boolean */
 static int is_cancelled(lua_State *L) {
   handle_t *h = check_handle(L);
-  lua_pushboolean(L, !h->task || h->task->cancelled);
+  lua_pushboolean(L, h->task ? h->task->cancelled : h->anchor == LUA_NOREF);
   return 1;
 }
 
 /* x:is_open() -> boolean */
 static int is_open(lua_State *L) {
   lua_pushboolean(L, check_handle(L)->x != NULL);
+  return 1;
+}
+
+/* x:id() -> raw value | nil: the id of a request as it came, for answers that
+ * refer to it. */
+static int get_id(lua_State *L) {
+  handle_t *h = check_handle(L);
+  if (!h->x || h->x->id_length == 0) return 0;
+  mcp_value_push_raw(L, mcp_exchange_id(h->x));
   return 1;
 }
 
@@ -527,7 +649,11 @@ void mcp_lexchange_open(lua_State *L) {
   static const luaL_Reg methods[] = {{"send", send_message},
                                      {"open_stream", open_stream},
                                      {"hold", hold},
+                                     {"keep", keep},
+                                     {"finish", finish},
+                                     {"cut", cut},
                                      {"release", release},
+                                     {"id", get_id},
                                      {"cancel", cancel},
                                      {"cancel_other", cancel_other},
                                      {"is_cancelled", is_cancelled},

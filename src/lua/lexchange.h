@@ -7,6 +7,7 @@
 #include <lua.h>
 
 #include "lua/task.h"
+#include "lua/value.h"
 
 /* Registers the type "mcp.exchange". [-0, +0, m] */
 void mcp_lexchange_open(lua_State *L);
@@ -50,6 +51,17 @@ int mcp_lexchange_frame(lua_State *L);
 
 /* The exchange of `task` is over or gone: the userdata no longer reaches it. */
 void mcp_lexchange_forget(mcp_task_t *task);
+
+/* The way back of a kept exchange is gone, or it has its end: the userdata no
+ * longer reaches it, and the registry holds it no longer. [-0, +0, -] */
+void mcp_lexchange_part(lua_State *L, mcp_exchange_t *x);
+
+/* Writes the message `method` with the params at `params` (nil for none) and,
+ * where `id` is not NULL, that id. 0 or a code; what could not be encoded is in
+ * `fault`. [-0, +0, -] */
+int mcp_lexchange_write(lua_State *L, mcp_buf_t *out, mcp_slice_t method,
+                        int params, const lua_Integer *id,
+                        mcp_value_fault_t *fault);
 
 /* The way back is gone, but the task goes on: it can still be cancelled. */
 void mcp_lexchange_lose(mcp_task_t *task);

@@ -14,12 +14,22 @@
 #include "transport/link.h"
 
 #define TYPE_NAME "mcp.host"
+#define WIRE_TYPE_NAME "mcp.wire"
 /* How often the end of input looks for the end of the handlers, in ms. */
 #define GRACE_TICK 10
 
+typedef struct host host_t;
+
+/* The connection as messages of our own see it, that answer nothing. The
+ * connection's table holds it, and it does not hold the host: who drops a host
+ * closes it. */
+typedef struct {
+  host_t *host; /* NULL once the connection is gone */
+} wire_t;
+
 /* Lives from opening until the transport is gone and the userdata collected,
  * whichever is later. */
-typedef struct {
+struct host {
   mcp_runtime_t *rt;
   mcp_http_server_t *http; /* one of these two, or neither once closed */
   mcp_link_t *link;
@@ -28,9 +38,10 @@ typedef struct {
   int options;    /* registry reference: the table its strings live in */
   int receive;    /* registry reference: the Lua function for messages */
   int link_table; /* registry reference: the connection's table */
+  wire_t *wire;   /* lives as long as that table, or NULL */
   bool held;      /* the userdata refers to it */
   bool open;
-} host_t;
+};
 
 typedef struct {
   host_t *host; /* NULL before it is opened and once it is closed */
@@ -48,6 +59,8 @@ static void release(host_t *host) {
   host->link = NULL;
   mcp_timer_stop(host->grace);
   host->grace = NULL;
+  if (host->wire) host->wire->host = NULL;
+  host->wire = NULL;
   unref(host->rt->L, &host->receive);
   unref(host->rt->L, &host->link_table);
   unref(host->rt->L, &host->options);
@@ -95,6 +108,10 @@ static void on_gone(void *up, mcp_exchange_t *x) {
   bool survives = x->survives, waits = x->waits_drain;
   host_t *host = up;
   if (!task) return;
+  if (x->kept) {
+    mcp_lexchange_part(host->rt->L, x);
+    return;
+  }
   mcp_lexchange_lose(task);
   x->up = NULL;
   /* A collector's finalizer must not run Lua: the task hears of it later. */
@@ -152,6 +169,48 @@ static void on_link_closed(void *up, mcp_link_t *link, int code) {
 static const mcp_upper_t upper = {on_arrival, on_gone, on_drain, on_link_ended,
                                   on_link_closed};
 
+/* Puts the wire into the table at the top, twice: under its name, and where no
+ * Lua code reaches it. [-0, +0, m] */
+static void add_wire(lua_State *L, host_t *host) {
+  wire_t *wire = lua_newuserdatauv(L, sizeof *wire, 0);
+  wire->host = NULL;
+  luaL_setmetatable(L, WIRE_TYPE_NAME);
+  lua_pushvalue(L, -1);
+  lua_rawsetp(L, -3, wire);
+  lua_setfield(L, -2, "wire");
+  wire->host = host;
+  host->wire = wire;
+}
+
+/* wire:send(method, params) -> true | nil, text, code
+ * A notification that belongs to no request. Never waits: "EBUSY" once
+ * MCP_EXCHANGE_QUEUE is reached. */
+static int wire_send(lua_State *L) {
+  wire_t *wire = luaL_checkudata(L, 1, WIRE_TYPE_NAME);
+  size_t length;
+  const char *method = luaL_checklstring(L, 2, &length);
+  mcp_link_t *link = wire->host ? wire->host->link : NULL;
+  mcp_value_fault_t fault = {0};
+  mcp_buf_t *out;
+  int code;
+  lua_settop(L, 3);
+  if (!link) return mcp_task_push_error(L, MCP_ECLOSED);
+  if (mcp_link_is_full(link)) return mcp_task_push_error(L, MCP_EBUSY);
+  out = mcp_link_begin(link);
+  code = mcp_lexchange_write(L, out, mcp_slice(method, length), 3, NULL,
+                             &fault);
+  if (code == 0) {
+    code = mcp_link_commit(link);
+  } else {
+    mcp_link_abandon(link);
+    if (fault.what[0] && code != MCP_ENOMEM)
+      return luaL_error(L, "%s: params cannot be JSON: %s", method, fault.what);
+  }
+  if (code < 0) return mcp_task_push_error(L, code);
+  lua_pushboolean(L, true);
+  return 1;
+}
+
 /* Pushes a closed handle, and makes the host that it will hold, with all that
  * it needs of Lua: the function at `receive`, and the options at `options` or,
  * where that is 0, a table for the link. Opening it raises nothing any more.
@@ -175,6 +234,7 @@ static host_t *new_host(lua_State *L, mcp_runtime_t *rt, int receive,
     host->options = luaL_ref(L, LUA_REGISTRYINDEX);
   } else {
     lua_newtable(L);
+    add_wire(L, host);
     host->link_table = luaL_ref(L, LUA_REGISTRYINDEX);
   }
   return host;
@@ -399,6 +459,7 @@ static int host_to_string(lua_State *L) {
 void mcp_lhost_open(lua_State *L, mcp_runtime_t *rt) {
   static const luaL_Reg functions[] = {
       {"listen_http", listen_http}, {"serve_stdio", serve_stdio}, {NULL, NULL}};
+  static const luaL_Reg wire_methods[] = {{"send", wire_send}, {NULL, NULL}};
   static const luaL_Reg methods[] = {{"close", host_close},
                                      {"is_open", host_is_open},
                                      {"is_gone", host_is_gone},
@@ -406,6 +467,10 @@ void mcp_lhost_open(lua_State *L, mcp_runtime_t *rt) {
                                      {"is_loopback", host_is_loopback},
                                      {"connections", host_connections},
                                      {NULL, NULL}};
+  luaL_newmetatable(L, WIRE_TYPE_NAME);
+  luaL_newlib(L, wire_methods);
+  lua_setfield(L, -2, "__index");
+  lua_pop(L, 1);
   luaL_newmetatable(L, TYPE_NAME);
   luaL_newlib(L, methods);
   lua_setfield(L, -2, "__index");

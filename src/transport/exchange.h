@@ -23,6 +23,10 @@
  * in the whole process. More are answered "busy". */
 #define MCP_EXCHANGE_PER_LINK    64
 #define MCP_EXCHANGE_PER_PROCESS 1024
+/* A client that subscribes again and again: exchanges kept per connection. */
+#define MCP_EXCHANGE_KEPT_PER_LINK 64
+/* A listener that does not read: bytes queued for it before it gets no more. */
+#define MCP_EXCHANGE_QUEUE (1u << 20)
 /* JSON-RPC code of "busy": the range left to implementations. */
 #define MCP_EXCHANGE_BUSY (-32000)
 
@@ -65,6 +69,9 @@ typedef struct {
   void (*abandon)(mcp_exchange_t *x);
   void (*drop)(mcp_exchange_t *x);
   bool (*congested)(mcp_exchange_t *x);
+  bool (*full)(mcp_exchange_t *x); /* MCP_EXCHANGE_QUEUE is reached */
+  int (*keep)(mcp_exchange_t *x);
+  void (*cut)(mcp_exchange_t *x); /* HTTP: ends the connection */
   int (*open_stream)(mcp_exchange_t *x); /* HTTP */
   bool (*header)(mcp_exchange_t *x, mcp_slice_t name, mcp_slice_t *value,
                  bool *twice); /* HTTP */
@@ -82,6 +89,7 @@ struct mcp_exchange {
   bool wants_answer; /* a request, a GET, a DELETE */
   bool survives;     /* losing the way back does not cancel its handler */
   bool waits_drain;  /* on_drain is wanted once */
+  bool kept;         /* see mcp_exchange_keep */
   uint8_t id_length;
   char id[MCP_RPC_ID_LENGTH]; /* of a request, as it stood in the text */
 };
@@ -119,6 +127,15 @@ static inline void mcp_exchange_abandon(mcp_exchange_t *x) {
  * that was cancelled. The exchange is no longer the caller's. */
 static inline void mcp_exchange_drop(mcp_exchange_t *x) {
   x->ways->drop(x);
+}
+
+/* Nobody works on it any more, it only listens: it does not count as under way
+ * and holds up no closing, and its header fields are forgotten. Over HTTP its
+ * stream has been opened. 0, or MCP_EBUSY when the connection has too many. */
+static inline int mcp_exchange_keep(mcp_exchange_t *x) {
+  int code = x->ways->keep(x);
+  if (code == 0) x->kept = true;
+  return code;
 }
 
 /* Answers with a JSON-RPC error made of constants and a short text. Needs no

@@ -47,6 +47,7 @@ typedef struct {
 mcp_loop_t *mcp_http_conn_loop(const mcp_http_conn_t *conn);
 void mcp_http_conn_close(mcp_http_conn_t *conn, bool flush);
 void mcp_http_conn_done(mcp_http_conn_t *conn);
+int mcp_http_conn_keep(mcp_http_conn_t *conn);
 
 /* http_reply.c: the ways of its exchanges */
 extern const mcp_exchange_ways_t mcp_http_ways;

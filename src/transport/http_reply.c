@@ -263,6 +263,18 @@ static bool congested(mcp_exchange_t *x) {
          conn->stream->queued > MCP_STREAM_HIGH_WATER;
 }
 
+static bool full(mcp_exchange_t *x) {
+  return ((mcp_http_conn_t *)x)->stream->queued > MCP_EXCHANGE_QUEUE;
+}
+
+static int keep(mcp_exchange_t *x) {
+  return mcp_http_conn_keep((mcp_http_conn_t *)x);
+}
+
+static void cut(mcp_exchange_t *x) {
+  mcp_http_conn_close((mcp_http_conn_t *)x, false);
+}
+
 static bool header(mcp_exchange_t *x, mcp_slice_t name, mcp_slice_t *value,
                    bool *twice) {
   mcp_http_conn_t *conn = (mcp_http_conn_t *)x;
@@ -310,6 +322,9 @@ const mcp_exchange_ways_t mcp_http_ways = {
     .abandon = abandon,
     .drop = drop,
     .congested = congested,
+    .full = full,
+    .keep = keep,
+    .cut = cut,
     .open_stream = open_stream,
     .header = header,
     .each_header = each_header,

@@ -57,7 +57,7 @@ static bool is_full(const mcp_http_conn_t *conn) {
 void mcp_http_conn_close(mcp_http_conn_t *conn, bool flush) {
   if (conn->state == MCP_HTTP_BUSY) {
     conn->state = MCP_HTTP_CLOSING;
-    conn->server->busy--;
+    if (!conn->x.kept) conn->server->busy--;
     conn->server->upper->on_gone(conn->server->up, &conn->x);
   }
   conn->state = MCP_HTTP_CLOSING;
@@ -67,7 +67,7 @@ void mcp_http_conn_close(mcp_http_conn_t *conn, bool flush) {
 /* The exchange is over: the connection reads again, or ends. */
 void mcp_http_conn_done(mcp_http_conn_t *conn) {
   if (conn->state != MCP_HTTP_BUSY) return;
-  conn->server->busy--;
+  if (!conn->x.kept) conn->server->busy--;
   conn->streaming = false;
   conn->state = MCP_HTTP_READING;
   conn->deadline = now(conn) + conn->server->options.idle_time;
@@ -76,6 +76,15 @@ void mcp_http_conn_done(mcp_http_conn_t *conn) {
   } else if (!conn->pumping && !is_full(conn)) {
     pump(conn);
   }
+}
+
+/* There may be a thousand of these, silent for hours: what only a message that
+ * is read needs is given back. */
+int mcp_http_conn_keep(mcp_http_conn_t *conn) {
+  conn->server->busy--;
+  mcp_buf_deinit(&conn->extra);
+  mcp_http_shrink(conn->http);
+  return 0;
 }
 
 /* Answers without having handed anything up. Where the request has not been
@@ -208,7 +217,7 @@ static void on_post(mcp_http_conn_t *conn) {
 
 fail:
   mcp_json_doc_deinit(&doc);
-  mcp_buf_reset(&conn->body, BODY_KEEP);
+  mcp_buf_reset(&conn->body, conn->x.kept ? 0 : BODY_KEEP);
   conn->whole = (mcp_slice_t){0};
 }
 
@@ -534,7 +543,8 @@ void mcp_http_server_close(mcp_http_server_t *server, uint64_t grace_ms,
     mcp_http_conn_t *conn = MCP_LIST_MEMBER(it, mcp_http_conn_t, of_server);
     if (grace_ms == 0) {
       mcp_http_conn_close(conn, false);
-    } else if (conn->state == MCP_HTTP_BUSY && !conn->listening) {
+    } else if (conn->state == MCP_HTTP_BUSY && !conn->listening &&
+               !conn->x.kept) {
       conn->keep_alive = false;
     } else {
       /* A listener's stream ends as streams do, so that it knows. */

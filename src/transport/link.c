@@ -26,7 +26,7 @@ struct mcp_link {
   void *up;
   void *tag;
   mcp_list_t live, spare; /* lanes */
-  unsigned busy, long_lines;
+  unsigned busy, kept, long_lines;
   unsigned corked; /* > 0: a later uncork flushes */
   bool ended, closing;
   mcp_log_wire_t wire_in, wire_out;
@@ -107,7 +107,11 @@ static lane_t *take_lane(mcp_link_t *link) {
 static void give_lane(lane_t *lane) {
   mcp_link_t *link = lane->base.link;
   mcp_list_remove(&lane->of_link);
-  link->busy--;
+  if (lane->base.kept) {
+    link->kept--;
+  } else {
+    link->busy--;
+  }
   mcp_list_append(&link->spare, &lane->of_link);
 }
 
@@ -139,11 +143,29 @@ static bool congested(mcp_exchange_t *x) {
   return link->stream && link->stream->queued > MCP_STREAM_HIGH_WATER;
 }
 
+bool mcp_link_is_full(const mcp_link_t *link) {
+  return link->stream && link->stream->queued > MCP_EXCHANGE_QUEUE;
+}
+
+static bool full(mcp_exchange_t *x) {
+  return mcp_link_is_full(x->link);
+}
+
+static int keep(mcp_exchange_t *x) {
+  mcp_link_t *link = x->link;
+  if (link->kept >= MCP_EXCHANGE_KEPT_PER_LINK) return MCP_EBUSY;
+  link->kept++;
+  link->busy--;
+  return 0;
+}
+
 static const mcp_exchange_ways_t link_ways = {.begin = begin,
                                               .commit = commit,
                                               .abandon = abandon,
                                               .drop = drop,
-                                              .congested = congested};
+                                              .congested = congested,
+                                              .full = full,
+                                              .keep = keep};
 
 mcp_exchange_t *mcp_link_find(mcp_link_t *link, mcp_slice_t key) {
   for (mcp_list_t *it = link->live.next; it != &link->live; it = it->next) {

@@ -31,7 +31,11 @@ void mcp_link_abandon(mcp_link_t *link);
 /* The exchange under way whose id means `key`, or NULL. */
 mcp_exchange_t *mcp_link_find(mcp_link_t *link, mcp_slice_t key);
 
-/* How many exchanges are under way. */
+/* Has the peer left so much unread that it must not get more than answers?
+ * (MCP_EXCHANGE_QUEUE) */
+bool mcp_link_is_full(const mcp_link_t *link);
+
+/* How many exchanges are under way, those kept not counted. */
 unsigned mcp_link_busy(const mcp_link_t *link);
 
 /* Closes it: exchanges under way are gone. Its memory lives until

@@ -1,8 +1,9 @@
 -- SPDX-License-Identifier: MIT
 -- replay: questions of the revisions without sessions (protocol, Multi round-trip requests). The
--- first question that has no answer ends the call with `input_required`; the client repeats the call with
--- the answers, the handler runs again from the top, and finds them. What is remembered between the
--- rounds goes through the client, sealed, so any process with the key can serve the next one.
+-- first question that has no answer ends the call with `input_required`; the client repeats the
+-- call with the answers, the handler runs again from the top, and finds them. What is remembered
+-- between the rounds goes through the client, sealed, so any process that has the key can serve the
+-- next one.
 local core = require "mcp.core"
 local failure = require "mcp.failure"
 local protocol = require "mcp.protocol"

@@ -40,7 +40,7 @@ end
 
 -- Arguments given in shorthand have none; the required ones come first.
 local function from_shorthand(given)
-  local schema = require("mcp.schema").from_shorthand(given)
+  local schema = require("mcp.schema").from_shorthand(given, 0)
   local required, out = {}, value.array {}
   for _, name in ipairs(schema.required or {}) do required[name] = true end
   for name, spec in pairs(schema.properties) do

@@ -33,7 +33,7 @@ local function schema_of(what, shorthand, full)
   end
   if full ~= nil then return full end
   if shorthand == nil then return nil end
-  return require("mcp.schema").from_shorthand(shorthand)
+  return require("mcp.schema").from_shorthand(shorthand, 0)
 end
 
 ---Makes the entry of a tool out of its options. Raises (level 0) what is wrong.
@@ -149,7 +149,7 @@ local function keeps_promise(entry, result)
   if not entry.check_output then return true end
   local ok, errors = entry.check_output(result)
   if ok then return true end
-  local text = require("mcp.schema").explain(errors, result, nil)
+  local text = require("mcp.schema").explain(errors, result, nil, "member")
   core.log("error", ("tool %q: its result does not fit its output schema: %s")
     :format(entry.name, text))
   return false, tool.failed(("tool %q: its result does not fit its output schema: %s")

@@ -21,6 +21,9 @@ local function find_session(app, sid, version)
   local one = app.sessions:find(sid)
   -- -32001 is what deployed servers say here; the status is what counts.
   if not one then return fail(404, -32001, "Session not found") end
+  if version == false then
+    return fail(400, protocol.INVALID_REQUEST, "MCP-Protocol-Version was sent twice")
+  end
   if version and not protocol.revision(version) then
     return fail(400, protocol.INVALID_REQUEST, ("MCP-Protocol-Version %s is not supported; "
       .. "this server speaks %s"):format(version, table.concat(protocol.names, ", ")))

@@ -29,7 +29,7 @@ protocol.WATCHED = {
   "progressToken",
 }
 
----Methods whose handlers may ask the client, and which member of params names what they are about.
+---Methods whose handlers may ask the client, and the member of params that names their target.
 protocol.ASKING = { ["tools/call"] = "name", ["prompts/get"] = "name", ["resources/read"] = "uri" }
 
 ---The eight levels of logging, by rank (RFC 5424).

@@ -61,6 +61,35 @@ describe("registry", function()
       function(all) return all end)))
   end)
 
+  it("makes pages once per key until something changes", function()
+    local r = registry.new()
+    local function pages(key)
+      local out = {}
+      local kept = r:pages(key, 2, function(entry) return entry.name end,
+        function(some, following) return { some, following } end)
+      for i, raw in ipairs(kept) do out[i] = texts(raw) end
+      return out, kept
+    end
+    assert.same({ "[[]]" }, pages(1))
+    for _, name in ipairs { "a", "b", "c", "d", "e" } do r:add(name, { name = name }) end
+    local shown, kept = pages(1)
+    assert.same({ '[["a","b"],2]', '[["c","d"],3]', '[["e"]]' }, shown)
+    assert.equal(kept, select(2, pages(1)))
+    r:remove "e"
+    assert.same({ '[["a","b"],2]', '[["c","d"]]' }, pages(1))
+  end)
+
+  it("counts its changes", function()
+    local r = registry.new()
+    assert.equal(0, r.generation)
+    r:add("a", { name = "a" })
+    r:add("a", { name = "a" })
+    assert.equal(1, r.generation)
+    r:remove "a"
+    r:remove "a"
+    assert.equal(2, r.generation)
+  end)
+
   it("views a definition without touching it", function()
     local definition = { name = "a", title = "T", _meta = {} }
     assert.same({ name = "a" }, registry.view(definition, { name = true, icons = true }))

@@ -12,7 +12,6 @@ end
 -- A fact that is a set is written as its members in order.
 local EXPECTED = {
   ["2024-11-05"] = {
-    annotations = "audience priority", completions = false, completion_context = false,
     elicitation = false, elicitation_id = false, sampling_tools = false,
     annotations = "audience priority", completions = false, completion_context = false,
     era = "legacy", batch = false, structured = "none", audio = false, resource_link = false,
@@ -24,7 +23,6 @@ local EXPECTED = {
     implementation = "name version",
   },
   ["2025-03-26"] = {
-    annotations = "audience priority", completions = true, completion_context = false,
     elicitation = false, elicitation_id = false, sampling_tools = false,
     annotations = "audience priority", completions = true, completion_context = false,
     era = "legacy", batch = true, structured = "none", audio = true, resource_link = false,
@@ -36,10 +34,10 @@ local EXPECTED = {
     implementation = "name version",
   },
   ["2025-06-18"] = {
+    elicitation = "plain", elicitation_id = false, sampling_tools = false, rounds = false,
     annotations = "audience lastModified priority", completions = true,
-    completion_context = true, elicitation = "plain", elicitation_id = false,
-    sampling_tools = false,
-    annotations = "audience lastModified priority", completions = true, completion_context = true,
+    completion_context = true,
+    elicitation = "plain", elicitation_id = false, sampling_tools = false,
     era = "legacy", batch = false, structured = "object", audio = true, resource_link = true,
     not_found = -32002, stamp = false, rounds = false,
     tool = "_meta annotations description inputSchema name outputSchema title",
@@ -49,10 +47,10 @@ local EXPECTED = {
     implementation = "name title version",
   },
   ["2025-11-25"] = {
+    elicitation = "full", elicitation_id = true, sampling_tools = true, rounds = false,
     annotations = "audience lastModified priority", completions = true,
-    completion_context = true, elicitation = "full", elicitation_id = true,
-    sampling_tools = true,
-    annotations = "audience lastModified priority", completions = true, completion_context = true,
+    completion_context = true,
+    elicitation = "full", elicitation_id = true, sampling_tools = true,
     era = "legacy", batch = false, structured = "object", audio = true, resource_link = true,
     not_found = -32002, stamp = false, rounds = false,
     tool = "_meta annotations description execution icons inputSchema name outputSchema title",
@@ -63,10 +61,10 @@ local EXPECTED = {
     implementation = "description icons name title version websiteUrl",
   },
   ["2026-07-28"] = {
+    elicitation = "full", elicitation_id = false, sampling_tools = true, rounds = true,
     annotations = "audience lastModified priority", completions = true,
-    completion_context = true, elicitation = "full", elicitation_id = false,
-    sampling_tools = true,
-    annotations = "audience lastModified priority", completions = true, completion_context = true,
+    completion_context = true,
+    elicitation = "full", elicitation_id = false, sampling_tools = true,
     era = "modern", batch = false, structured = "any", audio = true, resource_link = true,
     not_found = -32602, stamp = true, rounds = true,
     tool = "_meta annotations description icons inputSchema name outputSchema title",

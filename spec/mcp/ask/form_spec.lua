@@ -1,0 +1,146 @@
+-- SPDX-License-Identifier: MIT
+local form = require "mcp.ask.form"
+local helper = require "spec.helper"
+local mcp = require "mcp"
+local protocol = require "mcp.protocol"
+
+local FULL, PLAIN = protocol.revision "2025-11-25", protocol.revision "2025-06-18"
+
+local TITLED = { { const = "a", title = "A" }, { const = "b", title = "B" } }
+
+local EVERYTHING = {
+  type = "object",
+  properties = {
+    text = { type = "string", title = "T", description = "D", minLength = 1, maxLength = 9,
+      default = "x" },
+    mail = { type = "string", format = "email" },
+    number = { type = "number", minimum = 0, maximum = 1, default = 0.5 },
+    integer = { type = "integer", default = 3 },
+    yes = { type = "boolean", default = true },
+    untitled = { type = "string", enum = { "a", "b" }, default = "a" },
+    titled = { type = "string", oneOf = TITLED, default = "b" },
+    legacy = { type = "string", enum = { "a", "b" }, enumNames = { "A", "B" } },
+    several = { type = "array", items = { type = "string", enum = { "a", "b" } }, minItems = 1,
+      maxItems = 2, default = { "a" } },
+    titled_several = { type = "array", items = { anyOf = TITLED } },
+  },
+  required = { "text" },
+}
+
+describe("a form (protocol 4.13)", function()
+  it("in full is taken as it is", function()
+    local schema = assert(form.read(EVERYTHING))
+    assert.same(EVERYTHING, helper.plain(schema))
+    assert.same(EVERYTHING, helper.plain(form.shape(FULL, schema)))
+  end)
+
+  it("in shorthand says nothing that a form has no words for", function()
+    assert.same({ type = "object", required = { "name" }, properties = {
+      name = { type = "string" }, age = { type = "integer", minimum = 0 },
+      color = { type = "string", enum = { "red", "blue" }, default = "red" },
+      tags = { type = "array", items = { type = "string", enum = { "x", "y" } } },
+    } }, helper.plain(form.read {
+      name = "string", age = mcp.integer { min = 0, optional = true },
+      color = mcp.enum { "red", "blue", default = "red" },
+      tags = mcp.list { mcp.enum { "x", "y" }, optional = true },
+    }))
+  end)
+
+  it("without a member is a question of yes or no", function()
+    assert.same({ type = "object", properties = {} }, helper.plain(form.read {}))
+  end)
+
+  it("keeps an empty list of what is required", function()
+    local schema = form.read { type = "object", properties = {}, required = {} }
+    assert.equal('{"properties":{},"required":[],"type":"object"}',
+      require("mcp.core").encode(schema, true))
+  end)
+
+  it("is refused when it is not flat, or asks for what is no single value", function()
+    for _, case in ipairs {
+      { "text", "schema: table expected, got string" },
+      { nil, "schema: table expected, got nothing" },
+      { { a = { b = "string" } }, '"a": a form asks for strings, numbers, booleans and choices, '
+        .. "not for object" },
+      { { a = "string[]" }, '"a": items: ' },
+      { { a = "any" }, '"a": a form asks for' },
+      { { a = "null" }, "not for null" },
+      { { a = "strin" }, 'unknown type "strin"' },
+      { { a = mcp.string { pattern = "x" } }, '"a": pattern: a form has no such keyword for string' },
+      { { a = mcp.number { above = 1 } }, '"a": exclusiveMinimum: a form has no such keyword' },
+      { { a = mcp.string { format = "uuid" } }, '"a": format: one of date, date-time, email, uri' },
+      { { a = mcp.enum { 1, 2 } }, '"a": a choice is made of strings' },
+      { { type = "object" }, "properties: an object expected" },
+      { { type = "object", properties = {}, allOf = {} }, "allOf: a form has no such keyword" },
+      { { type = "object", properties = {}, required = { "x" } }, 'required: there is no "x"' },
+      { { type = "object", properties = {}, required = "x" }, "required: a list of names" },
+      { { type = "object", properties = { a = { type = "string", enum = {} } } },
+        "enum: a list of strings expected" },
+      { { type = "object", properties = { a = { type = "string", enum = { "x" },
+        enumNames = { "X", "Y" } } } }, "enumNames: a list of strings as long as enum" },
+      { { type = "object", properties = { a = { type = "string", oneOf = { { const = 1 } } } } },
+        "oneOf[1]:" },
+      { { type = "object", properties = { a = { type = "string", oneOf = TITLED,
+        enum = { "a" } } } }, "enum or oneOf, not both" },
+      { { type = "object", properties = { a = { type = "array", items = { type = "number" } } } },
+        "items: only a choice of strings" },
+      { { type = "object", properties = { a = { type = "array" } } }, "items: the choices expected" },
+      { { type = "object", properties = { a = { type = "string", minLength = -1 } } }, "schema: " },
+      { { type = "object", properties = { a = { type = "string", default = 5 } } },
+        "default: string expected, got number" },
+      { { type = "object", properties = { a = "string" } }, "a schema expected, got string" },
+    } do
+      local schema, message = form.read(case[1])
+      assert.is_nil(schema)
+      assert.matches(case[2], message, 1, true)
+    end
+  end)
+
+  it("for 2025-06-18 has no lists, no titles but enumNames, and defaults of booleans only",
+    function()
+      assert.same({ type = "object", required = { "text" }, properties = {
+        text = { type = "string", title = "T", description = "D", minLength = 1, maxLength = 9 },
+        mail = { type = "string", format = "email" },
+        number = { type = "number", minimum = 0, maximum = 1 },
+        integer = { type = "integer" },
+        yes = { type = "boolean", default = true },
+        untitled = { type = "string", enum = { "a", "b" } },
+        titled = { type = "string", enum = { "a", "b" }, enumNames = { "A", "B" } },
+        legacy = { type = "string", enum = { "a", "b" }, enumNames = { "A", "B" } },
+      } }, helper.plain(form.shape(PLAIN, form.read(EVERYTHING))))
+    end)
+
+  it("for 2025-06-18 cannot need what that has no form for", function()
+    local schema, message = form.shape(PLAIN, form.read { tags = mcp.list { mcp.enum { "x" } } })
+    assert.is_nil(schema)
+    assert.matches('"tags": clients of protocol revision 2025-06-18', message, 1, true)
+  end)
+
+  describe("filled in", function()
+    local schema = form.read(EVERYTHING)
+
+    it("gives what was asked for and nothing else", function()
+      assert.same({ text = "x", several = { "a", "b" } },
+        helper.plain(form.check(schema, { text = "x", several = mcp.array { "a", "b" },
+          evil = true })))
+    end)
+
+    it("wrongly is refused, with the field named", function()
+      for _, case in ipairs {
+        { {}, '"text"' }, { { text = 5 }, '"text"' }, { { text = "" }, '"text"' },
+        { { text = "x", mail = "nobody" }, '"mail"' },
+        { { text = "x", titled = "c" }, '"titled"' }, { { text = "x", untitled = "c" }, '"untitled"' },
+        { { text = "x", several = mcp.array { "c" } }, '"several' },
+        { { text = "x", several = mcp.array {} }, '"several"' },
+        { { text = "x", titled_several = mcp.array { "c" } }, '"titled_several' },
+        { { text = "x", integer = 1.5 }, '"integer"' }, { { text = "x", yes = "true" }, '"yes"' },
+        { mcp.null, "object expected" }, { nil, "object expected" }, { "x", "object expected" },
+        { mcp.array {}, "object expected" },
+      } do
+        local content, message = form.check(schema, case[1])
+        assert.is_nil(content)
+        assert.matches(case[2], message, 1, true)
+      end
+    end)
+  end)
+end)
