@@ -153,6 +153,7 @@ asan:
 include scripts/openssl.mk
 include bench/bench.mk
 include scripts/install.mk
+include scripts/hunts.mk
 include scripts/conformance.mk
 include scripts/interop.mk
 

@@ -29,35 +29,12 @@ local LEGS = {
   { name = "2025-03-26", select = "--suite all --spec-version 2025-03-26", scenarios = 1 },
 }
 
-local TASKS = "the tasks extension comes later"
-
 local NOT_YET = {
-  ["resources-subscribe"] = "subscriptions are to come",
-  ["resources-unsubscribe"] = "subscriptions are to come",
-  ["server-sse-polling"] = "resumable streams are to come",
-  ["tasks-lifecycle"] = TASKS,
-  ["tasks-capability-negotiation"] = TASKS,
-  ["tasks-wire-fields"] = TASKS,
-  ["tasks-request-state-removal"] = TASKS,
-  ["tasks-mrtr-input"] = TASKS,
-  ["tasks-request-headers"] = TASKS,
-  ["tasks-dispatch-and-envelope"] = TASKS,
-  ["tasks-required-task-error"] = TASKS,
-  ["tasks-mrtr-composition"] = TASKS,
   ["tasks-status-notifications"] = "the suite skips its only check, whatever the server does",
 }
 
 -- Checks that may be skipped, by scenario.
-local LISTEN = "subscriptions/listen is to come; no listChanged is declared"
-local SKIPPED = {
-  ["server-stateless"] = {
-    ["sep-2575-server-sends-subscription-ack"] = LISTEN,
-    ["sep-2575-server-tags-subscription-id"] = LISTEN,
-    ["sep-2575-server-honors-notification-filter"] = LISTEN,
-    ["sep-2575-server-sends-prompts-list-changed-on-subscription"] = LISTEN,
-    ["sep-2575-server-sends-tools-list-changed-on-subscription"] = LISTEN,
-  },
-}
+local SKIPPED = {}
 
 local function shell(format, ...)
   return os.execute(format:format(...))

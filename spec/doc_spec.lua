@@ -139,7 +139,8 @@ describe("documentation", function()
       report()
     end)
 
-    local CLASSES = { exchange = "mcp.exchange", host = "mcp.host", waiter = "mcp.waiter",
+    local CLASSES = { exchange = "mcp.exchange", host = "mcp.host", wire = "mcp.wire",
+      waiter = "mcp.waiter",
       wire_end = "mcp.wire_end", regex = "mcp.regex", folder = "mcp.folder" }
 
     it("every method of its objects", function()

@@ -3,6 +3,7 @@
 -- Nothing here sleeps: waiting turns the loop until there is something, for five seconds at most.
 local core = require "mcp.core"
 local duplex = require "mcp.front.duplex"
+local timeout = require "mcp.timeout"
 local value = require "mcp.value"
 
 local helper = {}
@@ -202,7 +203,11 @@ end
 --- A peer of an app.
 ---@param app mcp.App
 ---@return table peer
-function helper.connect(app) return helper.peer(duplex.receiver(app)) end
+function helper.connect(app)
+  local peer = helper.peer(duplex.receiver(app))
+  timeout.watch(app, peer.host)
+  return peer
+end
 
 --- A peer that has gone through the handshake of a revision, or, for "2026-07-28", needs none.
 ---@param app mcp.App

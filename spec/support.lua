@@ -353,7 +353,8 @@ function Client:chunk()
 end
 
 ---The next event of a stream: a table of its fields, "comment" and its text, or nil at its end.
----A chunk of ours holds whole events.
+---A chunk of ours holds whole events. `last_id` is the id of the last one that had one; those
+---without data, which are there for their id, are passed over.
 function Client:event()
   if not self.events or self.events == "" then
     self.events = self:chunk()
@@ -368,6 +369,11 @@ function Client:event()
     local name, value = line:match "^(%a+): (.*)$"
     assert(name and not out[name], "a field of an event: " .. line)
     out[name] = value
+  end
+  self.last_id, self.retry = out.id or self.last_id, out.retry or self.retry
+  if out.data == "" then
+    assert(not out.event, "it is no message")
+    return self:event()
   end
   assert(out.event == "message", "the name of an event")
   return assert(core.decode(out.data))

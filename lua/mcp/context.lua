@@ -11,7 +11,7 @@ core.watch_meta(protocol.WATCHED)
 local context = {}
 
 ---@class mcp.Context
----@field exchange userdata the way back (internal)
+---@field exchange userdata|mcp.Channel the way back (internal)
 ---@field revision table facts of the negotiated or claimed revision
 ---@field session table|nil the session, in the revisions that have them
 ---@field meta table the request's _meta, or an empty table
@@ -44,6 +44,11 @@ function facts.client(ctx)
   return ctx.meta[protocol.KEY_CLIENT]
 end
 
+-- Where streams can be resumed (legacy.request), the way back outlives the connection.
+function facts.exchange(ctx)
+  return require("mcp.channel").of(ctx.app, ctx.own_session, ctx.own_exchange)
+end
+
 function facts.headers(ctx) return ctx.exchange:headers() end
 
 function facts.transport(ctx) return ctx.exchange:transport() end
@@ -62,7 +67,7 @@ function Context.__tostring(ctx)
   return ("mcp.context (%s, %s)"):format(ctx.method, ctx.revision.name)
 end
 
----@param exchange userdata
+---@param exchange userdata|nil nil: made when it is asked for
 ---@param revision table facts
 ---@param session table|false
 ---@param method string
@@ -89,10 +94,18 @@ function methods.progress(ctx, done, total, text)
   end
   local token = ctx.token
   if token == nil or type(token) == "boolean" then return false end
+  if rawget(ctx, "beaten") then
+    done = require("mcp.heartbeat").reported(ctx, done) -- loaded by servers that have beats
+  else
+    ctx.reported = done
+  end
   local params = { progressToken = token, progress = done, total = total }
   -- A message came with the second revision; older clients ignore it.
   params.message = text
-  return ctx.exchange:send("notifications/progress", params)
+  local told, message, code = ctx.exchange:send("notifications/progress", params)
+  -- Whoever gets on may take longer.
+  if told then (rawget(ctx, "own_exchange") or ctx.exchange):restart_clock() end
+  return told, message, code
 end
 
 -- May a message of this level go out? A session has a level; a request of the
@@ -122,8 +135,22 @@ end
 ---@return boolean|nil slept, string|nil message, string|nil code "ECANCELED"
 function methods.sleep(_, seconds) return core.sleep(seconds) end
 
----Has the client given up, or the server begun to close?
----@return boolean
+---Ends the HTTP response early, for work that takes long: the handler goes on, and the client
+---comes back for what is left. Does nothing where that cannot be: over another transport, with
+---a client of another revision, or without a store of events.
+---@param retry number|nil seconds that the client should wait before it comes back, 1 if not given
+---@return boolean closed
+function methods.close_stream(ctx, retry)
+  if retry ~= nil and not (type(retry) == "number" and retry >= 0 and retry < math.huge) then
+    error("ctx:close_stream: seconds expected, got " .. tostring(retry), 2)
+  end
+  local exchange = ctx.exchange
+  return exchange.close_stream ~= nil and exchange:close_stream(retry)
+end
+
+---Has the client given up, or the time run out, or the server begun to close?
+---@return boolean cancelled
+---@return string|nil code "ECANCELED" or "ETIMEDOUT"
 function methods.cancelled(ctx) return ctx.exchange:is_cancelled() end
 
 -- Asking the client in the middle of a handler: ask/init.lua, loaded by the first who asks.

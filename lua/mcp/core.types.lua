@@ -118,6 +118,9 @@ function waiter:wait(seconds) end
 ---@param ... any
 function waiter:spawn(fn, ...) end
 
+---Cancels the tasks that it has started and that have not ended.
+function waiter:cancel() end
+
 ---Ends the wait; the first call counts.
 ---@param value? any
 function waiter:wake(value) end
@@ -164,6 +167,18 @@ function core.serve_stdio(receive) end
 ---@return string? code
 function core.memory_pair(receive) end
 
+---The way to send what belongs to no request: in a connection's own table, under `wire`.
+---@class mcp.core.Wire: userdata
+local wire = {}
+
+---Sends a notification. Never waits.
+---@param method string
+---@param params? table
+---@return true? sent
+---@return string? message
+---@return string? code "EBUSY": too much is unread; "ECLOSED"
+function wire:send(method, params) end
+
 ---Closes it; what is under way may go on for `grace` seconds. Safe to call again.
 ---@param grace? number
 function host:close(grace) end
@@ -182,6 +197,13 @@ function host:is_loopback() end
 
 ---@return integer
 function host:connections() end
+
+---Puts the requests that come by it under limits, in seconds, 0 for none: `time` from their start or
+---the last restart of their clock, `most` in all, `beat` between two signs of life while they wait.
+---`expired(thread, seconds)` returns the answer, as a receiver does, in place of the handler that
+---waits in `thread`; `on_beat(thread)` gives the sign of life.
+---@param clock table time, most, beat, expired, on_beat
+function host:clock(clock) end
 
 ---The far end of a memory pair: bytes.
 ---@class mcp.core.WireEnd: userdata
@@ -215,10 +237,22 @@ local exchange = {}
 ---@param method string
 ---@param params? table
 ---@param id? integer
+---@param late? boolean even when the handler has been cancelled, and without waiting
 ---@return true? sent
 ---@return string? message
 ---@return string? code
-function exchange:send(method, params, id) end
+function exchange:send(method, params, id, late) end
+
+---Over HTTP an event of the stream: the text of a message, or an empty one. Waits as `send` does.
+---@param text? string one line; nil only with `last`
+---@param id? string
+---@param retry_ms? integer
+---@param last? boolean the response ends with it and the exchange is over, but the task goes on
+---@param late? boolean also when the task has been cancelled
+---@return true? sent
+---@return string? message
+---@return string? code
+function exchange:event(text, id, retry_ms, last, late) end
 
 ---Over HTTP the event stream begins now.
 ---@return true? opened
@@ -232,18 +266,51 @@ function exchange:open_stream() end
 ---@return string? code
 function exchange:hold() end
 
----Ends `hold`.
+---The task may return, and the exchange stays open, over HTTP as an event stream, until it is
+---finished, released, cancelled or lost. By its own task only. Header fields are forgotten.
+---@return true? kept
+---@return string? message
+---@return string? code "EBUSY": the connection keeps too many
+function exchange:keep() end
+
+---Answers an exchange that is kept.
+---@param result any
+---@param err? table code, message, data
+---@return true? answered
+---@return string? message
+---@return string? code
+function exchange:finish(result, err) end
+
+---Gives up an exchange that is kept and whose peer does not read: over HTTP the connection ends.
+function exchange:cut() end
+
+---Ends `hold`, or an exchange that is kept, without an answer.
 function exchange:release() end
 
----Cancels the task that owes the answer.
+---The id of a request, byte for byte; nil if it has none or is over.
+---@return mcp.core.Raw?
+function exchange:id() end
+
+---Cancels the task that owes the answer. If it is kept, it ends.
 function exchange:cancel() end
 
 ---Cancels the request of that id on the same connection, if it is under way.
 ---@param id any
 function exchange:cancel_other(id) end
 
----@return boolean
+---@return boolean cancelled
+---@return string? code "ETIMEDOUT" if its time was over, else "ECANCELED"
 function exchange:is_cancelled() end
+
+---The handler may take so long from now on; 0: as long as it likes.
+---@param seconds number
+function exchange:limit(seconds) end
+
+---The handler's time begins anew, or goes on after `stop_clock`.
+function exchange:restart_clock() end
+
+---What the handler does now has a limit of its own, and does not count.
+function exchange:stop_clock() end
 
 ---@return boolean open there is a way back
 function exchange:is_open() end

@@ -37,7 +37,23 @@ local both = {
   ["completion/complete"] = completion.complete,
 }
 
+-- Loaded by whoever subscribes first.
+local function subscription(name)
+  return function(...) return require("mcp.feature.subscription")[name](...) end
+end
+
+-- Loaded by whoever asks about a task first.
+local function task(name)
+  return function(...) return require("mcp.feature.task")[name](...) end
+end
+
 local legacy = {
+  ["tasks/get"] = task "get",
+  ["tasks/cancel"] = task "cancel",
+  ["tasks/list"] = task "list",
+  ["tasks/result"] = task "result",
+  ["resources/subscribe"] = subscription "subscribe",
+  ["resources/unsubscribe"] = subscription "unsubscribe",
   ping = function() return {} end,
   ["logging/setLevel"] = function(_, ctx, params)
     local rank = protocol.LOG_RANK[params.level]
@@ -51,6 +67,10 @@ local legacy = {
 }
 
 local modern = {
+  ["tasks/get"] = task "get",
+  ["tasks/cancel"] = task "cancel",
+  ["tasks/update"] = task "update",
+  ["subscriptions/listen"] = subscription "listen",
   ["server/discover"] = function(app, ctx)
     return app:cacheable(ctx.revision, {
       supportedVersions = protocol.names,
@@ -69,8 +89,11 @@ local NEEDS = {
   ["tools/list"] = "tools", ["tools/call"] = "tools",
   ["resources/list"] = "resources", ["resources/templates/list"] = "resources",
   ["resources/read"] = "resources",
+  ["resources/subscribe"] = "resources", ["resources/unsubscribe"] = "resources",
   ["prompts/list"] = "prompts", ["prompts/get"] = "prompts",
   ["completion/complete"] = "completions",
+  ["tasks/get"] = "tasks", ["tasks/cancel"] = "tasks", ["tasks/update"] = "tasks",
+  ["tasks/list"] = "tasks", ["tasks/result"] = "tasks",
 }
 
 ---The handlers of what an app offers now, by method. Made anew when something
@@ -88,6 +111,8 @@ function dispatch.handlers(app, era)
       if not need or app:has(need) then handlers[method] = handler end
     end
   end
+  -- What middleware.lua puts around them.
+  if app.wrap then handlers = app.wrap(era, handlers) end
   app.handlers[era] = handlers
   return handlers
 end
@@ -155,6 +180,36 @@ local function judge(ctx, problem)
   for line in (what .. ": " .. problem.traceback):gmatch "[^\n]+" do core.log("error", line) end
   if ctx.entry and ctx.entry.kind == "tool" then return tool.failed(problem.text) end
   return nil, failure.new(protocol.INTERNAL_ERROR, "Internal error in " .. what)
+end
+
+---For what is nested in a request: `fn(…)`, and what it raises as it would go out.
+---@param ctx table
+---@param fn function
+---@return table|userdata|nil result
+---@return table|nil err
+function dispatch.judged(ctx, fn, ...)
+  local ok, result, err = xpcall(fn, raised, ...)
+  if not ok then result, err = judge(ctx, result) end
+  local asking = rawget(ctx, "asking")
+  if asking and asking.result then return asking.result end
+  return result, err
+end
+
+-- What goes on after its request has been answered is judged like any other.
+function tool.guarded(ctx, fn, ...)
+  local result, err = dispatch.judged(ctx, fn, ...)
+  local asking = rawget(ctx, "asking")
+  if asking then state.finish(asking) end
+  return result, err
+end
+
+---The result with all that the revision wants in it.
+---@param app table
+---@param ctx table
+---@param result table
+---@return table
+function dispatch.stamped(app, ctx, result)
+  return ctx.revision.stamp and stamp(app, result) or result
 end
 
 ---Runs one request to its end.

@@ -53,6 +53,11 @@ local QUESTION = { elicit = true, elicit_url = true, sample = true, roots = true
 
 return setmetatable(mcp, {
   __index = function(_, key)
+    if key == "middleware" then
+      local found = require "mcp.middleware"
+      rawset(mcp, key, found)
+      return found
+    end
     if QUESTION[key] then
       local found = require("mcp.ask.question")[key]
       rawset(mcp, key, found)

@@ -2,6 +2,7 @@
 -- listen: from what `app:run` and the command line were told to open
 -- listeners, and from them to the end of the process.
 local core = require "mcp.core"
+local timeout = require "mcp.timeout"
 
 local listen = {}
 
@@ -131,11 +132,17 @@ end
 ---Closes all of it. What is under way may go on for `grace` seconds.
 ---@param grace number|nil 0 if not given
 function Listening.__index:close(grace)
+  -- Listens have their end, so that nobody waits for it. Those of a listener that
+  -- is not the last end with their streams.
+  local last = true
+  for other in pairs(self.app.listening) do last = last and other == self end
+  if last then self.app.bus:close() end
   for _, host in ipairs(self.hosts) do host:close(grace) end
   self.app.listening[self] = nil
   -- Calls under way may belong to a session: with a grace it outlives them.
   if next(self.app.listening) == nil and not (grace and grace > 0) then
     self.app.sessions:clear()
+    if self.app.task_store then self.app.task_store:clear() end
   end
 end
 Listening.__close = function(self) self:close() end
@@ -187,6 +194,7 @@ function listen.open(app, options)
         code == "EADDRINUSE" and "; choose another with http = PORT or --http PORT" or ""), 0)
     end
     self.hosts[#self.hosts + 1] = host
+    timeout.watch(app, host)
     self.port = host:port()
     self.urls[#self.urls + 1] = url_of(address, host:port())
     if not host:is_loopback() and not address.hosts and not options.quiet then
@@ -201,6 +209,7 @@ function listen.open(app, options)
       self:close()
       error("cannot serve standard input and output: " .. text, 0)
     end
+    timeout.watch(app, host)
     self.hosts[#self.hosts + 1] = host
   end
   app.listening[self] = true

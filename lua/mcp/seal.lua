@@ -23,7 +23,10 @@ local LABEL = "luamcp seal v1 "
 local function openssl()
   local found, module = pcall(require, "mcp.openssl")
   if found then return module end
-  error("mcp.openssl cannot be loaded; it belongs beside mcp.core: " .. tostring(module), 0)
+  -- Where it was looked for is nobody else's business.
+  core.log("error", "mcp.openssl cannot be loaded; it belongs beside mcp.core: "
+    .. tostring(module))
+  error("mcp.openssl cannot be loaded", 0)
 end
 
 local function to_url(bytes)

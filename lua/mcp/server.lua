@@ -3,6 +3,7 @@
 -- prompts all have one decorator shape:
 --
 --   app:tool "name" { options } (handler)        the braces may be left out
+local bus = require "mcp.bus"
 local completion = require "mcp.feature.completion"
 local core = require "mcp.core"
 local cursor = require "mcp.feature.cursor"
@@ -12,6 +13,7 @@ local protocol = require "mcp.protocol"
 local registry = require "mcp.feature.registry"
 local resource = require "mcp.feature.resource"
 local session = require "mcp.session"
+local timeout = require "mcp.timeout"
 local tool = require "mcp.feature.tool"
 
 local server = {}
@@ -28,10 +30,17 @@ function App.__tostring(app) return ("mcp.server (%s %s)"):format(app.name, app.
 local OPTIONS = {
   name = "string", version = "string", title = "string", description = "string",
   website = "string", icons = "table", instructions = "string", sessions = "table",
+  subscriptions = "table", event_store = "any", tasks = "table",
   cache = "table", page_size = "number", state_keys = "table", state_ttl = "number",
+  timeout = "number", timeout_max = "number", heartbeat = "number",
 }
 
 local SESSIONS = { idle = "number", most = "number" }
+
+local TASKS = { ttl = "number", longest = "number", most = "number", running = "number",
+  poll_interval = "number" }
+
+local SUBSCRIPTIONS = { most = "number", uris = "number" }
 
 -- Raises, at `level`, an option that is unknown or of the wrong type.
 local function check_options(what, options, known, level)
@@ -118,6 +127,11 @@ end
 ---@return table decorator
 function methods.prompt(app, name) return decorator(app, "prompt", prompt, app.prompts, name) end
 
+---Puts a function around every request: `app:use(function(request, next) … end)`. The first one is
+---outermost. `next(request)` gives the result, or nil and an mcp.error.
+---@param fn fun(request: mcp.Request, next: fun(request: mcp.Request): table|nil, table|nil)
+function methods.use(app, fn) return require("mcp.middleware").use(app, fn) end
+
 ---Takes a tool, resource or prompt away again.
 ---@param kind "tool"|"resource"|"prompt"
 ---@param name string
@@ -133,12 +147,39 @@ function methods.remove(app, kind, name)
   return entry ~= nil
 end
 
+---Says that a resource's content has changed: all who subscribed to its URI are told.
+---@param uri string
+function methods.resource_updated(app, uri)
+  if type(uri) ~= "string" or bus.is_kind(uri) or not utf8.len(uri) then
+    error("app:resource_updated: a URI expected, got " .. (type(uri) == "string"
+      and ("%q"):format(uri) or type(uri)), 2)
+  end
+  app.bus:publish(uri)
+end
+
+---Says that a list has changed for a reason that only the app knows, such as a template's `list`
+---that finds something new. Registering and removing say so themselves.
+---@param kind "tools"|"prompts"|"resources"
+function methods.changed(app, kind)
+  if not bus.is_kind(kind) then
+    error(('app:changed: "tools", "prompts" or "resources" expected, got %s'):format(
+      type(kind) == "string" and ("%q"):format(kind) or type(kind)), 2)
+  end
+  app.bus:publish(kind)
+end
+
 ---Is there anything of this capability?
----@param capability "tools"|"resources"|"prompts"|"completions"
+---@param capability "tools"|"resources"|"prompts"|"completions"|"tasks"
 ---@return boolean
 function methods.has(app, capability)
   if capability == "resources" then
     return app.resources.order[1] ~= nil or app.templates.order[1] ~= nil
+  end
+  if capability == "tasks" then
+    for _, entry in ipairs(app.tools.order) do
+      if entry.task then return true end
+    end
+    return false
   end
   if capability == "completions" then
     return completion.any(app.prompts.order) or completion.any(app.templates.order)
@@ -152,10 +193,18 @@ end
 function methods.capabilities(app, facts)
   local out = {}
   for _, name in ipairs { "tools", "resources", "prompts" } do
-    if app:has(name) then out[name] = {} end
+    if app:has(name) then out[name] = { listChanged = true } end
   end
+  if out.resources then out.resources.subscribe = true end
   if facts.completions and app:has "completions" then out.completions = {} end
   if facts.era == "legacy" then out.logging = {} end
+  if facts.tasks and app:has "tasks" then
+    if facts.tasks == "extension" then
+      out.extensions = { [protocol.TASKS] = {} }
+    else
+      out.tasks = { list = {}, cancel = {}, requests = { tools = { call = {} } } }
+    end
+  end
   return out
 end
 
@@ -264,8 +313,11 @@ server.asked = nil
 
 ---Makes an app.
 ---@param options table|string name, version, title, description, website, icons, instructions,
----sessions { idle, most }, cache { ttl, scope }, page_size, state_keys (secrets of
----32 bytes or more, shared by all processes that serve the same clients), state_ttl (seconds);
+---sessions { idle, most }, subscriptions { most, uris },
+---tasks { ttl, longest, most, running, poll_interval },
+---cache { ttl, scope }, page_size, state_keys (secrets of
+---32 bytes or more, shared by all processes that serve the same clients), state_ttl (seconds),
+---timeout, timeout_max, heartbeat (seconds, 0 for none);
 ---a string is the name
 ---@return mcp.App
 function server.new(options)
@@ -276,6 +328,17 @@ function server.new(options)
   check_options("mcp.server", options, OPTIONS, 2)
   if not options.name or options.name == "" then error("mcp.server: a name is needed", 2) end
   check_options("mcp.server: sessions", options.sessions or {}, SESSIONS, 2)
+  check_options("mcp.server: subscriptions", options.subscriptions or {}, SUBSCRIPTIONS, 2)
+  check_options("mcp.server: tasks", options.tasks or {}, TASKS, 2)
+  for name, given in pairs(options.tasks or {}) do
+    if not (given > 0 and given < 1e9) then
+      error(("mcp.server: tasks: %s: more than 0 expected"):format(name), 2)
+    end
+  end
+  if options.event_store then
+    local wrong = require("mcp.event_store").lacks(options.event_store)
+    if wrong then error("mcp.server: event_store: " .. wrong, 2) end
+  end
   local cache = checked(metadata.cache, options.cache or {})
   local size = options.page_size or 0
   if not math.tointeger(size) or size < 0 then
@@ -291,17 +354,23 @@ function server.new(options)
     server_info = core.raw(info),
     server_meta = core.raw { [protocol.KEY_SERVER] = info },
     cache = cache, pager = size > 0 and cursor.new(math.tointeger(size)) or nil,
-    sessions = session.store(options.sessions),
+    event_store = options.event_store, -- nil: made when it is needed
+    clock = checked(timeout.settings, options),
+    sessions = session.store(options.sessions), task_settings = options.tasks,
     pending = {}, listening = {}, listers = 0,
     state = (options.state_keys or options.state_ttl)
       and checked(make_ring, options) or nil,
   }, App)
   app.info = info
-  -- What is offered decides which methods there are.
-  local function on_change() app.handlers = {} end
-  on_change()
-  for _, name in ipairs { "tools", "resources", "templates", "prompts" } do
-    app[name] = registry.new(on_change)
+  app.bus = bus.new(app, options.subscriptions)
+  app.handlers = {}
+  for name, kind in pairs { tools = "tools", resources = "resources", templates = "resources",
+    prompts = "prompts" } do
+    app[name] = registry.new(function()
+      -- What is offered decides which methods there are.
+      app.handlers = {}
+      app.bus:publish(kind)
+    end)
   end
   return app
 end

@@ -13,8 +13,11 @@ session.MOST = 10000
 ---A client that asked for a session and did not go on.
 session.INITIALIZE = 30 -- seconds
 
+-- What most clients declare. Shared, so nobody may write to it.
+local NOTHING = setmetatable({}, { __newindex = function() error("read-only", 2) end })
+
 -- Requests under way: two arrays side by side, because a table whose keys come
--- and go is made anew at every request.
+-- and go is made anew at every request. There are none before the first.
 local Running = { __name = "mcp.running" }
 Running.__index = {}
 
@@ -32,6 +35,10 @@ function Running.__index:add(id, exchange)
     end
   end
   count = count + 1
+  if not ids then
+    ids = {}
+    self.ids, self.exchanges = ids, {}
+  end
   self.count, ids[count], self.exchanges[count] = count, id, exchange
   return true
 end
@@ -46,6 +53,13 @@ function Running.__index:remove(exchange)
       self.count = count - 1
       return
     end
+  end
+end
+
+---Puts another in the place of an exchange: what outlives the connection.
+function Running.__index:replace(exchange, other)
+  for i = 1, self.count do
+    if self.exchanges[i] == exchange then self.exchanges[i] = other end
   end
 end
 
@@ -108,9 +122,10 @@ end
 function session.new(revision, params)
   return {
     revision = revision,
-    capabilities = type(params.capabilities) == "table" and params.capabilities or {},
+    capabilities = type(params.capabilities) == "table" and next(params.capabilities) ~= nil
+      and params.capabilities or NOTHING,
     client = type(params.clientInfo) == "table" and params.clientInfo or nil,
-    initialized = false,
+    initialized = false, -- then the kinds of lists that were declared to it
     last_used = core.now(),
   }
 end
@@ -119,13 +134,34 @@ end
 function session.close(one)
   one.closed = true
   if one.running then one.running:clear() end
+  if one.streams then require("mcp.channel").close(one) end
   if one.stream then one.stream:release() end
   one.stream = nil
 end
 
+---Can the streams of this session be resumed?
+---@param app table
+---@param one table
+---@return boolean
+function session.is_resumable(app, one)
+  -- A session that is a connection knows nothing of what is under way.
+  return one.running and app.event_store and one.revision.resume or false
+end
+
+---The stream of a session, if it has one that is open. Its idle time begins when
+---it is noticed that it has none any more.
+---@param one table
+---@return userdata|nil
+function session.stream_of(one)
+  local stream = one.stream
+  if not stream or not stream:is_cancelled() then return stream end
+  one.stream, one.last_used = nil, core.now()
+  return nil
+end
+
 local function is_over(store, one, now)
   -- Whoever listens, or is being answered, is not idle.
-  if one.stream or not one.running:is_empty() then return false end
+  if session.stream_of(one) or not one.running:is_empty() then return false end
   local limit = one.initialized and store.idle or math.min(session.INITIALIZE, store.idle)
   return now - one.last_used > limit
 end
@@ -159,7 +195,7 @@ function Store.__index:add(one)
   if self.count >= self.most then make_room(self) end
   if self.count >= self.most then return false end
   one.id = core.random_id()
-  one.running = setmetatable({ count = 0, ids = {}, exchanges = {} }, Running)
+  one.running = setmetatable({ count = 0 }, Running)
   self.by_id[one.id] = one
   self.count = self.count + 1
   return true

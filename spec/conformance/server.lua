@@ -93,6 +93,14 @@ app:tool "test_tool_with_logging" {
   return "Logged three messages."
 end)
 
+app:tool "test_reconnection" {
+  description = "Ends its stream early; the answer is there for who comes back",
+} (function(_, ctx)
+  ctx:close_stream(0.5)
+  ctx:sleep(0.1)
+  return "Came back."
+end)
+
 app:tool "test_logging_tool" {
   description = "Sends a log message, to those who asked for log messages",
 } (function(_, ctx)
@@ -377,6 +385,72 @@ app:tool "test_trigger_prompt_change" {
   app:prompt "test_passing_prompt" { description = "Passes by" } (function() return "Gone." end)
   app:remove("prompt", "test_passing_prompt")
   return "The list of prompts has changed, and changed back."
+end)
+
+-- Tasks ------------------------------------------------------------------------------------------
+-- tasks-*: work that goes on after its call has been answered, for clients that know tasks.
+
+app:tool "greet" {
+  description = "Greets, at once and never as a task",
+  input = { name = "string" },
+} (function(args) return ("Hello, %s!"):format(args.name) end)
+
+app:tool "slow_compute" {
+  description = "Takes its time",
+  input = { seconds = mcp.number { min = 0, max = 3600, default = 1 }, label = "string?" },
+  task = "optional",
+} (function(args, ctx)
+  if not ctx:sleep(args.seconds) then return nil, "Cancelled." end
+  return ("%s: computed for %s seconds"):format(args.label or "result", args.seconds)
+end)
+
+app:tool "failing_job" {
+  description = "Fails after a second, as a tool does; only as a task",
+  task = "required",
+} (function(_, ctx)
+  ctx:sleep(1)
+  error "This job fails."
+end)
+
+app:tool "protocol_error_job" {
+  description = "Ends with an error of the protocol",
+  task = "optional",
+} (function(_, ctx)
+  ctx:sleep(0.5)
+  error(mcp.error(-32603, "This job ends with an error of the protocol."))
+end)
+
+app:tool "confirm_delete" {
+  description = "Asks before it acts, while it is a task",
+  input = { filename = "string?" },
+  task = "optional",
+} (function(args, ctx)
+  local name = args.filename or "the file"
+  local answer, why = ctx:elicit(("Delete %s?"):format(name), { confirm = "boolean" })
+  if not answer then return "Not deleted: " .. why end
+  return answer.confirm and "Deleted " .. name .. "." or "Kept " .. name .. "."
+end)
+
+app:tool "multi_input" {
+  description = "Asks two things at once, while it is a task",
+  task = "optional",
+} (function(_, ctx)
+  local answers = ctx:ask {
+    first = mcp.elicit("The first?", { confirm = "boolean" }),
+    second = mcp.elicit("The second?", { confirm = "boolean" }),
+  }
+  return ("%s, %s"):format(answers.first.action, answers.second.action)
+end)
+
+app:tool "test_tool_with_task" {
+  description = "Asks for a name before it becomes a task",
+  task = "optional",
+  prepare = function(_, ctx)
+    return ctx:elicit("What is your name?", { name = "string" }, { key = "user_name" })
+  end,
+} (function(_, ctx, content)
+  ctx:sleep(0.1)
+  return ("Hello, %s!"):format(content and content.name or "whoever you are")
 end)
 
 app:run()

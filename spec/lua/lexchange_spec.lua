@@ -167,6 +167,137 @@ describe("an exchange", function()
     assert.equal("", peer:take())
   end)
 
+  describe("that is kept", function()
+    local kept
+
+    -- A receiver that keeps the first request and answers all others.
+    local function keep_one()
+      kept = nil
+      open(function(x)
+        if kept then return { other = true } end
+        kept = x
+        assert.is_true(x:keep())
+        return { "nobody's answer" }
+      end)
+      peer:send '{"jsonrpc":"2.0","id":"\\u0041","method":"m"}\n'
+      while not kept do core.step(5) end
+      assert.equal("", peer:take())
+    end
+
+    it("stays open without a task, held by nobody, and is answered later", function()
+      keep_one()
+      assert.equal(0, core.task_count())
+      collectgarbage()
+      collectgarbage()
+      assert.is_true(kept:is_open())
+      assert.is_false(kept:is_cancelled())
+      assert.equal('"\\u0041"', core.encode(kept:id()))
+      assert.is_true(kept:send("n", { a = 1 }))
+      assert.same({ a = 1 }, take(1).params)
+      assert.same({ other = true }, ask('{"jsonrpc":"2.0","id":2,"method":"m"}').result)
+      assert.is_true(kept:finish { done = true })
+      assert.same({ done = true }, take(1).result)
+      assert.is_false(kept:is_open())
+      assert.is_true(kept:is_cancelled())
+      assert.is_nil(kept:id())
+      assert.equal("ECLOSED", select(3, kept:finish {}))
+      assert.equal("ECLOSED", select(3, kept:send "n"))
+      assert.equal("ECLOSED", select(3, kept:keep()))
+    end)
+
+    it("can be answered by an error, also one that it did not expect", function()
+      keep_one()
+      kept:finish(nil, { code = -5, message = "no" })
+      assert.same({ code = -5, message = "no" }, take(1).error)
+      keep_one()
+      kept:finish { f = print }
+      assert.equal(-32603, take(1).error.code)
+      assert.is_false(kept:is_open())
+    end)
+
+    it("ends without an answer when it is released or cancelled, by whomever", function()
+      for _, way in ipairs { "release", "cancel" } do
+        keep_one()
+        kept[way](kept)
+        kept[way](kept)
+        assert.is_false(kept:is_open())
+        kept:cut()
+        core.step(0)
+        assert.equal("", peer:take())
+      end
+    end)
+
+    it("is found by its id, on the same connection only", function()
+      keep_one()
+      local first, first_host = kept, host
+      open(function(x)
+        if not kept then
+          kept = x
+          x:keep()
+        else
+          x:cancel_other "A"
+          x:cancel_other(1)
+        end
+      end)
+      kept = nil
+      peer:send '{"jsonrpc":"2.0","id":1,"method":"m"}\n'
+      while not kept do core.step(5) end
+      peer:send '{"jsonrpc":"2.0","method":"n"}\n'
+      core.step(0)
+      core.step(0)
+      assert.is_false(kept:is_open())
+      assert.is_true(first:is_open())
+      first:release()
+      first_host:close()
+    end)
+
+    it("is cut, where there is no connection to end, by an error", function()
+      keep_one()
+      kept:cut()
+      assert.equal(-32000, take(1).error.code)
+      assert.is_false(kept:is_open())
+    end)
+
+    it("goes with its connection", function()
+      keep_one()
+      host:close()
+      core.step(0)
+      assert.is_false(kept:is_open())
+      assert.equal("ECLOSED", select(3, kept:send "n"))
+    end)
+
+    it("takes no more than a mebibyte that is not read", function()
+      keep_one()
+      peer:pause(true)
+      local text, sent = ("x"):rep(1000), 0
+      while true do
+        local ok, _, code = kept:send("n", { text })
+        if not ok then
+          assert.equal("EBUSY", code)
+          break
+        end
+        sent = sent + 1
+      end
+      assert.is_true(sent > 900 and sent < 1100, sent .. " were taken")
+      assert.is_true(kept:is_open())
+      peer:pause(false)
+      while core.step(0) and #peer:take() > 0 do end
+      assert.is_true(kept:send("n", { text }))
+    end)
+
+    it("cannot be kept by another task, nor finished before it is", function()
+      local wrong, early
+      open(function(x)
+        core.spawn(function() wrong = { pcall(x.keep, x) } end)
+        early = { pcall(x.finish, x, {}) }
+        return {}
+      end)
+      ask '{"jsonrpc":"2.0","id":1,"method":"m"}'
+      assert.matches("only the handler itself", wrong[2])
+      assert.matches("not kept", early[2])
+    end)
+  end)
+
   it("waits while its peer does not read, and goes on when it does", function()
     local sent, done = 0, false
     open(function(x)
@@ -204,6 +335,22 @@ describe("an exchange", function()
     host:close()
     while not host:is_gone() do core.step(5) end
     assert.equal("ECANCELED", code)
+  end)
+
+  it("has events over HTTP only, of one line each", function()
+    local over
+    open(function(x)
+      over = x
+      assert.error_matches(function() x:event("text", "id") end, "it has no events")
+      assert.error_matches(function() x:event("two\nlines", "id") end, "#1 to 'event' %(one line")
+      assert.error_matches(function() x:event("text", "i\rd") end, "#2 to 'event' %(one line")
+      assert.error_matches(function() x:event("text", "i\0d") end, "#2 to 'event' %(one line")
+      assert.error_matches(function() x:event(nil, "id") end, "#1 to 'event' %(string expected")
+      return { fine = true }
+    end)
+    assert.is_true(ask '{"jsonrpc":"2.0","id":1,"method":"m"}'.result.fine)
+    local ok, _, code = over:event("text", "id")
+    assert.same({ nil, "ECLOSED" }, { ok, code })
   end)
 
   it("knows its connection's own table", function()

@@ -53,6 +53,37 @@ describe("a waiter", function()
     waiter:wake()
   end)
 
+  it("cancels the tasks that it has started: their <close> variables run", function()
+    local waiter, closed, codes = core.waiter(), 0, {}
+    for i = 1, 3 do
+      waiter:spawn(function()
+        local _ <close> = setmetatable({}, { __close = function() closed = closed + 1 end })
+        codes[i] = select(3, core.sleep(60))
+        core.sleep(60)
+      end)
+    end
+    core.spawn(function() codes[4] = select(3, core.sleep(0.001)) end)
+    waiter:cancel()
+    assert.same({ "ECANCELED", "ECANCELED", "ECANCELED" }, codes)
+    assert.equal(3, closed)
+    waiter:cancel()
+    assert.is_true(waiter:wait())
+    while core.task_count() > 0 do core.step(1) end
+    assert.is_nil(codes[4])
+  end)
+
+  it("cancels its tasks from inside one of them, which hears of it at its next wait", function()
+    local waiter, codes = core.waiter(), {}
+    waiter:spawn(function() codes[1] = select(3, core.sleep(60)) end)
+    waiter:spawn(function()
+      waiter:cancel()
+      codes[2] = select(3, core.sleep(60))
+    end)
+    waiter:wait()
+    while core.task_count() > 0 do core.step(1) end
+    assert.same({ "ECANCELED", "ECANCELED" }, codes)
+  end)
+
   it("that nobody could wake is an error on the main thread, not a hang", function()
     assert.error_matches(function() core.waiter():wait() end, "can never happen")
   end)

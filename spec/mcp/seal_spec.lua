@@ -53,7 +53,8 @@ describe("seal", function()
       assert.is_nil(ring:open("p", text .. junk))
       assert.is_nil(ring:open("p", junk .. text))
     end
-    for _, odd in ipairs { "", "v1", "v1..", "v1.x.y", "v2" .. text:sub(3), 5, true, {}, core.null } do
+    for _, odd in ipairs { "", "v1", "v1..", "v1.x.y", "v2" .. text:sub(3), 5, true, {},
+      core.null } do
       assert.is_nil(ring:open("p", odd))
     end
     assert.is_nil(ring:open("p", nil))

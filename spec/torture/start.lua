@@ -24,13 +24,16 @@ end
 write(INPUT, [[
 {"jsonrpc":"2.0","id":1,"method":"initialize","params":{"protocolVersion":"2025-11-25","capabilities":{},"clientInfo":{"name":"t","version":"1"}}}
 {"jsonrpc":"2.0","method":"notifications/initialized"}
-{"jsonrpc":"2.0","id":2,"method":"tools/call","params":{"name":"greet","arguments":{"name":"you"}}}
+{"jsonrpc":"2.0","id":2,"method":"tools/list"}
+{"jsonrpc":"2.0","id":3,"method":"tools/call","params":{"name":"add","arguments":{"a":"you"}}}
+{"jsonrpc":"2.0","id":4,"method":"resources/read","params":{"uri":"torture://item/a"}}
 ]])
+local ANSWERS = 4
 
 -- One start: its exit status, what it said and what it complained about.
 local function start(plan)
-  local _, kind, status = os.execute(("MCP_FAIL_ALLOC=%s timeout -s KILL %d %s run "
-    .. "examples/hello.lua <%s >%s 2>%s"):format(plan, SECONDS, program, INPUT, OUTPUT, COMPLAINTS))
+  local _, kind, status = os.execute(("MCP_FAIL_ALLOC=%s MCP_LOG=warning timeout -s KILL %d %s run "
+    .. "spec/torture/serve.lua <%s >%s 2>%s"):format(plan, SECONDS, program, INPUT, OUTPUT, COMPLAINTS))
   if kind == "signal" then status = status + 128 end
   return status, read(OUTPUT), read(COMPLAINTS)
 end
@@ -43,7 +46,7 @@ local function judge(status, output, complaints)
     answers = answers + 1
     if not core.decode(line) then return "it said what is no message: " .. line end
   end
-  if (status ~= 0 or answers < 2) and complaints == "" then
+  if (status ~= 0 or answers < ANSWERS) and complaints == "" then
     return ("status %d, %d answers, and not a word about it"):format(status, answers)
   end
   return nil
@@ -51,7 +54,7 @@ end
 
 local status, output, complaints = start "count"
 local count = tonumber(complaints:match "(%d+) allocations")
-assert(status == 0 and select(2, output:gsub("\n", "")) == 2, "the program does not work at all")
+assert(status == 0 and select(2, output:gsub("\n", "")) == ANSWERS, "the program does not work at all")
 assert(count, "this build cannot fail: it needs -DMCP_MEM_FAULTS")
 
 local started, points, findings = os.time(), 0, 0

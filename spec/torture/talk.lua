@@ -32,10 +32,11 @@ talk.duplex = duplex
 
 ---@param state table what is open afterwards
 function duplex.converse(app, scenario, state)
+  -- What is assigned while memory fails must have its place before.
+  state.host, state.wire, state.heard, state.sent = false, false, "", 0
   local receiver = require("mcp.front.duplex").receiver(app)
   local host, wire = core.memory_pair(receiver)
   if not host then error(wire, 0) end
-  state.heard, state.sent = "", 0
   state.host, state.wire = host, wire
   for i = 1, #scenario.lines do
     assert(wire:send(scenario.lines[i]))
@@ -158,10 +159,11 @@ end
 
 function http.converse(app, scenario, state)
   local session = ""
+  -- What is assigned while memory fails must have its place before.
+  state.host, state.peer, state.heard, state.waiting = false, false, {}, false
   state.host = assert(core.listen_http({ host = "127.0.0.1", port = 0 },
     require("mcp.front.http").receiver(app)))
   state.peer = assert(require("codecs.peer").connect(state.host:port()))
-  state.heard = {}
   for i = 1, #scenario.texts do
     send(state, (scenario.texts[i]:gsub("SESSION", session)), scenario.pieces)
     state.waiting = i
@@ -172,7 +174,7 @@ function http.converse(app, scenario, state)
       if stop or state.closed then break end
     end
     if not stop then return end
-    state.waiting = nil
+    state.waiting = false
     state.peer:drop(stop)
     local id = headers:match "[Mm]cp%-[Ss]ession%-[Ii]d: ([^\r\n]+)"
     if id then session = "Mcp-Session-Id: " .. id .. "\r\n" end

@@ -334,7 +334,7 @@ static int task_count(lua_State *L) {
  * there is, so that what is used without being held is found. */
 static void stress(lua_State *L, mcp_runtime_t *rt) {
   rt->stress = true;
-  lua_gc(L, LUA_GCINC, 1, 1000, 1);
+  lua_gc(L, LUA_GCINC, 1, 1000, 10);
 }
 #endif
 
@@ -380,7 +380,8 @@ int luaopen_mcp_core(lua_State *L) {
   lua_setfield(L, -2, "__gc");
   lua_pop(L, 1);
 #ifdef MCP_MEM_FAULTS
-  if (getenv("MCP_GC_STRESS")) stress(L, &o->rt);
+  const char *wanted = getenv("MCP_GC_STRESS");
+  if (wanted && *wanted) stress(L, &o->rt);
 #endif
   mcp_value_open(L);
   mcp_lexchange_open(L);

@@ -7,6 +7,7 @@
 
 #include "base/err.h"
 #include "base/log.h"
+#include "lua/lclock.h"
 #include "lua/value.h"
 #include "transport/link.h"
 
@@ -20,7 +21,8 @@ typedef struct {
   mcp_exchange_t *x; /* NULL once it is over, or the way back is gone */
   mcp_task_t *task;  /* who owes the answer; NULL once it is over, or kept */
   const char *transport;
-  int anchor; /* registry reference to the userdata itself while it is kept */
+  int anchor;   /* registry reference to the userdata itself while it is kept */
+  bool expired; /* how the task, which is gone, has ended */
 } handle_t;
 
 static handle_t *check_handle(lua_State *L) {
@@ -32,6 +34,7 @@ void mcp_lexchange_forget(mcp_task_t *task) {
   if (h) {
     h->x = NULL;
     h->task = NULL;
+    h->expired = task->expired;
   }
   task->handle = NULL;
   task->exchange = NULL;
@@ -57,8 +60,7 @@ void mcp_lexchange_part(lua_State *L, mcp_exchange_t *x) {
 /* [-0, +1, m] */
 static void push_exchange(lua_State *L, mcp_task_t *task) {
   handle_t *h = lua_newuserdatauv(L, sizeof *h, 0);
-  *h = (handle_t){.transport = task->exchange->ways->name,
-                  .anchor = LUA_NOREF};
+  *h = (handle_t){.transport = task->exchange->ways->name, .anchor = LUA_NOREF};
   lua_rawgetp(L, LUA_REGISTRYINDEX, &type_key);
   lua_setmetatable(L, -2);
   h->x = task->exchange;
@@ -287,6 +289,11 @@ static int after(lua_State *L, int status, lua_KContext context) {
   return answer(L, x, task, result, error);
 }
 
+int mcp_lexchange_answer(lua_State *L, mcp_task_t *task, int arguments) {
+  lua_callk(L, arguments, 2, (lua_KContext)task, after);
+  return after(L, LUA_OK, (lua_KContext)task);
+}
+
 int mcp_lexchange_frame(lua_State *L) {
   const mcp_lexchange_start_t *start = lua_touserdata(L, 1);
   const mcp_lexchange_watch_t *watch = start->watch;
@@ -322,8 +329,7 @@ int mcp_lexchange_frame(lua_State *L) {
     push_header(L, x, MCP_SLICE("mcp-name"));
     push_header(L, x, MCP_SLICE("mcp-session-id"));
   }
-  lua_callk(L, lua_gettop(L) - first + 1, 2, (lua_KContext)task, after);
-  return after(L, LUA_OK, (lua_KContext)task);
+  return mcp_lexchange_answer(L, task, lua_gettop(L) - first + 1);
 }
 
 /* true once the queue has drained; the rest of send_message */
@@ -379,8 +385,8 @@ static int send_message(lua_State *L) {
   if (!x) return mcp_task_push_error(L, MCP_ECLOSED);
   if (task && task->cancelled && !late)
     return mcp_task_push_error(L, MCP_ECANCELED);
-  waits = !late && task && task == mcp_task_of(task->rt, L) &&
-          lua_isyieldable(L);
+  waits =
+      !late && task && task == mcp_task_of(task->rt, L) && lua_isyieldable(L);
   if (!waits && !late && x->ways->full(x))
     return mcp_task_push_error(L, MCP_EBUSY);
   out = mcp_exchange_begin(x, MCP_OUT_NOTICE);
@@ -394,6 +400,86 @@ static int send_message(lua_State *L) {
     return mcp_task_push_error(L, code);
   }
   code = mcp_exchange_commit(x, MCP_OUT_NOTICE);
+  if (code < 0) return mcp_task_push_error(L, code);
+  if (h->x && waits && x->ways->congested(x)) {
+    x->waits_drain = true;
+    return mcp_task_wait(L, task, stop_waiting_drain, NULL, drained);
+  }
+  lua_pushboolean(L, true);
+  return 1;
+}
+
+/* HTTP: the response ends, and the task goes on without a way back. */
+static void end_response(lua_State *L, handle_t *h, bool commit, int *code) {
+  mcp_exchange_t *x = h->x;
+  if (h->task) {
+    mcp_lexchange_lose(h->task);
+    x->up = NULL;
+  } else {
+    mcp_lexchange_part(L, x);
+  }
+  if (commit) {
+    *code = mcp_exchange_commit(x, MCP_OUT_ANSWER);
+  } else {
+    mcp_exchange_drop(x);
+  }
+}
+
+static bool is_line(const char *text, size_t length) {
+  return !text || (!memchr(text, '\n', length) && !memchr(text, '\r', length) &&
+                   !memchr(text, '\0', length));
+}
+
+/* x:event(text | nil, id | nil [, retry_ms [, last [, late]]])
+ *   -> true | nil, text, code
+ * HTTP: an event of the stream, which begins with it: the text of a message, or
+ * an empty one. Waits as x:send does. With `last` the response ends with it (or
+ * at once, if `text` is nil) and the exchange is over, but the task goes on. */
+static int send_event(lua_State *L) {
+  handle_t *h = check_handle(L);
+  size_t length = 0, id_length = 0;
+  const char *text = luaL_optlstring(L, 2, NULL, &length);
+  const char *id = luaL_optlstring(L, 3, NULL, &id_length);
+  mcp_exchange_event_t event = {.id = mcp_slice(id, id_length),
+                                .retry_ms = luaL_optinteger(L, 4, -1),
+                                .is_message = length > 0};
+  bool last = lua_toboolean(L, 5), late = last || lua_toboolean(L, 6), waits;
+  mcp_out_t what = last ? MCP_OUT_ANSWER : MCP_OUT_NOTICE;
+  mcp_exchange_t *x = h->x;
+  mcp_task_t *task = h->task;
+  mcp_buf_t *out;
+  int code = 0;
+  luaL_argcheck(L, text || last, 2, "string expected");
+  luaL_argcheck(L, is_line(text, length), 2, "one line expected");
+  luaL_argcheck(L, is_line(id, id_length), 3, "one line expected");
+  if (!x) return mcp_task_push_error(L, MCP_ECLOSED);
+  luaL_argcheck(L, x->ways->open_stream, 1, "it has no events");
+  if (task && task->cancelled && !late)
+    return mcp_task_push_error(L, MCP_ECANCELED);
+  waits =
+      !late && task && task == mcp_task_of(task->rt, L) && lua_isyieldable(L);
+  if (!waits && !late && x->ways->full(x))
+    return mcp_task_push_error(L, MCP_EBUSY);
+  /* Nothing but a stream can be answered and yet go on. */
+  if (last) code = x->ways->open_stream(x);
+  if (code == 0 && !h->x) code = MCP_EGONE;
+  if (code < 0) return mcp_task_push_error(L, code);
+  if (text) {
+    x->event = &event;
+    out = mcp_exchange_begin(x, what);
+    x->event = NULL;
+    if (!out) return mcp_task_push_error(L, MCP_ENOMEM);
+    code = mcp_buf_append(out, text, length);
+    if (code < 0) {
+      mcp_exchange_abandon(x);
+      return mcp_task_push_error(L, code);
+    }
+  }
+  if (last) {
+    end_response(L, h, text != NULL, &code);
+  } else {
+    code = mcp_exchange_commit(x, what);
+  }
   if (code < 0) return mcp_task_push_error(L, code);
   if (h->x && waits && x->ways->congested(x)) {
     x->waits_drain = true;
@@ -432,6 +518,7 @@ static int hold(lua_State *L) {
   luaL_argcheck(L, task == mcp_task_of(task->rt, L), 1,
                 "only the handler itself can hold its exchange");
   mcp_task_check(L, task);
+  mcp_task_limit(task, 0);
   return mcp_task_wait(L, task, NULL, NULL, held);
 }
 
@@ -544,11 +631,40 @@ static int cancel_other(lua_State *L) {
   return 0;
 }
 
-/* x:is_cancelled() -> boolean */
+/* x:is_cancelled() -> boolean [, code]: "ETIMEDOUT" if its time is over, else
+ * "ECANCELED" */
 static int is_cancelled(lua_State *L) {
   handle_t *h = check_handle(L);
-  lua_pushboolean(L, h->task ? h->task->cancelled : h->anchor == LUA_NOREF);
-  return 1;
+  bool cancelled = h->task ? h->task->cancelled : h->anchor == LUA_NOREF;
+  lua_pushboolean(L, cancelled);
+  if (!cancelled) return 1;
+  lua_pushstring(L, mcp_err_name((h->task ? h->task->expired : h->expired)
+                                     ? MCP_ETIMEDOUT
+                                     : MCP_ECANCELED));
+  return 2;
+}
+
+/* x:limit(seconds): the handler may take so long from now; 0: as long as it
+ * likes. */
+static int limit(lua_State *L) {
+  handle_t *h = check_handle(L);
+  uint32_t ms = mcp_lclock_ms(L, 2);
+  if (h->task) mcp_task_limit(h->task, ms);
+  return 0;
+}
+
+/* x:restart_clock(): its time begins anew, or goes on after stop_clock. */
+static int restart_clock(lua_State *L) {
+  handle_t *h = check_handle(L);
+  if (h->task) mcp_task_restart_clock(h->task);
+  return 0;
+}
+
+/* x:stop_clock(): what the handler does now has a limit of its own. */
+static int stop_clock(lua_State *L) {
+  handle_t *h = check_handle(L);
+  if (h->task) mcp_task_stop_clock(h->task);
+  return 0;
 }
 
 /* x:is_open() -> boolean */
@@ -647,6 +763,7 @@ static int to_string(lua_State *L) {
 
 void mcp_lexchange_open(lua_State *L) {
   static const luaL_Reg methods[] = {{"send", send_message},
+                                     {"event", send_event},
                                      {"open_stream", open_stream},
                                      {"hold", hold},
                                      {"keep", keep},
@@ -657,6 +774,9 @@ void mcp_lexchange_open(lua_State *L) {
                                      {"cancel", cancel},
                                      {"cancel_other", cancel_other},
                                      {"is_cancelled", is_cancelled},
+                                     {"limit", limit},
+                                     {"restart_clock", restart_clock},
+                                     {"stop_clock", stop_clock},
                                      {"is_open", is_open},
                                      {"survive", survive},
                                      {"transport", transport},

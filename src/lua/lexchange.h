@@ -49,6 +49,10 @@ typedef struct {
  *            field came twice */
 int mcp_lexchange_frame(lua_State *L);
 
+/* Calls the function below its `arguments` and answers the exchange of `task`,
+ * which runs on `L`, with what it returns. [-(arguments + 1), +0, e] */
+int mcp_lexchange_answer(lua_State *L, mcp_task_t *task, int arguments);
+
 /* The exchange of `task` is over or gone: the userdata no longer reaches it. */
 void mcp_lexchange_forget(mcp_task_t *task);
 

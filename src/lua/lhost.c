@@ -8,12 +8,13 @@
 #include "base/err.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "lua/lclock.h"
 #include "lua/lexchange.h"
 #include "net/pipe.h"
 #include "transport/http_server.h"
 #include "transport/link.h"
 
-#define TYPE_NAME "mcp.host"
+#define TYPE_NAME      "mcp.host"
 #define WIRE_TYPE_NAME "mcp.wire"
 /* How often the end of input looks for the end of the handlers, in ms. */
 #define GRACE_TICK 10
@@ -34,12 +35,13 @@ struct host {
   mcp_http_server_t *http; /* one of these two, or neither once closed */
   mcp_link_t *link;
   mcp_timer_t *grace;
-  unsigned ticks; /* of `grace` still to come */
-  int options;    /* registry reference: the table its strings live in */
-  int receive;    /* registry reference: the Lua function for messages */
-  int link_table; /* registry reference: the connection's table */
-  wire_t *wire;   /* lives as long as that table, or NULL */
-  bool held;      /* the userdata refers to it */
+  unsigned ticks;     /* of `grace` still to come */
+  int options;        /* registry reference: the table its strings live in */
+  int receive;        /* registry reference: the Lua function for messages */
+  int link_table;     /* registry reference: the connection's table */
+  mcp_lclock_t clock; /* of the requests that come by it */
+  wire_t *wire;       /* lives as long as that table, or NULL */
+  bool held;          /* the userdata refers to it */
   bool open;
 };
 
@@ -64,6 +66,7 @@ static void release(host_t *host) {
   unref(host->rt->L, &host->receive);
   unref(host->rt->L, &host->link_table);
   unref(host->rt->L, &host->options);
+  mcp_lclock_unset(host->rt->L, &host->clock);
 }
 
 /* The transport is gone: nothing comes any more. */
@@ -98,6 +101,9 @@ static void on_arrival(void *up, mcp_exchange_t *x,
   task->exchange = x;
   x->up = task;
   start.task = task;
+  /* Requests only: who listens may do so for ever. */
+  if (arrival->kind <= MCP_ARRIVAL_BATCH && x->wants_answer)
+    mcp_task_set_clock(task, &host->clock.clock);
   lua_pushcfunction(task->co, mcp_lexchange_frame);
   lua_pushlightuserdata(task->co, &start);
   mcp_task_run(task, 1);
@@ -162,7 +168,8 @@ static void on_link_ended(void *up, mcp_link_t *link) {
 static void on_link_closed(void *up, mcp_link_t *link, int code) {
   (void)link;
   if (code < 0)
-    mcp_log(MCP_LOG_INFO, "connection lost: %s", mcp_err_text(code));
+    mcp_log(code == MCP_ENOMEM ? MCP_LOG_ERROR : MCP_LOG_INFO,
+            "connection lost: %s", mcp_err_text(code));
   host_gone(up);
 }
 
@@ -197,8 +204,8 @@ static int wire_send(lua_State *L) {
   if (!link) return mcp_task_push_error(L, MCP_ECLOSED);
   if (mcp_link_is_full(link)) return mcp_task_push_error(L, MCP_EBUSY);
   out = mcp_link_begin(link);
-  code = mcp_lexchange_write(L, out, mcp_slice(method, length), 3, NULL,
-                             &fault);
+  code =
+      mcp_lexchange_write(L, out, mcp_slice(method, length), 3, NULL, &fault);
   if (code == 0) {
     code = mcp_link_commit(link);
   } else {
@@ -225,6 +232,7 @@ static host_t *new_host(lua_State *L, mcp_runtime_t *rt, int receive,
   if (!host) luaL_error(L, "not enough memory");
   host->rt = rt;
   host->receive = host->link_table = host->options = LUA_NOREF;
+  mcp_lclock_init(&host->clock);
   host->held = true;
   handle->host = host;
   lua_pushvalue(L, receive);
@@ -424,6 +432,14 @@ static int host_is_gone(lua_State *L) {
   return 1;
 }
 
+/* host:clock { time, most, beat, expired, on_beat }: how long requests that
+ * come by it may take; see mcp_lclock_set. */
+static int host_clock(lua_State *L) {
+  host_t *host = check_host(L);
+  if (host && host->open) mcp_lclock_set(L, &host->clock, 2);
+  return 0;
+}
+
 /* host:port() -> integer | nil */
 static int host_port(lua_State *L) {
   host_t *host = check_host(L);
@@ -466,6 +482,7 @@ void mcp_lhost_open(lua_State *L, mcp_runtime_t *rt) {
                                      {"port", host_port},
                                      {"is_loopback", host_is_loopback},
                                      {"connections", host_connections},
+                                     {"clock", host_clock},
                                      {NULL, NULL}};
   luaL_newmetatable(L, WIRE_TYPE_NAME);
   luaL_newlib(L, wire_methods);

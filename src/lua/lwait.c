@@ -137,6 +137,22 @@ static int waiter_wake(lua_State *L) {
   return 0;
 }
 
+/* waiter:cancel(): cancels the tasks that it has started and that have not
+ * ended. */
+static int waiter_cancel(lua_State *L) {
+  waiter_t *w = luaL_checkudata(L, 1, TYPE_NAME);
+  mcp_list_t *at = w->watched.next;
+  while (at != &w->watched) {
+    mcp_task_t *task = MCP_LIST_MEMBER(at, mcp_task_t, of_watcher);
+    at = at->next;
+    if (task->cancelled) continue;
+    mcp_task_cancel(task);
+    /* It may have run, and others have ended with it. */
+    at = w->watched.next;
+  }
+  return 0;
+}
+
 /* waiter:is_woken() -> boolean */
 static int waiter_is_woken(lua_State *L) {
   waiter_t *w = luaL_checkudata(L, 1, TYPE_NAME);
@@ -148,8 +164,7 @@ static int waiter_collect(lua_State *L) {
   waiter_t *w = luaL_checkudata(L, 1, TYPE_NAME);
   stop_timer(w);
   while (!mcp_list_empty(&w->watched)) {
-    mcp_task_t *task =
-        MCP_LIST_MEMBER(w->watched.next, mcp_task_t, of_watcher);
+    mcp_task_t *task = MCP_LIST_MEMBER(w->watched.next, mcp_task_t, of_watcher);
     mcp_list_remove(&task->of_watcher);
     task->ended = NULL;
   }
@@ -282,11 +297,10 @@ void mcp_lwait_open(lua_State *L, mcp_runtime_t *rt) {
                                        {"waiter", new_waiter},
                                        {"in_task", in_task},
                                        {NULL, NULL}};
-  static const luaL_Reg methods[] = {{"wait", waiter_wait},
-                                     {"wake", waiter_wake},
-                                     {"spawn", waiter_spawn},
-                                     {"is_woken", waiter_is_woken},
-                                     {NULL, NULL}};
+  static const luaL_Reg methods[] = {
+      {"wait", waiter_wait},         {"wake", waiter_wake},
+      {"spawn", waiter_spawn},       {"cancel", waiter_cancel},
+      {"is_woken", waiter_is_woken}, {NULL, NULL}};
   luaL_newmetatable(L, TYPE_NAME);
   luaL_newlib(L, methods);
   lua_setfield(L, -2, "__index");

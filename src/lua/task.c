@@ -10,6 +10,7 @@
 #include "lua/lexchange.h"
 
 static void on_turn(void *arg);
+static void on_alarm(void *arg);
 
 int mcp_task_open(lua_State *L, mcp_runtime_t *rt) {
   lua_rawgeti(L, LUA_REGISTRYINDEX, LUA_RIDX_MAINTHREAD);
@@ -19,7 +20,9 @@ int mcp_task_open(lua_State *L, mcp_runtime_t *rt) {
   mcp_list_init(&rt->spare);
   mcp_list_init(&rt->ready);
   rt->turn = mcp_timer_new(rt->loop, false, on_turn, rt);
-  return rt->turn ? 0 : MCP_ENOMEM;
+  rt->alarm = mcp_timer_new(rt->loop, true, on_alarm, rt);
+  rt->alarm_at = UINT64_MAX;
+  return rt->turn && rt->alarm ? 0 : MCP_ENOMEM;
 }
 
 /* What making a coroutine needs, on the far side of a protected call. */
@@ -208,6 +211,37 @@ void mcp_task_check(lua_State *L, mcp_task_t *task) {
   lua_yieldk(L, 0, 0, never);
 }
 
+/* Sees to it that the clocks are looked at no later than `at`. */
+static void set_alarm(mcp_runtime_t *rt, uint64_t at) {
+  uint64_t now = mcp_loop_now(rt->loop);
+  if (at >= rt->alarm_at || rt->closing) return;
+  rt->alarm_at = at;
+  mcp_timer_set(rt->alarm, at > now ? at - now : 0);
+}
+
+/* UINT64_MAX stays what it is. */
+static uint64_t later(uint64_t at, uint64_t ms) {
+  return at > UINT64_MAX - ms ? UINT64_MAX : at + ms;
+}
+
+static uint64_t earlier(uint64_t a, uint64_t b) {
+  return a < b ? a : b;
+}
+
+static void begin_clock(mcp_task_t *task) {
+  const mcp_clock_t *clock = task->exchange ? task->clock : NULL;
+  /* As of the last turn, in which the task has begun: that it computed before
+   * it waits does count. */
+  uint64_t now = mcp_loop_now(task->rt->loop);
+  uint32_t most = clock && clock->most > task->time ? clock->most : task->time;
+  task->ticking = true;
+  task->stopped = 0;
+  task->due = task->time ? now + task->time : UINT64_MAX;
+  task->last = task->time ? now + most : UINT64_MAX;
+  task->beat = clock && clock->beat ? now + clock->beat : UINT64_MAX;
+  set_alarm(task->rt, earlier(task->due, task->beat));
+}
+
 int mcp_task_wait(lua_State *L, mcp_task_t *task,
                   void (*cancel)(mcp_task_t *, void *), void *arg,
                   lua_KFunction k) {
@@ -217,6 +251,14 @@ int mcp_task_wait(lua_State *L, mcp_task_t *task,
     task->told = true;
     task->wake_code = MCP_ECANCELED;
     return k(L, LUA_YIELD, (lua_KContext)task);
+  }
+  if (task->timed) {
+    if (!task->ticking) {
+      begin_clock(task);
+    } else {
+      /* It may have been due while it did not wait. */
+      set_alarm(task->rt, earlier(task->due, task->beat));
+    }
   }
   task->cancel = cancel;
   task->cancel_arg = arg;
@@ -254,6 +296,7 @@ void mcp_task_wake(mcp_task_t *task, int code) {
     return;
   }
   if (mcp_list_empty(&rt->ready)) mcp_timer_set(rt->turn, 0);
+  mcp_list_remove(&task->of_ready); /* on_alarm may have it */
   mcp_list_append(&rt->ready, &task->of_ready);
 }
 
@@ -267,10 +310,86 @@ void mcp_task_cancel(mcp_task_t *task) {
   mcp_task_wake(task, MCP_ECANCELED);
 }
 
+void mcp_task_limit(mcp_task_t *task, uint32_t ms) {
+  const mcp_clock_t *clock = task->exchange ? task->clock : NULL;
+  task->time = ms;
+  task->timed = ms || (clock && clock->beat);
+  if (task->ticking && !task->expired) begin_clock(task);
+}
+
+void mcp_task_restart_clock(mcp_task_t *task) {
+  const mcp_clock_t *clock = task->exchange ? task->clock : NULL;
+  uint64_t now = mcp_loop_now(task->rt->loop);
+  if (!task->ticking || task->expired) return;
+  if (task->stopped) task->last = later(task->last, now - task->stopped);
+  task->stopped = 0;
+  if (task->time) task->due = earlier(now + task->time, task->last);
+  if (clock && clock->beat) task->beat = now + clock->beat;
+  set_alarm(task->rt, earlier(task->due, task->beat));
+}
+
+void mcp_task_stop_clock(mcp_task_t *task) {
+  if (!task->timed || task->expired || task->stopped) return;
+  if (!task->ticking) begin_clock(task);
+  task->stopped = mcp_loop_now(task->rt->loop);
+  task->due = UINT64_MAX;
+}
+
+/* The time of a waiting task is over. */
+static void expire(mcp_task_t *task) {
+  void (*cancel)(mcp_task_t *, void *) = task->cancel;
+  uint64_t most = task->clock && task->exchange ? task->clock->most : 0;
+  bool was_last = task->due == task->last && most > task->time;
+  task->due = task->beat = UINT64_MAX;
+  task->cancelled = task->expired = task->told = true;
+  task->cancel = NULL;
+  if (cancel) cancel(task, task->cancel_arg);
+  if (task->exchange && task->clock)
+    task->clock->expired(task, was_last ? task->clock->most : task->time);
+  mcp_task_wake(task, MCP_ETIMEDOUT);
+}
+
+static void on_alarm(void *arg) {
+  mcp_runtime_t *rt = arg;
+  uint64_t now = mcp_loop_now(rt->loop), next = UINT64_MAX;
+  mcp_list_t due, *it, *after;
+  rt->alarm_at = UINT64_MAX;
+  /* A waiting task is in no list of ready ones, so its link is free. */
+  mcp_list_init(&due);
+  MCP_LIST_EACH(&rt->tasks, it, after) {
+    mcp_task_t *task = MCP_LIST_MEMBER(it, mcp_task_t, of_runtime);
+    uint64_t at;
+    if (!task->ticking) continue;
+    at = earlier(task->due, task->beat);
+    if (at > now) {
+      next = earlier(next, at);
+    } else if (task->waiting) {
+      mcp_list_append(&due, &task->of_ready);
+    }
+  }
+  set_alarm(rt, next);
+  while (!mcp_list_empty(&due)) {
+    mcp_task_t *task = MCP_LIST_MEMBER(due.next, mcp_task_t, of_ready);
+    mcp_list_remove(&task->of_ready);
+    if (task->due <= now) {
+      expire(task);
+      continue;
+    }
+    if (task->exchange && task->clock) {
+      task->beat = now + task->clock->beat;
+      set_alarm(rt, earlier(task->due, task->beat));
+      task->clock->on_beat(task);
+    } else {
+      task->beat = UINT64_MAX;
+    }
+  }
+}
+
 void mcp_task_close_all(mcp_runtime_t *rt) {
   rt->closing = true;
   mcp_timer_stop(rt->turn);
-  rt->turn = NULL;
+  mcp_timer_stop(rt->alarm);
+  rt->turn = rt->alarm = NULL;
   while (!mcp_list_empty(&rt->tasks)) {
     mcp_task_t *task = MCP_LIST_MEMBER(rt->tasks.next, mcp_task_t, of_runtime);
     if (task == rt->current) {

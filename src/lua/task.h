@@ -22,6 +22,18 @@
 
 typedef struct mcp_task mcp_task_t;
 
+/* How long tasks of one kind may take, in ms; 0 is no limit. The functions are
+ * called only while the task has its exchange. */
+typedef struct {
+  uint32_t time; /* from its start, or the last restart of its clock */
+  uint32_t most; /* in all, however often that was; no less than `time` */
+  uint32_t beat; /* between two signs of life while it waits */
+  /* Its time (`ms`) is over, and its wait has ended, but it does not know yet:
+   * answers its exchange, or lets the task lose it. */
+  void (*expired)(mcp_task_t *task, uint32_t ms);
+  void (*on_beat)(mcp_task_t *task); /* a sign of life is due */
+} mcp_clock_t;
+
 /* One per Lua state; owned by a userdata in its registry. */
 typedef struct {
   lua_State *L; /* the main thread */
@@ -29,8 +41,10 @@ typedef struct {
   mcp_task_t *current; /* the task now running Lua, or NULL */
   mcp_list_t tasks;    /* all that are not finished */
   mcp_list_t spare;
-  mcp_list_t ready; /* to be resumed at the next turn */
-  mcp_timer_t *turn; /* when `ready` is looked at */
+  mcp_list_t ready;   /* to be resumed at the next turn */
+  mcp_timer_t *turn;  /* when `ready` is looked at */
+  mcp_timer_t *alarm; /* when the clocks of `tasks` are looked at */
+  uint64_t alarm_at;  /* no clock is due before; UINT64_MAX: not going */
   unsigned spare_count, task_count;
   bool closing;      /* the door is shut: nothing is started or woken */
   bool stress;       /* a hunt: all garbage is collected at the door */
@@ -49,7 +63,16 @@ struct mcp_task {
   mcp_list_t of_watcher; /* whoever wants to know of its end */
   void (*ended)(void *arg);
   void *ended_arg;
+  const mcp_clock_t *clock; /* alive as long as `exchange`; NULL: no limit */
+  uint32_t time;            /* its own limit, or its clock's */
+  uint64_t due, last; /* when its time is over, and cannot be put off further;
+                         UINT64_MAX: never, or not now */
+  uint64_t beat;      /* when its next sign of life is due; UINT64_MAX */
+  uint64_t stopped;   /* since when its clock stands, 0: it does not */
   int wake_code;
+  bool timed;     /* its clock begins with its first wait */
+  bool ticking;   /* its clock has begun */
+  bool expired;   /* cancelled, because its time was over */
   bool waiting;   /* has yielded in mcp_task_wait */
   bool cancelled; /* waits return MCP_ECANCELED; the second one ends it */
   bool told;      /* a wait has returned so */
@@ -98,6 +121,28 @@ void mcp_task_wake(mcp_task_t *task, int code);
 /* Cancels: a wait returns MCP_ECANCELED, and the next one closes the coroutine
  * so that a handler that does not listen ends too. */
 void mcp_task_cancel(mcp_task_t *task);
+
+/* A task has a clock, which begins with its first wait: work that never waits
+ * pays nothing for it. When its time is over its exchange is answered, and from
+ * then on it is a cancelled task whose wait returned MCP_ETIMEDOUT. */
+
+/* Puts it under the limits of `clock`. Before its first run. */
+static inline void mcp_task_set_clock(mcp_task_t *task,
+                                      const mcp_clock_t *clock) {
+  task->clock = clock;
+  task->time = clock->time;
+  task->timed = clock->time || clock->beat;
+}
+
+/* Gives it a limit of its own from now on, 0 for none. */
+void mcp_task_limit(mcp_task_t *task, uint32_t ms);
+
+/* Its time begins anew, or goes on after a stop, within what it may take in
+ * all; its next sign of life is as far away as can be. */
+void mcp_task_restart_clock(mcp_task_t *task);
+
+/* What it does now has a limit of its own, and does not count. */
+void mcp_task_stop_clock(mcp_task_t *task);
 
 /* Pushes nil, text, name for `code`; returns 3. [-0, +3, m] */
 int mcp_task_push_error(lua_State *L, int code);

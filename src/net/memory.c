@@ -79,6 +79,7 @@ static int send_bytes(mcp_stream_t *stream, mcp_buf_t *bytes, size_t from) {
   end_t *e = (end_t *)stream;
   int code;
   if (!e->other || e->other->base.closing) return MCP_EGONE;
+  if (from == bytes->len) return 0;
   code = mcp_buf_append(&e->other->incoming, bytes->data + from,
                         bytes->len - from);
   if (code < 0) return code;

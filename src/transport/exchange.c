@@ -2,6 +2,7 @@
  * exchange.c: see exchange.h. */
 #include "transport/exchange.h"
 
+#include "base/log.h"
 #include "transport/link.h"
 
 void mcp_exchange_take_id(mcp_exchange_t *x, const mcp_rpc_t *rpc) {
@@ -31,6 +32,7 @@ static void lose(mcp_exchange_t *x) {
   mcp_link_t *link = x->link;
   mcp_exchange_abandon(x);
   mcp_exchange_drop(x);
+  mcp_log(MCP_LOG_ERROR, "no memory for an answer: connection closed");
   if (link) mcp_link_close(link, true);
 }
 

@@ -71,7 +71,7 @@ typedef struct {
   bool (*congested)(mcp_exchange_t *x);
   bool (*full)(mcp_exchange_t *x); /* MCP_EXCHANGE_QUEUE is reached */
   int (*keep)(mcp_exchange_t *x);
-  void (*cut)(mcp_exchange_t *x); /* HTTP: ends the connection */
+  void (*cut)(mcp_exchange_t *x);        /* HTTP: ends the connection */
   int (*open_stream)(mcp_exchange_t *x); /* HTTP */
   bool (*header)(mcp_exchange_t *x, mcp_slice_t name, mcp_slice_t *value,
                  bool *twice); /* HTTP */
@@ -80,6 +80,13 @@ typedef struct {
   int (*set_header)(mcp_exchange_t *x, mcp_slice_t name,
                     mcp_slice_t value); /* HTTP */
 } mcp_exchange_ways_t;
+
+/* HTTP: what a message carries beside its text, in an event stream. */
+typedef struct {
+  mcp_slice_t id;   /* one line, or empty */
+  int64_t retry_ms; /* < 0 for none */
+  bool is_message;  /* false: no message, it is there for id and retry */
+} mcp_exchange_event_t;
 
 struct mcp_exchange {
   const mcp_exchange_ways_t *ways;
@@ -90,6 +97,8 @@ struct mcp_exchange {
   bool survives;     /* losing the way back does not cancel its handler */
   bool waits_drain;  /* on_drain is wanted once */
   bool kept;         /* see mcp_exchange_keep */
+  /* HTTP: what goes with the message that is begun next, or NULL. */
+  const mcp_exchange_event_t *event;
   uint8_t id_length;
   char id[MCP_RPC_ID_LENGTH]; /* of a request, as it stood in the text */
 };

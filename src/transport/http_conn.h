@@ -22,7 +22,7 @@ typedef struct {
   mcp_exchange_t x; /* of the request now BUSY; first, so it is the conn */
   mcp_http_server_t *server;
   mcp_stream_t *stream;
-  mcp_http_t *http;
+  mcp_http_t *http; /* NULL while its exchange is kept: nothing is read */
   mcp_list_t of_server;
   mcp_buf_t body;    /* of the request now read, unless `whole` */
   mcp_slice_t whole; /* the body, where it lies in what was just read */

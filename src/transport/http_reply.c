@@ -148,7 +148,11 @@ static mcp_buf_t *begin(mcp_exchange_t *x, mcp_out_t what) {
   mcp_buf_t *out = open_gap(conn);
   if (!out) return NULL;
   if (conn->streaming || what == MCP_OUT_NOTICE) {
-    if (mcp_sse_write_begin(out, MCP_SLICE("message"), MCP_SLICE(""), -1) < 0)
+    const mcp_exchange_event_t *event = x->event;
+    bool named = !event || event->is_message;
+    if (mcp_sse_write_begin(out, named ? MCP_SLICE("message") : MCP_SLICE(""),
+                            event ? event->id : MCP_SLICE(""),
+                            event ? event->retry_ms : -1) < 0)
       return NULL;
   }
   return out;
@@ -279,13 +283,16 @@ static bool header(mcp_exchange_t *x, mcp_slice_t name, mcp_slice_t *value,
                    bool *twice) {
   mcp_http_conn_t *conn = (mcp_http_conn_t *)x;
   bool found;
+  if (!conn->http) return false;
   *value = mcp_http_header(mcp_http_head(conn->http), name, &found, twice);
   return found;
 }
 
 static size_t each_header(mcp_exchange_t *x, size_t i, mcp_slice_t *name,
                           mcp_slice_t *value) {
-  const mcp_http_head_t *head = mcp_http_head(((mcp_http_conn_t *)x)->http);
+  mcp_http_conn_t *conn = (mcp_http_conn_t *)x;
+  const mcp_http_head_t *head = conn->http ? mcp_http_head(conn->http) : NULL;
+  if (!head) return 0;
   if (i < head->header_count) {
     *name = head->headers[i].name;
     *value = head->headers[i].value;

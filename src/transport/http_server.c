@@ -73,17 +73,24 @@ void mcp_http_conn_done(mcp_http_conn_t *conn) {
   conn->deadline = now(conn) + conn->server->options.idle_time;
   if (!conn->keep_alive || !conn->server->listener) {
     mcp_http_conn_close(conn, true);
+  } else if (!conn->http && !(conn->http = mcp_http_new(false))) {
+    mcp_http_conn_close(conn, false);
   } else if (!conn->pumping && !is_full(conn)) {
     pump(conn);
   }
 }
 
-/* There may be a thousand of these, silent for hours: what only a message that
- * is read needs is given back. */
+static void drop_decoder(mcp_http_conn_t *conn) {
+  mcp_http_free(conn->http);
+  conn->http = NULL;
+}
+
+/* There may be a thousand of these, silent for hours: what only reading needs
+ * is given back. */
 int mcp_http_conn_keep(mcp_http_conn_t *conn) {
   conn->server->busy--;
   mcp_buf_deinit(&conn->extra);
-  mcp_http_shrink(conn->http);
+  if (!conn->pumping) drop_decoder(conn);
   return 0;
 }
 
@@ -304,6 +311,7 @@ static void read_bytes(mcp_http_conn_t *conn, mcp_slice_t bytes) {
   }
   if (conn->state == MCP_HTTP_BUSY || conn->state == MCP_HTTP_READING)
     keep(conn, mcp_http_rest(conn->http));
+  if (conn->state == MCP_HTTP_BUSY && conn->x.kept) drop_decoder(conn);
 }
 
 /* Goes on with what was kept. */
@@ -440,7 +448,7 @@ static void sweep(void *arg) {
   mcp_list_t *it, *after;
   MCP_LIST_EACH(&server->conns, it, after) {
     mcp_http_conn_t *conn = MCP_LIST_MEMBER(it, mcp_http_conn_t, of_server);
-    bool in_message = mcp_http_begun(conn->http);
+    bool in_message = conn->http && mcp_http_begun(conn->http);
     if (conn->stream->queued > 0 &&
         at - conn->stream->progress_ms > server->options.stall_time) {
       mcp_log(MCP_LOG_INFO,

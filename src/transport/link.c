@@ -126,7 +126,10 @@ static int commit(mcp_exchange_t *x, mcp_out_t out) {
   if (out == MCP_OUT_ANSWER) give_lane((lane_t *)x);
   code = mcp_link_commit(link);
   /* Better no connection than one on which an answer never comes. */
-  if (code < 0 && out == MCP_OUT_ANSWER) mcp_link_close(link, true);
+  if (code < 0 && out == MCP_OUT_ANSWER) {
+    if (!link->closing) link->code = code;
+    mcp_link_close(link, true);
+  }
   return code;
 }
 
@@ -192,6 +195,7 @@ static void complain(mcp_link_t *link, mcp_slice_t id, int code,
   if (mcp_rpc_write_error(out, id, code, text) < 0 ||
       mcp_link_commit(link) < 0) {
     mcp_link_abandon(link);
+    if (!link->closing) link->code = MCP_ENOMEM;
     mcp_link_close(link, true);
   }
 }

@@ -73,7 +73,8 @@ local function run(ctx, what, list, timeout)
   if not protocol.ASKING[ctx.method] then
     error(("%s: a handler of %s cannot ask"):format(what, ctx.method), 3)
   end
-  local asking, rounds = state.of(ctx), ctx.revision.rounds
+  local asking, task = state.of(ctx), rawget(ctx, "task")
+  local rounds = ctx.revision.rounds and not task
   if rounds then require("mcp.ask.replay").check(asking) end
   for _, one in ipairs(list) do
     if not one.key then
@@ -90,10 +91,21 @@ local function run(ctx, what, list, timeout)
     local params
     one.method, params = one.question:request(ctx.revision)
     if not one.method then error(("%s: %s"):format(what, params), 3) end
-    one.params = params
+    if task then params._meta = task.related end
+    -- Encoded here, where whoever asks can be told.
+    local ok, raw = pcall(core.raw, params)
+    if not ok then error(("%s: %s"):format(what, raw), 3) end
+    one.params = raw
   end
   if rounds then return require("mcp.ask.replay").run(ctx, asking, list) end
-  return require("mcp.ask.live").run(ctx, asking, list, timeout or ask.TIMEOUT)
+  if task then
+    return require("mcp.ask.parked").run(ctx, task, asking, list, timeout or ask.TIMEOUT)
+  end
+  local answers, text, code =
+    require("mcp.ask.live").run(ctx, asking, list, timeout or ask.TIMEOUT)
+  -- What got no answer may be asked once more.
+  if not answers then for _, one in ipairs(list) do asking.asked[one.key] = nil end end
+  return answers, text, code
 end
 
 -- A method for a single question: makes it out of the arguments, of which there are `n`, and

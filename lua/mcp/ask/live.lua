@@ -40,8 +40,9 @@ function Questions.__index:forget(one)
 end
 
 -- Takes back what has not been answered, and tells the client so.
-local function withdraw(exchange, questions, sent, reason)
+local function withdraw(exchange, questions, asking, sent, reason)
   for _, one in ipairs(sent) do
+    asking.sent[one] = nil
     if not one.answered then
       questions:forget(one)
       exchange:send("notifications/cancelled",
@@ -82,19 +83,25 @@ function live.run(ctx, asking, list, timeout)
   local deadline, sent, why = core.now() + timeout, {}, "The call is over"
   -- However this ends, nobody waits for what is left.
   local _ <close> = setmetatable({}, { __close = function()
-    withdraw(exchange, questions, sent, why)
+    withdraw(exchange, questions, asking, sent, why)
+    exchange:restart_clock()
   end })
+  -- A question has a time of its own.
+  exchange:stop_clock()
   asking.sent = asking.sent or {}
   for i, item in ipairs(list) do
     questions.last_id = questions.last_id + 1
     local one = { id = tostring(questions.last_id), waiter = core.waiter() }
     questions.by_id[one.id], questions.count = one, questions.count + 1
     sent[i] = one
-    asking.sent[#asking.sent + 1] = one
+    asking.sent[one] = true
     local ok, text, code = exchange:send(item.method, item.params, questions.last_id)
     if not ok then
-      one.answered = true -- it never went out
-      questions:forget(one)
+      -- It may have gone out, if the wait for a slow client was what ended.
+      if code ~= "ECANCELED" then
+        one.answered = true
+        questions:forget(one)
+      end
       return nil, "the client cannot be asked: " .. text, code
     end
   end
@@ -114,9 +121,9 @@ function live.run(ctx, asking, list, timeout)
 end
 
 ---The handler has returned; tasks of its own may still wait.
----@param sent table[]
+---@param sent table<table, true>
 function live.finish(sent)
-  for _, one in ipairs(sent) do one.waiter:wake { kind = "over" } end
+  for one in pairs(sent) do one.waiter:wake { kind = "over" } end
 end
 
 return live

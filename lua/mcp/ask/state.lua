@@ -9,35 +9,42 @@ local value = require "mcp.value"
 local state = {}
 
 ---@class mcp.Asking
----@field asked table<string, boolean> keys
+---@field app table|nil of a call that can ask in rounds
+---@field target string|nil its name or uri
+---@field arguments any as they came
+---@field asked table<string, boolean> keys; what follows is there once somebody asks
 ---@field automatic integer keys given by order
 ---@field kept table<string, table> what ctx:once remembers
----@field app table|nil and the rest: of a call that can ask in rounds
----@field target string|nil name or uri
----@field arguments any as they came
 ---@field given table answers of the last round
 ---@field answers table those of the rounds before it
 ---@field round integer rounds so far
 ---@field result table|nil how the call ends
----@field sent table[]|nil questions that went out
+---@field sent table<table, true>|nil questions that are out
 
----The state of a call.
+---The state of a call, for who asks.
 ---@param ctx table
 ---@return mcp.Asking
 function state.of(ctx)
   local asking = rawget(ctx, "asking")
   if not asking then
-    asking = { asked = {}, automatic = 0, kept = {} }
+    asking = {}
     rawset(ctx, "asking", asking)
+  end
+  if not asking.asked then
+    asking.asked, asking.automatic = {}, 0
+    asking.kept, asking.given = asking.kept or {}, asking.given or {}
+    asking.answers, asking.round = asking.answers or {}, asking.round or 0
   end
   return asking
 end
 
 local function copy(given)
   if type(given) ~= "table" then return given end
-  local out = {}
-  for key, member in pairs(given) do out[key] = copy(member) end
-  return setmetatable(out, getmetatable(given))
+  local out, mt = {}, getmetatable(given)
+  for key, member in next, given do
+    out[key] = type(member) == "table" and copy(member) or member
+  end
+  return mt and setmetatable(out, mt) or out
 end
 
 -- How a client says that it cannot be asked anything.
@@ -55,17 +62,21 @@ function state.begin(app, ctx, params)
     and ctx.meta_text:find(NOTHING, 1, true) then
     return nil
   end
-  local asking = state.of(ctx)
-  params.inputResponses, params.requestState = nil, nil
-  asking.app, asking.target = app, params[protocol.ASKING[ctx.method]]
-  asking.given, asking.answers, asking.round = given or {}, {}, 0
   -- A copy: handlers may change their arguments.
-  asking.arguments = copy(params.arguments)
-  if given ~= nil and (type(given) ~= "table" or not value.is_object(given)) then
-    return failure.new(protocol.INVALID_PARAMS,
-      ("%s: inputResponses: object expected, got %s"):format(ctx.method, value.kind(given)))
+  local asking = { app = app, target = params[protocol.ASKING[ctx.method]],
+    arguments = copy(params.arguments), given = given }
+  rawset(ctx, "asking", asking)
+  if given ~= nil then
+    params.inputResponses = nil
+    if type(given) ~= "table" or not value.is_object(given) then
+      return failure.new(protocol.INVALID_PARAMS,
+        ("%s: inputResponses: object expected, got %s"):format(ctx.method, value.kind(given)))
+    end
   end
-  if text ~= nil then return require("mcp.ask.replay").open(ctx, asking, text) end
+  if text ~= nil then
+    params.requestState = nil
+    return require("mcp.ask.replay").open(ctx, asking, text)
+  end
   return nil
 end
 

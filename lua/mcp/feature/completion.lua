@@ -11,6 +11,7 @@
 -- tell. A function may return, after its list, how many values there are in
 -- all, or true if there are more and nobody has counted.
 local failure = require "mcp.failure"
+local gate = require "mcp.feature.gate"
 local protocol = require "mcp.protocol"
 local value = require "mcp.value"
 
@@ -80,8 +81,8 @@ local function invalid(text, ...)
   return nil, failure.new(protocol.INVALID_PARAMS, "completion/complete: " .. text:format(...))
 end
 
-local function unknown(noun, name, registry)
-  local near = require("mcp.schema.nearest").find(name, registry:names())
+local function unknown(noun, name, registry, ctx)
+  local near = require("mcp.schema.nearest").find(name, gate.names(registry, ctx))
   return invalid("unknown %s: %s%s", noun, name,
     near and (" (did you mean %s?)"):format(near) or "")
 end
@@ -89,14 +90,16 @@ end
 local function got(given) return given == nil and "nothing" or value.kind(given) end
 
 -- The prompt or template that is spoken of.
-local function target(app, ref)
+local function target(app, ref, ctx)
   if type(ref) ~= "table" then return invalid("ref: object expected, got %s", got(ref)) end
   if ref.type == "ref/prompt" then
     if type(ref.name) ~= "string" then
       return invalid("ref.name: string expected, got %s", got(ref.name))
     end
     local entry = app.prompts.by_name[ref.name]
-    if not entry then return unknown("prompt", ref.name, app.prompts) end
+    if not entry or not gate.sees(entry, ctx) then
+      return unknown("prompt", ref.name, app.prompts, ctx)
+    end
     return entry
   elseif ref.type == "ref/resource" then
     if type(ref.uri) ~= "string" then
@@ -104,7 +107,9 @@ local function target(app, ref)
     end
     -- A resource without variables may be spoken of; there is no argument of it to complete.
     local entry = app.templates.by_name[ref.uri] or app.resources.by_name[ref.uri]
-    if not entry then return unknown("resource template", ref.uri, app.templates) end
+    if not entry or not gate.sees(entry, ctx) then
+      return unknown("resource template", ref.uri, app.templates, ctx)
+    end
     return entry
   end
   return invalid('ref.type: "ref/prompt" or "ref/resource" expected, got %s',
@@ -156,7 +161,7 @@ end
 
 ---completion/complete
 function completion.complete(app, ctx, params)
-  local entry, err = target(app, params.ref)
+  local entry, err = target(app, params.ref, ctx)
   if not entry then return nil, err end
   local argument = params.argument
   if type(argument) ~= "table" then

@@ -2,8 +2,8 @@
 -- prompt: registering, listing and getting prompts.
 local completion = require "mcp.feature.completion"
 local content = require "mcp.content"
-local cursor = require "mcp.feature.cursor"
 local failure = require "mcp.failure"
+local gate = require "mcp.feature.gate"
 local metadata = require "mcp.feature.metadata"
 local protocol = require "mcp.protocol"
 local registry = require "mcp.feature.registry"
@@ -13,7 +13,7 @@ local prompt = {}
 
 prompt.options = {
   title = "string", description = "string", arguments = "table", icons = "table", meta = "table",
-  complete = "table",
+  complete = "table", visible = "function", timeout = "number",
 }
 
 local MEMBERS = { name = "string", title = "string", description = "string", required = "boolean" }
@@ -73,7 +73,7 @@ function prompt.new(name, options, handler)
   end
   if not utf8.len(name) then error("a prompt's name must be UTF-8", 0) end
   metadata.check_texts(options, "title", "description")
-  return {
+  return gate.add({
     name = name, handler = handler, kind = "prompt", arguments = arguments or {}, known = known,
     complete = completion.compile(options.complete, known),
     definition = {
@@ -81,13 +81,13 @@ function prompt.new(name, options, handler)
       arguments = arguments, icons = metadata.icons(options.icons),
       _meta = metadata.meta(options.meta),
     },
-  }
+  }, options)
 end
 
 ---prompts/list
 function prompt.list(app, ctx, params)
   local facts = ctx.revision
-  return cursor.list(app, "prompts", app.prompts, facts, params, function(entry)
+  return gate.list(app, ctx, "prompts", app.prompts, params, function(entry)
     local definition = registry.view(entry.definition, facts.prompt)
     if definition.arguments then
       local arguments = value.array {}
@@ -167,12 +167,12 @@ end
 function prompt.get(app, ctx, params)
   local name = params.name
   local entry = app.prompts.by_name[name]
-  if not entry then
+  if not entry or entry.gated and not gate.pass(entry, ctx) then
     if type(name) ~= "string" then
       return invalid("prompts/get: name: string expected, got %s",
         name == nil and "nothing" or value.kind(name))
     end
-    local near = require("mcp.schema.nearest").find(name, app.prompts:names())
+    local near = require("mcp.schema.nearest").find(name, gate.names(app.prompts, ctx))
     return invalid("Unknown prompt: %s%s", name, near and (" (did you mean %s?)"):format(near) or "")
   end
   local args = params.arguments

@@ -15,7 +15,7 @@ function Registry.__tostring(self) return ("mcp.registry (%d)"):format(#self.ord
 ---@param on_change fun()|nil called after a change
 ---@return table
 function registry.new(on_change)
-  return setmetatable({ by_name = {}, order = {}, kept = {}, generation = 0,
+  return setmetatable({ by_name = {}, order = {}, kept = {}, generation = 0, choosy = 0,
     on_change = on_change }, Registry)
 end
 
@@ -25,6 +25,8 @@ function Registry.__index:add(name, entry)
   if self.by_name[name] then return false end
   self.by_name[name] = entry
   self.order[#self.order + 1] = entry
+  -- How many are not for everybody to see.
+  if entry.visible then self.choosy = self.choosy + 1 end
   self:changed()
   return true
 end
@@ -34,6 +36,7 @@ function Registry.__index:remove(name)
   local entry = self.by_name[name]
   if not entry then return nil end
   self.by_name[name] = nil
+  if entry.visible then self.choosy = self.choosy - 1 end
   for i, other in ipairs(self.order) do
     if other == entry then
       table.remove(self.order, i)

@@ -5,6 +5,7 @@ local content = require "mcp.content"
 local core = require "mcp.core"
 local cursor = require "mcp.feature.cursor"
 local failure = require "mcp.failure"
+local gate = require "mcp.feature.gate"
 local metadata = require "mcp.feature.metadata"
 local protocol = require "mcp.protocol"
 local registry = require "mcp.feature.registry"
@@ -16,7 +17,8 @@ local resource = {}
 resource.options = {
   name = "string", title = "string", description = "string", mime = "string",
   size = "number", annotations = "table", icons = "table", meta = "table",
-  list = "function", complete = "table", cache = "table",
+  list = "function", complete = "table", cache = "table", visible = "function",
+  timeout = "number",
 }
 
 ---Makes the entry of a resource, or of a template if the URI has expressions.
@@ -51,7 +53,7 @@ function resource.new(name, options, handler)
     annotations = metadata.annotations(options.annotations),
     icons = metadata.icons(options.icons), _meta = metadata.meta(options.meta),
   }
-  return entry
+  return gate.add(entry, options)
 end
 
 -- The definition as a revision knows it; `known` are the members of it.
@@ -95,13 +97,15 @@ function resource.list(app, ctx, params)
     return app:cacheable(facts, { resources = list, nextCursor = following })
   end
   if app.listers == 0 then
-    return cursor.list(app, "resources", app.resources, facts, params, make, wrap)
+    return gate.list(app, ctx, "resources", app.resources, params, make, wrap)
   end
   local function gather()
     local list = value.array {}
-    for _, entry in ipairs(app.resources.order) do list[#list + 1] = make(entry) end
+    for _, entry in ipairs(app.resources.order) do
+      if gate.sees(entry, ctx) then list[#list + 1] = make(entry) end
+    end
     for _, entry in ipairs(app.templates.order) do
-      if entry.lister then
+      if entry.lister and gate.sees(entry, ctx) then
         for _, item in ipairs(entry.lister(ctx) or {}) do
           list[#list + 1] = listed(entry, item, facts)
         end
@@ -110,20 +114,26 @@ function resource.list(app, ctx, params)
     return list
   end
   return cursor.slice(app, "resources and listed ones",
-    app.resources.generation + app.templates.generation, params, gather, wrap)
+    app.resources.generation + app.templates.generation, params, gather,
+    app.resources.choosy + app.templates.choosy == 0 and wrap
+      or function(list, following) return gate.private(wrap(list, following)) end)
 end
 
 ---resources/templates/list
 function resource.list_templates(app, ctx, params)
   local facts = ctx.revision
-  return cursor.list(app, "templates", app.templates, facts, params,
+  return gate.list(app, ctx, "templates", app.templates, params,
     function(entry) return view(entry.definition, facts, facts.template) end,
     function(list, following)
       return app:cacheable(facts, { resourceTemplates = list, nextCursor = following })
     end)
 end
 
-local function not_found(ctx, asked)
+---What a URI is answered with that nothing serves.
+---@param ctx table
+---@param asked string
+---@return table err
+function resource.not_found(ctx, asked)
   return failure.new(ctx.revision.not_found, "Resource not found: " .. asked, { uri = asked })
 end
 
@@ -189,14 +199,19 @@ local function convert(entry, asked, given)
   return { contents = { { uri = asked, mimeType = entry.mime or "application/json", text = text } } }
 end
 
--- The entry that serves `asked`, and the template's variables. Resources come
--- before templates, templates in order of registration.
-local function find(app, asked)
+---The entry that serves `asked`, and the template's variables; nil if there is
+---none. Resources come before templates, templates in order of registration.
+---@param app table
+---@param asked string a URI
+---@param ctx table of the caller, who may not see all of them
+---@return table|nil entry
+---@return table|nil vars
+function resource.find(app, asked, ctx)
   local entry = app.resources.by_name[asked]
-  if entry then return entry, {} end
+  if entry and gate.sees(entry, ctx) then return entry, {} end
   for _, candidate in ipairs(app.templates.order) do
     local vars = candidate.template:match(asked)
-    if vars then return candidate, vars end
+    if vars and gate.sees(candidate, ctx) then return candidate, vars end
   end
   return nil
 end
@@ -208,12 +223,13 @@ function resource.read(app, ctx, params)
     return nil, failure.new(protocol.INVALID_PARAMS, "resources/read: uri: string expected, got "
       .. (asked == nil and "nothing" or value.kind(asked)))
   end
-  local entry, vars = find(app, asked)
-  if not entry then return nil, not_found(ctx, asked) end
+  local entry, vars = resource.find(app, asked, ctx)
+  if not entry then return nil, resource.not_found(ctx, asked) end
   ctx.entry = entry
   ctx.uri = asked
+  gate.limit(entry, ctx)
   local result = convert(entry, asked, (entry.handler(vars, ctx)))
-  if not result then return nil, not_found(ctx, asked) end
+  if not result then return nil, resource.not_found(ctx, asked) end
   return app:cacheable(ctx.revision, result, entry.cache)
 end
 

@@ -2,8 +2,8 @@
 -- tool: registering, listing and calling tools.
 local content = require "mcp.content"
 local core = require "mcp.core"
-local cursor = require "mcp.feature.cursor"
 local failure = require "mcp.failure"
+local gate = require "mcp.feature.gate"
 local metadata = require "mcp.feature.metadata"
 local protocol = require "mcp.protocol"
 local registry = require "mcp.feature.registry"
@@ -14,11 +14,15 @@ local tool = {}
 tool.options = {
   title = "string", description = "string", input = "table", output = "any",
   input_schema = "table", output_schema = "table", annotations = "table",
-  icons = "table", meta = "table",
+  icons = "table", meta = "table", visible = "function", timeout = "number",
+  task = "string", prepare = "function",
 }
 
 -- A tool without arguments (protocol, Tools: the recommended form).
 local NO_INPUT = { type = "object", additionalProperties = false }
+
+-- How a tool can be called: not as a task, also, or only.
+local TASK = { forbidden = true, optional = true, required = true }
 
 -- Compiles a schema; what is wrong with it is wrong where the tool is declared.
 local function compile(what, schema)
@@ -47,6 +51,14 @@ function tool.new(name, options, handler)
   local input = schema_of("input", options.input, options.input_schema)
   local output = schema_of("output", options.output, options.output_schema)
   local entry = { name = name, handler = handler, kind = "tool" }
+  if options.task and not TASK[options.task] then
+    error(('task: "optional", "required" or "forbidden" expected, got %q'):format(options.task), 0)
+  end
+  if options.task ~= "forbidden" then entry.task = options.task end
+  if options.prepare and not entry.task then
+    error("prepare: only a tool that can be a task has it", 0)
+  end
+  entry.prepare = options.prepare
   if input and input.type ~= "object" then
     error('input_schema: type must be "object"', 0)
   end
@@ -67,11 +79,14 @@ function tool.new(name, options, handler)
     inputSchema = input or NO_INPUT, outputSchema = output,
     annotations = metadata.tool_annotations(options.annotations),
     icons = metadata.icons(options.icons), _meta = metadata.meta(options.meta),
+    execution = entry.task and { taskSupport = entry.task },
   }
-  return entry
+  return gate.add(entry, options)
 end
 
 local function define(entry, facts)
+  -- Whoever knows no tasks cannot call it.
+  if entry.task == "required" and not facts.tasks then return nil end
   local definition = registry.view(entry.definition, facts.tool)
   if entry.wrapped and definition.outputSchema ~= nil and facts.structured == "object" then
     -- In step with what convert does to the tool's results.
@@ -83,7 +98,7 @@ end
 ---tools/list
 function tool.list(app, ctx, params)
   local facts = ctx.revision
-  return cursor.list(app, "tools", app.tools, facts, params,
+  return gate.list(app, ctx, "tools", app.tools, params,
     function(entry) return define(entry, facts) end,
     function(list, following)
       return app:cacheable(facts, { tools = list, nextCursor = following })
@@ -229,12 +244,12 @@ local function convert(app, entry, ctx, first, ...)
 end
 
 -- An unknown tool is an error of the protocol, and names the nearest ones.
-local function unknown(app, name)
+local function unknown(app, ctx, name)
   if type(name) ~= "string" then
     return failure.new(protocol.INVALID_PARAMS, "tools/call: name: string expected, got "
       .. (name == nil and "nothing" or value.kind(name)))
   end
-  local near = require("mcp.schema.nearest").find(name, app.tools:names())
+  local near = require("mcp.schema.nearest").find(name, gate.names(app.tools, ctx))
   return failure.new(protocol.INVALID_PARAMS, near
     and ("Unknown tool: %s (did you mean %s?)"):format(name, near)
     or ("Unknown tool: %s"):format(name))
@@ -245,25 +260,49 @@ local function no_object(args)
     "tools/call: arguments: object expected, got " .. value.kind(args))
 end
 
----tools/call
-function tool.call(app, ctx, params)
-  local entry = app.tools.by_name[params.name]
-  if not entry then return nil, unknown(app, params.name) end
+-- What the handler gets, or nil and what the call is answered with.
+local function arguments_of(entry, params)
   local args = params.arguments
   if args == nil then args = {} end
-  ctx.entry = entry
   if entry.defaults then args = entry.defaults(args) end
   local check = entry.check
   if not check then
-    if type(args) ~= "table" or not value.is_object(args) then return nil, no_object(args) end
-  else
-    local ok, errors = check(args)
-    if not ok then
-      if type(args) ~= "table" or not value.is_object(args) then return nil, no_object(args) end
-      return tool.failed(("tool %q: %s"):format(entry.name,
-        require("mcp.schema").explain(errors, args, entry.input)))
-    end
+    if type(args) ~= "table" or not value.is_object(args) then return nil, nil, no_object(args) end
+    return args
   end
+  local ok, errors = check(args)
+  if ok then return args end
+  if type(args) ~= "table" or not value.is_object(args) then return nil, nil, no_object(args) end
+  return nil, tool.failed(("tool %q: %s"):format(entry.name,
+    require("mcp.schema").explain(errors, args, entry.input)))
+end
+
+---For feature/task.lua, which is below: the parts of a call. dispatch.lua adds `guarded`.
+tool.arguments = arguments_of
+
+---@param app table
+---@param ctx table
+---@param entry table
+---@param args table
+---@param prepared any what the tool's `prepare` has made
+---@return table result
+function tool.run(app, ctx, entry, args, prepared)
+  return convert(app, entry, ctx, entry.handler(args, ctx, prepared))
+end
+
+---tools/call
+function tool.call(app, ctx, params)
+  local entry = app.tools.by_name[params.name]
+  if not entry or entry.gated and not gate.pass(entry, ctx) then
+    return nil, unknown(app, ctx, params.name)
+  end
+  ctx.entry = entry
+  if entry.task or params.task ~= nil then
+    -- Loaded by servers that have such tools, and clients that ask for them.
+    return require("mcp.feature.task").call(app, ctx, entry, params, tool)
+  end
+  local args, result, err = arguments_of(entry, params)
+  if not args then return result, err end
   return convert(app, entry, ctx, entry.handler(args, ctx))
 end
 

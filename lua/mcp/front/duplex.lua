@@ -41,6 +41,7 @@ local function initialize(app, link, params)
   local one, result = legacy.initialize(app, params)
   if not one then return nil, result end
   link.era, link.session = "legacy", one
+  app.bus:join(link)
   return result
 end
 

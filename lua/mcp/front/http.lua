@@ -1,10 +1,13 @@
 -- SPDX-License-Identifier: MIT
 -- http: the front of Streamable HTTP. Both eras come in at one path; the body
 -- decides which it is (section 3.2), then a session or an envelope takes over.
+local bus = require "mcp.bus"
+local channel = require "mcp.channel"
 local failure = require "mcp.failure"
 local legacy = require "mcp.front.legacy"
 local modern = require "mcp.front.modern"
 local protocol = require "mcp.protocol"
+local session = require "mcp.session"
 
 local http = {}
 
@@ -56,7 +59,9 @@ local function serve_legacy(app, x, kind, id, method, params, meta, token, versi
     end
     local result
     result, err = legacy.request(app, x, one, method, params, meta, token)
-    one.running:remove(x)
+    local way = one.streams and one.streams.calls[x]
+    one.running:remove(way or x)
+    if way then return way:finish(result, err) end
     return result, err
   end
   if kind == "notification" then
@@ -71,14 +76,24 @@ end
 local function listen(app, x, version, sid)
   local one, err = find_session(app, sid, version)
   if not one then return nil, err end
-  if one.stream then
+  local resumable, last = session.is_resumable(app, one), nil
+  if resumable then last = x:header "last-event-id" end
+  if last ~= nil then
+    local status, why, stream = channel.resume(one, x, last)
+    if stream then
+      one.stream = stream
+      bus.catch_up(one, stream)
+    end
+    return status, why
+  end
+  if session.stream_of(one) then
     return fail(409, protocol.INVALID_REQUEST, "This session has a stream already")
   end
   one.stream = x
-  x:open_stream()
-  x:hold()
-  if one.stream == x then one.stream = nil end
-  one.last_used = require("mcp.core").now()
+  if x:keep() and one.missed then
+    one.stream = resumable and channel.standalone(app, one, x) or x
+    bus.catch_up(one, one.stream)
+  end
   return 200
 end
 
@@ -103,6 +118,8 @@ local function serve_batch(app, x, messages, version, sid)
   local answers
   answers, err = legacy.batch(app, x, one, messages)
   if err then return nil, err end
+  local way = one.streams and one.streams.calls[x]
+  if way then return way:finish(answers) or 202 end
   return answers or 202
 end
 
@@ -111,6 +128,7 @@ end
 ---@param app table
 ---@return function receive
 function http.receiver(app)
+  if app.event_store == nil then app.event_store = require("mcp.event_store").new() end
   return function(x, _, kind, id, method, params, meta, claim, capabilities, client, level, token,
     version, mcp_method, mcp_name, sid)
     if kind == "get" then return listen(app, x, version, sid) end

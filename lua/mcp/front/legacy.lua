@@ -1,6 +1,7 @@
 -- SPDX-License-Identifier: MIT
 -- legacy: what the revisions with a handshake have in common, whichever
 -- transport carries them: initialize, requests and notifications of a session.
+local bus = require "mcp.bus"
 local context = require "mcp.context"
 local core = require "mcp.core"
 local dispatch = require "mcp.dispatch"
@@ -27,7 +28,10 @@ function legacy.initialize(app, params)
     return invalid_params("initialize: protocolVersion: string expected, got " .. type(requested))
   end
   local facts = protocol.negotiate(requested)
-  return session.new(facts, params), {
+  local one = session.new(facts, params)
+  -- Of what was not declared it is never told.
+  one.declared = bus.set(app:has "tools", app:has "prompts", app:has "resources")
+  return one, {
     protocolVersion = facts.name,
     capabilities = app:capabilities(facts),
     serverInfo = app:implementation(facts),
@@ -47,8 +51,11 @@ end
 function legacy.request(app, x, one, method, params, meta, token)
   local handler = (app.handlers.legacy or dispatch.handlers(app, "legacy"))[method]
   if not handler then return nil, dispatch.unknown("legacy", method) end
-  return dispatch.request(app, context.new(x, one.revision, one, method, meta, nil, token),
-    handler, params)
+  local resumable = session.is_resumable(app, one)
+  local ctx = context.new(not resumable and x or nil, one.revision, one, method, meta, nil, token)
+  -- Its way back is made when it is asked for: most calls never look at it.
+  if resumable then ctx.own_exchange, ctx.app = x, app end
+  return dispatch.request(app, ctx, handler, params)
 end
 
 ---A notification within a session. Unknown ones are ignored, as are those
@@ -59,7 +66,9 @@ end
 ---@param params table|nil
 function legacy.notification(x, one, method, params)
   if method == "notifications/initialized" then
-    one.initialized = true
+    if one.initialized then return end
+    -- One field fewer, for sessions are many.
+    one.initialized, one.declared = one.declared or true, nil
   elseif method == "notifications/cancelled" and params then
     -- Over HTTP the request came by another connection, so the session knows;
     -- a connection that carries it all knows by itself.
@@ -88,7 +97,10 @@ function legacy.batch(app, x, one, messages)
       ("A batch has 1 to %d messages"):format(legacy.BATCH), nil, 400)
   end
   local answers = {}
-  for _, message in ipairs(messages) do
+  -- For who answers in our place when this takes too long.
+  messages.answers = answers
+  for i, message in ipairs(messages) do
+    messages.at = i
     local kind, _, method, params, meta, _, _, _, _, token = table.unpack(message, 1, 10)
     local result, err
     if kind == "request" and method ~= "initialize" then

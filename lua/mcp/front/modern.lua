@@ -4,6 +4,7 @@
 local context = require "mcp.context"
 local dispatch = require "mcp.dispatch"
 local failure = require "mcp.failure"
+local gate = require "mcp.feature.gate"
 local header = require "mcp.header"
 local protocol = require "mcp.protocol"
 
@@ -13,7 +14,8 @@ local KEY_CAPABILITIES = protocol.KEY_CAPABILITIES
 local KEY_CLIENT, KEY_LOG_LEVEL = protocol.KEY_CLIENT, protocol.KEY_LOG_LEVEL
 
 -- Which member of params the Mcp-Name header mirrors (HM-24).
-local NAMED = { ["tools/call"] = "name", ["prompts/get"] = "name", ["resources/read"] = "uri" }
+local NAMED = { ["tools/call"] = "name", ["prompts/get"] = "name", ["resources/read"] = "uri",
+  ["tasks/get"] = "taskId", ["tasks/update"] = "taskId", ["tasks/cancel"] = "taskId" }
 
 local function refuse(code, message, data)
   return nil, failure.new(code, message, data, 400)
@@ -73,9 +75,9 @@ local function check_headers(method, params, mcp_method, mcp_name)
 end
 
 -- Arguments that header fields repeat, for the tools that have such (HM-45).
-local function check_mirrors(app, x, params)
+local function check_mirrors(app, ctx, x, params)
   local entry, arguments = app.tools.by_name[params.name], params.arguments
-  if not entry or not entry.mirrors then return true end
+  if not entry or not entry.mirrors or not gate.sees(entry, ctx) then return true end
   if arguments ~= nil and type(arguments) ~= "table" then return true end -- the handler will say so
   -- Loaded by servers that have such tools.
   local wrong = require("mcp.feature.mirror").check(entry.mirrors, arguments or {}, x)
@@ -122,12 +124,12 @@ function modern.serve(app, x, method, params, meta, claim, capabilities, client,
   end
   local handler = (app.handlers.modern or dispatch.handlers(app, "modern"))[method]
   if not handler then return nil, dispatch.unknown("modern", method) end
+  local ctx = context.new(x, facts, false, method, meta, level, token)
   if http and method == "tools/call" then
-    local ok, err = check_mirrors(app, x, params)
+    local ok, err = check_mirrors(app, ctx, x, params)
     if not ok then return nil, err end
   end
-  return dispatch.request(app, context.new(x, facts, false, method, meta, level, token), handler,
-    params)
+  return dispatch.request(app, ctx, handler, params)
 end
 
 return modern

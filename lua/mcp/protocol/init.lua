@@ -14,6 +14,8 @@ protocol.INTERNAL_ERROR = -32603
 protocol.HEADER_MISMATCH = -32020
 protocol.MISSING_CAPABILITY = -32021
 protocol.UNSUPPORTED_VERSION = -32022
+---Ours, of the range that is left to implementations: too much at once.
+protocol.BUSY = -32000
 
 ---Reserved keys of _meta.
 protocol.PREFIX = "io.modelcontextprotocol/"
@@ -22,6 +24,11 @@ protocol.KEY_CAPABILITIES = protocol.PREFIX .. "clientCapabilities"
 protocol.KEY_CLIENT = protocol.PREFIX .. "clientInfo"
 protocol.KEY_LOG_LEVEL = protocol.PREFIX .. "logLevel"
 protocol.KEY_SERVER = protocol.PREFIX .. "serverInfo"
+protocol.KEY_SUBSCRIPTION = protocol.PREFIX .. "subscriptionId"
+protocol.KEY_TASK = protocol.PREFIX .. "related-task"
+
+---The extension of tasks.
+protocol.TASKS = protocol.PREFIX .. "tasks"
 
 ---What every message is handed up with out of its _meta, in this order.
 protocol.WATCHED = {

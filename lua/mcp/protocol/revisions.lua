@@ -5,6 +5,8 @@
 -- era               "legacy": initialize opens a session; "modern": every
 --                   request carries its own envelope
 -- batch             arrays of messages are received
+-- resume            events of a stream have ids, and a client may come back for the rest
+-- polling           a stream begins with an id, and the server may end it before the answer
 -- tool, resource, template, prompt, argument, implementation
 --                   members of a definition that this revision knows
 -- annotations       members of a resource's annotations
@@ -17,6 +19,8 @@
 -- elicitation       how the user can be asked: false, "plain" (forms of single values) or "full"
 -- elicitation_id    a page that the user is sent to has an id
 -- sampling_tools    a model can be given tools, and several contents in one message
+-- tasks             how a call goes on after its answer: false, "params" (if the request asks for
+--                   it) or "extension" (if client and server like)
 -- rounds            the client is asked by ending the call, which it then repeats
 -- stamp             results carry resultType, serverInfo and caching hints
 
@@ -36,6 +40,8 @@ local v2024_11_05 = {
   name = "2024-11-05",
   era = "legacy",
   batch = false,
+  resume = false,
+  polling = false,
   tool = set("name", "description", "inputSchema"),
   resource = set("uri", "name", "description", "mimeType", "size", "annotations"),
   template = set("uriTemplate", "name", "description", "mimeType", "annotations"),
@@ -54,12 +60,15 @@ local v2024_11_05 = {
   elicitation_id = false,
   sampling_tools = false,
   rounds = false,
+  tasks = false,
 }
 
 local v2025_03_26 = {
   name = "2025-03-26",
   era = "legacy",
   batch = true,
+  resume = true,
+  polling = false,
   tool = with(v2024_11_05.tool, "annotations"),
   resource = v2024_11_05.resource,
   template = v2024_11_05.template,
@@ -78,12 +87,15 @@ local v2025_03_26 = {
   elicitation_id = false,
   sampling_tools = false,
   rounds = false,
+  tasks = false,
 }
 
 local v2025_06_18 = {
   name = "2025-06-18",
   era = "legacy",
   batch = false,
+  resume = true,
+  polling = false,
   tool = with(v2025_03_26.tool, "title", "outputSchema", "_meta"),
   resource = with(v2025_03_26.resource, "title", "_meta"),
   template = with(v2025_03_26.template, "title", "_meta"),
@@ -102,12 +114,15 @@ local v2025_06_18 = {
   elicitation_id = false,
   sampling_tools = false,
   rounds = false,
+  tasks = false,
 }
 
 local v2025_11_25 = {
   name = "2025-11-25",
   era = "legacy",
   batch = false,
+  resume = true,
+  polling = true,
   tool = with(v2025_06_18.tool, "icons", "execution"),
   resource = with(v2025_06_18.resource, "icons"),
   template = with(v2025_06_18.template, "icons"),
@@ -126,12 +141,15 @@ local v2025_11_25 = {
   elicitation_id = true,
   sampling_tools = true,
   rounds = false,
+  tasks = "params",
 }
 
 local v2026_07_28 = {
   name = "2026-07-28",
   era = "modern",
   batch = false,
+  resume = false,
+  polling = false,
   tool = with(v2025_06_18.tool, "icons"),
   resource = v2025_11_25.resource,
   template = v2025_11_25.template,
@@ -150,6 +168,7 @@ local v2026_07_28 = {
   elicitation_id = false,
   sampling_tools = true,
   rounds = true,
+  tasks = "extension",
 }
 
 ---Newest first, as they are offered.

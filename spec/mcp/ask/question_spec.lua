@@ -14,7 +14,7 @@ describe("mcp.elicit", function()
   it("is refused where it is written", function()
     for _, case in ipairs {
       { function() mcp.elicit() end, "mcp.elicit: text: a string expected, got nil" },
-      { function() mcp.elicit("", {}) end, "mcp.elicit: text: a string expected, got an empty one" },
+      { function() mcp.elicit("", {}) end, "mcp.elicit: text: a string expected, got an empty" },
       { function() mcp.elicit("x") end, "mcp.elicit: schema: table expected, got nothing" },
       { function() mcp.elicit_url("x", "page") end, "mcp.elicit_url: url: an address such as" },
       { function() mcp.elicit_url("x", "file:///etc/passwd") end, "mcp.elicit_url: url:" },
@@ -52,7 +52,8 @@ describe("mcp.elicit", function()
       { NEW, { url = {} }, false, true }, { NEW, { form = {}, url = {} }, true, true },
       { NEW, nil, false, false }, { NEW, mcp.null, false, false }, { NEW, true, false, false },
       { OLD, {}, true, false }, { OLD, { form = {}, url = {} }, true, false },
-      { OLDEST, {}, false, false }, { MODERN, {}, true, false }, { MODERN, { url = {} }, false, true },
+      { OLDEST, {}, false, false }, { MODERN, {}, true, false },
+      { MODERN, { url = {} }, false, true },
     } do
       local capabilities = { elicitation = case[2] }
       assert.equal(case[3], FORM:is_offered(case[1], capabilities))

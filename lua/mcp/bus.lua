@@ -1,0 +1,235 @@
+-- SPDX-License-Identifier: MIT
+-- bus: from "this has changed" to all who asked to be told, in the way of their
+-- era: a session hears of it by a plain notification on the one stream that is
+-- its own, a listen (subscriptions/listen) by a tagged one on its exchange.
+-- What changes in one turn of the loop goes out in the next, each change once.
+--
+-- The bus never waits: whoever does not read loses its stream, not the others
+-- their turn. It knows nothing of how one subscribes: feature/subscription.lua.
+local core = require "mcp.core"
+local protocol = require "mcp.protocol"
+local session = require "mcp.session"
+
+local bus = {}
+
+---Clients that listen and listen: listens of the stateless era at once.
+bus.LISTENS = 1024
+---Resources that one session, or one listen, can subscribe to.
+bus.URIS = 64
+---Bytes of such a resource's URI.
+bus.URI_LENGTH = 1024
+
+-- A change is named by its kind or, of a resource, by its URI, which has a colon.
+local METHODS = {
+  tools = "notifications/tools/list_changed",
+  prompts = "notifications/prompts/list_changed",
+  resources = "notifications/resources/list_changed",
+}
+local UPDATED = "notifications/resources/updated"
+
+-- What somebody wants to hear of is a set of such names. Most want kinds only,
+-- and of those sets there is one each for all.
+local SETS = {}
+for i = 0, 7 do
+  SETS[i] = { tools = i & 1 ~= 0 or nil, prompts = i & 2 ~= 0 or nil,
+    resources = i & 4 ~= 0 or nil }
+end
+
+---The kinds of lists: what can be published beside URIs.
+---@param kind any
+---@return boolean
+function bus.is_kind(kind) return METHODS[kind] ~= nil end
+
+---A set of kinds, and of URIs if there are some.
+---@param tools any
+---@param prompts any
+---@param resources any
+---@param uris string[]|nil
+---@return table<string, boolean> set not to be changed
+function bus.set(tools, prompts, resources, uris)
+  local shared = SETS[(tools and 1 or 0) | (prompts and 2 or 0) | (resources and 4 or 0)]
+  if not uris or not uris[1] then return shared end
+  local set = {}
+  for kind in pairs(shared) do set[kind] = true end
+  for _, uri in ipairs(uris) do set[uri] = true end
+  return set
+end
+
+local Bus = { __name = "mcp.bus" }
+Bus.__index = {}
+
+---@param app table
+---@param options table|nil most (listens), uris (of a session or a listen)
+---@return table
+function bus.new(app, options)
+  options = options or {}
+  return setmetatable({
+    app = app, most = options.most or bus.LISTENS, uris = options.uris or bus.URIS,
+    listens = {}, count = 0, -- what each exchange wants to hear of
+    links = setmetatable({}, { __mode = "k" }), -- connections that are a session
+    changes = {}, noted = {}, -- not yet told: in order, and as a set
+    due = false,
+  }, Bus)
+end
+
+---A connection has become a session.
+---@param link table
+function Bus.__index:join(link) self.links[link] = true end
+
+---Is there room for one more listen? What is gone makes room.
+---@return boolean
+function Bus.__index:has_room()
+  if self.count < self.most then return true end
+  for x in pairs(self.listens) do
+    if not x:is_open() then self:forget(x) end
+  end
+  return self.count < self.most
+end
+
+---From now on the exchange, which is kept, hears of what is in `set`: not of what has changed
+---before.
+---@param x userdata
+---@param set table<string, boolean>
+function Bus.__index:add(x, set)
+  self:flush()
+  self.listens[x] = set
+  self.count = self.count + 1
+end
+
+---@param x userdata
+function Bus.__index:forget(x)
+  if not self.listens[x] then return end
+  self.listens[x] = nil
+  self.count = self.count - 1
+end
+
+local function tell_listen(self, x, method, uri)
+  local ok, text = x:send(method, { uri = uri, _meta = { [protocol.KEY_SUBSCRIPTION] = x:id() } })
+  if ok then return end
+  self:forget(x)
+  if x:is_open() then
+    core.log("warning", ("a listen is ended, for it could not be told of a change: %s")
+      :format(text))
+    x:cut()
+  end
+end
+
+local function wants(one, change)
+  local declared = one.initialized
+  if not declared then return false end
+  if METHODS[change] then return declared ~= true and declared[change] end
+  return one.subscribed ~= nil and one.subscribed[change]
+end
+
+-- Tells a session by its stream, or the connection that it is. What it misses it
+-- hears of later, without the order.
+local function tell_session(one, way, change)
+  local ok, text, code
+  if way then
+    ok, text, code = way:send(METHODS[change] or UPDATED, not METHODS[change] and { uri = change }
+      or nil)
+  end
+  if not ok then
+    one.missed = one.missed or {}
+    one.missed[change] = true
+  end
+  return ok, text, code
+end
+
+---Tells a session what it has missed.
+---@param one table
+---@param way userdata its stream, or the wire that it is
+function bus.catch_up(one, way)
+  local missed = one.missed
+  if not missed then return end
+  one.missed = nil
+  for change in pairs(missed) do
+    if wants(one, change) then tell_session(one, way, change) end
+  end
+end
+
+local function tell_stored(app, one, change)
+  local stream = session.stream_of(one)
+  if stream and session.is_resumable(app, one) then
+    stream = require("mcp.channel").standalone(app, one, stream)
+    one.stream = stream
+  end
+  if stream then bus.catch_up(one, stream) end
+  local ok, text = tell_session(one, stream, change)
+  if ok or not stream or not stream:is_open() then return end
+  core.log("warning", ("the stream of a session is ended, for it could not be told of a change: %s")
+    :format(text))
+  stream:cut()
+  one.stream = nil
+end
+
+local function tell_link(self, link, change)
+  local one = link.session
+  bus.catch_up(one, link.wire)
+  local ok, text, code = tell_session(one, link.wire, change)
+  if code == "ECLOSED" then
+    self.links[link] = nil
+  elseif not ok and not link.deaf then
+    core.log("warning", ("a change could not be told to a peer that does not read: %s")
+      :format(text))
+  end
+  link.deaf = not ok
+end
+
+---Tells everybody what is due.
+function Bus.__index:flush()
+  local changes = self.changes
+  if not changes[1] then return end
+  self.changes, self.noted = {}, {}
+  for _, change in ipairs(changes) do
+    local method, uri = METHODS[change], nil
+    if not method then method, uri = UPDATED, change end
+    for x, set in pairs(self.listens) do
+      if set[change] then tell_listen(self, x, method, uri) end
+    end
+    for _, one in pairs(self.app.sessions.by_id) do
+      if wants(one, change) then tell_stored(self.app, one, change) end
+    end
+    for link in pairs(self.links) do
+      if wants(link.session, change) then tell_link(self, link, change) end
+    end
+  end
+end
+
+local function tell_soon(self)
+  core.sleep(0)
+  self.due = false
+  self:flush()
+end
+
+---Something has changed: a kind of list, or the resource of a URI.
+---@param change string "tools", "prompts", "resources", or a URI
+function Bus.__index:publish(change)
+  if self.noted[change] then return end
+  if self.count == 0 and next(self.links) == nil and self.app.sessions.count == 0 then return end
+  self.noted[change] = true
+  self.changes[#self.changes + 1] = change
+  if self.due then return end
+  self.due = true
+  if not pcall(core.spawn, tell_soon, self) then
+    -- No task can be had: a runtime that is closing, or no memory.
+    self.due = false
+    self:flush()
+  end
+end
+
+---Ends all listens, each with its result.
+function Bus.__index:close()
+  self:flush()
+  -- What ends may make room for another at once: that is not among these.
+  local listens = self.listens
+  self.listens, self.count = {}, 0
+  for x in pairs(listens) do
+    local ended, ok = pcall(x.finish, x, { resultType = "complete", _meta = {
+      [protocol.KEY_SUBSCRIPTION] = x:id(), [protocol.KEY_SERVER] = self.app.server_info,
+    } })
+    if not (ended and ok) then x:release() end
+  end
+end
+
+return bus

@@ -1,0 +1,380 @@
+-- SPDX-License-Identifier: MIT
+-- channel: the way back of a request over HTTP in a session whose streams can be
+-- resumed (HL-40 to HL-43). A handler sees it in place of its exchange, with the
+-- same methods; it outlives the connection. What goes out gets an id and is kept
+-- in the store first, so that a client that lost the connection gets the rest by
+-- GET with Last-Event-ID. Made by the first who says something before the answer:
+-- a call that is answered with plain JSON has none.
+--
+-- The standalone stream of a session is a channel, too, of another kind.
+local core = require "mcp.core"
+local failure = require "mcp.failure"
+local protocol = require "mcp.protocol"
+
+local channel = {}
+
+---Seconds after which a client comes back to a stream that the server has ended.
+channel.RETRY = 1
+
+-- What other implementations say, too.
+local TIMED_OUT = -32001
+
+local encode = core.encode
+
+---@class mcp.Channel
+---@field session table
+---@field own userdata|false the exchange that the request came by
+---@field x userdata|false the exchange that the stream goes out by now
+---@field id string of the stream
+local Channel = { __name = "mcp.channel" }
+local methods = {}
+
+-- What a channel does not do itself is its exchange's affair.
+function Channel.__index(self, key)
+  local method = methods[key]
+  if method ~= nil then return method end
+  local of_exchange = self.own and self.own[key]
+  if of_exchange == nil then return nil end
+  method = function(this, ...) return of_exchange(this.own, ...) end
+  methods[key] = method
+  return method
+end
+
+function Channel.__tostring(self) return ("mcp.channel (%s)"):format(self.id) end
+
+-- The store is somebody else's: its errors are no reason for a call to fail.
+local function ask_store(store, verb, ...)
+  local ok, answer = pcall(store[verb], store, ...)
+  if ok then return answer end
+  core.log("error", ("event store: %s: %s"):format(verb, tostring(answer)))
+  return nil
+end
+
+-- What a session knows of its streams; nothing before the first.
+local function streams_of(app, one)
+  local streams = one.streams
+  if not streams then
+    streams = {
+      store = app.event_store,
+      -- Tells the streams of one session from those of another.
+      tag = core.random_id():gsub("[-_]", ""):sub(1, 8),
+      count = 0,
+      calls = {}, -- channels of requests under way, by their exchange
+      live = {}, -- those that somebody may come back for, by the id of their stream
+      standalone = false, -- the channel of the latest standalone stream
+    }
+    one.streams = streams
+  end
+  return streams
+end
+
+local function new(streams, one, x)
+  streams.count = streams.count + 1
+  return setmetatable({
+    session = one, streams = streams, x = x, own = x,
+    id = ("%s.%d"):format(streams.tag, streams.count), count = 0,
+    raw_id = x:id() or false, -- while it can be asked
+    begun = false, over = false, dropped = false, coming = false, standalone = false,
+  }, Channel)
+end
+
+---The channel of a request, made if it has none yet.
+---@param app table
+---@param one table the session
+---@param x userdata
+---@return mcp.Channel
+function channel.of(app, one, x)
+  local streams = streams_of(app, one)
+  local self = streams.calls[x]
+  if not self then
+    self = new(streams, one, x)
+    streams.calls[x] = self
+    one.running:replace(x, self)
+  end
+  return self
+end
+
+-- Keeps an event; returns its id, or nil if it is not kept.
+local function keep(self, text)
+  if self.dropped or self.session.closed then return nil end
+  self.count = self.count + 1
+  local id = ("%s_%d"):format(self.id, self.count)
+  ask_store(self.streams.store, "append", self.session.id, self.id, id, text)
+  return id
+end
+
+-- Ends the response that the stream goes out by; the stream goes on.
+local function detach(self)
+  local x = self.x
+  self.x = false
+  if not x or not x:is_open() then return end
+  if x == self.own then
+    x:event(nil, nil, nil, true)
+  else
+    x:release()
+  end
+end
+
+-- Sends what is kept already. Only a cancelled handler is told that it failed:
+-- what is lost with a connection, or not read, is there to be fetched.
+local function send_out(self, text, id, last, late)
+  local x = self.x
+  if not x then return true end
+  local ok, why, code = x:event(text, id, nil, last, late)
+  if last and self.x == x then self.x = false end
+  if ok then return true end
+  if code == "ECANCELED" then return nil, why, code end
+  if self.x == x then detach(self) end
+  return true
+end
+
+-- From now on somebody may come back for this stream.
+local function publish(self)
+  self.begun = true
+  self.streams.live[self.id] = self
+end
+
+-- The priming event. Older clients would read its empty data as JSON.
+local function prime(self)
+  if self.session.revision.polling then send_out(self, "", keep(self, "")) end
+end
+
+local function message(method, params, id)
+  local text = params == nil and "" or nil
+  if not text then
+    local why
+    text, why = encode(params)
+    if not text then error(("%s: params cannot be JSON: %s"):format(method, why), 0) end
+    text = ',"params":' .. text
+  end
+  return ('{"jsonrpc":"2.0",%s"method":%s%s}'):format(id and ('"id":%d,'):format(id) or "",
+    encode(method), text)
+end
+
+---Sends a notification, or with an id a request. Waits while the peer does not
+---read. A connection that is lost is no error.
+---@param method string
+---@param params table|nil
+---@param id integer|nil
+---@param late boolean|nil also when the handler has been cancelled
+---@return boolean|nil sent, string|nil message, string|nil code
+function methods.send(self, method, params, id, late)
+  if self.over and not (late and self.dropped and self.own:is_open()) then
+    return nil, "the call is over", "ECLOSED"
+  end
+  if self.standalone then
+    if not self:is_open() then return nil, "the stream has no connection", "ECLOSED" end
+  elseif self.own:is_cancelled() and not late then
+    return nil, "operation canceled", "ECANCELED"
+  end
+  local text = message(method, params, id)
+  if not self.begun then
+    -- Nobody knows an id of the stream, so nobody will come back for it.
+    if not self.own:is_open() then return nil, "the connection is lost", "ECLOSED" end
+    publish(self)
+    prime(self)
+  end
+  if self.standalone then return self.x:event(text, keep(self, text)) end
+  return send_out(self, text, keep(self, text), false, late)
+end
+
+---The event stream begins now.
+---@return boolean|nil opened, string|nil message, string|nil code
+function methods.open_stream(self)
+  if self.begun then return true end
+  local ok, why, code = self.own:open_stream()
+  if not ok then return nil, why, code end
+  publish(self)
+  prime(self)
+  return true
+end
+
+---Ends the HTTP response early; the handler goes on, and the client comes back
+---for the rest. Only where the revision lets a server do that.
+---@param seconds number|nil how long the client should wait
+---@return boolean closed
+function methods.close_stream(self, seconds)
+  if not self.session.revision.polling or self.over then return false end
+  local x = self.x
+  if not x or not x:is_open() then
+    self.x = false
+    return self.begun
+  end
+  local id = nil
+  if not self.begun then
+    publish(self)
+    id = keep(self, "")
+  end
+  self.x = false
+  x:event("", id, math.floor((seconds or channel.RETRY) * 1000), true)
+  return true
+end
+
+---Is there a connection?
+---@return boolean
+function methods.is_open(self) return self.x ~= false and self.x:is_open() end
+
+---@return boolean cancelled
+---@return string|nil code
+function methods.is_cancelled(self)
+  if self.standalone then return not self:is_open() end
+  return self.own:is_cancelled()
+end
+
+-- Nobody comes back for this stream any more.
+local function forget(self)
+  self.over = true
+  self.streams.live[self.id] = nil
+  self.streams.calls[self.own] = nil
+end
+
+---Cancels the handler: what it still says goes nowhere.
+function methods.cancel(self)
+  self.dropped, self.coming = true, false
+  forget(self)
+  if self.x and self.x ~= self.own then detach(self) end
+  self.own:cancel()
+end
+
+---Ends a standalone stream.
+function methods.release(self)
+  if self.standalone then
+    detach(self)
+  else
+    self.own:release()
+  end
+end
+
+---Ends the connection of a standalone stream, whose peer does not read.
+function methods.cut(self)
+  local x = self.x
+  self.x = false
+  if x then x:cut() end
+end
+
+-- The text of the answer.
+local function answer(self, result, err)
+  if not err and result ~= nil then
+    local text, why = encode(result)
+    if text then
+      if not self.raw_id then return text end
+      return ('{"jsonrpc":"2.0","id":%s,"result":%s}'):format(encode(self.raw_id), text)
+    end
+    err = failure.new(protocol.INTERNAL_ERROR,
+      "Internal error: the result cannot be JSON: " .. why)
+    core.log("error", err.message)
+  end
+  err = err or failure.new(protocol.INTERNAL_ERROR, "a request was left without a result")
+  local text = encode({ code = err.code, message = err.message, data = err.data }, true)
+    or encode({ code = err.code, message = err.message }, true)
+  return ('{"jsonrpc":"2.0","id":%s,"error":%s}'):format(
+    self.raw_id and encode(self.raw_id) or "null", text)
+end
+
+---The handler has returned. Gives back what is left to be answered the usual way.
+---@param result any
+---@param err table|nil
+---@return any result, table|nil err
+function methods.finish(self, result, err)
+  local dropped, begun = self.dropped, self.begun
+  local cancelled, code = self.own:is_cancelled()
+  forget(self)
+  self.session.last_used = core.now()
+  if dropped or not begun then return result, err end
+  local timed_out = code == "ETIMEDOUT"
+  -- A batch may be owed nothing.
+  if cancelled and not timed_out or result == nil and not err and not self.raw_id then
+    detach(self)
+    return nil
+  end
+  if timed_out then err = failure.new(TIMED_OUT, "Timed out") end
+  local text = answer(self, result, err)
+  send_out(self, text, keep(self, text), true)
+  return nil
+end
+
+-- What came after an event on its stream, as a list of { id, text }, or nil.
+local function events_after(one, last)
+  local list = {}
+  local known = ask_store(one.streams.store, "replay", one.id, last, function(id, text)
+    list[#list + 1] = { id, text }
+  end)
+  return known and list or nil
+end
+
+-- Sends them out. Returns the last id, or nil when there is no point in going on.
+local function replay(x, list, last, is_wanted)
+  for _, event in ipairs(list) do
+    -- An empty one is for those who have no id yet.
+    if event[2] ~= "" and not (is_wanted() and x:event(event[2], event[1])) then return nil end
+    last = event[1]
+  end
+  return last
+end
+
+-- `x` takes the stream over, from behind the event `last`. Whoever comes last has it.
+local function attach(self, x, list, last)
+  detach(self)
+  self.coming = x
+  local function is_wanted() return self.coming == x end
+  -- Sending may wait, and meanwhile there may be more.
+  while list and list[1] do
+    last = replay(x, list, last, is_wanted)
+    list = last and events_after(self.session, last)
+  end
+  if not list or not is_wanted() then return false end
+  self.coming = false
+  if self.over or not x:keep() then return false end
+  self.x = x
+  return true
+end
+
+---GET with Last-Event-ID: what came after that event, then what is to come.
+---@param one table the session that the request named
+---@param x userdata
+---@param last string|false
+---@return integer|nil status, table|nil err, mcp.Channel|nil standalone if it is that stream
+function channel.resume(one, x, last)
+  local streams = one.streams
+  local list = last and streams and events_after(one, last)
+  if not list then
+    return nil, failure.new(protocol.INVALID_REQUEST, last == false
+      and "Last-Event-ID was sent twice"
+      or "Last-Event-ID names no event that is kept for this session", nil, 400)
+  end
+  local id = last:match "^(.*)_%d+$"
+  local alone = streams.standalone
+  local self = alone and alone.id == id and alone or streams.live[id]
+  x:open_stream()
+  if not self then
+    replay(x, list, last, function() return true end)
+  elseif attach(self, x, list, last) and self.standalone then
+    return 200, nil, self
+  end
+  return 200
+end
+
+---The standalone stream of a session whose streams can be resumed, as a channel.
+---@param app table
+---@param one table
+---@param stream userdata|mcp.Channel kept
+---@return mcp.Channel
+function channel.standalone(app, one, stream)
+  if type(stream) ~= "userdata" then return stream end
+  local streams = streams_of(app, one)
+  local self = new(streams, one, stream)
+  self.standalone, self.own, self.begun = true, false, true
+  streams.standalone = self
+  return self
+end
+
+---The session has ended: nothing of its streams is left.
+---@param one table
+function channel.close(one)
+  local streams = one.streams
+  for _, self in pairs(streams.calls) do self:cancel() end
+  ask_store(streams.store, "drop", one.id)
+  one.streams = nil
+end
+
+return channel

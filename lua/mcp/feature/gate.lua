@@ -1,0 +1,97 @@
+-- SPDX-License-Identifier: MIT
+-- gate: what a tool, resource or prompt may say of its callers, in two options:
+--
+--   visible = function(ctx) return boolean end    who may see it: for others it is not there
+--   timeout = seconds                             how long a call may take, 0 for no limit
+--
+-- A list with such a choice in it is made for each caller, and kept by nobody.
+local cursor = require "mcp.feature.cursor"
+local value = require "mcp.value"
+
+local gate = {}
+
+---Takes both options over into an entry. Raises (level 0) what is wrong.
+---@param entry table
+---@param options table
+---@return table entry
+function gate.add(entry, options)
+  local timeout = options.timeout
+  if timeout and not (timeout >= 0 and timeout < math.huge) then
+    error("timeout: seconds, 0 or more, expected, got " .. timeout, 0)
+  end
+  entry.visible, entry.timeout = options.visible, timeout
+  -- One look for the many that have neither.
+  entry.gated = (entry.visible or timeout) and true or nil
+  return entry
+end
+
+---@param entry table
+---@param ctx table
+---@return boolean
+function gate.sees(entry, ctx)
+  local visible = entry.visible
+  return not visible or visible(ctx) and true or false
+end
+
+---The call begins: from here on the entry's own limit counts.
+---@param entry table
+---@param ctx table
+function gate.limit(entry, ctx)
+  if entry.timeout then (rawget(ctx, "own_exchange") or ctx.exchange):limit(entry.timeout) end
+end
+
+---Both, for an entry that is gated.
+---@param entry table
+---@param ctx table
+---@return boolean passed false: to this caller it is unknown
+function gate.pass(entry, ctx)
+  if not gate.sees(entry, ctx) then return false end
+  gate.limit(entry, ctx)
+  return true
+end
+
+---Names that may be told to this caller, in order of registration.
+---@param registry table
+---@param ctx table
+---@return string[]
+function gate.names(registry, ctx)
+  if registry.choosy == 0 then return registry:names() end
+  local names = {}
+  for _, entry in ipairs(registry.order) do
+    if gate.sees(entry, ctx) then names[#names + 1] = entry.name end
+  end
+  return names
+end
+
+---What was made for one caller is good for no other (caching hints, scope).
+---@param result table
+---@return table result
+function gate.private(result)
+  if result.cacheScope then result.cacheScope = "private" end
+  return result
+end
+
+---What a list answers to this caller; as cursor.list where all see the same.
+---@param app table
+---@param ctx table
+---@param name string of the list
+---@param registry table
+---@param params table
+---@param make fun(entry: table): table|nil
+---@param wrap fun(list: table, next_cursor: string|nil): table
+---@return table|userdata|nil result
+---@return table|nil err
+function gate.list(app, ctx, name, registry, params, make, wrap)
+  if registry.choosy == 0 then
+    return cursor.list(app, name, registry, ctx.revision, params, make, wrap)
+  end
+  return cursor.slice(app, name, registry.generation, params, function()
+    local list = value.array {}
+    for _, entry in ipairs(registry.order) do
+      if gate.sees(entry, ctx) then list[#list + 1] = make(entry) end
+    end
+    return list
+  end, function(list, following) return gate.private(wrap(list, following)) end)
+end
+
+return gate

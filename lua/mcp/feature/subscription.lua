@@ -1,0 +1,126 @@
+-- SPDX-License-Identifier: MIT
+-- subscription: how one asks to be told of changes. resources/subscribe and
+-- resources/unsubscribe of the revisions with sessions; subscriptions/listen of
+-- the stateless ones, a request that stays open. Telling is bus.lua's.
+local bus = require "mcp.bus"
+local failure = require "mcp.failure"
+local protocol = require "mcp.protocol"
+local resource = require "mcp.feature.resource"
+local value = require "mcp.value"
+
+local subscription = {}
+
+local function invalid(text, ...)
+  return nil, failure.new(protocol.INVALID_PARAMS, text:format(...))
+end
+
+local function described(given) return given == nil and "nothing" or value.kind(given) end
+
+-- Only of what is there: else a subscription would be a promise that nobody keeps.
+local function is_there(app, ctx, uri)
+  return #uri <= bus.URI_LENGTH and resource.find(app, uri, ctx) ~= nil
+end
+
+---resources/subscribe
+function subscription.subscribe(app, ctx, params)
+  local uri, one = params.uri, ctx.session
+  if type(uri) ~= "string" then
+    return invalid("resources/subscribe: uri: string expected, got %s", described(uri))
+  end
+  if not is_there(app, ctx, uri) then return nil, resource.not_found(ctx, uri) end
+  local subscribed, count = one.subscribed or {}, 0
+  for _ in pairs(subscribed) do count = count + 1 end
+  if not subscribed[uri] and count >= app.bus.uris then
+    return nil, failure.new(protocol.BUSY,
+      ("Busy: a session can subscribe to %d resources"):format(app.bus.uris))
+  end
+  subscribed[uri] = true
+  one.subscribed = subscribed
+  return {}
+end
+
+---resources/unsubscribe. There need be neither a subscription nor a resource.
+function subscription.unsubscribe(_, ctx, params)
+  local uri, one = params.uri, ctx.session
+  if type(uri) ~= "string" then
+    return invalid("resources/unsubscribe: uri: string expected, got %s", described(uri))
+  end
+  if one.subscribed then one.subscribed[uri] = nil end
+  return {}
+end
+
+local LISTS = { "toolsListChanged", "promptsListChanged", "resourcesListChanged" }
+
+-- What is honoured of the filter, and the set for the bus; or nil and the error.
+local function read_filter(app, ctx, filter)
+  local honoured = {}
+  for _, name in ipairs(LISTS) do
+    local wanted = filter[name]
+    if wanted ~= nil and type(wanted) ~= "boolean" then
+      return invalid("subscriptions/listen: notifications.%s: boolean expected, got %s", name,
+        described(wanted))
+    end
+    honoured[name] = wanted or nil
+  end
+  local uris = filter.resourceSubscriptions
+  if uris ~= nil then
+    if not value.is_array(uris) then
+      return invalid("subscriptions/listen: notifications.resourceSubscriptions: array expected, "
+        .. "got %s", described(uris))
+    end
+    if #uris > app.bus.uris then
+      return invalid("subscriptions/listen: notifications.resourceSubscriptions: at most %d "
+        .. "resources, got %d", app.bus.uris, #uris)
+    end
+    local there = value.array {}
+    for i, uri in ipairs(uris) do
+      if type(uri) ~= "string" then
+        return invalid("subscriptions/listen: notifications.resourceSubscriptions[%d]: string "
+          .. "expected, got %s", i - 1, described(uri))
+      end
+      if is_there(app, ctx, uri) then there[#there + 1] = uri end
+    end
+    honoured.resourceSubscriptions = there[1] and there or nil
+  end
+  return honoured, bus.set(honoured.toolsListChanged, honoured.promptsListChanged,
+    honoured.resourcesListChanged, honoured.resourceSubscriptions)
+end
+
+local function busy(text, ...)
+  return nil, failure.new(protocol.INTERNAL_ERROR, ("Busy: " .. text):format(...))
+end
+
+---subscriptions/listen: acknowledged first, and answered when the server closes.
+function subscription.listen(app, ctx, params)
+  local filter, x = params.notifications, ctx.exchange
+  if not value.is_object(filter) then
+    return invalid("subscriptions/listen: notifications: object expected, got %s",
+      described(filter))
+  end
+  local honoured, set = read_filter(app, ctx, filter)
+  if not honoured then return nil, set end
+  local tasks, err
+  if filter.taskIds ~= nil and app:has "tasks" then
+    -- Loaded by clients that know tasks.
+    tasks, err = require("mcp.feature.task").listenable(app, ctx, filter.taskIds)
+    if not tasks then return nil, err end
+    local ids = value.array {}
+    for i, one in ipairs(tasks) do ids[i] = one.id end
+    honoured.taskIds = ids[1] and ids or nil
+  end
+  if not app.bus:has_room() then
+    return busy("%d listens are open, and no more can be", app.bus.most)
+  end
+  local kept, _, code = x:keep()
+  if not kept then
+    if code == "EBUSY" then return busy "this connection has too many listens open" end
+    return nil, failure.new(protocol.INTERNAL_ERROR, "The connection is gone")
+  end
+  app.bus:add(x, set)
+  x:send("notifications/subscriptions/acknowledged",
+    { notifications = honoured, _meta = { [protocol.KEY_SUBSCRIPTION] = x:id() } })
+  if tasks then require("mcp.feature.task").listen(tasks, x) end
+  return nil
+end
+
+return subscription

@@ -1,0 +1,204 @@
+-- SPDX-License-Identifier: MIT
+-- middleware: functions around every request that is dispatched, of both eras:
+--
+--   app:use(function(request, next) … return next(request) end)
+--
+-- The first that was registered is outermost. `next` gives the result, or nil and an mcp.error. An
+-- app without middleware has the handlers themselves in its table, so it pays nothing.
+--
+-- The check of a tool's arguments is no middleware, though it could be written as one: it is
+-- compiled for each tool when the tool is declared, so there is nothing to run before the tool has
+-- been looked up, and what it finds goes to the model as the tool's result. Neither are the checks
+-- of the fronts, which decide whether there is a request at all. initialize and methods that are not
+-- there are answered without any of this.
+local core = require "mcp.core"
+local dispatch = require "mcp.dispatch"
+local failure = require "mcp.failure"
+local protocol = require "mcp.protocol"
+
+local middleware = {}
+
+---@class mcp.Request
+---@field method string "tools/call", …
+---@field params table what came with it, without _meta
+---@field kind "tool"|"prompt"|"resource"|"list"|"completion"|"other"
+---@field name string|nil of the tool or prompt, or the URI
+---@field ctx mcp.Context
+
+local KIND = {
+  ["tools/call"] = "tool", ["prompts/get"] = "prompt", ["resources/read"] = "resource",
+  ["tools/list"] = "list", ["prompts/list"] = "list", ["resources/list"] = "list",
+  ["resources/templates/list"] = "list", ["completion/complete"] = "completion",
+}
+local NAMED = { tool = "name", prompt = "name", resource = "uri" }
+
+-- What a function of middleware gave, as dispatch wants it.
+local function given(request, result, err, ...)
+  if result ~= nil and type(result) ~= "table" and type(result) ~= "userdata" then
+    error(("middleware around %s returned a %s; a result table, or nil and an error, expected")
+      :format(request.method, type(result)), 0)
+  end
+  if result == nil and err ~= nil and not failure.is(err) then error(tostring(err), 0) end
+  return result, err, ...
+end
+
+local function check_request(request)
+  if type(request) ~= "table" or not request.ctx then
+    error("next: the request expected, got " .. type(request), 3)
+  end
+end
+
+-- The innermost `next`.
+local function handle(app)
+  return function(request)
+    check_request(request)
+    local ctx, method = request.ctx, request.method
+    local handler = app.plain[ctx.revision.era][method]
+    if not handler then return nil, dispatch.unknown(ctx.revision.era, method) end
+    return dispatch.judged(ctx, handler, app, ctx, request.params)
+  end
+end
+
+-- A function, and what it gets as `next`: what it finds there never raises.
+local function link(fn, following)
+  local function run(request) return given(request, fn(request, following)) end
+  return run, function(request)
+    check_request(request)
+    return dispatch.judged(request.ctx, run, request)
+  end
+end
+
+-- The handler of a method with all middleware around it.
+local function around(app, method)
+  local kind = KIND[method] or "other"
+  local member = NAMED[kind]
+  return function(_, ctx, params)
+    local name = member and params[member] or nil
+    -- What is raised on the way to a tool is the tool's failure, whether there is one or not.
+    if member then ctx.entry = { kind = kind, name = tostring(name) } end
+    return app.chain { method = method, params = params, kind = kind, name = name, ctx = ctx }
+  end
+end
+
+---Puts a function around every request. Raises (at the caller's line) what is none.
+---@param app mcp.App
+---@param fn fun(request: mcp.Request, next: fun(request: mcp.Request): table|nil, table|nil)
+function middleware.use(app, fn)
+  if type(fn) ~= "function" and not (getmetatable(fn) or {}).__call then
+    error("app:use: a function expected, got " .. type(fn), 2)
+  end
+  local list = app.middleware or {}
+  list[#list + 1] = fn
+  local chain, following = nil, handle(app)
+  for i = #list, 1, -1 do chain, following = link(list[i], following) end
+  app.middleware, app.chain, app.handlers = list, chain, {}
+  app.plain = {}
+  ---Puts it around the handlers of an era, which are kept for the chain's end.
+  function app.wrap(era, handlers)
+    app.plain[era] = handlers
+    local wrapped = {}
+    for method in pairs(handlers) do wrapped[method] = around(app, method) end
+    return wrapped
+  end
+end
+
+-- --- ready-made -------------------------------------------------------------
+
+-- Raises what is wrong with the options of one, at the line where it is made.
+local function check(what, options, known)
+  if type(options) ~= "table" then
+    error(("mcp.middleware.%s: a table expected, got %s"):format(what, type(options)), 3)
+  end
+  for key, member in pairs(options) do
+    if not known[key] then
+      local nearest = require "mcp.schema.nearest"
+      error(("mcp.middleware.%s: %s"):format(what,
+        nearest.unknown("option", tostring(key), nearest.keys(known))), 3)
+    end
+    if type(member) ~= known[key] then
+      error(("mcp.middleware.%s: option %q: %s expected, got %s"):format(what, key, known[key],
+        type(member)), 3)
+    end
+  end
+end
+
+-- How it went, in a word or two.
+local function outcome(ctx, result, err)
+  local cancelled, code = (rawget(ctx, "own_exchange") or ctx.exchange):is_cancelled()
+  if cancelled then return code == "ETIMEDOUT" and "timed out" or "cancelled" end
+  if err then return ("error %d"):format(err.code) end
+  if type(result) ~= "table" then return "ok" end
+  if result.resultType == "input_required" then return "asks" end
+  return result.isError and "failed" or "ok"
+end
+
+---Calls `fn(request, seconds, outcome)` when a request has ended, in whatever way: outcome is
+---"ok", "failed" (a tool's error result), "asks" (its client), "error -32602" or the like,
+---"cancelled" or "timed out".
+---@param fn fun(request: mcp.Request, seconds: number, outcome: string)
+---@return function
+function middleware.timing(fn)
+  if type(fn) ~= "function" then
+    error("mcp.middleware.timing: a function expected, got " .. type(fn), 2)
+  end
+  return function(request, next)
+    local start, result, err = core.now(), nil, nil
+    -- A handler that is cancelled and waits again does not return; what closes does run.
+    local _ <close> = setmetatable({}, { __close = function()
+      fn(request, core.now() - start, outcome(request.ctx, result, err))
+    end })
+    result, err = next(request)
+    return result, err
+  end
+end
+
+-- Names come from clients; a line stays a line.
+local function printable(text)
+  return (text:gsub("[%c\127]", function(c) return ("\\x%02X"):format(c:byte()) end))
+end
+
+local LEVELS = { debug = true, info = true, notice = true, warning = true, error = true }
+
+---A line for each request: method, name, how it went, milliseconds; never arguments. It goes to
+---standard error; with a `level`, if MCP_LOG shows that level; with `write`, to that function.
+---@param options table|nil level, write
+---@return function
+function middleware.log(options)
+  options = options or {}
+  check("log", options, { level = "string", write = "function" })
+  local level = options.level
+  if level and not LEVELS[level] then
+    error(('mcp.middleware.log: option "level": unknown level %q'):format(level), 2)
+  end
+  local write = options.write or level and function(line) core.log(level, line) end
+    or function(line) io.stderr:write(line, "\n") end
+  return middleware.timing(function(request, seconds, how)
+    local name = request.name
+    write(("%s%s: %s, %.1f ms"):format(request.method,
+      name ~= nil and " " .. printable(tostring(name):sub(1, 200)) or "", how, seconds * 1000))
+  end)
+end
+
+---No more than so many requests at once; the others are told to come back.
+---@param options table concurrent
+---@return function
+function middleware.limit(options)
+  check("limit", options, { concurrent = "number" })
+  local most, count = options.concurrent, 0
+  if not math.tointeger(most) or most < 1 then
+    error("mcp.middleware.limit: concurrent: a whole number, 1 or more, expected, got "
+      .. tostring(most), 2)
+  end
+  local guard = setmetatable({}, { __close = function() count = count - 1 end })
+  return function(request, next)
+    if count >= most then
+      return nil, failure.new(protocol.BUSY,
+        ("Busy: %d requests are under way"):format(most), nil, 503)
+    end
+    count = count + 1
+    local _ <close> = guard
+    return next(request)
+  end
+end
+
+return middleware

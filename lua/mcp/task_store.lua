@@ -1,0 +1,287 @@
+-- SPDX-License-Identifier: MIT
+-- task_store: work that goes on after its request has been answered: what is known of each piece,
+-- whom it belongs to, how long it is kept, and how it is stopped. One store per app. Knows neither
+-- tools nor how a task looks on the wire: feature/task.lua.
+--
+--   working <-> input_required -> completed | failed | cancelled
+--
+-- No timer watches over it: what is over is found when it is asked for, and all of it when
+-- something new comes.
+local core = require "mcp.core"
+
+local task_store = {}
+
+---How long a result is kept, and how long a task that has none yet may go without anybody asking
+---for it or waiting to hear of it.
+task_store.TTL = 300 -- seconds
+---The most that a client can ask for in its place.
+task_store.LONGEST = 3600 -- seconds
+---Tasks at once; the one that ended longest ago makes room.
+task_store.MOST = 1024
+---Tasks that have not ended. Each is a coroutine; together with the requests under way they have a
+---limit, which must leave room for whoever wants to cancel one.
+task_store.RUNNING = 256
+---What clients are told to wait between two questions.
+task_store.POLL = 1 -- seconds
+
+---@class mcp.Task
+---@field store table
+---@field id string
+---@field owner any who may know of it: a session, or a text
+---@field status "working"|"input_required"|"completed"|"failed"|"cancelled"
+---@field message string|nil what is to be said about the status
+---@field created string ISO 8601
+---@field updated string
+---@field ttl number seconds
+---@field result userdata|nil of a completed one
+---@field err table|nil of a failed one: code, message, data
+---@field is_error boolean its result says that it is an error
+---@field cancelled boolean
+---@field is_watched nil|fun(one: mcp.Task): boolean does anybody wait to hear of it?
+---@field asking integer how often it waits for answers now
+---@field pending table|nil what it asks: ask/parked.lua
+---@field related table|nil what marks messages that belong to it
+---@field job userdata|nil what runs it (internal)
+---@field expires number of core.now
+---@field finished number|nil of core.now
+---@field waiting userdata[]|nil waiters for its end (internal)
+
+local Store = { __name = "mcp.tasks" }
+Store.__index = {}
+
+function Store.__tostring(self)
+  return ("mcp.tasks (%d, %d running)"):format(self.count, self.running)
+end
+
+local function timestamp() return os.date "!%Y-%m-%dT%H:%M:%SZ" end
+
+local TERMINAL = { completed = true, failed = true, cancelled = true }
+
+---@param one mcp.Task
+---@return boolean
+function task_store.is_over(one) return TERMINAL[one.status] == true end
+
+---@param settings table|nil ttl, longest, most, running, poll_interval
+---@return table
+function task_store.new(settings)
+  settings = settings or {}
+  local ttl = settings.ttl or task_store.TTL
+  return setmetatable({
+    ttl = ttl, longest = math.max(settings.longest or task_store.LONGEST, ttl),
+    most = settings.most or task_store.MOST, most_running = settings.running or task_store.RUNNING,
+    poll_interval = settings.poll_interval or task_store.POLL,
+    by_id = {}, order = {}, count = 0, running = 0,
+    on_change = nil, -- called with each task whose status has changed
+  }, Store)
+end
+
+-- Its time is over, or its owner's.
+local function is_gone(one, now)
+  if type(one.owner) == "table" and one.owner.closed then return true end
+  if now <= one.expires then return false end
+  if TERMINAL[one.status] or not (one.is_watched and one.is_watched(one)) then return true end
+  one.expires = now + one.ttl
+  return false
+end
+
+local function touch(self, one)
+  one.updated = timestamp()
+  if self.on_change then self.on_change(one) end
+end
+
+-- Ends it, once. A handler that still runs is heard no more.
+local function settle(self, one, status, message)
+  one.status, one.message = status, message
+  one.finished = core.now()
+  one.expires = one.finished + one.ttl
+  touch(self, one)
+  -- Before anybody hears of the end: it may have something to take back.
+  if one.cancelled and one.job then one.job:cancel() end
+  local waiting = one.waiting
+  one.waiting = nil
+  for _, waiter in ipairs(waiting or {}) do waiter:wake() end
+end
+
+-- Takes it out of the store; it goes on being one for those who hold it.
+local function forget(self, one)
+  if self.by_id[one.id] ~= one then return end
+  self.by_id[one.id] = nil
+  self.count = self.count - 1
+  for i, other in ipairs(self.order) do
+    if other == one then
+      table.remove(self.order, i)
+      break
+    end
+  end
+  self:cancel(one)
+end
+
+---Forgets all whose time is over; what of it still runs is cancelled.
+function Store.__index:sweep()
+  local now, gone = core.now(), {}
+  for _, one in ipairs(self.order) do
+    if is_gone(one, now) then gone[#gone + 1] = one end
+  end
+  for _, one in ipairs(gone) do forget(self, one) end
+end
+
+-- The one that ended longest ago goes.
+local function make_room(self)
+  local oldest
+  for _, one in ipairs(self.order) do
+    local is_over = TERMINAL[one.status]
+    if is_over and (not oldest or one.finished < oldest.finished) then oldest = one end
+  end
+  if oldest then forget(self, oldest) end
+  return oldest ~= nil
+end
+
+---A new task, or nil if there is no room for one.
+---@param owner any
+---@param ttl number|nil seconds; what the client has asked for
+---@return mcp.Task|nil
+function Store.__index:create(owner, ttl)
+  self:sweep()
+  if self.running >= self.most_running then return nil end
+  if self.count >= self.most and not make_room(self) then return nil end
+  ttl = math.max(1, math.min(ttl or self.ttl, self.longest))
+  local now = timestamp()
+  local one = {
+    store = self, id = core.random_id(), owner = owner, status = "working",
+    created = now, updated = now, ttl = ttl, expires = core.now() + ttl,
+    is_error = false, cancelled = false, asking = 0,
+  }
+  self.by_id[one.id] = one
+  self.order[#self.order + 1] = one
+  self.count = self.count + 1
+  return one
+end
+
+-- The coroutine is gone, one way or the other.
+local function ended(self, one)
+  one.job = nil
+  self.running = self.running - 1
+  if not TERMINAL[one.status] then
+    one.err = { code = -32603, message = "Internal error" }
+    settle(self, one, "failed", one.err.message)
+  end
+end
+
+---Runs `fn` as the work of a task, from the next turn of the loop on: first its creation is
+---answered. `fn` calls finish or fail.
+---@param one mcp.Task
+---@param fn fun()
+function Store.__index:run(one, fn)
+  one.job = core.waiter()
+  self.running = self.running + 1
+  local ok, err = pcall(one.job.spawn, one.job, function()
+    local _ <close> = setmetatable({}, { __close = function() ended(self, one) end })
+    if core.sleep(0) then fn() end
+  end)
+  if ok then return end
+  -- No coroutine could be had.
+  ended(self, one)
+  forget(self, one)
+  error(err, 0)
+end
+
+---The work has a result.
+---@param one mcp.Task
+---@param result userdata raw
+---@param is_error boolean it says itself that it is an error
+function Store.__index:finish(one, result, is_error)
+  if TERMINAL[one.status] then return end
+  one.result, one.is_error = result, is_error
+  settle(self, one, "completed", one.message)
+end
+
+---The work has failed.
+---@param one mcp.Task
+---@param err table code, message, data
+function Store.__index:fail(one, err)
+  if TERMINAL[one.status] then return end
+  one.err = err
+  settle(self, one, "failed", err.message)
+end
+
+---Cancels a task; its work is cancelled as a request would be.
+---@param one mcp.Task
+---@return boolean cancelled false if it was over already
+function Store.__index:cancel(one)
+  if TERMINAL[one.status] then return false end
+  one.cancelled = true
+  settle(self, one, "cancelled", "The task was cancelled")
+  return true
+end
+
+---What is to be said about the status now.
+---@param one mcp.Task
+---@param text string
+function Store.__index:tell(one, text)
+  if TERMINAL[one.status] or one.message == text then return end
+  one.message = text
+  touch(self, one)
+end
+
+---It waits for answers once more, or once less.
+---@param one mcp.Task
+---@param change integer
+function Store.__index:ask(one, change)
+  one.asking = one.asking + change
+  if TERMINAL[one.status] then return end
+  one.status = one.asking > 0 and "input_required" or "working"
+  touch(self, one)
+end
+
+---The task of that id, if it is the owner's. Asking for it keeps it alive while it has not ended.
+---@param id string
+---@param owner any
+---@return mcp.Task|nil
+function Store.__index:find(id, owner)
+  local one = self.by_id[id]
+  if not one or one.owner ~= owner then return nil end
+  local now = core.now()
+  if is_gone(one, now) then
+    forget(self, one)
+    return nil
+  end
+  if not TERMINAL[one.status] then one.expires = now + one.ttl end
+  return one
+end
+
+---The owner's tasks, oldest first.
+---@param owner any
+---@return mcp.Task[]
+function Store.__index:list(owner)
+  self:sweep()
+  local out = {}
+  for _, one in ipairs(self.order) do
+    if one.owner == owner then out[#out + 1] = one end
+  end
+  return out
+end
+
+---Waits until the task has ended.
+---@param one mcp.Task
+---@param waiter userdata may be woken by others, too
+function Store.__index.await(_, one, waiter)
+  if TERMINAL[one.status] then return end
+  one.waiting = one.waiting or {}
+  table.insert(one.waiting, waiter)
+  local _ <close> = setmetatable({}, { __close = function()
+    for i, other in ipairs(one.waiting or {}) do
+      if other == waiter then
+        table.remove(one.waiting, i)
+        break
+      end
+    end
+  end })
+  waiter:wait()
+end
+
+---Forgets everything; what still runs is cancelled.
+function Store.__index:clear()
+  while self.order[1] do forget(self, self.order[1]) end
+end
+
+return task_store

@@ -1,0 +1,113 @@
+/* SPDX-License-Identifier: MIT
+ * lclock.c: see lclock.h. Each call of a Lua function is a task of its own, as
+ * nothing else may run Lua. */
+#include "lua/lclock.h"
+
+#include <lauxlib.h>
+#include <math.h>
+
+#include "lua/lexchange.h"
+
+/* What the frame needs; lives on the stack of whoever starts the task. */
+typedef struct {
+  mcp_task_t *task;
+  int function, thread; /* registry references */
+  uint32_t ms;
+} start_t;
+
+/* The first frame of the task that answers: argument 1 is a light userdata,
+ * the start_t. */
+static int answer_frame(lua_State *L) {
+  start_t start = *(const start_t *)lua_touserdata(L, 1);
+  lua_settop(L, 0);
+  lua_rawgeti(L, LUA_REGISTRYINDEX, start.function);
+  lua_rawgeti(L, LUA_REGISTRYINDEX, start.thread);
+  lua_pushnumber(L, (lua_Number)start.ms / 1000);
+  return mcp_lexchange_answer(L, start.task, 2);
+}
+
+/* A task with room for what is pushed first, or NULL. */
+static mcp_task_t *new_task(mcp_runtime_t *rt) {
+  mcp_task_t *task = mcp_task_new(rt);
+  if (task && !lua_checkstack(task->co, 3)) {
+    mcp_task_drop(task);
+    task = NULL;
+  }
+  return task;
+}
+
+static void on_expired(mcp_task_t *late, uint32_t ms) {
+  const mcp_lclock_t *lclock = (const mcp_lclock_t *)(const void *)late->clock;
+  mcp_exchange_t *x = late->exchange;
+  mcp_task_t *task = new_task(late->rt);
+  start_t start = {task, lclock->expired, late->anchor, ms};
+  mcp_lexchange_lose(late);
+  if (!task) {
+    x->up = NULL;
+    mcp_exchange_fail(x, MCP_LCLOCK_TIMED_OUT, "Timed out");
+    return;
+  }
+  task->exchange = x;
+  x->up = task;
+  lua_pushcfunction(task->co, answer_frame);
+  lua_pushlightuserdata(task->co, &start);
+  mcp_task_run(task, 1);
+}
+
+static void on_beat(mcp_task_t *waiting) {
+  const mcp_lclock_t *lclock =
+      (const mcp_lclock_t *)(const void *)waiting->clock;
+  mcp_task_t *task;
+  /* To a peer that does not read it would be no sign of life. */
+  if (waiting->exchange->ways->congested(waiting->exchange)) return;
+  task = new_task(waiting->rt);
+  if (!task) return;
+  lua_rawgeti(task->co, LUA_REGISTRYINDEX, lclock->on_beat);
+  lua_rawgeti(task->co, LUA_REGISTRYINDEX, waiting->anchor);
+  mcp_task_run(task, 1);
+}
+
+uint32_t mcp_lclock_ms(lua_State *L, int index) {
+  lua_Number seconds = luaL_checknumber(L, index);
+  if (!(seconds >= 0)) luaL_error(L, "a time: seconds expected, 0 or more");
+  seconds = ceil(seconds * 1000);
+  return seconds < UINT32_MAX ? (uint32_t)seconds : UINT32_MAX;
+}
+
+static uint32_t ms_field(lua_State *L, int index, const char *name) {
+  uint32_t ms = 0;
+  if (lua_getfield(L, index, name) != LUA_TNIL) ms = mcp_lclock_ms(L, -1);
+  lua_pop(L, 1);
+  return ms;
+}
+
+static void function_field(lua_State *L, int index, const char *name,
+                           int *ref) {
+  if (lua_getfield(L, index, name) != LUA_TFUNCTION)
+    luaL_error(L, "a clock: %s: function expected", name);
+  luaL_unref(L, LUA_REGISTRYINDEX, *ref);
+  *ref = LUA_NOREF;
+  *ref = luaL_ref(L, LUA_REGISTRYINDEX);
+}
+
+void mcp_lclock_init(mcp_lclock_t *lclock) {
+  *lclock = (mcp_lclock_t){.expired = LUA_NOREF, .on_beat = LUA_NOREF};
+}
+
+void mcp_lclock_set(lua_State *L, mcp_lclock_t *lclock, int index) {
+  mcp_clock_t clock = {.expired = on_expired, .on_beat = on_beat};
+  index = lua_absindex(L, index);
+  luaL_checktype(L, index, LUA_TTABLE);
+  clock.time = ms_field(L, index, "time");
+  clock.most = ms_field(L, index, "most");
+  clock.beat = ms_field(L, index, "beat");
+  function_field(L, index, "expired", &lclock->expired);
+  function_field(L, index, "on_beat", &lclock->on_beat);
+  lclock->clock = clock;
+}
+
+void mcp_lclock_unset(lua_State *L, mcp_lclock_t *lclock) {
+  luaL_unref(L, LUA_REGISTRYINDEX, lclock->expired);
+  luaL_unref(L, LUA_REGISTRYINDEX, lclock->on_beat);
+  mcp_lclock_init(lclock);
+}
