@@ -1,7 +1,7 @@
 # Hunts: what the specs cannot see. Each builds into a folder of its own and
 # ends with a failure if it finds something.
 #   make failalloc [SHALLOW=1]   every allocation fails once, alone and onward
-#   make gcstress [SPEC=…]       the specs, the collector never resting
+#   make gcstress [GC_SPECS=…]   conversations and specs, the collector never resting
 #   make valgrind                conversations and start-up under memcheck
 #   make fuzz [SECONDS=20] [RUNS=…] [TARGETS="json http_request …"]
 
@@ -21,11 +21,15 @@ failalloc: faults-build
 	  { echo "the last point: $$(cat $(FAULTS)/torture.at)"; exit 1; }
 	@$(FAULTS_ENV) $(LUA) spec/torture/start.lua $(FAULTS)/luamcp $(FAULTS) $(SHARE)
 
-# The specs, with the collector at work all the time and a full collection
-# before every step of a task: what is used without being held does not survive.
+# The conversations, and the specs of the Lua side that do not measure time, with
+# the collector at work all the time and a full collection before every step of
+# a task: what is used without being held does not survive.
+GC_SPECS ?= spec/mcp/front spec/mcp/feature spec/mcp/ask spec/lua/lexchange_spec.lua \
+            $(addprefix spec/mcp/,$(addsuffix _spec.lua,ask async content context \
+              dispatch listen server session))
 gcstress: faults-build
-	@MCP_GC_STRESS=1 MCP_LOG=off $(FAULTS_MAKE) SPEC=$(SPEC) test
 	@$(FAULTS_ENV) MCP_GC_STRESS=1 MCP_LOG=off $(FAULTS)/luamcp spec/torture/run.lua once
+	@MCP_GC_STRESS=1 MCP_LOG=off $(FAULTS_MAKE) SPEC="$(GC_SPECS)" test
 
 # Errors anywhere, and blocks that nothing points to any more when the program
 # has ended.

@@ -148,8 +148,8 @@ describe("the code of the documentation", function()
   end
 
   it("was found, run and answered", function()
-    assert.is_true(ran >= 18, ran .. " blocks ran")
-    assert.is_true(held >= 25, held .. " answers were compared")
+    assert.is_true(ran >= 30, ran .. " blocks ran")
+    assert.is_true(held >= 45, held .. " answers were compared")
   end)
 end)
 
@@ -160,7 +160,7 @@ describe("the documentation names", function()
   local function targets()
     local out = {}
     for _, path in ipairs { "Makefile", "bench/bench.mk", "scripts/install.mk",
-      "scripts/conformance.mk", "scripts/interop.mk" } do
+      "scripts/conformance.mk", "scripts/interop.mk", "scripts/hunts.mk" } do
       local text = read(path):gsub("\\\n", " ")
       for names in ("\n" .. text):gmatch "\n%.PHONY:([^\n]*)" do
         for name in names:gmatch "%S+" do out[name] = true end
@@ -197,6 +197,9 @@ describe("the documentation names", function()
       "elicit", "elicit_url", "sample", "roots" }
     for _, name in ipairs(names) do assert.is_truthy(mcp[name], name) end
     for name in pairs(mcp) do assert_named("mcp." .. name, manual) end
+    for name in pairs(mcp.middleware) do
+      if name ~= "use" then assert_named("mcp.middleware." .. name, manual) end
+    end
   end)
 
   it("every method of an app, of ctx, of what listens and of a folder", function()
@@ -232,6 +235,11 @@ describe("the documentation names", function()
     end
     local options = read "lua/mcp/server.lua":match "local OPTIONS = (%b{})"
     for name in options:gmatch "([%w_]+) = " do assert_named("`" .. name, manual) end
+    -- Those that are tables have members.
+    for _, list in ipairs { "SESSIONS", "SUBSCRIPTIONS", "TASKS" } do
+      local text = read "lua/mcp/server.lua":match("local " .. list .. " = (%b{})")
+      for name in text:gmatch "([%w_]+) = " do assert_named(name, manual) end
+    end
     for _, list in ipairs { "SECURITY", "LIMITS", "HTTP" } do
       local text = read "lua/mcp/listen.lua":match("local " .. list .. " = (%b{})")
       for name in text:gmatch "([%w_]+) = " do assert_named("`" .. name, manual) end
@@ -302,7 +310,7 @@ describe("docs/limits.md", function()
         count = count + 1
       end
     end
-    assert.is_true(count >= 45, count .. " numbers were compared")
+    assert.is_true(count >= 65, count .. " numbers were compared")
   end)
 
   it("leaves no limit out that can be set", function()
@@ -311,9 +319,35 @@ describe("docs/limits.md", function()
     for name in names:gmatch "([%w_]+) = " do
       assert.is_truthy(text:find("`limits." .. name .. "`", 1, true), name)
     end
+    names = read "lua/mcp/server.lua"
+    for _, list in ipairs { "sessions", "subscriptions", "tasks" } do
+      for name in names:match("local " .. list:upper() .. " = (%b{})"):gmatch "([%w_]+) = " do
+        assert.is_truthy(text:find("`" .. list .. "." .. name .. "`", 1, true), list .. "." .. name)
+      end
+    end
     for name in pairs(require "mcp.schema.limits".with()) do
       assert.is_truthy(text:find("`schema/limits.lua " .. name .. "`", 1, true), name)
     end
     assert.is_true(value.is_object {})
+  end)
+
+  it("leaves no number of the Lua side out", function()
+    -- What is a number, and bounds nothing.
+    local other = { ["heartbeat.lua TRIFLE"] = true, ["timeout.lua CODE"] = true }
+    local text, count = read "docs/limits.md", 0
+    local pipe <close> = assert(io.popen "find lua/mcp -name '*.lua'")
+    for path in pipe:lines() do
+      if not path:find "^lua/mcp/protocol/" then
+        for name in read(path):gmatch "\n[a-z_]+%.([A-Z_]+) = [%d.]" do
+          local where = ("%s %s"):format(path:gsub("^lua/mcp/", ""), name)
+          count = count + 1
+          if not other[where] then
+            assert.is_truthy(text:find("`" .. where .. "`", 1, true),
+              "docs/limits.md says nothing of " .. where)
+          end
+        end
+      end
+    end
+    assert.is_true(count > 25, count .. " numbers were found")
   end)
 end)

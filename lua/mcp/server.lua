@@ -314,6 +314,7 @@ server.asked = nil
 ---Makes an app.
 ---@param options table|string name, version, title, description, website, icons, instructions,
 ---sessions { idle, most }, subscriptions { most, uris },
+---event_store (what streams of sessions are resumed from, see mcp.event_store; false: nothing),
 ---tasks { ttl, longest, most, running, poll_interval },
 ---cache { ttl, scope }, page_size, state_keys (secrets of
 ---32 bytes or more, shared by all processes that serve the same clients), state_ttl (seconds),

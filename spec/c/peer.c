@@ -89,7 +89,8 @@ static int receive(lua_State *L) {
 static int drop(lua_State *L) {
   peer_t *peer = luaL_checkudata(L, 1, TYPE);
   lua_Integer n = luaL_checkinteger(L, 2);
-  luaL_argcheck(L, n >= 0 && (size_t)n <= peer->length, 2, "more than there is");
+  luaL_argcheck(L, n >= 0 && (size_t)n <= peer->length, 2,
+                "more than there is");
   peer->length -= (size_t)n;
   memmove(peer->bytes, peer->bytes + n, peer->length);
   return 0;

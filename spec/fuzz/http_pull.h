@@ -14,8 +14,9 @@ static inline void note_head(mcp_buf_t *log, const mcp_http_head_t *head) {
   note(log, 'h', head->host);
   note_number(log, 's', (long long)head->status);
   note_number(log, 'l', (long long)head->content_length);
-  note_number(log, 'f', head->chunked | head->keep_alive << 1 |
-                            head->upgrade << 2 | head->http_1_0 << 3);
+  note_number(log, 'f',
+              head->chunked | head->keep_alive << 1 | head->upgrade << 2 |
+                  head->http_1_0 << 3);
   for (size_t i = 0; i < head->header_count; i++) {
     note(log, 'n', head->headers[i].name);
     note(log, 'v', head->headers[i].value);

@@ -19,7 +19,8 @@ static void pull(mcp_slice_t bytes, size_t piece, mcp_buf_t *log) {
   mcp_line_init(&line, 32);
   for (size_t at = 0; at < bytes.len; at += piece) {
     size_t left = bytes.len - at;
-    mcp_line_feed(&line, mcp_slice(bytes.data + at, left < piece ? left : piece));
+    mcp_line_feed(&line,
+                  mcp_slice(bytes.data + at, left < piece ? left : piece));
     for (;;) {
       MUST(mcp_line_next(&line, &event) == 0);
       if (event.kind == MCP_LINE_MORE) break;

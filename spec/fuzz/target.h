@@ -28,8 +28,10 @@ static inline mcp_slice_t input(const uint8_t *data, size_t size) {
 
 /* A decoder must say the same however its bytes are cut. What it says is
  * written down in `log` as it pulls; `piece` bytes are fed at a time. */
-static inline void must_not_depend_on_pieces(
-    mcp_slice_t bytes, void (*pull)(mcp_slice_t, size_t piece, mcp_buf_t *log)) {
+static inline void must_not_depend_on_pieces(mcp_slice_t bytes,
+                                             void (*pull)(mcp_slice_t,
+                                                          size_t piece,
+                                                          mcp_buf_t *log)) {
   mcp_buf_t whole = {0};
   pull(bytes, bytes.len ? bytes.len : 1, &whole);
   for (size_t piece = 1; piece <= 7; piece += 3) {

@@ -153,6 +153,7 @@ describe("a clock", function()
 
   it("is not there for who was not given one", function()
     host, peer = core.memory_pair(function(x)
+      x:limit(0.001)
       x:restart_clock()
       x:stop_clock()
       core.sleep(0.01)

@@ -229,7 +229,7 @@ describe("an exchange", function()
 
     it("is found by its id, on the same connection only", function()
       keep_one()
-      local first, first_host = kept, host
+      local first, first_host, first_peer = kept, host, peer
       open(function(x)
         if not kept then
           kept = x
@@ -249,6 +249,7 @@ describe("an exchange", function()
       assert.is_true(first:is_open())
       first:release()
       first_host:close()
+      first_peer:close()
     end)
 
     it("is cut, where there is no connection to end, by an error", function()

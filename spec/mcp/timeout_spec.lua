@@ -269,6 +269,19 @@ describe("a timeout", function()
     assert.equal(0, core.task_count())
   end)
 
+  it("is each message's own in a batch", function()
+    local app = mcp.server { name = "spec", timeout = 0.06 }
+    app:tool "short" { timeout = 0.03 } (function(_, ctx) return tostring(ctx:sleep(0.02)) end)
+    app:tool "long" (function(_, ctx) return tostring(ctx:sleep(0.045)) end)
+    local peer = helper.open(app, "2025-03-26")
+    local list = mcp.array {}
+    for id, name in ipairs { "short", "long", "short", "long" } do
+      list[id] = { jsonrpc = "2.0", id = id, method = "tools/call", params = { name = name } }
+    end
+    peer:send(list)
+    for _, answer in ipairs(peer:receive()) do assert.equal("true", text_of(answer.result)) end
+  end)
+
   it("ends a call over HTTP, in both eras, and leaves the connection", function()
     local app = app_of { timeout = 0.03 }
     local host = assert(core.listen_http({ host = "127.0.0.1", port = 0 }, http.receiver(app)))

@@ -17,8 +17,16 @@ local conversations = {}
 for _, scenario in ipairs(scenarios.duplex) do conversations[#conversations + 1] = scenario end
 for _, scenario in ipairs(scenarios.http) do conversations[#conversations + 1] = scenario end
 
--- Time and chance in what was heard.
-local function plain(heard) return (heard:gsub("Date: [^\r\n]+", "Date:")) end
+-- What was heard, without what is made by time and chance.
+local function plain(heard) return (heard:gsub("\nid: [^\n]+", "\nid:")) end
+
+-- From where two texts differ.
+local function difference(heard, expected)
+  local at = 1
+  while heard:byte(at) == expected:byte(at) do at = at + 1 end
+  local from = math.max(1, at - 100)
+  return ("%q instead of %q"):format(heard:sub(from, at + 200), expected:sub(from, at + 200))
+end
 
 local function run_once()
   for _, scenario in ipairs(conversations) do
@@ -49,7 +57,7 @@ local function conversation(app, scenario)
       local heard, why = talk.whole(app, scenario)
       if why then return "the next conversation: " .. why end
       if plain(heard) ~= expected then
-        return ("the next conversation differs:\n%s\ninstead of\n%s"):format(heard, expected)
+        return "the next conversation differs: " .. difference(plain(heard), expected)
       end
       return nil
     end,

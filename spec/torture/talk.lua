@@ -190,7 +190,7 @@ function http.judge(_, state)
     return pull(state) ~= nil or state.closed
   end)
   return not answered and ("request %d was not answered, and the connection is open: %q")
-    :format(state.waiting, state.peer:receive()) or nil
+    :format(state.waiting, state.peer:receive():sub(1, 400)) or nil
 end
 
 -- --- both -------------------------------------------------------------------

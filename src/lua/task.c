@@ -311,9 +311,9 @@ void mcp_task_cancel(mcp_task_t *task) {
 }
 
 void mcp_task_limit(mcp_task_t *task, uint32_t ms) {
-  const mcp_clock_t *clock = task->exchange ? task->clock : NULL;
+  if (!task->clock || !task->exchange) return;
   task->time = ms;
-  task->timed = ms || (clock && clock->beat);
+  task->timed = ms || task->clock->beat;
   if (task->ticking && !task->expired) begin_clock(task);
 }
 

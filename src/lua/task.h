@@ -126,15 +126,18 @@ void mcp_task_cancel(mcp_task_t *task);
  * pays nothing for it. When its time is over its exchange is answered, and from
  * then on it is a cancelled task whose wait returned MCP_ETIMEDOUT. */
 
-/* Puts it under the limits of `clock`. Before its first run. */
+/* Puts it under the limits of `clock`, if that has got its functions. Before
+ * its first run. */
 static inline void mcp_task_set_clock(mcp_task_t *task,
                                       const mcp_clock_t *clock) {
+  if (!clock->expired) return;
   task->clock = clock;
   task->time = clock->time;
   task->timed = clock->time || clock->beat;
 }
 
-/* Gives it a limit of its own from now on, 0 for none. */
+/* Gives it a limit of its own from now on, 0 for none; not to a task without
+ * clock or exchange, for which nobody would answer. */
 void mcp_task_limit(mcp_task_t *task, uint32_t ms);
 
 /* Its time begins anew, or goes on after a stop, within what it may take in

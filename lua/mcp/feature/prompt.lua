@@ -173,7 +173,8 @@ function prompt.get(app, ctx, params)
         name == nil and "nothing" or value.kind(name))
     end
     local near = require("mcp.schema.nearest").find(name, gate.names(app.prompts, ctx))
-    return invalid("Unknown prompt: %s%s", name, near and (" (did you mean %s?)"):format(near) or "")
+    return invalid("Unknown prompt: %s%s", name,
+      near and (" (did you mean %s?)"):format(near) or "")
   end
   local args = params.arguments
   if args == nil then

@@ -196,7 +196,8 @@ local function convert(entry, asked, given)
   if not text then
     error(("resource %q returned what JSON cannot carry: %s"):format(entry.name, why), 0)
   end
-  return { contents = { { uri = asked, mimeType = entry.mime or "application/json", text = text } } }
+  local mime = entry.mime or "application/json"
+  return { contents = { { uri = asked, mimeType = mime, text = text } } }
 end
 
 ---The entry that serves `asked`, and the template's variables; nil if there is

@@ -208,7 +208,8 @@ local function context_of(ctx, one)
   -- Its texts are shown in the status, whether or not anybody asked for progress. Log messages go
   -- nowhere (4.16), and what the call has asked is not what the task asks.
   own.task, own.token, own.level, own.asking = one, token or 0, nil, nil
-  own.reported, own.beats, own.beaten = nil, nil, nil
+  -- Nor does its clock, or its stream, belong to the call that has been answered.
+  own.own_exchange, own.reported, own.beats, own.beaten = nil, nil, nil, nil
   return setmetatable(own, getmetatable(ctx))
 end
 

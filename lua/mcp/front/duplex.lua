@@ -13,7 +13,8 @@ local function invalid(text)
   return nil, failure.new(protocol.INVALID_REQUEST, text)
 end
 
-local MISSING = "params._meta needs " .. protocol.KEY_VERSION .. " and " .. protocol.KEY_CAPABILITIES
+local MISSING = "params._meta needs " .. protocol.KEY_VERSION .. " and "
+  .. protocol.KEY_CAPABILITIES
 
 local function unsupported(version)
   return nil, failure.new(protocol.UNSUPPORTED_VERSION, protocol.unsupported_text(version),

@@ -101,6 +101,7 @@ function legacy.batch(app, x, one, messages)
   messages.answers = answers
   for i, message in ipairs(messages) do
     messages.at = i
+    x:limit(app.clock.time) -- each has its own
     local kind, _, method, params, meta, _, _, _, _, token = table.unpack(message, 1, 10)
     local result, err
     if kind == "request" and method ~= "initialize" then
