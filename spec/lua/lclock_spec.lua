@@ -217,7 +217,8 @@ describe("a clock", function()
     local function noop() end
     for _, bad in ipairs {
       5, {}, { expired = noop }, { on_beat = noop }, { time = "x", expired = noop, on_beat = noop },
-      { time = -1, expired = noop, on_beat = noop }, { beat = 0 / 0, expired = noop, on_beat = noop },
+      { time = -1, expired = noop, on_beat = noop },
+      { beat = 0 / 0, expired = noop, on_beat = noop },
     } do
       assert.is_false(pcall(host.clock, host, bad))
     end

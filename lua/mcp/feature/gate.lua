@@ -20,8 +20,8 @@ function gate.add(entry, options)
     error("timeout: seconds, 0 or more, expected, got " .. timeout, 0)
   end
   entry.visible, entry.timeout = options.visible, timeout
-  -- One look for the many that have neither.
-  entry.gated = (entry.visible or timeout) and true or nil
+  -- One look for the many that have neither, and no miss.
+  entry.gated = (entry.visible or timeout) and true or false
   return entry
 end
 
