@@ -34,12 +34,15 @@ gcstress: faults-build
 # Errors anywhere, and blocks that nothing points to any more when the program
 # has ended.
 VALGRIND := valgrind -q --error-exitcode=99 --leak-check=full \
-            --errors-for-leak-kinds=definite --show-leak-kinds=definite
+            --errors-for-leak-kinds=definite --show-leak-kinds=definite \
+            --log-file=$(FAULTS)/valgrind-%p.log
+# Its remarks on system calls it does not know begin with dashes.
 valgrind: faults-build
-	@$(FAULTS_ENV) MCP_LOG=off $(VALGRIND) $(FAULTS)/luamcp spec/torture/run.lua once
-	@$(FAULTS_ENV) MCP_LOG=off $(VALGRIND) $(FAULTS)/luamcp spec/torture/run.lua failalloc 0.02
-	@$(FAULTS_ENV) MCP_LOG=off $(LUA) spec/torture/start.lua "$(VALGRIND) $(FAULTS)/luamcp" \
-	  $(FAULTS) 0.001
+	@rm -f $(FAULTS)/valgrind-*.log
+	@{ $(FAULTS_ENV) MCP_LOG=off $(VALGRIND) $(FAULTS)/luamcp spec/torture/run.lua once && \
+	  $(FAULTS_ENV) MCP_LOG=off $(VALGRIND) $(FAULTS)/luamcp spec/torture/run.lua failalloc 0.04 && \
+	  $(FAULTS_ENV) $(LUA) spec/torture/start.lua "$(VALGRIND) $(FAULTS)/luamcp" $(FAULTS) 0.001; } || \
+	  { grep -hv '^--' $(FAULTS)/valgrind-*.log; exit 1; }
 
 # libFuzzer, so clang. New inputs are kept in build/fuzz/corpus, what fails in
 # build/fuzz; the seeds in spec/fuzz/corpus are ours and few.

@@ -1,8 +1,8 @@
 -- SPDX-License-Identifier: MIT
--- heartbeat: progress of calls whose handler waits and has not told of any, so that the client does
--- not give up (protocol, Progress: the value MUST increase with each notification). It stands
--- for nothing: the last value that the handler told of and a trifle more, which grows with each beat
--- and never reaches a millionth. Without a token nothing goes out.
+-- heartbeat: progress of calls whose handler waits and has not told of any, so that the client
+-- does not give up (protocol, Progress: the value MUST increase with each notification). It
+-- stands for nothing: the last value that the handler told of and a trifle more, which grows with
+-- each beat and never reaches a millionth. Without a token nothing goes out.
 local heartbeat = {}
 
 ---What all beats between two values of the handler's stay below, in proportion to the first.

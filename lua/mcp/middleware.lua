@@ -9,8 +9,8 @@
 -- The check of a tool's arguments is no middleware, though it could be written as one: it is
 -- compiled for each tool when the tool is declared, so there is nothing to run before the tool has
 -- been looked up, and what it finds goes to the model as the tool's result. Neither are the checks
--- of the fronts, which decide whether there is a request at all. initialize and methods that are not
--- there are answered without any of this.
+-- of the fronts, which decide whether there is a request at all. initialize and methods that are
+-- not there are answered without any of this.
 local core = require "mcp.core"
 local dispatch = require "mcp.dispatch"
 local failure = require "mcp.failure"

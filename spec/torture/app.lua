@@ -51,6 +51,11 @@ return function()
     return ok and "late" or code
   end)
 
+  app:tool "asks" (function(_, ctx)
+    local answer, why = ctx:elicit("Who?", { name = "string" })
+    return answer and "asked" or "not asked: " .. tostring(why)
+  end)
+
   app:tool "spawns" (function()
     local all = mcp.all { function() return 1 end, function()
       mcp.sleep(0)
@@ -60,12 +65,15 @@ return function()
   end)
 
   app:resource "torture://fixed" { mime = "text/plain" } (function() return "fixed" end)
-  app:resource "torture://blob" (function() return mcp.blob("\0\1\2", "application/octet-stream") end)
+  app:resource "torture://blob" (function()
+    return mcp.blob("\0\1\2", "application/octet-stream")
+  end)
   app:resource "torture://item/{name}{?q}" {
     list = function() return { { uri = "torture://item/a", name = "a" } } end,
   } (function(vars) return "item " .. vars.name end)
 
-  app:prompt "review" { description = "Review", arguments = { code = "string", tone = "string?" } } (
+  app:prompt "review" { description = "Review",
+    arguments = { code = "string", tone = "string?" } } (
     function(args) return { mcp.user("Review " .. args.code), mcp.assistant "Certainly" } end)
 
   return app

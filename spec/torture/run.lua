@@ -18,7 +18,9 @@ for _, scenario in ipairs(scenarios.duplex) do conversations[#conversations + 1]
 for _, scenario in ipairs(scenarios.http) do conversations[#conversations + 1] = scenario end
 
 -- What was heard, without what is made by time and chance.
-local function plain(heard) return (heard:gsub("\nid: [^\n]+", "\nid:")) end
+local function plain(heard)
+  return (heard:gsub("\nid: [^\n]+", "\nid:"):gsub('"requestState":"[^"]*"', '"requestState":""'))
+end
 
 -- From where two texts differ.
 local function difference(heard, expected)
@@ -42,17 +44,21 @@ end
 -- A conversation as a work for the walk. The app outlives all of them, so that
 -- what a failure left behind in it is found by the next.
 local function conversation(app, scenario)
-  local way, expected = talk[scenario.kind], nil
+  local way = talk[scenario.kind]
   talk.whole(app, scenario)
-  expected = plain(talk.whole(app, scenario))
+  local expected = plain(talk.whole(app, scenario))
   return {
     name = scenario.name,
     run = function(state) way.converse(app, scenario, state) end,
     mend = function(state)
       local problem = way.judge(scenario, state)
       problem = talk.close(state) or problem
-      -- A client that never heard of its session: time would end it.
+      -- A client that never heard of its session, a listen whose client went: time, or
+      -- the want of room, would end them.
       app.sessions:clear()
+      for x in pairs(app.bus.listens) do
+        if not x:is_open() then app.bus:forget(x) end
+      end
       if problem then return problem end
       local heard, why = talk.whole(app, scenario)
       if why then return "the next conversation: " .. why end

@@ -60,6 +60,22 @@ scenarios.duplex = {
     "2025-03-26"),
   legacy("big", { call(1, "big"), call(2, "add", '{"a":' .. ("1"):rep(100) .. '}'),
     request(3, "ping", '{"pad":"' .. ("\\n"):rep(3000) .. '"}') }, { "1", "2", "3" }),
+  { name = "asking", kind = "duplex", lines = {
+    (INITIALIZE:format "2025-11-25"):gsub('"capabilities":{}',
+      '"capabilities":{"elicitation":{"form":{}}}'), INITIALIZED, call(1, "asks"),
+    '{"jsonrpc":"2.0","id":1,"result":{"action":"accept","content":{"name":"me"}}}',
+    request(2, "resources/subscribe", '{"uri":"torture://fixed"}'),
+    request(3, "resources/unsubscribe", '{"uri":"torture://fixed"}'),
+    request(4, "completion/complete", '{"ref":{"type":"ref/prompt","name":"review"},'
+      .. '"argument":{"name":"code","value":"a"}}'),
+  }, owed = { "0", "2", "3", "4" } },
+  { name = "listening", kind = "duplex", lines = {
+    request(1, "subscriptions/listen", '{"notifications":{"toolsListChanged":true,'
+      .. '"resourceSubscriptions":["torture://fixed"]},' .. MODERN .. "}"),
+    call(2, "asks", nil, (MODERN:gsub('Capabilities":{}', 'Capabilities":{"elicitation":{}}'))),
+    '{"jsonrpc":"2.0","method":"notifications/cancelled","params":{"requestId":1}}',
+    call(3, "text", nil, MODERN),
+  }, owed = { "2", "3" } },
   { name = "bad texts", kind = "duplex", lines = { "{", "[]", '{"jsonrpc":"2.0","id":1}', "\xff",
     '{"a":1,"a":2}', '{"jsonrpc":"1.0","id":2,"method":"ping"}', request(3, "nothing"),
     request(4, "ping") }, owed = { "4" } },
@@ -98,6 +114,7 @@ scenarios.http = {
     post(INITIALIZE:format "2025-11-25"), post(INITIALIZED, SESSION),
     post(request(1, "tools/list"), SESSION), post(call(2, "tells", nil, TOKEN), SESSION),
     post(call(3, "big"), SESSION), post(call(4, "naps"), SESSION),
+    post('{"jsonrpc":"2.0","method":"notifications/cancelled","params":{"requestId":9}}', SESSION),
     "DELETE /mcp HTTP/1.1\r\nHost: 127.0.0.1\r\nSESSION\r\n",
   } },
   { name = "http modern", kind = "http", texts = {

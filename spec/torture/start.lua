@@ -21,6 +21,7 @@ local function read(path)
   return file:read "a"
 end
 
+-- luacheck: push no max line length
 write(INPUT, [[
 {"jsonrpc":"2.0","id":1,"method":"initialize","params":{"protocolVersion":"2025-11-25","capabilities":{},"clientInfo":{"name":"t","version":"1"}}}
 {"jsonrpc":"2.0","method":"notifications/initialized"}
@@ -28,19 +29,24 @@ write(INPUT, [[
 {"jsonrpc":"2.0","id":3,"method":"tools/call","params":{"name":"add","arguments":{"a":"you"}}}
 {"jsonrpc":"2.0","id":4,"method":"resources/read","params":{"uri":"torture://item/a"}}
 ]])
+-- luacheck: pop
 local ANSWERS = 4
 
 -- One start: its exit status, what it said and what it complained about.
 local function start(plan)
-  local _, kind, status = os.execute(("MCP_FAIL_ALLOC=%s MCP_LOG=warning timeout -s KILL %d %s run "
-    .. "spec/torture/serve.lua <%s >%s 2>%s"):format(plan, SECONDS, program, INPUT, OUTPUT, COMPLAINTS))
+  local _, kind, status = os.execute(("MCP_FAIL_ALLOC=%s MCP_LOG=warning timeout -s KILL %d "
+    .. "%s run spec/torture/serve.lua <%s >%s 2>%s")
+    :format(plan, SECONDS, program, INPUT, OUTPUT, COMPLAINTS))
   if kind == "signal" then status = status + 128 end
   return status, read(OUTPUT), read(COMPLAINTS)
 end
 
 local function judge(status, output, complaints)
   if status == 137 then return "it did not end" end
-  if status >= 128 then return ("it was killed by signal %d: %s"):format(status - 128, complaints) end
+  if status == 99 then return "valgrind found an error" end
+  if status >= 128 then
+    return ("it was killed by signal %d: %s"):format(status - 128, complaints)
+  end
   local answers = 0
   for line in output:gmatch "[^\n]+" do
     answers = answers + 1
@@ -54,7 +60,8 @@ end
 
 local status, output, complaints = start "count"
 local count = tonumber(complaints:match "(%d+) allocations")
-assert(status == 0 and select(2, output:gsub("\n", "")) == ANSWERS, "the program does not work at all")
+assert(status == 0 and select(2, output:gsub("\n", "")) == ANSWERS,
+  "the program does not work at all")
 assert(count, "this build cannot fail: it needs -DMCP_MEM_FAULTS")
 
 local started, points, findings = os.time(), 0, 0
