@@ -176,6 +176,10 @@ end
 -- log, and for the model as far as it comes from a tool.
 local function judge(ctx, problem)
   if failure.is(problem) then return nil, problem end
+  -- For lack of memory `raised` is not even called.
+  if type(problem) ~= "table" then
+    problem = { text = tostring(problem), traceback = tostring(problem) }
+  end
   local what = ctx.entry and ("%s %q"):format(ctx.entry.kind, ctx.entry.name) or ctx.method
   for line in (what .. ": " .. problem.traceback):gmatch "[^\n]+" do core.log("error", line) end
   if ctx.entry and ctx.entry.kind == "tool" then return tool.failed(problem.text) end

@@ -382,7 +382,7 @@ describe("asking", function()
       end
     end)
 
-    it("a deadline ends the wait and takes the question back", function()
+    it("a deadline ends the wait and takes the question back (IO-44)", function()
       local peer = session(function(_, ctx)
         local answer, message, code = ctx:elicit("?", {}, { timeout = 0.01 })
         return ("%s %s %s"):format(answer, message, code)
@@ -541,6 +541,17 @@ describe("asking", function()
       assert.equal("spec", result._meta[helper.PREFIX .. "serverInfo"].name)
       assert.is_nil(result.content)
       assert.is_nil(line:find("ttlMs", 1, true))
+    end)
+
+    it("nothing is written but the result: no request (IO-60)", function()
+      local app = app_with(function(_, ctx)
+        ctx:ask { who = mcp.elicit("Who?", { name = "string" }), where = mcp.roots(),
+          model = mcp.sample { messages = "Hi", max_tokens = 1 } }
+      end)
+      local peer = connect(app)
+      assert.equal("input_required", round(peer, {}).result.resultType)
+      assert.same({}, peer.notices)
+      peer:silent()
     end)
 
     it("answers alone will do while there is nothing to remember; unknown keys are ignored",

@@ -133,7 +133,7 @@ describe("the bus", function()
       assert.is_true(told >= 1, "nobody was told of a change before a wait")
     end)
 
-    it("nothing before it is initialized", function()
+    it("nothing before it is initialized (IO-41)", function()
       local early = helper.connect(app)
       early:request("initialize", { protocolVersion = "2025-11-25", capabilities = {},
         clientInfo = { name = "c", version = "1" } })

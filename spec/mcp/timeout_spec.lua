@@ -141,7 +141,7 @@ describe("a timeout", function()
         end)
       end)
 
-      it("is put off by progress that the client asked for", function()
+      it("is put off by progress that the client asked for (IO-44)", function()
         open { timeout = 0.06 }
         local response = request(peer, "tools/call", { name = "working" }, "t")
         assert.equal("worked", text_of(response.result))
@@ -152,7 +152,7 @@ describe("a timeout", function()
         end)
       end)
 
-      it("cannot be put off for ever", function()
+      it("cannot be put off for ever (IO-44)", function()
         open { timeout = 0.04, timeout_max = 0.1 }
         quietly(function()
           local start = core.now()

@@ -53,7 +53,7 @@ end
 describe("standard output", function()
   after_each(support.stop_all)
 
-  it("is the wire, and nothing else gets there", function()
+  it("is the wire, and nothing else gets there; standard error takes it (IO-05)", function()
     server = support.stdio()
     server:write(line(1, "noise"))
     local answer = server:read_line()
@@ -71,7 +71,7 @@ describe("standard output", function()
     finish()
   end)
 
-  it("closed by its reader ends the process, a handler's late answer too", function()
+  it("closed by its reader ends the process, a handler's late answer too (IO-25)", function()
     for _, seconds in ipairs { 0, 0.1 } do
       server = support.stdio()
       server:write(echo(1, "x"))
@@ -84,7 +84,7 @@ describe("standard output", function()
     end
   end)
 
-  it("closed in the middle of an answer ends the process", function()
+  it("closed in the middle of an answer ends the process (IO-25)", function()
     for _, size in ipairs { 1, 1000, 65536, 200000 } do
       server = support.stdio()
       server:write(echo(1, ("x"):rep(1 << 20)))

@@ -44,7 +44,7 @@ describe("a question over HTTP", function()
     return client:event()
   end
 
-  it("goes out on the stream of the call; the answer comes by another POST, which gets 202",
+  it("goes out on the call's stream; the answer comes by another POST, which gets 202 (HL-28)",
     function()
       local sid = open_session()
       local client <close> = support.client(server)
@@ -84,9 +84,12 @@ describe("a question over HTTP", function()
     server:wait_said("answered Ada nil", from)
   end)
 
-  local function modern(capabilities)
-    local client <close> = support.client(server)
-    local body = support.modern_body(1, "tools/call", { name = "ask", arguments = {} },
+  local function modern(capabilities, params, through)
+    local own <close> = support.client(server)
+    local client = through or own
+    params = params or {}
+    params.name, params.arguments = "ask", {}
+    local body = support.modern_body(1, "tools/call", params,
       { ["io.modelcontextprotocol/clientCapabilities"] = capabilities })
     return client:ask(support.request("POST", { ["MCP-Protocol-Version"] = support.MODERN,
       ["Mcp-Method"] = "tools/call", ["Mcp-Name"] = "ask" }, body))
@@ -97,6 +100,21 @@ describe("a question over HTTP", function()
     assert.equal(200, answer.status)
     assert.equal("application/json", answer.fields["content-type"])
     assert.equal("input_required", answer.json.result.resultType)
+  end)
+
+  it("of two conversations that interleave on one connection, and change it (HM-74)", function()
+    local can = { elicitation = {} }
+    local shared <close> = support.client(server)
+    local first = modern(can, nil, shared).json.result
+    local second = modern(can, nil, shared).json.result
+    local function reply(result, name, through)
+      local key = assert(next(result.inputRequests))
+      local answer = modern(can, { requestState = result.requestState,
+        inputResponses = { [key] = { action = "accept", content = { name = name } } } }, through)
+      return answer.json.result.content[1].text
+    end
+    assert.equal("Hello, Grace", reply(second, "Grace", shared))
+    assert.equal("Hello, Ada", reply(first, "Ada"))
   end)
 
   it("without the capability is 400 (-32021)", function()

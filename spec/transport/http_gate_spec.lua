@@ -54,6 +54,17 @@ describe("the gate", function()
     })
   end)
 
+  it("is on loopback alone unless told otherwise (HM-03)", function()
+    assert.equal("127.0.0.1", server:told():match "answers at http://([^:/]+):")
+    -- Another address of this machine reaches what is bound to all of them.
+    local everywhere = support.start [[{ http = { host = "0.0.0.0", port = 0 } }]]
+    everywhere.port = math.tointeger(everywhere:wait_said "answers at http://0.0.0.0:(%d+)/mcp")
+    local other = support.system.connect("127.0.0.2", everywhere.port)
+    if not other then return pending "this machine has one loopback address only" end
+    other:close()
+    assert.is_nil((support.system.connect("127.0.0.2", server.port)))
+  end)
+
   it("refuses two Hosts, also equal ones (RFC 9112 3.2)", function()
     local client <close> = support.client(server)
     local twice = { Host = "localhost\r\nHost: localhost" }
@@ -137,13 +148,15 @@ describe("the gate", function()
     assert.equal(400, client:ask(support.request("GET", { Accept = "text/event-stream" })).status)
   end)
 
-  it("knows one path", function()
+  it("knows one path (HL-01, HM-01)", function()
     local client <close> = support.client(server)
     for _, target in ipairs { "/", "/mcp/", "/MCP", "/mcp2", "/m", "//mcp", "/mcp%2F", "/%6dcp",
       "/mcp/../mcp", "/health" } do
       for _, method in ipairs { "GET", "DELETE", "OPTIONS", "PUT" } do
         assert.equal(404, client:ask(support.request(method, nil, nil, target)).status, target)
       end
+      local posting <close> = support.client(server)
+      assert.equal(404, posting:ask(support.request("POST", IN, PING, target)).status, target)
     end
     assert.equal(200, client:ask(support.request("POST", IN, PING, "/mcp?x=/other")).status)
   end)

@@ -152,7 +152,7 @@ describe("the stream of a session", function()
     assert.same({ nil, "timeout" }, { stream.socket:receive(0) })
   end)
 
-  it("may be opened again when the first is gone", function()
+  it("may be closed by the client, and opened again when it is gone (HL-38)", function()
     local client <close> = client_of(server)
     local sid = client:initialize()
     for _ = 1, 5 do
@@ -165,7 +165,7 @@ describe("the stream of a session", function()
     end
   end)
 
-  it("ends with its session; its connection stays (HL-54, HL-57)", function()
+  it("ends with its session; its connection stays (HL-01, HL-38, HL-54, HL-57)", function()
     local client <close> = client_of(server)
     local sid = client:initialize()
     local stream <close> = client_of(server)

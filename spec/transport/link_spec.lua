@@ -103,7 +103,7 @@ describe("lines", function()
     finish()
   end)
 
-  it("over the limit close the connection at the eighth", function()
+  it("over the limit close the connection at the eighth, and end the process (IO-23)", function()
     local long, got = ("x"):rep((4 << 20) + 1) .. "\n", ""
     for i = 1, 8 do
       got = got .. server.process:exchange(long)
@@ -168,6 +168,27 @@ describe("lines", function()
     finish()
   end)
 
+  it("of many handlers at once are each written whole, in their order (IO-09)", function()
+    local all, last = {}, {}
+    for i = 1, 8 do all[i] = line(i, "steps", { count = 6, size = 30000 + i, delay = 0.001 }) end
+    server:write(table.concat(all))
+    -- The pipe is full long before anybody reads.
+    server:wait_said "began steps\n"
+    for _ = 1, 8 * 7 do
+      local message = server:read_line()
+      if message.result then
+        assert.equal("done", text_of(message))
+        assert.equal(6, last[message.id])
+      else
+        local params = message.params
+        assert.equal(30000 + params.progressToken, #params.message)
+        assert.equal((last[params.progressToken] or 0) + 1, params.progress)
+        last[params.progressToken] = params.progress
+      end
+    end
+    finish()
+  end)
+
   it("may have 64 requests under way; the next is told so", function()
     local all = {}
     for i = 1, 65 do all[i] = line(i, "sleep", { seconds = 60 }) end
@@ -216,7 +237,7 @@ describe("lines", function()
     ends_with("exit", 0, 1)
   end)
 
-  it("of a handler wait for a peer that does not read", function()
+  it("of a handler wait for a peer that does not read (IO-09)", function()
     local it = support.start "{ stdio = true, http = { port = 0 } }"
     it.port, server = math.tointeger(it:wait_said "answers at http://127.0.0.1:(%d+)/mcp"), it
     assert.is_true(support.alive(server))

@@ -312,7 +312,7 @@ static int write_element(writer_t *w, lua_Integer i) {
  * in their order; when one does not, the rest is fetched by number. */
 static int write_elements(writer_t *w) {
   lua_State *L = w->L;
-  lua_Integer done = 0, length;
+  lua_Integer done = 0, length = 0;
   int code;
   do {
     if (!lua_isinteger(L, -2) || lua_tointeger(L, -2) != done + 1) {

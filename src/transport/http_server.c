@@ -181,6 +181,16 @@ static void hand_up(mcp_http_conn_t *conn, const mcp_arrival_t *arrival,
   server->upper->on_arrival(server->up, &conn->x, arrival);
 }
 
+/* A whole request that is no message. */
+static void refuse_message(mcp_http_conn_t *conn, mcp_slice_t id, int error,
+                           const char *text) {
+  if (mcp_http_reply_error(conn, 400, id, error, text) < 0) {
+    mcp_http_conn_close(conn, false);
+  } else if (!conn->keep_alive) {
+    mcp_http_conn_close(conn, true);
+  }
+}
+
 static void on_post(mcp_http_conn_t *conn) {
   mcp_slice_t text =
       conn->whole.data ? conn->whole : mcp_buf_slice(&conn->body);
@@ -203,9 +213,7 @@ static void on_post(mcp_http_conn_t *conn) {
     char line[256];
     snprintf(line, sizeof line, "Parse error: %s at byte %zu",
              fault.what ? fault.what : mcp_err_text(code), fault.offset);
-    if (mcp_http_reply_error(conn, 400, MCP_SLICE(""), MCP_RPC_PARSE_ERROR,
-                             line) < 0)
-      mcp_http_conn_close(conn, false);
+    refuse_message(conn, MCP_SLICE(""), MCP_RPC_PARSE_ERROR, line);
     goto fail;
   }
   if (doc.tokens[0].kind == MCP_JSON_ARRAY) {
@@ -214,9 +222,7 @@ static void on_post(mcp_http_conn_t *conn) {
     mcp_rpc_read(&doc, 0, &rpc);
     arrival.rpc = &rpc;
     if (rpc.kind == MCP_RPC_INVALID) {
-      if (mcp_http_reply_error(conn, 400, rpc.id, MCP_RPC_INVALID_REQUEST,
-                               rpc.why) < 0)
-        mcp_http_conn_close(conn, false);
+      refuse_message(conn, rpc.id, MCP_RPC_INVALID_REQUEST, rpc.why);
       goto fail;
     }
   }

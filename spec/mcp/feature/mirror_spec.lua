@@ -46,7 +46,7 @@ describe("mirror", function()
         "d mcp-param-d string" }, shown)
     end)
 
-    it("the shorthand has an option for it, and lists it as the keyword", function()
+    it("the shorthand has an option for it, and lists it as the keyword (HM-40)", function()
       local app = mcp.server "spec"
       app:tool "t" { input = {
         region = mcp.string { header = "Region" }, count = mcp.integer { header = "Count" },

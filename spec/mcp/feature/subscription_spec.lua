@@ -136,7 +136,7 @@ describe("subscriptions", function()
       end
     end)
 
-    it("are acknowledged first, with what is honoured, and cost no task", function()
+    it("are acknowledged first, with what is honoured, and cost no task (IO-65)", function()
       assert.same({ toolsListChanged = true, resourceSubscriptions = { "test://watched" } },
         helper.plain((listen({ toolsListChanged = true, promptsListChanged = false, more = {},
           resourceSubscriptions = { "test://watched", "test://nothing", "" } }, 1))))
@@ -146,6 +146,22 @@ describe("subscriptions", function()
       assert.same({}, helper.plain((listen({}, 3))))
       assert.equal(0, core.task_count())
       peer:silent()
+    end)
+
+    it("are acknowledged first although others hear of changes meanwhile (IO-65)", function()
+      app:tool "change" (function() app:changed "tools" end)
+      for id = 1, 3 do
+        send({ toolsListChanged = true }, id)
+        peer:send { jsonrpc = "2.0", id = -id, method = "tools/call",
+          params = { name = "change", _meta = helper.envelope() } }
+      end
+      local first, told = {}, 0
+      for _, message in ipairs(peer:rest_of_messages()) do
+        local tag = message.method and message.params._meta[TAG]
+        if tag and not first[tag] then first[tag] = message.method else told = told + 1 end
+      end
+      assert.same({ ACK, ACK, ACK }, first)
+      assert.is_true(told > 3, "nobody was told of a change")
     end)
 
     it("are tagged by the request's id, byte for byte (IO-64)", function()

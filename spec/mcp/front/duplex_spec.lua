@@ -38,7 +38,7 @@ describe("the duplex front", function()
       assert.is_table(peer:modern("tools/list").result)
     end)
 
-    it("a request with an envelope makes it modern", function()
+    it("a request with an envelope makes it modern; initialize is told versions (IO-70)", function()
       assert.is_table(peer:modern("tools/list").result)
       local err = peer:request("initialize", HELLO).error
       assert.equal(-32022, err.code)
