@@ -499,7 +499,7 @@ describe("resuming over HTTP", function()
   describe("the standalone stream", function()
     local CHANGED = "notifications/tools/list_changed"
 
-    it("has ids, and goes on where it was lost; what came meanwhile is told, too (HL-38)", function()
+    it("has ids, and goes on where it was lost; what came meanwhile is told (HL-38)", function()
       local sid = session_of()
       local other <close> = client_of(server)
       local function change(id) other:ask(call(sid, id, "change")) end

@@ -52,7 +52,7 @@ describe("a call of several rounds", function()
   before_each(function() one = start("A", KEY) end)
   after_each(support.stop_all)
 
-  it("is ended by a second process that has the key, and by no request to the first (T-80)",
+  it("is ended by a second process that has the key, and by no request to the first (T-82)",
     function()
       local two = start("B", KEY)
       assert.not_equal(one.port, two.port)
