@@ -196,7 +196,7 @@ describe("luamcp", function()
     assert.equal(0, status)
   end)
 
-  it("nor does what the script prints before it serves (IO-03, design 5.8)", function()
+  it("nor does what the script prints before it serves (IO-03)", function()
     local out, err = luamcp({ script [[
       local mcp = require "mcp"
       print "a banner"

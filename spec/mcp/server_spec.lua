@@ -15,7 +15,7 @@ describe("server", function()
     return err
   end
 
-  describe("decorators (design 2.1)", function()
+  describe("decorators", function()
     it("take a name, then options, then the handler, which they return", function()
       local app = mcp.server "spec"
       local function handler() end

@@ -1,7 +1,7 @@
 -- SPDX-License-Identifier: MIT
 -- duplex: the front of connections that carry messages both ways: stdio, and
 -- whatever frames them alike. The first message that means an era settles it
--- for the connection (section 3.5); looking (server/discover) does not.
+-- for the connection; looking (server/discover) does not.
 local failure = require "mcp.failure"
 local legacy = require "mcp.front.legacy"
 local modern = require "mcp.front.modern"

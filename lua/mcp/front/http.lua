@@ -1,6 +1,6 @@
 -- SPDX-License-Identifier: MIT
 -- http: the front of Streamable HTTP. Both eras come in at one path; the body
--- decides which it is (section 3.2), then a session or an envelope takes over.
+-- decides which it is, then a session or an envelope takes over.
 local bus = require "mcp.bus"
 local channel = require "mcp.channel"
 local failure = require "mcp.failure"

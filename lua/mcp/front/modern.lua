@@ -1,6 +1,6 @@
 -- SPDX-License-Identifier: MIT
 -- modern: the checks a request of the stateless era passes before it is
--- dispatched, in the order of the protocol (section 3.3): first failure wins.
+-- dispatched, in one fixed order: the first failure wins.
 local context = require "mcp.context"
 local dispatch = require "mcp.dispatch"
 local failure = require "mcp.failure"

@@ -72,7 +72,7 @@ protocol.assumed = by_name["2025-03-26"]
 function protocol.revision(name) return by_name[name] end
 
 ---The revision an `initialize` gets: the one it asked for, or our newest that
----has a handshake. Never an error: the client decides (section 3.8).
+---has a handshake. Never an error: the client decides.
 ---@param requested string
 ---@return table facts
 function protocol.negotiate(requested)
@@ -103,7 +103,7 @@ function protocol.is_envelope(claim, capabilities)
   return facts ~= nil and facts.era == "modern" and capabilities == true
 end
 
----Sorts one message that came over HTTP (section 3.2). The body decides;
+---Sorts one message that came over HTTP. The body decides;
 ---headers are checked against it.
 ---@param kind string "request", "notification", "result", "error"
 ---@param method string|nil

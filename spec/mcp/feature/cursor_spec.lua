@@ -153,7 +153,7 @@ describe("cursor", function()
     two:close()
   end)
 
-  it("pages are encoded once (design 4)", function()
+  it("pages are encoded once", function()
     local app = filled(2, 5)
     local peer = helper.open(app)
     peer:request("tools/list")

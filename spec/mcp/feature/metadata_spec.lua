@@ -150,7 +150,7 @@ describe("metadata", function()
       end
     end)
 
-    it("an audience of one; a time in seconds (design 5.10)", function()
+    it("an audience of one; a time in seconds", function()
       assert.same({ audience = { "user" }, priority = 0, lastModified = "1970-01-02T00:00:00Z" },
         helper.plain(listed("resource", { annotations = { audience = "user", priority = 0,
           last_modified = 86400.5 } }).annotations))
