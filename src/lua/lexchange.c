@@ -332,15 +332,6 @@ int mcp_lexchange_frame(lua_State *L) {
   return mcp_lexchange_answer(L, task, lua_gettop(L) - first + 1);
 }
 
-/* true once the queue has drained; the rest of send_message */
-static int drained(lua_State *L, int status, lua_KContext context) {
-  mcp_task_t *task = (mcp_task_t *)context;
-  (void)status;
-  if (task->wake_code < 0) return mcp_task_push_error(L, task->wake_code);
-  lua_pushboolean(L, true);
-  return 1;
-}
-
 static void stop_waiting_drain(mcp_task_t *task, void *arg) {
   (void)arg;
   if (task->exchange) task->exchange->waits_drain = false;
@@ -403,7 +394,7 @@ static int send_message(lua_State *L) {
   if (code < 0) return mcp_task_push_error(L, code);
   if (h->x && waits && x->ways->congested(x)) {
     x->waits_drain = true;
-    return mcp_task_wait(L, task, stop_waiting_drain, NULL, drained);
+    return mcp_task_wait(L, task, stop_waiting_drain, NULL, mcp_task_woken);
   }
   lua_pushboolean(L, true);
   return 1;
@@ -483,7 +474,7 @@ static int send_event(lua_State *L) {
   if (code < 0) return mcp_task_push_error(L, code);
   if (h->x && waits && x->ways->congested(x)) {
     x->waits_drain = true;
-    return mcp_task_wait(L, task, stop_waiting_drain, NULL, drained);
+    return mcp_task_wait(L, task, stop_waiting_drain, NULL, mcp_task_woken);
   }
   lua_pushboolean(L, true);
   return 1;
@@ -501,14 +492,6 @@ static int open_stream(lua_State *L) {
   return 1;
 }
 
-static int held(lua_State *L, int status, lua_KContext context) {
-  mcp_task_t *task = (mcp_task_t *)context;
-  (void)status;
-  if (task->wake_code < 0) return mcp_task_push_error(L, task->wake_code);
-  lua_pushboolean(L, true);
-  return 1;
-}
-
 /* x:hold() -> true | nil, text, code. Keeps the exchange open until somebody
  * calls x:release(), or it is cancelled or lost. By its own task only. */
 static int hold(lua_State *L) {
@@ -519,7 +502,7 @@ static int hold(lua_State *L) {
                 "only the handler itself can hold its exchange");
   mcp_task_check(L, task);
   mcp_task_limit(task, 0);
-  return mcp_task_wait(L, task, NULL, NULL, held);
+  return mcp_task_wait(L, task, NULL, NULL, mcp_task_woken);
 }
 
 /* x:keep() -> true | nil, text, code. The handler may return, and what it

@@ -202,14 +202,6 @@ static void cancel_nap(mcp_task_t *task, void *arg) {
   end_nap(arg);
 }
 
-static int slept(lua_State *L, int status, lua_KContext context) {
-  mcp_task_t *task = (mcp_task_t *)context;
-  (void)status;
-  if (task->wake_code < 0) return mcp_task_push_error(L, task->wake_code);
-  lua_pushboolean(L, true);
-  return 1;
-}
-
 static void note(void *arg) {
   *(bool *)arg = true;
 }
@@ -241,7 +233,7 @@ static int sleep_for(lua_State *L) {
     mcp_mem_free(nap);
     return mcp_task_push_error(L, MCP_ENOMEM);
   }
-  return mcp_task_wait(L, task, cancel_nap, nap, slept);
+  return mcp_task_wait(L, task, cancel_nap, nap, mcp_task_woken);
 }
 
 /* A task with the function at `first` and its arguments, which are the top of

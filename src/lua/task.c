@@ -266,6 +266,14 @@ int mcp_task_wait(lua_State *L, mcp_task_t *task,
   return lua_yieldk(L, 0, (lua_KContext)task, k);
 }
 
+int mcp_task_woken(lua_State *L, int status, lua_KContext context) {
+  mcp_task_t *task = (mcp_task_t *)context;
+  (void)status;
+  if (task->wake_code < 0) return mcp_task_push_error(L, task->wake_code);
+  lua_pushboolean(L, true);
+  return 1;
+}
+
 static void on_turn(void *arg) {
   mcp_runtime_t *rt = arg;
   mcp_list_t due;

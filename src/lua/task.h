@@ -114,6 +114,10 @@ int mcp_task_wait(lua_State *L, mcp_task_t *task,
                   void (*cancel)(mcp_task_t *, void *), void *arg,
                   lua_KFunction k);
 
+/* The continuation of a wait that brings nothing but its end: true, or nil,
+ * text, name. [-0, +(1|3), m] */
+int mcp_task_woken(lua_State *L, int status, lua_KContext context);
+
 /* Ends the wait of `task` with `code`: at once from the loop, at the next turn
  * from inside Lua. Does nothing if it does not wait. */
 void mcp_task_wake(mcp_task_t *task, int code);
