@@ -18,7 +18,7 @@ PKGS     := $(LUA_PC) libuv libpcre2-8
 HARDEN   := -D_GNU_SOURCE -fstack-protector-strong
 override CPPFLAGS += -Isrc $(shell pkg-config --cflags $(PKGS) 2>/dev/null) $(HARDEN)
 override CFLAGS   += -std=c11 -fPIC -fvisibility=hidden $(WARN) $(OPT)
-LIBS     := $(shell pkg-config --libs libuv libpcre2-8 2>/dev/null)
+LIBS     := $(shell pkg-config --libs libuv libpcre2-8 2>/dev/null) -lwslay
 LUA_LIBS := $(shell pkg-config --libs $(LUA_PC) 2>/dev/null)
 # The program takes Lua in whole where there is an archive of it, as Debian's
 # own lua5.4 does: it starts sooner, and C modules find Lua's functions in it.
@@ -117,7 +117,7 @@ demo: build
 BUSTED := busted --lua=$(LUA) --output=spec/report.lua
 
 # make test SPEC=spec/wire/json_spec.lua runs one file.
-test: build $(CODECS)
+test: build $(CODECS) $(BUILD)/host
 	@$(BUSTED) $(SPEC)
 
 gdb: build $(CODECS)
@@ -126,7 +126,7 @@ gdb: build $(CODECS)
 lint:
 	@luacheck -q lua spec examples bench scripts
 
-C_FILES := $(shell find src spec/c bench -name '*.[ch]' 2>/dev/null)
+C_FILES := $(shell find src spec/c bench examples -name '*.[ch]' 2>/dev/null)
 
 format-check:
 	@clang-format --dry-run -Werror $(C_FILES)
@@ -152,10 +152,12 @@ asan:
 
 include scripts/openssl.mk
 include bench/bench.mk
+include scripts/embedding.mk
 include scripts/install.mk
 include scripts/hunts.mk
 include scripts/conformance.mk
 include scripts/interop.mk
+include scripts/autobahn.mk
 
 clean:
 	rm -rf build

@@ -30,6 +30,7 @@ dependencies = {
 external_dependencies = {
   LIBUV = { header = "uv.h" },
   PCRE2 = { header = "pcre2.h" },
+  WSLAY = { header = "wslay/wslay.h" },
   OPENSSL = { header = "openssl/ssl.h" },
 }
 

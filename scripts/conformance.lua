@@ -1,12 +1,16 @@
 -- SPDX-License-Identifier: MIT
--- conformance.lua: the official conformance suite against spec/conformance/server.lua, judged more
--- strictly than the suite judges: every scenario needs a success and may have neither a failure nor
--- a warning, and a skipped check only where it is listed below. What cannot pass yet is listed with
--- its reason; an entry that passes is an error too, so the list can only shrink.
+-- conformance.lua: the official conformance suite against spec/conformance/server.lua, and with
+-- spec/conformance/client.lua as its client, judged more strictly than the suite judges: every
+-- scenario needs a success and may have neither a failure nor a warning, and a skipped check only
+-- where it is listed below; a client may fail only where refusing is what is wanted. What cannot
+-- pass yet is listed with its reason; an entry that passes is an error too, so the list can only
+-- shrink.
 --
---   lua5.4 scripts/conformance.lua               all legs
---   lua5.4 scripts/conformance.lua 2026-07-28    one of them
---   lua5.4 scripts/conformance.lua --self-test   nobody answers: does the gate notice?
+--   lua5.4 scripts/conformance.lua                      all legs
+--   lua5.4 scripts/conformance.lua 2026-07-28           one of them
+--   lua5.4 scripts/conformance.lua client-2026-07-28    one with us as the client
+--   lua5.4 scripts/conformance.lua --self-test          nobody answers, or asks: does the gate
+--                                                       notice?
 --
 -- MCP_BUILD is the build folder (build), PROGRAM the program in it. What the suite said stays in
 -- BUILD/conformance/.
@@ -27,14 +31,33 @@ local LEGS = {
   { name = "2026-07-28", select = "--requirements 2026-07-28", scenarios = 50 },
   { name = "2025-06-18", select = "--suite all --spec-version 2025-06-18", scenarios = 27 },
   { name = "2025-03-26", select = "--suite all --spec-version 2025-03-26", scenarios = 1 },
+  { name = "client-2025-11-25", select = "--requirements 2025-11-25", scenarios = 25,
+    client = true },
+  { name = "client-2026-07-28", select = "--requirements 2026-07-28", scenarios = 39,
+    client = true },
 }
 
+-- By who is tested.
 local NOT_YET = {
-  ["tasks-status-notifications"] = "the suite skips its only check, whatever the server does",
+  server = {
+    ["tasks-status-notifications"] = "the suite skips its only check, whatever the server does",
+  },
+  client = {},
 }
 
--- Checks that may be skipped, by scenario.
-local SKIPPED = {}
+-- Scenarios of a client in which somebody lies or asks for too much: it has to end with an error.
+local REFUSED = {}
+for name in ([[scope-retry-limit resource-mismatch iss-supported-missing iss-wrong-issuer
+  iss-unexpected iss-normalized metadata-issuer-mismatch]]):gmatch "%S+" do
+  REFUSED["auth/" .. name] = true
+end
+
+-- Checks that may be skipped, by scenario, and what they say then.
+local SKIPPED = {
+  -- This revision has neither.
+  ["http-standard-headers"] = { ["sep-2243-client-includes-standard-headers"] =
+    "did not send a %S-initialized? request" },
+}
 
 local function shell(format, ...)
   return os.execute(format:format(...))
@@ -45,17 +68,23 @@ local function read_json(path)
   return cjson.decode(file:read "a")
 end
 
--- Runs one leg against `url`; the folder of each scenario by its name.
-local function run_suite(leg, url, out)
+-- The client under test, as the suite starts it.
+local CLIENT = PROGRAM .. " run spec/conformance/client.lua"
+
+-- Runs one leg against `target`: the address of a server, or the command of a client. The folder
+-- of each scenario by its name.
+local function run_suite(leg, target, out)
   shell("rm -rf %s && mkdir -p %s", quote(out), quote(out))
   -- Its status is its own opinion; ours is made of the checks it wrote down.
-  shell("PATH=%s:$PATH conformance server --url %s %s --timeout 10000 -o %s >%s 2>&1 </dev/null",
-    quote(BUILD .. "/node/node_modules/.bin"), quote(url), leg.select, quote(out),
-    quote(out .. ".log"))
+  shell("PATH=%s:$PATH conformance %s %s %s --timeout %d -o %s >%s 2>&1 </dev/null",
+    quote(BUILD .. "/node/node_modules/.bin"), leg.client and "client --command" or "server --url",
+    quote(target), leg.select, leg.client and 30000 or 10000, quote(out), quote(out .. ".log"))
   local folders, count = {}, 0
-  local pipe <close> = assert(io.popen("ls " .. quote(out)))
-  for folder in pipe:lines() do
-    local name = folder:match "^server%-(.+)%-%d%d%d%d%-%d%d%-%d%dT[%dZ-]+$"
+  local pipe <close> = assert(io.popen(("cd %s && find . -name checks.json"):format(quote(out))))
+  for path in pipe:lines() do
+    local folder = path:match "^%./(.+)/checks%.json$"
+    local name = folder:match "^(.+)%-%d%d%d%d%-%d%d%-%d%dT[%dZ-]+$"
+    if name and not leg.client then name = name:match "^server%-(.+)$" end
     if name and not folders[name] then
       folders[name] = out .. "/" .. folder
       count = count + 1
@@ -64,38 +93,52 @@ local function run_suite(leg, url, out)
   return folders, count
 end
 
+-- Adds to `wrong` how a client ended, if that is not as it should be. The suite does not look.
+local function judge_end(name, folder, wrong)
+  local file <close> = assert(io.open(folder .. "/stderr.txt", "rb"))
+  local said = ("\n" .. file:read "a"):match "\nluamcp: ([^\n]*)\nstack traceback:"
+  if said and not REFUSED[name] then
+    wrong[#wrong + 1] = "the client failed: " .. said
+  elseif REFUSED[name] and not said then
+    wrong[#wrong + 1] = "the client took what it has to refuse"
+  end
+end
+
 -- What is wrong with a scenario, as lines; none if it passed. And how many successes it had.
 local function judge(name, checks)
-  local wrong, successes, may_skip = {}, 0, {}
-  for id in pairs(SKIPPED[name] or {}) do may_skip[id] = true end
+  local wrong, successes, may_skip, skipped = {}, 0, SKIPPED[name] or {}, {}
   for _, check in ipairs(checks) do
+    local text = type(check.errorMessage) == "string" and ": " .. check.errorMessage or ""
     if check.status == "SUCCESS" then
       successes = successes + 1
-    elseif check.status == "SKIPPED" and may_skip[check.id] ~= nil then
-      may_skip[check.id] = false
+    elseif check.status == "SKIPPED" and may_skip[check.id] and text:find(may_skip[check.id]) then
+      skipped[check.id] = true
     elseif check.status ~= "INFO" then
-      local text = type(check.errorMessage) == "string" and ": " .. check.errorMessage or ""
       wrong[#wrong + 1] = ("%s %s%s"):format(check.status, check.id, text)
     end
   end
   if successes == 0 then wrong[#wrong + 1] = "no check succeeded" end
-  for id, unused in pairs(may_skip) do
-    if unused then wrong[#wrong + 1] = id .. " was not skipped: take it off the list of SKIPPED" end
+  for id in pairs(may_skip) do
+    if not skipped[id] then
+      wrong[#wrong + 1] = id .. " was not skipped: take it off the list of SKIPPED"
+    end
   end
   table.sort(wrong)
   return wrong, successes
 end
 
 -- Runs and judges a leg; calls report(name, wrong, successes) for each scenario in order.
-local function each_scenario(leg, url, out, report)
-  local folders, count = run_suite(leg, url, out)
+local function each_scenario(leg, target, out, report)
+  local folders, count = run_suite(leg, target, out)
   local names = {}
   for name in pairs(folders) do names[#names + 1] = name end
   table.sort(names)
   for _, name in ipairs(names) do
     local ok, checks = pcall(read_json, folders[name] .. "/checks.json")
     if ok then
-      report(name, judge(name, checks))
+      local wrong, successes = judge(name, checks)
+      if leg.client then judge_end(name, folders[name], wrong) end
+      report(name, wrong, successes)
     else
       report(name, { "no checks.json that can be read" }, 0)
     end
@@ -124,10 +167,11 @@ local function gate(legs)
   local passed, waiting, bad = 0, 0, 0
   local seen = {}
   for _, leg in ipairs(legs) do
-    local count = each_scenario(leg, server.url, OUT .. "/" .. leg.name,
+    local side = leg.client and "client" or "server"
+    local count = each_scenario(leg, leg.client and CLIENT or server.url, OUT .. "/" .. leg.name,
       function(name, wrong, successes)
-        local reason = NOT_YET[name]
-        seen[name] = true
+        local reason = NOT_YET[side][name]
+        seen[side .. name] = true
         if #wrong == 0 and not reason then
           passed = passed + 1
           say("%s  ok       %s (%d)", leg.name, name, successes)
@@ -151,10 +195,12 @@ local function gate(legs)
     if not server:is_alive() then error("the server is gone; see " .. server.log, 0) end
   end
   if #legs == #LEGS then
-    for name in pairs(NOT_YET) do
-      if not seen[name] then
-        bad = bad + 1
-        say("FAILED   there is no scenario %s, but it is on the list of NOT_YET", name)
+    for side, list in pairs(NOT_YET) do
+      for name in pairs(list) do
+        if not seen[side .. name] then
+          bad = bad + 1
+          say("FAILED   there is no scenario %s, but it is on the list of NOT_YET", name)
+        end
       end
     end
   end
@@ -167,18 +213,21 @@ local function gate(legs)
   return bad == 0
 end
 
--- With nobody there every scenario must fail, those on the lists too.
+-- With nobody there every scenario must fail, those on the lists too; so must they with a client
+-- that does nothing.
 local function self_test(legs)
   local server = start_server()
   server:stop() -- a port that was free a moment ago, and is dead now
   local noticed, missed = 0, 0
   for _, leg in ipairs(legs) do
-    local count = each_scenario(leg, server.url, OUT .. "/dead-" .. leg.name, function(name, wrong)
+    local target, nobody = server.url, "a server"
+    if leg.client then target, nobody = "true", "a client" end
+    local count = each_scenario(leg, target, OUT .. "/dead-" .. leg.name, function(name, wrong)
       if #wrong > 0 then
         noticed = noticed + 1
       else
         missed = missed + 1
-        say("%s  FAILED   %s passes without a server", leg.name, name)
+        say("%s  FAILED   %s passes without %s", leg.name, name, nobody)
       end
     end)
     if count ~= leg.scenarios then
@@ -187,7 +236,7 @@ local function self_test(legs)
         leg.scenarios)
     end
   end
-  say("conformance self-test: %d scenarios without a server, %d noticed", noticed + missed, noticed)
+  say("conformance self-test: %d scenarios without anybody, %d noticed", noticed + missed, noticed)
   return missed == 0 and noticed > 0
 end
 

@@ -9,10 +9,15 @@ OPENSSL_OBJ := $(OPENSSL_SRC:src/%.c=$(BUILD)/obj/%.o) \
 OPENSSL     := $(BUILD)/mcp/openssl.so
 MODULES     += $(OPENSSL)
 
+# Specs see streams from below, TLS over them too (spec/c/stream.c), and make the
+# certificates for it (spec/c/certificate.c).
+$(CODECS): LIBS += $(shell pkg-config --libs libcrypto)
+$(CODECS): $(addprefix $(BUILD)/obj/net/,listener.o loop.o memory.o stream.o tls.o)
+
 # Whoever builds, or tests, wants the modules.
 build: $(OPENSSL)
 
 $(OPENSSL): $(OPENSSL_OBJ)
 	@mkdir -p $(@D)
 	$(CC) -shared $(CFLAGS) $(LDFLAGS) -o $@ $^ \
-	  $(shell pkg-config --libs libcrypto)
+	  $(shell pkg-config --libs libssl libcrypto)

@@ -95,6 +95,20 @@ describe("documentation", function()
     report()
   end)
 
+  it("of every method of a client, and of what makes one", function()
+    local client, seen = mcp.session(mcp.stdio_client { "none" }), 0
+    for name, member in pairs(getmetatable(client).__index) do
+      seen = seen + 1
+      check("client:" .. name, member, true)
+    end
+    for _, name in ipairs { "connect", "session", "stdio_client", "websocket_client", "canceller",
+      "client_cache" } do
+      check("mcp." .. name, mcp[name])
+    end
+    assert.is_true(seen > 20)
+    report()
+  end)
+
   it("of every method of ctx", function()
     local seen = 0
     local source = source_of(package.searchpath("mcp.context", package.path))
@@ -140,13 +154,18 @@ describe("documentation", function()
     end)
 
     local CLASSES = { exchange = "mcp.exchange", host = "mcp.host", wire = "mcp.wire",
-      waiter = "mcp.waiter",
+      waiter = "mcp.waiter", http_pool = "mcp.http_pool", http_response = "mcp.http_response",
       wire_end = "mcp.wire_end", regex = "mcp.regex", folder = "mcp.folder" }
+
+    -- Where __index is a function, the methods stand beside it.
+    local function methods_of(type_name)
+      local metatable = assert(debug.getregistry()[type_name], type_name)
+      return metatable.methods or metatable.__index
+    end
 
     it("every method of its objects", function()
       for class, type_name in pairs(CLASSES) do
-        local metatable = assert(debug.getregistry()[type_name], type_name)
-        for name in pairs(metatable.__index) do
+        for name in pairs(methods_of(type_name)) do
           if not text:find("\nfunction " .. class .. ":" .. name .. "(", 1, true) then
             complain("%s:%s is not in %s", class, name, PATH)
           end
@@ -156,12 +175,11 @@ describe("documentation", function()
     end)
 
     it("nothing that is not there", function()
-      local registry = debug.getregistry()
       for class, name in text:gmatch "\nfunction ([%w_.]+)[.:]([%w_]+)%(" do
         if class == "core" then
           if core[name] == nil then complain("core.%s does not exist", name) end
         elseif CLASSES[class] then
-          if not registry[CLASSES[class]].__index[name] then
+          if not methods_of(CLASSES[class])[name] then
             complain("%s:%s does not exist", class, name)
           end
         end

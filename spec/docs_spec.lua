@@ -13,8 +13,9 @@ local helper = require "spec.helper"
 local mcp = require "mcp"
 local value = require "mcp.value"
 
-local PAGES = { "README.md", "docs/architecture.md", "docs/limits.md", "docs/security.md",
-  "docs/server.md" }
+local PAGES = { "README.md", "docs/architecture.md", "docs/authorization.md", "docs/client.md",
+  "docs/limits.md",
+  "docs/security.md", "docs/server.md", "docs/transports.md" }
 
 local function read(path)
   local file <close> = assert(io.open(path, "rb"))
@@ -54,6 +55,7 @@ local function at(block) return ("%s:%d"):format(block.page, block.line) end
 local function guarded(app)
   app.run = function() end
   app.run_stdio, app.run_http = app.run, app.run
+  app.run_sse, app.run_websocket = app.run, app.run
   return app
 end
 
@@ -159,14 +161,15 @@ describe("the documentation names", function()
   -- Rules of the makefiles that a person calls.
   local function targets()
     local out = {}
-    for _, path in ipairs { "Makefile", "bench/bench.mk", "scripts/install.mk",
-      "scripts/conformance.mk", "scripts/interop.mk", "scripts/hunts.mk" } do
+    local files = assert(io.popen "ls Makefile bench/*.mk scripts/*.mk")
+    for path in files:lines() do
       local text = read(path):gsub("\\\n", " ")
       for names in ("\n" .. text):gmatch "\n%.PHONY:([^\n]*)" do
         for name in names:gmatch "%S+" do out[name] = true end
       end
       for name in ("\n" .. text):gmatch "\n([%a-]+):[^=]" do out[name] = true end
     end
+    files:close()
     return out
   end
 
@@ -196,7 +199,8 @@ describe("the documentation names", function()
     local names = { "string", "number", "integer", "boolean", "object", "enum", "any", "list",
       "elicit", "elicit_url", "sample", "roots" }
     for _, name in ipairs(names) do assert.is_truthy(mcp[name], name) end
-    for name in pairs(mcp) do assert_named("mcp." .. name, manual) end
+    local all = manual .. read "docs/client.md"
+    for name in pairs(mcp) do assert_named("mcp." .. name, all) end
     for name in pairs(mcp.middleware) do
       if name ~= "use" then assert_named("mcp.middleware." .. name, manual) end
     end
@@ -240,10 +244,52 @@ describe("the documentation names", function()
       local text = read "lua/mcp/server.lua":match("local " .. list .. " = (%b{})")
       for name in text:gmatch "([%w_]+) = " do assert_named(name, manual) end
     end
-    for _, list in ipairs { "SECURITY", "LIMITS", "HTTP" } do
-      local text = read "lua/mcp/listen.lua":match("local " .. list .. " = (%b{})")
+    local lists = read "lua/mcp/listen/options.lua" .. read "lua/mcp/listen/address.lua"
+    for _, list in ipairs { "OPTIONS", "TLS", "SECURITY", "LIMITS", "HTTP", "UNIX" } do
+      local text = lists:match("local " .. list .. " = (%b{})")
       for name in text:gmatch "([%w_]+) = " do assert_named("`" .. name, manual) end
     end
+  end)
+
+  it("every option of authorization, and what ctx.auth holds, in docs/authorization.md", function()
+    local page, count = read "docs/authorization.md", 0
+    for _, name in ipairs { "init", "verifier" } do
+      local list = read("lua/mcp/auth/server/" .. name .. ".lua"):match "local OPTIONS = (%b{})"
+      for option in list:gmatch "([%w_]+) = " do
+        count = count + 1
+        assert.is_truthy(page:find("`" .. option .. "`", 1, true), option)
+      end
+    end
+    for member in read "lua/mcp/auth/server/principal.lua":gmatch "%-%-%-@field ([%w_]+)" do
+      count = count + 1
+      assert.is_truthy(page:find("`ctx.auth." .. member .. "`", 1, true), member)
+    end
+    assert.is_true(count >= 28, count .. " names were found")
+  end)
+
+  it("every method, fact and option of a client, in docs/client.md", function()
+    local page, count = read "docs/client.md", 0
+    local client <close> = assert(mcp.connect(mcp.server "names"))
+    -- What its own parts call.
+    local inner = { attach = true, ready = true, reopen = true }
+    for name in pairs(getmetatable(client).__index) do
+      if not inner[name] then
+        count = count + 1
+        assert_named("client:" .. name, page)
+      end
+    end
+    for name in read "lua/mcp/client/init.lua":gmatch "%-%-%-@field ([%w_]+)" do
+      count = count + 1
+      assert_named("client." .. name, page)
+    end
+    for _, list in ipairs { require("mcp.client.settings").OPTIONS,
+      require("mcp.client.call").OPTIONS } do
+      for name in pairs(list) do
+        count = count + 1
+        assert.is_truthy(page:find("`" .. name .. "`", 1, true), "docs/client.md: " .. name)
+      end
+    end
+    assert.is_true(count >= 50, count .. " names were found")
   end)
 
   it("only files that exist", function()
@@ -267,9 +313,11 @@ describe("docs/limits.md", function()
     GiB = 1 << 30, levels = 1 }
 
   local headers = ""
-  for _, room in ipairs { "base", "wire", "net", "transport", "lua" } do
-    for _, name in ipairs { "log", "json", "rpc", "line", "http", "sse", "regex", "folder", "loop",
-      "stream", "tcp", "exchange", "http_gate", "http_server", "link", "task", "lhost" } do
+  for _, room in ipairs { "base", "wire", "net", "transport", "lua", "openssl/module" } do
+    for _, name in ipairs { "log", "json", "rpc", "line", "http", "sse", "regex", "folder",
+      "loop", "stream", "listener", "connect", "process", "exchange", "http_gate", "http_client",
+      "http_cors", "http_guard", "http_server", "jose", "link", "task", "lhost", "lchild",
+      "lconnect", "ws", "ws_client" } do
       local path = ("src/%s/%s.h"):format(room, name)
       if exists(path) then headers = headers .. read(path) end
     end
@@ -315,7 +363,7 @@ describe("docs/limits.md", function()
 
   it("leaves no limit out that can be set", function()
     local text = read "docs/limits.md"
-    local names = read "lua/mcp/listen.lua":match "local LIMITS = (%b{})"
+    local names = read "lua/mcp/listen/options.lua":match "local LIMITS = (%b{})"
     for name in names:gmatch "([%w_]+) = " do
       assert.is_truthy(text:find("`limits." .. name .. "`", 1, true), name)
     end

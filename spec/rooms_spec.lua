@@ -31,7 +31,8 @@ describe("rooms of src", function()
     transport = { wire = true, net = true, base = true },
     lua = { transport = true, wire = true, net = true, base = true },
     -- A module of its own, so that no program pays for libcrypto before it needs it.
-    openssl = { base = true },
+    -- The engine of TLS fills a table of net/tls.h; it links nothing of net.
+    openssl = { base = true, net = true },
     main = { lua = true, base = true },
   }
 
@@ -161,8 +162,18 @@ describe("arrows of lua/mcp", function()
     { "mcp.core", "mcp.openssl" },
     -- Leaves: plain functions and tables. They may know each other.
     { "mcp.async", "mcp.content", "mcp.failure", "mcp.header", "mcp.protocol", "mcp.protocol.*",
-      "mcp.seal", "mcp.siphash", "mcp.uri", "mcp.uri_matcher", "mcp.value" },
+      "mcp.seal", "mcp.siphash", "mcp.uri", "mcp.uri_matcher", "mcp.url", "mcp.value" },
     { "mcp.schema", "mcp.schema.*" },
+    -- Contexts only: no connection.
+    { "mcp.tls" },
+    -- Whole exchanges over HTTP.
+    { "mcp.fetch" },
+    -- Tokens, and who showed one; neither transports nor what is served.
+    { "mcp.auth", "mcp.auth.jwks", "mcp.auth.jwt", "mcp.auth.server", "mcp.auth.server.*" },
+    -- How a client comes to its tokens; it knows no transport.
+    { "mcp.auth.client", "mcp.auth.client.*" },
+    -- The door to both.
+    { "mcp.auth" },
     -- What is kept of the past, and ways back. They know neither a context nor a session's rules.
     { "mcp.channel", "mcp.event_store", "mcp.heartbeat", "mcp.task_store" },
     { "mcp.ask", "mcp.ask.*" },
@@ -173,20 +184,34 @@ describe("arrows of lua/mcp", function()
     { "mcp.front.*" },
     -- What goes around a request, from outside of it.
     { "mcp.middleware", "mcp.timeout" },
-    { "mcp.listen" },
+    { "mcp.inspect", "mcp.inspect.*" },
+    { "mcp.listen", "mcp.listen.*" },
     { "mcp.server" },
+    -- The other side; it knows the server's only to talk to an app through memory.
+    { "mcp.client", "mcp.client.*" },
     { "mcp", "mcp.cli" },
+    { "mcp.on_luv" },
   }
   local LEAF = 2
 
   -- Who may require the C module. The fewer, the better: what is not here works without it.
   local CORE = {}
   for name in ([[
+    mcp.auth mcp.auth.jwks mcp.auth.jwt mcp.auth.server mcp.auth.server.metadata
+    mcp.auth.server.principal
+    mcp.auth.client.code mcp.auth.client.discovery mcp.auth.client.dpop mcp.auth.client.identity
+    mcp.auth.client.loopback mcp.auth.client.provider mcp.auth.client.store mcp.auth.client.token
+    mcp.auth mcp.client.probe mcp.client.transport.endpoint mcp.client.transport.http
+    mcp.client.transport.incoming mcp.client.transport.sse
+    mcp.client mcp.client.cache mcp.client.call mcp.client.handshake mcp.client.pages
+    mcp.client.rounds mcp.client.tell mcp.client.serve mcp.client.settings mcp.client.tools mcp.client.watch
+    mcp.client.transport.duplex mcp.client.transport.memory mcp.client.transport.stdio
+    mcp.client.transport.websocket
     mcp mcp.ask mcp.ask.live mcp.ask.parked mcp.ask.question mcp.ask.replay mcp.async mcp.bus
-    mcp.channel mcp.cli mcp.content mcp.context mcp.dispatch mcp.feature.cursor
+    mcp.channel mcp.cli mcp.content mcp.context mcp.dispatch mcp.feature.cursor mcp.fetch
     mcp.feature.metadata mcp.feature.registry mcp.feature.resource mcp.feature.task
-    mcp.feature.tool mcp.front.legacy mcp.header mcp.listen mcp.middleware mcp.schema.pattern
-    mcp.seal mcp.server mcp.session mcp.task_store mcp.timeout]]):gmatch "%S+" do
+    mcp.feature.tool mcp.front.legacy mcp.header mcp.inspect mcp.listen mcp.listen.serve mcp.middleware mcp.schema.pattern
+    mcp.seal mcp.server mcp.session mcp.task_store mcp.timeout mcp.tls]]):gmatch "%S+" do
     CORE[name] = true
   end
 
@@ -307,7 +332,8 @@ describe("arrows of lua/mcp", function()
     for _, name in ipairs(out) do
       for _, later in ipairs { "mcp.schema.compile", "mcp.listen", "mcp.cli", "mcp.openssl",
         "mcp.ask", "mcp.channel", "mcp.event_store", "mcp.feature.subscription",
-        "mcp.feature.task", "mcp.middleware", "mcp.seal", "mcp.task_store" } do
+        "mcp.auth", "mcp.feature.scope", "mcp.feature.task", "mcp.middleware", "mcp.seal",
+        "mcp.task_store", "mcp.tls" } do
         assert.is_not_equal(later, name)
       end
     end

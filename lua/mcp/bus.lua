@@ -76,6 +76,10 @@ end
 ---@param link table
 function Bus.__index:join(link) self.links[link] = true end
 
+---It is gone.
+---@param link table
+function Bus.__index:leave(link) self.links[link] = nil end
+
 ---Is there room for one more listen? What is gone makes room.
 ---@return boolean
 function Bus.__index:has_room()
@@ -148,12 +152,31 @@ function bus.catch_up(one, way)
   end
 end
 
-local function tell_stored(app, one, change)
+-- The stream of a session that is no connection, or nil.
+local function stream_of(app, one)
   local stream = session.stream_of(one)
   if stream and session.is_resumable(app, one) then
     stream = require("mcp.channel").standalone(app, one, stream)
     one.stream = stream
   end
+  return stream
+end
+
+---Sends a session something that belongs to no request, if it has a way to hear of it now. What
+---cannot go out is lost.
+---@param one table the session
+---@param method string
+---@param params table
+---@return true|nil told, string|nil message, string|nil code
+function Bus.__index:announce(one, method, params)
+  if not one.initialized then return nil, "the client is not ready", "EAGAIN" end
+  local way = one.wire or stream_of(self.app, one)
+  if not way then return nil, "the session has no stream", "ECLOSED" end
+  return way:send(method, params)
+end
+
+local function tell_stored(app, one, change)
+  local stream = stream_of(app, one)
   if stream then bus.catch_up(one, stream) end
   local ok, text = tell_session(one, stream, change)
   if ok or not stream or not stream:is_open() then return end

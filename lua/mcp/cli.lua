@@ -5,14 +5,21 @@ local core = require "mcp.core"
 local cli = {}
 
 local HELP = [[
-usage: luamcp [run] FILE [--stdio] [--http [HOST:]PORT] [ARGUMENT…]
+usage: luamcp [run] FILE [OPTION…] [ARGUMENT…]
 
 Runs a Lua script that makes an MCP server (or is a client).
 
   --stdio               serve standard input and output (what app:run() does
                         if nothing else is said)
-  --http [HOST:]PORT    serve Streamable HTTP, at /mcp; HOST is 127.0.0.1 if
-                        it is left out. HOST:PORT/PATH chooses another path
+  --http [HOST:]PORT    serve HTTP, at /mcp; HOST is 127.0.0.1 if it is left
+                        out. HOST:PORT/PATH chooses another path. One URL for
+                        Streamable HTTP, HTTP+SSE and WebSocket
+  --sse [HOST:]PORT     a listener of its own for HTTP+SSE (2024-11-05)
+  --websocket [HOST:]PORT  one for WebSocket
+  --unix PATH           serve HTTP on a socket file
+  --inspect             with --http, on loopback: a page at / to look at the
+                        server with, in a browser
+  --tls-cert FILE, --tls-key FILE  HTTPS: the certificate and its key, in PEM
   --                    no option of ours follows: FILE, or the script's words
   --help, --version
 
@@ -25,29 +32,70 @@ local function fail(text, ...)
   return 2
 end
 
+-- Options with a value: what they ask for, and what to say when the value is missing.
+local WITH_VALUE = {
+  ["--http"] = { "http", "an address, such as 127.0.0.1:8000" },
+  ["--sse"] = { "sse", "an address, such as 127.0.0.1:8000" },
+  ["--websocket"] = { "websocket", "an address, such as 127.0.0.1:8000" },
+  ["--unix"] = { "unix", "the path of a socket file" },
+  ["--tls-cert"] = { "cert", "a file" },
+  ["--tls-key"] = { "key", "a file" },
+}
+
+-- What of it is no address, or lacks its other half; nil if all is well.
+local function complaint(asked)
+  local address = require "mcp.listen.address"
+  for _, way in ipairs { "http", "sse", "websocket" } do
+    if asked[way] then
+      local ok, why = pcall(address.read, asked[way], way)
+      if not ok then return "--" .. why end
+    end
+  end
+  if asked.inspect and not asked.http then return "--inspect needs --http" end
+  if asked.unix == "" then return "--unix needs the path of a socket file" end
+  local tls = asked.tls
+  if not tls then return nil end
+  if not (tls.cert and tls.key) then
+    return ("--tls-%s needs --tls-%s beside it"):format(tls.cert and "cert" or "key",
+      tls.cert and "key" or "cert")
+  end
+  if not (asked.http or asked.sse or asked.websocket) then
+    return "--tls-cert needs --http, --sse or --websocket"
+  end
+  return nil
+end
+
 -- Splits the command line: what is ours, and what is the script's.
 local function parse(args)
   local out = { script = {}, asked = nil }
   local i, file = 1, nil
   local function ask(key, given)
     out.asked = out.asked or {}
-    out.asked[key] = given
+    local into = out.asked
+    if key == "cert" or key == "key" then
+      into.tls = into.tls or {}
+      into = into.tls
+    end
+    into[key] = given
   end
   while i <= #args do
     local word = args[i]
+    local name, given = word:match "^(%-%-[%a-]+)=(.*)$"
+    local option = WITH_VALUE[name or word]
     if word == "--" then
       for j = i + 1, #args do
         if file then out.script[#out.script + 1] = args[j] else file = args[j] end
       end
       break
-    elseif word == "--stdio" then
-      ask("stdio", true)
-    elseif word == "--http" then
-      i = i + 1
-      if not args[i] then return nil, "--http needs an address, such as 127.0.0.1:8000" end
-      ask("http", args[i])
-    elseif word:match "^%-%-http=" then
-      ask("http", word:sub(8))
+    elseif word == "--stdio" or word == "--inspect" then
+      ask(word:sub(3), true)
+    elseif option then
+      if not name then
+        i = i + 1
+        given = args[i]
+      end
+      if not given then return nil, ("%s needs %s"):format(word, option[2]) end
+      ask(option[1], given)
     elseif not file and (word == "--help" or word == "-h") then
       out.help = true
       return out
@@ -101,10 +149,8 @@ function cli.main(args)
     io.stderr:write(HELP)
     return 2
   end
-  if options.asked and options.asked.http then
-    local ok, why = pcall(require("mcp.listen").address, options.asked.http)
-    if not ok then return fail("--%s", why) end
-  end
+  local wrong = options.asked and complaint(options.asked)
+  if wrong then return fail("%s", wrong) end
   local chunk, why = loadfile(options.file, "t")
   if not chunk then return fail("%s", why) end
   local script = options.script

@@ -20,6 +20,7 @@ local context = {}
 ---@field headers table<string, string> HTTP header fields, lower-case names
 ---@field transport string "stdio", "http", …
 ---@field uri string|nil of a resource that is read
+---@field auth mcp.Principal|nil who asks, where the server has authorization; nil over stdio
 local Context = { __name = "mcp.context" }
 local methods = {}
 
@@ -49,7 +50,12 @@ function facts.exchange(ctx)
   return require("mcp.channel").of(ctx.app, ctx.own_session, ctx.own_exchange)
 end
 
-function facts.headers(ctx) return ctx.exchange:headers() end
+function facts.headers(ctx)
+  local fields = ctx.exchange:headers()
+  -- The token was for us, and is for nobody that a handler calls.
+  if ctx.auth then fields.authorization = nil end
+  return fields
+end
 
 function facts.transport(ctx) return ctx.exchange:transport() end
 
@@ -92,8 +98,10 @@ function methods.progress(ctx, done, total, text)
   if type(done) ~= "number" then
     error("ctx:progress: number expected, got " .. type(done), 2)
   end
-  local token = ctx.token
+  local token, session = ctx.token, ctx.own_session
   if token == nil or type(token) == "boolean" then return false end
+  -- A client that is not ready yet is sent nothing but answers, pings and log messages (IO-41).
+  if session and not session.initialized then return false end
   if rawget(ctx, "beaten") then
     done = require("mcp.heartbeat").reported(ctx, done) -- loaded by servers that have beats
   else

@@ -71,7 +71,8 @@ function core.timeout() end
 ---@return number
 function core.now() end
 
----Has SIGINT and SIGTERM call `fn`; nil gives them back. Only a program of its own does this.
+---Has SIGINT (2), SIGTERM (15) and SIGHUP (1, unless it was ignored, as nohup has it) call `fn`; nil
+---gives them back. Only a program of its own does this.
 ---@param fn? fun(number: integer)
 function core.catch_signals(fn) end
 
@@ -145,8 +146,11 @@ function core.watch_meta(names) end
 local host = {}
 
 ---Listens for HTTP.
----@param options table host, port, path, hosts, origins, guard, body_limit, connections and, in
----seconds, head_timeout, body_timeout, idle_timeout, stall_timeout, heartbeat
+---@param options table host, port, or unix (a socket file) and its mode; tls (a server's context);
+---path, hosts, origins, guard, body_limit, connections and, in seconds, head_timeout, body_timeout,
+---idle_timeout, stall_timeout, heartbeat; websocket = true, and message_path for HTTP+SSE, with
+---`duplex`, what gets the messages of such connections; any_protocol, a WebSocket without the
+---subprotocol mcp too; the limits of `core.connect_websocket`
 ---@param receive mcp.core.Receive
 ---@return mcp.core.Host? host
 ---@return string? message
@@ -167,19 +171,71 @@ function core.serve_stdio(receive) end
 ---@return string? code
 function core.memory_pair(receive) end
 
----The way to send what belongs to no request: in a connection's own table, under `wire`.
+---Two connections back to back: what one sends the other receives.
+---@param one mcp.core.Receive
+---@param other mcp.core.Receive
+---@return mcp.core.Host? host
+---@return mcp.core.Host|string other_or_message
+---@return string? code
+function core.memory_link(one, other) end
+
+---Starts a program, without a shell, and speaks with it over its standard input and output, a message
+---a line. It gets HOME, LOGNAME, PATH, SHELL, TERM, USER, LANG, TMPDIR, LC_* and what `env` adds, or
+---takes away by `false`. `stderr` is "inherit", "null", or a function that gets its lines, one after
+---the other, in a task.
+---@param options table command, args, env, cwd, stderr
+---@param receive mcp.core.Receive
+---@return mcp.core.Host? host
+---@return string? message
+---@return string? code
+function core.connect_child(options, receive) end
+
+---Connects to a TCP address or a socket file that carries a message a line. Waits. `only` is "public"
+---or "loopback": other addresses are "EPRIVATE" or "ENOTLOCAL".
+---@param options table host and port, or unix; only; timeout in seconds, 0 for none
+---@param receive mcp.core.Receive
+---@return mcp.core.Host? host
+---@return string? message
+---@return string? code
+function core.connect_socket(options, receive) end
+
+---Opens a WebSocket, and waits until it is open. Options: `host` and `port` (80, or 443), or `unix`,
+---a path; `target` ("/"); `tls`, a context, with `server_name` if not the host; `headers`, a list of
+---{ name, value }; `timeout` in seconds for all of it (10; 0: no limit); `only`, "public" or
+---"loopback": addresses that may be connected to; `any_protocol`, a server too that does not choose
+---the subprotocol mcp. Limits: `message_limit` in bytes, `fragments`, `control_rate`,
+---`control_burst`, and in seconds, 0 for none, `ping`, `silence`, `stall_timeout`, `close_timeout`.
+---@param options table
+---@param receive mcp.core.Receive
+---@return mcp.core.Host? host
+---@return string? message of a refusal with its status and the beginning of its body
+---@return string? code of a refusal "EHTTP" and its status, "EHTTP401"; "ETIMEDOUT", "EHTTP", …
+---@return table<string, string>? fields of a refusal, by lower-case name
+function core.connect_websocket(options, receive) end
+
+---The way to send what belongs to no request: in a connection's own table, under `wire`. That table
+---may hold a function, `closed`, which is called once the connection is gone, with a text and a code.
 ---@class mcp.core.Wire: userdata
 local wire = {}
 
----Sends a notification. Never waits.
+---Sends a notification or, with an id, a request. Never waits.
 ---@param method string
 ---@param params? table
+---@param id? integer
 ---@return true? sent
 ---@return string? message
 ---@return string? code "EBUSY": too much is unread; "ECLOSED"
-function wire:send(method, params) end
+function wire:send(method, params, id) end
 
----Closes it; what is under way may go on for `grace` seconds. Safe to call again.
+---Closes the connection; what was written still goes out. Over WebSocket the close frame says
+---`status` and `why`.
+---@param status? integer 1000 to 4999
+---@param why? string at most 123 bytes
+function wire:close(status, why) end
+
+---Closes it; what is under way may go on for `grace` seconds. Safe to call again. A child's input
+---ends; after `grace` (2 s) it gets TERM, and after another KILL, with its whole group; 0 is KILL at
+---once.
 ---@param grace? number
 function host:close(grace) end
 
@@ -189,8 +245,41 @@ function host:is_open() end
 ---@return boolean gone nothing of it is left
 function host:is_gone() end
 
+---The way to send on a connection what answers nothing, before anything came by it.
+---@return mcp.core.Wire? wire nil of a listener, and once it is gone
+function host:wire() end
+
+---Has `fn(text, code)` called once the connection is gone, whoever closed it. It must not wait.
+---@param fn fun(text: string, code: string)
+function host:on_closed(fn) end
+
+---We are the one who asks: what cannot be read is not answered, and a line over the limit ends the
+---connection.
+---@param message_limit? integer bytes
+function host:as_client(message_limit) end
+
 ---@return integer? port of a listener
 function host:port() end
+
+---@return integer? pid of a child
+function host:pid() end
+
+---How a child has ended; nothing before.
+---@return integer? status
+---@return integer? signal
+function host:exit() end
+
+---@class mcp.Page
+---@field type string its media type
+---@field body string
+---@field fields string header fields: lines, each with its CRLF
+
+---From now on a request without an Authorization field is refused with that challenge, if there is
+---one. The pages are for everybody.
+---@param challenge string|nil parameters of WWW-Authenticate: Bearer
+---@param pages table<string, string|mcp.Page> texts of JSON by their paths, or other pages, which
+---are not for pages of other origins
+function host:protect(challenge, pages) end
 
 ---@return boolean
 function host:is_loopback() end
@@ -312,6 +401,13 @@ function exchange:restart_clock() end
 ---What the handler does now has a limit of its own, and does not count.
 function exchange:stop_clock() end
 
+---To a message of kind "post" (HTTP+SSE): hands it to the connection it is for, whose table is the
+---second argument of the receiver.
+---@return true? fed
+---@return string? message
+---@return string? code "ECLOSED": there is no such connection; "EBUSY"; else it is no message
+function exchange:feed() end
+
 ---@return boolean open there is a way back
 function exchange:is_open() end
 
@@ -332,6 +428,90 @@ function exchange:headers() end
 ---@param name string
 ---@param value string
 function exchange:set_header(name, value) end
+
+---To an arrival "upgrade": the connection becomes a WebSocket, or the stream of HTTP+SSE, and the
+---exchange is over; the handler owes nothing.
+---@return table? link the connection's own table
+---@return string? message
+---@return string? code
+function exchange:upgrade() end
+
+-- HTTP, as a client ------------------------------------------------------------
+
+---Connections to servers, kept for further requests.
+---@class mcp.core.HttpPool: userdata
+local http_pool = {}
+
+---The head of an answer, and its body as it comes. What is not read is not taken from the socket
+---beyond 256 KiB. A body that came whole gives its connection back by itself.
+---@class mcp.core.HttpResponse: userdata
+---@field status integer
+local http_response = {}
+
+---@param options? table connections (to one origin at once, 32) and, in seconds, idle_timeout (30),
+---connect_timeout (10), body_timeout (30: between two pieces of a body; 0: no limit)
+---@return mcp.core.HttpPool
+function core.http_pool(options) end
+
+---Sends a request and waits for the head of its answer, whatever its status. Options: `host` and
+---`port`, or `unix`, a path; `tls`, a context, with `server_name` if not the host; `method` ("GET");
+---`target` ("/"); `headers`, a list of { name, value }; `body`; `timeout` in seconds, until the
+---head is there and waiting for a free connection included (60; 0: no limit); `connect_timeout`;
+---`head_limit` and `event_limit` in bytes; `only`, "public" or "loopback": addresses that may be
+---connected to; `idempotent`: see below. Host, Content-Length and User-Agent are written by itself.
+---
+---A kept connection that turns out to be closed, before a byte of an answer came, is replaced and
+---the request sent again, once: if it is `idempotent`; and if nothing is said about that, when the
+---end came within a second, which is how a server's idle timeout looks. Never if it is false.
+---@param options table
+---@return mcp.core.HttpResponse? response
+---@return string? message
+---@return string? code "ETIMEDOUT", "ECONNREFUSED", "EPRIVATE", "EGONE", "EHTTP", "ECANCELED", …
+function http_pool:request(options) end
+
+---Ends all requests under way with "ECLOSED", and all connections.
+function http_pool:close() end
+
+---@return integer open connections
+---@return integer idle of these
+---@return integer waiting requests that wait for a connection
+function http_pool:connections() end
+
+---Several fields of one name are joined by ", ".
+---@param name string in any case
+---@return string? value
+function http_response:header(name) end
+
+---@return table<string, string> fields by lower-case name
+function http_response:headers() end
+
+---The whole body.
+---@param limit? integer in bytes, 4 MiB if not given
+---@param timeout? number for all of it, in seconds; no limit if not given
+---@return string? body
+---@return string? message
+---@return string? code "ETOOBIG": the connection is closed then; "ETIMEDOUT": it can be called again
+function http_response:read(limit, timeout) end
+
+---The whole body, decoded by the strict reader.
+---@param limit? integer
+---@param timeout? number
+---@return any value
+---@return string? message
+---@return string? code "EJSON" and its like, or as `read`
+function http_response:json(limit, timeout) end
+
+---The next event of an event stream: { id, event, data, retry }, each nil if it has none; `event` is
+---nil for "message". The data of a message is decoded, and is then no text in the event: if it is
+---not JSON it stays there, and the second value is nil, the third says why.
+---@param timeout? number in seconds; no limit if not given
+---@return table? event nil at the end of the stream, and when it fails
+---@return any message_or_text the decoded message; why it failed, nil at the end of the stream
+---@return string? text_or_code why data is not JSON; "ETIMEDOUT": it can be called again
+function http_response:event(timeout) end
+
+---Gives it up: what has not been read is lost, and its connection if the body has not come whole.
+function http_response:close() end
 
 -- Bytes and texts --------------------------------------------------------------
 
@@ -403,6 +583,37 @@ function folder:list(path) end
 function folder:stat(path) end
 
 function folder:close() end
+
+---A small file that only its owner may read, whole.
+---@param path string
+---@return string? bytes
+---@return string? message
+---@return string? code "ENOENT", "ENOTPRIVATE": others may read it, or it is theirs
+function core.read_private(path) end
+
+---Replaces it, mode 0600; there is always a whole one.
+---@param path string
+---@param bytes string
+---@return true? written
+---@return string? message
+---@return string? code
+function core.write_private(path, bytes) end
+
+---A listener on loopback that waits for a browser to be sent back to it.
+---@class mcp.core.Catcher: userdata
+local catcher = {}
+
+---@param host string loopback
+---@param port integer 0: any free one
+---@param path string
+---@param fn fun(target: string) called with the path and query of each such request; may not wait
+---@return mcp.core.Catcher? catcher
+---@return integer|string port_or_message
+---@return string? code
+function core.catch_redirect(host, port, path, fn) end
+
+---Safe to call again.
+function catcher:close() end
 
 -- The hunts' switches, dead in ordinary builds -----------------------------------
 

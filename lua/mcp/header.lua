@@ -18,6 +18,17 @@ function header.decode(field)
   return bytes
 end
 
+---The field that stands for a text: the text itself where a field can carry it,
+---else its bytes in Base64 between the two marks (HM-30 to HM-32, HM-35).
+---@param text string
+---@return string field without any byte that could end it
+function header.encode(text)
+  local plain = not text:find "[^ -~]" and not text:find "^ " and not text:find " $"
+    and not text:find "^=%?base64%?.*%?=$"
+  if plain then return text end
+  return "=?base64?" .. core.base64(text) .. "?="
+end
+
 ---Is it a name that a field can have (RFC 9110 5.6.2)?
 ---@param name string
 ---@return boolean

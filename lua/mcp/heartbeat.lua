@@ -25,6 +25,8 @@ end
 function heartbeat.send(ctx)
   local token = ctx.token
   if token == nil or type(token) == "boolean" then return end
+  local session = ctx.own_session
+  if session and not session.initialized then return end -- IO-41
   local count = (rawget(ctx, "beats") or 0) + 1
   local done = heartbeat.value(rawget(ctx, "reported"), count)
   -- A number so large that a trifle is nothing to it.

@@ -48,6 +48,19 @@ local SCHEMA = {
   any = true, list = "array",
 }
 
+---What a client needs: the module, and the member of it that it is (true: the module itself).
+local CLIENT = {
+  connect = { "mcp.client.connect", "open" },
+  session = { "mcp.client.connect", "session" },
+  stdio_client = { "mcp.client.transport.stdio", "new" },
+  websocket_client = { "mcp.client.transport.websocket", "new" },
+  canceller = { "mcp.client.call", "canceller" },
+  client_cache = { "mcp.client.cache", "new" },
+  streamable_http_client = { "mcp.client.transport.http", "new" },
+  sse_client = { "mcp.client.transport.sse", "new" },
+  auth = { "mcp.auth", true },
+}
+
 ---What can be asked of the client: ctx:ask { name = mcp.elicit("Who?", { name = "string" }) }, …
 local QUESTION = { elicit = true, elicit_url = true, sample = true, roots = true }
 
@@ -55,6 +68,13 @@ return setmetatable(mcp, {
   __index = function(_, key)
     if key == "middleware" then
       local found = require "mcp.middleware"
+      rawset(mcp, key, found)
+      return found
+    end
+    local later = CLIENT[key]
+    if later then
+      local found = require(later[1])
+      if later[2] ~= true then found = found[later[2]] end
       rawset(mcp, key, found)
       return found
     end

@@ -1,127 +1,32 @@
 -- SPDX-License-Identifier: MIT
--- listen: from what `app:run` and the command line were told to open
--- listeners, and from them to the end of the process.
+-- listen: from what `app:run` and the command line were told to open listeners, all with one set
+-- of handlers and one end. What they were told is read in listen/options.lua; how a process serves
+-- is listen/serve.lua's.
+local address = require "mcp.listen.address"
 local core = require "mcp.core"
+local options = require "mcp.listen.options"
 local timeout = require "mcp.timeout"
 
 local listen = {}
 
----How long calls under way may go on after SIGINT or SIGTERM, in seconds.
-listen.GRACE = 10
+---Reads an address; see listen/address.lua.
+listen.address = address.read
 
-local OPTIONS = { stdio = true, http = true, security = true, limits = true, quiet = true }
-
-local SECURITY = { dns_rebinding_protection = "boolean", allowed_hosts = "table",
-  allowed_origins = "table" }
-
--- Limits of an HTTP listener: our names, the core's names, and their type.
-local LIMITS = {
-  body = "body_limit", connections = "connections", head_timeout = "head_timeout",
-  body_timeout = "body_timeout", idle_timeout = "idle_timeout", stall_timeout = "stall_timeout",
-  heartbeat = "heartbeat",
-}
-
-local HTTP = { host = "string", port = "number", path = "string" }
-
-local function unknown(what, name, known, level)
-  local names = {}
-  for key in pairs(known) do names[#names + 1] = key end
-  error(require("mcp.schema.nearest").unknown(what, tostring(name), names), level)
+---Serves until the end; see listen/serve.lua.
+---@param listening mcp.Listening
+---@param announce boolean
+function listen.serve(listening, announce)
+  require("mcp.listen.serve").run(listening, announce)
 end
 
----Reads an address: 8000, "8000", "127.0.0.1:8000", "[::1]:8000", "localhost:8000/mcp", or a
----table of host, port, path. Raises what is wrong with it.
----@param given any
----@return table address { host, port, path }
-function listen.address(given)
-  if given == true then return { host = "127.0.0.1", port = 8000, path = "/mcp" } end
-  if math.type(given) == "integer" then given = tostring(given) end
-  if type(given) == "table" then
-    local address = { host = "127.0.0.1", port = 8000, path = "/mcp" }
-    for key, value in pairs(given) do
-      if not HTTP[key] then unknown("http option", key, HTTP, 0) end
-      if type(value) ~= HTTP[key] then
-        error(("http: %s: %s expected, got %s"):format(key, HTTP[key], type(value)), 0)
-      end
-      address[key] = value
-    end
-    local port = math.tointeger(address.port)
-    if not port or port < 0 or port > 65535 then
-      error(("http: port: an integer from 0 to 65535 expected, got %s"):format(address.port), 0)
-    end
-    if address.path:sub(1, 1) ~= "/" then
-      error(("http: path: %q does not begin with /"):format(address.path), 0)
-    end
-    address.port = port
-    return address
-  end
-  if type(given) ~= "string" then
-    error(('http: an address such as "127.0.0.1:8000" expected, got %s'):format(type(given)), 0)
-  end
-  local text = given:gsub("^http://", "")
-  local authority, path = text:match "^([^/]*)(/.*)$"
-  authority = authority or text
-  local host, port = authority:match "^%[([%x:.]+)%]:(%d+)$"
-  if not host then host, port = authority:match "^([^:%s]*):(%d+)$" end
-  if not host then port = authority:match "^(%d+)$" end
-  if not port then
-    error(('http: %q is no address; "127.0.0.1:8000" or "8000" is one'):format(given), 0)
-  end
-  if not host or host == "" then host = "127.0.0.1" end
-  if host == "*" then host = "0.0.0.0" end
-  if tonumber(port) > 65535 then error(("http: port %s is over 65535"):format(port), 0) end
-  if path == "/" then path = nil end
-  return { host = host, port = math.tointeger(tonumber(port)), path = path or "/mcp" }
-end
-
--- Strings of a list, or an error that names the option.
-local function strings(name, list)
-  local out = {}
-  for i, item in ipairs(list or {}) do
-    if type(item) ~= "string" then
-      error(("security: %s[%d]: string expected, got %s"):format(name, i, type(item)), 0)
-    end
-    out[i] = item
-  end
-  return out[1] and out or nil
-end
-
-local function http_options(given, options)
-  local out = listen.address(given)
-  for _, name in ipairs { "security", "limits" } do
-    local kind = type(options[name])
-    if kind ~= "table" and kind ~= "nil" then
-      error(("%s: table expected, got %s"):format(name, kind), 0)
-    end
-  end
-  local security = options.security or {}
-  for key, value in pairs(security) do
-    if not SECURITY[key] then unknown("security option", key, SECURITY, 0) end
-    if type(value) ~= SECURITY[key] then
-      error(("security: %s: %s expected, got %s"):format(key, SECURITY[key], type(value)), 0)
-    end
-  end
-  out.hosts = strings("allowed_hosts", security.allowed_hosts)
-  out.origins = strings("allowed_origins", security.allowed_origins)
-  out.guard = security.dns_rebinding_protection
-  for key, value in pairs(options.limits or {}) do
-    if not LIMITS[key] then unknown("limit", key, LIMITS, 0) end
-    if type(value) ~= "number" or value < 0 then
-      error(("limits: %s: a number, 0 or more, expected"):format(key), 0)
-    end
-    out[LIMITS[key]] = value
-  end
-  return out
-end
-
-local function url_of(address, port)
-  local host = address.host:find(":", 1, true) and "[" .. address.host .. "]" or address.host
-  return ("http://%s:%d%s"):format(host, port, address.path)
-end
+---Is any way in asked for?
+listen.asks = options.any
 
 ---@class mcp.Listening
 ---@field hosts userdata[] what is open
 ---@field urls string[] where HTTP is answered
+---@field port integer|nil the first of their ports
+---@field inspect string|nil where the page is to look at the server with
 local Listening = { __name = "mcp.listening" }
 Listening.__index = {}
 
@@ -165,6 +70,14 @@ function Listening.__index:is_gone()
   return true
 end
 
+---Reads the files of TLS again: connections from now on are served with what they hold. On
+---failure what was there goes on.
+---@return true|nil reloaded, string|nil message
+function Listening.__index:reload_tls()
+  if not self.tls then return nil, "there is no TLS here" end
+  return self.tls:reload()
+end
+
 -- What lua-cjson's forks mark arrays with goes out as arrays too.
 local function learn_arrays()
   local cjson = package.loaded.cjson
@@ -176,65 +89,93 @@ local function learn_arrays()
   end
 end
 
----Opens what `options` ask for.
----@param app table
----@param options table stdio (boolean), http (address), security, limits
----@return mcp.Listening
-function listen.open(app, options)
-  for key in pairs(options) do
-    if not OPTIONS[key] then unknown("option", key, OPTIONS, 0) end
+-- What a listener on a public address leaves open, in words, or nil.
+local function warning(app, place, url)
+  local open = {}
+  if not app.auth then
+    open[#open + 1] = "whoever reaches it may call everything (put authorization in front)"
   end
+  if not place.tls then
+    open[#open + 1] = "nothing is encrypted (tls, or a proxy that does it)"
+  end
+  if place.guard == false then
+    open[#open + 1] = "neither Host nor Origin is checked (security.dns_rebinding_protection)"
+  elseif not place.hosts and not place.guard then
+    open[#open + 1] = "any Host is answered (name yours in security.allowed_hosts)"
+  end
+  if not open[1] then return nil end
+  return ("%s is open to the network: %s"):format(url, table.concat(open, "; "))
+end
+
+-- The page to look at the server with.
+local function show_page(self, host, place, url)
+  -- A name may have led elsewhere.
+  if not host:is_loopback() then address.not_loopback(place) end
+  host:protect(nil, { [self.page.path] = self.page })
+  self.inspect = url:match "^%a+://[^/]+" .. self.page.path
+end
+
+local function open_http(self, place, receive, duplex, quiet)
+  place.tls = place.scheme:sub(-1) == "s" and self.tls or nil
+  place.duplex = duplex
+  local host, text, code = core.listen_http(place, receive)
+  if not host then
+    error(("cannot listen on %s: %s%s"):format(
+      place.unix or ("%s port %d"):format(place.host, place.port), text,
+      code == "EADDRINUSE" and place.port
+        and ("; choose another with %s = PORT or --%s PORT"):format(place.what, place.what)
+        or ""), 0)
+  end
+  self.hosts[#self.hosts + 1] = host
+  timeout.watch(self.app, host)
+  local port = not place.unix and host:port() or nil
+  self.port = self.port or port
+  local url = address.url(place, place.scheme, port)
+  self.urls[#self.urls + 1] = url
+  local open = not place.unix and not host:is_loopback() and warning(self.app, place, url)
+  if open and not quiet then core.log("warning", open) end
+  if self.app.auth then self.app.auth:protect(host, place, url) end
+  if place.inspect then show_page(self, host, place, url) end
+end
+
+local function open_stdio(self, duplex)
+  local host, text = core.serve_stdio(duplex)
+  if not host then error("cannot serve standard input and output: " .. text, 0) end
+  timeout.watch(self.app, host)
+  self.hosts[#self.hosts + 1] = host
+end
+
+local function open_all(self, given, places, stdio)
+  if given.inspect then
+    if self.app.auth then error("inspect: the page has no token, and auth wants one", 0) end
+    self.page = require("mcp.inspect").page(self.app.name, places[1].path)
+  end
+  if given.tls then
+    self.tls = assert(require("mcp.tls").server(given.tls))
+  end
+  local duplex = require("mcp.front.duplex").receiver(self.app)
+  local receive = places[1] and require("mcp.front.http").receiver(self.app)
+  -- What comes by a network is asked who it is; standard input is not.
+  local asked = self.app.auth and self.app.auth:duplex(duplex) or duplex
+  for _, place in ipairs(places) do open_http(self, place, receive, asked, given.quiet) end
+  if stdio then open_stdio(self, duplex) end
+end
+
+---Opens what `given` asks for: all of it, or nothing.
+---@param app table
+---@param given table stdio, http, sse, websocket, unix, tls, security, limits, inspect, quiet
+---@return mcp.Listening
+function listen.open(app, given)
+  local places, stdio = options.read(given)
   learn_arrays()
   local self = setmetatable({ app = app, hosts = {}, urls = {} }, Listening)
-  if options.http then
-    local address = http_options(options.http, options)
-    local host, text, code = core.listen_http(address, require("mcp.front.http").receiver(app))
-    if not host then
-      error(("cannot listen on %s port %d: %s%s"):format(address.host, address.port, text,
-        code == "EADDRINUSE" and "; choose another with http = PORT or --http PORT" or ""), 0)
-    end
-    self.hosts[#self.hosts + 1] = host
-    timeout.watch(app, host)
-    self.port = host:port()
-    self.urls[#self.urls + 1] = url_of(address, host:port())
-    if not host:is_loopback() and not address.hosts and not options.quiet then
-      core.log("warning", ("%s is open to the network, and any Host is answered: "
-        .. "name yours in security.allowed_hosts, and put authorization in front")
-        :format(self.urls[#self.urls]))
-    end
-  end
-  if options.stdio then
-    local host, text = core.serve_stdio(require("mcp.front.duplex").receiver(app))
-    if not host then
-      self:close()
-      error("cannot serve standard input and output: " .. text, 0)
-    end
-    timeout.watch(app, host)
-    self.hosts[#self.hosts + 1] = host
+  local ok, message = pcall(open_all, self, given, places, stdio)
+  if not ok then
+    for _, host in ipairs(self.hosts) do host:close() end
+    error(message, 0)
   end
   app.listening[self] = true
   return self
-end
-
----Turns the loop until everything is closed. SIGINT and SIGTERM close it, with
----a grace for what is under way; the second one at once.
----@param self mcp.Listening
----@param announce boolean say on standard error where HTTP is answered
-function listen.serve(self, announce)
-  local asked = 0
-  core.catch_signals(function()
-    asked = asked + 1
-    self:close(asked == 1 and listen.GRACE or 0)
-  end)
-  -- Only now: whoever reads this may send a signal at once.
-  for _, url in ipairs(announce and self.urls or {}) do
-    io.stderr:write(("%s %s answers at %s\n"):format(self.app.name, self.app.version, url))
-  end
-  while self:is_open() do core.step() end
-  if asked == 0 then self:close(0) end
-  while not self:is_gone() do core.step() end
-  self:close()
-  core.catch_signals(nil)
 end
 
 return listen

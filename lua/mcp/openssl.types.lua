@@ -30,4 +30,45 @@ function openssl.sha256(bytes) end
 ---@return string mac 32 bytes
 function openssl.hmac_sha256(key, bytes) end
 
+---A key as JSON Web Key (RFC 7517), of the kinds that are known here: RSA, EC with P-256, OKP with
+---Ed25519. Members in base64url.
+---@class mcp.openssl.jwk
+---@field kty "RSA"|"EC"|"OKP"
+---@field crv string|nil "P-256" or "Ed25519"
+---@field n string|nil
+---@field e string|nil
+---@field x string|nil
+---@field y string|nil
+
+---Checks a signature of JWS (RFC 7518, 8037). ES256 signatures are r and s, 32 bytes each. Refuses
+---RSA keys below 2048 and above 8192 bits, exponents below 65537, other curves, points not on them,
+---and a key of another kind than the algorithm's. Other algorithms do not exist here.
+---@param alg "RS256"|"PS256"|"ES256"|"EdDSA"|string as the token says
+---@param key mcp.openssl.jwk|string a JWK (other members are not looked at), or a public key in PEM
+---@param data string what was signed
+---@param signature string its bytes
+---@return boolean|nil valid nil: not known, or the key is not fit for it
+---@return string|nil text why
+function openssl.verify(alg, key, data, signature) end
+
+---Signs. The key has no password and passes the checks of verify.
+---@param alg "RS256"|"PS256"|"ES256"|"EdDSA"|string
+---@param pem string a private key: PKCS #8, or what OpenSSL wrote before it
+---@param data string
+---@return string|nil signature its bytes; nil: not known, or the key is not fit for it
+---@return string|nil text why
+function openssl.sign(alg, pem, data) end
+
+---Makes a private key that is fit for an algorithm (RSA of 2048 bits, P-256, Ed25519).
+---@param alg "RS256"|"PS256"|"ES256"|"EdDSA"|string
+---@return string|nil pem PKCS #8
+---@return mcp.openssl.jwk|string jwk its public half; or why there is none
+function openssl.generate_key(alg) end
+
+---The public half of a key in PEM, private or public.
+---@param pem string
+---@return mcp.openssl.jwk|nil jwk
+---@return string|nil text why there is none
+function openssl.public_jwk(pem) end
+
 return openssl

@@ -32,10 +32,10 @@ local OPTIONS = {
   website = "string", icons = "table", instructions = "string", sessions = "table",
   subscriptions = "table", event_store = "any", tasks = "table",
   cache = "table", page_size = "number", state_keys = "table", state_ttl = "number",
-  timeout = "number", timeout_max = "number", heartbeat = "number",
+  timeout = "number", timeout_max = "number", heartbeat = "number", auth = "table",
 }
 
-local SESSIONS = { idle = "number", most = "number" }
+local SESSIONS = { idle = "number", most = "number", per_principal = "number" }
 
 local TASKS = { ttl = "number", longest = "number", most = "number", running = "number",
   poll_interval = "number" }
@@ -83,11 +83,15 @@ function Decorator.__call(self, given)
   end
   local ok, entry = pcall(self.feature.new, self.name, self.options or {}, given)
   if not ok then error(("%s: %s"):format(what, entry), 2) end
+  if entry.scopes and not self.app.auth then
+    error(what .. ": scopes: this server has no authorization (mcp.server { auth = … })", 2)
+  end
   local into = entry.kind == "template" and self.app.templates or self.into
   if not into:add(self.name, entry) then
     error(("%s is registered already"):format(what), 2)
   end
   if entry.lister then self.app.listers = self.app.listers + 1 end
+  if entry.scopes then self.app.scoped = self.app.scoped + 1 end
   self.done = true
   self.app.pending[self] = nil
   return given
@@ -248,7 +252,7 @@ end
 
 ---Opens listeners and returns at once, for programs that turn the loop
 ---themselves (mcp.run, mcp.step).
----@param options table stdio, http, security, limits
+---@param options table stdio, http, sse, websocket, unix, tls, security, limits
 ---@return mcp.Listening
 function methods.listen(app, options)
   check_complete(app)
@@ -257,43 +261,88 @@ function methods.listen(app, options)
   return listening
 end
 
----Serves until it is told to stop: standard input and output unless `options`
----or the command line say otherwise.
----@param options table|nil stdio, http, security, limits
-function methods.run(app, options)
-  check_complete(app)
-  local asked = server.asked
-  if not options then
-    options = asked or { stdio = true }
-  elseif asked then
-    -- The command line chooses the transports, the script the rest.
-    local merged = {}
-    for key, given in pairs(options) do merged[key] = given end
-    merged.stdio, merged.http = asked.stdio, asked.http
-    options = merged
+-- What is opened: the command line chooses the ways in, the script the rest.
+local function merged(options, asked)
+  if not asked then return options end
+  local out = {}
+  for key, given in pairs(options) do out[key] = given end
+  for _, way in ipairs { "stdio", "http", "unix", "sse", "websocket" } do
+    -- What only switches something off is none.
+    if asked[way] ~= nil or type(out[way]) ~= "boolean" or way == "stdio" or way == "http" then
+      out[way] = asked[way]
+    end
   end
+  out.inspect = asked.inspect or out.inspect
+  if asked.tls or not (out.http or asked.sse or asked.websocket) then out.tls = asked.tls end
+  return out
+end
+
+-- Called by the methods below as their last act, which leaves no frame of theirs: level 2 is the
+-- line where the app is run.
+local function run(app, options)
+  check_complete(app)
   local listen = require "mcp.listen"
+  options = merged(options or {}, server.asked)
+  if not listen.asks(options) then
+    local with = { stdio = true }
+    for key, given in pairs(options) do with[key] = with[key] or given end
+    options = with
+  end
   local ok, listening = pcall(listen.open, app, options)
   if not ok then error(listening, 2) end
   listen.serve(listening, not options.quiet)
 end
 
----Serves standard input and output.
-function methods.run_stdio(app) app:run { stdio = true } end
-
----Serves Streamable HTTP.
----@param options table|nil host, port, path, security, limits
-function methods.run_http(app, options)
-  local address, rest = {}, { quiet = options and options.quiet }
+-- Options of one listener: what is not said of the address is said of all.
+local function one_listener(way, options)
+  local address, rest = {}, {}
   for key, given in pairs(options or {}) do
-    if key == "security" or key == "limits" then
-      rest[key] = given
-    elseif key ~= "quiet" then
+    if key == "host" or key == "port" or key == "path" then
       address[key] = given
+    else
+      rest[key] = given
     end
   end
-  rest.http = address
-  app:run(rest)
+  rest[way] = address
+  return rest
+end
+
+---Serves until it is told to stop: standard input and output unless `options`
+---or the command line say otherwise.
+---@param options table|nil stdio, http, sse, websocket, unix, tls, security, limits, quiet
+function methods.run(app, options) return run(app, options) end
+
+---Serves standard input and output.
+function methods.run_stdio(app) return run(app, { stdio = true }) end
+
+---Serves Streamable HTTP, and at the same address whatever is not switched off.
+---@param options table|nil host, port, path, sse, websocket, tls, security, limits, quiet
+function methods.run_http(app, options) return run(app, one_listener("http", options)) end
+
+---Serves HTTP+SSE, for clients of 2024-11-05. Streamable HTTP is answered at the same address.
+---@param options table|nil host, port, path, tls, security, limits, quiet
+function methods.run_sse(app, options) return run(app, one_listener("sse", options)) end
+
+---Serves WebSocket. Streamable HTTP is answered at the same address.
+---@param options table|nil host, port, path, tls, security, limits, quiet
+function methods.run_websocket(app, options) return run(app, one_listener("websocket", options)) end
+
+---Reads the certificates and keys of TLS again, of all that listens. A program of its own does it
+---at SIGHUP. Where that fails, what was there goes on.
+---@return true|nil reloaded
+---@return string|nil message
+function methods.reload_tls(app)
+  local found, message = false, nil
+  for listening in pairs(app.listening) do
+    if listening.tls then
+      found = true
+      local ok, text = listening:reload_tls()
+      if not ok then message = message or text end
+    end
+  end
+  if not found then return nil, "there is no TLS here" end
+  if message then return nil, message end
+  return true
 end
 
 -- What `check` makes of an option; raises at the line of the caller's caller.
@@ -302,6 +351,9 @@ local function checked(check, given)
   if not ok then error("mcp.server: " .. made, 3) end
   return made
 end
+
+-- Authorization.
+local function make_guard(options) return require("mcp.auth.server").new(options) end
 
 -- The keys that what goes through a client is sealed with.
 local function make_ring(options)
@@ -318,7 +370,7 @@ server.asked = nil
 ---tasks { ttl, longest, most, running, poll_interval },
 ---cache { ttl, scope }, page_size, state_keys (secrets of
 ---32 bytes or more, shared by all processes that serve the same clients), state_ttl (seconds),
----timeout, timeout_max, heartbeat (seconds, 0 for none);
+---timeout, timeout_max, heartbeat (seconds, 0 for none), auth (see mcp.auth.server);
 ---a string is the name
 ---@return mcp.App
 function server.new(options)
@@ -358,9 +410,10 @@ function server.new(options)
     event_store = options.event_store, -- nil: made when it is needed
     clock = checked(timeout.settings, options),
     sessions = session.store(options.sessions), task_settings = options.tasks,
-    pending = {}, listening = {}, listers = 0,
+    pending = {}, listening = {}, listers = 0, scoped = 0,
     state = (options.state_keys or options.state_ttl)
       and checked(make_ring, options) or nil,
+    auth = options.auth and checked(make_guard, options.auth) or nil,
   }, App)
   app.info = info
   app.bus = bus.new(app, options.subscriptions)

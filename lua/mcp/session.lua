@@ -10,6 +10,8 @@ local session = {}
 session.IDLE = 900 -- seconds
 ---Sessions at once; the one that was idle longest makes room.
 session.MOST = 10000
+---Of these, what one who is authorized may have: who floods us pushes out sessions of his own.
+session.PER_PRINCIPAL = 1000
 ---A client that asked for a session and did not go on.
 session.INITIALIZE = 30 -- seconds
 
@@ -106,13 +108,14 @@ end
 local Store = { __name = "mcp.sessions" }
 Store.__index = {}
 
----@param options table|nil idle (seconds), most
+---@param options table|nil idle (seconds), most, per_principal
 ---@return table
 function session.store(options)
   options = options or {}
   return setmetatable({
     by_id = {}, count = 0,
     idle = options.idle or session.IDLE, most = options.most or session.MOST,
+    owners = {}, per_principal = options.per_principal or session.PER_PRINCIPAL,
   }, Store)
 end
 
@@ -189,22 +192,44 @@ local function make_room(store)
   end
 end
 
+-- Makes room among the sessions of one principal: the one that was used longest ago goes.
+local function make_room_for(store, owner)
+  local oldest
+  for _, one in pairs(store.by_id) do
+    if one.owner == owner and one.running:is_empty() and not session.stream_of(one)
+      and (not oldest or one.last_used < oldest.last_used) then
+      oldest = one
+    end
+  end
+  if not oldest then return false end
+  store:remove(oldest.id)
+  return true
+end
+
 ---Takes a session in and gives it an id.
 ---@return boolean taken false when there is no room
 function Store.__index:add(one)
+  local owner = one.owner
+  if owner and (self.owners[owner] or 0) >= self.per_principal
+    and not make_room_for(self, owner) then
+    return false
+  end
   if self.count >= self.most then make_room(self) end
   if self.count >= self.most then return false end
   one.id = core.random_id()
   one.running = setmetatable({ count = 0 }, Running)
   self.by_id[one.id] = one
   self.count = self.count + 1
+  if owner then self.owners[owner] = (self.owners[owner] or 0) + 1 end
   return true
 end
 
----The live session of that id, or nil.
-function Store.__index:find(id)
+---The live session of that id, or nil. Somebody else's is not even noticed.
+---@param id string
+---@param owner string|nil the key of whoever is authorized
+function Store.__index:find(id, owner)
   local one = self.by_id[id]
-  if not one then return nil end
+  if not one or one.owner ~= (owner or nil) then return nil end
   local now = core.now()
   if is_over(self, one, now) then
     self:remove(id)
@@ -220,6 +245,11 @@ function Store.__index:remove(id)
   if not one then return end
   self.by_id[id] = nil
   self.count = self.count - 1
+  local owner = one.owner
+  if owner then
+    local left = self.owners[owner] - 1
+    self.owners[owner] = left > 0 and left or nil
+  end
   session.close(one)
 end
 

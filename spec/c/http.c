@@ -179,6 +179,11 @@ static int expect_no_body(lua_State *L) {
   return 0;
 }
 
+static int limit_head(lua_State *L) {
+  mcp_http_limit_head(check(L)->http, (size_t)luaL_checkinteger(L, 2));
+  return 0;
+}
+
 static int media_is(lua_State *L) {
   lua_pushboolean(L, mcp_http_media_is(check_slice(L, 1), check_slice(L, 2)));
   return 1;
@@ -215,6 +220,7 @@ int luaopen_codecs_http(lua_State *L) {
                                      {"begun", begun},
                                      {"shrink", shrink},
                                      {"expect_no_body", expect_no_body},
+                                     {"limit_head", limit_head},
                                      {"__gc", close_decoder},
                                      {"__close", close_decoder},
                                      {NULL, NULL}};

@@ -18,6 +18,7 @@
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/un.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -154,21 +155,49 @@ static socket_t *check_socket(lua_State *L) {
   return luaL_checkudata(L, 1, SOCKET);
 }
 
+static struct sockaddr_un file_address(lua_State *L, const char *path) {
+  struct sockaddr_un un = {.sun_family = AF_UNIX};
+  if (strlen(path) >= sizeof un.sun_path) luaL_error(L, "path too long");
+  strcpy(un.sun_path, path);
+  return un;
+}
+
+/* Waits for what connect has begun. -> socket | nil, why */
+static int finish_connect(lua_State *L, socket_t *s, int result) {
+  int error = errno;
+  socklen_t length = sizeof error;
+  if (result < 0 && error == EINPROGRESS) {
+    if (!wait_for(s->fd, POLLOUT, now() + TIMEOUT)) return fail(L, "timeout");
+    getsockopt(s->fd, SOL_SOCKET, SO_ERROR, &error, &length);
+    result = error ? -1 : 0;
+  }
+  if (result == 0) return 1;
+  close_fd(&s->fd);
+  return fail(L, name_of(error));
+}
+
 /* connect(host, port [, receive_buffer]) -> socket | nil, why
- * `host` is an address. A small receive buffer must be set before. */
+ * `host` is an address, or the path of a socket file. A small receive buffer
+ * must be set before. */
 static int open_socket(lua_State *L) {
   const char *host = luaL_checkstring(L, 1);
-  lua_Integer port = luaL_checkinteger(L, 2);
-  int size = (int)luaL_optinteger(L, 3, 0), one = 1, result, error = 0;
+  lua_Integer port = *host == '/' ? 0 : luaL_checkinteger(L, 2);
+  int size = (int)luaL_optinteger(L, 3, 0), one = 1;
   struct sockaddr_in in = {.sin_family = AF_INET,
                            .sin_port = htons((uint16_t)port)};
   struct sockaddr_in6 in6 = {.sin6_family = AF_INET6,
                              .sin6_port = htons((uint16_t)port)};
   int v6 = inet_pton(AF_INET6, host, &in6.sin6_addr) == 1;
-  socklen_t length = sizeof error;
   socket_t *s = lua_newuserdatauv(L, sizeof *s, 0);
   s->fd = -1;
   luaL_setmetatable(L, SOCKET);
+  if (*host == '/') {
+    struct sockaddr_un un = file_address(L, host);
+    s->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    if (s->fd < 0) return fail(L, strerror(errno));
+    return finish_connect(L, s,
+                          connect(s->fd, (struct sockaddr *)&un, sizeof un));
+  }
   if (!v6 && inet_pton(AF_INET, host, &in.sin_addr) != 1)
     return luaL_error(L, "no address: %s", host);
   s->fd = socket(v6 ? AF_INET6 : AF_INET,
@@ -176,20 +205,84 @@ static int open_socket(lua_State *L) {
   if (s->fd < 0) return fail(L, strerror(errno));
   if (size > 0) setsockopt(s->fd, SOL_SOCKET, SO_RCVBUF, &size, sizeof size);
   setsockopt(s->fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
-  result = v6 ? connect(s->fd, (struct sockaddr *)&in6, sizeof in6)
-              : connect(s->fd, (struct sockaddr *)&in, sizeof in);
-  if (result < 0 && errno == EINPROGRESS) {
-    if (!wait_for(s->fd, POLLOUT, now() + TIMEOUT)) return fail(L, "timeout");
-    getsockopt(s->fd, SOL_SOCKET, SO_ERROR, &error, &length);
-    result = error ? -1 : 0;
-    errno = error;
-  }
-  if (result < 0) {
-    error = errno;
-    close_fd(&s->fd);
-    return fail(L, name_of(error));
-  }
+  return finish_connect(L, s,
+                        v6 ? connect(s->fd, (struct sockaddr *)&in6, sizeof in6)
+                           : connect(s->fd, (struct sockaddr *)&in, sizeof in));
+}
+
+/* begin(host, port) -> socket: connects without waiting for it */
+static int begin_socket(lua_State *L) {
+  struct sockaddr_in in = {.sin_family = AF_INET};
+  socket_t *s = lua_newuserdatauv(L, sizeof *s, 0);
+  in.sin_port = htons((uint16_t)luaL_checkinteger(L, 2));
+  s->fd = -1;
+  luaL_setmetatable(L, SOCKET);
+  if (inet_pton(AF_INET, luaL_checkstring(L, 1), &in.sin_addr) != 1)
+    return luaL_error(L, "no address");
+  s->fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+  if (connect(s->fd, (struct sockaddr *)&in, sizeof in) < 0 &&
+      errno != EINPROGRESS)
+    return fail(L, name_of(errno));
   return 1;
+}
+
+/* socket:is_connected(seconds) -> boolean: by then */
+static int socket_is_connected(lua_State *L) {
+  int fd = check_socket(L)->fd;
+  lua_pushboolean(L,
+                  wait_for(fd, POLLOUT, now() + luaL_checknumber(L, 2)) != 0);
+  return 1;
+}
+
+/* listen(address, port, queue) -> socket, port; listen(path, queue) -> socket
+ * Nothing is accepted before socket:accept(). Closing it leaves a socket file
+ * behind, as a process does that is killed. */
+static int listen_socket(lua_State *L) {
+  const char *host = luaL_checkstring(L, 1);
+  struct sockaddr_storage at = {0};
+  struct sockaddr_in *in = (struct sockaddr_in *)&at;
+  struct sockaddr_in6 *in6 = (struct sockaddr_in6 *)&at;
+  int file = *host == '/', one = 1;
+  int queue = (int)luaL_checkinteger(L, file ? 2 : 3);
+  socklen_t size = sizeof at;
+  socket_t *s = lua_newuserdatauv(L, sizeof *s, 0);
+  s->fd = -1;
+  luaL_setmetatable(L, SOCKET);
+  if (file) {
+    struct sockaddr_un un = file_address(L, host);
+    memcpy(&at, &un, size = sizeof un);
+  } else if (inet_pton(AF_INET, host, &in->sin_addr) == 1) {
+    in->sin_family = AF_INET;
+  } else if (inet_pton(AF_INET6, host, &in6->sin6_addr) == 1) {
+    in6->sin6_family = AF_INET6;
+  } else {
+    return luaL_error(L, "no address: %s", host);
+  }
+  /* The port stands at the same place in both. */
+  if (!file) in->sin_port = htons((uint16_t)luaL_checkinteger(L, 2));
+  s->fd = socket(at.ss_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+  if (s->fd >= 0 && !file)
+    setsockopt(s->fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one);
+  if (s->fd < 0 || bind(s->fd, (struct sockaddr *)&at, size) < 0 ||
+      listen(s->fd, queue) < 0)
+    return fail(L, strerror(errno));
+  if (file) return 1;
+  size = sizeof at;
+  getsockname(s->fd, (struct sockaddr *)&at, &size);
+  lua_pushinteger(L, ntohs(in->sin_port));
+  return 2;
+}
+
+/* socket:accept([seconds]) -> socket | nil, why */
+static int socket_accept(lua_State *L) {
+  int fd = check_socket(L)->fd;
+  double seconds = luaL_optnumber(L, 2, TIMEOUT);
+  socket_t *s = lua_newuserdatauv(L, sizeof *s, 0);
+  s->fd = -1;
+  luaL_setmetatable(L, SOCKET);
+  if (!wait_for(fd, POLLIN, now() + seconds)) return fail(L, "timeout");
+  s->fd = accept4(fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+  return s->fd < 0 ? fail(L, strerror(errno)) : 1;
 }
 
 static int socket_send(lua_State *L) {
@@ -254,7 +347,9 @@ static int child_end(lua_State *L, const char *name, int n, int *mine) {
 }
 
 /* Async-signal-safe from here to exec. */
-static void become(char **argv, char **env, const int *fds, int nofile) {
+static void become(char **argv, char **env, const int *fds, int nofile,
+                   int group) {
+  if (group) setpgid(0, 0);
   for (int n = 0; n < 3; n++) {
     /* dup2 onto itself would keep O_CLOEXEC. */
     if (fds[n] == n) fcntl(n, F_SETFD, 0);
@@ -271,11 +366,12 @@ static void become(char **argv, char **env, const int *fds, int nofile) {
 }
 
 /* spawn { argument…, env = { "NAME=value", … }, stdin =, stdout =, stderr =,
- * descriptors = } -> process. The environment is ours and `env`; the streams
- * are pipes unless a path is given. */
+ * descriptors =, group = } -> process. The environment is ours and `env`; the
+ * streams are pipes unless a path is given; `group`: it leads one of its own.
+ */
 static int spawn(lua_State *L) {
   char *argv[ARGUMENT_MOST + 1], **env = NULL;
-  int fds[3], nofile;
+  int fds[3], nofile, group;
   size_t count, ours = 0;
   process_t *p;
   luaL_checktype(L, 1, LUA_TTABLE);
@@ -303,6 +399,8 @@ static int spawn(lua_State *L) {
   }
   lua_getfield(L, 1, "descriptors");
   nofile = (int)luaL_optinteger(L, -1, 0);
+  lua_getfield(L, 1, "group");
+  group = lua_toboolean(L, -1);
   p = lua_newuserdatauv(L, sizeof *p, 0);
   *p = (process_t){.pid = -1, .in = -1, .out = -1, .err = -1};
   luaL_setmetatable(L, PROCESS);
@@ -310,7 +408,7 @@ static int spawn(lua_State *L) {
   fds[1] = child_end(L, "stdout", 1, &p->out);
   fds[2] = child_end(L, "stderr", 2, &p->err);
   p->pid = fork();
-  if (p->pid == 0) become(argv, env, fds, nofile);
+  if (p->pid == 0) become(argv, env, fds, nofile, group);
   for (int n = 0; n < 3; n++) close(fds[n]);
   if (p->pid < 0) return luaL_error(L, "fork: %s", strerror(errno));
   return 1;
@@ -374,11 +472,12 @@ static int process_wait(lua_State *L) {
   return 2;
 }
 
-/* process:kill(["TERM" | "KILL" | "INT" | "STOP" | "CONT"]) */
+/* process:kill(["TERM" | "KILL" | "INT" | "STOP" | "CONT" | "HUP"]) */
 static int process_kill(lua_State *L) {
-  static const char *const names[] = {"TERM", "KILL", "INT",
-                                      "STOP", "CONT", NULL};
-  static const int numbers[] = {SIGTERM, SIGKILL, SIGINT, SIGSTOP, SIGCONT};
+  static const char *const names[] = {"TERM", "KILL", "INT", "STOP",
+                                      "CONT", "HUP",  NULL};
+  static const int numbers[] = {SIGTERM, SIGKILL, SIGINT,
+                                SIGSTOP, SIGCONT, SIGHUP};
   process_t *p = check_process(L);
   int number = numbers[luaL_checkoption(L, 2, "TERM", names)];
   /* A reaped number may be somebody else's by now. */
@@ -462,6 +561,8 @@ int luaopen_codecs_system(lua_State *L) {
   static const luaL_Reg sockets[] = {{"send", socket_send},
                                      {"receive", socket_receive},
                                      {"exchange", socket_exchange},
+                                     {"accept", socket_accept},
+                                     {"is_connected", socket_is_connected},
                                      {"shutdown_write", socket_shutdown},
                                      {"close", socket_close},
                                      {"reset", socket_reset},
@@ -477,11 +578,15 @@ int luaopen_codecs_system(lua_State *L) {
                                        {"kill", process_kill},
                                        {"close", process_close},
                                        {NULL, NULL}};
-  static const luaL_Reg functions[] = {
-      {"spawn", spawn}, {"connect", open_socket},
-      {"rss", rss},     {"fd_count", fd_count},
-      {"now", get_now}, {"poll", poll_fd},
-      {NULL, NULL}};
+  static const luaL_Reg functions[] = {{"spawn", spawn},
+                                       {"connect", open_socket},
+                                       {"listen", listen_socket},
+                                       {"begin", begin_socket},
+                                       {"rss", rss},
+                                       {"fd_count", fd_count},
+                                       {"now", get_now},
+                                       {"poll", poll_fd},
+                                       {NULL, NULL}};
   /* A peer that hung up must be a result here, not the end of busted. */
   signal(SIGPIPE, SIG_IGN);
   new_class(L, SOCKET, sockets, socket_close);

@@ -163,3 +163,85 @@ describe("a host", function()
     for _ = 1, 5 do core.step(0) end
   end)
 end)
+
+describe("a link in memory", function()
+  local function deaf() return nil end
+
+  it("joins two connections: what one sends the other receives", function()
+    local got
+    local one, other = core.memory_link(deaf, function(_, _, kind, id, method, params)
+      got = { kind, id, method, params }
+      return { fine = true }
+    end)
+    assert(one:wire():send("note", { a = 1 }))
+    while not got do core.step(1) end
+    assert.same({ "notification", nil, "note", { a = 1 } }, got)
+    got = nil
+    assert(one:wire():send("ask", nil, 7))
+    while not got do core.step(1) end
+    assert.same({ "request", "7", "ask" }, got)
+    one:close()
+    gone(one)
+    gone(other)
+    assert.is_nil(one:wire())
+    assert.error(function() core.memory_link(deaf) end)
+  end)
+
+  it("tells of its end, once, to both", function()
+    local told = {}
+    local one, other = core.memory_link(deaf, deaf)
+    one:on_closed(function(...) told.one = { ... } end)
+    other:on_closed(function(...) told.other = { ... } end)
+    other:close()
+    gone(one)
+    gone(other)
+    assert.same({ "closed", "ECLOSED" }, told.one)
+    assert.same({ "closed", "ECLOSED" }, told.other)
+    assert.error(function() one:on_closed(print) end)
+    local listener <close> = core.listen_http({ port = 0 }, print)
+    assert.error(function() listener:on_closed(print) end)
+    assert.is_nil(listener:wire())
+    assert.has_no_error(function() listener:as_client() end)
+    listener:close()
+    gone(listener)
+  end)
+
+  it("as a client answers nothing that it cannot read, and bounds what it reads", function()
+    local code
+    local host, wire = core.memory_pair(function() return {} end)
+    wire:send "no JSON\n"
+    while true do
+      local text = wire:take()
+      if text ~= "" then
+        assert.matches("-32700", text, 1, true)
+        break
+      end
+      core.step(1)
+    end
+    host:as_client(100)
+    host:on_closed(function(_, name) code = name end)
+    wire:send('no JSON\n{"jsonrpc":"2.0"}\n{"jsonrpc":"2.0","id":1,"method":"m"}\n')
+    local said = ""
+    while said == "" do
+      core.step(1)
+      said = wire:take()
+    end
+    assert.equal('{"jsonrpc":"2.0","id":1,"result":{}}\n', said)
+    wire:send(("x"):rep(101) .. "\n")
+    gone(host)
+    assert.equal("ETOOBIG", code)
+    assert.equal("", wire:take())
+    assert.error(function() host:as_client(-1) end)
+  end)
+
+  it("that nobody keeps is closed", function()
+    local _, other = core.memory_link(deaf, deaf)
+    _ = nil -- luacheck: ignore
+    local deadline = system.now() + 5
+    while not other:is_gone() do
+      collectgarbage()
+      core.step(0)
+      assert(system.now() < deadline, "it does not end")
+    end
+  end)
+end)

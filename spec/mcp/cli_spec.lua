@@ -29,7 +29,8 @@ describe("luamcp", function()
     for _, word in ipairs { "--help", "-h" } do
       local out, err, status = luamcp { word }
       assert.matches("^usage: luamcp", out)
-      for _, option in ipairs { "--stdio", "--http", "--version" } do
+      for _, option in ipairs { "--stdio", "--http", "--sse", "--websocket", "--unix",
+        "--tls-cert", "--tls-key", "--version" } do
         assert.matches(option, out, 1, true)
       end
       assert.equal("", err)
@@ -77,6 +78,64 @@ describe("luamcp", function()
       _, err, status = luamcp { file, "--http=" .. word }
       assert.matches("^luamcp: %-%-http", err)
       assert.equal(2, status)
+    end
+  end)
+
+  it("so is what is no address of another transport, or lacks its other half", function()
+    local file = script "error 'must not run'"
+    for _, case in ipairs {
+      { { "--sse" }, "--sse needs an address, such as 127.0.0.1:8000" },
+      { { "--websocket", "x" },
+        '--websocket: "x" is no address; "127.0.0.1:8000" or "8000" is one' },
+      { { "--websocket=localhost:99999" }, "--websocket: port 99999 is over 65535" },
+      { { "--sse=" }, '--sse: "" is no address; "127.0.0.1:8000" or "8000" is one' },
+      { { "--unix" }, "--unix needs the path of a socket file" },
+      { { "--unix=" }, "--unix needs the path of a socket file" },
+      { { "--http", "1", "--tls-cert", "c" }, "--tls-cert needs --tls-key beside it" },
+      { { "--http", "1", "--tls-key", "k" }, "--tls-key needs --tls-cert beside it" },
+      { { "--tls-cert" }, "--tls-cert needs a file" },
+      { { "--stdio", "--tls-cert=c", "--tls-key=k" },
+        "--tls-cert needs --http, --sse or --websocket" },
+    } do
+      local _, err, status = luamcp { file, table.unpack(case[1]) }
+      assert.equal("luamcp: " .. case[2] .. "\n", err)
+      assert.equal(2, status)
+    end
+  end)
+
+  it("the command line chooses the ways in; the script's switches stay", function()
+    local text = [[
+      local mcp = require "mcp"
+      local listen = require "mcp.listen"
+      listen.open = function(_, options)
+        local names = {}
+        for name, given in pairs(options) do
+          if type(given) == "table" then given = given.cert .. "+" .. given.key end
+          names[#names + 1] = name .. "=" .. tostring(given)
+        end
+        table.sort(names)
+        io.stderr:write(table.concat(names, " "))
+        return { urls = {} }
+      end
+      listen.serve = function() end
+      mcp.server "x":run(load("return " .. arg[1])())]]
+    local file = script(text)
+    for _, case in ipairs {
+      { "nil", {}, "stdio=true" },
+      { "{ quiet = true }", {}, "quiet=true stdio=true" },
+      { "{ sse = false }", {}, "sse=false stdio=true" },
+      { "{ http = 1, sse = false, websocket = 2 }", { "--http", "3" }, "http=3 sse=false" },
+      { "{ http = 1, unix = '/a' }", { "--sse", "3" }, "sse=3" },
+      { "{ http = 1 }", { "--unix", "/b", "--websocket=4" }, "unix=/b websocket=4" },
+      { "{ http = 1, tls = { cert = 'a', key = 'b' } }", { "--http=3" }, "http=3 tls=a+b" },
+      { "{ http = 1, tls = { cert = 'a', key = 'b' } }", { "--stdio" }, "stdio=true" },
+      { "{ http = 1 }", { "--http=3", "--tls-cert=c", "--tls-key=k" }, "http=3 tls=c+k" },
+    } do
+      local words = { file, table.unpack(case[2]) }
+      words[#words + 1] = case[1]
+      local _, err, status = luamcp(words)
+      assert.equal(case[3], err)
+      assert.equal(0, status)
     end
   end)
 
@@ -178,7 +237,7 @@ describe("luamcp", function()
     return ids
   end
 
-  it("what a handler or its children print does not reach the wire (IO-03)", function()
+  it("what a handler or its children print does not reach the wire (IO-03, SEC-92)", function()
     local out, err, status = luamcp({ script [[
       local mcp = require "mcp"
       local app = mcp.server "x"

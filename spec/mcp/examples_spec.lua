@@ -39,7 +39,13 @@ describe("examples", function()
   after_each(helper.remove_files)
 
   it("there is a test here for each", function()
-    local tested = { ["hello.lua"] = true, ["files.lua"] = true }
+    local tested = { ["hello.lua"] = true, ["files.lua"] = true,
+      ["auth_server.lua"] = true,
+      -- spec/mcp/embedding_spec.lua
+      ["luv.lua"] = true,
+      -- spec/mcp/client/examples_spec.lua
+      ["client_stdio.lua"] = true, ["client_memory.lua"] = true, ["client_websocket.lua"] = true,
+      ["client_http.lua"] = true, ["client_sse.lua"] = true, ["client_auth.lua"] = true }
     local folder <close> = assert(core.folder "examples")
     for _, entry in ipairs(assert(folder:list())) do
       if entry.name:find "%.lua$" then assert.is_true(tested[entry.name], entry.name) end
@@ -67,6 +73,44 @@ describe("examples", function()
           _meta = helper.envelope() }) })
       assert.equal("hello", got[1].result._meta[PREFIX .. "serverInfo"].name)
       assert.equal("Hello, Ada!", got[2].result.content[1].text)
+    end)
+  end)
+
+  describe("auth_server.lua", function()
+    local jwt = require "mcp.auth.jwt"
+    local support = require "spec.support"
+    after_each(support.stop_all)
+
+    it("keeps everybody's notes apart, and asks for scopes", function()
+      local pem, jwk = require("mcp.openssl").generate_key "EdDSA"
+      local file <close> = assert(io.open "examples/auth_server.lua")
+      local server = support.start("nil", { script = file:read "a", env = {
+        "ISSUER=https://as.test", "PORT=0", "RESOURCE=https://notes.test/mcp",
+        "JWKS=" .. helper.file(core.encode { keys = { jwk } }) } })
+      server.port = math.tointeger(server:wait_said "answers at http://[^%s]-:(%d+)/")
+      local function ask(subject, scope, tool, arguments)
+        local claims = { iss = "https://as.test", aud = "https://notes.test/mcp", sub = subject,
+          exp = os.time() + 60, scope = scope }
+        local token = subject and assert(jwt.sign({ alg = "EdDSA" }, claims, pem))
+        local client <close> = support.client(server)
+        local answer = client:ask(support.call(1, tool, arguments,
+          { Authorization = token and "Bearer " .. token or nil }))
+        return answer.status, answer.json and answer.json.result and
+          answer.json.result.content[1].text
+      end
+      assert.equal(401, (ask(nil, nil, "list")))
+      assert.equal(403, (ask("ada", "other", "list")))
+      assert.equal(403, (ask("ada", "notes", "add", { text = "tea" })))
+      local status, text = ask("ada", "notes notes:write", "add", { text = "tea" })
+      assert.equal(200, status)
+      assert.equal("Noted for ada", text)
+      assert.equal(200, (ask("ada", "notes notes:all", "add", { text = "milk" })))
+      status, text = ask("ada", "notes", "list")
+      assert.equal(200, status)
+      assert.equal("tea\nmilk", text)
+      status, text = ask("eve", "notes", "list")
+      assert.equal(200, status)
+      assert.equal("", text)
     end)
   end)
 

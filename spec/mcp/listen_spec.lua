@@ -67,6 +67,58 @@ describe("listen", function()
     assert.matches("limits: body", refused { http = 0, limits = { body = "1" } }, 1, true)
   end)
 
+  it("says what is wrong with where and how to listen", function()
+    local cases = {
+      { { stdio = 1 }, "stdio: boolean expected, got number" },
+      { { quiet = "yes", http = 0 }, "quiet: boolean expected" },
+      { {}, "nothing to listen on" }, { { sse = true }, "nothing to listen on" },
+      { { websocket = false, quiet = true }, "nothing to listen on" },
+      { { sse = "x" }, 'sse: "x" is no address' },
+      { { websocket = { prot = 1 } }, 'unknown websocket option "prot", did you mean "port"?' },
+      { { http = { path = "/a b" } }, "a character that a path cannot have" },
+      { { http = { path = "/a?b" } }, "a character that a path cannot have" },
+      { { unix = 5 }, 'unix: a path such as "/run/mcp.sock" expected, got number' },
+      { { unix = "" }, "unix: path: the path of a socket file expected" },
+      { { unix = {} }, "unix: path: the path" }, { { unix = "unix:" }, "unix: path: the path" },
+      { { unix = { pth = "/x" } }, 'unknown unix option "pth", did you mean "path"?' },
+      { { unix = { path = "/x", mode = "600" } }, "unix: mode: number expected, got string" },
+      { { unix = { path = "/x", mode = 1.5 } }, "unix: mode: the bits of a file's mode" },
+      { { unix = { path = "/x", mode = 01000 } }, "unix: mode: the bits of a file's mode" },
+      { { tls = true, http = 0 }, "tls: table expected, got boolean" },
+      { { tls = {}, http = 0 }, "tls: cert: a file or its text is needed" },
+      { { tls = { cert = "c", key = "" }, http = 0 }, "tls: key: a file or its text is needed" },
+      { { tls = { certt = "c" }, http = 0 }, 'unknown tls option "certt", did you mean "cert"?' },
+      { { tls = { cert = 5 }, http = 0 }, "tls: cert: string expected, got number" },
+      { { tls = { cert = "c" }, stdio = true }, "there is no http, sse or websocket" },
+      { { tls = { cert = "c" }, unix = "/x" }, "there is no http, sse or websocket" },
+      { { tls = { cert = "/no/such/file.pem" }, http = 0 }, "tls: " },
+      { { http = 0, limits = { connections = 1.5 } }, "limits: connections: a whole number" },
+      { { http = 0, limits = { body = 1 << 40 } }, "limits: body: a whole number" },
+      { { http = 0, limits = { pong = 5 } }, 'unknown limit "pong", did you mean "ping"?' },
+    }
+    for _, case in ipairs(cases) do
+      assert.matches(case[2], refused(case[1]), 1, true)
+    end
+  end)
+
+  it("an origin or a host that could never match is refused", function()
+    for _, origin in ipairs { "*", "https://app.example/", "app.example", "https://*.example",
+      "https://", "http://localhost:**" } do
+      assert.matches(("security: allowed_origins[1]: %q is no origin"):format(origin),
+        refused { http = 0, security = { allowed_origins = { origin } } }, 1, true)
+    end
+    for _, host in ipairs { "*", "https://mcp.example", "mcp.example/x", "a b" } do
+      assert.matches(("security: allowed_hosts[1]: %q is no host"):format(host),
+        refused { http = 0, security = { allowed_hosts = { host } } }, 1, true)
+    end
+    for _, origin in ipairs { "null", "vscode-webview://abc", "http://[::1]:80",
+      "http://localhost:*" } do
+      local listening <close> = mcp.server "spec":listen { http = 0,
+        security = { allowed_origins = { origin } } }
+      assert.is_true(listening:is_open())
+    end
+  end)
+
   it("security and limits of the wrong type are refused in words", function()
     assert.matches("security: table expected, got boolean",
       refused { http = 0, security = true }, 1, true)
@@ -104,6 +156,134 @@ describe("listen", function()
     local two <close> = app:listen { http = { path = "/other", port = 0 } }
     assert.not_equal(one.port, two.port)
     assert.matches("/other$", two.urls[1])
+  end)
+
+  it("listens in several ways at once, and says of each where", function()
+    local app = mcp.server "spec"
+    local path = os.tmpname()
+    os.remove(path)
+    local listening <close> = app:listen { http = { port = 0, path = "/p" }, sse = 0,
+      websocket = { port = 0 }, unix = path }
+    local urls = listening.urls
+    assert.equal(4, #urls)
+    assert.equal(("http://127.0.0.1:%d/p"):format(listening.port), urls[1])
+    assert.matches("^http://127%.0%.0%.1:%d+/mcp$", urls[2])
+    assert.matches("^ws://127%.0%.0%.1:%d+/mcp$", urls[3])
+    assert.equal("unix:" .. path, urls[4])
+    assert.is_not_nil(io.popen("ls -l " .. path):read "a":match "^srw%-%-%-%-%-%-%-")
+    listening:close()
+    helper.wait_until(function() return listening:is_gone() end, "the listeners to be gone")
+    assert.is_nil(io.open(path))
+  end)
+
+  it("all of it or nothing: what was opened before a failure is closed", function()
+    local app = mcp.server "spec"
+    local held <close> = app:listen { http = 0 }
+    local ok, err = pcall(function()
+      app:listen { http = 0, sse = 0, websocket = { port = held.port } }
+    end)
+    assert.is_false(ok)
+    assert.matches("choose another with websocket = PORT or --websocket PORT", err, 1, true)
+    local count = 0
+    for _ in pairs(app.listening) do count = count + 1 end
+    assert.equal(1, count)
+    assert.matches("cannot listen on /no/such/folder/x", refused { unix = "/no/such/folder/x" })
+  end)
+
+  describe("on an address for all", function()
+    -- What the log is told of a start.
+    local function told(options, app)
+      return helper.logged(function()
+        local listening <close> = (app or mcp.server "spec"):listen(options)
+        assert.is_true(listening:is_open())
+      end)
+    end
+
+    local everywhere = { host = "0.0.0.0", port = 0 }
+
+    it("says loudly what is open, and only that", function()
+      local log = told { http = everywhere }
+      assert.matches("^warning: http://0%.0%.0%.0:%d+/mcp is open to the network: ", log)
+      for _, part in ipairs { "whoever reaches it may call everything", "nothing is encrypted",
+        "any Host is answered" } do
+        assert.matches(part, log, 1, true)
+      end
+      log = told { http = everywhere, security = { allowed_hosts = { "mcp.example" } } }
+      assert.is_nil(log:find("any Host", 1, true))
+      log = told { http = everywhere, security = { dns_rebinding_protection = true } }
+      assert.is_nil(log:find("any Host", 1, true))
+      log = told { http = everywhere, security = { dns_rebinding_protection = false } }
+      assert.matches("neither Host nor Origin is checked", log, 1, true)
+      log = told { sse = everywhere, websocket = everywhere }
+      assert.equal(2, select(2, log:gsub("is open to the network", "")))
+    end)
+
+    it("is silent on loopback, on a socket file, and when told to be", function()
+      assert.equal("", told { http = 0 })
+      assert.equal("", told { http = { host = "::1", port = 0 } })
+      assert.equal("", told { http = everywhere, quiet = true })
+      local path = os.tmpname()
+      os.remove(path)
+      assert.equal("", told { unix = path })
+    end)
+  end)
+
+  describe("with TLS", function()
+    local certificate = require "codecs.certificate"
+    local cert, key
+
+    local function write(path, text)
+      local file <close> = assert(io.open(path, "w"))
+      file:write(text)
+    end
+
+    local function make(serial)
+      local made = certificate.make { names = "DNS:localhost,IP:127.0.0.1", serial = serial }
+      write(cert, made.cert)
+      write(key, made.key)
+    end
+
+    before_each(function()
+      cert, key = os.tmpname(), os.tmpname()
+      make(5)
+    end)
+    after_each(function()
+      os.remove(cert)
+      os.remove(key)
+    end)
+
+    it("is https and wss; its files can be read again", function()
+      local app = mcp.server "spec"
+      local listening <close> = app:listen { http = 0, websocket = 0,
+        tls = { cert = cert, key = key } }
+      assert.matches("^https://127", listening.urls[1])
+      assert.matches("^wss://127", listening.urls[2])
+      assert.is_true(app:reload_tls())
+      make(6)
+      assert.is_true(listening:reload_tls())
+      write(cert, "no certificate")
+      local ok, why = app:reload_tls()
+      assert.is_nil(ok)
+      assert.is_string(why)
+      -- What was there goes on.
+      assert.is_true(listening:is_open())
+    end)
+
+    it("where there is none, nothing is read", function()
+      local app = mcp.server "spec"
+      local ok, why = app:reload_tls()
+      assert.is_nil(ok)
+      assert.equal("there is no TLS here", why)
+      local listening <close> = app:listen { http = 0 }
+      assert.is_nil(app:reload_tls())
+      assert.is_nil(listening:reload_tls())
+    end)
+
+    it("a context made before is as good as its options", function()
+      local context = assert(require("mcp.tls").server { cert = cert, key = key })
+      local listening <close> = mcp.server "spec":listen { http = 0, tls = context }
+      assert.matches("^https://", listening.urls[1])
+    end)
   end)
 
   it("a listener that fails leaves nothing open", function()

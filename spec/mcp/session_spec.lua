@@ -49,6 +49,51 @@ describe("session", function()
     assert.equal(200, store.count)
   end)
 
+  it("belongs to whoever began it: for others there is none, and it is not used (HL-58)", function()
+    local store, one = session.store { idle = 10 }, new()
+    one.owner = "ada"
+    store:add(one)
+    now = now + 9
+    assert.is_nil(store:find(one.id))
+    assert.is_nil(store:find(one.id, "eve"))
+    assert.equal(1000, one.last_used)
+    assert.equal(one, store:find(one.id, "ada"))
+    assert.equal(now, one.last_used)
+    local open = new()
+    store:add(open)
+    assert.is_nil(store:find(open.id, "ada"))
+    assert.equal(open, store:find(open.id))
+  end)
+
+  it("makes room for its owner among the owner's own (HL-59)", function()
+    local store, mine = session.store { per_principal = 3 }, {}
+    local function add(owner)
+      local one = new()
+      one.owner = owner
+      now = now + 1
+      return store:add(one) and one
+    end
+    local other = add "eve"
+    for i = 1, 3 do mine[i] = add "ada" end
+    store:find(mine[1].id, "ada")
+    mine[3].stream = exchange() -- who listens is not idle
+    assert.is_table(add "ada")
+    assert.is_true(mine[2].closed)
+    assert.is_nil(mine[1].closed or mine[3].closed or other.closed)
+    mine[1].running:add("1", exchange())
+    assert.is_table(add "ada")
+    for _ = 1, 5 do assert.is_table(add "ada") end
+    assert.is_nil(mine[1].closed)
+    for _, one in pairs(store.by_id) do
+      if one.owner == "ada" then one.running:add("1", exchange()) end
+    end
+    assert.is_false(add "ada")
+    assert.is_table(add "eve")
+    -- What is counted is what there is.
+    store:clear()
+    assert.same({}, store.owners)
+  end)
+
   it("is found until it is removed, then never again (HL-54)", function()
     local store, one = session.store(), new()
     store:add(one)

@@ -1,6 +1,7 @@
 -- SPDX-License-Identifier: MIT
 -- Works for the walk that are no conversation: what a program calls itself.
 local core = require "mcp.core"
+local fetch = require "mcp.fetch"
 local mcp = require "mcp"
 local talk = require "spec.torture.talk"
 
@@ -12,6 +13,12 @@ end
 local new_app = require "spec.torture.app"
 
 local DOCUMENT = '{"list":[' .. ("1,2.5,\"a\\u00e9\","):rep(30) .. 'null],"o":{"k":"v"}}'
+
+-- What the client below asks: one server, for as long as the hunt lasts.
+local serving
+local CALL = '{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"%s","arguments":%s,'
+  .. '"_meta":{"io.modelcontextprotocol/protocolVersion":"2026-07-28",'
+  .. '"io.modelcontextprotocol/clientCapabilities":{},"progressToken":1}}}'
 
 return {
   { name = "app", run = function() new_app() end, mend = settled },
@@ -79,6 +86,72 @@ return {
       collectgarbage()
       if not talk.settle(function() return not core.step(0) end) then return "something is open" end
       return settled()
+    end,
+  },
+  {
+    name = "child and connection",
+    run = function(state)
+      state.child, state.near, state.far, state.said = false, false, false, 0
+      local path = os.getenv "MCP_BUILD" .. "/torture.socket"
+      state.far = assert(core.listen_http({ unix = path }, function() end))
+      local nothing = function() end
+      state.child = assert(core.connect_child({ command = "sh", env = { LANG = "C", TERM = false },
+        args = { "-c", "echo one >&2; echo two >&2; cat >/dev/null" },
+        stderr = function() state.said = state.said + 1 end }, nothing))
+      state.near = assert(core.connect_socket({ unix = path, timeout = 1 }, nothing))
+      mcp.run(function()
+        state.near:close()
+        state.near = assert(core.connect_socket({ unix = path, timeout = 1 }, nothing))
+      end)
+      talk.settle(function() return state.said == 2 end)
+    end,
+    mend = function(state)
+      -- What was made and not kept is the collector's.
+      for _, name in ipairs { "child", "near", "far" } do
+        if state[name] then state[name]:close(0) end
+        state[name] = nil
+      end
+      collectgarbage()
+      if not talk.settle(function() return not core.step(0) end) then return "something is open" end
+      return settled()
+    end,
+  },
+  {
+    name = "http client",
+    run = function(state)
+      -- One app for all: what it costs is looked at elsewhere.
+      state.pool, state.kept = false, {}
+      serving = serving or new_app():listen { http = { port = 0 }, quiet = true }
+      state.pool = core.http_pool { connections = 2 }
+      local function ask(tool, arguments)
+        local response = assert(state.pool:request { host = "127.0.0.1", port = serving.port,
+          method = "POST", target = "/mcp", timeout = 0.5, headers = {
+            { "Content-Type", "application/json" }, { "MCP-Protocol-Version", "2026-07-28" },
+            { "Accept", "application/json, text/event-stream" }, { "Mcp-Method", "tools/call" },
+            { "Mcp-Name", tool } }, body = CALL:format(tool, arguments) })
+        response:headers()
+        return response
+      end
+      local waiter = core.waiter()
+      for _ = 1, 3 do
+        waiter:spawn(function() assert(ask("add", '{"a":1}'):json()) end)
+      end
+      waiter:spawn(function()
+        local response <close> = ask("tells", "{}")
+        for event in function() return response:event(0.5) end do assert(event) end
+      end)
+      waiter:wait(1)
+      assert(ask("big", "{}"):read())
+      local answer = assert(fetch.get("http://127.0.0.1:" .. serving.port .. "/none"))
+      assert(answer.status)
+    end,
+    mend = function(state)
+      if state.pool then state.pool:close() end
+      state.pool = nil
+      -- Answers that were dropped on the way hold connections until they are collected.
+      collectgarbage()
+      if not talk.settle(function() return core.task_count() == 0 end) then return settled() end
+      for _ = 1, 4 do core.step(0) end
     end,
   },
 }

@@ -27,7 +27,11 @@ describe("a question over HTTP", function()
     local client <close> = support.client(server)
     local body = support.legacy_body(0, "initialize", { protocolVersion = "2025-11-25",
       capabilities = { elicitation = {} }, clientInfo = { name = "spec", version = "1" } })
-    return client:ask(support.request("POST", nil, body)).fields["mcp-session-id"]
+    local sid = client:ask(support.request("POST", nil, body)).fields["mcp-session-id"]
+    -- Before this nobody may be asked anything (IO-41).
+    local ready = '{"jsonrpc":"2.0","method":"notifications/initialized"}'
+    assert.equal(202, client:ask(support.legacy(sid, ready)).status)
+    return sid
   end
 
   local function post(sid, message)

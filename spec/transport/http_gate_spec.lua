@@ -37,7 +37,7 @@ describe("the gate", function()
   teardown(support.stop_all)
   after_each(function() assert.is_true(support.alive(server)) end)
 
-  it("lets loopback names in and no other Host (HL-03, DNS rebinding)", function()
+  it("lets loopback names in and no other Host (HL-03, SEC-02, DNS rebinding)", function()
     statuses("Host", {
       { "localhost", 200 }, { "localhost:PORT", 200 }, { "LOCALHOST:PORT", 200 },
       { "LocalHost", 200 }, { "127.0.0.1", 200 }, { "127.0.0.1:PORT", 200 },
@@ -82,7 +82,7 @@ describe("the gate", function()
     end
   end)
 
-  it("lets no Origin and its own Origin in, and no other (HL-02, HM-02)", function()
+  it("lets no Origin and its own Origin in, and no other (HL-02, HM-02, SEC-01)", function()
     for _, host in ipairs { "localhost:" .. server.port, "127.0.0.1:" .. server.port } do
       local cases = { { false, 200 }, { "http://" .. host, 200 },
         { "HTTP://" .. host:upper(), 200 },
@@ -145,7 +145,8 @@ describe("the gate", function()
     assert.equal(406, client:ask(support.request("GET", { Accept = "application/json" })).status)
     assert.equal(406, client:ask(support.request("GET", { Accept = "text/html" })).status)
     -- Let in: what is missing now is a session.
-    assert.equal(400, client:ask(support.request("GET", { Accept = "text/event-stream" })).status)
+    assert.equal(400, client:ask(support.request("GET", { Accept = "text/event-stream",
+      ["MCP-Protocol-Version"] = "2025-11-25" })).status)
   end)
 
   it("knows one path (HL-01, HM-01)", function()
@@ -205,17 +206,31 @@ describe("the gate's settings", function()
 
   it("let further Hosts and Origins in", function()
     local it = support.http [[security = { allowed_hosts = { "mcp.example" },
-      allowed_origins = { "https://app.example", "null" } }]]
+      allowed_origins = { "https://app.example", "null", "http://localhost:*" } }]]
+    it.shares = true
     statuses("Host", { { "localhost", 200 }, { "mcp.example", 200 }, { "MCP.example:81", 200 },
       { "mcp.example.evil", 421 }, { "other.example", 421 } }, it)
     statuses("Origin", { { "https://app.example", 200 }, { "HTTPS://APP.example", 200 },
       { "null", 200 }, { "https://app.example:8443", 403 }, { "http://app.example", 403 },
-      { "https://app.example.evil", 403 } }, it)
+      { "https://app.example.evil", 403 }, { "http://localhost", 200 },
+      { "http://localhost:6274", 200 }, { "http://localhost:", 403 },
+      { "http://localhost:6x", 403 },
+      { "http://localhost:123456", 403 }, { "http://localhost.evil", 403 },
+      { "http://localhost:80.evil", 403 }, { "https://localhost:80", 403 } }, it)
+  end)
+
+  it("a Host with a port is let in with that port only", function()
+    local it = support.http
+      [[security = { allowed_hosts = { "mcp.example:8443", "any.example:*" } }]]
+    statuses("Host", { { "mcp.example:8443", 200 }, { "MCP.example:8443", 200 },
+      { "mcp.example", 421 }, { "mcp.example:8444", 421 }, { "any.example", 200 },
+      { "any.example:1", 200 } }, it)
   end)
 
   it("are kept although nobody else keeps their strings", function()
     local it = support.http([[security = { allowed_hosts = { ("made"):rep(20) .. ".example" },
       allowed_origins = { "https://" .. ("made"):rep(20) } }]])
+    it.shares = true
     do
       local client <close> = support.client(it)
       client:call(1, "memory") -- two full collections

@@ -42,7 +42,7 @@ describe("a connection", function()
     for i = 1, 100 do assert.equal("n" .. i, client:call(i, "echo", { text = "n" .. i })) end
   end)
 
-  it("answers 10 requests of one write in their order (RFC 9112 9.3.2)", function()
+  it("answers 10 requests of one write in their order (RFC 9112 9.3.2, SEC-10)", function()
     local client <close> = client_of(server)
     local all = {}
     for i = 1, 10 do all[i] = call(i, "echo", { text = "n" .. i }) end
@@ -209,7 +209,7 @@ describe("a connection", function()
     end
   end)
 
-  it("refuses two lengths, and whatever else could be read in two ways (RFC 9112 6.3)", function()
+  it("refuses two lengths, and what else reads in two ways (RFC 9112 6.3, SEC-05)", function()
     local body = support.call_body(1, "echo", { text = "x" })
     for _, fields in ipairs {
       { ["Content-Length"] = #body .. "\r\nContent-Length: " .. #body },
@@ -279,7 +279,7 @@ describe("a connection", function()
     assert.equal("close", answer.fields.connection)
   end)
 
-  it("counts a body of unknown length while it reads it (HL-08)", function()
+  it("counts a body of unknown length while it reads it (HL-08, SEC-03)", function()
     local client <close> = client_of(server)
     local bytes = chunked(1, ("x"):rep(5 << 20), 65536)
     assert.equal(#bytes, (client:send(bytes)))
@@ -418,7 +418,7 @@ end)
 describe("a deadline", function()
   after_each(support.stop_all)
 
-  it("ends slow heads, slow bodies and idle connections", function()
+  it("ends slow heads, slow bodies and idle connections (SEC-03)", function()
     local server = support.http [[limits = { head_timeout = 0.5, body_timeout = 0.5,
       idle_timeout = 0.5 }]]
     local before = server:fd_count()

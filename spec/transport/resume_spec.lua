@@ -205,7 +205,7 @@ describe("resuming over HTTP", function()
     end
   end)
 
-  it("refuses what is not an event of this session (HL-43)", function()
+  it("refuses what is not an event of this session (HL-43, SEC-41, SEC-46)", function()
     local mine, other = session_of(), session_of()
     local client <close> = client_of(server)
     client:send(call(mine, 1, "notices", { count = 2, name = "secret" }))

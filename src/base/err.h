@@ -28,9 +28,23 @@
   X(ECANCELED, -20042, "cancelled")                                            \
   X(ETIMEDOUT, -20043, "timed out")                                            \
   X(EBUSY, -20044, "too many at once")                                         \
+  X(EPRIVATE, -20045, "the address is not public")                             \
+  X(ENOTLOCAL, -20046, "the address is not of this machine")                   \
+  X(ETLS, -20090, "TLS has failed")                                            \
+  X(ETLSEXPIRED, -20091, "the certificate has expired")                        \
+  X(ETLSEARLY, -20092, "the certificate is not valid yet")                     \
+  X(ETLSHOST, -20093, "the certificate is for another host name")              \
+  X(ETLSISSUER, -20094, "the certificate is from an unknown issuer")           \
+  X(ETLSCERT, -20095, "the certificate cannot be trusted")                     \
+  X(ETLSMISSING, -20096, "a client certificate is wanted and not shown")       \
+  X(ETLSVERSION, -20097, "no TLS version in common: 1.2 and 1.3 are spoken")   \
+  X(ETLSPLAIN, -20098, "the other side does not speak TLS")                    \
+  X(ETLSREFUSED, -20099, "the other side has broken off TLS")                  \
+  X(ETLSCUT, -20100, "the connection was cut: it ended without TLS's end")     \
   X(EENCODE, -20050, "a value that JSON cannot carry")                         \
   X(EPATTERN, -20070, "not a valid pattern")                                   \
-  X(EOUTSIDE, -20060, "leads out of the folder")
+  X(EOUTSIDE, -20060, "leads out of the folder")                               \
+  X(ENOTPRIVATE, -20061, "not a file that only its owner can read")
 
 #define MCP_ERR_ENUM(name, number, text) MCP_##name = number,
 enum { MCP_ERR_LIST(MCP_ERR_ENUM) MCP_ERR_END = 0 };

@@ -17,21 +17,29 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/version.h"
+#include "lua/lcatch.h"
+#include "lua/lchild.h"
+#include "lua/lconnect.h"
 #include "lua/lexchange.h"
 #include "lua/lfolder.h"
 #include "lua/lhost.h"
+#include "lua/lhttp.h"
+#include "lua/lluv.h"
 #include "lua/lmemory.h"
+#include "lua/lprivate.h"
 #include "lua/lregex.h"
 #include "lua/lwait.h"
+#include "lua/lwebsocket.h"
 #include "lua/task.h"
 #include "lua/value.h"
 
-#define TYPE_NAME     "mcp.runtime"
-#define DOC_TYPE_NAME "mcp.document"
+#define TYPE_NAME "mcp.runtime"
+/* That a program of its own may catch. */
+#define SIGNALS 3
 
 typedef struct {
   mcp_runtime_t rt;
-  mcp_signal_t *signals[2]; /* SIGINT, SIGTERM */
+  mcp_signal_t *signals[SIGNALS];
   int on_signal;            /* registry reference of the Lua function */
   mcp_lexchange_watch_t watch;
   int watch_names; /* registry reference: the table whose strings it names */
@@ -47,8 +55,7 @@ static int collect(lua_State *L) {
   owner_t *o = luaL_checkudata(L, 1, TYPE_NAME);
   if (!o->rt.loop) return 0;
   mcp_task_close_all(&o->rt);
-  mcp_signal_stop(o->signals[0]);
-  mcp_signal_stop(o->signals[1]);
+  for (int i = 0; i < SIGNALS; i++) mcp_signal_stop(o->signals[i]);
   mcp_loop_free(o->rt.loop);
   o->rt.loop = NULL;
   return 0;
@@ -74,41 +81,12 @@ static int encode(lua_State *L) {
   return 1;
 }
 
-static int free_doc(lua_State *L) {
-  mcp_json_doc_deinit(luaL_checkudata(L, 1, DOC_TYPE_NAME));
-  return 0;
-}
-
 /* decode(text) -> value | nil, text, code. The strict reader: what comes from
  * the network goes through it. */
 static int decode(lua_State *L) {
-  mcp_json_limits_t few = mcp_json_default_limits;
-  mcp_json_fault_t fault = {0};
-  mcp_json_doc_t small, *doc = &small;
   mcp_slice_t text;
-  int code;
   text.data = luaL_checklstring(L, 1, &text.len);
-  mcp_json_doc_init(doc);
-  few.nodes = MCP_JSON_INLINE_TOKENS;
-  code = mcp_json_parse(doc, text, &few, &fault);
-  if (code == MCP_ENODES) {
-    /* Its tokens must have an owner that outlives an error. */
-    doc = lua_newuserdatauv(L, sizeof *doc, 0);
-    mcp_json_doc_init(doc);
-    luaL_setmetatable(L, DOC_TYPE_NAME);
-    code = mcp_json_parse(doc, text, &mcp_json_default_limits, &fault);
-  }
-  if (code < 0) {
-    lua_pushnil(L);
-    lua_pushfstring(L, "%s at byte %I",
-                    fault.what ? fault.what : mcp_err_text(code),
-                    (lua_Integer)fault.offset);
-    lua_pushstring(L, mcp_err_name(code));
-    return 3;
-  }
-  mcp_value_push(L, doc, 0);
-  mcp_json_doc_deinit(doc);
-  return 1;
+  return mcp_value_decode(L, text);
 }
 
 /* raw(value) -> raw value: encoded once with sorted keys, written as it is.
@@ -148,6 +126,7 @@ static int step(lua_State *L) {
   int64_t ms = -1;
   if (rt->current)
     return luaL_error(L, "the loop cannot be turned from inside a handler");
+  mcp_lluv_check(L, rt->loop);
   if (!lua_isnoneornil(L, 1)) {
     lua_Number seconds = luaL_checknumber(L, 1);
     ms = seconds <= 0 ? 0 : (int64_t)ceil(seconds * 1000);
@@ -203,12 +182,20 @@ static void on_signal(void *arg, int number) {
   mcp_task_run(task, 2);
 }
 
-/* catch_signals(fn | nil): fn(number) is called for SIGINT and SIGTERM; nil
- * gives them back. Only a program of its own does this. */
+/* Does the process ignore it? Who was started by nohup means to. */
+static bool is_ignored(int number) {
+  struct sigaction set;
+  return sigaction(number, NULL, &set) == 0 && set.sa_handler == SIG_IGN;
+}
+
+/* catch_signals(fn | nil): fn(number) is called for SIGINT, SIGTERM and, unless
+ * it was ignored, SIGHUP; nil gives them back. Only a program of its own does
+ * this. */
 static int catch_signals(lua_State *L) {
+  static const int numbers[SIGNALS] = {SIGINT, SIGTERM, SIGHUP};
   owner_t *o = owner(L);
   lua_settop(L, 1);
-  for (int i = 0; i < 2; i++) {
+  for (int i = 0; i < SIGNALS; i++) {
     mcp_signal_stop(o->signals[i]);
     o->signals[i] = NULL;
   }
@@ -217,10 +204,11 @@ static int catch_signals(lua_State *L) {
   if (lua_isnil(L, 1)) return 0;
   luaL_checktype(L, 1, LUA_TFUNCTION);
   o->on_signal = luaL_ref(L, LUA_REGISTRYINDEX);
-  o->signals[0] = mcp_signal_start(o->rt.loop, SIGINT, on_signal, o);
-  o->signals[1] = mcp_signal_start(o->rt.loop, SIGTERM, on_signal, o);
-  if (!o->signals[0] || !o->signals[1])
-    return luaL_error(L, "signals cannot be caught");
+  for (int i = 0; i < SIGNALS; i++) {
+    if (numbers[i] == SIGHUP && is_ignored(SIGHUP)) continue;
+    o->signals[i] = mcp_signal_start(o->rt.loop, numbers[i], on_signal, o);
+    if (!o->signals[i]) return luaL_error(L, "signals cannot be caught");
+  }
   return 0;
 }
 
@@ -359,6 +347,7 @@ int luaopen_mcp_core(lua_State *L) {
                                        {"bytes_held", bytes_held},
                                        {NULL, NULL}};
   owner_t *o;
+  void *host;
   int code;
   luaL_checkversion(L);
   o = lua_newuserdatauv(L, sizeof *o, 0);
@@ -369,16 +358,13 @@ int luaopen_mcp_core(lua_State *L) {
   lua_pushcfunction(L, collect);
   lua_setfield(L, -2, "__gc");
   lua_setmetatable(L, -2);
-  code = mcp_loop_new(&o->rt.loop);
+  host = mcp_lluv_loop(L);
+  code = host ? mcp_loop_over(host, &o->rt.loop) : mcp_loop_new(&o->rt.loop);
   if (code == 0) code = mcp_task_open(L, &o->rt);
   if (code < 0) return luaL_error(L, "event loop: %s", mcp_err_text(code));
   /* Anchored by the registry: it ends with the state, not with the module. */
   lua_pushvalue(L, -1);
   luaL_ref(L, LUA_REGISTRYINDEX);
-  luaL_newmetatable(L, DOC_TYPE_NAME);
-  lua_pushcfunction(L, free_doc);
-  lua_setfield(L, -2, "__gc");
-  lua_pop(L, 1);
 #ifdef MCP_MEM_FAULTS
   const char *wanted = getenv("MCP_GC_STRESS");
   if (wanted && *wanted) stress(L, &o->rt);
@@ -391,13 +377,19 @@ int luaopen_mcp_core(lua_State *L) {
   luaL_setfuncs(L, functions, 1);
   mcp_lhost_open(L, &o->rt);
   mcp_lmemory_open(L, &o->rt);
+  mcp_lconnect_open(L, &o->rt);
+  mcp_lchild_open(L, &o->rt);
+  mcp_lcatch_open(L, &o->rt);
+  mcp_lhttp_open(L, &o->rt);
   mcp_lwait_open(L, &o->rt);
+  mcp_lwebsocket_open(L, &o->rt);
   mcp_value_push_null(L);
   lua_setfield(L, -2, "null");
   mcp_value_push_array_mt(L);
   lua_setfield(L, -2, "array_mt");
   mcp_lregex_open(L);
   lua_setfield(L, -2, "regex");
+  mcp_lprivate_open(L);
   mcp_lfolder_open(L);
   lua_setfield(L, -2, "folder");
   lua_pushliteral(L, MCP_VERSION);

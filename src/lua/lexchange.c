@@ -21,6 +21,8 @@ typedef struct {
   mcp_exchange_t *x; /* NULL once it is over, or the way back is gone */
   mcp_task_t *task;  /* who owes the answer; NULL once it is over, or kept */
   const char *transport;
+  int (*upgrade)(lua_State *L, void *up, mcp_exchange_t *x); /* or NULL */
+  void *up;     /* of `upgrade`; lives as long as x */
   int anchor;   /* registry reference to the userdata itself while it is kept */
   bool expired; /* how the task, which is gone, has ended */
 } handle_t;
@@ -58,7 +60,7 @@ void mcp_lexchange_part(lua_State *L, mcp_exchange_t *x) {
 }
 
 /* [-0, +1, m] */
-static void push_exchange(lua_State *L, mcp_task_t *task) {
+static handle_t *push_exchange(lua_State *L, mcp_task_t *task) {
   handle_t *h = lua_newuserdatauv(L, sizeof *h, 0);
   *h = (handle_t){.transport = task->exchange->ways->name, .anchor = LUA_NOREF};
   lua_rawgetp(L, LUA_REGISTRYINDEX, &type_key);
@@ -66,6 +68,7 @@ static void push_exchange(lua_State *L, mcp_task_t *task) {
   h->x = task->exchange;
   h->task = task;
   task->handle = h;
+  return h;
 }
 
 /* Equal for equal ids: a number's text; a string's with a mark before it. */
@@ -299,12 +302,13 @@ int mcp_lexchange_frame(lua_State *L) {
   const mcp_lexchange_watch_t *watch = start->watch;
   mcp_task_t *task = start->task;
   mcp_exchange_t *x = task->exchange;
+  handle_t *h;
   int first;
   luaL_checkstack(L, 24 + MCP_LEXCHANGE_WATCHED, NULL);
   lua_settop(L, 0);
   /* At the bottom of the stack it cannot be collected while it is in use, and
    * so needs no finalizer. */
-  push_exchange(L, task);
+  h = push_exchange(L, task);
   lua_rawgeti(L, LUA_REGISTRYINDEX, start->receive);
   first = lua_gettop(L) + 1;
   lua_pushvalue(L, 1);
@@ -320,6 +324,12 @@ int mcp_lexchange_frame(lua_State *L) {
   case MCP_ARRIVAL_BATCH: push_batch(L, watch, start->arrival->doc); break;
   case MCP_ARRIVAL_GET: lua_pushliteral(L, "get"); break;
   case MCP_ARRIVAL_DELETE: lua_pushliteral(L, "delete"); break;
+  case MCP_ARRIVAL_UPGRADE:
+    h->upgrade = start->upgrade;
+    h->up = start->up;
+    lua_pushliteral(L, "upgrade");
+    break;
+  case MCP_ARRIVAL_POST: lua_pushliteral(L, "post"); break;
   }
   if (x->ways->header) {
     /* nils for what this arrival has not */
@@ -614,6 +624,29 @@ static int cancel_other(lua_State *L) {
   return 0;
 }
 
+/* x:feed() -> true | nil, text, code. To an arrival "post": hands its message
+ * to the connection that it is for. */
+static int feed(lua_State *L) {
+  handle_t *h = check_handle(L);
+  int code = MCP_ECLOSED;
+  lua_settop(L, 1);
+  if (h->x && h->x->ways->feed) code = h->x->ways->feed(h->x);
+  if (code < 0) return mcp_task_push_error(L, code);
+  lua_pushboolean(L, true);
+  return 1;
+}
+
+/* x:upgrade() -> link | nil, text, code. To an arrival "upgrade": the
+ * connection becomes a WebSocket, or the stream of HTTP+SSE, whose own table is
+ * returned. The exchange is over; the handler owes nothing. */
+static int upgrade(lua_State *L) {
+  handle_t *h = check_handle(L);
+  lua_settop(L, 1);
+  if (!h->x || !h->task) return mcp_task_push_error(L, MCP_ECLOSED);
+  luaL_argcheck(L, h->upgrade, 1, "nobody has asked for an upgrade");
+  return h->upgrade(L, h->up, h->x);
+}
+
 /* x:is_cancelled() -> boolean [, code]: "ETIMEDOUT" if its time is over, else
  * "ECANCELED" */
 static int is_cancelled(lua_State *L) {
@@ -753,6 +786,8 @@ void mcp_lexchange_open(lua_State *L) {
                                      {"finish", finish},
                                      {"cut", cut},
                                      {"release", release},
+                                     {"upgrade", upgrade},
+                                     {"feed", feed},
                                      {"id", get_id},
                                      {"cancel", cancel},
                                      {"cancel_other", cancel_other},

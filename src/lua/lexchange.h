@@ -26,6 +26,9 @@ typedef struct {
   mcp_task_t *task;
   const mcp_arrival_t *arrival;
   const mcp_lexchange_watch_t *watch;
+  /* Grants the upgrade that `x` asks for, as lhost.c does it. [-0, +?, m] */
+  int (*upgrade)(lua_State *L, void *up, mcp_exchange_t *x);
+  void *up;
   int receive;    /* registry reference of the Lua function */
   int link_table; /* registry reference of the connection's table, or none */
 } mcp_lexchange_start_t;
@@ -37,7 +40,7 @@ typedef struct {
  * and answers with what it returns: `result`, or `nil, error`; an integer
  * where no message is owed is an HTTP status.
  *   kind     "request", "notification", "result", "error", "batch", "get",
- *            "delete"
+ *            "delete", "upgrade", "post"
  *   id       a string that is equal for equal ids, or nil
  *   params   the params without _meta, or the payload of a result or error; a
  *            batch: a list of { kind, id, method, params, meta, watched…,

@@ -7,6 +7,7 @@
 #include <lua.h>
 
 #include "lua/task.h"
+#include "transport/link.h"
 
 /* How long handlers may go on when standard input has ended. The process is
  * gone within a second whatever they do. In milliseconds. */
@@ -23,5 +24,21 @@ void *mcp_lhost_push(lua_State *L, mcp_runtime_t *rt, int receive);
 /* Opens the link of such a host over `stream` (an mcp_stream_t, taken). `name`
  * is static. 0 or a code. */
 int mcp_lhost_over(void *host, void *stream, const char *name);
+
+/* The same for a WebSocket whose handshake is over. */
+int mcp_lhost_over_ws(void *host, void *stream, const mcp_link_ws_t *options,
+                      mcp_buf_t *early);
+
+/* Reads the limits of WebSockets out of a table: message_limit, fragments,
+ * control_rate, control_burst, and in seconds ping, silence, stall_timeout,
+ * close_timeout.
+ * [-0, +0, e] */
+void mcp_lhost_read_ws(lua_State *L, int table, mcp_link_ws_t *ws);
+
+struct mcp_lchild;
+
+/* The other side of such a host is a child (a reference to which is taken): it
+ * ends with the host. */
+void mcp_lhost_set_child(void *host, struct mcp_lchild *child);
 
 #endif

@@ -83,6 +83,30 @@ static int memory_pair(lua_State *L) {
   return 2;
 }
 
+/* memory_link(receive, receive) -> host, host | nil, text, code
+ * Two connections back to back: what one sends the other receives. */
+static int memory_link(lua_State *L) {
+  mcp_runtime_t *rt = lua_touserdata(L, lua_upvalueindex(1));
+  mcp_stream_t *near, *far;
+  void *one, *other;
+  int code;
+  luaL_checktype(L, 1, LUA_TFUNCTION);
+  luaL_checktype(L, 2, LUA_TFUNCTION);
+  lua_settop(L, 2);
+  one = mcp_lhost_push(L, rt, 1);
+  other = mcp_lhost_push(L, rt, 2);
+  code = mcp_stream_pair(rt->loop, &near, &far);
+  if (code < 0) return mcp_task_push_error(L, code);
+  code = mcp_lhost_over(one, near, "memory");
+  if (code == 0) {
+    code = mcp_lhost_over(other, far, "memory");
+  } else {
+    mcp_stream_close(far, false);
+  }
+  if (code < 0) return mcp_task_push_error(L, code);
+  return 2;
+}
+
 static end_t *check_end(lua_State *L) {
   return ((handle_t *)luaL_checkudata(L, 1, TYPE_NAME))->end;
 }
@@ -153,8 +177,8 @@ static int end_collect(lua_State *L) {
 }
 
 void mcp_lmemory_open(lua_State *L, mcp_runtime_t *rt) {
-  static const luaL_Reg functions[] = {{"memory_pair", memory_pair},
-                                       {NULL, NULL}};
+  static const luaL_Reg functions[] = {
+      {"memory_pair", memory_pair}, {"memory_link", memory_link}, {NULL, NULL}};
   static const luaL_Reg methods[] = {
       {"send", end_send},       {"take", end_take},   {"pause", end_pause},
       {"is_open", end_is_open}, {"close", end_close}, {NULL, NULL}};

@@ -8,6 +8,7 @@
 
 #include "base/err.h"
 #include "base/mem.h"
+#include "lua/lluv.h"
 
 #define TYPE_NAME "mcp.waiter"
 
@@ -105,6 +106,7 @@ static int waiter_wait(lua_State *L) {
     return luaL_error(L, "cannot wait in a coroutine of your own inside a "
                          "handler; use mcp.spawn");
   if (task) mcp_task_check(L, task);
+  if (!task) mcp_lluv_check(L, w->rt->loop);
   w->timed_out = false;
   w->waiting = true;
   if (limited) {
@@ -217,7 +219,9 @@ static int sleep_for(lua_State *L) {
                          "handler; use mcp.spawn");
   if (!task) {
     bool over = false;
-    mcp_timer_t *timer = mcp_timer_start(rt->loop, ms, 0, false, note, &over);
+    mcp_timer_t *timer;
+    mcp_lluv_check(L, rt->loop);
+    timer = mcp_timer_start(rt->loop, ms, 0, false, note, &over);
     if (!timer) return mcp_task_push_error(L, MCP_ENOMEM);
     while (!over) mcp_loop_step(rt->loop, -1);
     mcp_timer_stop(timer);

@@ -20,6 +20,14 @@ static const char registry_keys[3];
 #define ARRAYS   (&registry_keys[1])
 #define RAW_MT   (&registry_keys[2])
 
+/* The tokens of a text that has many of them. */
+#define DOC_TYPE "mcp.document"
+
+static int free_doc(lua_State *L) {
+  mcp_json_doc_deinit(luaL_checkudata(L, 1, DOC_TYPE));
+  return 0;
+}
+
 void mcp_value_open(lua_State *L) {
   luaL_checkstack(L, 4, NULL);
   if (lua_rawgetp(L, LUA_REGISTRYINDEX, RAW_MT) == LUA_TNIL) {
@@ -35,6 +43,11 @@ void mcp_value_open(lua_State *L) {
     lua_pushboolean(L, 0);
     lua_setfield(L, -2, "__metatable");
     lua_rawsetp(L, LUA_REGISTRYINDEX, RAW_MT);
+  }
+  lua_pop(L, 1);
+  if (luaL_newmetatable(L, DOC_TYPE)) {
+    lua_pushcfunction(L, free_doc);
+    lua_setfield(L, -2, "__gc");
   }
   lua_pop(L, 1);
 }
@@ -554,4 +567,34 @@ int mcp_value_write(lua_State *L, int index, mcp_buf_t *out, int sorted,
   if (code < 0 && fault->what[0] == ':')
     memmove(fault->what, fault->what + 2, strlen(fault->what + 2) + 1);
   return code;
+}
+
+int mcp_value_decode(lua_State *L, mcp_slice_t text) {
+  mcp_json_limits_t few = mcp_json_default_limits;
+  mcp_json_fault_t fault = {0};
+  mcp_json_doc_t small, *doc = &small;
+  int code, base = lua_gettop(L);
+  mcp_json_doc_init(doc);
+  few.nodes = MCP_JSON_INLINE_TOKENS;
+  code = mcp_json_parse(doc, text, &few, &fault);
+  if (code == MCP_ENODES) {
+    /* Its tokens must have an owner that outlives an error. */
+    doc = lua_newuserdatauv(L, sizeof *doc, 0);
+    mcp_json_doc_init(doc);
+    luaL_setmetatable(L, DOC_TYPE);
+    code = mcp_json_parse(doc, text, &mcp_json_default_limits, &fault);
+  }
+  if (code < 0) {
+    lua_settop(L, base);
+    lua_pushnil(L);
+    lua_pushfstring(L, "%s at byte %I",
+                    fault.what ? fault.what : mcp_err_text(code),
+                    (lua_Integer)fault.offset);
+    lua_pushstring(L, mcp_err_name(code));
+    return 3;
+  }
+  mcp_value_push(L, doc, 0);
+  mcp_json_doc_deinit(doc);
+  if (doc != &small) lua_remove(L, base + 1);
+  return 1;
 }

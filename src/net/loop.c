@@ -9,16 +9,20 @@
 #include "base/mem.h"
 
 struct mcp_loop {
-  uv_loop_t uv;
+  uv_loop_t *uv; /* our own, or a host's */
+  uv_loop_t own;
   uv_timer_t deadline; /* of the step now running */
   uv_async_t waker;
+  mcp_list_t wards;
   mcp_buf_t scratch;
   bool stepping; /* inside a step that may wait */
+  bool left;     /* the last of our handles is closed */
   char read_buffer[MCP_LOOP_READ_SIZE];
 };
 
 struct mcp_timer {
   uv_timer_t uv;
+  mcp_loop_t *loop;
   void (*fn)(void *);
   void *arg;
 };
@@ -37,33 +41,61 @@ static void free_handle(uv_handle_t *handle) {
   mcp_mem_free(handle);
 }
 
-int mcp_loop_new(mcp_loop_t **out) {
+/* A host's loop goes on with what is the host's; of ours nothing may be left
+ * when our memory goes. What was closed before the last is called back in the
+ * same turn. */
+static void leave(mcp_loop_t *loop) {
+  while (!loop->left && uv_run(loop->uv, UV_RUN_NOWAIT) != 0) {
+  }
+}
+
+static void on_left(uv_handle_t *waker) {
+  mcp_loop_t *loop = waker->data;
+  loop->left = true;
+}
+
+static int open_loop(uv_loop_t *uv, mcp_loop_t **out) {
   mcp_loop_t *loop = mcp_mem_alloc(sizeof *loop);
   int code;
   if (!loop) return MCP_ENOMEM;
   memset(loop, 0, offsetof(mcp_loop_t, read_buffer));
+  loop->uv = uv ? uv : &loop->own;
+  mcp_list_init(&loop->wards);
   /* A peer that hangs up must be an error code, not the end of the process.
    * libuv has no MSG_NOSIGNAL, so it is the whole process's disposition; a
    * host that set one of its own keeps it. */
   struct sigaction now;
   if (sigaction(SIGPIPE, NULL, &now) == 0 && now.sa_handler == SIG_DFL)
     signal(SIGPIPE, SIG_IGN);
-  if ((code = uv_loop_init(&loop->uv)) < 0) {
+  if (!uv && (code = uv_loop_init(&loop->own)) < 0) {
     mcp_mem_free(loop);
     return code;
   }
-  uv_timer_init(&loop->uv, &loop->deadline);
+  uv_timer_init(loop->uv, &loop->deadline);
   uv_unref((uv_handle_t *)&loop->deadline);
-  if ((code = uv_async_init(&loop->uv, &loop->waker, on_wake)) < 0) {
-    uv_close((uv_handle_t *)&loop->deadline, NULL);
-    uv_run(&loop->uv, UV_RUN_DEFAULT);
-    uv_loop_close(&loop->uv);
+  if ((code = uv_async_init(loop->uv, &loop->waker, on_wake)) < 0) {
+    loop->deadline.data = loop;
+    uv_close((uv_handle_t *)&loop->deadline, on_left);
+    leave(loop);
+    if (!uv) uv_loop_close(&loop->own);
     mcp_mem_free(loop);
     return code;
   }
   uv_unref((uv_handle_t *)&loop->waker);
   *out = loop;
   return 0;
+}
+
+int mcp_loop_new(mcp_loop_t **loop) {
+  return open_loop(NULL, loop);
+}
+
+int mcp_loop_over(void *uv, mcp_loop_t **loop) {
+  return open_loop(uv, loop);
+}
+
+bool mcp_loop_is_hosts(const mcp_loop_t *loop) {
+  return loop->uv != &loop->own;
 }
 
 static void let_go(uv_handle_t *handle, void *arg) {
@@ -73,65 +105,86 @@ static void let_go(uv_handle_t *handle, void *arg) {
 
 void mcp_loop_free(mcp_loop_t *loop) {
   if (!loop) return;
+  while (!mcp_list_empty(&loop->wards)) {
+    mcp_ward_t *ward = MCP_LIST_MEMBER(loop->wards.next, mcp_ward_t, of_loop);
+    mcp_list_remove(&ward->of_loop);
+    ward->end(ward);
+  }
   uv_close((uv_handle_t *)&loop->deadline, NULL);
-  uv_close((uv_handle_t *)&loop->waker, NULL);
+  loop->waker.data = loop;
+  uv_close((uv_handle_t *)&loop->waker, on_left);
+  if (mcp_loop_is_hosts(loop)) {
+    leave(loop);
+    mcp_buf_deinit(&loop->scratch);
+    mcp_mem_free(loop);
+    return;
+  }
   /* Owners have closed their handles; their callbacks still have to run. One
    * that somebody forgot must not keep the process. */
-  uv_walk(&loop->uv, let_go, NULL);
-  uv_run(&loop->uv, UV_RUN_DEFAULT);
-  uv_loop_close(&loop->uv);
+  uv_walk(loop->uv, let_go, NULL);
+  uv_run(loop->uv, UV_RUN_DEFAULT);
+  uv_loop_close(loop->uv);
   mcp_buf_deinit(&loop->scratch);
   mcp_mem_free(loop);
 }
 
-/* Its only work is to be due: that ends the wait of a step. */
+/* Its only work is to be due: that ends the wait of a step. Before libuv 1.45
+ * it may be due before the wait, which then must not begin. */
 static void on_deadline(uv_timer_t *timer) {
-  (void)timer;
+  uv_stop(timer->loop);
 }
 
 static bool turn(mcp_loop_t *loop) {
   bool alive;
   loop->stepping = true;
-  alive = uv_run(&loop->uv, UV_RUN_ONCE) != 0;
+  alive = uv_run(loop->uv, UV_RUN_ONCE) != 0;
   loop->stepping = false;
   return alive;
 }
 
 bool mcp_loop_step(mcp_loop_t *loop, int64_t timeout_ms) {
-  if (timeout_ms == 0) return uv_run(&loop->uv, UV_RUN_NOWAIT) != 0;
+  if (timeout_ms == 0) return uv_run(loop->uv, UV_RUN_NOWAIT) != 0;
   if (timeout_ms < 0) return turn(loop);
-  uv_update_time(&loop->uv);
+  uv_update_time(loop->uv);
   uv_timer_start(&loop->deadline, on_deadline, (uint64_t)timeout_ms, 0);
   /* An unreferenced timer alone would not make the loop wait. */
   uv_ref((uv_handle_t *)&loop->deadline);
   (void)turn(loop);
   uv_unref((uv_handle_t *)&loop->deadline);
   uv_timer_stop(&loop->deadline);
-  return uv_loop_alive(&loop->uv) != 0;
+  return uv_loop_alive(loop->uv) != 0;
 }
 
 void mcp_loop_wake(mcp_loop_t *loop) {
   uv_async_send(&loop->waker);
 }
 
+void mcp_loop_add_ward(mcp_loop_t *loop, mcp_ward_t *ward) {
+  mcp_list_append(&loop->wards, &ward->of_loop);
+}
+
+void mcp_loop_drop_ward(mcp_ward_t *ward) {
+  mcp_list_remove(&ward->of_loop);
+}
+
 uint64_t mcp_loop_now(const mcp_loop_t *loop) {
-  return uv_now(&loop->uv);
+  return uv_now(loop->uv);
 }
 
 int mcp_loop_fd(const mcp_loop_t *loop) {
-  return uv_backend_fd(&loop->uv);
+  return uv_backend_fd(loop->uv);
 }
 
 int mcp_loop_timeout(mcp_loop_t *loop) {
   /* libuv says 0 here, for its own uv_run is over at once then; a host that
    * waits would spin. */
-  if (!uv_loop_alive(&loop->uv)) return -1;
-  uv_update_time(&loop->uv);
-  return uv_backend_timeout(&loop->uv);
+  if (!uv_loop_alive(loop->uv)) return -1;
+  uv_update_time(loop->uv);
+  return uv_backend_timeout(loop->uv);
 }
 
 void *mcp_loop_uv(mcp_loop_t *loop) {
-  return &loop->uv;
+  return loop->uv;
 }
 
 char *mcp_loop_read_buffer(mcp_loop_t *loop) {
@@ -144,20 +197,21 @@ mcp_buf_t *mcp_loop_scratch(mcp_loop_t *loop) {
 
 static void on_timer(uv_timer_t *uv) {
   mcp_timer_t *timer = (mcp_timer_t *)uv;
-  mcp_loop_t *loop = (mcp_loop_t *)uv->loop;
+  mcp_loop_t *loop = timer->loop;
   timer->fn(timer->arg); /* may have stopped the timer: do not touch it after */
   /* Before libuv 1.45 a turn calls what is due first, and waits then. But
    * something has happened: the step is over. */
-  if (loop->stepping) uv_stop(&loop->uv);
+  if (loop->stepping) uv_stop(loop->uv);
 }
 
 mcp_timer_t *mcp_timer_new(mcp_loop_t *loop, bool quiet, void (*fn)(void *),
                            void *arg) {
   mcp_timer_t *timer = mcp_mem_alloc(sizeof *timer);
   if (!timer) return NULL;
+  timer->loop = loop;
   timer->fn = fn;
   timer->arg = arg;
-  uv_timer_init(&loop->uv, &timer->uv);
+  uv_timer_init(loop->uv, &timer->uv);
   if (quiet) uv_unref((uv_handle_t *)&timer->uv);
   return timer;
 }
@@ -195,7 +249,7 @@ mcp_signal_t *mcp_signal_start(mcp_loop_t *loop, int number,
                                void (*fn)(void *, int), void *arg) {
   mcp_signal_t *sig = mcp_mem_alloc(sizeof *sig);
   if (!sig) return NULL;
-  if (uv_signal_init(&loop->uv, &sig->uv) < 0) {
+  if (uv_signal_init(loop->uv, &sig->uv) < 0) {
     mcp_mem_free(sig);
     return NULL;
   }

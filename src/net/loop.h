@@ -8,6 +8,7 @@
 #include <stdint.h>
 
 #include "base/buf.h"
+#include "base/list.h"
 
 /* One read takes at most this much from a socket. */
 #define MCP_LOOP_READ_SIZE 65536
@@ -18,8 +19,22 @@ typedef struct mcp_loop mcp_loop_t;
 typedef struct mcp_timer mcp_timer_t;
 typedef struct mcp_signal mcp_signal_t;
 
+/* Something that must not outlive the loop, not even where its owner has no
+ * time left to wait for its end. */
+typedef struct mcp_ward {
+  mcp_list_t of_loop;
+  void (*end)(struct mcp_ward *ward);
+} mcp_ward_t;
+
 /* A loop of our own. 0 or a libuv code, MCP_ENOMEM. */
 int mcp_loop_new(mcp_loop_t **loop);
+
+/* Ours on a host's loop, a uv_loop_t, which outlives it; whoever runs that runs
+ * ours too. Likewise. */
+int mcp_loop_over(void *uv, mcp_loop_t **loop);
+
+/* Is it a host's? */
+bool mcp_loop_is_hosts(const mcp_loop_t *loop);
 
 /* Closes what is still open, turns the loop until all is gone, frees it.
  * NULL is accepted. */
@@ -40,6 +55,11 @@ uint64_t mcp_loop_now(const mcp_loop_t *loop);
  * a wait on it may last in milliseconds (-1: for ever). */
 int mcp_loop_fd(const mcp_loop_t *loop);
 int mcp_loop_timeout(mcp_loop_t *loop);
+
+/* Lets mcp_loop_free call `ward->end(ward)`, which may still close handles, and
+ * not any more. */
+void mcp_loop_add_ward(mcp_loop_t *loop, mcp_ward_t *ward);
+void mcp_loop_drop_ward(mcp_ward_t *ward);
 
 /* The uv_loop_t behind it, for the files of this room. */
 void *mcp_loop_uv(mcp_loop_t *loop);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  * stream.h: what every carrier of bytes can do: read, write, close. TCP, pipes
- * and two ends back to back all look like this; TLS will be one over another.
+ * and two ends back to back all look like this; TLS is one over another.
  *
  * Life: something opens a stream, the user starts it with a table of functions,
  * on_data comes any number of times, on_end at most once (nothing more will be
@@ -47,7 +47,8 @@ struct mcp_stream {
   size_t queued;        /* bytes taken and not yet written */
   uint64_t progress_ms; /* when a queued byte last went out */
   bool paused, closing;
-  bool ended; /* on_end has been called */
+  bool ended;      /* on_end has been called */
+  const char *why; /* more about the code of on_end, or NULL; the stream's */
 };
 
 /* Begins reading. 0 or a code; then on_data and the rest go to `owner`. */
@@ -66,6 +67,10 @@ int mcp_stream_send(mcp_stream_t *stream, mcp_buf_t *bytes, size_t from);
 /* Closes, after what is queued has been written if `flush`. Safe to call
  * twice; `flush` false overtakes a close that is still flushing. */
 void mcp_stream_close(mcp_stream_t *stream, bool flush);
+
+/* One line about a code of this stream, valid as long as the stream: what
+ * exactly was wrong where it knows, else what the code means. */
+const char *mcp_stream_why(const mcp_stream_t *stream, int code);
 
 /* For those who implement a stream: on_end, unless it was called before. */
 void mcp_stream_end(mcp_stream_t *stream, int code);

@@ -16,6 +16,7 @@
 #include <stdint.h>
 
 #include "base/buf.h"
+#include "net/stream.h"
 #include "wire/json.h"
 #include "wire/rpc.h"
 
@@ -40,9 +41,11 @@ typedef enum {
 
 typedef enum {
   MCP_ARRIVAL_MESSAGE,
-  MCP_ARRIVAL_BATCH, /* an array of messages; only 2025-03-26 knows them */
-  MCP_ARRIVAL_GET,   /* HTTP: somebody wants to listen */
-  MCP_ARRIVAL_DELETE /* HTTP: somebody ends a session */
+  MCP_ARRIVAL_BATCH,   /* an array of messages; only 2025-03-26 knows them */
+  MCP_ARRIVAL_GET,     /* HTTP: somebody wants to listen */
+  MCP_ARRIVAL_DELETE,  /* HTTP: somebody ends a session */
+  MCP_ARRIVAL_UPGRADE, /* HTTP: somebody wants a WebSocket, or HTTP+SSE */
+  MCP_ARRIVAL_POST     /* HTTP+SSE: a message for a link, as yet unread */
 } mcp_arrival_kind_t;
 
 /* What came. `doc` and `rpc` are valid during on_arrival only. */
@@ -50,6 +53,7 @@ typedef struct {
   mcp_arrival_kind_t kind;
   const mcp_json_doc_t *doc;
   const mcp_rpc_t *rpc; /* of MCP_ARRIVAL_MESSAGE */
+  mcp_link_t *link;     /* of MCP_ARRIVAL_POST; NULL: there is no such link */
 } mcp_arrival_t;
 
 /* The table that the room above fills; `up` is its own. */
@@ -79,6 +83,17 @@ typedef struct {
                         mcp_slice_t *value); /* HTTP */
   int (*set_header)(mcp_exchange_t *x, mcp_slice_t name,
                     mcp_slice_t value); /* HTTP */
+  /* HTTP, to MCP_ARRIVAL_UPGRADE: grants it. 0, and the exchange is over: its
+   * stream is the caller's, and bytes that came early; or a code. */
+  int (*upgrade)(mcp_exchange_t *x, mcp_stream_t **stream, mcp_buf_t *early);
+  /* HTTP, to MCP_ARRIVAL_UPGRADE: is it HTTP+SSE that is wanted? */
+  bool (*wants_events)(mcp_exchange_t *x);
+  /* Then this grants it. 0, and the exchange is over; or a code. */
+  int (*open_events)(mcp_exchange_t *x, const mcp_upper_t *upper, void *up,
+                     mcp_link_t **link);
+  /* HTTP, to MCP_ARRIVAL_POST: hands its message to the link. 0; MCP_ECLOSED
+   * if there is none; MCP_EBUSY; or why it is no message. */
+  int (*feed)(mcp_exchange_t *x);
 } mcp_exchange_ways_t;
 
 /* HTTP: what a message carries beside its text, in an event stream. */

@@ -15,6 +15,7 @@ typedef enum {
   MCP_HTTP_READING,
   MCP_HTTP_BUSY,
   MCP_HTTP_LINGERING,
+  MCP_HTTP_GIVEN, /* the stream is somebody else's: to be freed */
   MCP_HTTP_CLOSING
 } mcp_http_state_t;
 
@@ -38,9 +39,12 @@ typedef struct {
   bool head_read;  /* the head of the message now read is complete */
   bool streaming;  /* the head of an event stream has gone out */
   bool listening;  /* a GET: no answer will come */
+  bool upgrading;  /* the message now read asks for a WebSocket */
+  bool eventing;   /* the message now read asks for HTTP+SSE */
   bool refused;    /* answered at its head; the END is still to come */
   bool pumping;    /* inside read_messages: answering must not re-enter */
   mcp_log_wire_t wire_in, wire_out;
+  struct mcp_http_sse *sse; /* the session whose stream it is, or NULL */
 } mcp_http_conn_t;
 
 /* http_server.c */
@@ -48,6 +52,15 @@ mcp_loop_t *mcp_http_conn_loop(const mcp_http_conn_t *conn);
 void mcp_http_conn_close(mcp_http_conn_t *conn, bool flush);
 void mcp_http_conn_done(mcp_http_conn_t *conn);
 int mcp_http_conn_keep(mcp_http_conn_t *conn);
+/* Parts with the stream, and with what came behind the request; the connection
+ * may be gone then. MCP_ECLOSED while the server closes. */
+int mcp_http_conn_give(mcp_http_conn_t *conn, mcp_stream_t **stream,
+                       mcp_buf_t *early);
+void mcp_http_conn_begin_fields(mcp_http_conn_t *conn);
+/* HTTP+SSE: what exchange.h says of open_events and feed. */
+int mcp_http_conn_open_events(mcp_http_conn_t *conn, const mcp_upper_t *upper,
+                              void *up, mcp_link_t **link);
+int mcp_http_conn_feed(mcp_http_conn_t *conn);
 
 /* http_reply.c: the ways of its exchanges */
 extern const mcp_exchange_ways_t mcp_http_ways;
@@ -56,9 +69,20 @@ extern const mcp_exchange_ways_t mcp_http_ways;
 int mcp_http_reply_text(mcp_http_conn_t *conn, unsigned status,
                         const char *text, bool no_body);
 
+/* The same of a document of JSON. */
+int mcp_http_reply_page(mcp_http_conn_t *conn, unsigned status,
+                        const char *text, bool no_body);
+
 /* A JSON-RPC error outside any exchange. 0 or a code of the stream. */
 int mcp_http_reply_error(mcp_http_conn_t *conn, unsigned status, mcp_slice_t id,
                          int code, const char *text);
+
+/* 101: from here on it is a WebSocket. 0 or a code. */
+int mcp_http_reply_upgrade(mcp_http_conn_t *conn);
+
+/* An event of an event stream, whose head goes before it if it is the first. */
+int mcp_http_reply_event(mcp_http_conn_t *conn, mcp_slice_t name,
+                         mcp_slice_t data);
 
 /* A comment on an open event stream; and the end of one. */
 int mcp_http_reply_heartbeat(mcp_http_conn_t *conn);

@@ -5,16 +5,24 @@
 #ifndef MCP_TRANSPORT_HTTP_GATE_H
 #define MCP_TRANSPORT_HTTP_GATE_H
 
+#include "transport/http_guard.h"
 #include "wire/http.h"
 
 /* What a listener lets in. Strings are borrowed from its owner. */
 typedef struct {
-  const char *path;     /* the one path it answers at, "/mcp" */
+  const char *path; /* the one path it answers at, "/mcp" */
+  /* HTTP+SSE: where messages are POSTed, "/mcp/message"; NULL for nowhere. */
+  const char *message_path;
   bool check_host;      /* against DNS rebinding */
   bool check_origin;    /* against other sites' pages */
-  const char **hosts;   /* more names, without port; NULL-terminated or NULL */
-  const char **origins; /* "https://host[:port]", likewise */
+  bool websocket;       /* GET may ask for one */
+  bool any_protocol;    /* even without the subprotocol "mcp" */
+  bool secure;          /* behind TLS: its own pages are https */
+  const char **hosts;   /* more names; NULL-terminated or NULL. With ":port"
+                           that port only, else (or with ":*") any */
+  const char **origins; /* "https://host[:port]", likewise; ":*" is any port */
   size_t body_limit;    /* bytes */
+  mcp_http_guard_t guard; /* authorization */
 } mcp_http_gate_t;
 
 /* The request body of a client that means no harm is smaller. 4 MiB, as the
@@ -22,12 +30,17 @@ typedef struct {
 #define MCP_HTTP_BODY_LENGTH (4u << 20)
 
 typedef struct {
-  unsigned status;  /* 0: let it in */
-  const char *text; /* for the person who reads it; static */
-  bool allow;       /* the answer must name the methods we know (Allow) */
+  unsigned status;   /* 0: let it in */
+  const char *text;  /* for the person who reads it; static */
+  const char *allow; /* the methods that the answer must name, or NULL */
+  bool upgrade;      /* let in: to become a WebSocket */
+  bool events;       /* let in: to become the stream of HTTP+SSE */
+  bool challenge;    /* the answer must say which token is wanted */
+  const mcp_http_page_t *page; /* the answer is this */
 } mcp_http_verdict_t;
 
-/* Judges a head: version and Host (421), Origin (403), path (404), method
+/* Judges a head: version and Host (421), Origin (403), path (404; a document
+ * for everybody 200), a token that is missing (401, 400), method
  * (405, and OPTIONS 204), media types (406, 415), length (413, 411),
  * expectation (417). */
 mcp_http_verdict_t mcp_http_judge(const mcp_http_gate_t *gate,
@@ -40,5 +53,31 @@ bool mcp_http_host_allowed(const mcp_http_gate_t *gate, mcp_slice_t host);
 /* Is `origin` the same as where the request went, or one of `origins`? */
 bool mcp_http_origin_allowed(const mcp_http_gate_t *gate, mcp_slice_t origin,
                              mcp_slice_t host);
+
+/* CORS (Fetch, 3.3): what pages of another origin may read of our answers.
+ * Only those in `origins`, each by its name and never by "*"; our own pages
+ * need no leave. */
+typedef enum {
+  MCP_HTTP_CORS_NONE,  /* nothing is ever shared here */
+  MCP_HTTP_CORS_VARY,  /* not with this one, with another perhaps */
+  MCP_HTTP_CORS_SHARE, /* it may be read */
+  MCP_HTTP_CORS_ASK    /* a preflight: what may be sent is asked for */
+} mcp_http_cors_t;
+
+/* `origin` is set where there is one to name. */
+mcp_http_cors_t mcp_http_judge_cors(const mcp_http_gate_t *gate,
+                                    const mcp_http_head_t *head,
+                                    mcp_slice_t *origin);
+
+/* May a page send us a header field of that name? Those that MCP has. */
+bool mcp_http_field_allowed(mcp_slice_t name);
+
+/* The methods that pages may use at the path of the request. */
+const char *mcp_http_shared_methods(const mcp_http_gate_t *gate,
+                                    const mcp_http_head_t *head);
+
+/* Did the request go to the path of HTTP+SSE messages? */
+bool mcp_http_is_message_path(const mcp_http_gate_t *gate,
+                              const mcp_http_head_t *head);
 
 #endif

@@ -9,6 +9,7 @@
 #include "base/err.h"
 #include "transport/http_conn.h"
 #include "wire/sse.h"
+#include "wire/ws_open.h"
 
 /* The gap: a status line, our own fields, a chunk's size. Fields set by the
  * upper side come on top. */
@@ -203,6 +204,15 @@ int mcp_http_reply_end(mcp_http_conn_t *conn) {
   return send_event(conn, out, GAP + conn->extra.len, true);
 }
 
+int mcp_http_reply_event(mcp_http_conn_t *conn, mcp_slice_t name,
+                         mcp_slice_t data) {
+  mcp_buf_t *out = open_gap(conn);
+  if (!out || mcp_sse_write_begin(out, name, MCP_SLICE(""), -1) < 0 ||
+      mcp_buf_append_slice(out, data) < 0 || mcp_sse_write_end(out) < 0)
+    return MCP_ENOMEM;
+  return send_event(conn, out, GAP + conn->extra.len, false);
+}
+
 int mcp_http_reply_heartbeat(mcp_http_conn_t *conn) {
   mcp_buf_t *out = open_gap(conn);
   if (!out || mcp_sse_write_comment(out, MCP_SLICE("keep-alive")) < 0)
@@ -210,11 +220,26 @@ int mcp_http_reply_heartbeat(mcp_http_conn_t *conn) {
   return send_event(conn, out, GAP + conn->extra.len, false);
 }
 
-int mcp_http_reply_text(mcp_http_conn_t *conn, unsigned status,
-                        const char *text, bool no_body) {
+int mcp_http_reply_upgrade(mcp_http_conn_t *conn) {
+  size_t before = conn->extra.len;
+  mcp_buf_t *out = NULL;
+  int code = mcp_ws_write_answer(&conn->extra, mcp_http_head(conn->http));
+  if (code == 0) {
+    out = open_gap(conn);
+    if (!out) code = MCP_ENOMEM;
+  }
+  if (code < 0) {
+    conn->extra.len = before;
+    return code;
+  }
+  return send_from(conn, out,
+                   write_head(conn, out, out->len, 101, MCP_SLICE(""), -1));
+}
+
+static int reply_text(mcp_http_conn_t *conn, unsigned status, mcp_slice_t type,
+                      const char *text, bool no_body) {
   mcp_buf_t *out = open_gap(conn);
   size_t gap = GAP + conn->extra.len, length = strlen(text);
-  mcp_slice_t type = MCP_SLICE("Content-Type: text/plain; charset=utf-8\r\n");
   if (!out) return MCP_ENOMEM;
   if (length > 0) length++; /* its newline */
   if (length > 0 && !no_body) {
@@ -229,15 +254,29 @@ int mcp_http_reply_text(mcp_http_conn_t *conn, unsigned status,
                               status == 204 ? -1 : (int64_t)length));
 }
 
+int mcp_http_reply_text(mcp_http_conn_t *conn, unsigned status,
+                        const char *text, bool no_body) {
+  return reply_text(conn, status,
+                    MCP_SLICE("Content-Type: text/plain; charset=utf-8\r\n"),
+                    text, no_body);
+}
+
+int mcp_http_reply_page(mcp_http_conn_t *conn, unsigned status,
+                        const char *text, bool no_body) {
+  return reply_text(conn, status, MCP_SLICE(""), text, no_body);
+}
+
 int mcp_http_reply_error(mcp_http_conn_t *conn, unsigned status, mcp_slice_t id,
                          int error, const char *text) {
   mcp_buf_t *out;
-  conn->extra.len = 0;
+  size_t gap;
+  mcp_http_conn_begin_fields(conn);
+  gap = GAP + conn->extra.len;
   out = open_gap(conn);
   if (!out || mcp_rpc_write_error(out, id, error, text) < 0) return MCP_ENOMEM;
   return send_from(conn, out,
-                   write_head(conn, out, GAP, status, JSON_FIELD,
-                              (int64_t)(out->len - GAP)));
+                   write_head(conn, out, gap, status, JSON_FIELD,
+                              (int64_t)(out->len - gap)));
 }
 
 /* A notification was taken in: 202. A stream just ends. A request whose answer
@@ -277,6 +316,23 @@ static int keep(mcp_exchange_t *x) {
 
 static void cut(mcp_exchange_t *x) {
   mcp_http_conn_close((mcp_http_conn_t *)x, false);
+}
+
+static int upgrade(mcp_exchange_t *x, mcp_stream_t **stream, mcp_buf_t *early) {
+  return mcp_http_conn_give((mcp_http_conn_t *)x, stream, early);
+}
+
+static bool wants_events(mcp_exchange_t *x) {
+  return ((mcp_http_conn_t *)x)->eventing;
+}
+
+static int open_events(mcp_exchange_t *x, const mcp_upper_t *upper, void *up,
+                       mcp_link_t **link) {
+  return mcp_http_conn_open_events((mcp_http_conn_t *)x, upper, up, link);
+}
+
+static int feed(mcp_exchange_t *x) {
+  return mcp_http_conn_feed((mcp_http_conn_t *)x);
 }
 
 static bool header(mcp_exchange_t *x, mcp_slice_t name, mcp_slice_t *value,
@@ -336,4 +392,8 @@ const mcp_exchange_ways_t mcp_http_ways = {
     .header = header,
     .each_header = each_header,
     .set_header = set_header,
+    .upgrade = upgrade,
+    .wants_events = wants_events,
+    .open_events = open_events,
+    .feed = feed,
 };

@@ -6,6 +6,7 @@
  * A connection is always in one of four states:
  *   READING    between messages or within one
  *   BUSY       its exchange is the upper side's; further bytes wait
+ *   GIVEN      has become something else; the stream is no longer its own
  *   LINGERING  refused and answered; what still comes is thrown away
  *   CLOSING    the stream is closing; only its last callback is awaited */
 #include "transport/http_server.h"
@@ -15,8 +16,11 @@
 #include "base/err.h"
 #include "base/log.h"
 #include "base/mem.h"
-#include "net/tcp.h"
+#include "net/listener.h"
 #include "transport/http_conn.h"
+#include "transport/http_cors.h"
+#include "transport/http_sse.h"
+#include "transport/link.h"
 
 /* How often deadlines are looked at. They are promises of seconds. */
 #define SWEEP_TIME 1000
@@ -32,6 +36,7 @@ struct mcp_http_server {
   mcp_timer_t *sweeper;
   mcp_timer_t *ender; /* goes once nothing is left to wait for */
   mcp_list_t conns;
+  mcp_http_sse_table_t *sse; /* NULL before the first */
   unsigned count, busy;
   uint64_t grace_until; /* while closing */
   void (*done)(void *);
@@ -51,10 +56,11 @@ mcp_loop_t *mcp_http_conn_loop(const mcp_http_conn_t *conn) {
 /* A client that sends requests and does not read their answers: no more are
  * taken from it until it does. */
 static bool is_full(const mcp_http_conn_t *conn) {
-  return conn->stream->queued > MCP_STREAM_HIGH_WATER;
+  return conn->stream && conn->stream->queued > MCP_STREAM_HIGH_WATER;
 }
 
 void mcp_http_conn_close(mcp_http_conn_t *conn, bool flush) {
+  if (conn->state == MCP_HTTP_GIVEN) return;
   if (conn->state == MCP_HTTP_BUSY) {
     conn->state = MCP_HTTP_CLOSING;
     if (!conn->x.kept) conn->server->busy--;
@@ -80,6 +86,33 @@ void mcp_http_conn_done(mcp_http_conn_t *conn) {
   }
 }
 
+static void free_conn(mcp_http_conn_t *conn) {
+  mcp_list_remove(&conn->of_server);
+  mcp_http_free(conn->http);
+  mcp_buf_deinit(&conn->body);
+  mcp_buf_deinit(&conn->pending);
+  mcp_buf_deinit(&conn->extra);
+  mcp_mem_free(conn);
+}
+
+int mcp_http_conn_give(mcp_http_conn_t *conn, mcp_stream_t **stream,
+                       mcp_buf_t *early) {
+  mcp_http_server_t *server = conn->server;
+  int code = server->listener ? 0 : MCP_ECLOSED;
+  /* While the decoder is at work what follows lies in what it was fed. */
+  if (code == 0 && conn->pumping)
+    code = mcp_buf_append_slice(&conn->pending, mcp_http_rest(conn->http));
+  if (code == 0) code = mcp_http_reply_upgrade(conn);
+  if (code < 0) return code;
+  *early = mcp_buf_take(&conn->pending);
+  *stream = conn->stream;
+  conn->stream = NULL;
+  conn->state = MCP_HTTP_GIVEN;
+  server->busy--;
+  if (!conn->pumping) free_conn(conn);
+  return 0;
+}
+
 static void drop_decoder(mcp_http_conn_t *conn) {
   mcp_http_free(conn->http);
   conn->http = NULL;
@@ -94,18 +127,50 @@ int mcp_http_conn_keep(mcp_http_conn_t *conn) {
   return 0;
 }
 
+/* The header fields of the next answer: none yet but those that every answer to
+ * this request has. A page that cannot be told by them reads nothing, which is
+ * the safe side of having no memory. */
+void mcp_http_conn_begin_fields(mcp_http_conn_t *conn) {
+  conn->extra.len = 0;
+  if (conn->http)
+    (void)mcp_http_cors_write(&conn->server->options.gate,
+                              mcp_http_head(conn->http), &conn->extra);
+}
+
 /* Answers without having handed anything up. Where the request has not been
  * read to its end, the connection cannot go on: it lingers. */
-static void refuse(mcp_http_conn_t *conn, unsigned status, const char *text,
-                   bool allow, bool complete) {
-  bool no_body = mcp_http_head(conn->http)->method == MCP_HTTP_HEAD;
-  conn->extra.len = 0;
-  if (allow) {
-    (void)mcp_buf_append_literal(&conn->extra,
-                                 "Allow: GET, POST, DELETE, OPTIONS\r\n");
+static void refuse_by(mcp_http_conn_t *conn, const mcp_http_verdict_t *verdict,
+                      bool complete) {
+  const mcp_http_head_t *head = mcp_http_head(conn->http);
+  bool no_body = head->method == MCP_HTTP_HEAD;
+  unsigned status = verdict->status;
+  const char *text = verdict->text, *allow = verdict->allow;
+  int code = 0;
+  mcp_http_conn_begin_fields(conn);
+  if (verdict->page) {
+    conn->extra.len = 0;
+    code = mcp_http_guard_write_page(verdict->page, head, &conn->extra);
+  } else if (verdict->challenge) {
+    code = mcp_http_guard_write_challenge(&conn->server->options.gate.guard,
+                                          status, &conn->extra);
   }
+  if (allow) {
+    size_t before = conn->extra.len;
+    if (mcp_buf_append_literal(&conn->extra, "Allow: ") < 0 ||
+        mcp_buf_append(&conn->extra, allow, strlen(allow)) < 0 ||
+        mcp_buf_append_literal(&conn->extra, "\r\n") < 0)
+      conn->extra.len = before;
+  }
+  /* What it should have asked for (RFC 9110 15.5.22, RFC 6455 4.4). */
+  if (status == 426)
+    (void)mcp_buf_append_literal(&conn->extra,
+                                 "Upgrade: websocket\r\nConnection: Upgrade"
+                                 "\r\nSec-WebSocket-Version: 13\r\n");
   if (!complete) conn->keep_alive = false;
-  if (mcp_http_reply_text(conn, status, text, no_body) < 0) {
+  if (code == 0)
+    code = verdict->page ? mcp_http_reply_page(conn, status, text, no_body)
+                         : mcp_http_reply_text(conn, status, text, no_body);
+  if (code < 0) {
     mcp_http_conn_close(conn, false);
   } else if (complete && conn->keep_alive) {
     conn->deadline = now(conn) + conn->server->options.idle_time;
@@ -115,6 +180,12 @@ static void refuse(mcp_http_conn_t *conn, unsigned status, const char *text,
     conn->state = MCP_HTTP_LINGERING;
     conn->deadline = now(conn) + MCP_HTTP_LINGER_TIME;
   }
+}
+
+static void refuse(mcp_http_conn_t *conn, unsigned status, const char *text,
+                   const char *allow, bool complete) {
+  mcp_http_verdict_t verdict = {.status = status, .text = text, .allow = allow};
+  refuse_by(conn, &verdict, complete);
 }
 
 static void on_head(mcp_http_conn_t *conn) {
@@ -128,11 +199,13 @@ static void on_head(mcp_http_conn_t *conn) {
   conn->body_begun = now(conn);
   conn->body_size = 0;
   conn->head_read = true;
+  conn->upgrading = verdict.upgrade;
+  conn->eventing = verdict.events;
   conn->deadline = conn->body_begun + server->options.body_time;
   if (verdict.status) {
     bool bodiless = head->content_length <= 0 && !head->chunked;
     conn->refused = bodiless;
-    refuse(conn, verdict.status, verdict.text, verdict.allow, bodiless);
+    refuse_by(conn, &verdict, bodiless);
     return;
   }
   if (head->expect_continue && (head->content_length > 0 || head->chunked)) {
@@ -149,7 +222,7 @@ static void on_body(mcp_http_conn_t *conn, mcp_slice_t piece) {
   mcp_http_server_t *server = conn->server;
   conn->body_size += piece.len;
   if (conn->body_size > server->options.gate.body_limit) {
-    refuse(conn, 413, "The body is larger than this server's limit.", false,
+    refuse(conn, 413, "The body is larger than this server's limit.", NULL,
            false);
     return;
   }
@@ -160,11 +233,11 @@ static void on_body(mcp_http_conn_t *conn, mcp_slice_t piece) {
   }
   if (conn->body.len == 0 && head->content_length > 0 &&
       mcp_buf_reserve(&conn->body, (size_t)head->content_length) < 0) {
-    refuse(conn, 503, "Out of memory.", false, false);
+    refuse(conn, 503, "Out of memory.", NULL, false);
     return;
   }
   if (mcp_buf_append_slice(&conn->body, piece) < 0)
-    refuse(conn, 503, "Out of memory.", false, false);
+    refuse(conn, 503, "Out of memory.", NULL, false);
 }
 
 static void hand_up(mcp_http_conn_t *conn, const mcp_arrival_t *arrival,
@@ -176,7 +249,7 @@ static void hand_up(mcp_http_conn_t *conn, const mcp_arrival_t *arrival,
   conn->state = MCP_HTTP_BUSY;
   conn->listening = false;
   conn->deadline = 0;
-  conn->extra.len = 0;
+  mcp_http_conn_begin_fields(conn);
   server->busy++;
   server->upper->on_arrival(server->up, &conn->x, arrival);
 }
@@ -201,12 +274,12 @@ static void on_post(mcp_http_conn_t *conn) {
   int code;
   mcp_json_doc_init(&doc);
   if (conn->server->busy >= MCP_EXCHANGE_PER_PROCESS) {
-    refuse(conn, 503, "Busy: too many requests are under way.", false, true);
+    refuse(conn, 503, "Busy: too many requests are under way.", NULL, true);
     goto fail;
   }
   code = mcp_json_parse(&doc, text, &mcp_json_default_limits, &fault);
   if (code == MCP_ENOMEM) {
-    refuse(conn, 503, "Out of memory.", false, true);
+    refuse(conn, 503, "Out of memory.", NULL, true);
     goto fail;
   }
   if (code < 0) {
@@ -234,6 +307,52 @@ fail:
   conn->whole = (mcp_slice_t){0};
 }
 
+static mcp_http_sse_t *find_sse(const mcp_http_conn_t *conn) {
+  if (!conn->http) return NULL;
+  return mcp_http_sse_find(conn->server->sse, mcp_http_head(conn->http)->query);
+}
+
+/* A message of HTTP+SSE. It stays unread until the upper side, which knows who
+ * may POST to whose session, has it fed. */
+static void on_sse_post(mcp_http_conn_t *conn) {
+  mcp_arrival_t arrival = {.kind = MCP_ARRIVAL_POST};
+  mcp_http_sse_t *sse = find_sse(conn);
+  if (conn->server->busy >= MCP_EXCHANGE_PER_PROCESS) {
+    refuse(conn, 503, "Busy: too many requests are under way.", NULL, true);
+    return;
+  }
+  if (conn->whole.data) {
+    mcp_slice_t whole = conn->whole;
+    conn->whole = (mcp_slice_t){0};
+    conn->body.len = 0;
+    if (mcp_buf_append_slice(&conn->body, whole) < 0) {
+      refuse(conn, 503, "Out of memory.", NULL, true);
+      return;
+    }
+  }
+  arrival.link = sse ? mcp_http_sse_link(sse) : NULL;
+  hand_up(conn, &arrival, true);
+}
+
+int mcp_http_conn_feed(mcp_http_conn_t *conn) {
+  mcp_http_sse_t *sse = find_sse(conn);
+  mcp_buf_t body = mcp_buf_take(&conn->body);
+  int code = MCP_ECLOSED;
+  if (sse) code = mcp_http_sse_feed(sse, mcp_buf_slice(&body));
+  mcp_buf_deinit(&body);
+  return code;
+}
+
+int mcp_http_conn_open_events(mcp_http_conn_t *conn, const mcp_upper_t *upper,
+                              void *up, mcp_link_t **link) {
+  mcp_http_server_t *server = conn->server;
+  if (!server->listener) return MCP_ECLOSED;
+  if (!server->sse) server->sse = mcp_http_sse_table_new();
+  if (!server->sse) return MCP_ENOMEM;
+  return mcp_http_sse_open(conn, server->sse, server->options.gate.message_path,
+                           upper, up, link);
+}
+
 static void on_message(mcp_http_conn_t *conn) {
   mcp_arrival_t arrival = {.kind = MCP_ARRIVAL_GET};
   conn->head_read = conn->head_timed = false;
@@ -243,12 +362,22 @@ static void on_message(mcp_http_conn_t *conn) {
     return;
   }
   switch (mcp_http_head(conn->http)->method) {
-  case MCP_HTTP_POST: on_post(conn); break;
+  case MCP_HTTP_POST:
+    if (mcp_http_is_message_path(&conn->server->options.gate,
+                                 mcp_http_head(conn->http))) {
+      on_sse_post(conn);
+    } else {
+      on_post(conn);
+    }
+    break;
   case MCP_HTTP_DELETE:
     arrival.kind = MCP_ARRIVAL_DELETE;
     hand_up(conn, &arrival, true);
     break;
-  default: hand_up(conn, &arrival, true); break;
+  default:
+    if (conn->upgrading || conn->eventing) arrival.kind = MCP_ARRIVAL_UPGRADE;
+    hand_up(conn, &arrival, true);
+    break;
   }
 }
 
@@ -310,6 +439,10 @@ static void read_bytes(mcp_http_conn_t *conn, mcp_slice_t bytes) {
   mcp_http_feed(conn->http, bytes);
   read_messages(conn);
   conn->pumping = false;
+  if (conn->state == MCP_HTTP_GIVEN) {
+    free_conn(conn);
+    return;
+  }
   if (conn->state == MCP_HTTP_READING && !conn->head_read &&
       !conn->head_timed && mcp_http_begun(conn->http)) {
     conn->head_timed = true;
@@ -347,13 +480,19 @@ static void on_data(void *owner, mcp_slice_t bytes) {
 }
 
 static void on_end(void *owner, int code) {
-  (void)code;
-  mcp_http_conn_close(owner, false);
+  mcp_http_conn_t *conn = owner;
+  /* Why TLS has failed is for somebody to mend; that clients go is not. */
+  if (code <= MCP_ETLS && code > MCP_ETLSCUT)
+    mcp_log(MCP_LOG_INFO, "http: connection lost: %s",
+            mcp_stream_why(conn->stream, code));
+  mcp_http_conn_close(conn, false);
 }
 
 static void on_drain(void *owner) {
   mcp_http_conn_t *conn = owner;
-  if (conn->state == MCP_HTTP_BUSY && conn->x.waits_drain) {
+  if (conn->state == MCP_HTTP_BUSY && conn->sse) {
+    mcp_link_fed_drained(mcp_http_sse_link(conn->sse));
+  } else if (conn->state == MCP_HTTP_BUSY && conn->x.waits_drain) {
     conn->x.waits_drain = false;
     conn->server->upper->on_drain(conn->server->up, &conn->x);
   } else if (conn->state == MCP_HTTP_READING) {
@@ -367,25 +506,27 @@ static void finish_close(void *arg) {
   void *done_arg = server->done_arg;
   mcp_timer_stop(server->sweeper);
   mcp_timer_stop(server->ender);
+  mcp_tls_release(server->options.tls);
+  mcp_http_sse_table_free(server->sse);
   mcp_mem_free(server);
   if (done) done(done_arg);
 }
 
-static void on_closed(void *owner) {
-  mcp_http_conn_t *conn = owner;
-  mcp_http_server_t *server = conn->server;
-  mcp_list_remove(&conn->of_server);
+void mcp_http_server_release(mcp_http_server_t *server) {
   server->count--;
-  mcp_http_free(conn->http);
-  mcp_buf_deinit(&conn->body);
-  mcp_buf_deinit(&conn->pending);
-  mcp_buf_deinit(&conn->extra);
-  mcp_mem_free(conn);
   if (server->listener) {
     mcp_listener_release(server->listener);
   } else if (server->count == 0) {
     finish_close(server);
   }
+}
+
+static void on_closed(void *owner) {
+  mcp_http_conn_t *conn = owner;
+  mcp_http_server_t *server = conn->server;
+  if (conn->sse) mcp_http_sse_end(conn);
+  free_conn(conn);
+  mcp_http_server_release(server);
 }
 
 static const mcp_stream_events_t stream_events = {on_data, on_end, on_drain,
@@ -407,13 +548,7 @@ static void ignore_drain(void *owner) {
 }
 
 static void orphan_closed(void *owner) {
-  mcp_http_server_t *server = owner;
-  server->count--;
-  if (server->listener) {
-    mcp_listener_release(server->listener);
-  } else if (server->count == 0) {
-    finish_close(server);
-  }
+  mcp_http_server_release(owner);
 }
 
 static const mcp_stream_events_t orphan_events = {ignore_data, ignore_end,
@@ -424,7 +559,10 @@ static void on_connection(void *owner, mcp_stream_t *stream) {
   mcp_http_conn_t *conn = mcp_mem_zalloc(sizeof *conn);
   server->count++;
   if (conn) conn->http = mcp_http_new(false);
-  if (!conn || !conn->http) {
+  if (!conn || !conn->http ||
+      (server->options.tls && mcp_tls_wrap(server->options.tls, server->loop,
+                                           stream, NULL, &stream) < 0)) {
+    if (conn) mcp_http_free(conn->http);
     mcp_mem_free(conn);
     stream->events = &orphan_events;
     stream->owner = server;
@@ -462,13 +600,18 @@ static void sweep(void *arg) {
       mcp_http_conn_close(conn, false);
     } else if (server->grace_until && at >= server->grace_until) {
       mcp_http_conn_close(conn, false);
+    } else if (conn->state == MCP_HTTP_BUSY && conn->sse &&
+               mcp_http_sse_is_forgotten(conn->sse, at,
+                                         server->options.idle_time)) {
+      mcp_log(MCP_LOG_INFO, "http: event stream closed: nothing was POSTed");
+      mcp_link_close(mcp_http_sse_link(conn->sse), true);
     } else if (conn->state == MCP_HTTP_BUSY && conn->streaming &&
                at - conn->last_sent >= server->options.heartbeat_time) {
       if (mcp_http_reply_heartbeat(conn) < 0) mcp_http_conn_close(conn, false);
     } else if (conn->state == MCP_HTTP_READING && in_message &&
                (at >= conn->deadline ||
                 (conn->head_read && too_slow(conn, at)))) {
-      refuse(conn, 408, "The request took too long to arrive.", false, false);
+      refuse(conn, 408, "The request took too long to arrive.", NULL, false);
     } else if (conn->state == MCP_HTTP_READING && conn->stream->queued > 0) {
       /* Its answer is still on its way: it is not idle yet. */
       conn->deadline = at + server->options.idle_time;
@@ -481,6 +624,7 @@ static void sweep(void *arg) {
 void mcp_http_options_init(mcp_http_options_t *options) {
   *options = (mcp_http_options_t){
       .host = "127.0.0.1",
+      .unix_mode = MCP_LISTENER_MODE,
       .gate = {.path = "/mcp",
                .check_host = true,
                .check_origin = true,
@@ -505,15 +649,21 @@ int mcp_http_server_open(mcp_loop_t *loop, const mcp_http_options_t *options,
   server->upper = upper;
   server->up = up;
   mcp_list_init(&server->conns);
-  code = mcp_listener_open(loop, options->host, options->port,
-                           options->connections, on_connection, server,
-                           &server->listener);
+  code = options->unix_path
+             ? mcp_listener_open_unix(loop, options->unix_path,
+                                      options->unix_mode, options->connections,
+                                      on_connection, server, &server->listener)
+             : mcp_listener_open(loop, options->host, options->port,
+                                 options->connections, on_connection, server,
+                                 &server->listener);
   if (code < 0) {
     mcp_mem_free(server);
     return code;
   }
+  /* No name of a web page leads to a socket file either. */
   if (options->guard_loopback_only &&
-      !mcp_listener_is_loopback(server->listener) && !options->gate.hosts)
+      (options->unix_path || !mcp_listener_is_loopback(server->listener)) &&
+      !options->gate.hosts)
     server->options.gate.check_host = false;
   server->sweeper =
       mcp_timer_start(loop, SWEEP_TIME, SWEEP_TIME, true, sweep, server);
@@ -525,8 +675,15 @@ int mcp_http_server_open(mcp_loop_t *loop, const mcp_http_options_t *options,
     mcp_mem_free(server);
     return MCP_ENOMEM;
   }
+  if (server->options.tls) mcp_tls_retain(server->options.tls);
+  server->options.gate.secure = server->options.tls != NULL;
   *out = server;
   return 0;
+}
+
+void mcp_http_server_protect(mcp_http_server_t *server,
+                             const mcp_http_guard_t *guard) {
+  server->options.gate.guard = *guard;
 }
 
 int mcp_http_server_port(const mcp_http_server_t *server) {
@@ -557,6 +714,9 @@ void mcp_http_server_close(mcp_http_server_t *server, uint64_t grace_ms,
     mcp_http_conn_t *conn = MCP_LIST_MEMBER(it, mcp_http_conn_t, of_server);
     if (grace_ms == 0) {
       mcp_http_conn_close(conn, false);
+    } else if (conn->sse && conn->state == MCP_HTTP_BUSY) {
+      /* Its link knows what is under way, and is closed when that is over. */
+      continue;
     } else if (conn->state == MCP_HTTP_BUSY && !conn->listening &&
                !conn->x.kept) {
       conn->keep_alive = false;

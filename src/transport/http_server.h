@@ -7,6 +7,7 @@
 #define MCP_TRANSPORT_HTTP_SERVER_H
 
 #include "net/loop.h"
+#include "net/tls.h"
 #include "transport/exchange.h"
 #include "transport/http_gate.h"
 
@@ -32,9 +33,12 @@
 typedef struct {
   const char *host;
   int port;                 /* 0: any free one */
+  const char *unix_path;    /* a socket file instead of them, or NULL */
+  unsigned unix_mode;       /* its permissions */
+  mcp_tls_t *tls;           /* a server's context, or NULL: in the clear */
   mcp_http_gate_t gate;     /* its strings must live as long as the server */
   bool guard_loopback_only; /* check Host only when bound to loopback */
-  unsigned connections;     /* 0: MCP_TCP_CONNECTIONS */
+  unsigned connections;     /* 0: MCP_LISTENER_CONNECTIONS */
   uint64_t head_time, body_time, idle_time, stall_time, heartbeat_time; /* ms */
 } mcp_http_options_t;
 
@@ -48,11 +52,20 @@ int mcp_http_server_open(mcp_loop_t *loop, const mcp_http_options_t *options,
                          const mcp_upper_t *upper, void *up,
                          mcp_http_server_t **server);
 
+/* Sets the guard of the gate, whose address is known only now. Its strings must
+ * live as long as the server. */
+void mcp_http_server_protect(mcp_http_server_t *server,
+                             const mcp_http_guard_t *guard);
+
 int mcp_http_server_port(const mcp_http_server_t *server);
 bool mcp_http_server_is_loopback(const mcp_http_server_t *server);
 
 /* How many connections are open. */
 unsigned mcp_http_server_connections(const mcp_http_server_t *server);
+
+/* A stream that was given away by mcp_exchange_ways_t.upgrade has been closed:
+ * until then it counts as one of the server's. */
+void mcp_http_server_release(mcp_http_server_t *server);
 
 /* Stops listening, ends what is idle or only listens, lets requests under way
  * finish for up to `grace_ms`, then ends them too. `done(arg)` comes when the

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * link.c: see link.h. */
+ * link.c: what all links have in common: exchanges, and the buffer they write
+ * to. It does not know how messages lie in the bytes: see link_framing.h. */
 #include "transport/link.h"
 
 #include <stdio.h>
@@ -8,35 +9,17 @@
 #include "base/list.h"
 #include "base/log.h"
 #include "base/mem.h"
-#include "wire/line.h"
+#include "transport/link_framing.h"
 
 typedef struct {
   mcp_exchange_t base;
   mcp_list_t of_link; /* live, or spare */
 } lane_t;
 
-struct mcp_link {
-  mcp_stream_t *stream; /* NULL once closed */
-  mcp_line_t decoder;
-  mcp_buf_t out; /* lines not yet handed to the stream */
-  size_t mark;   /* how much of `out` is whole lines; behind it lies what was
-                    begun and not committed, or never will be */
-  mcp_exchange_ways_t ways;
-  const mcp_upper_t *upper;
-  void *up;
-  void *tag;
-  mcp_list_t live, spare; /* lanes */
-  unsigned busy, kept, long_lines;
-  unsigned corked; /* > 0: a later uncork flushes */
-  bool ended, closing;
-  mcp_log_wire_t wire_in, wire_out;
-  int code; /* why it ended */
-};
-
 /* Kept between messages; more is given back. */
 #define OUT_KEEP 65536
 
-static int flush(mcp_link_t *link) {
+int mcp_link_flush(mcp_link_t *link) {
   int code;
   link->out.len = link->mark;
   link->mark = 0;
@@ -54,7 +37,7 @@ static int flush(mcp_link_t *link) {
 
 /* A peer that cannot be written to is gone. */
 static int flush_or_end(mcp_link_t *link) {
-  int code = flush(link);
+  int code = mcp_link_flush(link);
   if (code < 0 && !link->closing) {
     link->code = code;
     mcp_link_close(link, false);
@@ -62,31 +45,33 @@ static int flush_or_end(mcp_link_t *link) {
   return code;
 }
 
-static void uncork(mcp_link_t *link) {
+void mcp_link_cork(mcp_link_t *link) {
+  link->corked++;
+}
+
+void mcp_link_uncork(mcp_link_t *link) {
   if (--link->corked == 0) (void)flush_or_end(link);
 }
 
-mcp_buf_t *mcp_link_begin(mcp_link_t *link) {
-  link->out.len = link->mark;
-  return &link->out;
-}
-
-void mcp_link_abandon(mcp_link_t *link) {
-  link->out.len = link->mark;
-}
-
-int mcp_link_commit(mcp_link_t *link) {
-  int code = mcp_buf_append_char(&link->out, '\n');
-  if (code < 0) {
-    mcp_link_abandon(link);
-    return code;
-  }
+int mcp_link_put(mcp_link_t *link) {
   mcp_log_wire(
       &link->wire_out, MCP_LOG_OUT,
       mcp_slice(link->out.data + link->mark, link->out.len - link->mark));
   link->mark = link->out.len;
   if (link->corked > 0 && link->out.len < OUT_KEEP) return 0;
   return flush_or_end(link);
+}
+
+mcp_buf_t *mcp_link_begin(mcp_link_t *link) {
+  return link->framing->begin(link);
+}
+
+void mcp_link_abandon(mcp_link_t *link) {
+  link->framing->abandon(link);
+}
+
+int mcp_link_commit(mcp_link_t *link) {
+  return link->framing->commit(link);
 }
 
 static lane_t *take_lane(mcp_link_t *link) {
@@ -143,11 +128,11 @@ static void drop(mcp_exchange_t *x) {
 
 static bool congested(mcp_exchange_t *x) {
   mcp_link_t *link = x->link;
-  return link->stream && link->stream->queued > MCP_STREAM_HIGH_WATER;
+  return link->framing->queued(link) > MCP_STREAM_HIGH_WATER;
 }
 
 bool mcp_link_is_full(const mcp_link_t *link) {
-  return link->stream && link->stream->queued > MCP_EXCHANGE_QUEUE;
+  return link->framing->queued(link) > MCP_EXCHANGE_QUEUE;
 }
 
 static bool full(mcp_exchange_t *x) {
@@ -188,14 +173,22 @@ static bool is_under_way(mcp_link_t *link, mcp_slice_t id) {
   return false;
 }
 
-/* An error that answers no readable request. */
-static void complain(mcp_link_t *link, mcp_slice_t id, int code,
-                     const char *text) {
-  mcp_buf_t *out = mcp_link_begin(link);
-  if (mcp_rpc_write_error(out, id, code, text) < 0 ||
-      mcp_link_commit(link) < 0) {
-    mcp_link_abandon(link);
-    if (!link->closing) link->code = MCP_ENOMEM;
+void mcp_link_complain(mcp_link_t *link, mcp_slice_t id, int code,
+                       const char *text) {
+  mcp_buf_t *out;
+  int result;
+  if (link->client && code != MCP_EXCHANGE_BUSY) {
+    mcp_log(link->skipped < MCP_LINK_SKIPPED ? MCP_LOG_WARNING : MCP_LOG_INFO,
+            "%s: a message is skipped: %s", link->ways.name, text);
+    if (link->skipped < MCP_LINK_SKIPPED) link->skipped++;
+    return;
+  }
+  out = mcp_link_begin(link);
+  result = out ? mcp_rpc_write_error(out, id, code, text) : MCP_ENOMEM;
+  if (out && result < 0) mcp_link_abandon(link);
+  if (result == 0) result = mcp_link_commit(link);
+  if (result < 0) {
+    if (!link->closing) link->code = result;
     mcp_link_close(link, true);
   }
 }
@@ -205,53 +198,62 @@ static void refuse_text(mcp_link_t *link, int code,
   char text[256];
   snprintf(text, sizeof text, "Parse error: %s at byte %zu",
            fault->what ? fault->what : mcp_err_text(code), fault->offset);
-  complain(link, MCP_SLICE(""), MCP_RPC_PARSE_ERROR, text);
+  mcp_link_complain(link, MCP_SLICE(""), MCP_RPC_PARSE_ERROR, text);
 }
 
-static void arrive(mcp_link_t *link, mcp_slice_t text) {
+/* Why a request cannot be served now, or NULL. */
+static const char *obstacle(mcp_link_t *link, const mcp_rpc_t *rpc, int *code) {
+  *code = MCP_EXCHANGE_BUSY;
+  if (rpc->kind != MCP_RPC_REQUEST) return NULL;
+  if (link->draining) return "Closing: no more requests are taken";
+  if (link->busy >= MCP_EXCHANGE_PER_LINK)
+    return "Busy: 64 requests of this connection are under way";
+  *code = MCP_RPC_INVALID_REQUEST;
+  if (rpc->id.len > 0 && is_under_way(link, rpc->id))
+    return "A request with this id is under way";
+  return NULL;
+}
+
+int mcp_link_arrive(mcp_link_t *link, mcp_slice_t text, bool complain) {
   mcp_json_doc_t doc;
   mcp_json_fault_t fault = {0};
   mcp_arrival_t arrival = {.kind = MCP_ARRIVAL_MESSAGE, .doc = &doc};
-  mcp_rpc_t rpc;
+  mcp_rpc_t rpc = {.kind = MCP_RPC_REQUEST};
+  const char *why;
   lane_t *lane;
-  int code;
+  int code, error;
   mcp_json_doc_init(&doc);
   code = mcp_json_parse(&doc, text, &mcp_json_default_limits, &fault);
-  if (code == MCP_ENOMEM) {
-    /* Whose answer will be missing cannot be told. */
-    link->code = code;
-    mcp_link_close(link, true);
-    goto fail;
-  }
   if (code < 0) {
-    refuse_text(link, code, &fault);
+    if (complain && code == MCP_ENOMEM) {
+      /* Whose answer will be missing cannot be told. */
+      link->code = code;
+      mcp_link_close(link, true);
+    } else if (complain) {
+      refuse_text(link, code, &fault);
+    }
     goto fail;
   }
   if (doc.tokens[0].kind == MCP_JSON_ARRAY) {
     arrival.kind = MCP_ARRIVAL_BATCH;
-    rpc = (mcp_rpc_t){.kind = MCP_RPC_REQUEST};
   } else {
     mcp_rpc_read(&doc, 0, &rpc);
     arrival.rpc = &rpc;
     if (rpc.kind == MCP_RPC_INVALID) {
-      complain(link, rpc.id, MCP_RPC_INVALID_REQUEST, rpc.why);
+      code = MCP_ERPC;
+      if (complain)
+        mcp_link_complain(link, rpc.id, MCP_RPC_INVALID_REQUEST, rpc.why);
       goto fail;
     }
   }
-  if (rpc.kind == MCP_RPC_REQUEST && link->busy >= MCP_EXCHANGE_PER_LINK) {
-    complain(link, rpc.id, MCP_EXCHANGE_BUSY,
-             "Busy: 64 requests of this connection are under way");
-    goto fail;
-  }
-  if (rpc.id.len > 0 && rpc.kind == MCP_RPC_REQUEST &&
-      is_under_way(link, rpc.id)) {
-    complain(link, rpc.id, MCP_RPC_INVALID_REQUEST,
-             "A request with this id is under way");
+  why = obstacle(link, &rpc, &error);
+  if (why) {
+    mcp_link_complain(link, rpc.id, error, why);
     goto fail;
   }
   lane = take_lane(link);
   if (!lane) {
-    complain(link, rpc.id, MCP_RPC_INTERNAL_ERROR, "Out of memory");
+    mcp_link_complain(link, rpc.id, MCP_RPC_INTERNAL_ERROR, "Out of memory");
     goto fail;
   }
   lane->base.wants_answer = rpc.kind == MCP_RPC_REQUEST;
@@ -260,59 +262,34 @@ static void arrive(mcp_link_t *link, mcp_slice_t text) {
 
 fail:
   mcp_json_doc_deinit(&doc);
-}
-
-static void pump(mcp_link_t *link) {
-  mcp_line_event_t event;
-  while (!link->closing) {
-    int code = link->ended ? mcp_line_finish(&link->decoder, &event)
-                           : mcp_line_next(&link->decoder, &event);
-    if (code < 0) {
-      link->code = code;
-      mcp_link_close(link, true);
-      return;
-    }
-    if (event.kind == MCP_LINE_MORE) return;
-    if (event.kind == MCP_LINE_TEXT) {
-      arrive(link, event.text);
-      continue;
-    }
-    complain(link, MCP_SLICE(""), MCP_RPC_PARSE_ERROR,
-             "Parse error: the line is longer than the limit");
-    if (++link->long_lines >= MCP_LINK_LONG_LINES) {
-      mcp_log(MCP_LOG_WARNING, "%s: closed after %u lines over the limit",
-              link->ways.name, link->long_lines);
-      link->code = MCP_ETOOBIG;
-      mcp_link_close(link, true);
-    }
-  }
+  return code;
 }
 
 static void on_data(void *owner, mcp_slice_t bytes) {
   mcp_link_t *link = owner;
-  link->corked++;
+  mcp_link_cork(link);
   mcp_log_wire(&link->wire_in, MCP_LOG_IN, bytes);
-  mcp_line_feed(&link->decoder, bytes);
-  pump(link);
-  uncork(link);
+  link->framing->read(link, bytes);
+  mcp_link_uncork(link);
 }
 
 /* End of input. What runs may still answer for as long as the room above lets
  * the link live; it is told by on_link_closed only once it is closed. */
 static void on_end(void *owner, int code) {
   mcp_link_t *link = owner;
-  link->corked++;
-  link->ended = true;
-  link->code = code;
-  if (code == 0) pump(link);
-  uncork(link);
-  if (!link->closing) link->upper->on_link_ended(link->up, link);
+  bool goes_on;
+  mcp_link_cork(link);
+  if (!link->closing) {
+    link->code = code;
+    link->why = link->stream->why;
+  }
+  goes_on = link->framing->end(link, code);
+  mcp_link_uncork(link);
+  if (goes_on && !link->closing) link->upper->on_link_ended(link->up, link);
 }
 
-static void on_drain(void *owner) {
-  mcp_link_t *link = owner;
+void mcp_link_drained(mcp_link_t *link) {
   mcp_list_t *it, *after;
-  mcp_stream_pause(link->stream, false);
   MCP_LIST_EACH(&link->live, it, after) {
     lane_t *lane = MCP_LIST_MEMBER(it, lane_t, of_link);
     if (!lane->base.waits_drain) continue;
@@ -323,40 +300,53 @@ static void on_drain(void *owner) {
   }
 }
 
-static void on_closed(void *owner) {
+static void on_drain(void *owner) {
   mcp_link_t *link = owner;
+  mcp_stream_pause(link->stream, false);
+  if (link->framing->drained) link->framing->drained(link);
+  if (!link->closing) mcp_link_drained(link);
+}
+
+void mcp_link_closed(mcp_link_t *link) {
   mcp_list_t *it, *after;
   link->stream = NULL;
   link->upper->on_link_closed(link->up, link, link->code);
   MCP_LIST_EACH(&link->spare, it, after) {
     mcp_mem_free(MCP_LIST_MEMBER(it, lane_t, of_link));
   }
-  mcp_line_deinit(&link->decoder);
+  link->framing->deinit(link);
   mcp_buf_deinit(&link->out);
   mcp_mem_free(link);
+}
+
+static void on_closed(void *owner) {
+  mcp_link_closed(owner);
 }
 
 static const mcp_stream_events_t stream_events = {on_data, on_end, on_drain,
                                                   on_closed};
 
-int mcp_link_open(mcp_stream_t *stream, const char *name, size_t line_limit,
-                  const mcp_upper_t *upper, void *up, mcp_link_t **out) {
-  mcp_link_t *link = mcp_mem_zalloc(sizeof *link);
-  int code;
-  if (!link) {
-    mcp_stream_close(stream, false);
-    return MCP_ENOMEM;
-  }
-  link->stream = stream;
+void mcp_link_init(mcp_link_t *link, const mcp_framing_t *framing,
+                   const char *name, const mcp_upper_t *upper, void *up) {
+  link->framing = framing;
   link->ways = link_ways;
   link->ways.name = name;
   link->upper = upper;
   link->up = up;
   mcp_list_init(&link->live);
   mcp_list_init(&link->spare);
-  mcp_line_init(&link->decoder, line_limit);
-  *out = link;
-  code = mcp_stream_start(stream, &stream_events, link);
+}
+
+int mcp_link_start(mcp_link_t *link, mcp_stream_t *stream) {
+  int code = 0;
+  link->stream = stream;
+  if (stream->events) {
+    stream->events = &stream_events;
+    stream->owner = link;
+    mcp_stream_pause(stream, false);
+  } else {
+    code = mcp_stream_start(stream, &stream_events, link);
+  }
   if (code < 0) {
     link->code = code;
     mcp_link_close(link, false);
@@ -372,9 +362,25 @@ unsigned mcp_link_busy(const mcp_link_t *link) {
   return link->busy;
 }
 
+void mcp_link_be_client(mcp_link_t *link, size_t message_limit) {
+  link->client = true;
+  if (message_limit && link->framing->set_limit)
+    link->framing->set_limit(link, message_limit);
+}
+
+void mcp_link_drain(mcp_link_t *link) {
+  link->draining = true;
+}
+
+const char *mcp_link_why(const mcp_link_t *link) {
+  const char *why = link->framing->why ? link->framing->why(link) : NULL;
+  if (!why) why = link->why;
+  return why ? why : mcp_err_text(link->code < 0 ? link->code : MCP_ECLOSED);
+}
+
 void mcp_link_close(mcp_link_t *link, bool flush_first) {
   if (link->closing) {
-    if (link->stream && !flush_first) mcp_stream_close(link->stream, false);
+    if (!flush_first) link->framing->close(link, false);
     return;
   }
   link->closing = true;
@@ -383,6 +389,5 @@ void mcp_link_close(mcp_link_t *link, bool flush_first) {
     link->upper->on_gone(link->up, &lane->base);
     give_lane(lane);
   }
-  if (flush_first) (void)flush(link);
-  if (link->stream) mcp_stream_close(link->stream, flush_first);
+  link->framing->close(link, flush_first);
 }

@@ -55,6 +55,7 @@ struct mcp_http {
   mcp_http_head_t view;
   noted_t noted;
   const char *why;
+  size_t head_limit;
   int failure;
   state_t state;
   bool responses;
@@ -289,7 +290,7 @@ static int read_head(mcp_http_t *http, mcp_http_event_kind_t *kind) {
     forget(&http->head, MCP_HTTP_HEAD_KEPT);
     http->over = false;
   }
-  code = collect(http, &http->head, MCP_HTTP_HEAD_LENGTH, &complete);
+  code = collect(http, &http->head, http->head_limit, &complete);
   if (code < 0) return code;
   if (!http->responses && http->head.lines == 0 &&
       http->head.bytes.len > FIRST_LINE_LENGTH)
@@ -297,7 +298,7 @@ static int read_head(mcp_http_t *http, mcp_http_event_kind_t *kind) {
   if (http->head.lines > MCP_HTTP_HEADER_COUNT + 2)
     return fail(http, MCP_EHEADERS, "too many header fields");
   if (!complete) {
-    if (http->head.bytes.len < MCP_HTTP_HEAD_LENGTH) return 0;
+    if (http->head.bytes.len < http->head_limit) return 0;
     return fail(http, MCP_EHEADERS, "header section too long");
   }
   code = take_head(http);
@@ -395,6 +396,7 @@ mcp_http_t *mcp_http_new(bool responses) {
   if (!http) return NULL;
   http->responses = responses;
   http->why = "";
+  http->head_limit = MCP_HTTP_HEAD_LENGTH;
   llhttp_init(&http->parser, responses ? HTTP_RESPONSE : HTTP_REQUEST,
               &settings);
   http->parser.data = http;
@@ -411,6 +413,10 @@ void mcp_http_free(mcp_http_t *http) {
 
 void mcp_http_expect_no_body(mcp_http_t *http) {
   http->answers_head = true;
+}
+
+void mcp_http_limit_head(mcp_http_t *http, size_t length) {
+  http->head_limit = length ? length : MCP_HTTP_HEAD_LENGTH;
 }
 
 void mcp_http_feed(mcp_http_t *http, mcp_slice_t bytes) {

@@ -88,6 +88,9 @@ void mcp_http_free(mcp_http_t *http);
 /* For responses: the next final one answers HEAD, so it has no body. */
 void mcp_http_expect_no_body(mcp_http_t *http);
 
+/* Heads from now on may be so long; 0 for MCP_HTTP_HEAD_LENGTH. */
+void mcp_http_limit_head(mcp_http_t *http, size_t length);
+
 /* Hands over bytes. They are borrowed until `next` has said MORE; feeding
  * before that is misuse. Whoever stops pulling earlier (one message at a time,
  * say) keeps mcp_http_rest and feeds it later. */

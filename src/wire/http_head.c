@@ -498,3 +498,28 @@ int mcp_http_head_scan_trailer(mcp_slice_t bytes, const char **why) {
       return refuse(why, "framing field in a trailer");
   }
 }
+
+static bool all(mcp_slice_t text, unsigned char class) {
+  for (size_t i = 0; i < text.len; i++)
+    if (!is(text.data[i], class)) return false;
+  return text.len > 0;
+}
+
+bool mcp_http_head_is_token(mcp_slice_t text) {
+  return all(text, TOKEN);
+}
+
+bool mcp_http_head_is_target(mcp_slice_t text) {
+  return all(text, TARGET);
+}
+
+bool mcp_http_head_is_name(mcp_slice_t text) {
+  for (size_t i = 0; i < text.len; i++)
+    if (!is(text.data[i], NAME) && text.data[i] != ':') return false;
+  return text.len > 0;
+}
+
+bool mcp_http_head_is_value(mcp_slice_t text) {
+  const char *end = text.data + text.len;
+  return text.len == 0 || find_control(text.data, end) == end;
+}

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  * http_head.h: the strict scan of one whole head, or one trailer section.
- * Only http.c uses it. It knows nothing of llhttp, of feeding or of bodies. */
+ * http.c uses it, and whoever writes a head asks it what a part of one may be.
+ * It knows nothing of llhttp, of feeding or of bodies. */
 #ifndef MCP_WIRE_HTTP_HEAD_H
 #define MCP_WIRE_HTTP_HEAD_H
 
@@ -22,5 +23,12 @@ int mcp_http_head_scan(mcp_slice_t bytes, bool response, mcp_http_head_t *head,
 /* Reads the trailer section `bytes`, up to and with its empty line, by the
  * same rules for fields, and keeps nothing. 0, or MCP_EHTTP with `*why`. */
 int mcp_http_head_scan_trailer(mcp_slice_t bytes, const char **why);
+
+/* For who writes a head: the grammar of its parts. A name is of a host, or an
+ * IPv6 address without brackets. */
+bool mcp_http_head_is_token(mcp_slice_t text);
+bool mcp_http_head_is_target(mcp_slice_t text);
+bool mcp_http_head_is_name(mcp_slice_t text);
+bool mcp_http_head_is_value(mcp_slice_t text);
 
 #endif

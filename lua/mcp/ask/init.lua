@@ -14,6 +14,8 @@ local ask = {}
 ---How long a client may take over a question in a session, in seconds.
 ask.TIMEOUT = 600
 
+local COMPLETE = "notifications/elicitation/complete"
+
 local OPTIONS = { key = "string", timeout = "number" }
 
 -- What is wrong with the options of a question, or nil.
@@ -91,6 +93,7 @@ local function run(ctx, what, list, timeout)
     local params
     one.method, params = one.question:request(ctx.revision)
     if not one.method then error(("%s: %s"):format(what, params), 3) end
+    one.elicitation = params.elicitationId
     if task then params._meta = task.related end
     -- Encoded here, where whoever asks can be told.
     local ok, raw = pcall(core.raw, params)
@@ -127,8 +130,31 @@ local function single(name, n, finish)
     local one = { key = options and options.key, question = made }
     local answers, text, code = run(ctx, what, { one }, options and options.timeout)
     if not answers then return nil, text, code end
-    return finish(answers[one.key])
+    return finish(answers[one.key], ctx, one)
   end
+end
+
+-- A page that the user has been sent to. Where the client was told an id of it (2025-11-25), it can
+-- be told when what had to be done there has been done.
+local Page = { __name = "mcp.page" }
+Page.__index = {}
+
+function Page.__tostring(self) return ("mcp.page (%s)"):format(self.id or "without an id") end
+
+---Says that the user is through with the page. To whoever asked, by the call's own stream or, when
+---that is over, by the session's.
+---@return boolean|nil told false: this client's revision has no such notice, or has had it
+---@return string|nil message
+---@return string|nil code
+function Page.__index:complete()
+  local ctx, id = self.ctx, self.id
+  if not id then return false end
+  self.id = false
+  local params = { elicitationId = id }
+  if ctx.exchange:send(COMPLETE, params) then return true end
+  local told, text, code = ctx.app.bus:announce(ctx.own_session, COMPLETE, params)
+  if not told then self.id = id end
+  return told, text, code
 end
 
 ---Has the user fill in a form.
@@ -148,11 +174,12 @@ end)
 ---@param url string http or https
 ---@param options table|nil key, timeout
 ---@return true|nil consented nil if the user would not
----@return string|nil why "decline", "cancel", or what went wrong
+---@return mcp.Page|string|nil page page:complete() says that it is done; or why not: "decline",
+---"cancel", or what went wrong
 ---@return any code of what went wrong
-ask.elicit_url = single("elicit_url", 2, function(answer)
+ask.elicit_url = single("elicit_url", 2, function(answer, ctx, one)
   if answer.action ~= "accept" then return nil, answer.action end
-  return true
+  return true, setmetatable({ ctx = ctx, id = one.elicitation or false }, Page)
 end)
 
 ---Has the client's model write something.

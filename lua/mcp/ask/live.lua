@@ -7,6 +7,9 @@ local live = {}
 
 ---Questions of one session that nobody has answered yet.
 live.MOST = 64
+---How long a question waits for notifications/initialized, before which none may go out, in
+---seconds.
+live.INITIALIZED = 10
 
 local Questions = { __name = "mcp.questions" }
 Questions.__index = {}
@@ -66,6 +69,28 @@ local function read(ctx, item, came)
   return nil, "the client's answer is not what was asked for: " .. message, -32602
 end
 
+-- Until the client has said that it is ready, nothing but pings and log messages may go to it
+-- (IO-41). A call that came before that, which is the client's mistake, waits.
+local function await_ready(session, timeout)
+  if session.initialized then return true end
+  local waiter, waiting = core.waiter(), session.waiting or {}
+  session.waiting = waiting
+  waiting[waiter] = true
+  local _ <close> = setmetatable({}, { __close = function() waiting[waiter] = nil end })
+  local ok, text, code = waiter:wait(timeout)
+  if ok then return true end
+  if code == "ETIMEDOUT" then text = "it has not sent notifications/initialized" end
+  return nil, text, code
+end
+
+---The client has said that it is ready.
+---@param session table
+function live.ready(session)
+  local waiting = session.waiting
+  session.waiting = nil
+  for waiter in pairs(waiting) do waiter:wake() end
+end
+
 ---Asks and waits.
 ---@param ctx table
 ---@param asking mcp.Asking
@@ -88,6 +113,8 @@ function live.run(ctx, asking, list, timeout)
   end })
   -- A question has a time of its own.
   exchange:stop_clock()
+  local ready, lacking, reason = await_ready(ctx.own_session, math.min(timeout, live.INITIALIZED))
+  if not ready then return nil, "the client cannot be asked: " .. lacking, reason end
   asking.sent = asking.sent or {}
   for i, item in ipairs(list) do
     questions.last_id = questions.last_id + 1

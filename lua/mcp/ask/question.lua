@@ -170,6 +170,12 @@ local function check_tool_use(messages)
   return true
 end
 
+---Are the uses of tools in these messages answered as they must be? For who is asked, too.
+---@param messages table[] each with content, a list of blocks
+---@return boolean|nil fine
+---@return string|nil message
+question.check_tool_use = check_tool_use
+
 local function read_messages(given)
   if type(given) == "string" then given = { given } end
   if type(given) ~= "table" then

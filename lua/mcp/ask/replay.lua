@@ -6,9 +6,9 @@
 -- next one.
 local core = require "mcp.core"
 local failure = require "mcp.failure"
+local principal = require "mcp.auth.server.principal"
 local protocol = require "mcp.protocol"
 local seal = require "mcp.seal"
-local value = require "mcp.value"
 
 local replay = {}
 
@@ -29,13 +29,6 @@ local function ring_of(app)
   return app.state
 end
 
--- Who asks: a state that somebody else brings is refused.
-local function principal(ctx)
-  local auth = ctx.auth
-  if type(auth) ~= "table" then return "" end
-  return core.encode(value.array { auth.issuer or "", auth.client_id or "", auth.subject or "" })
-end
-
 local function digest(given) return seal.digest(given == nil and {} or given) end
 
 ---Opens what was remembered in the rounds before.
@@ -47,7 +40,7 @@ function replay.open(ctx, asking, text)
   local app = asking.app
   local plain = ring_of(app):open(purpose(app), text)
   if not plain or plain.method ~= ctx.method or plain.target ~= asking.target
-    or plain.principal ~= principal(ctx) or plain.arguments ~= digest(asking.arguments) then
+    or plain.principal ~= principal.key(ctx) or plain.arguments ~= digest(asking.arguments) then
     return failure.new(protocol.INVALID_PARAMS, REFUSED)
   end
   asking.answers, asking.kept, asking.round = plain.answers, plain.once, plain.round
@@ -65,7 +58,7 @@ local function stop(ctx, asking, missing)
     requests[item.key] = { method = item.method, params = item.params }
   end
   local text, message = ring_of(asking.app):seal(purpose(asking.app), {
-    method = ctx.method, target = asking.target, principal = principal(ctx),
+    method = ctx.method, target = asking.target, principal = principal.key(ctx),
     arguments = digest(asking.arguments), round = asking.round + 1,
     answers = asking.answers, once = asking.kept,
   })

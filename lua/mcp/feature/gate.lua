@@ -1,8 +1,9 @@
 -- SPDX-License-Identifier: MIT
--- gate: what a tool, resource or prompt may say of its callers, in two options:
+-- gate: what a tool, resource or prompt may say of its callers, in three options:
 --
 --   visible = function(ctx) return boolean end    who may see it: for others it is not there
 --   timeout = seconds                             how long a call may take, 0 for no limit
+--   scopes = { "files:read" }                     what a caller's token must allow (scope.lua)
 --
 -- A list with such a choice in it is made for each caller, and kept by nobody.
 local cursor = require "mcp.feature.cursor"
@@ -10,7 +11,7 @@ local value = require "mcp.value"
 
 local gate = {}
 
----Takes both options over into an entry. Raises (level 0) what is wrong.
+---Takes these options over into an entry. Raises (level 0) what is wrong.
 ---@param entry table
 ---@param options table
 ---@return table entry
@@ -20,6 +21,11 @@ function gate.add(entry, options)
     error("timeout: seconds, 0 or more, expected, got " .. timeout, 0)
   end
   entry.visible, entry.timeout = options.visible, timeout
+  if options.scopes then
+    local list, why = require("mcp.auth.server.principal").scopes(options.scopes)
+    if not list then error("scopes" .. why, 0) end
+    entry.scopes = list[1] and list or nil
+  end
   -- One look for the many that have neither, and no miss.
   entry.gated = (entry.visible or timeout) and true or false
   return entry

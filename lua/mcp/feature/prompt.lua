@@ -14,6 +14,7 @@ local prompt = {}
 prompt.options = {
   title = "string", description = "string", arguments = "table", icons = "table", meta = "table",
   complete = "table", visible = "function", timeout = "number",
+  scopes = "table",
 }
 
 local MEMBERS = { name = "string", title = "string", description = "string", required = "boolean" }

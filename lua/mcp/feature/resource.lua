@@ -18,7 +18,7 @@ resource.options = {
   name = "string", title = "string", description = "string", mime = "string",
   size = "number", annotations = "table", icons = "table", meta = "table",
   list = "function", complete = "table", cache = "table", visible = "function",
-  timeout = "number",
+  timeout = "number", scopes = "table",
 }
 
 ---Makes the entry of a resource, or of a template if the URI has expressions.

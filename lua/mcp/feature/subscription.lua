@@ -18,7 +18,10 @@ local function described(given) return given == nil and "nothing" or value.kind(
 
 -- Only of what is there: else a subscription would be a promise that nobody keeps.
 local function is_there(app, ctx, uri)
-  return #uri <= bus.URI_LENGTH and resource.find(app, uri, ctx) ~= nil
+  local entry = #uri <= bus.URI_LENGTH and resource.find(app, uri, ctx)
+  if not entry then return false end
+  return not entry.scopes or not ctx.auth
+    or not require("mcp.auth.server.principal").lacks(ctx.auth, entry.scopes)
 end
 
 ---resources/subscribe

@@ -7,6 +7,7 @@
 local core = require "mcp.core"
 local cursor = require "mcp.feature.cursor"
 local failure = require "mcp.failure"
+local principal = require "mcp.auth.server.principal"
 local protocol = require "mcp.protocol"
 local task_store = require "mcp.task_store"
 local value = require "mcp.value"
@@ -41,8 +42,18 @@ local function tell(one, x)
   if not x:is_open() or task_store.is_over(one) then one.listens[x] = nil end
 end
 
+-- A session is told when its task's status has changed, if it can be told anything now: it may
+-- always ask (4.16: optional).
+local function tell_session(one)
+  local view = task.session_view(one)
+  if view.status == one.told then return end
+  one.told = view.status
+  one.app.bus:announce(one.owner, "notifications/tasks/status", view)
+end
+
 local function tell_all(one)
   for x in pairs(one.listens) do tell(one, x) end
+  if one.related then tell_session(one) end
 end
 
 local function store_of(app)
@@ -59,9 +70,7 @@ end
 -- have not are told apart by nothing but what they know: ids cannot be guessed.
 local function owner_of(ctx)
   if ctx.own_session then return ctx.own_session end
-  local auth = ctx.auth
-  if type(auth) ~= "table" then return "" end
-  return core.encode(value.array { auth.issuer or "", auth.client_id or "", auth.subject or "" })
+  return principal.key(ctx)
 end
 
 -- The stream of somebody who waits for its result.
@@ -84,8 +93,10 @@ end
 
 local function milliseconds(seconds) return math.floor(seconds * 1000 + 0.5) end
 
--- What the sessions' revision shows. There a result that says it is an error is a failure.
-local function session_view(one)
+---What the sessions' revision shows. There a result that says it is an error is a failure.
+---@param one mcp.Task
+---@return table
+function task.session_view(one)
   local status = one.status
   if status == "completed" and one.is_error then status = "failed" end
   return {
@@ -308,6 +319,7 @@ local function start(app, ctx, tool, ttl, work)
       "Busy: too many tasks")
   end
   one.outbox, one.streams, one.listens, one.is_watched = {}, {}, {}, is_watched
+  one.app, one.told = app, one.status
   if ctx.own_session then one.related = { [protocol.KEY_TASK] = { taskId = one.id } } end
   local own = context_of(ctx, one)
   one.store:run(one, function()
@@ -338,7 +350,7 @@ function task.call(app, ctx, entry, params, tool)
       return call_at_once(app, own, entry, params, tool)
     end)
     if not one then return nil, err end
-    return { task = session_view(one) }
+    return { task = task.session_view(one) }
   end
   -- What the call itself asks is asked before there is a task.
   local args, prepared, failed = prepare(ctx, entry, params, tool)
@@ -429,7 +441,7 @@ end
 ---tasks/get
 task.get = method "get"
 function methods.extension.get(_, _, _, one) return task.view(one) end
-function methods.params.get(_, _, _, one) return session_view(one) end
+function methods.params.get(_, _, _, one) return task.session_view(one) end
 
 ---tasks/cancel
 task.cancel = method "cancel"
@@ -441,9 +453,9 @@ end
 
 function methods.params.cancel(_, _, _, one)
   if not one.store:cancel(one) then
-    return invalid("tasks/cancel: the task is over: %s", session_view(one).status)
+    return invalid("tasks/cancel: the task is over: %s", task.session_view(one).status)
   end
-  return session_view(one)
+  return task.session_view(one)
 end
 
 ---tasks/update: answers to what a task asks.
@@ -466,7 +478,7 @@ function methods.params.list(app, ctx, params)
   -- What is oldest comes first, so pages do not move while new ones come: any cursor is good.
   return cursor.slice(app, "tasks", 0, params, function()
     local list = value.array {}
-    for i, one in ipairs(store_of(app):list(owner_of(ctx))) do list[i] = session_view(one) end
+    for i, one in ipairs(store_of(app):list(owner_of(ctx))) do list[i] = task.session_view(one) end
     return list
   end, function(list, following) return { tasks = list, nextCursor = following } end)
 end

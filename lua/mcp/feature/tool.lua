@@ -15,7 +15,7 @@ tool.options = {
   title = "string", description = "string", input = "table", output = "any",
   input_schema = "table", output_schema = "table", annotations = "table",
   icons = "table", meta = "table", visible = "function", timeout = "number",
-  task = "string", prepare = "function",
+  scopes = "table", task = "string", prepare = "function",
 }
 
 -- A tool without arguments (protocol, Tools: the recommended form).

@@ -6,6 +6,7 @@ local failure = require "mcp.failure"
 local legacy = require "mcp.front.legacy"
 local modern = require "mcp.front.modern"
 local protocol = require "mcp.protocol"
+local session = require "mcp.session"
 
 local duplex = {}
 
@@ -34,6 +35,14 @@ local function serve_modern(app, x, link, method, params, meta, claim, ...)
   return modern.serve(app, x, method, params, meta, claim, ...)
 end
 
+-- The connection was the session: what belongs to it ends, its tasks too, which nobody could ask
+-- about any more.
+local function close(app, link)
+  app.bus:leave(link)
+  session.close(link.session)
+  if app.task_store then app.task_store:sweep() end
+end
+
 local function initialize(app, link, params)
   if link.era == "modern" then
     local wanted = params and params.protocolVersion
@@ -42,12 +51,18 @@ local function initialize(app, link, params)
   local one, result = legacy.initialize(app, params)
   if not one then return nil, result end
   link.era, link.session = "legacy", one
+  one.wire = link.wire
   app.bus:join(link)
+  link.closed = function() close(app, link) end
   return result
 end
 
 local function request(app, x, link, method, params, meta, claim, capabilities, client, level,
   token)
+  if claim ~= nil and x:transport() == "sse" then
+    return invalid("HTTP+SSE carries no message of this revision (HS-10): POST it to the address "
+      .. "that the stream was opened at")
+  end
   if link.era == "legacy" then
     if claim ~= nil then
       return invalid("This connection was opened by initialize; it cannot change its era")

@@ -15,13 +15,14 @@ local function fail(status, code, message, data)
   return nil, failure.new(code, message, data, status)
 end
 
--- The session a message belongs to, or nil and the error (HL-53, HL-54).
-local function find_session(app, sid, version)
+-- The session a message belongs to, or nil and the error (HL-53, HL-54). Somebody else's is as good
+-- as none (HL-58).
+local function find_session(app, x, sid, version)
   if not sid then
     return fail(400, protocol.INVALID_REQUEST, sid == false and "Mcp-Session-Id was sent twice"
       or "Mcp-Session-Id is missing; a session begins with initialize")
   end
-  local one = app.sessions:find(sid)
+  local one = app.sessions:find(sid, app.auth and app.auth:key(x))
   -- -32001 is what deployed servers say here; the status is what counts.
   if not one then return fail(404, -32001, "Session not found") end
   if version == false then
@@ -35,11 +36,13 @@ local function find_session(app, sid, version)
 end
 
 local function initialize(app, x, params, sid)
-  if sid and app.sessions:find(sid) then
+  local owner = app.auth and app.auth:key(x)
+  if sid and app.sessions:find(sid, owner) then
     return fail(400, protocol.INVALID_REQUEST, "This session has been initialized already")
   end
   local one, result = legacy.initialize(app, params)
   if not one then return nil, result end
+  one.owner = owner
   if not app.sessions:add(one) then
     return fail(503, -32000, "Busy: too many sessions")
   end
@@ -49,7 +52,7 @@ end
 
 local function serve_legacy(app, x, kind, id, method, params, meta, token, version, sid)
   if method == "initialize" and kind == "request" then return initialize(app, x, params, sid) end
-  local one, err = find_session(app, sid, version)
+  local one, err = find_session(app, x, sid, version)
   if not one then return nil, err end
   if kind == "request" then
     -- A dropped connection is no cancellation here (HL-27).
@@ -74,7 +77,7 @@ end
 
 -- The standalone stream of a session (HL-30 to HL-36).
 local function listen(app, x, version, sid)
-  local one, err = find_session(app, sid, version)
+  local one, err = find_session(app, x, sid, version)
   if not one then return nil, err end
   local resumable, last = session.is_resumable(app, one), nil
   if resumable then last = x:header "last-event-id" end
@@ -112,7 +115,7 @@ local function serve_batch(app, x, messages, version, sid)
     return fail(400, protocol.INVALID_REQUEST, #messages == 0 and "An empty batch"
       or "Batches are not part of this revision")
   end
-  local one, err = find_session(app, sid, version)
+  local one, err = find_session(app, x, sid, version)
   if not one then return nil, err end
   x:survive()
   local answers
@@ -123,17 +126,49 @@ local function serve_batch(app, x, messages, version, sid)
   return answers or 202
 end
 
+-- A connection that asks for more than one answer, and may have it: a WebSocket, or the stream of
+-- HTTP+SSE. From here on it is duplex.lua's.
+local function upgrade(app, x)
+  local auth = app.auth and app.auth.of[x]
+  local link, text, code = x:upgrade()
+  if link then
+    link.auth = auth
+  elseif code ~= "ECLOSED" then
+    return fail(503, -32000, "Busy: " .. text)
+  end
+  return 503
+end
+
+-- A message for a connection of HTTP+SSE (HS-06). What answers it goes out there. Somebody else's
+-- session is as good as none (HS-07).
+local function post(app, x, link)
+  local auth = app.auth and app.auth.of[x]
+  if not link or auth and not (link.auth and link.auth.key == auth.key) then
+    return fail(404, -32001, "Session not found")
+  end
+  link.auth = auth -- a token that was renewed counts from now on
+  local ok, text, code = x:feed()
+  if ok then return 202 end
+  if code == "ECLOSED" then return fail(404, -32001, "Session not found") end
+  if code == "EBUSY" then return fail(503, -32000, "Busy: the event stream is not read") end
+  if code == "ENOMEM" then return 503 end
+  if code == "ERPC" then return fail(400, protocol.INVALID_REQUEST, "Invalid Request") end
+  return fail(400, -32700, "Parse error: " .. text)
+end
+
 ---Makes the function that gets every message of an HTTP listener. What it
 ---returns: a result; nil and an error; or an integer, a status without body.
 ---@param app table
 ---@return function receive
 function http.receiver(app)
   if app.event_store == nil then app.event_store = require("mcp.event_store").new() end
-  return function(x, _, kind, id, method, params, meta, claim, capabilities, client, level, token,
-    version, mcp_method, mcp_name, sid)
+  local function receive(x, link, kind, id, method, params, meta, claim, capabilities, client,
+    level, token, version, mcp_method, mcp_name, sid)
     if kind == "get" then return listen(app, x, version, sid) end
+    if kind == "post" then return post(app, x, link) end
+    if kind == "upgrade" then return upgrade(app, x) end
     if kind == "delete" then
-      local one, err = find_session(app, sid, version)
+      local one, err = find_session(app, x, sid, version)
       if not one then return nil, err end
       app.sessions:remove(one.id)
       return 200
@@ -150,7 +185,7 @@ function http.receiver(app)
     end
     return nil, failure.new(detail.code, detail.message, detail.data, detail.status)
   end
+  return app.auth and app.auth:receiver(receive) or receive
 end
-
 
 return http

@@ -54,7 +54,13 @@ function legacy.request(app, x, one, method, params, meta, token)
   local resumable = session.is_resumable(app, one)
   local ctx = context.new(not resumable and x or nil, one.revision, one, method, meta, nil, token)
   -- Its way back is made when it is asked for: most calls never look at it.
-  if resumable then ctx.own_exchange, ctx.app = x, app end
+  if resumable then ctx.own_exchange = x end
+  ctx.app = app
+  if app.auth then
+    -- Loaded by servers that have authorization.
+    local err = require("mcp.feature.scope").admit(app, ctx, x, method, params or {})
+    if err then return nil, err end
+  end
   return dispatch.request(app, ctx, handler, params)
 end
 
@@ -69,6 +75,7 @@ function legacy.notification(x, one, method, params)
     if one.initialized then return end
     -- One field fewer, for sessions are many.
     one.initialized, one.declared = one.declared or true, nil
+    if one.waiting then require("mcp.ask.live").ready(one) end
   elseif method == "notifications/cancelled" and params then
     -- Over HTTP the request came by another connection, so the session knows;
     -- a connection that carries it all knows by itself.

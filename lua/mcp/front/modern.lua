@@ -13,6 +13,9 @@ local modern = {}
 local KEY_CAPABILITIES = protocol.KEY_CAPABILITIES
 local KEY_CLIENT, KEY_LOG_LEVEL = protocol.KEY_CLIENT, protocol.KEY_LOG_LEVEL
 
+-- What every encoded field begins with: "=".
+local ENCODED = 61
+
 -- Which member of params the Mcp-Name header mirrors (HM-24).
 local NAMED = { ["tools/call"] = "name", ["prompts/get"] = "name", ["resources/read"] = "uri",
   ["tasks/get"] = "taskId", ["tasks/update"] = "taskId", ["tasks/cancel"] = "taskId" }
@@ -68,7 +71,8 @@ local function check_headers(method, params, mcp_method, mcp_name)
     return refuse(protocol.HEADER_MISMATCH, ("Mcp-Name must be sent once and equal params.%s")
       :format(member))
   end
-  if mcp_name ~= name and modern.decode_header(mcp_name) ~= name then
+  -- A name that looks like an encoding stands for what it decodes to, and not for itself.
+  if modern.decode_header(mcp_name) ~= name then
     return refuse(protocol.HEADER_MISMATCH, ("Mcp-Name does not match params.%s"):format(member))
   end
   return true
@@ -118,13 +122,19 @@ function modern.serve(app, x, method, params, meta, claim, capabilities, client,
     local ok, err = check_envelope(capabilities, client, level, token)
     if not ok then return nil, err end
   end
-  if http and (mcp_method ~= method or mcp_name ~= params[NAMED[method] or method]) then
+  if http and (mcp_method ~= method or mcp_name ~= params[NAMED[method] or method]
+    or mcp_name and mcp_name:byte() == ENCODED) then
     local ok, err = check_headers(method, params, mcp_method, mcp_name)
     if not ok then return nil, err end
   end
   local handler = (app.handlers.modern or dispatch.handlers(app, "modern"))[method]
   if not handler then return nil, dispatch.unknown("modern", method) end
   local ctx = context.new(x, facts, false, method, meta, level, token)
+  if app.auth then
+    -- Loaded by servers that have authorization.
+    local err = require("mcp.feature.scope").admit(app, ctx, x, method, params)
+    if err then return nil, err end
+  end
   if http and method == "tools/call" then
     local ok, err = check_mirrors(app, ctx, x, params)
     if not ok then return nil, err end

@@ -493,6 +493,13 @@ describe("tasks", function()
 
     local function make(...) return assert(call(...).result).task end
 
+    -- The next message that is no notice of a status.
+    local function receive()
+      local message
+      repeat message = peer:receive() until message.method ~= "notifications/tasks/status"
+      return message
+    end
+
     local function until_status(id, status)
       local last
       helper.wait_until(function()
@@ -670,13 +677,57 @@ describe("tasks", function()
       peer:silent()
     end)
 
+    it("say when their status has changed, and only then (4.16, notifications/tasks/status)",
+      function()
+        local id = make("asks").taskId
+        peer:send { jsonrpc = "2.0", id = "r", method = "tasks/result", params = { taskId = id } }
+        local statuses = {}
+        repeat
+          local message = peer:receive()
+          if message.method == "elicitation/create" then
+            peer:send { jsonrpc = "2.0", id = message.id,
+              result = { action = "accept", content = { ok = true } } }
+          elseif message.method then
+            assert.equal("notifications/tasks/status", message.method)
+            local params = message.params
+            assert.equal(id, params.taskId)
+            assert.is_string(params.createdAt)
+            assert.equal("integer", math.type(params.ttl))
+            statuses[#statuses + 1] = params.status
+          end
+        until message.id == "r"
+        assert.same({ "input_required", "working", "completed" }, statuses)
+      end)
+
+    it("say nothing of it to a client that is not ready (IO-41)", function()
+      local early = helper.connect(app)
+      early:request("initialize", { protocolVersion = "2025-11-25", capabilities = {} })
+      local id = early:request("tools/call", { name = "quick", arguments = { name = "x" },
+        task = {} }).result.task.taskId
+      helper.wait_until(function()
+        return early:request("tasks/get", { taskId = id }).result.status == "completed"
+      end)
+      assert.same({}, early.notices)
+      early:notify "notifications/initialized"
+      early:silent()
+    end)
+
+    it("end with their connection, which nobody else could ask about them", function()
+      make "gated"
+      assert.equal(1, app.task_store.running)
+      peer:close()
+      helper.wait_until(function() return app.task_store.running == 0 end, "the task to end")
+      assert.equal(0, app.task_store.count)
+      assert.is_nil(next(app.bus.links))
+    end)
+
     it("send a question that is asked while somebody waits", function()
       local id = make("asks_later").taskId
       peer:send { jsonrpc = "2.0", id = "r", method = "tasks/result", params = { taskId = id } }
       peer:silent()
       seen.gate:wake()
       for i = 1, 2 do
-        local request = peer:receive()
+        local request = receive()
         assert.equal("elicitation/create", request.method)
         peer:send { jsonrpc = "2.0", id = request.id,
           result = { action = "accept", content = { n = i } } }
@@ -695,7 +746,7 @@ describe("tasks", function()
     it("take a question back that has gone out, with a word", function()
       local id = make("asks").taskId
       peer:send { jsonrpc = "2.0", id = "r", method = "tasks/result", params = { taskId = id } }
-      local request = peer:receive()
+      local request = receive()
       peer.notices = {}
       peer:request("tasks/cancel", { taskId = id })
       local found

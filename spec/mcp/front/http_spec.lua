@@ -158,7 +158,7 @@ describe("the HTTP front", function()
       assert.equal(0, app.sessions.count)
     end)
 
-    it("end with DELETE, which cancels what runs (HL-56)", function()
+    it("end with DELETE, which cancels what runs (HL-56, SEC-42)", function()
       local sid = client.initialize()
       local answer = client.start({ jsonrpc = "2.0", id = "w", method = "tools/call",
         params = { name = "wait" } }, { session = sid })

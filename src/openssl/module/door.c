@@ -6,6 +6,8 @@
 
 #include "base/err.h"
 #include "openssl/module/aead.h"
+#include "openssl/module/ljose.h"
+#include "openssl/module/ltls.h"
 
 static mcp_slice_t check_bytes(lua_State *L, int index) {
   mcp_slice_t s;
@@ -82,5 +84,7 @@ int luaopen_mcp_openssl(lua_State *L) {
                                        {NULL, NULL}};
   luaL_checkversion(L);
   luaL_newlib(L, functions);
+  mcp_ljose_open(L);
+  mcp_ltls_open(L);
   return 1;
 }

@@ -1,18 +1,21 @@
 /* SPDX-License-Identifier: MIT
- * tcp.h: listening on a TCP address. What arrives is a stream. */
-#ifndef MCP_NET_TCP_H
-#define MCP_NET_TCP_H
+ * listener.h: listening on a TCP address or a socket file. What arrives is a
+ * stream. */
+#ifndef MCP_NET_LISTENER_H
+#define MCP_NET_LISTENER_H
 
 #include "net/loop.h"
 #include "net/stream.h"
 
 /* The queue of connections the kernel keeps for us. */
-#define MCP_TCP_BACKLOG 1024
+#define MCP_LISTENER_BACKLOG 1024
 /* Descriptors kept free for files, children and the loop itself. */
-#define MCP_TCP_RESERVED_DESCRIPTORS 64
+#define MCP_LISTENER_RESERVED_DESCRIPTORS 64
 /* The most connections one listener holds, descriptors permitting. Never
  * letting accept run into EMFILE also avoids libuv 1.44's livelock there. */
-#define MCP_TCP_CONNECTIONS 10000
+#define MCP_LISTENER_CONNECTIONS 10000
+/* Who may connect to a socket file unless told otherwise: its owner. */
+#define MCP_LISTENER_MODE 0600
 
 typedef struct mcp_listener mcp_listener_t;
 
@@ -20,19 +23,28 @@ typedef struct mcp_listener mcp_listener_t;
 typedef void (*mcp_listener_fn)(void *owner, mcp_stream_t *stream);
 
 /* Listens on `host` (a name or address) and `port` (0: any free one). At
- * `connections` open streams (0: MCP_TCP_CONNECTIONS) it stops accepting until
- * mcp_listener_release. 0 or a libuv code. */
+ * `connections` open streams (0: MCP_LISTENER_CONNECTIONS) it stops accepting
+ * until mcp_listener_release. 0 or a libuv code. */
 int mcp_listener_open(mcp_loop_t *loop, const char *host, int port,
                       unsigned connections, mcp_listener_fn fn, void *owner,
                       mcp_listener_t **listener);
 
+/* Listens on the socket file `path`, which gets the permissions `mode` before
+ * anybody can connect. A socket file that is there already and that nobody
+ * answers is replaced; anything else is UV_EADDRINUSE. UV_EINVAL for an empty
+ * path, UV_ENAMETOOLONG for one the system cannot name. The file is removed at
+ * the end, if it still is the one that was made. Otherwise as above. */
+int mcp_listener_open_unix(mcp_loop_t *loop, const char *path, unsigned mode,
+                           unsigned connections, mcp_listener_fn fn,
+                           void *owner, mcp_listener_t **listener);
+
 /* One accepted stream has been closed: another may come. */
 void mcp_listener_release(mcp_listener_t *listener);
 
-/* The port it listens on. */
+/* The port it listens on; 0 for a socket file. */
 int mcp_listener_port(const mcp_listener_t *listener);
 
-/* Is it bound to a loopback address? */
+/* Is it bound to a loopback address, or to a socket file? */
 bool mcp_listener_is_loopback(const mcp_listener_t *listener);
 
 /* Stops listening. Streams already accepted live on; mcp_listener_release may

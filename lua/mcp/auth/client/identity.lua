@@ -1,0 +1,135 @@
+-- SPDX-License-Identifier: MIT
+-- identity: who the client is to one authorization server. In the order of the specification: what
+-- was agreed beforehand, a metadata document of its own, dynamic registration (RFC 7591). What was
+-- agreed with one issuer is never shown to another.
+local core = require "mcp.core"
+local discovery = require "mcp.auth.client.discovery"
+local policy = require "mcp.auth.client.policy"
+local url = require "mcp.url"
+
+local identity = {}
+
+---How a client may say who it is, in the order we like it.
+identity.METHODS = { "none", "client_secret_basic", "client_secret_post" }
+
+-- What the server takes; silence means client_secret_basic (RFC 8414 2).
+local function methods_of(metadata)
+  local listed = metadata.token_endpoint_auth_methods_supported
+  return type(listed) == "table" and listed[1] ~= nil and listed or { "client_secret_basic" }
+end
+
+-- The method for credentials that are at hand; nil and why if the server takes none of them.
+local function method_for(metadata, credentials)
+  if credentials.method then return credentials.method end
+  local taken = methods_of(metadata)
+  if credentials.private_key then return "private_key_jwt" end
+  if not credentials.secret then return "none" end
+  for _, method in ipairs { "client_secret_basic", "client_secret_post" } do
+    if discovery.has(taken, method) then return method end
+  end
+  return "client_secret_basic"
+end
+
+-- What was agreed beforehand, if it was with this issuer.
+local function agreed(options, found)
+  if not options.client_id then return nil end
+  if options.issuer and options.issuer ~= found.issuer then return nil end
+  local client = { id = options.client_id, secret = options.client_secret,
+    private_key = options.private_key, key_id = options.key_id,
+    algorithm = options.algorithm, method = options.token_endpoint_auth_method }
+  client.method = method_for(found.metadata, client)
+  return client
+end
+
+-- Native applications have their redirect on loopback, or a scheme of their own (OIDC DCR 2).
+local function application_type(redirect)
+  local parsed = url.parse(redirect)
+  return parsed and parsed.scheme == "https" and not url.is_loopback(parsed) and "web" or "native"
+end
+identity.application_type = application_type
+
+local function register(session, found, options)
+  local endpoint = found.metadata.registration_endpoint
+  local taken, wanted = methods_of(found.metadata), nil
+  for _, method in ipairs(identity.METHODS) do
+    if not wanted and discovery.has(taken, method) then wanted = method end
+  end
+  if not wanted then
+    return nil, ("%s takes only %s to tell clients apart; register one beforehand"):format(
+      found.issuer, table.concat(taken, ", "))
+  end
+  local answer, text = session.fetch(endpoint, {
+    method = "POST", limit = policy.LENGTH, timeout = policy.TIME, only = session.policy:only(),
+    tls = session.tls, headers = { { "Accept", "application/json" } },
+    json = {
+      client_name = options.client_name, client_uri = options.client_uri,
+      redirect_uris = { options.redirect_uri },
+      grant_types = { "authorization_code", "refresh_token" }, response_types = { "code" },
+      token_endpoint_auth_method = wanted,
+      application_type = application_type(options.redirect_uri),
+      scope = options.wanted_scope,
+    },
+  })
+  if not answer then return nil, "registration: " .. text end
+  local value = core.decode(answer.body)
+  if answer.status ~= 201 and answer.status ~= 200 or type(value) ~= "table"
+    or type(value.client_id) ~= "string" then
+    local said = type(value) == "table" and type(value.error) == "string" and ": "
+      .. value.error:sub(1, 200):gsub("%c", " ") or ""
+    return nil, ("registration: %s answers with status %d%s"):format(endpoint, answer.status, said)
+  end
+  local secret = type(value.client_secret) == "string" and value.client_secret or nil
+  local method = type(value.token_endpoint_auth_method) == "string"
+    and value.token_endpoint_auth_method or (secret and wanted) or "none"
+  if method == "none" then secret = nil end
+  local expires = math.tointeger(tonumber(value.client_secret_expires_at))
+  return { id = value.client_id, secret = secret, method = method, registered = true,
+    expires = secret and expires and expires > 0 and expires or nil,
+    redirect_uri = options.redirect_uri }
+end
+
+-- Is what was registered earlier still good?
+local function is_good(client, options)
+  return client ~= nil and (not client.expires or client.expires > os.time())
+    and client.redirect_uri == options.redirect_uri
+end
+
+---Who the client is to this issuer. What was registered is kept with the issuer.
+---@param session table
+---@param found mcp.auth.Found
+---@param options table of the provider
+---@param kept table what the store has of this issuer
+---@return table|nil client id, secret, method, …
+---@return string|nil message
+function identity.of(session, found, options, kept)
+  local client = agreed(options, found)
+  if client then return client end
+  local metadata = found.metadata
+  if options.client_metadata_url and metadata.client_id_metadata_document_supported == true then
+    return { id = options.client_metadata_url, method = "none" }
+  end
+  if is_good(kept.client, options) then return kept.client end
+  if not metadata.registration_endpoint then
+    return nil, ("%s registers nobody by itself: give client_id (and client_secret) of a client "
+      .. "that it knows"):format(found.issuer)
+  end
+  local message
+  client, message = register(session, found, options)
+  if not client then return nil, message end
+  kept.client = client
+  return client
+end
+
+---The same for grants that no redirect belongs to.
+---@param found mcp.auth.Found
+---@param options table
+---@return table|nil
+---@return string|nil message
+function identity.agreed(found, options)
+  local client = agreed(options, found)
+  if client then return client end
+  return nil, ("the credentials are for %s, and the server asks %s for its tokens"):format(
+    tostring(options.issuer), found.issuer)
+end
+
+return identity

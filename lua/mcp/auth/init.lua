@@ -1,0 +1,102 @@
+-- SPDX-License-Identifier: MIT
+-- auth: how a client proves who it is: `auth = mcp.auth.bearer(token)` of any
+-- transport over HTTP. A provider gives the fields that go along with a request
+-- and is told when they were refused:
+--
+--   provider:headers { url =, method = }  -> { { name, value }, … } | nil, text, code
+--   provider:challenged { status =, url =, method =, header = function(name), sent = fields }
+--                                         -> true to send it again | nil, text, code
+--
+-- `sent` is what `headers` gave for the request that was refused.
+--
+-- What fetches tokens is loaded when it is first asked for.
+local core = require "mcp.core"
+local url = require "mcp.url"
+
+local auth = {}
+
+---A token longer than that fits into no head (RFC 6750 has no limit of its own).
+auth.LENGTH = 8192
+
+local Bearer = { __name = "mcp.auth.bearer" }
+Bearer.__index = {}
+
+-- Never the token.
+function Bearer.__tostring() return "mcp.auth.bearer" end
+
+-- A token as a field can carry it (RFC 6750 2.1), or nil, text.
+local function judge(token)
+  if type(token) ~= "string" then
+    return nil, ("mcp.auth.bearer: a token is a string, not %s"):format(type(token))
+  elseif #token > auth.LENGTH then
+    return nil, ("mcp.auth.bearer: the token is longer than %d bytes"):format(auth.LENGTH)
+  elseif not token:find "^[%w%-._~+/]+=*$" then
+    return nil, "mcp.auth.bearer: the token is empty or has a character that no token has "
+      .. "(RFC 6750 2.1)"
+  end
+  return token
+end
+
+---The fields of a request; also good as `headers` of a transport.
+---@param request table|nil url, method
+---@return table[]|nil fields { { "Authorization", "Bearer …" } }
+---@return string|nil message, string|nil code
+function Bearer.__index:headers(request)
+  local token = self.token
+  if type(token) == "function" then
+    local why, code
+    token, why, code = token()
+    if token == nil then
+      return nil, why or "mcp.auth.bearer: there is no token", code or "EAUTH"
+    end
+    token, why = judge(token)
+    if not token then return nil, why, "EAUTH" end
+  end
+  if request and request.url and not self.warned then
+    self.warned = true
+    local parsed = url.parse(request.url)
+    if parsed and not parsed.secure and not url.is_loopback(parsed) then
+      core.log("warning", ("a token is sent to %s, and whoever is between can read it: use https")
+        :format(parsed.origin))
+    end
+  end
+  return { { "Authorization", "Bearer " .. token } }
+end
+
+---A token that was refused stays refused; a function may have another by now.
+---@param facts table status, url, method, header
+---@return true|nil again, string|nil message, string|nil code
+function Bearer.__index:challenged(facts)
+  if type(self.token) == "function" and facts.status == 401 then return true end
+  return nil, ("%s: the server refused the token (status %d)"):format(facts.url, facts.status),
+    "EHTTP" .. facts.status
+end
+
+---A token that is known. A function is asked for it before each request, and may wait.
+---@param token string|fun(): string|nil, string|nil, string|nil
+---@return table provider
+function auth.bearer(token)
+  if type(token) ~= "function" then
+    local ok, why = judge(token)
+    if not ok then error(why, 2) end
+  end
+  return setmetatable({ token = token, warned = false }, Bearer)
+end
+
+-- What only some need, by where it is: loaded by the first who asks for it.
+local LATER = {
+  jwt = "mcp.auth.server.verifier",
+  oauth = "mcp.auth.client", client_credentials = "mcp.auth.client",
+  enterprise = "mcp.auth.client", workload = "mcp.auth.client",
+  file_store = "mcp.auth.client", memory_store = "mcp.auth.client",
+}
+
+return setmetatable(auth, {
+  __index = function(_, key)
+    local name = LATER[key]
+    if not name then return nil end
+    local found = require(name)[key]
+    rawset(auth, key, found)
+    return found
+  end,
+})

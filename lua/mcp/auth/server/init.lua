@@ -1,0 +1,286 @@
+-- SPDX-License-Identifier: MIT
+-- auth.server: authorization of a server: an OAuth 2.1 resource server, as MCP wants it. It stands
+-- before the receivers of messages that come over a network: who shows no good token gets no
+-- further. stdio has none: whoever starts a program is whoever it works for.
+--
+--   mcp.server { name = "x", auth = { verify = mcp.auth.jwt { … }, resource = "https://…" } }
+--
+-- A token is taken out of the Authorization field, handed to `verify`, and forgotten.
+local core = require "mcp.core"
+local failure = require "mcp.failure"
+local metadata = require "mcp.auth.server.metadata"
+local principal = require "mcp.auth.server.principal"
+local protocol = require "mcp.protocol"
+local url = require "mcp.url"
+
+local server = {}
+
+---A verifier may allow for clocks that are apart. What is later than that has expired in any case.
+server.LATE = 300
+
+local OPTIONS = { verify = "function|table", resource = "string", authorization_servers = "table",
+  scopes = "table", scopes_supported = "table", includes = "table", resource_name = "string",
+  resource_documentation = "string", metadata = "table", authorization_server_metadata = "table" }
+
+-- What a client is told. The same for all that can be wrong with a token: the log says more.
+local INVALID = "The access token is expired, or was not issued for this server"
+
+local Guard = { __name = "mcp.auth.server" }
+local methods = {}
+Guard.__index = methods
+
+function Guard.__tostring(self)
+  return ("mcp.auth.server (%s)"):format(self.resource or "not open")
+end
+
+local function scopes_of(name, given)
+  local list, why = principal.scopes(given or {})
+  if not list then error(("auth: %s%s"):format(name, why), 0) end
+  return list
+end
+
+local function includes_of(given)
+  if not given then return nil end
+  local out = {}
+  for scope, list in pairs(given) do
+    if type(list) ~= "table" then
+      error(("auth: includes[%q]: a list of scopes expected"):format(tostring(scope)), 0)
+    end
+    out[scopes_of("includes", { scope })[1]] = scopes_of("includes: ", list)
+  end
+  return out
+end
+
+local function servers_of(options)
+  local list = options.authorization_servers
+  if not list and type(options.verify) == "table" then list = options.verify.issuers end
+  if not list or not list[1] then
+    error("auth: authorization_servers: the issuer of the tokens is needed", 0)
+  end
+  for i, issuer in ipairs(list) do
+    local parsed, why = url.parse(issuer)
+    if not parsed then error(("auth: authorization_servers[%d]: %s"):format(i, why), 0) end
+  end
+  return list
+end
+
+---Makes the guard of a server. Raises (level 0) what is wrong with the options.
+---@param options table verify, resource, authorization_servers, scopes, scopes_supported, includes,
+---resource_name, resource_documentation, metadata, authorization_server_metadata
+---@return table
+function server.new(options)
+  for name, given in pairs(options) do
+    local kinds = OPTIONS[name]
+    if not kinds then
+      local nearest = require "mcp.schema.nearest"
+      error("auth: " .. nearest.unknown("option", tostring(name), nearest.keys(OPTIONS)), 0)
+    end
+    if not ("|" .. kinds .. "|"):find("|" .. type(given) .. "|", 1, true) then
+      error(("auth: option %q: %s expected, got %s"):format(name, kinds:gsub("|", " or "),
+        type(given)), 0)
+    end
+  end
+  local verify = options.verify
+  if verify == nil or type(verify) == "table" and not (getmetatable(verify) or {}).__call then
+    error("auth: verify: a function (token, request), or mcp.auth.jwt { … }, expected", 0)
+  end
+  local self = setmetatable({
+    verify = verify, scopes = scopes_of("scopes", options.scopes),
+    includes = includes_of(options.includes),
+    -- Who an exchange is from, for as long as there is one.
+    of = setmetatable({}, { __mode = "k" }),
+    own = {
+      authorization_servers = servers_of(options), metadata = options.metadata,
+      scopes_supported = scopes_of("scopes_supported", options.scopes_supported or options.scopes),
+      resource_name = options.resource_name,
+      resource_documentation = options.resource_documentation,
+    },
+    server_metadata = options.authorization_server_metadata,
+    resource = nil, address = nil, -- of this server, and of its metadata
+  }, Guard)
+  if options.resource then self:name(options.resource) end
+  return self
+end
+
+---Says which resource this is. Raises (level 0) what is wrong with it.
+---@param text string
+function methods.name(self, text)
+  self.parsed = metadata.resource(text)
+  self.resource, self.address = text, metadata.address(self.parsed)
+  self.document = metadata.document(text, self.own)
+end
+
+-- The value of a WWW-Authenticate field. Its scopes are all that the operation takes.
+local function challenge(self, code, text, scopes)
+  return "Bearer " .. metadata.parameters {
+    code and { "error", code } or false,
+    text and { "error_description", text } or false,
+    scopes and scopes[1] and { "scope", table.concat(scopes, " ") } or false,
+    { "resource_metadata", self.address },
+  }
+end
+
+local function refuse(self, status, code, text, scopes)
+  local err = failure.new(protocol.INVALID_REQUEST, text, nil, status)
+  err.challenge = challenge(self, code, code and text, scopes)
+  return nil, err
+end
+
+---Puts the guard before a listener that has just been opened. Raises (level 0) if nobody could
+---know what tokens are to name.
+---@param host userdata
+---@param place table path, and what else the listener was opened with
+---@param address string where it answers
+function methods.protect(self, host, place, address)
+  if not self.resource then
+    -- Right for whoever tries things out, and for nobody else.
+    if place.unix or not host:is_loopback() then
+      error("auth: resource: the address that clients know this server by is needed", 0)
+    end
+    self:name((address:gsub("^ws", "http")))
+  end
+  host:protect(challenge(self, nil, nil, self.scopes):sub(#"Bearer " + 1),
+    metadata.pages(self.parsed, place.path, self.document, self.server_metadata))
+end
+
+---@class mcp.AuthRequest
+---@field resource string what the token must be for
+---@field kind string "request", "notification", "get", "delete", …
+---@field header fun(name: string): string|nil any field but Authorization
+local Request = {}
+Request.__index = Request
+
+function Request:header(name)
+  if name:lower() == "authorization" then return nil end
+  return self.x:header(name) or nil
+end
+
+-- What a verifier has to say may have the token in it.
+local function without(text, token)
+  text = tostring(text)
+  local from, to = text:find(token, 1, true)
+  while from do
+    text = text:sub(1, from - 1) .. "[hidden]" .. text:sub(to + 1)
+    from, to = text:find(token, from, true)
+  end
+  return text
+end
+
+-- The token of a request; nil and the error if there is none, or no single one.
+local function token_of(self, x)
+  local field = x:header "authorization"
+  if field == nil then return refuse(self, 401, nil, "An access token is needed", self.scopes) end
+  if field == false then
+    return refuse(self, 400, "invalid_request", "Authorization was sent twice")
+  end
+  local scheme, token = field:match "^([^ ]+) *(.-)$"
+  if not scheme or scheme:lower() ~= "bearer" then
+    return refuse(self, 401, nil, "An access token is needed, by the scheme Bearer", self.scopes)
+  end
+  if token == "" then
+    return refuse(self, 400, "invalid_request", "Authorization has no token in it")
+  end
+  if not token:find "^[%w%-._~+/]+=*$" then
+    return refuse(self, 401, "invalid_token", INVALID, self.scopes)
+  end
+  return token
+end
+
+local function failed(status, text)
+  return nil, failure.new(protocol.INTERNAL_ERROR, text, nil, status)
+end
+
+---Who a request is from; nil and the error if nobody who may.
+---@param x userdata its exchange
+---@param kind string what came
+---@return mcp.Principal|nil
+---@return table|nil err
+function methods.check(self, x, kind)
+  local token, err = token_of(self, x)
+  if not token then return nil, err end
+  local request = setmetatable({ resource = self.resource, kind = kind, x = x }, Request)
+  local ok, given, why, code = pcall(self.verify, token, request)
+  if ok and given then
+    ok, given = pcall(principal.new, given, self.includes)
+  end
+  if not ok then
+    core.log("error", "auth: verify: " .. without(given, token))
+    return failed(500, "The access token could not be checked")
+  end
+  if not given then
+    core.log("info", "auth: refused: " .. without(why or "no reason given", token))
+    if code == "EUNREACHABLE" then return failed(503, "The access token cannot be checked now") end
+    return refuse(self, 401, "invalid_token", INVALID, self.scopes)
+  end
+  if given.expires and given.expires <= os.time() - server.LATE then
+    core.log("info", "auth: refused: the token has expired")
+    return refuse(self, 401, "invalid_token", INVALID, self.scopes)
+  end
+  if principal.lacks(given, self.scopes) then return nil, self:insufficient(self.scopes) end
+  return given
+end
+
+---What a request is answered with that needs more scopes.
+---@param scopes string[] all that it needs
+---@return table err
+function methods.insufficient(self, scopes)
+  local text = "The access token does not allow this"
+  local err = failure.new(protocol.INVALID_REQUEST, text, nil, 403)
+  err.challenge = challenge(self, "insufficient_scope", text, scopes)
+  return err
+end
+
+---What tells who an exchange is from.
+---@param x userdata
+---@return string|nil
+function methods.key(self, x)
+  local found = self.of[x]
+  return found and found.key
+end
+
+-- The field that belongs to a refusal, while there is a head to put it into.
+local function answered(x, result, err)
+  if err and err.challenge then x:set_header("WWW-Authenticate", err.challenge) end
+  return result, err
+end
+
+---Puts the guard before the receiver of a listener.
+---@param receive function
+---@return function
+function methods.receiver(self, receive)
+  return function(x, link, kind, ...)
+    local found, err = self:check(x, kind)
+    if not found then return answered(x, nil, err) end
+    self.of[x] = found
+    return answered(x, receive(x, link, kind, ...))
+  end
+end
+
+-- Ends a connection once what is now answered has gone out; a WebSocket says why (WS-10).
+local function end_expired(wire)
+  core.spawn(function()
+    core.sleep(0)
+    wire:close(1008, "The access token has expired")
+  end)
+end
+
+---Puts the guard before the receiver of connections that were let in once (WebSocket, HTTP+SSE);
+---`link.auth` is who opened them.
+---@param receive function
+---@return function
+function methods.duplex(self, receive)
+  return function(x, link, kind, ...)
+    local found = link.auth
+    if not found or found.expires and found.expires <= os.time() - server.LATE then
+      if found and link.wire then end_expired(link.wire) end
+      -- An answer that nobody waits for would be none.
+      if kind ~= "request" then return nil end
+      return nil, failure.new(protocol.INVALID_REQUEST,
+        found and "The access token has expired: connect anew" or "Nobody is authorized here")
+    end
+    self.of[x] = found
+    return receive(x, link, kind, ...)
+  end
+end
+
+return server

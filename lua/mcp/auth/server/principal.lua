@@ -1,0 +1,105 @@
+-- SPDX-License-Identifier: MIT
+-- principal: who has been authorized, as handlers see it in `ctx.auth`. It holds what is known of a
+-- token, and never the token.
+local core = require "mcp.core"
+local value = require "mcp.value"
+
+local principal = {}
+
+---@class mcp.Principal
+---@field subject string|nil who it is; nil for a program that acts for itself
+---@field client string|nil by which program
+---@field issuer string|nil who says so
+---@field scopes table what was granted, as a list and as a set: `scopes["files:read"]`
+---@field expires number|nil when the token ends, in seconds of the epoch
+---@field claims table what else the token says
+---@field key string the same for the same issuer, client and subject, and for nobody else
+
+-- A scope as RFC 6749 3.3 has it. What fits needs no quoting in a header field either.
+local SCOPE = '^[^%c "\\\x7f-\xff]+$'
+
+---Scopes out of a list, or of a text with blanks between them; nil and why if one is none.
+---@param given any
+---@return string[]|nil
+---@return string|nil why
+function principal.scopes(given)
+  local out = {}
+  if type(given) == "string" then
+    for scope in given:gmatch "[^ ]+" do out[#out + 1] = scope end
+  elseif type(given) == "table" then
+    for i, scope in ipairs(given) do out[i] = scope end
+  elseif given ~= nil then
+    return nil, "a list of scopes expected, got " .. type(given)
+  end
+  for i, scope in ipairs(out) do
+    if type(scope) ~= "string" or not scope:find(SCOPE) then
+      return nil, ("[%d]: a scope has printable characters, no blanks, quotes or backslashes")
+        :format(i)
+    end
+  end
+  return out
+end
+
+-- Adds a scope and what it includes to a set.
+local function add(set, scope, includes)
+  if set[scope] then return end
+  set[scope] = true
+  for _, other in ipairs(includes and includes[scope] or {}) do add(set, other, includes) end
+end
+
+local function key_of(self)
+  return core.encode(value.array { self.issuer or "", self.client or "", self.subject or "" })
+end
+
+local function text_of(given, name)
+  if given == nil or type(given) == "string" then return given end
+  error(("%s: string expected, got %s"):format(name, type(given)), 0)
+end
+
+---Makes a principal of what `verify` returned. Raises (level 0) what it must not be.
+---@param given any
+---@param includes table<string, string[]>|nil scopes that stand for others
+---@return mcp.Principal
+function principal.new(given, includes)
+  if type(given) ~= "table" then
+    error(("a table with subject or client expected, got %s"):format(type(given)), 0)
+  end
+  local granted, why = principal.scopes(given.scopes)
+  if not granted then error("scopes: " .. why, 0) end
+  for _, scope in ipairs { table.unpack(granted) } do add(granted, scope, includes) end
+  local self = {
+    subject = text_of(given.subject, "subject"), client = text_of(given.client, "client"),
+    issuer = text_of(given.issuer, "issuer"), scopes = granted, expires = given.expires,
+    claims = given.claims or {},
+  }
+  if (self.subject or "") == "" and (self.client or "") == "" then
+    -- Else all of them would be one.
+    error("neither subject nor client: nobody could be told from anybody", 0)
+  end
+  if self.expires ~= nil and not math.type(self.expires) then
+    error("expires: a number expected, got " .. type(self.expires), 0)
+  end
+  self.key = key_of(self)
+  return self
+end
+
+---Whose a thing is that a request makes or asks for: "" where nobody is authorized.
+---@param ctx table
+---@return string key
+function principal.key(ctx)
+  local auth = ctx.auth
+  return auth and (auth.key or key_of(auth)) or ""
+end
+
+---The scopes that are wanted and were not granted.
+---@param auth mcp.Principal
+---@param wanted string[]
+---@return boolean lacks
+function principal.lacks(auth, wanted)
+  for _, scope in ipairs(wanted) do
+    if not auth.scopes[scope] then return true end
+  end
+  return false
+end
+
+return principal

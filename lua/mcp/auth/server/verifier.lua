@@ -1,0 +1,142 @@
+-- SPDX-License-Identifier: MIT
+-- verifier: ready-made functions for the `verify` of a server's `auth`: from a token to who it is.
+-- They know nothing of HTTP.
+local jwks = require "mcp.auth.jwks"
+local jwt = require "mcp.auth.jwt"
+local url = require "mcp.url"
+
+local verifier = {}
+
+local OPTIONS = { issuer = "string", issuers = "table", audience = "string|table",
+  jwks = "string|table", algorithms = "table", clock_skew = "number", typ = "string",
+  refresh = "number", ttl = "number", fetch = "function", tls = "any" }
+
+local function fail(text, ...) error("mcp.auth.jwt: " .. text:format(...), 0) end
+
+local function check(options)
+  if type(options) ~= "table" then fail("a table of options expected, got %s", type(options)) end
+  for name, given in pairs(options) do
+    local kinds = OPTIONS[name]
+    if not kinds then
+      local nearest = require "mcp.schema.nearest"
+      fail("%s", nearest.unknown("option", tostring(name), nearest.keys(OPTIONS)))
+    end
+    if kinds ~= "any" and not ("|" .. kinds .. "|"):find("|" .. type(given) .. "|", 1, true) then
+      fail("option %q: %s expected, got %s", name, kinds:gsub("|", " or "), type(given))
+    end
+  end
+  for _, name in ipairs(options.algorithms or {}) do
+    if not jwt.ALGORITHMS[name] then
+      fail("algorithms: %q is none of RS256, PS256, ES256 and EdDSA", tostring(name))
+    end
+  end
+  if options.algorithms and not options.algorithms[1] then fail "algorithms: there is none" end
+  if options.clock_skew and not (options.clock_skew >= 0 and options.clock_skew <= 300) then
+    fail "clock_skew: seconds from 0 to 300 expected"
+  end
+end
+
+-- An issuer with a query or a fragment is none (RFC 8414 2).
+local function check_issuer(text)
+  local parsed, why = url.parse(text)
+  if not parsed then fail("issuer: %s", why) end
+  if parsed.query or parsed.fragment then fail("issuer: %s: neither query nor fragment", text) end
+end
+
+-- The sets of keys by issuer. Each has its own: else one could sign what the other says.
+local function sets_of(options)
+  local function set(given)
+    local with = type(given) == "table" and (given.url or given.file or given.keys and given.fetch)
+      and given or nil
+    if not with then
+      with = type(given) == "table" and { keys = given }
+        or given:find "^https?://" and { url = given } or { file = given }
+    end
+    local own = { fetch = options.fetch, tls = options.tls, refresh = options.refresh,
+      ttl = options.ttl }
+    for name, member in pairs(with) do own[name] = member end
+    local made = jwks.new(own)
+    made.memo = jwt.memo()
+    return made
+  end
+  local sets = {}
+  if options.issuers then
+    if options.issuer or options.jwks then fail "issuer and jwks, or issuers; not both" end
+    for issuer, given in pairs(options.issuers) do
+      check_issuer(issuer)
+      sets[issuer] = set(given)
+    end
+    if not next(sets) then fail "issuers: there is none" end
+    return sets
+  end
+  if not options.issuer then fail "issuer is missing" end
+  if not options.jwks then fail "jwks is missing: an address, a file, or a table of keys" end
+  check_issuer(options.issuer)
+  sets[options.issuer] = set(options.jwks)
+  return sets
+end
+
+local Verifier = { __name = "mcp.auth.jwt" }
+
+function Verifier.__tostring(self)
+  return ("mcp.auth.jwt (%s)"):format(table.concat(self.issuers, ", "))
+end
+
+local function text_of(given) return type(given) == "string" and given or nil end
+
+-- The claims as RFC 9068 2.2 and those who came before it have them.
+local function read(claims)
+  local scopes = claims.scope
+  if scopes == nil then scopes = claims.scp end
+  return {
+    subject = text_of(claims.sub), client = text_of(claims.client_id) or text_of(claims.azp),
+    issuer = claims.iss, expires = claims.exp, claims = claims,
+    scopes = (type(scopes) == "string" or type(scopes) == "table") and scopes or nil,
+  }
+end
+
+function Verifier.__call(self, token, request)
+  local unread, why = jwt.parse(token)
+  if not unread then return nil, why end
+  -- Whose keys to ask is all that is believed of it yet.
+  local issuer = unread.claims.iss
+  local set = type(issuer) == "string" and self.sets[issuer]
+  if not set then return nil, "the token's issuer is not accepted" end
+  local claims, text, code = jwt.verify(token, {
+    issuer = issuer, audience = self.audience or request.resource, algorithms = self.algorithms,
+    typ = self.typ, clock_skew = self.clock_skew, memo = set.memo,
+    keys = function(header) return set:find(header) end,
+  })
+  if not claims then return nil, text, code end
+  -- Whoever may show it has a key (RFC 7800; DPoP, mTLS), and nobody here asks for it.
+  if claims.cnf ~= nil then return nil, "the token is bound to a key" end
+  local found = read(claims)
+  if (found.subject or "") == "" and (found.client or "") == "" then
+    return nil, "the token says neither subject nor client"
+  end
+  return found
+end
+
+---Checks access tokens that are JWTs (RFC 9068, RFC 8725). Raises what is wrong with the options.
+---@param options table issuer (byte for byte) and jwks (an address, a file, a table of keys), or
+---issuers { [issuer] = jwks, … }; audience (text or list; the server's `resource` if not given),
+---algorithms (of RS256, PS256, ES256, EdDSA; all of them), clock_skew (seconds), typ ("at+jwt" to
+---take nothing else), refresh (seconds between two looks for an unknown key id), ttl (seconds a set
+---is kept), fetch (in place of mcp.fetch's get), tls (a context, for fetching)
+---@return table verify callable: (token, request) -> principal | nil, why, code
+function verifier.jwt(options)
+  local ok, made = pcall(function()
+    check(options)
+    local sets, issuers = sets_of(options), {}
+    for issuer in pairs(sets) do issuers[#issuers + 1] = issuer end
+    table.sort(issuers)
+    return setmetatable({
+      sets = sets, issuers = issuers, audience = options.audience,
+      algorithms = options.algorithms, clock_skew = options.clock_skew, typ = options.typ,
+    }, Verifier)
+  end)
+  if not ok then error(made, 2) end
+  return made
+end
+
+return verifier

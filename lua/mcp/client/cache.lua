@@ -1,0 +1,118 @@
+-- SPDX-License-Identifier: MIT
+-- cache: results of the stateless era that the server lets us keep for a while (protocol, 4.8). It
+-- keeps tables under keys; what may be kept, and when it is out of date, is told to it.
+local core = require "mcp.core"
+
+local cache = {}
+
+---Results that are kept; the oldest makes room.
+cache.MOST = 1000
+---No result is kept longer than that, whatever the server says, in seconds.
+cache.LONGEST = 86400
+
+local function copy(given)
+  if type(given) ~= "table" then return given end
+  local out = {}
+  for key, member in pairs(given) do out[key] = copy(member) end
+  return setmetatable(out, getmetatable(given))
+end
+
+---@class mcp.client.Cache
+local Cache = { __name = "mcp.client_cache" }
+Cache.__index = {}
+
+function Cache.__tostring(self) return ("mcp.client_cache (%d results)"):format(self.count) end
+
+---An empty one. Clients of one server may share it: what is private is kept apart by principal.
+---@param most integer|nil results
+---@return mcp.client.Cache
+function cache.new(most)
+  return setmetatable({ most = most or cache.MOST, count = 0, entries = {}, order = {}, from = 1,
+    last = 0, generation = 0 }, Cache)
+end
+
+local function remove(self, key)
+  if not self.entries[key] then return end
+  self.entries[key], self.count = nil, self.count - 1
+end
+
+-- Takes out what came first. What was forgotten, or came anew, lies in the order still, until
+-- there is too much of that.
+local function make_room(self)
+  local order, entries = self.order, self.entries
+  while self.count > self.most do
+    local first = order[self.from]
+    order[self.from] = nil
+    self.from = self.from + 1
+    if entries[first.key] == first then remove(self, first.key) end
+  end
+  if self.last - self.from < 2 * self.most then return end
+  local kept, count = {}, 0
+  for i = self.from, self.last do
+    local entry = order[i]
+    if entries[entry.key] == entry then
+      count = count + 1
+      kept[count] = entry
+    end
+  end
+  self.order, self.from, self.last = kept, 1, count
+end
+
+-- What is shared by all, and what belongs to one, of a server.
+local function keys_of(place, method, detail)
+  local rest = ("\0%s\0%s"):format(method, detail or "")
+  return place.server .. "\0public\0" .. rest,
+    place.server .. "\0private\0" .. place.principal .. rest
+end
+
+---A result that is fresh, as a copy of its own, or nil.
+---@param place table server, principal
+---@param method string
+---@param detail string|nil what of the params tells results apart
+---@return table|nil
+function Cache.__index:get(place, method, detail)
+  local now = core.now()
+  for _, key in ipairs { keys_of(place, method, detail) } do
+    local entry = self.entries[key]
+    if entry and entry.until_then > now then return copy(entry.result) end
+    if entry then remove(self, key) end
+  end
+  return nil
+end
+
+---Keeps a result for as long as it says.
+---@param place table server, principal
+---@param method string
+---@param detail string|nil
+---@param result table
+---@param generation integer what it was when the request went out: since then it may have changed
+function Cache.__index:put(place, method, detail, result, generation)
+  local ttl = result.ttlMs
+  if math.type(ttl) ~= "integer" or ttl <= 0 or generation ~= self.generation then return end
+  local public, private = keys_of(place, method, detail)
+  local key = result.cacheScope == "public" and public or private
+  remove(self, key == public and private or public)
+  local entry = { key = key, server = place.server, method = method, detail = detail,
+    result = copy(result), until_then = core.now() + math.min(ttl / 1000, cache.LONGEST) }
+  if not self.entries[key] then self.count = self.count + 1 end
+  self.entries[key] = entry
+  self.last = self.last + 1
+  self.order[self.last] = entry
+  make_room(self)
+end
+
+---Forgets the results of a method, or the one of that detail. Those under way are not kept.
+---@param place table server
+---@param method string|nil nil: all of the server
+---@param detail string|nil
+function Cache.__index:drop(place, method, detail)
+  self.generation = self.generation + 1
+  for key, entry in pairs(self.entries) do
+    if entry.server == place.server and (method == nil or entry.method == method)
+      and (detail == nil or entry.detail == detail) then
+      remove(self, key)
+    end
+  end
+end
+
+return cache

@@ -1,0 +1,235 @@
+-- SPDX-License-Identifier: MIT
+-- call: one request of ours from its id to its answer: the envelope of the stateless era, the time
+-- it may take, which progress puts off, and giving it up. It knows neither what methods mean nor
+-- how a transport sends.
+local core = require "mcp.core"
+local misuse = require "mcp.client.misuse"
+local protocol = require "mcp.protocol"
+local tell = require "mcp.client.tell"
+local value = require "mcp.value"
+
+local call = {}
+
+---How long a request may take, in seconds, and how far progress can put that off.
+call.TIME = 60
+call.MOST = 600
+---Requests under way at once; a program that asks for more does not wait for its answers.
+call.PENDING = 256
+
+---What each request may be told.
+call.OPTIONS = {
+  timeout = "number", max_timeout = "number", on_progress = "function", meta = "table",
+  cancel = "table", fresh = "boolean",
+}
+
+-- --- giving up ----------------------------------------------------------------
+
+---@class mcp.Canceller
+---@field cancelled boolean
+---@field reason string|nil
+local Canceller = { __name = "mcp.canceller" }
+Canceller.__index = {}
+
+function Canceller.__tostring(self)
+  return ("mcp.canceller (%s)"):format(self.cancelled and "cancelled" or "waiting")
+end
+
+---Ends the requests that were given it, and all that will be.
+---@param reason string|nil for the server
+function Canceller.__index:cancel(reason)
+  if self.cancelled then return end
+  self.cancelled, self.reason = true, reason or "cancelled"
+  local ends = self.ends
+  self.ends = {}
+  for stop in pairs(ends) do stop(self.reason) end
+end
+
+---Something to give up requests with, from another task: the option `cancel` of any of them.
+---@return mcp.Canceller
+function call.canceller()
+  return setmetatable({ cancelled = false, ends = {} }, Canceller)
+end
+
+-- --- time ---------------------------------------------------------------------
+
+local Call = { __name = "mcp.call" }
+Call.__index = {}
+
+---Seconds that are left. While we do what the server asks (a user fills in a form) the clock
+---stands, within what the call may take in all.
+function Call.__index:left()
+  if self.time == 0 then return math.huge end
+  local now = core.now()
+  if self.client.serving > 0 then self.deadline = math.min(now + self.time, self.last) end
+  return self.deadline - now
+end
+
+-- It has shown a sign of life.
+local function put_off(one)
+  one.deadline = math.min(core.now() + one.time, one.last)
+end
+
+-- Its end, whatever that is.
+Call.__close = function(one)
+  local client = one.client
+  client.in_flight = client.in_flight - 1
+  client.calls[one.id] = nil
+  if one.cancel then one.cancel.ends[one.stop] = nil end
+  if one.dog then one.dog:wake() end
+end
+
+-- For transports that know no time.
+local function watch(one)
+  local dog = core.waiter()
+  one.dog = dog
+  core.spawn(function()
+    while not dog:is_woken() do
+      local left = one:left()
+      if left <= 0 then
+        one.expired = true
+        return one.client.transport:cancel(one, "It has taken too long")
+      end
+      local _, _, code = dog:wait(left < math.huge and left or nil)
+      if code == "ECANCELED" then return end
+    end
+  end)
+end
+
+---What comes of a notice of progress. That of nobody, and what does not go on, is dropped.
+---@param client table
+---@param params table
+function call.progress(client, params)
+  local one = client.calls[params.progressToken]
+  local done = params.progress
+  if not one or type(done) ~= "number" or (one.done and done <= one.done) then return end
+  one.done = done
+  put_off(one)
+  if one.on_progress then
+    local total = type(params.total) == "number" and params.total or nil
+    local text = type(params.message) == "string" and params.message or nil
+    tell.run(client, one.on_progress, done, total, text)
+  end
+end
+
+-- --- the request ----------------------------------------------------------------
+
+-- The members of _meta that this request carries, or nil.
+local function meta_of(client, one, options)
+  local meta
+  if options.meta then
+    meta = {}
+    for key, member in pairs(options.meta) do meta[key] = member end
+  end
+  if one.on_progress then
+    meta = meta or {}
+    meta.progressToken = one.id
+  end
+  if one.era == "modern" then
+    meta = meta or {}
+    meta[protocol.KEY_VERSION] = one.revision
+    meta[protocol.KEY_CAPABILITIES] = client.declared
+    meta[protocol.KEY_CLIENT] = client.info
+    meta[protocol.KEY_LOG_LEVEL] = client.log_level
+  end
+  return meta
+end
+
+local function new_call(client, options, about)
+  local time = about.time or options.timeout or client.settings.timeout
+  local most = options.max_timeout or client.settings.max_timeout
+  client.last_id = client.last_id + 1
+  local now = core.now()
+  return setmetatable({
+    client = client, id = client.last_id, time = time, began = now, deadline = now + time,
+    last = most > 0 and now + math.max(most, time) or math.huge,
+    era = about.era or client.era, revision = about.revision or client.revision,
+    handshake = about.handshake, silent = about.silent or about.handshake,
+    headers = about.headers, on_progress = options.on_progress, cancel = options.cancel,
+  }, Call)
+end
+
+local function malformed(method, what)
+  return nil, ("%s: the server's answer is malformed: %s"):format(method, what), "ERPC"
+end
+
+---Sends one request by a transport and waits for the reply as it came.
+---@param client table
+---@param method string
+---@param params table|nil
+---@param options table see call.OPTIONS; checked
+---@param about table era, revision, time, handshake (it is initialize), silent (giving it up is
+---told to nobody), headers, transport, started (called with the id before it is sent)
+---@return table|nil reply { result = … } or { error = … }
+---@return string|nil message
+---@return string|nil code
+function call.send(client, method, params, options, about)
+  local transport = about.transport or client.transport
+  local cancel = options.cancel
+  if cancel and cancel.cancelled then
+    return nil, ("%s: %s"):format(method, cancel.reason), "ECANCELED"
+  end
+  if client.in_flight >= client.settings.limits.pending then
+    return nil, ("%s: %d requests are under way, which is the limit"):format(method,
+      client.in_flight), "EBUSY"
+  end
+  local one = new_call(client, options, about)
+  client.in_flight = client.in_flight + 1
+  client.calls[one.id] = one
+  local open <close> = one -- luacheck: ignore
+  if cancel then
+    one.stop = function(reason)
+      one.given_up = reason
+      transport:cancel(one, reason)
+    end
+    cancel.ends[one.stop] = true
+  end
+  local meta = meta_of(client, one, options)
+  if meta then
+    local with = { _meta = meta }
+    for key, member in pairs(params or {}) do
+      if key ~= "_meta" then with[key] = member end
+    end
+    params = with
+  end
+  if about.started then about.started(one.id, one) end
+  if not transport.timed then watch(one) end
+  local ok, reply, text, code = pcall(transport.request, transport, one.id, method, params, one)
+  if not ok then
+    -- What cannot be JSON is the caller's to mend; anything else is ours.
+    local why = type(reply) == "string" and reply:match "params cannot be JSON: .*$"
+    if not why then error(reply, 0) end
+    misuse.raise("%s: %s", method, why)
+  end
+  if reply then return reply end
+  if one.expired or code == "ETIMEDOUT" then
+    return nil, ("%s: no answer within %.3g s"):format(method, core.now() - one.began),
+      "ETIMEDOUT"
+  end
+  if one.given_up then return nil, ("%s: %s"):format(method, one.given_up), "ECANCELED" end
+  if code == "EENCODE" then misuse.raise("%s", text) end
+  return nil, text, code
+end
+
+---What a reply says: a result, or nil, message, code and data.
+---@param method string
+---@param reply table
+---@return table|nil result
+---@return string|nil message
+---@return integer|string|nil code
+---@return any data
+function call.read(method, reply)
+  local err = reply.error
+  if err ~= nil then
+    if not value.is_object(err) or math.type(err.code) ~= "integer"
+      or type(err.message) ~= "string" then
+      return malformed(method, "an error needs an integer code and a message")
+    end
+    return nil, err.message, err.code, err.data
+  end
+  if not value.is_object(reply.result) then
+    return malformed(method, "object expected, got " .. value.kind(reply.result))
+  end
+  return reply.result
+end
+
+return call

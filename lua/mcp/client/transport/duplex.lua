@@ -1,0 +1,280 @@
+-- SPDX-License-Identifier: MIT
+-- duplex: a connection that carries messages both ways (memory, a child's pipes, WebSocket), from
+-- the client's side: requests go out under ids of ours, and an answer finds who waits for it by its
+-- id. How the connection is opened, and what messages mean, is not known here.
+local core = require "mcp.core"
+local protocol = require "mcp.protocol"
+local value = require "mcp.value"
+
+local duplex = {}
+
+---How often a request is tried again while the peer does not read, in seconds.
+duplex.RETRY = 0.01
+
+-- Sends, as soon as the peer reads again.
+local function send(link, method, params, id, call)
+  while true do
+    if link.lost then return nil, link.lost, link.code end
+    local ok, text, code = link.wire:send(method, params, id)
+    if ok then return true end
+    -- The end of the connection is told a moment later; who sends knows it now.
+    if code == "ENOMEM" then return nil, text, code end
+    if code ~= "EBUSY" then
+      link.lose(text, code)
+      return nil, link.lost, link.code
+    end
+    if call and call:left() <= 0 then return nil, "the server does not read", "ETIMEDOUT" end
+    ok, text, code = core.sleep(duplex.RETRY)
+    if not ok then return nil, text, code end
+  end
+end
+
+-- A request under way. However its wait ends, nobody waits for it any more; a server that has not
+-- answered is told so.
+local Slot = { __name = "mcp.client.slot" }
+Slot.__close = function(slot)
+  local link = slot.link
+  if link.pending[slot.key] ~= slot then return end
+  link.pending[slot.key], link.count = nil, link.count - 1
+  if slot.call.slot == slot then slot.call.slot = nil end
+  if slot.answered or not slot.sent or slot.call.silent or link.lost then return end
+  local params = { requestId = slot.id, reason = slot.reason }
+  local _, _, code = link.wire:send("notifications/cancelled", params)
+  if code == "EBUSY" then core.spawn(send, link, "notifications/cancelled", params) end
+end
+
+-- Gives a reply to whoever waits. One that nobody waits for is dropped: it comes late, it comes
+-- twice, or its id is none of ours.
+local function answer(self, link, kind, key, payload)
+  local slot = link.pending[key]
+  if not slot and key == nil and kind == "error" and link.count == 1 then
+    -- The server could not read the message, and there was only one.
+    slot = select(2, next(link.pending))
+  end
+  if not slot or slot.answered then
+    core.log(key == nil and "warning" or "debug", ("%s: an answer that nobody waits for (id %s)%s")
+      :format(self.name, key or "null", kind == "error" and type(payload.message) == "string"
+        and ": " .. payload.message or ""))
+    return
+  end
+  slot.answered = true
+  slot.waiter:wake(kind == "error" and { error = payload } or { result = payload })
+end
+
+-- _meta travels apart from params; notices and requests that have one get it back.
+local function whole(params, meta)
+  if not meta then return params end
+  params = params or {}
+  params._meta = core.decode(meta)
+  return params
+end
+
+local function notice(self, link, x, method, params, meta)
+  if method == "notifications/cancelled" then
+    if self.era ~= "modern" then return x:cancel_other(params and params.requestId) end
+    -- Without sessions it ends a listening of ours (protocol, 4.2); ids keep their types.
+    local id = params and params.requestId
+    local slot = math.type(id) == "integer" and link.pending[tostring(id)]
+    if slot and not slot.answered then
+      slot.answered = true
+      slot.waiter:wake { ended = true }
+    end
+    return
+  end
+  self.peer.notice(method, whole(params, meta))
+end
+
+-- A batch (2025-03-26): its requests one after the other; the answers come as one array.
+local function batch(self, link, x, messages)
+  if self.era == "modern" or not (self.facts and self.facts.batch) then
+    core.log("warning", self.name .. ": skipped an array: this revision has no batches")
+    return x:cancel()
+  end
+  local answers = value.array {}
+  for _, message in ipairs(messages) do
+    local kind, id, method, params, meta = table.unpack(message, 1, 5)
+    if kind == "result" or kind == "error" then
+      answer(self, link, kind, id, params)
+    elseif kind == "notification" then
+      notice(self, link, x, method, params, meta)
+    elseif kind == "request" then
+      local result, err = self.peer.serve(method, whole(params, meta), x)
+      answers[#answers + 1] = { jsonrpc = "2.0", id = message.raw_id, result = result,
+        error = err and { code = err.code, message = err.message, data = err.data } or nil }
+    end
+  end
+  if answers[1] == nil then return x:cancel() end
+  return answers
+end
+
+local function request(self, x, method, params, meta)
+  if self.era == "modern" then
+    -- Nor may it be answered (IO-60, IO-61).
+    core.log("warning", ("%s: a request of the server (%s) was skipped: this revision has none")
+      :format(self.name, method))
+    return x:cancel()
+  end
+  return self.peer.serve(method, whole(params, meta), x)
+end
+
+-- What gets every message of one connection.
+local function receiver(self, link)
+  -- The connection must not keep the client alive: who drops it closes it.
+  local held = setmetatable({ self }, { __mode = "v" })
+  return function(x, _, kind, id, method, params, meta)
+    local me = held[1]
+    if not me or me.link ~= link then return x:cancel() end
+    if kind == "result" or kind == "error" then return answer(me, link, kind, id, params) end
+    if kind == "notification" then return notice(me, link, x, method, params, meta) end
+    if kind == "request" then return request(me, x, method, params, meta) end
+    if kind == "batch" then return batch(me, link, x, params) end
+    return nil
+  end
+end
+
+-- The connection is gone: whoever waits is told, then the client.
+local function lose(self, link, text, code)
+  if link.lost then return end
+  link.lost, link.code = text, code
+  for _, slot in pairs(link.pending) do slot.waiter:wake { lost = true } end
+  link.gone:wake()
+  if self and self.link == link and not self.closed then self.peer.lost(text, code) end
+end
+
+-- How a child has ended, if that is what it is and it is known by now.
+local function ended(self)
+  local status, signal = nil, nil
+  if self and self.is_child and self.host then status, signal = self.host:exit() end
+  if status then return (" (it has ended with status %d)"):format(status) end
+  return signal and (" (signal %d has ended it)"):format(signal) or ""
+end
+
+---@class mcp.client.Duplex
+---@field name string
+local Duplex = { __name = "mcp.transport" }
+Duplex.__index = {}
+
+function Duplex.__tostring(self)
+  local link = self.link
+  return ("mcp.transport (%s, %s)"):format(self.name,
+    not link and "not opened" or (link.lost or self.closed) and "closed" or "open")
+end
+
+---Opens the connection; a second time in place of one that was lost.
+---@param peer table what the client does with what comes: serve, notice, lost
+---@return true|nil opened, string|nil message, string|nil code
+function Duplex.__index:open(peer)
+  if self.closed then return nil, self.name .. ": closed", "ECLOSED" end
+  local link = { pending = {}, count = 0, gone = core.waiter() }
+  self.peer, self.link, self.era, self.facts = peer, link, nil, nil
+  local host, text, code = self.connect(receiver(self, link))
+  if not host then
+    self.link = nil
+    return nil, text, code
+  end
+  if self.closed or host:is_gone() then
+    host:close()
+    return nil, ("%s: the connection was closed at once"):format(self.name), "EGONE"
+  end
+  host:as_client(self.message_limit)
+  local held = setmetatable({ self }, { __mode = "v" })
+  local name = self.name
+  function link.lose(why, short)
+    if short == "ECLOSED" then why, short = "the server has closed it", "EGONE" end
+    lose(held[1], link, ("%s: the connection is lost: %s%s"):format(name, why, ended(held[1])),
+      short)
+  end
+  host:on_closed(link.lose)
+  self.host, link.wire = host, host:wire()
+  return true
+end
+
+---Sends a request and waits for its answer.
+---@param id integer
+---@param method string
+---@param params table|nil
+---@param call table with left(): seconds it may still take, which may grow
+---@return table|nil reply { result = … } or { error = { code, message, data } }
+---@return string|nil message
+---@return string|nil code
+function Duplex.__index:request(id, method, params, call)
+  local link = self.link
+  if not link or self.closed then return nil, self.name .. ": closed", "ECLOSED" end
+  if link.lost then return nil, link.lost, link.code end
+  local slot <close> = setmetatable({ id = id, key = tostring(id), link = link, call = call,
+    waiter = core.waiter() }, Slot)
+  link.pending[slot.key], link.count = slot, link.count + 1
+  call.slot = slot
+  local ok, came, code = send(link, method, params, id, call)
+  if not ok then return nil, came, code end
+  slot.sent = true
+  while true do
+    local left = call:left()
+    if left <= 0 and not slot.waiter:is_woken() then
+      slot.reason = "It has taken too long"
+      return nil, "no answer in time", "ETIMEDOUT"
+    end
+    ok, came, code = slot.waiter:wait(left < math.huge and math.max(left, 0) or nil)
+    if ok then break end
+    if code ~= "ETIMEDOUT" then
+      slot.reason = "Nobody waits for it any more"
+      return nil, came, code
+    end
+  end
+  if came.lost then return nil, link.lost, link.code end
+  if came.cancelled then return nil, came.cancelled, "ECANCELED" end
+  if came.ended then return nil, "the server has ended it", "EGONE" end
+  return came
+end
+
+---Sends a notification.
+---@param method string
+---@param params table|nil
+---@return true|nil sent, string|nil message, string|nil code
+function Duplex.__index:notify(method, params)
+  local link = self.link
+  if not link or self.closed then return nil, self.name .. ": closed", "ECLOSED" end
+  return send(link, method, params)
+end
+
+---Ends a request that is under way; the server is told.
+---@param call table the one that the request was given
+---@param reason string|nil
+function Duplex.__index.cancel(_, call, reason)
+  local slot = call.slot
+  if not slot or slot.answered or slot.waiter:is_woken() then return end
+  slot.reason = reason
+  slot.waiter:wake { cancelled = reason or "cancelled" }
+end
+
+---What the handshake has agreed on.
+---@param era "legacy"|"modern"
+---@param revision string
+function Duplex.__index:settle(era, revision)
+  self.era, self.facts = era, protocol.revision(revision)
+end
+
+---Closes the connection; a child has `grace` seconds to end by itself.
+---@param grace number|nil
+function Duplex.__index:close(grace)
+  if self.closed then return end
+  self.closed = true
+  local link, host = self.link, self.host
+  if not link or not host then return end
+  -- Tell nobody of cancelled requests: the end says it.
+  lose(self, link, self.name .. ": the client was closed", "ECLOSED")
+  host:close(grace)
+  return host
+end
+
+---A transport, not opened yet.
+---@param name string
+---@param connect fun(receive: function): userdata|nil, string|nil, string|nil opens the connection
+---@param options table|nil message_limit (bytes)
+---@return mcp.client.Duplex
+function duplex.new(name, connect, options)
+  return setmetatable({ name = name, duplex = true, timed = true, connect = connect,
+    message_limit = options and options.message_limit }, Duplex)
+end
+
+return duplex

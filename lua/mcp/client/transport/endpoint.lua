@@ -1,0 +1,263 @@
+-- SPDX-License-Identifier: MIT
+-- endpoint: an address of HTTP that requests go to, with what goes along with
+-- each of them: the user's fields, a token, TLS. It follows a redirect within
+-- the origin and meets a challenge with the provider's help. It knows nothing
+-- of JSON-RPC.
+local core = require "mcp.core"
+local fields = require "mcp.client.fields"
+local misuse = require "mcp.client.misuse"
+local url = require "mcp.url"
+
+local endpoint = {}
+
+---How many redirects of one request are followed, within the origin only: the
+---token must not be taken elsewhere, and a POST has to stay one (307, 308).
+endpoint.REDIRECTS = 3
+---How often a provider is asked to meet a challenge of one request: 401 may first ask for a token
+---and then for a nonce in its proof (RFC 9449 9); more scopes (403) are asked for once.
+endpoint.CHALLENGES = { [401] = 2, [403] = 1 }
+---What is read of an answer that nobody wants, so that its connection can be
+---used again. In bytes, and in seconds.
+endpoint.DRAIN = 16384
+endpoint.DRAIN_TIME = 1
+---A kept connection that lay idle longer than that may have been ended by the server, and we have
+---not looked since: before what must not be sent twice goes out on it, the loop is turned for a
+---moment, so that its end is seen (T-36). In seconds.
+endpoint.LOOK_AFTER = 0.05
+endpoint.LOOK_TIME = 0.002
+---Streams, calls under way and answers of one client at once, on a connection
+---each. In a row behind them wait the rest.
+endpoint.CONNECTIONS = 64
+---And for what must not wait, when all of these are taken.
+endpoint.ASIDE = 4
+
+local SCHEMES = { http = true, https = true, unix = true }
+
+---Reads a table of limits over their defaults. Raises what is wrong with it.
+---@param what string whose they are
+---@param given table|nil
+---@param defaults table<string, number>
+---@return table<string, number>
+function endpoint.limits(what, given, defaults)
+  local nearest, out = require "mcp.schema.nearest", {}
+  for name, number in pairs(given or {}) do
+    if not defaults[name] then
+      misuse.raise("%s: %s", what, nearest.unknown("limit", name, nearest.keys(defaults)))
+    elseif type(number) ~= "number" or number < 0 or number ~= number then
+      misuse.raise("%s: limits: %s: a number, 0 or more, expected", what, name)
+    end
+  end
+  for name, number in pairs(defaults) do out[name] = given and given[name] or number end
+  return out
+end
+
+---@class mcp.client.Endpoint
+---@field url mcp.Url
+---@field text string the address as texts and providers are told it
+local Endpoint = { __name = "mcp.endpoint" }
+Endpoint.__index = {}
+
+function Endpoint.__tostring(self) return ("mcp.endpoint (%s)"):format(self.text) end
+
+-- The context of TLS. What is no option is raised; a file that cannot be read is
+-- bad luck, and told with the first request.
+local function context_of(what, parsed, given)
+  if not parsed.secure then
+    if given ~= nil then misuse.raise("%s: tls: %s is not https", what, parsed.text) end
+    return nil
+  end
+  local ok, context, text, code = pcall(require("mcp.tls").client, given)
+  if not ok then misuse.raise("%s: %s", what, (tostring(context):gsub("^[^:]+:%d+: ", ""))) end
+  return context, text, code
+end
+
+---@param what string who it is for, in texts
+---@param address string
+---@param options table headers, auth, tls, connections
+---@return mcp.client.Endpoint
+function endpoint.new(what, address, options)
+  if type(address) ~= "string" then
+    misuse.raise("%s: an address such as \"http://127.0.0.1:8000/mcp\" expected, got %s", what,
+      type(address))
+  end
+  local parsed, why = url.parse(address)
+  if not parsed then misuse.raise("%s: %s", what, why) end
+  if not SCHEMES[parsed.scheme] then
+    misuse.raise("%s: %q: http, https or unix expected", what, address)
+  end
+  if parsed.unix and not parsed.target then
+    parsed = url.parse(parsed.text:gsub(":$", "") .. ":/mcp")
+  end
+  local list, taken = fields.check(options.headers)
+  local auth = options.auth
+  if auth ~= nil then
+    if type(auth.headers) ~= "function" then
+      misuse.raise("%s: auth: a provider expected, such as mcp.auth.bearer(token)", what)
+    elseif taken.authorization then
+      misuse.raise("%s: headers: Authorization is what auth is for; give one of the two", what)
+    end
+  end
+  local context, text, code = context_of(what, parsed, options.tls)
+  -- A stream may be silent for as long as it likes: who waits for an answer has a clock.
+  local most = options.connections or endpoint.CONNECTIONS
+  return setmetatable({
+    url = parsed, text = parsed.text, fields = list, auth = auth,
+    tls = context, tls_text = text, tls_code = code,
+    pool = core.http_pool { connections = most, body_timeout = 0 }, connections = most,
+    used = -math.huge, -- when something last came by it
+  }, Endpoint)
+end
+
+-- The connections to use. When all are taken by calls that wait, the answers
+-- these wait for must not wait behind them.
+local function pool_for(self, request)
+  if not request.aside then return self.pool end
+  local open, idle = self.pool:connections()
+  if open - idle < self.connections then return self.pool end
+  if not self.side_pool then
+    self.side_pool = core.http_pool { connections = endpoint.ASIDE, body_timeout = 0 }
+  end
+  return self.side_pool
+end
+
+---Is an address of the same origin?
+---@param parsed mcp.Url
+---@return boolean
+function Endpoint.__index:is_ours(parsed)
+  return parsed.origin == self.url.origin
+end
+
+local function append(list, more)
+  return table.move(more, 1, #more, #list + 1, list)
+end
+
+-- Lets go of an answer that nobody wants; its connection if there is little of it.
+local function drop(response)
+  response:read(endpoint.DRAIN, endpoint.DRAIN_TIME)
+  response:close()
+end
+
+-- Where a redirect leads, or nil, text, code.
+local function redirect(self, at, response, hops)
+  local status, location = response.status, response:header "location"
+  local shown = location and #location > 200 and location:sub(1, 200) .. "..." or location
+  local function refuse(text, ...)
+    return nil, ("%s redirects (status %d) to %s: %s"):format(self.text, status, shown or "nowhere",
+      text:format(...)), "EHTTP" .. status
+  end
+  if not location then return refuse "there is no Location" end
+  if status ~= 307 and status ~= 308 then
+    return refuse "only 307 and 308 keep a request as it is"
+  end
+  if hops >= endpoint.REDIRECTS then return refuse("more than %d of them", endpoint.REDIRECTS) end
+  local address, why = url.resolve(at, location)
+  local parsed
+  if address then parsed, why = url.parse(address) end
+  if not parsed then return refuse("%s", why) end
+  if not self:is_ours(parsed) then return refuse "only redirects within the origin are followed" end
+  return parsed
+end
+
+-- What goes along with every request: the user's fields, the provider's (which
+-- come second again), those given. nil, nil, text, code if there is no token.
+local function head(self, request, at)
+  local list, proof = append({}, self.fields), nil
+  if self.auth then
+    local text, code
+    proof, text, code = self.auth:headers { url = at.text, method = request.method }
+    if not proof then return nil, nil, text, code end
+    append(list, proof)
+  end
+  return append(list, request.fields or {}), proof
+end
+
+-- Lets us see which of the kept connections are dead.
+local function look(self, pool)
+  if core.now() - self.used < endpoint.LOOK_AFTER then return true end
+  local _, idle = pool:connections()
+  if idle == 0 then return true end
+  return core.sleep(endpoint.LOOK_TIME)
+end
+
+---Sends a request and waits for the head of its answer. Statuses are no errors
+---here, but for redirects that are not followed and challenges that are not met.
+---@param request table method, fields, body, timeout, event_limit, idempotent, at (an mcp.Url),
+---aside: it must not wait behind what is under way
+---@return table|nil response, string|nil message, string|nil code
+function Endpoint.__index:send(request)
+  local at, hops, met = request.at or self.url, 0, {}
+  while true do
+    if at.secure and not self.tls then return nil, self.tls_text, self.tls_code end
+    local list, proof, text, code
+    list, proof, text, code = head(self, request, at)
+    if not list then return nil, text, code end
+    local pool = pool_for(self, request)
+    if request.idempotent == false then
+      local ok
+      ok, text, code = look(self, pool)
+      if not ok then return nil, text, code end
+    end
+    local response
+    response, text, code = pool:request {
+      host = at.host, port = at.port, unix = at.unix,
+      tls = at.secure and self.tls or nil,
+      server_name = at.secure and at.host or nil, method = request.method, target = at.target,
+      headers = list, body = request.body, timeout = request.timeout,
+      event_limit = request.event_limit, idempotent = request.idempotent,
+    }
+    self.used = core.now()
+    if not response then return nil, ("%s: %s"):format(at.text, text), code end
+    local status = response.status
+    if status >= 300 and status < 400 and status ~= 304 then
+      local to
+      to, text, code = redirect(self, at, response, hops)
+      drop(response)
+      if not to then return nil, text, code end
+      at, hops = to, hops + 1
+    elseif self.auth and self.auth.challenged
+      and (met[status] or 0) < (endpoint.CHALLENGES[status] or 0) then
+      met[status] = (met[status] or 0) + 1
+      local all = response:headers()
+      drop(response)
+      local again
+      again, text, code = self.auth:challenged {
+        status = status, url = at.text, method = request.method, sent = proof,
+        header = function(name) return all[name:lower()] end,
+      }
+      if not again then
+        return nil, text or ("%s: %s"):format(at.text, endpoint.refusal(status)),
+          code or "EHTTP" .. status
+      end
+    else
+      return response
+    end
+  end
+end
+
+---What a status that is no success means to who called.
+---@param status integer
+---@return string
+function endpoint.refusal(status)
+  if status == 401 then return "the server wants authorization (status 401)" end
+  if status == 403 then return "the server forbids it (status 403)" end
+  if status >= 500 then return ("the server failed (status %d)"):format(status) end
+  return ("the server refused it (status %d)"):format(status)
+end
+
+---Closes its connections; what is under way on them ends.
+function Endpoint.__index:close()
+  self.pool:close()
+  if self.side_pool then self.side_pool:close() end
+end
+
+---The essence of a Content-Type field: type and subtype, in lower case.
+---@param response table
+---@return string "" if there is none
+function endpoint.media_type(response)
+  local field = response:header "content-type"
+  return field and field:match "^[ \t]*([^;, \t]*)":lower() or ""
+end
+
+endpoint.drop = drop
+
+return endpoint

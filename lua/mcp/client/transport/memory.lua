@@ -1,0 +1,34 @@
+-- SPDX-License-Identifier: MIT
+-- memory: an app of the same program, as a client reaches it: a connection like any other, of bytes
+-- and messages, that ends in the app instead of a socket.
+local core = require "mcp.core"
+local duplex = require "mcp.client.transport.duplex"
+local front = require "mcp.front.duplex"
+local timeout = require "mcp.timeout"
+
+local memory = {}
+
+---@param given any
+---@return boolean app
+function memory.is_app(given)
+  return type(given) == "table" and (getmetatable(given) or {}).__name == "mcp.server"
+end
+
+---A transport to an app, not opened yet.
+---@param app mcp.App
+---@param options table|nil message_limit
+---@return mcp.client.Duplex
+function memory.new(app, options)
+  local self
+  self = duplex.new("memory", function(receive)
+    local near, far, code = core.memory_link(receive, front.receiver(app))
+    if not near then return nil, far, code end
+    timeout.watch(app, far)
+    -- Both ends are open for as long as somebody holds them.
+    self.far = far
+    return near
+  end, options)
+  return self
+end
+
+return memory

@@ -1,0 +1,97 @@
+-- SPDX-License-Identifier: MIT
+-- websocket: a server reached by WebSocket (ws, wss): one text message each way for each message of
+-- the protocol. The upgrade is an HTTP request, so that is where the user's header fields, a token
+-- and TLS belong. No status of a refused upgrade says anything about an era (WS-16).
+local core = require "mcp.core"
+local duplex = require "mcp.client.transport.duplex"
+local fields = require "mcp.client.fields"
+local misuse = require "mcp.client.misuse"
+local url = require "mcp.url"
+
+local websocket = {}
+
+---How long the connection and its upgrade may take, in seconds.
+websocket.OPEN_TIME = 30
+
+local OPTIONS = { headers = "table", auth = "table", tls = "table|userdata", ping = "number",
+  timeout = "number", message_limit = "number" }
+
+local function headers_of(self, at)
+  local list = table.move(self.fields, 1, #self.fields, 1, {})
+  if self.auth then
+    local more, text, code = self.auth:headers { url = at.text, method = "GET" }
+    if not more then return nil, text, code end
+    table.move(more, 1, #more, #list + 1, list)
+  end
+  return list
+end
+
+local function tls_of(self)
+  if not self.secure then return nil end
+  if type(self.tls) ~= "userdata" then
+    local context, text, code = require("mcp.tls").client(self.tls or {})
+    if not context then return nil, text, code end
+    self.tls = context
+  end
+  return self.tls
+end
+
+local function upgrade(self, at, receive)
+  local list, text, code = headers_of(self, at)
+  if not list then return nil, text, code end
+  local context
+  context, text, code = tls_of(self)
+  if self.secure and not context then return nil, text, code end
+  return core.connect_websocket({
+    host = at.host, port = at.port, target = at.target, tls = context,
+    server_name = self.secure and at.host or nil, headers = list, timeout = self.timeout,
+    ping = self.ping, message_limit = self.message_limit,
+  }, receive)
+end
+
+-- Connects; a challenge is met once, with the provider's help.
+local function connect(self, at, receive)
+  local host, text, code, said = upgrade(self, at, receive)
+  local status = not host and math.tointeger(tonumber((tostring(code):match "^EHTTP(40[13])$")))
+  if status and self.auth and self.auth.challenged then
+    local again, why, name = self.auth:challenged {
+      status = status, url = at.text, method = "GET",
+      header = function(name) return said and said[name:lower()] end,
+    }
+    if not again then return nil, why or text, name or code end
+    host, text, code = upgrade(self, at, receive)
+  end
+  if host then return host end
+  return nil, ("%s: %s"):format(at.text, text), code
+end
+
+---A transport to an address, not opened yet. Raises what is wrong with what is given.
+---@param address string ws or wss
+---@param options table|nil headers, auth, tls, ping (seconds), timeout (seconds), message_limit
+---@return mcp.client.Duplex
+function websocket.new(address, options)
+  local what = "mcp.websocket_client"
+  options = misuse.check(what, options, OPTIONS)
+  misuse.seconds(what, "ping", options.ping)
+  misuse.seconds(what, "timeout", options.timeout)
+  local at, why = url.parse(misuse.text(what, "address", address))
+  if not at then misuse.raise("%s: %s", what, why) end
+  if at.scheme ~= "ws" and at.scheme ~= "wss" then
+    misuse.raise("%s: %q: ws or wss expected", what, address)
+  end
+  local ok, list, taken = pcall(fields.check, options.headers)
+  if not ok then misuse.raise("%s: %s", what, list) end
+  if options.auth and type(options.auth.headers) ~= "function" then
+    misuse.raise("%s: auth: a provider expected, such as mcp.auth.bearer(token)", what)
+  elseif options.auth and taken.authorization then
+    misuse.raise("%s: headers: Authorization is what auth is for; give one of the two", what)
+  end
+  local self
+  self = duplex.new("websocket", function(receive) return connect(self, at, receive) end, options)
+  self.fields, self.auth, self.tls = list, options.auth, options.tls
+  self.secure = at.scheme == "wss"
+  self.ping, self.timeout = options.ping, options.timeout or websocket.OPEN_TIME
+  return self
+end
+
+return websocket

@@ -1,0 +1,62 @@
+-- SPDX-License-Identifier: MIT
+-- scope: which scopes a tool, resource or prompt asks of whoever uses it:
+--
+--   app:tool "read" { scopes = { "files:read" } } (function(args, ctx) … end)
+--
+-- Looked at before a request is dispatched, middleware included: only then can the refusal still be
+-- an HTTP status with a challenge in it. Loaded by servers that have authorization.
+local gate = require "mcp.feature.gate"
+local principal = require "mcp.auth.server.principal"
+local resource = require "mcp.feature.resource"
+
+local scope = {}
+
+-- The entry that a request is about, by method. What is not there, or hidden, is for the feature
+-- to say.
+local FIND = {}
+
+FIND["tools/call"] = function(app, _, params) return app.tools.by_name[params.name] end
+FIND["prompts/get"] = function(app, _, params) return app.prompts.by_name[params.name] end
+FIND["resources/read"] = function(app, ctx, params)
+  return type(params.uri) == "string" and resource.find(app, params.uri, ctx) or nil
+end
+FIND["resources/subscribe"] = FIND["resources/read"]
+FIND["completion/complete"] = function(app, _, params)
+  local ref = params.ref
+  if type(ref) ~= "table" then return nil end
+  if ref.type == "ref/prompt" then return app.prompts.by_name[ref.name] end
+  return app.templates.by_name[ref.uri] or app.resources.by_name[ref.uri]
+end
+
+-- What a request is answered with whose caller lacks a scope; nil if it may go on.
+local function refusal(app, ctx, method, params)
+  local find = FIND[method]
+  local entry = find and find(app, ctx, params)
+  if not entry or not entry.scopes or not principal.lacks(ctx.auth, entry.scopes)
+    or not gate.sees(entry, ctx) then
+    return nil
+  end
+  local all, seen = {}, {}
+  for _, list in ipairs { app.auth.scopes, entry.scopes } do
+    for _, one in ipairs(list) do
+      if not seen[one] then all[#all + 1] = one end
+      seen[one] = true
+    end
+  end
+  return app.auth:insufficient(all)
+end
+
+---Gives a context who asks. Returns what the request is answered with if it is nobody who may.
+---@param app table
+---@param ctx table
+---@param x userdata its exchange
+---@param method string
+---@param params table
+---@return table|nil err
+function scope.admit(app, ctx, x, method, params)
+  ctx.auth = app.auth.of[x]
+  if not ctx.auth or app.scoped == 0 then return nil end
+  return refusal(app, ctx, method, params)
+end
+
+return scope

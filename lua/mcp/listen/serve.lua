@@ -1,0 +1,48 @@
+-- SPDX-License-Identifier: MIT
+-- serve: from an open listener to the end of the process: signals, saying where it answers.
+local core = require "mcp.core"
+
+local serve = {}
+
+---How long calls under way may go on after SIGINT or SIGTERM, in seconds.
+serve.GRACE = 10
+
+-- What a terminal that goes away sends, and, to a server, whoever has exchanged its certificates.
+local SIGHUP = 1
+
+local function reload(app)
+  local ok, message = app:reload_tls()
+  if ok then
+    core.log("notice", "the certificates of TLS have been read again")
+  else
+    core.log("error", "the certificates of TLS stay as they were: " .. message)
+  end
+end
+
+---Turns the loop until everything is closed. SIGINT and SIGTERM close it, with a grace for what is
+---under way; the second one at once. SIGHUP does so too where there is no TLS whose files could be
+---read again.
+---@param listening mcp.Listening
+---@param announce boolean say on standard error where HTTP is answered
+function serve.run(listening, announce)
+  local app, asked = listening.app, 0
+  core.catch_signals(function(number)
+    if number == SIGHUP and listening.tls then return reload(app) end
+    asked = asked + 1
+    listening:close(asked == 1 and serve.GRACE or 0)
+  end)
+  -- Only now: whoever reads this may send a signal at once.
+  for _, url in ipairs(announce and listening.urls or {}) do
+    io.stderr:write(("%s %s answers at %s\n"):format(app.name, app.version, url))
+  end
+  if announce and listening.inspect then
+    io.stderr:write(("inspect it at %s\n"):format(listening.inspect))
+  end
+  while listening:is_open() do core.step() end
+  if asked == 0 then listening:close(0) end
+  while not listening:is_gone() do core.step() end
+  listening:close()
+  core.catch_signals(nil)
+end
+
+return serve

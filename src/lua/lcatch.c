@@ -1,0 +1,91 @@
+/* SPDX-License-Identifier: MIT
+ * lcatch.c: see lcatch.h. */
+#include "lua/lcatch.h"
+
+#include <lauxlib.h>
+
+#include "base/err.h"
+#include "transport/http_catch.h"
+
+#define TYPE_NAME "mcp.catcher"
+
+typedef struct {
+  mcp_runtime_t *rt;
+  mcp_http_catch_t *catcher; /* NULL once closed */
+  int fn;                    /* registry reference */
+} catcher_t;
+
+static void on_visit(void *owner, mcp_slice_t target) {
+  catcher_t *self = owner;
+  mcp_task_t *task = mcp_task_new(self->rt);
+  if (!task) return;
+  if (!lua_checkstack(task->co, 3)) {
+    mcp_task_drop(task);
+    return;
+  }
+  lua_rawgeti(task->co, LUA_REGISTRYINDEX, self->fn);
+  /* A light one: making a string may raise, here outside of any task. */
+  lua_pushlightuserdata(task->co, &target);
+  mcp_task_run(task, 1);
+}
+
+/* The function that runs in the task: upvalue 1 is the user's. */
+static int tell(lua_State *L) {
+  const mcp_slice_t *target = lua_touserdata(L, 1);
+  lua_pushvalue(L, lua_upvalueindex(1));
+  lua_pushlstring(L, target->data, target->len);
+  lua_call(L, 1, 0);
+  return 0;
+}
+
+static int close_catcher(lua_State *L) {
+  catcher_t *self = luaL_checkudata(L, 1, TYPE_NAME);
+  mcp_http_catch_close(self->catcher);
+  self->catcher = NULL;
+  luaL_unref(L, LUA_REGISTRYINDEX, self->fn);
+  self->fn = LUA_NOREF;
+  return 0;
+}
+
+/* catch_redirect(host, port, path, fn) -> catcher, port | nil, text, code
+ * fn(target) must not wait. */
+static int catch_redirect(lua_State *L) {
+  mcp_runtime_t *rt = lua_touserdata(L, lua_upvalueindex(1));
+  const char *host = luaL_checkstring(L, 1);
+  int port = (int)luaL_checkinteger(L, 2), code;
+  const char *path = luaL_checkstring(L, 3);
+  catcher_t *self;
+  luaL_checktype(L, 4, LUA_TFUNCTION);
+  lua_settop(L, 4);
+  self = lua_newuserdatauv(L, sizeof *self, 0);
+  *self = (catcher_t){.rt = rt, .fn = LUA_NOREF};
+  luaL_setmetatable(L, TYPE_NAME);
+  lua_pushvalue(L, 4);
+  lua_pushcclosure(L, tell, 1);
+  self->fn = luaL_ref(L, LUA_REGISTRYINDEX);
+  code = mcp_http_catch_open(rt->loop, host, port, path, on_visit, self,
+                             &self->catcher);
+  if (code < 0) {
+    luaL_unref(L, LUA_REGISTRYINDEX, self->fn);
+    self->fn = LUA_NOREF;
+    return mcp_task_push_error(L, code);
+  }
+  lua_pushinteger(L, mcp_http_catch_port(self->catcher));
+  return 2;
+}
+
+void mcp_lcatch_open(lua_State *L, mcp_runtime_t *rt) {
+  luaL_newmetatable(L, TYPE_NAME);
+  lua_pushcfunction(L, close_catcher);
+  lua_setfield(L, -2, "__gc");
+  lua_pushcfunction(L, close_catcher);
+  lua_setfield(L, -2, "__close");
+  lua_createtable(L, 0, 1);
+  lua_pushcfunction(L, close_catcher);
+  lua_setfield(L, -2, "close");
+  lua_setfield(L, -2, "__index");
+  lua_pop(L, 1);
+  lua_pushlightuserdata(L, rt);
+  lua_pushcclosure(L, catch_redirect, 1);
+  lua_setfield(L, -2, "catch_redirect");
+}

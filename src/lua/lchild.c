@@ -1,0 +1,395 @@
+/* SPDX-License-Identifier: MIT
+ * lchild.c: see lchild.h. */
+#include "lua/lchild.h"
+
+#include <lauxlib.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/err.h"
+#include "base/mem.h"
+#include "lua/lhost.h"
+#include "net/process.h"
+
+/* More would be an accident, and the system would refuse it anyway. */
+#define ARGUMENTS_MOST 4096
+
+extern char **environ;
+
+struct mcp_lchild {
+  mcp_runtime_t *rt;
+  mcp_process_t *process; /* NULL once it is gone */
+  unsigned refs;          /* the process, a host, a task */
+  int pid;
+  bool exited;
+  int status, signal;
+  int tell;        /* registry reference: what gets standard error */
+  mcp_buf_t text;  /* of it, not yet told */
+  size_t from;     /* where what is not told begins */
+  size_t dropped;  /* bytes */
+  bool text_ended; /* nothing will be added */
+  bool telling;    /* a task does so */
+  bool starting;   /* such a task is just being started */
+};
+
+void mcp_lchild_unref(mcp_lchild_t *child) {
+  if (!child || --child->refs > 0) return;
+  luaL_unref(child->rt->L, LUA_REGISTRYINDEX, child->tell);
+  mcp_buf_deinit(&child->text);
+  mcp_mem_free(child);
+}
+
+bool mcp_lchild_is_gone(const mcp_lchild_t *child) {
+  return !child->process;
+}
+
+void mcp_lchild_set_grace(mcp_lchild_t *child, uint64_t grace_ms) {
+  if (child->process) mcp_process_set_grace(child->process, grace_ms);
+}
+
+int mcp_lchild_push_pid(lua_State *L, const mcp_lchild_t *child) {
+  lua_pushinteger(L, child->pid);
+  return 1;
+}
+
+int mcp_lchild_push_exit(lua_State *L, const mcp_lchild_t *child) {
+  if (!child->exited) return 0;
+  if (child->signal) {
+    lua_pushnil(L);
+    lua_pushinteger(L, child->signal);
+  } else {
+    lua_pushinteger(L, child->status);
+    lua_pushnil(L);
+  }
+  return 2;
+}
+
+/* --- standard error ------------------------------------------------------ */
+
+/* The next line, without its end; its size with that in `*size`. False: there
+ * is none yet. */
+static bool next_line(const mcp_lchild_t *child, mcp_slice_t *line,
+                      size_t *size) {
+  size_t left = child->text.len - child->from;
+  const char *at = child->text.data + child->from, *end;
+  if (left == 0) return false;
+  end = memchr(at, '\n', left < MCP_LCHILD_LINE ? left : MCP_LCHILD_LINE);
+  if (!end && left < MCP_LCHILD_LINE && !child->text_ended) return false;
+  *line = mcp_slice(at, end                      ? (size_t)(end - at)
+                        : left < MCP_LCHILD_LINE ? left
+                                                 : MCP_LCHILD_LINE);
+  *size = line->len + (end ? 1 : 0);
+  if (end && line->len > 0 && at[line->len - 1] == '\r') line->len--;
+  return true;
+}
+
+/* Tells line after line; each may wait. The child lies at 1. [-?, +?, e] */
+static int tell_lines(lua_State *L, int status, lua_KContext context) {
+  mcp_lchild_t *child = (mcp_lchild_t *)context;
+  mcp_slice_t line;
+  size_t size;
+  (void)status;
+  for (;;) {
+    lua_settop(L, 0);
+    /* Taken first: where there is no memory for it, it is lost, and the next
+     * one's turn comes. */
+    if (next_line(child, &line, &size)) {
+      child->from += size;
+      lua_rawgeti(L, LUA_REGISTRYINDEX, child->tell);
+      lua_pushlstring(L, line.data, line.len);
+    } else if (child->dropped > 0) {
+      lua_Integer dropped = (lua_Integer)child->dropped;
+      child->dropped = 0;
+      lua_rawgeti(L, LUA_REGISTRYINDEX, child->tell);
+      lua_pushfstring(L, "(%I bytes were dropped here)", dropped);
+    } else {
+      return 0;
+    }
+    lua_callk(L, 1, 0, context, tell_lines);
+  }
+}
+
+static int begin_telling(lua_State *L) {
+  return tell_lines(L, LUA_OK, (lua_KContext)lua_touserdata(L, 1));
+}
+
+static void tell(mcp_lchild_t *child);
+
+static void on_told(void *arg) {
+  mcp_lchild_t *child = arg;
+  child->telling = false;
+  /* An error in the function ends the task, but not the text. */
+  if (!child->starting) tell(child);
+  mcp_lchild_unref(child);
+}
+
+/* Starts a task with what has come, if none is at it. */
+static bool start_telling(mcp_lchild_t *child) {
+  mcp_task_t *task = mcp_task_new(child->rt);
+  if (!task) return false;
+  if (!lua_checkstack(task->co, 2)) {
+    mcp_task_drop(task);
+    return false;
+  }
+  child->telling = true;
+  child->refs++;
+  task->ended = on_told;
+  task->ended_arg = child;
+  lua_pushcfunction(task->co, begin_telling);
+  lua_pushlightuserdata(task->co, child);
+  mcp_task_run(task, 1);
+  return true;
+}
+
+static void tell(mcp_lchild_t *child) {
+  mcp_slice_t line;
+  size_t size, from, dropped;
+  child->refs++;
+  child->starting = true;
+  do {
+    from = child->from;
+    dropped = child->dropped;
+    if (child->telling || !(dropped > 0 || next_line(child, &line, &size)))
+      break;
+    /* One that could not even take a line has no memory: later, then. */
+  } while (start_telling(child) &&
+           (child->from != from || child->dropped != dropped));
+  child->starting = false;
+  mcp_lchild_unref(child);
+}
+
+/* Keeps what fits. From then on all is dropped until that has been told. */
+static void keep_text(mcp_lchild_t *child, mcp_slice_t bytes) {
+  mcp_buf_t *text = &child->text;
+  mcp_buf_consume(text, child->from);
+  child->from = 0;
+  if (child->dropped == 0 && text->len + bytes.len <= MCP_LCHILD_BACKLOG &&
+      mcp_buf_append_slice(text, bytes) == 0)
+    return;
+  /* What is left of a line must not go on with another. */
+  if (child->dropped == 0 && text->len > 0 && text->data[text->len - 1] != '\n')
+    (void)mcp_buf_append_char(text, '\n');
+  child->dropped += bytes.len;
+}
+
+static void on_error(void *owner, mcp_slice_t bytes) {
+  mcp_lchild_t *child = owner;
+  if (bytes.len == 0) {
+    child->text_ended = true;
+  } else {
+    keep_text(child, bytes);
+  }
+  tell(child);
+}
+
+/* --- its life ------------------------------------------------------------ */
+
+static void on_exit_of(void *owner, int status, int number) {
+  mcp_lchild_t *child = owner;
+  child->exited = true;
+  child->status = status;
+  child->signal = number;
+}
+
+static void on_gone(void *owner) {
+  mcp_lchild_t *child = owner;
+  child->process = NULL;
+  mcp_loop_wake(child->rt->loop);
+  mcp_lchild_unref(child);
+}
+
+/* Text without a zero byte, of the value at the top, which something else
+ * holds. [-0, +0, v] */
+static const char *check_text(lua_State *L, const char *what) {
+  size_t length;
+  const char *text;
+  if (lua_type(L, -1) != LUA_TSTRING)
+    luaL_error(L, "%s: string expected, got %s", what, luaL_typename(L, -1));
+  text = lua_tolstring(L, -1, &length);
+  if (strlen(text) != length) luaL_error(L, "%s: has a zero byte", what);
+  return text;
+}
+
+/* The program and its arguments, ended by NULL. [-0, +1, e] */
+static const char **push_arguments(lua_State *L) {
+  lua_Unsigned count = 0;
+  const char **list;
+  if (lua_getfield(L, 1, "args") != LUA_TNIL) {
+    luaL_argcheck(L, lua_istable(L, -1), 1, "args: a list expected");
+    count = lua_rawlen(L, -1);
+    luaL_argcheck(L, count < ARGUMENTS_MOST, 1, "args: too many");
+  }
+  list = lua_newuserdatauv(L, (size_t)(count + 2) * sizeof *list, 0);
+  lua_getfield(L, 1, "command");
+  list[0] = check_text(L, "command");
+  luaL_argcheck(L, *list[0], 1, "command: the name of a program expected");
+  lua_pop(L, 1);
+  for (lua_Unsigned i = 1; i <= count; i++) {
+    lua_rawgeti(L, -2, (lua_Integer)i);
+    list[i] = check_text(L, "args");
+    lua_pop(L, 1);
+  }
+  list[count + 1] = NULL;
+  lua_remove(L, -2);
+  return list;
+}
+
+/* Adds a variable of ours to the table at the top, unless it is there. A
+ * function that a shell has put into its value is code, not a value.
+ * [-0, +0, m] */
+static void inherit(lua_State *L, const char *name, size_t length,
+                    const char *value) {
+  lua_pushlstring(L, name, length);
+  lua_pushvalue(L, -1);
+  if (lua_rawget(L, -3) == LUA_TNIL && strncmp(value, "()", 2) != 0) {
+    lua_pushvalue(L, -2);
+    lua_pushfstring(L, "%s=%s", lua_tostring(L, -1), value);
+    lua_rawset(L, -5);
+  }
+  lua_pop(L, 2);
+}
+
+/* What every child may know of us. [-0, +0, m] */
+static void inherit_allowed(lua_State *L) {
+  static const char *const names[] = {"HOME", "LOGNAME", "PATH", "SHELL",
+                                      "TERM", "USER",    "LANG", "TMPDIR"};
+  for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+    const char *value = getenv(names[i]);
+    if (value) inherit(L, names[i], strlen(names[i]), value);
+  }
+  for (char **at = environ; at && *at; at++) {
+    const char *end = strchr(*at, '=');
+    if (end && strncmp(*at, "LC_", 3) == 0)
+      inherit(L, *at, (size_t)(end - *at), end + 1);
+  }
+}
+
+/* Sets the variable `name`, whose value is at the top, in the table at `all`.
+ * [-1, +0, m] */
+static void set_variable(lua_State *L, int all, const char *name) {
+  lua_pushfstring(L, "%s=%s", name, lua_tostring(L, -1));
+  lua_remove(L, -2);
+  lua_setfield(L, all, name);
+}
+
+/* A table from names to "NAME=value". [-0, +1, e] */
+static void push_variables(lua_State *L) {
+  int all, given;
+  lua_newtable(L);
+  all = lua_gettop(L);
+  inherit_allowed(L);
+  if (lua_getfield(L, 1, "env") == LUA_TNIL) {
+    lua_pop(L, 1);
+    return;
+  }
+  luaL_argcheck(L, lua_istable(L, -1), 1, "env: a table expected");
+  given = lua_gettop(L);
+  lua_pushnil(L);
+  while (lua_next(L, given)) {
+    const char *name;
+    lua_pushvalue(L, -2);
+    name = check_text(L, "env: a name");
+    luaL_argcheck(L, *name && !strchr(name, '='), 1,
+                  "env: a name without = expected");
+    lua_pop(L, 1);
+    if (lua_isboolean(L, -1) && !lua_toboolean(L, -1)) {
+      lua_pop(L, 1);
+      lua_pushnil(L);
+      lua_setfield(L, all, name);
+    } else {
+      (void)check_text(L, name);
+      set_variable(L, all, name);
+    }
+  }
+  lua_pop(L, 1);
+}
+
+/* The environment, ended by NULL, and below it what holds it. [-0, +2, e] */
+static const char **push_environment(lua_State *L) {
+  const char **list;
+  size_t count = 0;
+  int all;
+  push_variables(L);
+  all = lua_gettop(L);
+  for (lua_pushnil(L); lua_next(L, all); lua_pop(L, 1)) count++;
+  list = lua_newuserdatauv(L, (count + 1) * sizeof *list, 0);
+  count = 0;
+  for (lua_pushnil(L); lua_next(L, all); lua_pop(L, 1))
+    list[count++] = lua_tostring(L, -1);
+  list[count] = NULL;
+  return list;
+}
+
+/* stderr: "inherit", "null", or a function, a reference to which is kept.
+ * [-0, +0, e] */
+static mcp_process_error_t take_error(lua_State *L, mcp_lchild_t *child) {
+  static const char *const names[] = {"inherit", "null", NULL};
+  static const mcp_process_error_t kinds[] = {MCP_PROCESS_INHERIT,
+                                              MCP_PROCESS_NULL};
+  int chosen;
+  if (lua_getfield(L, 1, "stderr") == LUA_TFUNCTION) {
+    child->tell = luaL_ref(L, LUA_REGISTRYINDEX);
+    return MCP_PROCESS_CAPTURE;
+  }
+  if (!lua_isnil(L, -1) && lua_type(L, -1) != LUA_TSTRING)
+    luaL_error(L, "stderr: \"inherit\", \"null\" or a function expected");
+  chosen = luaL_checkoption(L, -1, "inherit", names);
+  lua_pop(L, 1);
+  return kinds[chosen];
+}
+
+/* Which of the two is not there, the text has to say. */
+static int push_failure(lua_State *L, int code, mcp_process_step_t step,
+                        const char *folder) {
+  if (step != MCP_PROCESS_FOLDER) return mcp_task_push_error(L, code);
+  lua_pushnil(L);
+  lua_pushfstring(L, "cwd \"%s\": %s", folder, mcp_err_text(code));
+  lua_pushstring(L, mcp_err_name(code));
+  return 3;
+}
+
+/* connect_child({ command =, args =, env =, cwd =, stderr = }, receive)
+ * -> host | nil, text, code
+ * Starts a program and speaks with it over its standard input and output. */
+static int connect_child(lua_State *L) {
+  mcp_runtime_t *rt = lua_touserdata(L, lua_upvalueindex(1));
+  mcp_process_options_t options = {
+      .on_error = on_error, .on_exit = on_exit_of, .on_gone = on_gone};
+  mcp_process_step_t step;
+  mcp_lchild_t *child;
+  mcp_stream_t *stream;
+  void *host;
+  int code;
+  luaL_checktype(L, 1, LUA_TTABLE);
+  luaL_checktype(L, 2, LUA_TFUNCTION);
+  lua_settop(L, 2);
+  host = mcp_lhost_push(L, rt, 2);
+  options.arguments = push_arguments(L);
+  options.environment = push_environment(L);
+  if (lua_getfield(L, 1, "cwd") != LUA_TNIL)
+    options.folder = check_text(L, "cwd");
+  child = mcp_mem_zalloc(sizeof *child);
+  if (!child) return mcp_task_push_error(L, MCP_ENOMEM);
+  child->rt = rt;
+  child->tell = LUA_NOREF;
+  child->refs = 1;
+  /* From here on the host frees it, whatever is raised. */
+  mcp_lhost_set_child(host, child);
+  options.error = take_error(L, child);
+  options.owner = child;
+  code = mcp_process_open(rt->loop, &options, &child->process, &stream, &step);
+  if (code < 0) return push_failure(L, code, step, options.folder);
+  child->refs++;
+  child->pid = mcp_process_pid(child->process);
+  code = mcp_lhost_over(host, stream, "stdio");
+  if (code < 0) return mcp_task_push_error(L, code);
+  lua_settop(L, 3);
+  return 1;
+}
+
+void mcp_lchild_open(lua_State *L, mcp_runtime_t *rt) {
+  static const luaL_Reg functions[] = {{"connect_child", connect_child},
+                                       {NULL, NULL}};
+  lua_pushlightuserdata(L, rt);
+  luaL_setfuncs(L, functions, 1);
+}

@@ -1,0 +1,136 @@
+/* SPDX-License-Identifier: MIT
+ * lconnect.c: see lconnect.h. */
+#include "lua/lconnect.h"
+
+#include <lauxlib.h>
+#include <math.h>
+#include <string.h>
+
+#include "base/err.h"
+#include "lua/lhost.h"
+#include "net/connect.h"
+
+/* An attempt that somebody waits for. It lies on the stack of who waits. */
+typedef struct {
+  mcp_runtime_t *rt;
+  mcp_task_t *task; /* NULL where the loop is turned instead */
+  mcp_connect_t *op;
+  void *host; /* what the stream becomes */
+  const char *name;
+  int code;
+  bool done;
+} dial_t;
+
+static void on_connected(void *owner, int code, mcp_stream_t *stream) {
+  dial_t *dial = owner;
+  mcp_task_t *task = dial->task;
+  dial->op = NULL;
+  dial->code = code;
+  dial->done = true;
+  if (code == 0) dial->code = mcp_lhost_over(dial->host, stream, dial->name);
+  if (task) mcp_task_wake(task, dial->code);
+}
+
+static void cancel_dial(mcp_task_t *task, void *arg) {
+  dial_t *dial = arg;
+  (void)task;
+  mcp_connect_cancel(dial->op);
+  dial->op = NULL;
+}
+
+/* The host lies below the attempt. */
+static int dialled(lua_State *L, int status, lua_KContext context) {
+  mcp_task_t *task = (mcp_task_t *)context;
+  (void)status;
+  if (task->wake_code < 0) return mcp_task_push_error(L, task->wake_code);
+  lua_settop(L, 3);
+  return 1;
+}
+
+static const char *string_field(lua_State *L, const char *name) {
+  size_t length;
+  const char *text = NULL;
+  if (lua_getfield(L, 1, name) != LUA_TNIL) {
+    text = luaL_checklstring(L, -1, &length);
+    if (strlen(text) != length)
+      luaL_error(L, "%s: a zero byte is not part of any name", name);
+  }
+  /* The table holds it. */
+  lua_pop(L, 1);
+  return text;
+}
+
+static uint64_t time_field(lua_State *L) {
+  uint64_t ms = MCP_LCONNECT_TIME;
+  if (lua_getfield(L, 1, "timeout") != LUA_TNIL) {
+    lua_Number seconds = luaL_checknumber(L, -1);
+    luaL_argcheck(L, seconds >= 0 && seconds < 1e9, 1,
+                  "timeout: seconds expected, 0 or more");
+    ms = (uint64_t)ceil(seconds * 1000);
+  }
+  lua_pop(L, 1);
+  return ms;
+}
+
+static unsigned flags_field(lua_State *L) {
+  static const char *const names[] = {"any", "public", "loopback", NULL};
+  static const unsigned flags[] = {0, MCP_CONNECT_PUBLIC, MCP_CONNECT_LOOPBACK};
+  int chosen;
+  lua_getfield(L, 1, "only");
+  chosen = luaL_checkoption(L, -1, "any", names);
+  lua_pop(L, 1);
+  return flags[chosen];
+}
+
+/* connect_socket({ host =, port = | unix =, only =, timeout = }, receive)
+ * -> host | nil, text, code
+ * Waits until it is connected; messages are lines, as over standard input and
+ * output. `only`: "public" or "loopback". */
+static int connect_socket(lua_State *L) {
+  mcp_runtime_t *rt = lua_touserdata(L, lua_upvalueindex(1));
+  mcp_task_t *task = mcp_task_of(rt, L);
+  const char *host, *path;
+  lua_Integer port;
+  uint64_t ms;
+  unsigned flags;
+  void *pushed;
+  dial_t *dial;
+  int code;
+  luaL_checktype(L, 1, LUA_TTABLE);
+  luaL_checktype(L, 2, LUA_TFUNCTION);
+  lua_settop(L, 2);
+  host = string_field(L, "host");
+  path = string_field(L, "unix");
+  if (!host == !path) return luaL_error(L, "host or unix expected");
+  lua_getfield(L, 1, "port");
+  port = host ? luaL_checkinteger(L, -1) : 0;
+  lua_pop(L, 1);
+  ms = time_field(L);
+  flags = flags_field(L);
+  if (!task && rt->current)
+    return luaL_error(L, "cannot wait in a coroutine of your own inside a "
+                         "handler; use mcp.spawn");
+  if (task) mcp_task_check(L, task);
+  pushed = mcp_lhost_push(L, rt, 2);
+  dial = lua_newuserdatauv(L, sizeof *dial, 0);
+  *dial = (dial_t){.rt = rt, .task = task, .name = path ? "unix" : "tcp"};
+  dial->host = pushed;
+  code =
+      path ? mcp_unix_connect(rt->loop, path, ms, on_connected, dial, &dial->op)
+           : mcp_tcp_connect(rt->loop, host,
+                             port < 0 || port > 65535 ? 0 : (int)port, flags,
+                             ms, on_connected, dial, &dial->op);
+  if (code < 0) return mcp_task_push_error(L, code);
+  if (task) return mcp_task_wait(L, task, cancel_dial, dial, dialled);
+  while (!dial->done) mcp_loop_step(rt->loop, -1);
+  if (dial->code < 0) return mcp_task_push_error(L, dial->code);
+  lua_settop(L, 3);
+  return 1;
+}
+
+void mcp_lconnect_open(lua_State *L, mcp_runtime_t *rt) {
+  static const luaL_Reg functions[] = {{"connect_socket", connect_socket},
+                                       {NULL, NULL}};
+  lua_pushlightuserdata(L, rt);
+  luaL_setfuncs(L, functions, 1);
+}

@@ -1,0 +1,406 @@
+/* SPDX-License-Identifier: MIT
+ * tls.c: a TLS stream over a stream. See tls.h. It moves bytes between the
+ * stream below, the engine and the stream's user, and keeps what has to wait:
+ *
+ *   held   ciphertext that came while the user did not read
+ *   queue  plaintext that was sent before the handshake was over, or while the
+ *          stream below had enough to write; in the buffers it was sent in
+ *
+ * Ciphertext is made only MCP_TLS_FLIGHT ahead: what a slow peer makes us keep
+ * is kept once. Nothing is known here of certificates and ciphers. */
+#include "net/tls.h"
+
+#include <stdio.h>
+
+#include "base/err.h"
+#include "base/mem.h"
+
+/* The first byte of a TLS connection: the type of a record (RFC 8446 5.1). */
+#define TYPE_ALERT     21
+#define TYPE_HANDSHAKE 22
+
+typedef struct piece {
+  struct piece *next;
+  mcp_buf_t bytes;
+  size_t from;
+} piece_t;
+
+typedef struct {
+  mcp_stream_t base;
+  mcp_loop_t *loop;
+  mcp_stream_t *under;
+  mcp_tls_t *tls;
+  mcp_tls_session_t *session;
+  mcp_tls_wire_t wire;
+  mcp_timer_t *turn; /* goes on with what is held */
+  mcp_buf_t out;     /* ciphertext of the step now under way */
+  mcp_buf_t held;
+  piece_t *first, *last; /* the queue */
+  size_t pending;        /* its bytes */
+  size_t chatter;        /* ciphertext queued while reading, not yet written */
+  int code;              /* of the failure; 0 while all is well */
+  bool started;
+  bool begun;       /* a byte has come */
+  bool ready;       /* the handshake is over */
+  bool reading;     /* inside read_records */
+  bool under_ended; /* nothing more comes from below */
+  bool owes_drain;
+  bool flushing;
+  bool over; /* the stream below is closing */
+} tls_stream_t;
+
+static int put(void *owner, const char *bytes, size_t len) {
+  tls_stream_t *t = owner;
+  return mcp_buf_append(&t->out, bytes, len);
+}
+
+/* What others see of the queue. The handshake's own bytes are nobody's. */
+static void refresh(tls_stream_t *t) {
+  t->base.queued = t->pending + (t->ready ? t->under->queued : 0);
+  if (t->under->progress_ms > t->base.progress_ms)
+    t->base.progress_ms = t->under->progress_ms;
+}
+
+/* Reading goes on below while it has a use: for the handshake always, then
+ * unless the user holds it back, or what came before has to be read first. */
+static void update_reading(tls_stream_t *t) {
+  bool idle = t->base.ended || t->flushing || t->base.paused ||
+              t->held.len > 0 || t->chatter > MCP_TLS_CHATTER;
+  mcp_stream_pause(t->under, t->ready ? idle : t->code < 0);
+}
+
+static int send_out(tls_stream_t *t) {
+  int code = t->out.len > 0 ? mcp_stream_send(t->under, &t->out, 0) : 0;
+  /* An idle connection keeps no buffer. */
+  mcp_buf_deinit(&t->out);
+  return code;
+}
+
+static void finish(tls_stream_t *t, bool flush) {
+  t->flushing = false;
+  if (t->over) {
+    mcp_stream_close(t->under, flush);
+    return;
+  }
+  t->over = true;
+  /* Who is told that all is said must have been sent all of it. */
+  if (t->ready && t->code == 0 && !t->first &&
+      (flush || t->under->queued == 0)) {
+    t->tls->ways->end(t->session);
+    (void)send_out(t);
+  }
+  mcp_stream_close(t->under, flush);
+}
+
+/* The end of it, told to the user. A callback: the last thing to do. */
+static void end(tls_stream_t *t, int code) {
+  if (code < 0) {
+    t->code = code;
+    /* The alert, if there is one. */
+    if (!t->over) (void)send_out(t);
+    if (t->wire.why[0]) t->base.why = t->wire.why;
+  }
+  if (t->flushing && code < 0) {
+    finish(t, false);
+  } else if (!t->base.closing) {
+    mcp_buf_deinit(&t->held);
+    mcp_stream_pause(t->under, true);
+    mcp_stream_end(&t->base, code);
+  }
+}
+
+/* Encrypts what waits, as much as the stream below may have. 0 or a code. */
+static int fill(tls_stream_t *t) {
+  if (t->code < 0 && t->first) return t->code;
+  while (t->ready && t->first && t->under->queued < MCP_TLS_FLIGHT) {
+    piece_t *p = t->first;
+    size_t n = p->bytes.len - p->from;
+    int code;
+    if (n > MCP_TLS_FLIGHT) n = MCP_TLS_FLIGHT;
+    code =
+        t->tls->ways->write(t->session, mcp_slice(p->bytes.data + p->from, n));
+    if (code == 0) code = send_out(t);
+    if (code < 0) return code;
+    p->from += n;
+    t->pending -= n;
+    if (p->from < p->bytes.len) continue;
+    t->first = p->next;
+    if (!t->first) t->last = NULL;
+    mcp_buf_deinit(&p->bytes);
+    mcp_mem_free(p);
+  }
+  return 0;
+}
+
+/* Goes on writing, and says so to whom it concerns: the last thing to do. */
+static void go_on(tls_stream_t *t) {
+  int code = fill(t);
+  refresh(t);
+  if (code < 0) {
+    end(t, code);
+  } else if (t->base.queued > 0 || t->first) {
+    return;
+  } else if (t->flushing) {
+    finish(t, true);
+  } else if (t->owes_drain && !t->base.closing) {
+    t->owes_drain = false;
+    t->base.events->on_drain(t->base.owner);
+  }
+}
+
+/* Reads the handshake, or one record. 1: there may be more, 0: there is not,
+ * MCP_TLS_END, or a code. `*done`: the handshake is over now. */
+static int step(tls_stream_t *t, char *plain, size_t *got, bool *done) {
+  int code;
+  *got = 0;
+  if (t->ready) {
+    code = t->tls->ways->read(t->session, plain, got);
+  } else {
+    code = t->tls->ways->shake(t->session);
+    t->ready = *done = code > 0;
+  }
+  /* The last of the handshake goes out with the first of what waits for it. */
+  if (t->out.len > 0 && !(*done && t->first)) {
+    int sent;
+    t->chatter += t->out.len;
+    sent = send_out(t);
+    /* Who does not listen any more may have said something before. */
+    if (sent < 0 && t->ready) t->code = sent;
+    if (sent < 0 && !t->ready && code >= 0) code = sent;
+    if (t->under->queued == 0) t->chatter = 0;
+  }
+  return code;
+}
+
+/* Reads what lies in wire.in, until the user does not want more of it. What is
+ * left then lies there still. False: the stream has ended. */
+static bool read_records(tls_stream_t *t) {
+  char plain[MCP_TLS_RECORD];
+  t->reading = true;
+  for (;;) {
+    bool done = false;
+    size_t got;
+    int code;
+    if (t->ready && (t->base.paused || t->chatter > MCP_TLS_CHATTER)) break;
+    code = step(t, plain, &got, &done);
+    if (got > 0 && !t->base.closing)
+      t->base.events->on_data(t->base.owner, mcp_slice(plain, got));
+    if (done) go_on(t);
+    if (code < 0 || code == MCP_TLS_END) {
+      t->reading = false;
+      end(t, code < 0 ? code : 0);
+      return false;
+    }
+    if (t->base.ended || (t->base.closing && !t->flushing)) break;
+    if (code == 0) break;
+  }
+  t->reading = false;
+  return !t->base.ended;
+}
+
+/* The stream below has ended, and all that came is read. */
+static void on_cut(tls_stream_t *t) {
+  snprintf(t->wire.why, sizeof t->wire.why, "%s",
+           t->ready ? "" : "the connection was cut during the TLS handshake");
+  end(t, MCP_ETLSCUT);
+}
+
+static void on_data(void *owner, mcp_slice_t bytes) {
+  tls_stream_t *t = owner;
+  if (t->base.ended || (t->base.closing && !t->flushing)) return;
+  if (!t->begun) {
+    t->begun = true;
+    if (bytes.data[0] != TYPE_HANDSHAKE && bytes.data[0] != TYPE_ALERT) {
+      end(t, MCP_ETLSPLAIN);
+      return;
+    }
+  }
+  if (t->held.len == 0) {
+    t->wire.in = bytes;
+    if (!read_records(t)) return;
+    bytes = t->wire.in;
+  }
+  if (t->base.closing && !t->flushing) return;
+  if (bytes.len > 0 && mcp_buf_append_slice(&t->held, bytes) < 0) {
+    end(t, MCP_ENOMEM);
+    return;
+  }
+  if (t->held.len > 0 && !t->base.paused) mcp_timer_set(t->turn, 0);
+  update_reading(t);
+}
+
+/* Goes on with what is held, a turn after it was allowed to: who lets reading
+ * go on is not called back from inside. */
+static void on_turn(void *arg) {
+  tls_stream_t *t = arg;
+  mcp_buf_t bytes;
+  bool alive;
+  if (t->base.ended || t->base.closing || t->base.paused) return;
+  bytes = mcp_buf_take(&t->held);
+  t->wire.in = mcp_buf_slice(&bytes);
+  alive = read_records(t);
+  if (alive && !t->base.closing && t->wire.in.len > 0) {
+    mcp_buf_consume(&bytes, bytes.len - t->wire.in.len);
+    t->held = mcp_buf_take(&bytes);
+  }
+  mcp_buf_deinit(&bytes);
+  if (!alive || t->base.closing) return;
+  if (t->held.len == 0 && t->under_ended) {
+    on_cut(t);
+  } else {
+    update_reading(t);
+  }
+}
+
+static void on_end(void *owner, int code) {
+  tls_stream_t *t = owner;
+  t->under_ended = true;
+  if (t->base.ended) return;
+  if (code < 0) {
+    end(t, code);
+  } else if (t->held.len == 0) {
+    on_cut(t);
+  }
+}
+
+static void on_drain(void *owner) {
+  tls_stream_t *t = owner;
+  t->chatter = 0;
+  if (t->held.len > 0 && !t->base.paused) mcp_timer_set(t->turn, 0);
+  update_reading(t);
+  if (t->code == 0) go_on(t);
+}
+
+static void on_closed(void *owner) {
+  tls_stream_t *t = owner;
+  piece_t *p;
+  mcp_timer_stop(t->turn);
+  t->tls->ways->close(t->session);
+  mcp_tls_release(t->tls);
+  while ((p = t->first)) {
+    t->first = p->next;
+    mcp_buf_deinit(&p->bytes);
+    mcp_mem_free(p);
+  }
+  mcp_buf_deinit(&t->out);
+  mcp_buf_deinit(&t->held);
+  if (t->base.events) t->base.events->on_closed(t->base.owner);
+  mcp_mem_free(t);
+}
+
+static const mcp_stream_events_t under_events = {on_data, on_end, on_drain,
+                                                 on_closed};
+
+static int start(mcp_stream_t *stream) {
+  tls_stream_t *t = (tls_stream_t *)stream;
+  int code = mcp_stream_start(t->under, &under_events, t);
+  t->started = code == 0;
+  /* A client speaks first. A server has nothing to say yet. */
+  if (code == 0) code = t->tls->ways->shake(t->session);
+  if (code >= 0) code = send_out(t);
+  if (code < 0) t->code = code;
+  return code;
+}
+
+static void pause_reading(mcp_stream_t *stream, bool pause) {
+  tls_stream_t *t = (tls_stream_t *)stream;
+  if (t->reading) return;
+  if (!pause && t->held.len > 0) mcp_timer_set(t->turn, 0);
+  update_reading(t);
+}
+
+/* Keeps what cannot be encrypted yet. */
+static int enqueue(tls_stream_t *t, mcp_buf_t *bytes, size_t from) {
+  piece_t *p = mcp_mem_alloc(sizeof *p);
+  if (!p) return MCP_ENOMEM;
+  if (t->base.queued == 0) t->base.progress_ms = mcp_loop_now(t->loop);
+  t->pending += bytes->len - from;
+  p->next = NULL;
+  p->from = from;
+  p->bytes = mcp_buf_take(bytes);
+  if (t->last) {
+    t->last->next = p;
+  } else {
+    t->first = p;
+  }
+  t->last = p;
+  return 0;
+}
+
+static int send_bytes(mcp_stream_t *stream, mcp_buf_t *bytes, size_t from) {
+  tls_stream_t *t = (tls_stream_t *)stream;
+  size_t n = bytes->len - from;
+  int code = t->code;
+  if (t->over) return MCP_ECLOSED;
+  if (code == 0 && t->ready && !t->first && t->under->queued < MCP_TLS_FLIGHT) {
+    if (n > MCP_TLS_FLIGHT) n = MCP_TLS_FLIGHT;
+    if (n > 0)
+      code = t->tls->ways->write(t->session, mcp_slice(bytes->data + from, n));
+    if (code == 0) code = send_out(t);
+    from += n;
+  }
+  if (code == 0 && from < bytes->len) {
+    code = enqueue(t, bytes, from);
+    if (code == 0) code = fill(t);
+  }
+  refresh(t);
+  if (t->base.queued > 0) t->owes_drain = true;
+  /* What was said has a hole now: nothing may follow, no end either. */
+  if (code < 0) t->code = code;
+  return code;
+}
+
+static void close_stream(mcp_stream_t *stream, bool flush) {
+  tls_stream_t *t = (tls_stream_t *)stream;
+  bool waits = flush && t->code == 0 && t->first && !t->over;
+  t->base.closing = true;
+  if (waits && (t->ready || (t->started && !t->under_ended))) {
+    t->flushing = true;
+    update_reading(t);
+    return;
+  }
+  finish(t, flush);
+}
+
+static const mcp_stream_ways_t tls_ways = {start, pause_reading, send_bytes,
+                                           close_stream};
+
+int mcp_tls_wrap(mcp_tls_t *tls, mcp_loop_t *loop, mcp_stream_t *under,
+                 const char *server_name, mcp_stream_t **out) {
+  tls_stream_t *t = mcp_mem_zalloc(sizeof *t);
+  int code = MCP_ENOMEM;
+  if (!t) return MCP_ENOMEM;
+  t->turn = mcp_timer_new(loop, false, on_turn, t);
+  if (!t->turn) goto fail;
+  t->wire.put = put;
+  t->wire.owner = t;
+  code = tls->ways->open(tls, server_name, &t->wire, &t->session);
+  if (code < 0) goto fail;
+  t->base.ways = &tls_ways;
+  t->loop = loop;
+  t->under = under;
+  t->tls = mcp_tls_retain(tls);
+  /* One that is closed before it is started must hear of its end too. */
+  under->events = &under_events;
+  under->owner = t;
+  *out = &t->base;
+  return 0;
+
+fail:
+  mcp_timer_stop(t->turn);
+  mcp_mem_free(t);
+  return code;
+}
+
+mcp_tls_t *mcp_tls_retain(mcp_tls_t *tls) {
+  tls->ways->retain(tls);
+  return tls;
+}
+
+void mcp_tls_release(mcp_tls_t *tls) {
+  if (tls) tls->ways->release(tls);
+}
+
+bool mcp_tls_is_server(const mcp_tls_t *tls) {
+  return tls->server;
+}

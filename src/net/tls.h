@@ -1,0 +1,102 @@
+/* SPDX-License-Identifier: MIT
+ * tls.h: TLS, as a stream over a stream (tls.c), and what makes it secret: an
+ * engine, which knows bytes only. The engine is OpenSSL's and lives in a module
+ * of its own, mcp.openssl (src/openssl/module/tls_engine.c), that nobody loads
+ * before TLS is wanted; it comes here as a table of functions. So memory and
+ * time are this room's alone, and no buffer changes hands between the two.
+ *
+ * In Lua a context is a userdata with the metatable MCP_TLS_TYPE, whose first
+ * member is an mcp_tls_t *. */
+#ifndef MCP_NET_TLS_H
+#define MCP_NET_TLS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "base/buf.h"
+#include "net/loop.h"
+#include "net/stream.h"
+
+#define MCP_TLS_TYPE "mcp.tls"
+
+/* The most plaintext in one record (RFC 8446 5.1). */
+#define MCP_TLS_RECORD 16384
+/* Ciphertext that is made ahead of what the stream below has written. */
+#define MCP_TLS_FLIGHT (128u << 10)
+/* Bytes of TLS's own (answers to key updates, alerts) that a peer may make us
+ * queue while it does not read: then we do not read either. */
+#define MCP_TLS_CHATTER (16u << 10)
+
+/* A context: certificates and what is demanded of the peer. Shared by its
+ * users, who count. */
+typedef struct mcp_tls mcp_tls_t;
+
+/* --- for whoever wants TLS ------------------------------------------------ */
+
+/* A stream over `under`, which it owns from now on, and which has not been
+ * started. As a client if the context is one: `server_name` is then the name or
+ * address that the certificate must be for and, where it is a name, what the
+ * server is told (SNI); without it only a context that verifies nothing can be
+ * used. Servers ignore it.
+ *
+ * The handshake begins with mcp_stream_start; what is sent before it is over
+ * waits. If it fails, on_end comes with an MCP_ETLS… code, and
+ * mcp_stream_why(stream, code) has the details. The end of input is 0 only if
+ * the peer said so (close_notify); MCP_ETLSCUT if the stream below just ended.
+ * mcp_stream_close says so to the peer, unless something queued is dropped.
+ *
+ * 0, MCP_ENOMEM, or MCP_ETLSHOST without the name that is needed: `under` is
+ * the caller's still. */
+int mcp_tls_wrap(mcp_tls_t *tls, mcp_loop_t *loop, mcp_stream_t *under,
+                 const char *server_name, mcp_stream_t **stream);
+
+/* Holds a context beyond the userdata; and lets go of it (NULL is accepted). */
+mcp_tls_t *mcp_tls_retain(mcp_tls_t *tls);
+void mcp_tls_release(mcp_tls_t *tls);
+
+/* For a server, or for a client? */
+bool mcp_tls_is_server(const mcp_tls_t *tls);
+
+/* --- for the engine ------------------------------------------------------- */
+
+/* What reading gives at close_notify. */
+#define MCP_TLS_END 2
+
+/* One connection. */
+typedef struct mcp_tls_session mcp_tls_session_t;
+
+/* Both ends of a session's bytes on the wire. The stream owns it and keeps it
+ * in place while the session lives. */
+typedef struct {
+  mcp_slice_t in; /* ciphertext; the engine moves its beginning on */
+  /* Takes ciphertext that is to be sent: 0 or MCP_ENOMEM. Calls nobody. */
+  int (*put)(void *owner, const char *bytes, size_t len);
+  void *owner;
+  int code;      /* what put said, if it failed */
+  char why[192]; /* of the last failure; "" where its code says it all */
+} mcp_tls_wire_t;
+
+typedef struct {
+  void (*retain)(mcp_tls_t *tls);
+  void (*release)(mcp_tls_t *tls);
+  /* 0, MCP_ENOMEM or MCP_ETLSHOST. */
+  int (*open)(mcp_tls_t *tls, const char *server_name, mcp_tls_wire_t *wire,
+              mcp_tls_session_t **session);
+  /* The handshake. 1: it is done, 0: more must come in, or a code. */
+  int (*shake)(mcp_tls_session_t *session);
+  /* At most one record, MCP_TLS_RECORD bytes to `plain`. 1 and `*got`, 0: more
+   * must come in, MCP_TLS_END: the peer has said its end, or a code. */
+  int (*read)(mcp_tls_session_t *session, char *plain, size_t *got);
+  /* All of it, now. 0 or a code. */
+  int (*write)(mcp_tls_session_t *session, mcp_slice_t plain);
+  /* Says that nothing more will be written. */
+  void (*end)(mcp_tls_session_t *session);
+  void (*close)(mcp_tls_session_t *session);
+} mcp_tls_ways_t;
+
+struct mcp_tls {
+  const mcp_tls_ways_t *ways;
+  bool server;
+};
+
+#endif

@@ -1,0 +1,338 @@
+/* SPDX-License-Identifier: MIT
+ * tls_context.c: see tls_context.h. */
+#include "openssl/module/tls_context.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <openssl/err.h>
+#include <openssl/pem.h>
+#include <stdio.h>
+#include <sys/stat.h>
+
+#include "base/err.h"
+
+/* For TLS 1.2: forward secrecy and authenticated encryption only. Those of 1.3
+ * are all of that kind. */
+#define CIPHERS "ECDHE+AESGCM:ECDHE+CHACHA20:!aNULL"
+/* Keys of 112 bits and more: RSA from 2048, no SHA-1 (OpenSSL's levels). */
+#define LEVEL 2
+
+/* One line about what went wrong, for whoever called. */
+typedef struct {
+  char *text;
+  size_t size;
+} why_t;
+
+__attribute__((format(printf, 2, 3))) static int say(why_t why,
+                                                     const char *format, ...) {
+  va_list args;
+  va_start(args, format);
+  vsnprintf(why.text, why.size, format, args);
+  va_end(args);
+  ERR_clear_error();
+  return -EINVAL;
+}
+
+static const char *reason(void) {
+  const char *text = ERR_reason_error_string(ERR_peek_last_error());
+  return text ? text : "OpenSSL does not say why";
+}
+
+static bool is_pem(mcp_slice_t s) {
+  return strstr(s.data, "-----BEGIN ") != NULL;
+}
+
+static int read_file(const char *option, const char *path, mcp_buf_t *out,
+                     why_t why) {
+  FILE *file = fopen(path, "rbe");
+  struct stat about;
+  size_t n = 1;
+  if (!file) return say(why, "%s: %s: %s", option, path, strerror(errno));
+  if (fstat(fileno(file), &about) == 0 && S_ISDIR(about.st_mode)) {
+    fclose(file);
+    return say(why, "%s: %s: a file expected, and it is a folder", option,
+               path);
+  }
+  while (n > 0 && out->len <= MCP_TLS_FILE_SIZE) {
+    if (mcp_buf_reserve(out, BUFSIZ) < 0) break;
+    n = fread(out->data + out->len, 1, BUFSIZ, file);
+    out->len += n;
+  }
+  if (ferror(file)) {
+    say(why, "%s: %s: %s", option, path, strerror(errno));
+  } else if (out->len > MCP_TLS_FILE_SIZE) {
+    say(why, "%s: %s: too large to be certificates", option, path);
+  } else if (n > 0) {
+    say(why, "%s: %s: not enough memory", option, path);
+  } else {
+    fclose(file);
+    return 0;
+  }
+  fclose(file);
+  return -EINVAL;
+}
+
+/* Keys with a password are not read: nobody is there to be asked. */
+static int no_password(char *buf, int size, int writing, void *arg) {
+  (void)buf, (void)size, (void)writing, (void)arg;
+  return -1;
+}
+
+/* The text that `given` is, or that is in the file it names. */
+static BIO *text_of(const char *option, mcp_slice_t given, mcp_buf_t *file,
+                    why_t why) {
+  BIO *bio;
+  if (!is_pem(given)) {
+    if (read_file(option, given.data, file, why) < 0) return NULL;
+    given = mcp_buf_slice(file);
+  }
+  bio = BIO_new_mem_buf(given.len ? given.data : "", (int)given.len);
+  if (!bio) say(why, "%s: not enough memory", option);
+  return bio;
+}
+
+/* What an option is called in a message: PEM text is not repeated. */
+static const char *name_of(mcp_slice_t given) {
+  return is_pem(given) ? "the text" : given.data;
+}
+
+/* The next certificate: 1, 0 if there is no more, or a code. */
+static int next_certificate(BIO *bio, X509 **cert) {
+  unsigned long error;
+  *cert = PEM_read_bio_X509(bio, NULL, no_password, NULL);
+  if (*cert) return 1;
+  error = ERR_peek_last_error();
+  if (ERR_GET_LIB(error) != ERR_LIB_PEM ||
+      ERR_GET_REASON(error) != PEM_R_NO_START_LINE)
+    return -EINVAL;
+  ERR_clear_error();
+  return 0;
+}
+
+/* --- whom we believe ------------------------------------------------------ */
+
+/* Adds the certificates of a file or a text to those that are believed, and
+ * their names to those that clients are told. */
+static int believe(SSL_CTX *ctx, const char *option, mcp_slice_t given,
+                   bool announce, why_t why) {
+  X509_STORE *store = SSL_CTX_get_cert_store(ctx);
+  mcp_buf_t file = {0};
+  BIO *bio = text_of(option, given, &file, why);
+  int code = bio ? 0 : -EINVAL, count = 0;
+  while (code == 0) {
+    X509 *cert;
+    int found = next_certificate(bio, &cert);
+    if (found == 0) break;
+    if (found < 0) {
+      code = say(why, "%s: %s: certificate %d: %s", option, name_of(given),
+                 count + 1, reason());
+      break;
+    }
+    count++;
+    if (!X509_STORE_add_cert(store, cert) ||
+        (announce && !SSL_CTX_add_client_CA(ctx, cert)))
+      code = say(why, "%s: %s: certificate %d: %s", option, name_of(given),
+                 count, reason());
+    X509_free(cert);
+  }
+  if (code == 0 && count == 0)
+    code = say(why, "%s: %s: there is no certificate in it (PEM is expected)",
+               option, name_of(given));
+  BIO_free(bio);
+  mcp_buf_deinit(&file);
+  return code;
+}
+
+/* Is it a name that OpenSSL looks for: eight digits of a hash, a number? */
+static bool is_hashed(const char *name) {
+  return strspn(name, "0123456789abcdef") == 8 && name[8] == '.' && name[9] &&
+         strspn(name + 9, "0123456789") == strlen(name + 9);
+}
+
+static bool is_certificate(const char *name) {
+  const char *dot = strrchr(name, '.');
+  return dot && (strcmp(dot, ".pem") == 0 || strcmp(dot, ".crt") == 0 ||
+                 strcmp(dot, ".cer") == 0);
+}
+
+/* A folder. One with hashed names, as the system's is, is searched when a
+ * certificate is looked for; of any other each file is read. Clients are told
+ * the names of the latter's only. */
+static int believe_folder(SSL_CTX *ctx, const char *option, const char *path,
+                          bool announce, why_t why) {
+  DIR *folder = opendir(path);
+  struct dirent *entry;
+  int code = 0, count = 0;
+  bool hashed = false;
+  if (!folder) return say(why, "%s: %s: %s", option, path, strerror(errno));
+  while (!hashed && (entry = readdir(folder)))
+    hashed = is_hashed(entry->d_name);
+  if (hashed && !announce) {
+    if (!SSL_CTX_load_verify_dir(ctx, path))
+      code = say(why, "%s: %s: %s", option, path, reason());
+    closedir(folder);
+    return code;
+  }
+  rewinddir(folder);
+  while (code == 0 && (entry = readdir(folder))) {
+    mcp_buf_t name = {0};
+    if (!is_certificate(entry->d_name)) continue;
+    if (mcp_buf_append(&name, path, strlen(path)) < 0 ||
+        mcp_buf_append_char(&name, '/') < 0 ||
+        mcp_buf_append(&name, entry->d_name, strlen(entry->d_name) + 1) < 0) {
+      code = say(why, "%s: not enough memory", option);
+    } else {
+      code = believe(ctx, option, mcp_slice(name.data, name.len - 1), announce,
+                     why);
+      count++;
+    }
+    mcp_buf_deinit(&name);
+  }
+  closedir(folder);
+  if (code == 0 && count == 0)
+    code = say(why, "%s: %s: no file in it ends in .pem, .crt or .cer", option,
+               path);
+  return code;
+}
+
+static int believe_any(SSL_CTX *ctx, const char *option, mcp_slice_t given,
+                       bool announce, why_t why) {
+  struct stat about;
+  if (!is_pem(given) && stat(given.data, &about) == 0 && S_ISDIR(about.st_mode))
+    return believe_folder(ctx, option, given.data, announce, why);
+  return believe(ctx, option, given, announce, why);
+}
+
+/* --- who we are ----------------------------------------------------------- */
+
+/* The first certificate is ours, the others lead from it to its authority. */
+static int use_chain(SSL_CTX *ctx, mcp_slice_t given, why_t why) {
+  mcp_buf_t file = {0};
+  BIO *bio = text_of("cert", given, &file, why);
+  int code = bio ? 0 : -EINVAL, count = 0;
+  while (code == 0) {
+    X509 *cert;
+    int found = next_certificate(bio, &cert);
+    if (found == 0) break;
+    if (found < 0) {
+      code = say(why, "cert: %s: certificate %d: %s", name_of(given), count + 1,
+                 reason());
+      break;
+    }
+    if (count++ == 0 ? SSL_CTX_use_certificate(ctx, cert) != 1
+                     : SSL_CTX_add1_chain_cert(ctx, cert) != 1)
+      code = say(why, "cert: %s: certificate %d: %s", name_of(given), count,
+                 reason());
+    X509_free(cert);
+  }
+  if (code == 0 && count == 0)
+    code = say(why, "cert: %s: there is no certificate in it (PEM is expected)",
+               name_of(given));
+  BIO_free(bio);
+  mcp_buf_deinit(&file);
+  return code;
+}
+
+static int use_key(SSL_CTX *ctx, mcp_slice_t given, why_t why) {
+  mcp_buf_t file = {0};
+  BIO *bio = text_of("key", given, &file, why);
+  EVP_PKEY *key;
+  int code = 0;
+  if (!bio) {
+    mcp_buf_deinit(&file);
+    return -EINVAL;
+  }
+  key = PEM_read_bio_PrivateKey(bio, NULL, no_password, NULL);
+  if (!key)
+    code = say(why,
+               "key: %s: there is no private key in it that can be read "
+               "(PEM without a password is expected)",
+               name_of(given));
+  else if (SSL_CTX_use_PrivateKey(ctx, key) != 1)
+    code = ERR_GET_REASON(ERR_peek_last_error()) == X509_R_KEY_VALUES_MISMATCH
+               ? say(why, "key: %s: it does not belong to the certificate",
+                     name_of(given))
+               : say(why, "key: %s: %s", name_of(given), reason());
+  EVP_PKEY_free(key);
+  BIO_free(bio);
+  if (file.data) OPENSSL_cleanse(file.data, file.cap);
+  mcp_buf_deinit(&file);
+  return code;
+}
+
+static int use_pair(SSL_CTX *ctx, const mcp_tls_options_t *options, why_t why) {
+  int code;
+  if (!options->cert.len && !options->key.len) return 0;
+  /* One file may hold both. */
+  if (!options->cert.len) return say(why, "cert: wanted with a key");
+  code = use_chain(ctx, options->cert, why);
+  if (code == 0)
+    code = use_key(ctx, options->key.len ? options->key : options->cert, why);
+  if (code == 0 && SSL_CTX_check_private_key(ctx) != 1)
+    code = say(why, "key: it does not belong to the certificate");
+  return code;
+}
+
+static int be_server(SSL_CTX *ctx, const mcp_tls_options_t *options,
+                     why_t why) {
+  int code = 0, demand = SSL_VERIFY_PEER;
+  if (!options->cert.len) return say(why, "cert: a server needs one");
+  /* Tickets of one context are of no use with another's sessions. */
+  SSL_CTX_set_session_id_context(ctx, (const unsigned char *)"luamcp", 6);
+  if (options->client_ca.len) {
+    code = believe_any(ctx, "client_ca", options->client_ca, true, why);
+    if (options->require) demand |= SSL_VERIFY_FAIL_IF_NO_PEER_CERT;
+    SSL_CTX_set_verify(ctx, demand, NULL);
+  }
+  return code;
+}
+
+static int be_client(SSL_CTX *ctx, const mcp_tls_options_t *options,
+                     why_t why) {
+  if (!options->verify) return 0;
+  SSL_CTX_set_verify(ctx, SSL_VERIFY_PEER, NULL);
+  if (options->ca.len) return believe_any(ctx, "ca", options->ca, false, why);
+  if (!SSL_CTX_set_default_verify_paths(ctx))
+    return say(why, "the system's certificates: %s", reason());
+  return 0;
+}
+
+SSL_CTX *mcp_tls_context_new(const mcp_tls_options_t *options, char *text,
+                             size_t size) {
+  why_t why = {text, size};
+  SSL_CTX *ctx;
+  int code = 0;
+  ERR_clear_error();
+  ctx =
+      SSL_CTX_new(options->server ? TLS_server_method() : TLS_client_method());
+  if (!ctx) {
+    say(why, "OpenSSL: %s", reason());
+    return NULL;
+  }
+  SSL_CTX_set_security_level(ctx, LEVEL);
+  if (!SSL_CTX_set_min_proto_version(ctx, TLS1_2_VERSION) ||
+      !SSL_CTX_set_max_proto_version(ctx, 0) ||
+      !SSL_CTX_set_cipher_list(ctx, CIPHERS))
+    code = say(why, "OpenSSL: %s", reason());
+  SSL_CTX_set_options(ctx, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION |
+                               SSL_OP_CIPHER_SERVER_PREFERENCE |
+                               SSL_OP_PRIORITIZE_CHACHA);
+  /* The system's configuration may have loosened these. */
+  SSL_CTX_clear_options(ctx, SSL_OP_IGNORE_UNEXPECTED_EOF |
+                                 SSL_OP_LEGACY_SERVER_CONNECT |
+                                 SSL_OP_ALLOW_UNSAFE_LEGACY_RENEGOTIATION);
+  /* An idle connection gives its 34 KB of buffers back. */
+  SSL_CTX_set_mode(ctx, SSL_MODE_RELEASE_BUFFERS | SSL_MODE_AUTO_RETRY);
+  /* What is resumed is in the client's ticket; we keep nothing. */
+  SSL_CTX_set_session_cache_mode(ctx, SSL_SESS_CACHE_OFF);
+  SSL_CTX_set_default_passwd_cb(ctx, no_password);
+  if (code == 0) code = use_pair(ctx, options, why);
+  if (code == 0)
+    code = options->server ? be_server(ctx, options, why)
+                           : be_client(ctx, options, why);
+  if (code < 0) {
+    SSL_CTX_free(ctx);
+    return NULL;
+  }
+  return ctx;
+}

@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: MIT
+ * tls_engine.h: the engine of net/tls.h, on OpenSSL. A context that is shared,
+ * and counted, by all who use it. */
+#ifndef MCP_OPENSSL_TLS_ENGINE_H
+#define MCP_OPENSSL_TLS_ENGINE_H
+
+#include "net/tls.h"
+#include "openssl/module/tls_context.h"
+
+/* The longest name of a protocol for ALPN. */
+#define MCP_TLS_ALPN 64
+
+/* Takes `ctx` when it succeeds. `alpn` (at most MCP_TLS_ALPN bytes, "" for
+ * none) is the protocol that is offered, and the only one that is accepted.
+ * NULL: no memory. */
+mcp_tls_t *mcp_tls_engine_new(SSL_CTX *ctx, bool server, bool verify,
+                              mcp_slice_t alpn);
+
+/* Takes `ctx` in place of the one it has, for new connections. 0, or
+ * MCP_ENOMEM, and then nothing has changed and `ctx` is the caller's. */
+int mcp_tls_engine_renew(mcp_tls_t *tls, SSL_CTX *ctx);
+
+#endif

@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: MIT
+ * http_guard.h: what a listener answers by itself: with authorization the
+ * documents that say where tokens are to be had (RFC 9728), and requests that
+ * bring none; pages for people. Whether a token is any good is not known here.
+ * Pure, as the gate is that asks it. */
+#ifndef MCP_TRANSPORT_HTTP_GUARD_H
+#define MCP_TRANSPORT_HTTP_GUARD_H
+
+#include "wire/http.h"
+
+/* How long a document may be kept, and the answer to a preflight, in seconds.
+ */
+#define MCP_HTTP_GUARD_TIME 3600
+
+/* A document for everybody: JSON that pages of any origin may read, unless it
+ * has a type of its own. Strings are borrowed. */
+typedef struct {
+  const char *path; /* NULL: the list ends */
+  const char *body;
+  const char *type;   /* a media type: not for pages of other origins */
+  const char *fields; /* of one with a type: lines, each with its CRLF */
+} mcp_http_page_t;
+
+/* All zero: no authorization, and no pages. */
+typedef struct {
+  const char *challenge; /* parameters of WWW-Authenticate: Bearer; or NULL */
+  const mcp_http_page_t *pages; /* or NULL */
+} mcp_http_guard_t;
+
+/* The document that a request is for, or NULL. */
+const mcp_http_page_t *mcp_http_guard_page(const mcp_http_guard_t *guard,
+                                           const mcp_http_head_t *head);
+
+/* 0 if it may go on; 401 if there is no token, 400 if there is one in the
+ * query as well as where it belongs (RFC 6750 2). One in the query alone is
+ * none: it stands in logs and histories. */
+unsigned mcp_http_guard_judge(const mcp_http_guard_t *guard,
+                              const mcp_http_head_t *head);
+
+/* Appends the fields of an answer: to a request that was refused with `status`
+ * (a challenge); and of a document, its Content-Type among them. 0 or the
+ * errors of mcp_buf_reserve. */
+int mcp_http_guard_write_challenge(const mcp_http_guard_t *guard,
+                                   unsigned status, mcp_buf_t *out);
+int mcp_http_guard_write_page(const mcp_http_page_t *page,
+                              const mcp_http_head_t *head, mcp_buf_t *out);
+
+#endif

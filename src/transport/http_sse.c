@@ -1,0 +1,180 @@
+/* SPDX-License-Identifier: MIT
+ * http_sse.c: see http_sse.h. Rules HS-01 to HS-09 of the transport rules. */
+#include "transport/http_sse.h"
+
+#include "base/crypto.h"
+#include "base/err.h"
+#include "base/mem.h"
+#include "transport/link.h"
+
+/* Ids are random, so a character of one spreads them evenly. */
+#define BUCKETS 64
+
+struct mcp_http_sse_table {
+  mcp_list_t buckets[BUCKETS];
+};
+
+struct mcp_http_sse {
+  mcp_http_conn_t *conn; /* of the stream */
+  mcp_link_t *link;
+  mcp_list_t of_table;
+  uint64_t opened; /* ms */
+  bool fed;        /* something has been POSTed */
+  char id[MCP_HTTP_SSE_ID_LENGTH];
+};
+
+mcp_http_sse_table_t *mcp_http_sse_table_new(void) {
+  mcp_http_sse_table_t *table = mcp_mem_alloc(sizeof *table);
+  for (size_t i = 0; table && i < BUCKETS; i++)
+    mcp_list_init(&table->buckets[i]);
+  return table;
+}
+
+void mcp_http_sse_table_free(mcp_http_sse_table_t *table) {
+  mcp_mem_free(table);
+}
+
+static mcp_list_t *bucket(mcp_http_sse_table_t *table, const char *id) {
+  return &table->buckets[(unsigned char)id[0] % BUCKETS];
+}
+
+/* --- the link's way out: events of the stream ------------------------------
+ */
+
+static mcp_buf_t *begin(void *maker) {
+  mcp_http_conn_t *conn = maker;
+  return mcp_http_ways.begin(&conn->x, MCP_OUT_NOTICE);
+}
+
+static void abandon(void *maker) {
+  mcp_http_conn_t *conn = maker;
+  mcp_http_ways.abandon(&conn->x);
+}
+
+static int commit(void *maker) {
+  mcp_http_conn_t *conn = maker;
+  if (conn->state == MCP_HTTP_CLOSING) {
+    /* What is being flushed must not be cut for what comes too late. */
+    abandon(conn);
+    return MCP_ECLOSED;
+  }
+  return mcp_http_ways.commit(&conn->x, MCP_OUT_NOTICE);
+}
+
+static size_t queued(void *maker) {
+  mcp_http_conn_t *conn = maker;
+  return conn->stream->queued;
+}
+
+static void close_stream(void *maker, bool flush) {
+  mcp_http_conn_t *conn = maker;
+  /* It ends as streams do, so that the client knows. */
+  if (flush && conn->streaming && conn->state != MCP_HTTP_CLOSING)
+    (void)mcp_http_reply_end(conn);
+  conn->streaming = false;
+  mcp_http_conn_close(conn, flush);
+}
+
+static const mcp_link_sink_t sink = {.begin = begin,
+                                     .commit = commit,
+                                     .abandon = abandon,
+                                     .queued = queued,
+                                     .close = close_stream};
+
+/* --- sessions ---------------------------------------------------------------
+ */
+
+static int make_id(char *id) {
+  unsigned char bits[16];
+  mcp_buf_t text = {0};
+  int code = mcp_crypto_random(bits, sizeof bits);
+  if (code == 0)
+    code = mcp_crypto_write_base64url(
+        &text, mcp_slice((const char *)bits, sizeof bits));
+  if (code == 0) memcpy(id, text.data, MCP_HTTP_SSE_ID_LENGTH);
+  mcp_buf_deinit(&text);
+  return code;
+}
+
+/* The first event: where to POST (HS-02). Relative to the root, as every
+ * server of that revision has it. */
+static int send_endpoint(mcp_http_conn_t *conn, const char *path,
+                         const char *id) {
+  mcp_buf_t address = {0};
+  int code = mcp_buf_append(&address, path, strlen(path));
+  if (code == 0) code = mcp_buf_append_literal(&address, "?session_id=");
+  if (code == 0) code = mcp_buf_append(&address, id, MCP_HTTP_SSE_ID_LENGTH);
+  if (code == 0)
+    code = mcp_http_reply_event(conn, MCP_SLICE("endpoint"),
+                                mcp_buf_slice(&address));
+  mcp_buf_deinit(&address);
+  return code;
+}
+
+int mcp_http_sse_open(mcp_http_conn_t *conn, mcp_http_sse_table_t *table,
+                      const char *message_path, const mcp_upper_t *upper,
+                      void *up, mcp_link_t **link) {
+  mcp_http_sse_t *sse = mcp_mem_zalloc(sizeof *sse);
+  int code = sse ? make_id(sse->id) : MCP_ENOMEM;
+  if (code == 0)
+    code = mcp_link_open_fed(&sink, conn, "sse", upper, up, &sse->link);
+  if (code < 0) {
+    mcp_mem_free(sse);
+    return code;
+  }
+  sse->conn = conn;
+  sse->opened = mcp_loop_now(mcp_http_conn_loop(conn));
+  mcp_list_append(bucket(table, sse->id), &sse->of_table);
+  conn->sse = sse;
+  *link = sse->link;
+  /* The exchange of the GET is over: it is the link's way out from here on. */
+  conn->x.up = NULL;
+  conn->keep_alive = false;
+  code = send_endpoint(conn, message_path, sse->id);
+  conn->listening = conn->x.kept = true;
+  (void)mcp_http_conn_keep(conn);
+  /* Closing tells the link, later. */
+  if (code < 0) mcp_http_conn_close(conn, false);
+  return 0;
+}
+
+mcp_http_sse_t *mcp_http_sse_find(mcp_http_sse_table_t *table,
+                                  mcp_slice_t query) {
+  mcp_slice_t name = MCP_SLICE("session_id="), id;
+  mcp_list_t *in;
+  if (!table || query.len != name.len + MCP_HTTP_SSE_ID_LENGTH ||
+      !mcp_slice_equal(mcp_slice(query.data, name.len), name))
+    return NULL;
+  id = mcp_slice(query.data + name.len, MCP_HTTP_SSE_ID_LENGTH);
+  in = bucket(table, id.data);
+  for (mcp_list_t *it = in->next; it != in; it = it->next) {
+    mcp_http_sse_t *sse = MCP_LIST_MEMBER(it, mcp_http_sse_t, of_table);
+    if (mcp_crypto_equal(mcp_slice(sse->id, MCP_HTTP_SSE_ID_LENGTH), id))
+      return sse->conn->state == MCP_HTTP_CLOSING ? NULL : sse;
+  }
+  return NULL;
+}
+
+mcp_link_t *mcp_http_sse_link(const mcp_http_sse_t *sse) {
+  return sse->link;
+}
+
+int mcp_http_sse_feed(mcp_http_sse_t *sse, mcp_slice_t text) {
+  if (sse->conn->stream->queued > MCP_EXCHANGE_QUEUE) return MCP_EBUSY;
+  sse->fed = true;
+  return mcp_link_feed(sse->link, text);
+}
+
+bool mcp_http_sse_is_forgotten(const mcp_http_sse_t *sse, uint64_t at,
+                               uint64_t limit) {
+  return !sse->fed && at - sse->opened >= limit;
+}
+
+void mcp_http_sse_end(mcp_http_conn_t *conn) {
+  mcp_http_sse_t *sse = conn->sse;
+  mcp_link_t *link = sse->link;
+  conn->sse = NULL;
+  mcp_list_remove(&sse->of_table);
+  mcp_mem_free(sse);
+  mcp_link_fed_closed(link, 0);
+}

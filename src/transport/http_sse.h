@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: MIT
+ * http_sse.h: HTTP+SSE, the transport of 2024-11-05, server side. A GET opens a
+ * stream of events; the first one, "endpoint", names an address that messages
+ * are POSTed to; what answers them, and all else, are the stream's "message"
+ * events. To the rooms above it is a link that is fed from outside.
+ *
+ * The address is the key to the session: 128 random bits, good as long as the
+ * stream is open. Who may use it beside knowing it is ruled elsewhere. */
+#ifndef MCP_TRANSPORT_HTTP_SSE_H
+#define MCP_TRANSPORT_HTTP_SSE_H
+
+#include "transport/http_conn.h"
+
+/* Characters of a session's id: 128 bits in base64url. */
+#define MCP_HTTP_SSE_ID_LENGTH 22
+
+/* The sessions of a server, found by their ids. */
+typedef struct mcp_http_sse_table mcp_http_sse_table_t;
+typedef struct mcp_http_sse mcp_http_sse_t;
+
+/* NULL when there is no memory. Freeing NULL is fine; it must be empty. */
+mcp_http_sse_table_t *mcp_http_sse_table_new(void);
+void mcp_http_sse_table_free(mcp_http_sse_table_t *table);
+
+/* Makes of the connection, whose GET is under way, the stream of a new session
+ * whose link is `*link`; `upper` and `up` are the link's. 0, and `conn->sse` is
+ * set; or a code, and there is no link. */
+int mcp_http_sse_open(mcp_http_conn_t *conn, mcp_http_sse_table_t *table,
+                      const char *message_path, const mcp_upper_t *upper,
+                      void *up, mcp_link_t **link);
+
+/* The session that a query names ("session_id=…"), or NULL. */
+mcp_http_sse_t *mcp_http_sse_find(mcp_http_sse_table_t *table,
+                                  mcp_slice_t query);
+
+mcp_link_t *mcp_http_sse_link(const mcp_http_sse_t *sse);
+
+/* One message for a session. 0; MCP_EBUSY when its client leaves too much
+ * unread; or what mcp_link_feed returns. */
+int mcp_http_sse_feed(mcp_http_sse_t *sse, mcp_slice_t text);
+
+/* Has nobody POSTed anything since it was opened, `limit` ms before `at`?
+ * Whoever only opens streams holds connections for nothing. */
+bool mcp_http_sse_is_forgotten(const mcp_http_sse_t *sse, uint64_t at,
+                               uint64_t limit);
+
+/* The connection's stream is closed: the session ends, and its link. */
+void mcp_http_sse_end(mcp_http_conn_t *conn);
+
+#endif

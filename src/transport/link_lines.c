@@ -1,0 +1,113 @@
+/* SPDX-License-Identifier: MIT
+ * link_lines.c: links of lines. See link.h. */
+#include "base/err.h"
+#include "base/mem.h"
+#include "transport/link_framing.h"
+#include "wire/line.h"
+
+typedef struct {
+  mcp_link_t base;
+  mcp_line_t decoder;
+  unsigned long_lines;
+  bool ended;
+} lines_t;
+
+static void pump(lines_t *lines) {
+  mcp_link_t *link = &lines->base;
+  mcp_line_event_t event;
+  while (!link->closing) {
+    int code = lines->ended ? mcp_line_finish(&lines->decoder, &event)
+                            : mcp_line_next(&lines->decoder, &event);
+    if (code < 0) {
+      link->code = code;
+      mcp_link_close(link, true);
+      return;
+    }
+    if (event.kind == MCP_LINE_MORE) return;
+    if (event.kind == MCP_LINE_TEXT) {
+      (void)mcp_link_arrive(link, event.text, true);
+      continue;
+    }
+    mcp_link_complain(link, MCP_SLICE(""), MCP_RPC_PARSE_ERROR,
+                      "Parse error: the line is longer than the limit");
+    lines->long_lines++;
+    /* Whose answer it was cannot be told to who waits for it. */
+    if (link->client || lines->long_lines >= MCP_LINK_LONG_LINES) {
+      mcp_log(MCP_LOG_WARNING, "%s: closed after %u lines over the limit",
+              link->ways.name, lines->long_lines);
+      link->code = MCP_ETOOBIG;
+      mcp_link_close(link, true);
+    }
+  }
+}
+
+static void read_bytes(mcp_link_t *link, mcp_slice_t bytes) {
+  lines_t *lines = (lines_t *)link;
+  mcp_line_feed(&lines->decoder, bytes);
+  pump(lines);
+}
+
+static bool end(mcp_link_t *link, int code) {
+  lines_t *lines = (lines_t *)link;
+  lines->ended = true;
+  if (code == 0) pump(lines);
+  return true;
+}
+
+static mcp_buf_t *begin(mcp_link_t *link) {
+  link->out.len = link->mark;
+  return &link->out;
+}
+
+static void abandon(mcp_link_t *link) {
+  link->out.len = link->mark;
+}
+
+static int commit(mcp_link_t *link) {
+  int code = mcp_buf_append_char(&link->out, '\n');
+  if (code < 0) {
+    abandon(link);
+    return code;
+  }
+  return mcp_link_put(link);
+}
+
+static size_t queued(const mcp_link_t *link) {
+  return link->stream ? link->stream->queued : 0;
+}
+
+static void close_lines(mcp_link_t *link, bool flush) {
+  if (flush) (void)mcp_link_flush(link);
+  if (link->stream) mcp_stream_close(link->stream, flush);
+}
+
+static void set_limit(mcp_link_t *link, size_t bytes) {
+  ((lines_t *)link)->decoder.limit = bytes;
+}
+
+static void deinit(mcp_link_t *link) {
+  mcp_line_deinit(&((lines_t *)link)->decoder);
+}
+
+static const mcp_framing_t framing = {.read = read_bytes,
+                                      .end = end,
+                                      .begin = begin,
+                                      .commit = commit,
+                                      .abandon = abandon,
+                                      .queued = queued,
+                                      .close = close_lines,
+                                      .set_limit = set_limit,
+                                      .deinit = deinit};
+
+int mcp_link_open(mcp_stream_t *stream, const char *name, size_t line_limit,
+                  const mcp_upper_t *upper, void *up, mcp_link_t **out) {
+  lines_t *lines = mcp_mem_zalloc(sizeof *lines);
+  if (!lines) {
+    mcp_stream_close(stream, false);
+    return MCP_ENOMEM;
+  }
+  mcp_link_init(&lines->base, &framing, name, upper, up);
+  mcp_line_init(&lines->decoder, line_limit);
+  *out = &lines->base;
+  return mcp_link_start(&lines->base, stream);
+}

@@ -1,0 +1,107 @@
+/* SPDX-License-Identifier: MIT
+ * http_request.c: see http_request.h. */
+#include "wire/http_request.h"
+
+#include "base/err.h"
+#include "wire/http.h"
+#include "wire/http_head.h"
+
+static int refuse(const char **why, const char *text) {
+  *why = text;
+  return MCP_EHTTP;
+}
+
+int mcp_http_request_begin(mcp_buf_t *out, mcp_slice_t method,
+                           mcp_slice_t target, mcp_slice_t host, int port,
+                           const char **why) {
+  bool v6 = host.len > 0 && memchr(host.data, ':', host.len) != NULL;
+  if (!mcp_http_head_is_token(method))
+    return refuse(why, "the method is not a token");
+  if (mcp_slice_equal(method, MCP_SLICE("CONNECT")))
+    return refuse(why, "the method CONNECT is not for this client");
+  if (target.len == 0 ||
+      (target.data[0] != '/' && !mcp_slice_equal(target, MCP_SLICE("*"))))
+    return refuse(why, "the target does not begin with /");
+  if (target.len > MCP_HTTP_TARGET_LENGTH)
+    return refuse(why, "the target is too long");
+  if (!mcp_http_head_is_target(target))
+    return refuse(why, "the target holds a byte that has to be "
+                       "percent-encoded");
+  if (!mcp_http_head_is_name(host))
+    return refuse(why, "the host holds a byte that cannot stand there");
+  if (mcp_buf_reserve(out, method.len + target.len + host.len + 64) < 0)
+    return MCP_ENOMEM;
+  mcp_buf_append_slice(out, method);
+  mcp_buf_append_char(out, ' ');
+  mcp_buf_append_slice(out, target);
+  mcp_buf_append_literal(out, " HTTP/1.1\r\nHost: ");
+  if (v6) mcp_buf_append_char(out, '[');
+  mcp_buf_append_slice(out, host);
+  if (v6) mcp_buf_append_char(out, ']');
+  if (port > 0) {
+    mcp_buf_append_char(out, ':');
+    mcp_buf_append_uint(out, (unsigned long long)port);
+  }
+  mcp_buf_append_literal(out, "\r\n");
+  return 0;
+}
+
+/* Fields that say where the message ends, or are between two neighbours. */
+static bool is_ours(mcp_slice_t name) {
+  static const mcp_slice_t names[] = {
+      {"Host", 4},
+      {"Content-Length", 14},
+      {"Transfer-Encoding", 17},
+      {"Connection", 10},
+      {"Keep-Alive", 10},
+      {"Proxy-Connection", 16},
+      {"Upgrade", 7},
+      {"TE", 2},
+      {"Trailer", 7},
+      {"Expect", 6},
+  };
+  for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+    if (mcp_slice_equal_nocase(name, names[i])) return true;
+  return false;
+}
+
+int mcp_http_request_field(mcp_buf_t *out, mcp_slice_t name, mcp_slice_t value,
+                           const char **why) {
+  if (!mcp_http_head_is_token(name))
+    return refuse(why, "a field name is not a token");
+  if (is_ours(name))
+    return refuse(why, "a field that only the client itself writes");
+  value = mcp_slice_trim(value);
+  if (!mcp_http_head_is_value(value))
+    return refuse(why, "a field value holds a control character");
+  if (mcp_buf_reserve(out, name.len + value.len + 4) < 0) return MCP_ENOMEM;
+  mcp_buf_append_slice(out, name);
+  mcp_buf_append_literal(out, ": ");
+  mcp_buf_append_slice(out, value);
+  mcp_buf_append_literal(out, "\r\n");
+  return 0;
+}
+
+int mcp_http_request_end(mcp_buf_t *out, mcp_slice_t method, mcp_slice_t body,
+                         bool has_body) {
+  if (mcp_buf_reserve(out, body.len + 64) < 0) return MCP_ENOMEM;
+  /* RFC 9110 8.6: a method that anticipates content says that there is none. */
+  if (has_body || mcp_slice_equal(method, MCP_SLICE("POST")) ||
+      mcp_slice_equal(method, MCP_SLICE("PUT")) ||
+      mcp_slice_equal(method, MCP_SLICE("PATCH"))) {
+    mcp_buf_append_literal(out, "Content-Length: ");
+    mcp_buf_append_uint(out, body.len);
+    mcp_buf_append_literal(out, "\r\n");
+  }
+  mcp_buf_append_literal(out, "\r\n");
+  mcp_buf_append_slice(out, body);
+  return 0;
+}
+
+bool mcp_http_request_is_idempotent(mcp_slice_t method) {
+  static const mcp_slice_t names[] = {{"GET", 3}, {"HEAD", 4},   {"OPTIONS", 7},
+                                      {"PUT", 3}, {"DELETE", 6}, {"TRACE", 5}};
+  for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+    if (mcp_slice_equal(method, names[i])) return true;
+  return false;
+}

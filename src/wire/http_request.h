@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: MIT
+ * http_request.h: the request of a client, written (RFC 9112 3, 5, 6.2). What
+ * could become more than one line, or could say where the message ends, is
+ * refused: framing is ours alone. */
+#ifndef MCP_WIRE_HTTP_REQUEST_H
+#define MCP_WIRE_HTTP_REQUEST_H
+
+#include <stdbool.h>
+
+#include "base/buf.h"
+
+/* Appends the request line and the Host field. `host` is a name or an address
+ * (IPv6 without brackets), `port` is left out of the field if it is 0.
+ * 0, MCP_EHTTP with `*why`, a static line, or MCP_ENOMEM. */
+int mcp_http_request_begin(mcp_buf_t *out, mcp_slice_t method,
+                           mcp_slice_t target, mcp_slice_t host, int port,
+                           const char **why);
+
+/* Appends a field; the value is trimmed. Refused are names that are no token,
+ * values with a control character but HTAB, and the fields that are ours:
+ * Host, Content-Length, Transfer-Encoding, Connection and its kin.
+ * 0, MCP_EHTTP with `*why`, or MCP_ENOMEM. */
+int mcp_http_request_field(mcp_buf_t *out, mcp_slice_t name, mcp_slice_t value,
+                           const char **why);
+
+/* Appends Content-Length, if `has_body` or a body is what `method` usually
+ * has, the end of the head, and the body. 0 or MCP_ENOMEM. */
+int mcp_http_request_end(mcp_buf_t *out, mcp_slice_t method, mcp_slice_t body,
+                         bool has_body);
+
+/* Does the method mean the same sent twice (RFC 9110 9.2.2)? */
+bool mcp_http_request_is_idempotent(mcp_slice_t method);
+
+#endif

@@ -1,0 +1,392 @@
+/* SPDX-License-Identifier: MIT
+ * ws.c: see ws.h. wslay 1.1.1 reads heads, unmasks, and refuses lengths that
+ * are not minimal and control frames that are too long or fragmented. All else
+ * is here: reserved bits and opcodes, masks by role, the order of fragments,
+ * sizes over fragments, UTF-8 over fragments, what close frames say.
+ *
+ * wslay's context is 4 KiB from malloc. It is there only while a frame is being
+ * read, so that connections which are silent do not pay for it. */
+#include "wire/ws.h"
+
+#include <wslay/wslay.h>
+
+#include "base/crypto.h"
+#include "base/err.h"
+#include "base/mem.h"
+#include "base/utf8.h"
+
+/* Capacity that stays with an idle reader. */
+#define KEEP 4096
+
+/* What most messages need for a head: two bytes of length, and a key. */
+#define SERVER_ROOM 4
+#define CLIENT_ROOM 8
+
+struct mcp_ws {
+  mcp_ws_options_t options;
+  wslay_frame_context_ptr frames; /* NULL between frames */
+  mcp_slice_t rest;               /* what was fed and wslay has not taken */
+  uint64_t taken, used; /* bytes that wslay took, and that made whole parts of
+                           frames: if equal it holds none back */
+  mcp_buf_t message;    /* what has come of it, if it came in pieces */
+  size_t checked;       /* how much of it is known to be UTF-8 */
+  unsigned fragments;
+  uint64_t left;     /* of the frame's payload */
+  uint64_t promised; /* the frame's whole payload */
+  uint8_t opcode;    /* of the frame */
+  bool in_frame, fin;
+  bool in_message, binary;
+  bool given;  /* `message` was handed out by the last event */
+  bool closed; /* after a close frame, or a failure */
+  int code;
+  unsigned status;
+  const char *why;
+  uint8_t control_length;
+  char control[MCP_WS_CONTROL_LENGTH];
+};
+
+static ssize_t take(uint8_t *to, size_t len, int flags, void *arg) {
+  mcp_ws_t *ws = arg;
+  size_t n = ws->rest.len < len ? ws->rest.len : len;
+  (void)flags;
+  if (n == 0) return -1;
+  memcpy(to, ws->rest.data, n);
+  ws->rest.data += n;
+  ws->rest.len -= n;
+  ws->taken += n;
+  return (ssize_t)n;
+}
+
+mcp_ws_t *mcp_ws_new(const mcp_ws_options_t *options) {
+  mcp_ws_t *ws = mcp_mem_zalloc(sizeof *ws);
+  if (!ws) return NULL;
+  ws->options = *options;
+  if (ws->options.message_limit == 0)
+    ws->options.message_limit = MCP_WS_MESSAGE_LENGTH;
+  if (ws->options.fragments == 0) ws->options.fragments = MCP_WS_FRAGMENTS;
+  return ws;
+}
+
+static void free_frames(mcp_ws_t *ws) {
+  if (ws->frames) wslay_frame_context_free(ws->frames);
+  ws->frames = NULL;
+}
+
+void mcp_ws_free(mcp_ws_t *ws) {
+  if (!ws) return;
+  free_frames(ws);
+  mcp_buf_deinit(&ws->message);
+  mcp_mem_free(ws);
+}
+
+void mcp_ws_feed(mcp_ws_t *ws, mcp_slice_t bytes) {
+  ws->rest = bytes;
+}
+
+unsigned mcp_ws_status(const mcp_ws_t *ws) {
+  return ws->status;
+}
+
+const char *mcp_ws_why(const mcp_ws_t *ws) {
+  return ws->why ? ws->why : "";
+}
+
+static int fail(mcp_ws_t *ws, int code, unsigned status, const char *why) {
+  ws->closed = true;
+  ws->code = code;
+  ws->status = status;
+  ws->why = why;
+  free_frames(ws);
+  mcp_buf_deinit(&ws->message);
+  return code;
+}
+
+static int break_rule(mcp_ws_t *ws, const char *why) {
+  return fail(ws, MCP_EFRAME, MCP_WS_PROTOCOL, why);
+}
+
+static int no_memory(mcp_ws_t *ws) {
+  return fail(ws, MCP_ENOMEM, MCP_WS_FAILED, "out of memory");
+}
+
+static bool is_control(uint8_t opcode) {
+  return (opcode & 8) != 0;
+}
+
+/* A frame's head has been read. */
+static int begin_frame(mcp_ws_t *ws, const struct wslay_frame_iocb *frame) {
+  uint64_t size = frame->payload_length;
+  bool first =
+      frame->opcode == MCP_WS_OP_TEXT || frame->opcode == MCP_WS_OP_BINARY;
+  ws->in_frame = true;
+  ws->opcode = frame->opcode;
+  ws->fin = frame->fin;
+  ws->left = ws->promised = size;
+  ws->used += 2u +
+              (size > 65535 ? 8u
+               : size > 125 ? 2u
+                            : 0u) +
+              (frame->mask ? 4u : 0u);
+  if (frame->rsv) return break_rule(ws, "a reserved bit is set");
+  if (frame->mask && ws->options.client)
+    return break_rule(ws, "a server's frame is masked");
+  if (!frame->mask && !ws->options.client)
+    return break_rule(ws, "a client's frame is not masked");
+  if (is_control(ws->opcode)) {
+    if (ws->opcode > MCP_WS_OP_PONG)
+      return break_rule(ws, "an unknown control frame");
+    ws->control_length = 0;
+    return 0;
+  }
+  if (!first && ws->opcode != 0) return break_rule(ws, "an unknown opcode");
+  if (first == ws->in_message)
+    return break_rule(ws, first ? "a message within another"
+                                : "a fragment of no message");
+  if (first) {
+    ws->in_message = true;
+    ws->binary = ws->opcode == MCP_WS_OP_BINARY;
+    ws->fragments = 0;
+    ws->checked = 0;
+    if (ws->binary && !ws->options.binary)
+      return fail(ws, MCP_EFRAME, MCP_WS_KIND,
+                  "a binary message; only text is understood");
+  }
+  if (++ws->fragments > ws->options.fragments)
+    return fail(ws, MCP_ETOOBIG, MCP_WS_TOO_BIG,
+                "the message has too many fragments");
+  if (size > ws->options.message_limit - ws->message.len)
+    return fail(ws, MCP_ETOOBIG, MCP_WS_TOO_BIG,
+                "the message is larger than the limit");
+  return 0;
+}
+
+/* Could these, one to three bytes, be the beginning of a character? What may
+ * follow in each place is a range, and either end of one tells. */
+static bool may_begin(mcp_slice_t tail) {
+  char low[4], high[4];
+  memset(low, 0x80, sizeof low);
+  memset(high, 0xBF, sizeof high);
+  memcpy(low, tail.data, tail.len);
+  memcpy(high, tail.data, tail.len);
+  return mcp_utf8_step(mcp_slice(low, 4)) > tail.len ||
+         mcp_utf8_step(mcp_slice(high, 4)) > tail.len;
+}
+
+/* How many bytes at the end of `text` are a character cut short, if any. */
+static size_t cut_short(mcp_slice_t text) {
+  for (size_t n = 1; n <= 3 && n <= text.len; n++) {
+    unsigned char c = (unsigned char)text.data[text.len - n];
+    if (c < 0x80) return 0;
+    if (c < 0xC0) continue;
+    return (c >= 0xF0 ? 4u : c >= 0xE0 ? 3u : 2u) > n ? n : 0;
+  }
+  return 0;
+}
+
+/* Looks at what has come since the last look; `last`: that is all of it. */
+static bool is_utf8(mcp_ws_t *ws, mcp_slice_t text, bool last) {
+  mcp_slice_t fresh;
+  size_t tail;
+  if (text.len == ws->checked) return true;
+  fresh = mcp_slice(text.data + ws->checked, text.len - ws->checked);
+  tail = cut_short(fresh);
+  if (tail > 0) {
+    if (last || !may_begin(mcp_slice(fresh.data + fresh.len - tail, tail)))
+      return false;
+    fresh.len -= tail;
+  }
+  if (!mcp_utf8_valid(fresh)) return false;
+  ws->checked += fresh.len;
+  return true;
+}
+
+static int not_utf8(mcp_ws_t *ws) {
+  return fail(ws, MCP_EUTF8, MCP_WS_TEXT, "text that is not UTF-8");
+}
+
+/* A piece of a data frame's payload; at the message's end it is the event. */
+static int add(mcp_ws_t *ws, mcp_slice_t piece, mcp_ws_event_t *event) {
+  bool last = ws->fin && ws->left == 0;
+  mcp_slice_t text = piece;
+  /* One frame that wslay has in one piece is not copied again. */
+  if (!last || ws->message.len > 0) {
+    if (mcp_buf_append_slice(&ws->message, piece) < 0) return no_memory(ws);
+    text = mcp_buf_slice(&ws->message);
+  }
+  if (!ws->binary && !is_utf8(ws, text, last)) return not_utf8(ws);
+  if (!last) return 0;
+  ws->in_message = false;
+  ws->given = ws->message.len > 0;
+  event->kind = MCP_WS_MESSAGE;
+  event->text = text;
+  event->binary = ws->binary;
+  return 0;
+}
+
+bool mcp_ws_may_say(unsigned long status) {
+  return (status >= 1000 && status <= 1014 && status != 1004 &&
+          status != 1005 && status != 1006) ||
+         (status >= 3000 && status <= 4999);
+}
+
+static int end_control(mcp_ws_t *ws, mcp_ws_event_t *event) {
+  event->text = mcp_slice(ws->control, ws->control_length);
+  if (ws->opcode == MCP_WS_OP_CLOSE) {
+    event->status = MCP_WS_NO_STATUS;
+    if (event->text.len == 1)
+      return break_rule(ws, "a close frame of one byte");
+    if (event->text.len > 1) {
+      event->status = (unsigned)(unsigned char)ws->control[0] << 8 |
+                      (unsigned char)ws->control[1];
+      event->text.data += 2;
+      event->text.len -= 2;
+      if (!mcp_ws_may_say(event->status))
+        return break_rule(ws, "a close code that must not be sent");
+      if (!mcp_utf8_valid(event->text)) return not_utf8(ws);
+    }
+    event->kind = MCP_WS_CLOSE;
+    ws->closed = true;
+    free_frames(ws);
+  } else {
+    event->kind = ws->opcode == MCP_WS_OP_PING ? MCP_WS_PING : MCP_WS_PONG;
+  }
+  return 0;
+}
+
+/* A piece of the frame now read has come. */
+static int read_piece(mcp_ws_t *ws, const struct wslay_frame_iocb *frame,
+                      mcp_ws_event_t *event) {
+  mcp_slice_t piece = {(const char *)frame->data, frame->data_length};
+  if (!ws->in_frame) {
+    int code = begin_frame(ws, frame);
+    if (code < 0) return code;
+  }
+  ws->left -= piece.len;
+  ws->used += piece.len;
+  ws->in_frame = ws->left > 0;
+  if (!is_control(ws->opcode)) return add(ws, piece, event);
+  if (piece.len > 0)
+    memcpy(ws->control + ws->control_length, piece.data, piece.len);
+  ws->control_length = (uint8_t)(ws->control_length + piece.len);
+  return ws->in_frame ? 0 : end_control(ws, event);
+}
+
+static int start(mcp_ws_t *ws) {
+  static const struct wslay_frame_callbacks callbacks = {.recv_callback = take};
+  ws->taken = ws->used = 0;
+  return wslay_frame_context_init(&ws->frames, &callbacks, ws);
+}
+
+int mcp_ws_next(mcp_ws_t *ws, mcp_ws_event_t *event) {
+  *event = (mcp_ws_event_t){.kind = MCP_WS_MORE};
+  if (ws->code < 0) return ws->code;
+  if (ws->given) {
+    mcp_buf_reset(&ws->message, KEEP);
+    ws->given = false;
+  }
+  while (event->kind == MCP_WS_MORE && !ws->closed) {
+    struct wslay_frame_iocb frame;
+    ssize_t n;
+    int code;
+    if (!ws->frames) {
+      if (ws->rest.len == 0) return 0;
+      if (start(ws) < 0) return no_memory(ws);
+    }
+    n = wslay_frame_recv(ws->frames, &frame);
+    if (n == WSLAY_ERR_WANT_READ) {
+      if (!ws->in_frame && ws->taken == ws->used) free_frames(ws);
+      return 0;
+    }
+    if (n < 0)
+      return break_rule(ws, "a control frame or a length that cannot be");
+    code = read_piece(ws, &frame, event);
+    if (code < 0) return code;
+  }
+  return 0;
+}
+
+static size_t head_size(size_t payload, bool client) {
+  return 2 +
+         (payload > 65535 ? 8u
+          : payload > 125 ? 2u
+                          : 0u) +
+         (client ? 4u : 0u);
+}
+
+/* Eight bytes at a time: the key repeats every four. */
+static void mask(char *bytes, size_t len, const char key[4]) {
+  uint64_t twice, word;
+  size_t i = 0;
+  memcpy(&twice, key, 4);
+  memcpy((char *)&twice + 4, key, 4);
+  for (; i + 8 <= len; i += 8) {
+    memcpy(&word, bytes + i, 8);
+    word ^= twice;
+    memcpy(bytes + i, &word, 8);
+  }
+  for (; i < len; i++) bytes[i] = (char)(bytes[i] ^ key[i % 4]);
+}
+
+int mcp_ws_begin(mcp_buf_t *out, bool client) {
+  size_t room = client ? CLIENT_ROOM : SERVER_ROOM;
+  int code = mcp_buf_reserve(out, room);
+  if (code == 0) out->len += room;
+  return code;
+}
+
+int mcp_ws_end(mcp_buf_t *out, size_t from, mcp_ws_op_t op, bool client) {
+  size_t room = client ? CLIENT_ROOM : SERVER_ROOM;
+  size_t len = out->len - from - room, head = head_size(len, client);
+  uint64_t size = len;
+  char key[4] = {0};
+  char *at;
+  int code = client ? mcp_crypto_random(key, sizeof key) : 0;
+  if (code == 0 && head > room) code = mcp_buf_reserve(out, head - room);
+  if (code < 0) {
+    out->len = from;
+    return code;
+  }
+  at = out->data + from;
+  if (head != room && len > 0) memmove(at + head, at + room, len);
+  out->len = from + head + len;
+  if (client) {
+    mask(at + head, len, key);
+    memcpy(at + head - 4, key, 4);
+  }
+  at[0] = (char)(0x80 | op);
+  at[1] = (char)((client ? 0x80 : 0) | (len > 65535 ? 127
+                                        : len > 125 ? 126
+                                                    : (int)len));
+  if (len > 125)
+    for (size_t i = len > 65535 ? 8 : 2, to = 2; i-- > 0; to++)
+      at[to] = (char)(unsigned char)(size >> 8 * i);
+  return 0;
+}
+
+int mcp_ws_write(mcp_buf_t *out, mcp_ws_op_t op, mcp_slice_t payload,
+                 bool client) {
+  size_t from = out->len;
+  int code = mcp_ws_begin(out, client);
+  if (code == 0) code = mcp_buf_append_slice(out, payload);
+  if (code < 0) {
+    out->len = from;
+    return code;
+  }
+  return mcp_ws_end(out, from, op, client);
+}
+
+int mcp_ws_write_close(mcp_buf_t *out, unsigned status, mcp_slice_t reason,
+                       bool client) {
+  char text[MCP_WS_CONTROL_LENGTH];
+  if (status == MCP_WS_NO_STATUS)
+    return mcp_ws_write(out, MCP_WS_OP_CLOSE, MCP_SLICE(""), client);
+  if (reason.len > MCP_WS_REASON_LENGTH) {
+    reason.len = MCP_WS_REASON_LENGTH;
+    reason.len -= cut_short(reason);
+  }
+  text[0] = (char)(unsigned char)(status >> 8);
+  text[1] = (char)(unsigned char)(status & 255);
+  if (reason.len > 0) memcpy(text + 2, reason.data, reason.len);
+  return mcp_ws_write(out, MCP_WS_OP_CLOSE, mcp_slice(text, 2 + reason.len),
+                      client);
+}
