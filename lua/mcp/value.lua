@@ -64,4 +64,17 @@ function value.kind(v)
   return t
 end
 
+---What stands at a path of object keys; nil if it is absent or null.
+---@param v any
+---@param path string[]
+---@return any
+function value.at(v, path)
+  for _, step in ipairs(path) do
+    if not value.is_object(v) then return nil end
+    v = v[step]
+  end
+  if v == null then return nil end
+  return v
+end
+
 return value

@@ -68,17 +68,6 @@ function mirror.sift(tools, log)
   return kept, mirrors
 end
 
--- What stands at the path; nil if it is absent or null.
-local function look(arguments, path)
-  local at = arguments
-  for _, step in ipairs(path) do
-    if type(at) ~= "table" or not value.is_object(at) then return nil end
-    at = at[step]
-  end
-  if at == value.null then return nil end
-  return at
-end
-
 -- The text of an argument, or nil where no field can carry it (the server then
 -- says what is wrong with the argument).
 local function text_of(given)
@@ -100,7 +89,7 @@ end
 function mirror.arguments(mirrors, arguments)
   local out, length = {}, 0
   for _, one in ipairs(mirrors or {}) do
-    local text = text_of(look(arguments, one.path))
+    local text = text_of(value.at(arguments, one.path))
     if text then
       local field = { "Mcp-Param-" .. one.name, header.encode(text) }
       length = length + #field[1] + #field[2]

@@ -67,17 +67,6 @@ function mirror.find(schema)
   return found
 end
 
--- The argument; nil if it is absent or null, which a field does not show.
-local function look(arguments, path)
-  local at = arguments
-  for _, step in ipairs(path) do
-    if type(at) ~= "table" or not value.is_object(at) then return nil end
-    at = at[step]
-  end
-  if at == value.null then return nil end
-  return at
-end
-
 -- A number as JSON writes it; nil if it is none.
 local function number_of(text)
   local whole, rest = text:match "^%-?(%d+)(.*)$"
@@ -108,7 +97,7 @@ end
 ---@return string|nil text what is wrong
 function mirror.check(mirrors, arguments, x)
   for _, one in ipairs(mirrors) do
-    local given, field = look(arguments, one.path), x:header(one.field)
+    local given, field = value.at(arguments, one.path), x:header(one.field)
     local wrong
     if field == false then
       wrong = "was sent twice for"

@@ -14,6 +14,7 @@ local incoming = require "mcp.client.transport.incoming"
 local mirror = require "mcp.client.mirror"
 local misuse = require "mcp.client.misuse"
 local value = require "mcp.value"
+local waiting = require "mcp.client.transport.waiting"
 
 local http = {}
 
@@ -403,12 +404,6 @@ local function abandon(self, call, run, reason)
   end)
 end
 
--- How long the answer may still take, which may grow meanwhile; nil: as long as it likes.
-local function left(call)
-  local seconds = call.left and call:left()
-  return seconds and seconds < math.huge and math.max(seconds, 0) or nil
-end
-
 ---Sends a request and waits for its answer.
 ---@param id integer|string
 ---@param method string
@@ -431,16 +426,11 @@ function Http.__index:request(id, method, params, call)
   self.running[call] = run
   local reply, text, code = nil, "the request failed here; the log says why", "EFAILED"
   run.waiter:spawn(function() reply, text, code = perform(self, run, method, params, call) end)
-  local ok, why, why_code
-  repeat
-    ok, why, why_code = run.waiter:wait(left(call))
-  until ok or why_code ~= "ETIMEDOUT" or left(call) == 0
+  local ok, why, why_code, reason = waiting.for_answer(run.waiter, call)
   if run.cancelled then return nil, run.cancelled, run.code end
   if not ok then
-    local timed_out = why_code == "ETIMEDOUT"
-    abandon(self, call, run, timed_out and "It has taken too long"
-      or "Nobody waits for it any more")
-    return nil, timed_out and "no answer in time" or why, why_code
+    abandon(self, call, run, reason)
+    return nil, why, why_code
   end
   self.running[call] = nil
   -- The server is there again: so may its stream be.

@@ -8,6 +8,7 @@ local endpoint = require "mcp.client.transport.endpoint"
 local incoming = require "mcp.client.transport.incoming"
 local misuse = require "mcp.client.misuse"
 local url = require "mcp.url"
+local waiting = require "mcp.client.transport.waiting"
 
 local sse = {}
 
@@ -54,9 +55,9 @@ end
 
 -- Ends the requests that waited for the answers of a stream.
 local function fail_all(self, text, code)
-  local waiting = self.pending
+  local pending = self.pending
   self.pending = {}
-  for _, run in pairs(waiting) do
+  for _, run in pairs(pending) do
     run.text, run.code = text, code
     run.waiter:wake()
   end
@@ -195,12 +196,6 @@ local function abandon(self, call, run, reason)
   end)
 end
 
--- How long the answer may still take, which may grow meanwhile; nil: as long as it likes.
-local function left(call)
-  local seconds = call.left and call:left()
-  return seconds and seconds < math.huge and math.max(seconds, 0) or nil
-end
-
 ---Sends a request and waits for its answer.
 ---@param id integer|string
 ---@param method string
@@ -230,15 +225,10 @@ function Sse.__index:request(id, method, params, call)
       run.waiter:wake()
     end
   end)
-  local ok, why_code
-  repeat
-    ok, why, why_code = run.waiter:wait(left(call))
-  until ok or why_code ~= "ETIMEDOUT" or left(call) == 0
+  local ok, text, code, reason = waiting.for_answer(run.waiter, call)
   if not ok then
-    local timed_out = why_code == "ETIMEDOUT"
-    abandon(self, call, run, timed_out and "It has taken too long"
-      or "Nobody waits for it any more")
-    return nil, timed_out and "no answer in time" or why, why_code
+    abandon(self, call, run, reason)
+    return nil, text, code
   end
   self.running[call] = nil
   if run.answer then return incoming.reply(run.answer) end
