@@ -158,6 +158,7 @@ include scripts/hunts.mk
 include scripts/conformance.mk
 include scripts/interop.mk
 include scripts/autobahn.mk
+include scripts/browser.mk
 
 clean:
 	rm -rf build

@@ -317,7 +317,7 @@ describe("docs/limits.md", function()
     for _, name in ipairs { "log", "json", "rpc", "line", "http", "sse", "regex", "folder",
       "loop", "stream", "listener", "connect", "process", "exchange", "http_gate", "http_client",
       "http_cors", "http_guard", "http_server", "jose", "link", "task", "lhost", "lchild",
-      "lconnect", "ws", "ws_client" } do
+      "lconnect", "tls", "tls_context", "ws", "ws_client" } do
       local path = ("src/%s/%s.h"):format(room, name)
       if exists(path) then headers = headers .. read(path) end
     end

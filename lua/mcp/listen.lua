@@ -109,8 +109,10 @@ end
 
 -- The page to look at the server with.
 local function show_page(self, host, place, url)
-  -- A name may have led elsewhere.
-  if not host:is_loopback() then address.not_loopback(place) end
+  -- What localhost is, the system says.
+  if not host:is_loopback() then
+    error(("inspect: %s is not loopback on this machine"):format(place.host), 0)
+  end
   host:protect(nil, { [self.page.path] = self.page })
   self.inspect = url:match "^%a+://[^/]+" .. self.page.path
 end

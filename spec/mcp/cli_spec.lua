@@ -30,7 +30,7 @@ describe("luamcp", function()
       local out, err, status = luamcp { word }
       assert.matches("^usage: luamcp", out)
       for _, option in ipairs { "--stdio", "--http", "--sse", "--websocket", "--unix",
-        "--tls-cert", "--tls-key", "--version" } do
+        "--tls-cert", "--tls-key", "--inspect", "--version" } do
         assert.matches(option, out, 1, true)
       end
       assert.equal("", err)

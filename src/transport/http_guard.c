@@ -66,17 +66,17 @@ int mcp_http_guard_write_page(const mcp_http_page_t *page,
   int length;
   if (page->type) return write_own(page, out);
   length = head->method == MCP_HTTP_OPTIONS
-                   ? snprintf(text, sizeof text,
-                              "Access-Control-Allow-Origin: *\r\n"
-                              "Access-Control-Allow-Methods: GET\r\n"
-                              "Access-Control-Allow-Headers: Accept, "
-                              "MCP-Protocol-Version\r\n"
-                              "Access-Control-Max-Age: %d\r\n",
-                              MCP_HTTP_GUARD_TIME)
-                   : snprintf(text, sizeof text,
-                              "Content-Type: application/json\r\n"
-                              "Access-Control-Allow-Origin: *\r\n"
-                              "Cache-Control: max-age=%d\r\n",
-                              MCP_HTTP_GUARD_TIME);
+               ? snprintf(text, sizeof text,
+                          "Access-Control-Allow-Origin: *\r\n"
+                          "Access-Control-Allow-Methods: GET\r\n"
+                          "Access-Control-Allow-Headers: Accept, "
+                          "MCP-Protocol-Version\r\n"
+                          "Access-Control-Max-Age: %d\r\n",
+                          MCP_HTTP_GUARD_TIME)
+               : snprintf(text, sizeof text,
+                          "Content-Type: application/json\r\n"
+                          "Access-Control-Allow-Origin: *\r\n"
+                          "Cache-Control: max-age=%d\r\n",
+                          MCP_HTTP_GUARD_TIME);
   return mcp_buf_append(out, text, (size_t)length);
 }

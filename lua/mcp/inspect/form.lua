@@ -261,8 +261,8 @@ function form(schema, label, run, more) {
     } catch (error) {
       nodes = [failure(error)];
     }
-    results.replaceChildren(make("small", { class: "took",
-      text: (performance.now() - begun).toFixed(0) + " ms" }), ...nodes);
+    results.replaceChildren(...nodes, make("small", { class: "took",
+      text: (performance.now() - begun).toFixed(0) + " ms" }));
   } }, body, make("div", { class: "row" }, make("button", { text: label }), inner.nodes.length > 0
     ? make("label", { class: "inline" }, as_json, " as JSON") : null, ...(more || [])), results);
   return node;

@@ -74,7 +74,7 @@ function start(method, params, progressed) {
   const id = ++last;
   const whole = progressed ? { ...params, _meta: { progressToken: id } } : params;
   const answer = new Promise((resolve, reject) => {
-    waiting.set(id, { resolve, reject, progressed, begun: performance.now() });
+    waiting.set(id, { method, resolve, reject, progressed, begun: performance.now() });
     try {
       send({ id, method, params: whole });
     } catch (error) {
@@ -164,7 +164,8 @@ const notices = {
 function take(text) {
   const message = JSON.parse(text);
   const one = message.method === undefined ? waiting.get(message.id) : undefined;
-  const about = one ? " · " + (performance.now() - one.begun).toFixed(1) + " ms" : "";
+  const about = one ? " · " + one.method + " · " + (performance.now() - one.begun).toFixed(1)
+    + " ms" : "";
   show("in", message, text, message.id === undefined ? "" : "id " + message.id + about);
   if (message.method === undefined) {
     waiting.delete(message.id);

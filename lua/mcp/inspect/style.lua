@@ -31,7 +31,7 @@ small, .dim { color: var(--dim); }
 .bar { margin-bottom: .8rem; }
 .bar input { flex: 1; }
 .bar h2 { margin: 0; }
-.took { float: right; }
+.took { display: block; text-align: right; }
 .hint { border: 1px solid var(--line); border-radius: 1rem; padding: 0 .6rem; }
 #about { white-space: pre-wrap; margin: 0 0 .6rem; }
 #about:empty { display: none; }

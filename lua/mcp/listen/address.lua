@@ -73,17 +73,11 @@ function address.read(given, what)
   })
 end
 
----Does only this machine reach it? Told from what was written; a name is none but localhost.
+---Does only this machine reach it, by a name that Host may have? Told from what was written.
 ---@param at table what `read` gave
 ---@return boolean
 function address.is_loopback(at)
-  return at.host == "localhost" or at.host == "::1" or at.host:find "^127%.%d+%.%d+%.%d+$" ~= nil
-end
-
----Raises that the page to inspect a server with is not shown there.
----@param at table
-function address.not_loopback(at)
-  error(("inspect: the page is for this machine only, and %s is not loopback"):format(at.host), 0)
+  return at.host == "localhost" or at.host == "::1" or at.host == address.HOST
 end
 
 ---Reads where a socket file shall be: its path, or a table of path and mode.

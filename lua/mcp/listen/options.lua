@@ -125,7 +125,10 @@ end
 local function check_inspect(given, place)
   if given.websocket == false then error("inspect: the page needs websocket", 0) end
   if not place then error("inspect: the page needs http", 0) end
-  if not address.is_loopback(place) then address.not_loopback(place) end
+  if not address.is_loopback(place) then
+    error(("inspect: the page is for this machine only: http at 127.0.0.1, ::1 or localhost "
+      .. "expected, not at %s"):format(place.host), 0)
+  end
   if place.guard == false then
     error("inspect: the page needs security.dns_rebinding_protection", 0)
   end
