@@ -11,7 +11,7 @@ MODULES     += $(OPENSSL)
 
 # Specs see streams from below, TLS over them too (spec/c/stream.c), and make the
 # certificates for it (spec/c/certificate.c).
-$(CODECS): LIBS += $(shell pkg-config --libs libcrypto)
+$(CODECS): LIBS += $(shell pkg-config --libs libssl libcrypto)
 $(CODECS): $(addprefix $(BUILD)/obj/net/,listener.o loop.o memory.o stream.o tls.o)
 
 # Whoever builds, or tests, wants the modules.

@@ -71,4 +71,28 @@ function openssl.generate_key(alg) end
 ---@return string|nil text why there is none
 function openssl.public_jwk(pem) end
 
+---What TLS is to be like, for connections of one role: certificates, and whose are believed. TLS 1.2
+---and 1.3, forward secrecy and authenticated ciphers only. mcp.core takes it where an option is
+---called `tls`. Made by lua/mcp/tls.lua, which checks what it is given and keeps clients' contexts.
+---@class mcp.openssl.tls: userdata
+local context = {}
+
+---Reads certificates and keys again, for connections that are still to come. If anything is wrong
+---with them, what was there stays in use.
+---@return boolean|nil done
+---@return string|nil text what is wrong
+function context:reload() end
+
+---@return "client"|"server"
+function context:role() end
+
+---Makes a context. Options: role ("client" or "server"); cert and key, the chain that is shown and
+---its private key (files or PEM texts; without key it is in cert); for clients ca (file, folder or
+---text; without it the system's) and verify (false: believe everybody); for servers client_ca (whose
+---certificates clients must show) and require (false: may show); alpn, the protocol inside.
+---@param options table
+---@return mcp.openssl.tls|nil context
+---@return string|nil text why there is none
+function openssl.tls(options) end
+
 return openssl

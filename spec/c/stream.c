@@ -7,6 +7,7 @@
 #include <lauxlib.h>
 #include <lua.h>
 #include <netinet/in.h>
+#include <openssl/ssl.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -21,7 +22,17 @@
 #define LOOP   "spec.loop"
 #define STREAM "spec.stream"
 
+/* An engine that notes its session, for what a well-behaved peer never does. */
+typedef struct {
+  mcp_tls_t base;
+  mcp_tls_ways_t ways;
+  mcp_tls_t *real;
+  SSL *session;
+  int users;
+} noted_t;
+
 typedef struct peer {
+  noted_t *noted;
   struct peer *next;
   mcp_stream_t *stream; /* NULL once closed, or taken by another */
   mcp_buf_t received;
@@ -73,6 +84,37 @@ static void on_closed(void *owner) {
 
 static const mcp_stream_events_t events = {on_data, on_end, on_drain,
                                            on_closed};
+
+static void noted_retain(mcp_tls_t *tls) {
+  ((noted_t *)tls)->users++;
+}
+
+static void noted_release(mcp_tls_t *tls) {
+  noted_t *n = (noted_t *)tls;
+  if (--n->users > 0) return;
+  mcp_tls_release(n->real);
+  free(n);
+}
+
+static int noted_open(mcp_tls_t *tls, const char *server_name,
+                      mcp_tls_wire_t *wire, mcp_tls_session_t **session) {
+  noted_t *n = (noted_t *)tls;
+  int code = n->real->ways->open(n->real, server_name, wire, session);
+  if (code == 0) n->session = (SSL *)*session;
+  return code;
+}
+
+static noted_t *new_noted(mcp_tls_t *real) {
+  noted_t *n = calloc(1, sizeof *n);
+  if (!n) abort();
+  n->ways = *real->ways;
+  n->ways.retain = noted_retain;
+  n->ways.release = noted_release;
+  n->ways.open = noted_open;
+  n->base = (mcp_tls_t){&n->ways, real->server};
+  n->real = mcp_tls_retain(real);
+  return n;
+}
 
 static loop_t *check_loop(lua_State *L) {
   loop_t *l = luaL_checkudata(L, 1, LOOP);
@@ -215,18 +257,31 @@ static int start_connection(lua_State *L) {
   return 1;
 }
 
-/* stream:wrap(context [, server_name]) -> stream | nil, code
- * The old one is taken if it succeeds. */
+/* stream:wrap(context [, server_name [, noted]]) -> stream | nil, code
+ * The old one is taken if it succeeds. A noted one can do rekey(). */
 static int wrap(lua_State *L) {
   handle_t *h = luaL_checkudata(L, 1, STREAM);
   mcp_stream_t *under = check_open(L), *stream;
   mcp_tls_t **tls = luaL_checkudata(L, 2, MCP_TLS_TYPE);
-  int code = mcp_tls_wrap(*tls, h->loop->loop, under,
+  noted_t *noted = lua_toboolean(L, 4) ? new_noted(*tls) : NULL;
+  int code = mcp_tls_wrap(noted ? &noted->base : *tls, h->loop->loop, under,
                           luaL_optstring(L, 3, NULL), &stream);
   if (code < 0) return push_code(L, code);
   h->peer->stream = NULL;
   lua_getiuservalue(L, 1, 1);
   push_stream(L, lua_absindex(L, -1), stream);
+  h = lua_touserdata(L, -1);
+  h->peer->noted = noted;
+  return 1;
+}
+
+/* stream:rekey(): has the other side change its keys (RFC 8446 4.6.3); goes out
+ * with what is sent next */
+static int rekey(lua_State *L) {
+  peer_t *p = check_peer(L);
+  (void)check_open(L);
+  lua_pushboolean(
+      L, SSL_key_update(p->noted->session, SSL_KEY_UPDATE_REQUESTED) == 1);
   return 1;
 }
 
@@ -334,7 +389,7 @@ int luaopen_codecs_stream(lua_State *L) {
   static const luaL_Reg methods[] = {
       {"wrap", wrap},          {"start", start}, {"send", send_bytes},
       {"pause", pause_stream}, {"take", take},   {"close", close_stream},
-      {"facts", facts},        {NULL, NULL}};
+      {"facts", facts},        {"rekey", rekey}, {NULL, NULL}};
   add_type(L, STREAM, methods);
   lua_pop(L, 1);
   add_type(L, LOOP, loop_methods);

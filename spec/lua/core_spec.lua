@@ -190,15 +190,24 @@ describe("a Lua state", function()
       %s
       io.stderr:write "ready\n"
       while not got do core.step(5) end]]
-    local function try(source)
-      local process <close> = system.spawn { os.getenv "LUA" or "lua5.4", "-e",
-        script:format(source) }
+    local function try(source, signal, ...)
+      local command = { ... }
+      for _, word in ipairs { os.getenv "LUA" or "lua5.4", "-e", script:format(source) } do
+        command[#command + 1] = word
+      end
+      local process <close> = system.spawn(command)
       assert.equal("ready\n", process:read_error())
-      process:kill()
-      return table.concat({ process:wait() }, " ")
+      process:kill(signal)
+      local how, number = process:wait(command[1] == "sh" and 0.2 or nil)
+      return ("%s %s"):format(how, number)
     end
     assert.equal("signal 15", try "")
     assert.equal("exit 0", try "core.catch_signals(function(n) got = n == 15 end)")
     assert.equal("signal 15", try "core.catch_signals(print) core.catch_signals(nil)")
+    assert.equal("signal 1", try("", "HUP"))
+    assert.equal("exit 0", try("core.catch_signals(function(n) got = n == 1 end)", "HUP"))
+    -- Who was started by nohup goes on.
+    assert.equal("nil timeout", try("core.catch_signals(function(n) got = n == 1 end)", "HUP",
+      "sh", "-c", 'trap "" HUP; exec "$0" "$@"'))
   end)
 end)

@@ -204,6 +204,39 @@ describe("HTTP over TLS", function()
     assert.matches("tls: a server's TLS context expected, got boolean", raises(true))
   end)
 
+  it("loses no more than a connection when there is no memory", function()
+    if not core.fail_allocation(0) then
+      pending "only a build with -DMCP_MEM_FAULTS can fail allocations"
+      return
+    end
+    listen()
+    local context = tls.client { ca = ca.cert }
+    local nth, whole = 0, false
+    while not whole do
+      nth = nth + 1
+      local raw = assert(loop:connect(host:port()))
+      local before = core.allocation_count()
+      core.fail_allocation(nth, nth % 2 == 0)
+      local client = assert(raw:wrap(context, "localhost"))
+      assert(client:start())
+      assert(client:send(post "Connection: close\r\n"))
+      local turns = 0
+      wait(function()
+        turns = turns + 1
+        return client:facts().ended or turns > 200
+      end)
+      core.fail_allocation(0)
+      -- One that fails alone may be made up for: it is over when none is left to fail.
+      whole = core.allocation_count() - before < nth
+      if whole then assert.matches('"ok":true}}', client:take()) end
+      client:close()
+      wait(function() return host:connections() == 0 end)
+      assert.is_true(nth < 300)
+    end
+    assert.is_true(nth > 5)
+    assert.matches("200 OK", ask(connect()))
+  end)
+
   it("a hundred connections leave neither memory nor descriptors", function()
     listen()
     local context = tls.client { ca = ca.cert }

@@ -40,7 +40,7 @@
 typedef struct {
   mcp_runtime_t rt;
   mcp_signal_t *signals[SIGNALS];
-  int on_signal;            /* registry reference of the Lua function */
+  int on_signal; /* registry reference of the Lua function */
   mcp_lexchange_watch_t watch;
   int watch_names; /* registry reference: the table whose strings it names */
 } owner_t;

@@ -359,7 +359,6 @@ static int upgrade(lua_State *L, void *up, mcp_exchange_t *x) {
     code = mcp_link_open_ws(host->rt->loop, stream, &host->ws, &early,
                             &link_upper, conn, &conn->link);
     mcp_buf_deinit(&early);
-    if (!conn->link) mcp_http_server_release(host->http);
   }
   if (code == 0) return 1;
   if (!conn->link) free_conn(conn);

@@ -95,6 +95,28 @@ static void free_conn(mcp_http_conn_t *conn) {
   mcp_mem_free(conn);
 }
 
+/* A stream that no connection could be made for. */
+static void ignore_data(void *owner, mcp_slice_t bytes) {
+  (void)owner;
+  (void)bytes;
+}
+
+static void ignore_end(void *owner, int code) {
+  (void)owner;
+  (void)code;
+}
+
+static void ignore_drain(void *owner) {
+  (void)owner;
+}
+
+static void orphan_closed(void *owner) {
+  mcp_http_server_release(owner);
+}
+
+static const mcp_stream_events_t orphan_events = {ignore_data, ignore_end,
+                                                  ignore_drain, orphan_closed};
+
 int mcp_http_conn_give(mcp_http_conn_t *conn, mcp_stream_t **stream,
                        mcp_buf_t *early) {
   mcp_http_server_t *server = conn->server;
@@ -106,6 +128,9 @@ int mcp_http_conn_give(mcp_http_conn_t *conn, mcp_stream_t **stream,
   if (code < 0) return code;
   *early = mcp_buf_take(&conn->pending);
   *stream = conn->stream;
+  /* Until somebody takes it over, it is nobody's. */
+  conn->stream->events = &orphan_events;
+  conn->stream->owner = server;
   conn->stream = NULL;
   conn->state = MCP_HTTP_GIVEN;
   server->busy--;
@@ -531,28 +556,6 @@ static void on_closed(void *owner) {
 
 static const mcp_stream_events_t stream_events = {on_data, on_end, on_drain,
                                                   on_closed};
-
-/* A stream that no connection could be made for. */
-static void ignore_data(void *owner, mcp_slice_t bytes) {
-  (void)owner;
-  (void)bytes;
-}
-
-static void ignore_end(void *owner, int code) {
-  (void)owner;
-  (void)code;
-}
-
-static void ignore_drain(void *owner) {
-  (void)owner;
-}
-
-static void orphan_closed(void *owner) {
-  mcp_http_server_release(owner);
-}
-
-static const mcp_stream_events_t orphan_events = {ignore_data, ignore_end,
-                                                  ignore_drain, orphan_closed};
 
 static void on_connection(void *owner, mcp_stream_t *stream) {
   mcp_http_server_t *server = owner;
