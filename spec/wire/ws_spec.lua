@@ -100,6 +100,7 @@ describe("frames", function()
       gives({ "EFRAME 1002" }, frame { op = op })
       gives({ "EFRAME 1002" }, frame { op = op, payload = "x" })
       gives({ "message: a", "EFRAME 1002" }, text "a" .. frame { op = op })
+      gives({ "EFRAME 1002" }, text("a", { fin = false }) .. frame { op = op, payload = "b" })
     end
   end)
 

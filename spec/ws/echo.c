@@ -5,6 +5,7 @@
  *
  *   echo server PORT          listens on 127.0.0.1 (0: any port), and says so
  *   echo client PORT AGENT    runs all cases of the fuzzing server there */
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -144,6 +145,11 @@ static int listen_on(echo_t *echo) {
                               &echo->server);
 }
 
+static void on_signal(void *arg, int number) {
+  (void)number;
+  ((echo_t *)arg)->done = true;
+}
+
 int main(int argc, char **argv) {
   echo_t echo = {.ws = {.message_limit = MESSAGE_LIMIT,
                         .fragments = FRAGMENTS,
@@ -169,6 +175,7 @@ int main(int argc, char **argv) {
     fprintf(stderr, "%s\n", mcp_err_text(code));
     return 1;
   }
+  if (!mcp_signal_start(echo.loop, SIGTERM, on_signal, &echo)) return 1;
   while (!echo.done) mcp_loop_step(echo.loop, -1);
   return 0;
 }

@@ -38,12 +38,32 @@ static void free_client(mcp_ws_client_t *client) {
   mcp_mem_free(client);
 }
 
+static void ignore_data(void *owner, mcp_slice_t bytes) {
+  (void)owner;
+  (void)bytes;
+}
+
+static void ignore_end(void *owner, int code) {
+  (void)owner;
+  (void)code;
+}
+
+static void ignore(void *owner) {
+  (void)owner;
+}
+
+/* Of a stream that is on its way to its next owner. */
+static const mcp_stream_events_t no_events = {ignore_data, ignore_end, ignore,
+                                              ignore};
+
 /* Says how it went, and ends. */
 static void finish(mcp_ws_client_t *client, mcp_ws_opened_t *opened) {
   mcp_ws_client_fn fn = client->fn;
   client->fn = NULL;
   if (opened->code == 0) {
     opened->stream = client->stream;
+    client->stream->events = &no_events;
+    client->stream->owner = NULL;
     opened->early = &client->early;
     client->stream = NULL;
   } else {
@@ -129,15 +149,11 @@ static void on_end(void *owner, int code) {
   }
 }
 
-static void on_drain(void *owner) {
-  (void)owner;
-}
-
 static void on_closed(void *owner) {
   free_client(owner);
 }
 
-static const mcp_stream_events_t stream_events = {on_data, on_end, on_drain,
+static const mcp_stream_events_t stream_events = {on_data, on_end, ignore,
                                                   on_closed};
 
 static void on_time(void *arg) {

@@ -4,6 +4,7 @@
 -- and TLS belong. No status of a refused upgrade says anything about an era (WS-16).
 local core = require "mcp.core"
 local duplex = require "mcp.client.transport.duplex"
+local endpoint = require "mcp.client.transport.endpoint"
 local fields = require "mcp.client.fields"
 local misuse = require "mcp.client.misuse"
 local url = require "mcp.url"
@@ -16,14 +17,16 @@ websocket.OPEN_TIME = 30
 local OPTIONS = { headers = "table", auth = "table", tls = "table|userdata", ping = "number",
   timeout = "number", message_limit = "number" }
 
+-- The fields of the upgrade, and those among them that the provider gave.
 local function headers_of(self, at)
-  local list = table.move(self.fields, 1, #self.fields, 1, {})
+  local list, proof = table.move(self.fields, 1, #self.fields, 1, {}), nil
   if self.auth then
-    local more, text, code = self.auth:headers { url = at.text, method = "GET" }
-    if not more then return nil, text, code end
-    table.move(more, 1, #more, #list + 1, list)
+    local text, code
+    proof, text, code = self.auth:headers { url = at.text, method = "GET" }
+    if not proof then return nil, nil, text, code end
+    table.move(proof, 1, #proof, #list + 1, list)
   end
-  return list
+  return list, proof
 end
 
 local function tls_of(self)
@@ -36,10 +39,8 @@ local function tls_of(self)
   return self.tls
 end
 
-local function upgrade(self, at, receive)
-  local list, text, code = headers_of(self, at)
-  if not list then return nil, text, code end
-  local context
+local function upgrade(self, at, list, receive)
+  local context, text, code
   context, text, code = tls_of(self)
   if self.secure and not context then return nil, text, code end
   return core.connect_websocket({
@@ -49,20 +50,26 @@ local function upgrade(self, at, receive)
   }, receive)
 end
 
--- Connects; a challenge is met once, with the provider's help.
+-- Connects; challenges are met with the provider's help.
 local function connect(self, at, receive)
-  local host, text, code, said = upgrade(self, at, receive)
-  local status = not host and math.tointeger(tonumber((tostring(code):match "^EHTTP(40[13])$")))
-  if status and self.auth and self.auth.challenged then
+  local met, memory = 0, {}
+  while true do
+    local list, proof, text, code = headers_of(self, at)
+    if not list then return nil, text, code end
+    local host, said
+    host, text, code, said = upgrade(self, at, list, receive)
+    if host then return host end
+    local status = math.tointeger(tonumber((tostring(code):match "^EHTTP(40[13])$")))
+    if not status or not self.auth or not self.auth.challenged or met >= endpoint.CHALLENGES then
+      return nil, ("%s: %s"):format(at.text, text), code
+    end
+    met = met + 1
     local again, why, name = self.auth:challenged {
-      status = status, url = at.text, method = "GET",
-      header = function(name) return said and said[name:lower()] end,
+      status = status, url = at.text, method = "GET", sent = proof, memory = memory,
+      header = function(field) return said and said[field:lower()] end,
     }
     if not again then return nil, why or text, name or code end
-    host, text, code = upgrade(self, at, receive)
   end
-  if host then return host end
-  return nil, ("%s: %s"):format(at.text, text), code
 end
 
 ---A transport to an address, not opened yet. Raises what is wrong with what is given.
