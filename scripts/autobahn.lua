@@ -25,6 +25,10 @@ end
 local function find_python()
   local asked = os.getenv "PYTHON2"
   local names = { "python2.7", "python2", "pypy" }
+  -- pyenv keeps them where no path leads.
+  local kept <close> =
+    assert(io.popen 'ls -d "$(pyenv root 2>/dev/null)"/versions/*2.7*/bin/python 2>/dev/null')
+  for name in kept:lines() do names[#names + 1] = name end
   if asked and asked ~= "" then names = { asked } end
   for _, name in ipairs(names) do
     if shell("%s -c 'import sys; sys.exit(sys.version_info[:2] != (2, 7))' 2>/dev/null",
