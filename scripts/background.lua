@@ -24,22 +24,24 @@ end
 ---says where it answers. Raises if none does.
 ---@param words string[] a command and its arguments
 ---@param log string
+---@param says string|nil a pattern that captures the address or a port in what others say
 ---@return table server with the fields url, port, pid
-function background.start(words, log)
+function background.start(words, log, says)
+  local pattern = (says or "answers at (http://%S+)") .. "%s"
   local quoted = {}
   for i, word in ipairs(words) do quoted[i] = background.quote(word) end
   -- What an earlier one said there is no news.
   assert(io.open(log, "w")):close()
   -- The shell stays to wait for it, so that stop() learns when it is gone and how it went.
-  local pipe = assert(io.popen(("%s </dev/null >/dev/null 2>%s & echo $!; wait $!; echo $?")
+  local pipe = assert(io.popen(("%s </dev/null >/dev/null 2>%s & echo $!; { wait $!; } 2>/dev/null; echo $?")
     :format(table.concat(quoted, " "), background.quote(log)), "r"))
   local self = setmetatable({ pipe = pipe, log = log, pid = math.tointeger(pipe:read "l") },
     Server)
   local limit = os.time() + PATIENCE
   repeat
-    self.url = read_file(log):match "answers at (http://%S+)\n"
+    self.url = read_file(log):match(pattern)
     if self.url then
-      self.port = math.tointeger(self.url:match ":(%d+)/")
+      self.port = math.tointeger(tonumber(self.url:match ":(%d+)" or self.url))
       return self
     end
     os.execute "sleep 0.05"

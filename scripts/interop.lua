@@ -1,13 +1,19 @@
 -- SPDX-License-Identifier: MIT
--- interop.lua: other people's clients against the example servers, over stdio and HTTP, in both
--- eras: the two major versions of the TypeScript SDK and the inspector's command line. What they
--- do and what must come back is in interop/.
+-- interop.lua: other people's programs and ours, in four parts.
+--
+-- Their clients against the example servers, over stdio and HTTP, in both eras: the two major
+-- versions of the TypeScript SDK and the inspector's command line. What they do and what must come
+-- back is in interop/. Our client against their servers: in interop/ours/. And clients of all kinds
+-- that call one server of ours at the same time: interop/mixed.lua. And a user, tokens, and an
+-- authorization server that is not ours: interop/auth.lua.
 --
 --   lua5.4 scripts/interop.lua [WORD]     only the lines that contain WORD
 --
 -- MCP_BUILD is the build folder (build), PROGRAM the program in it.
 package.path = "./scripts/?.lua;" .. package.path
+local auth = require "interop.auth"
 local background = require "background"
+local servers = require "interop.servers"
 
 local quote = background.quote
 
@@ -18,6 +24,8 @@ local NODE = BUILD .. "/node/node_modules/.bin/node"
 -- Here the scripts find the packages.
 local SCRIPTS = BUILD .. "/node/interop"
 local LOG = OUT .. "/output.log"
+-- Where their servers may write.
+local SCRATCH = OUT .. "/scratch"
 
 local EXAMPLES = { "files", "hello" }
 
@@ -69,55 +77,165 @@ local CLIENTS = {
   { name = "inspector", run = inspector, eras = { "legacy", "modern" }, examples = EXAMPLES },
 }
 
-local passed, failed = 0, 0
+local passed, failed, skipped = 0, 0, 0
 
-local function try(name, command, log)
-  local ok = shell("PROGRAM=%s; export PROGRAM; { %s; } >%s 2>&1 </dev/null", quote(PROGRAM),
-    command, quote(LOG))
-  io.write(ok and "ok      " or "FAILED  ", name, "\n")
-  if ok then
-    passed = passed + 1
-    return
-  end
+local function fail(name, text)
   failed = failed + 1
-  for line in (read_file(LOG) .. (log and read_file(log) or "")):gmatch "[^\n]+" do
-    io.write("        ", line, "\n")
-  end
+  io.write("FAILED  ", name, "\n")
+  for line in text:gmatch "[^\n]+" do io.write("        ", line, "\n") end
 end
 
-local function main(only)
-  if not shell("BUILD=%s scripts/deps interop", quote(BUILD)) then return false end
-  assert(shell("mkdir -p %s %s && cp scripts/interop/*.mjs %s", quote(OUT), quote(SCRIPTS),
-    quote(SCRIPTS)))
-  local http <close> = setmetatable({}, { __close = function(servers)
-    for _, server in pairs(servers) do server:stop() end
+local function skip(name, why)
+  skipped = skipped + 1
+  io.write("skipped ", name, ": ", why, "\n")
+end
+
+-- The processes that have `mark` in their environment, as text; on Linux only. One that ends by
+-- itself may do so a moment later.
+local function left_behind(mark)
+  for _ = 1, 20 do
+    local pipe <close> = assert(io.popen(
+      ("grep -lsa %s /proc/[0-9]*/environ"):format(quote("INTEROP_MARK=" .. mark))))
+    local found = pipe:read "a"
+    if found == "" then return nil end
+    os.execute "sleep 0.1"
+  end
+  return "left behind: a process of " .. mark
+end
+
+local function try(name, command, log)
+  local mark = ("luamcp-%d-%d"):format(os.time(), passed + failed)
+  local ok = shell("PROGRAM=%s INTEROP_MARK=%s INTEROP_SCRATCH=%s; " ..
+    "export PROGRAM INTEROP_MARK INTEROP_SCRATCH; { %s; } >%s 2>&1 </dev/null", quote(PROGRAM),
+    quote(mark), quote(SCRATCH), command, quote(LOG))
+  local said = read_file(LOG)
+  local left = left_behind(mark)
+  if not ok or left then
+    return fail(name, said .. (log and read_file(log) or "") .. "\n" .. (left or ""))
+  end
+  passed = passed + 1
+  io.write("ok      ", name)
+  for what in said:gmatch "left out: ([^\n]+)" do io.write("  (no ", what, ")") end
+  io.write "\n"
+end
+
+-- What is started once and ended with the script.
+local function group()
+  return setmetatable({}, { __close = function(list)
+    for _, server in pairs(list) do server:stop() end
   end })
-  for _, example in ipairs(EXAMPLES) do
-    http[example] = background.start({ PROGRAM, "run", "--http", "127.0.0.1:0",
+end
+
+-- Their clients, our examples.
+local function theirs(only)
+  local http <close> = group()
+  local function server_of(example)
+    http[example] = http[example] or background.start({ PROGRAM, "run", "--http", "127.0.0.1:0",
       table.unpack(ARGUMENTS[example]) }, ("%s/%s.log"):format(OUT, example))
+    return http[example]
   end
   for _, client in ipairs(CLIENTS) do
     for _, era in ipairs(client.eras) do
       for _, transport in ipairs { "stdio", "http" } do
         for _, example in ipairs(client.examples) do
           local name = ("%-9s  %-6s  %-5s  %s.lua"):format(client.name, era, transport, example)
-          local server = transport == "http" and http[example] or nil
           if name:find(only, 1, true) then
+            local server = transport == "http" and server_of(example) or nil
             try(name, client.run(example, era, server and server.url), server and server.log)
           end
         end
       end
     end
   end
-  for _, example in ipairs(EXAMPLES) do
-    local status = http[example]:stop()
+  for example, server in pairs(http) do
+    local status = server:stop()
     if status ~= 0 then
-      failed = failed + 1
-      print(("FAILED  %s.lua ended with status %s; see %s"):format(example, status,
-        http[example].log))
+      fail(example .. ".lua", ("ended with status %s; see %s"):format(status, server.log))
     end
   end
-  print(("interop: %d passed, %d failed"):format(passed, failed))
+end
+
+-- Our client, their servers.
+local function ours(only)
+  for _, suite in ipairs(servers.list { build = BUILD, node = NODE, scripts = SCRIPTS,
+    scratch = SCRATCH }) do
+    for _, transport in ipairs { "stdio", "http", "sse" } do
+      local how, server = suite[transport], nil
+      for _, era in ipairs(how and how.eras or {}) do
+        local name = ("%-9s  %-6s  %-5s  %s"):format("ours", era, transport, suite.name)
+        if name:find(only, 1, true) then
+          if suite.missing then
+            skip(name, suite.missing)
+          else
+            if transport ~= "stdio" and not server then
+              server = servers.start(how, PROGRAM, ("%s/%s.log"):format(OUT, transport))
+            end
+            local target = server and { server.url .. how.path } or how.command
+            try(name, words { PROGRAM, "run", "scripts/interop/ours/" .. suite.errand, era,
+              table.unpack(target) }, server and server.log)
+          end
+        end
+      end
+      if server then server:stop() end
+    end
+  end
+end
+
+-- Everybody, one server of ours, at the same time.
+local MIXED = { "node http", "node sse", "node websocket", "node modern", "python websocket",
+  "ours unix" }
+
+local function mixed(only)
+  local title = "mixed      one listener, at the same time"
+  if not title:find(only, 1, true) then return end
+  local python, missing = servers.python(BUILD, 1)
+  local names = {}
+  for _, name in ipairs(MIXED) do
+    if missing and name:find "^python" then
+      skip("mixed      " .. name, missing)
+    else
+      names[#names + 1] = name
+    end
+  end
+  local socket = OUT .. "/mixed.sock"
+  local server <close> = background.start({ PROGRAM, "run", "scripts/interop/mixed.lua", "--http",
+    "127.0.0.1:0", "--unix", socket, tostring(#names) }, OUT .. "/mixed.log")
+  local commands = {}
+  for i, name in ipairs(names) do
+    local kind = name:match " (%a+)$"
+    commands[i] = name == "ours unix"
+        and words { PROGRAM, "run", "scripts/interop/ours/mixed.lua", "unix:" .. socket }
+      or name == "python websocket" and words { python, "scripts/interop/mixed.py", server.url }
+      or words { NODE, SCRIPTS .. "/mixed.mjs", kind, server.url }
+  end
+  -- All at once; then what the server has seen.
+  local all = "ids=; " .. table.concat(commands, " & ids=\"$ids $!\"; ")
+    .. " & ids=\"$ids $!\"; for id in $ids; do wait $id || exit 1; done; "
+    .. words { PROGRAM, "run", "scripts/interop/ours/mixed.lua", server.url, "--counts",
+      table.unpack(names) }
+  try(title .. ": " .. table.concat(names, ", "), all, server.log)
+  local status = server:stop()
+  if status ~= 0 then fail("mixed.lua", "ended with status " .. tostring(status)) end
+end
+
+-- With an authorization server that is not ours.
+local function authorized(only)
+  local python, missing = servers.python(BUILD, 2)
+  if missing then skip("python                oauth", missing) end
+  local fine = auth.run({ program = PROGRAM, node = NODE, python = not missing and python,
+    scripts = SCRIPTS, out = OUT }, try, only)
+  if not fine then fail("auth_server.lua", "did not end as it should") end
+end
+
+local function main(only)
+  if not shell("BUILD=%s scripts/deps interop", quote(BUILD)) then return false end
+  assert(shell("mkdir -p %s %s %s && cp scripts/interop/*.mjs %s", quote(OUT), quote(SCRIPTS),
+    quote(SCRATCH), quote(SCRIPTS)))
+  theirs(only)
+  ours(only)
+  mixed(only)
+  authorized(only)
+  print(("interop: %d passed, %d failed, %d skipped"):format(passed, failed, skipped))
   return failed == 0 and passed > 0
 end
 

@@ -14,7 +14,7 @@ local mcp = require "mcp"
 local value = require "mcp.value"
 
 local PAGES = { "README.md", "docs/architecture.md", "docs/authorization.md", "docs/client.md",
-  "docs/limits.md",
+  "docs/limits.md", "docs/names.md",
   "docs/security.md", "docs/server.md", "docs/transports.md" }
 
 local function read(path)
@@ -264,7 +264,14 @@ describe("the documentation names", function()
       count = count + 1
       assert.is_truthy(page:find("`ctx.auth." .. member .. "`", 1, true), member)
     end
-    assert.is_true(count >= 28, count .. " names were found")
+    local text = read "lua/mcp/auth/client/init.lua"
+    for _, name in ipairs { "COMMON", "CREDENTIALS", "OAUTH", "ENTERPRISE", "WORKLOAD" } do
+      for option in text:match("local " .. name .. " = (%b{})"):gmatch "([%w_]+) = " do
+        count = count + 1
+        assert.is_truthy(page:find("`" .. option .. "`", 1, true), option)
+      end
+    end
+    assert.is_true(count >= 55, count .. " names were found")
   end)
 
   it("every method, fact and option of a client, in docs/client.md", function()

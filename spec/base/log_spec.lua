@@ -214,6 +214,11 @@ describe("base/log wire", function()
     ['{"refresh_token" : "SEC\\"RET\\\\","x":"y"}'] = '{"refresh_token" : "|","x":"y"}',
     ["grant_type=a&refresh_token=SECRET&client_secret=SECRET"] =
       "grant_type=a&refresh_token=|&client_secret=|",
+    ["GET /callback?code=SECRET&state=a HTTP/1.1\r\nDPoP: SECRET\r\n"] =
+      "GET /callback?code=|&state=a HTTP/1.1\r\nDPoP:|\r\n",
+    ["subject_token=SECRET&subject_token_type=a"] = "subject_token=|&subject_token_type=a",
+    ['{"registration_access_token":"SECRET","code":"a"}'] =
+      '{"registration_access_token":"|","code":"a"}',
     ["POST /messages?sessionId=SECRET HTTP/1.1\r\n"] = "POST /messages?sessionId=| HTTP/1.1\r\n",
     ["data: /messages?session_id=SECRET\r\n\r\n"] = "data: /messages?session_id=|\r\n\r\n",
   }
@@ -240,7 +245,8 @@ describe("base/log wire", function()
     local lists = {}
     for i, bytes in ipairs {
       "X-Authorization: a", "Authorization-X: a", "x Authorization: a",
-      '{"authorization":5,"b":"c"}', '{"tokens":"a"}', "mytoken=a", "averyveryveryverylongname: a",
+      '{"authorization":5,"b":"c"}', '{"tokens":"a"}', "mytoken=a",
+      "averyveryveryveryveryverylongname: a",
       "aclient_assertion=a", "cookiecookiecookiecookie: a",
     } do
       lists[i] = { bytes }

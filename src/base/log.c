@@ -158,7 +158,9 @@ static const char *const secrets[] = {
     "set-cookie",    "mcp-session-id",      "sessionid",
     "session_id",    "access_token",        "refresh_token",
     "id_token",      "client_secret",       "code_verifier",
-    "assertion",     "client_assertion",    "password"};
+    "assertion",     "client_assertion",    "password",
+    "subject_token", "actor_token",         "registration_access_token",
+    "dpop"};
 
 static bool is_secret(const mcp_log_wire_t *wire) {
   for (size_t i = 0; i < sizeof secrets / sizeof *secrets; i++)
@@ -166,6 +168,11 @@ static bool is_secret(const mcp_log_wire_t *wire) {
         memcmp(secrets[i], wire->word, wire->len) == 0)
       return true;
   return false;
+}
+
+/* An authorization code goes by a name that means much else in JSON. */
+static bool is_code(const mcp_log_wire_t *wire) {
+  return wire->len == 4 && memcmp(wire->word, "code", 4) == 0;
 }
 
 static bool is_word(char c) {
@@ -185,6 +192,7 @@ static void read_plain(mcp_log_wire_t *wire, char c) {
     if (c == '=') wire->mode = FORM;
     if (c == ':' && !wire->inside) wire->mode = LINE;
   }
+  if (c == '=' && is_code(wire)) wire->mode = FORM;
   wire->len = 0;
   wire->inside = c != '\n';
 }

@@ -31,7 +31,7 @@ typedef enum { MCP_LOG_IN, MCP_LOG_OUT } mcp_log_direction_t;
 /* What mcp_log_wire remembers of one direction of one connection, because a
  * secret may be cut anywhere. All zero is the start. */
 typedef struct {
-  char word[20];
+  char word[28];
   unsigned char len;
   unsigned char mode;
   bool inside; /* the word did not begin at the start of a line */

@@ -4,10 +4,11 @@
 -- and is told when they were refused:
 --
 --   provider:headers { url =, method = }  -> { { name, value }, … } | nil, text, code
---   provider:challenged { status =, url =, method =, header = function(name), sent = fields }
---                                         -> true to send it again | nil, text, code
+--   provider:challenged { status =, url =, method =, header = function(name), sent = fields,
+--     memory = {} }                       -> true to send it again | nil, text, code
 --
--- `sent` is what `headers` gave for the request that was refused.
+-- `sent` is what `headers` gave for the request that was refused; `memory` a table that is empty
+-- at a request's first refusal and the same at each later one, for what the provider likes.
 --
 -- What fetches tokens is loaded when it is first asked for.
 local core = require "mcp.core"
@@ -64,10 +65,14 @@ function Bearer.__index:headers(request)
 end
 
 ---A token that was refused stays refused; a function may have another by now.
----@param facts table status, url, method, header
+---@param facts table status, url, method, header, memory
 ---@return true|nil again, string|nil message, string|nil code
 function Bearer.__index:challenged(facts)
-  if type(self.token) == "function" and facts.status == 401 then return true end
+  local memory = facts.memory or {}
+  if type(self.token) == "function" and facts.status == 401 and not memory.again then
+    memory.again = true
+    return true
+  end
   return nil, ("%s: the server refused the token (status %d)"):format(facts.url, facts.status),
     "EHTTP" .. facts.status
 end

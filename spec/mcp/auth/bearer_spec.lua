@@ -52,7 +52,13 @@ describe("mcp.auth.bearer", function()
     assert.is_nil(again)
     assert.equal("https://a.example/mcp: the server refused the token (status 401)", why)
     assert.equal("EHTTP401", code)
-    assert.is_true(auth.bearer(function() return "x" end):challenged(facts))
+    local provider = auth.bearer(function() return "x" end)
+    facts.memory = {}
+    assert.is_true(provider:challenged(facts))
+    -- Once for each request.
+    assert.is_nil(provider:challenged(facts))
+    facts.memory = {}
+    assert.is_true(provider:challenged(facts))
     facts.status = 403
     assert.equal("EHTTP403", (select(3, auth.bearer(function() return "x" end):challenged(facts))))
   end)

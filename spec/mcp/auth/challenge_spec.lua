@@ -31,6 +31,10 @@ describe("challenge.parse (RFC 9110 11.6.1)", function()
     assert.equal("dpop", challenge.bearer('Basic realm="x", DPoP algs=ES256').scheme)
     assert.is_nil(challenge.bearer 'Basic realm="x"')
     assert.is_nil(challenge.bearer(nil))
+    -- A nonce is asked for by the challenge of the scheme in use (RFC 9449 9).
+    local both = 'Bearer a=b, DPoP error="use_dpop_nonce"'
+    assert.equal("dpop", challenge.bearer(both, "dpop").scheme)
+    assert.equal("bearer", challenge.bearer("Bearer a=b", "dpop").scheme)
   end)
 
   it("looks at so much and no more", function()

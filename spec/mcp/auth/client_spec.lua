@@ -114,6 +114,50 @@ describe("discovery (protocol 5.2)", function()
     assert.matches("PKCE with S256", text, 1, true)
     assert.same({}, issuer.authorized)
   end)
+
+  it("refuses an issuer with PKCE of another kind only (SEC-74)", function()
+    local issuer = fake.new()
+    issuer.metadata.code_challenge_methods_supported = { "plain" }
+    assert.is_nil((oauth(issuer):challenged(issuer:refusal(401, BEARER))))
+    assert.same({}, issuer.authorized)
+  end)
+
+  it("4xx is no document, 5xx and no answer are the end (T-107)", function()
+    for status, goes_on in pairs { [404] = true, [401] = true, [500] = false, [503] = false,
+      [0] = false } do
+      local issuer = fake.new()
+      issuer.documents["http://localhost:1002/.well-known/openid-configuration"] = function()
+        return issuer.metadata
+      end
+      issuer.fetched = function(address)
+        if address:find("oauth-authorization-server", 1, true) then
+          if status == 0 then return nil, "refused", "ECONNREFUSED" end
+          return { status = status, headers = {}, body = "" }
+        end
+      end
+      local ok = oauth(issuer):challenged(issuer:refusal(401, BEARER))
+      assert.equal(goes_on, ok == true, status)
+    end
+  end)
+
+  it("an endpoint that is null is none", function()
+    local issuer = fake.new()
+    issuer.metadata.registration_endpoint = require("mcp.core").null
+    local ok, text = oauth(issuer):challenged(issuer:refusal(401, BEARER))
+    assert.is_nil(ok)
+    assert.matches("registers nobody by itself", text, 1, true)
+  end)
+
+  it("of a WebSocket is that of its address over HTTP", function()
+    local issuer = fake.new()
+    local provider = oauth(issuer)
+    local facts = issuer:refusal(401, "Bearer")
+    facts.url = "ws://localhost:1001/mcp"
+    assert.is_true(provider:challenged(facts))
+    assert.equal("GET " .. METADATA, issuer.seen[1])
+    assert.equal("Bearer token-1", provider:headers { url = facts.url, method = "GET" }[1][2])
+    assert.equal("Bearer token-1", sent(provider))
+  end)
 end)
 
 describe("what may be fetched (SSRF)", function()
@@ -160,6 +204,51 @@ describe("what may be fetched (SSRF)", function()
       end
     end)
     assert.equal(1, #issuer.seen)
+  end)
+
+  it("a name is judged by the address it leads to, at the first hop and after (SEC-75)", function()
+    local raw_server = require "spec.raw_server"
+    local fetch = require "mcp.fetch"
+    local reached = false
+    local private <close> = raw_server.start(function()
+      reached = true
+      return 200, {}, "{}"
+    end)
+    -- The system resolves it, to this machine.
+    local name = ("http://localhost:%d/"):format(private.port)
+    local answer, _, code = fetch.get(name, { only = "public" })
+    assert.is_nil(answer)
+    assert.equal("EPRIVATE", code)
+    -- A hop from a place that may be asked to one that may not.
+    local asked = {}
+    local open <close> = raw_server.start(function() return 302, { Location = name }, "" end)
+    answer, _, code = fetch.get(("http://127.0.0.1:%d/"):format(open.port), { redirects = 3,
+      check = function(hop)
+        asked[#asked + 1] = hop
+        return hop ~= name, "is not https"
+      end })
+    assert.is_nil(answer)
+    assert.equal("EREDIRECT", code)
+    assert.equal(name, asked[2])
+    assert.is_false(reached)
+    -- And the policy says so for a server on the network: for metadata, registration and tokens.
+    local policy = require "mcp.auth.client.policy"
+    local url = require "mcp.url"
+    local network = policy.for_server(url.parse "https://mcp.example.com/mcp")
+    assert.equal("public", network:only())
+    assert.is_nil((network:check("http://169.254.169.254/latest", "metadata")))
+    assert.is_nil((network:check("file:///etc/passwd", "metadata")))
+    assert.is_nil(policy.for_server(url.parse "https://mcp.example.com/mcp", true):only())
+  end)
+
+  it("a page that is no address of the web is not shown (SEC-76)", function()
+    for _, address in ipairs { "javascript:alert(1)", "file:///etc/passwd", "http://evil.example/",
+      "https://a.example/`id`", "https://a.example/\27[2J" } do
+      local issuer = fake.new()
+      issuer.metadata.authorization_endpoint = address
+      assert.is_nil((oauth(issuer):challenged(issuer:refusal(401, BEARER))))
+      assert.same({}, issuer.authorized)
+    end
   end)
 
   it("an endpoint that the metadata names is judged before it is used", function()
@@ -266,6 +355,44 @@ describe("who the client is", function()
     assert.is_nil(issuer.asked[1].form.client_secret)
   end)
 
+  it("credentials for nobody in particular are for who asks first (SEC-78, T-101)", function()
+    local store = client.memory_store()
+    local function program(issuer)
+      return client.client_credentials { fetch = issuer:fetch(), client_id = "me",
+        client_secret = "s", store = store }
+    end
+    local first, other = fake.new(), fake.new()
+    first.metadata.token_endpoint_auth_methods_supported = { "client_secret_post" }
+    assert.is_true(program(first):challenged(first:refusal(401, BEARER)))
+    other.issuer = "https://evil.example.com"
+    other.resource.authorization_servers = { other.issuer }
+    other.metadata.issuer = other.issuer
+    other.documents[other.issuer .. "/.well-known/oauth-authorization-server"] = function()
+      return other.metadata
+    end
+    local provider = program(other)
+    local ok, text = provider:challenged(other:refusal(401, BEARER))
+    assert.is_nil(ok)
+    assert.matches("another issuer, the first that asked", text, 1, true)
+    assert.same({}, other.asked)
+  end)
+
+  it("a registration that wants what was not asked for is refused", function()
+    for method, secret in pairs { private_key_jwt = "s", client_secret_basic = false } do
+      local issuer = fake.new()
+      issuer.fetched = function(address)
+        if address == issuer.metadata.registration_endpoint then
+          return { status = 201, headers = {}, body = require("mcp.core").encode {
+            client_id = "c", client_secret = secret or nil, token_endpoint_auth_method = method } }
+        end
+      end
+      local ok, text = oauth(issuer):challenged(issuer:refusal(401, BEARER))
+      assert.is_nil(ok)
+      assert.matches("wants " .. method .. ", which was not asked for", text, 1, true)
+      assert.same({}, issuer.authorized)
+    end
+  end)
+
   it("says so by Basic, in the form, or not at all", function()
     for method, expected in pairs {
       client_secret_basic = function(asked)
@@ -302,6 +429,45 @@ describe("scopes", function()
     assert.equal("c", (asked(BEARER .. ', scope="c"', supported)))
     assert.equal("a b", (asked(BEARER, supported)))
     assert.is_nil((asked(BEARER)))
+  end)
+
+  it("a list that is none is none", function()
+    local scope = asked(BEARER, function(issuer)
+      issuer.resource.scopes_supported = { 1, "a", {}, "b" }
+    end)
+    assert.equal("a b", scope)
+  end)
+
+  it("that a client was not registered with take another registration", function()
+    local _, issuer, provider = asked(BEARER .. ', scope="read"')
+    assert.equal("read", issuer.registration.scope)
+    assert.is_true(provider:challenged(issuer:refusal(403,
+      'Bearer error="insufficient_scope", scope="write"')))
+    assert.equal(2, issuer.registered)
+    assert.equal("read write", issuer.registration.scope)
+    assert.equal("client-2", issuer.authorized[2].client_id)
+    -- And none where the registration covers them.
+    assert.is_true(provider:challenged(issuer:refusal(401, BEARER .. ', scope="read"')))
+    assert.equal(2, issuer.registered)
+  end)
+
+  it("that were wanted are not forgotten with the process", function()
+    local store = client.memory_store()
+    local issuer = fake.new()
+    local first = oauth(issuer, { store = store })
+    assert.is_true(first:challenged(issuer:refusal(401, BEARER .. ', scope="read"')))
+    local second = oauth(issuer, { store = store })
+    assert.is_true(second:challenged(issuer:refusal(403,
+      'Bearer error="insufficient_scope", scope="write"')))
+    assert.equal("read write", issuer.authorized[2].scope)
+  end)
+
+  it("of a 403 to a token that has been replaced meanwhile need nobody", function()
+    local _, issuer, provider = asked(BEARER .. ', scope="read"')
+    local facts = issuer:refusal(403, 'Bearer error="insufficient_scope", scope="write"')
+    facts.sent = { { "Authorization", "Bearer token-0" } }
+    assert.is_true(provider:challenged(facts))
+    assert.equal(1, #issuer.authorized)
   end)
 
   it("offline_access is asked for only where it is known", function()
@@ -369,7 +535,60 @@ describe("tokens", function()
     assert.equal("Bearer token-2", sent(provider))
   end)
 
-  it("are fetched by one flight however many are refused at once", function()
+  it("that were just issued and are refused are not asked for again (SEC-77)", function()
+    local issuer = fake.new { refresh = "r1" }
+    local provider = oauth(issuer)
+    local facts = issuer:refusal(401, BEARER)
+    facts.memory = {}
+    local count = 0
+    while true do
+      facts.sent = assert(provider:headers(REQUEST))
+      local ok, text = provider:challenged(facts)
+      if not ok then
+        assert.matches("refuses a token that was just issued", text, 1, true)
+        break
+      end
+      count = count + 1
+    end
+    assert.equal(1, count)
+    assert.equal(1, #issuer.authorized)
+    -- Of another request: refreshed first, then authorized, and no more.
+    facts.memory = {}
+    for again, authorized in ipairs { 1, 2 } do
+      facts.sent = provider:headers(REQUEST)
+      assert.is_true(provider:challenged(facts))
+      assert.equal(authorized, #issuer.authorized, again)
+    end
+    facts.sent = provider:headers(REQUEST)
+    assert.is_nil((provider:challenged(facts)))
+    assert.equal(2, #issuer.authorized)
+  end)
+
+  it("are fetched by who waits when who leads falls (SEC-80)", function()
+    local async = require "mcp.async"
+    local helper = require "spec.helper"
+    local issuer = fake.new()
+    local tries, fell, answer = 0, nil, nil
+    local provider = oauth(issuer, { choose_issuer = function(issuers)
+      tries = tries + 1
+      if tries == 1 then
+        async.sleep(0.02)
+        error "not today"
+      end
+      return issuers[1]
+    end })
+    async.spawn(function()
+      fell = not pcall(provider.challenged, provider, issuer:refusal(401, BEARER))
+    end)
+    async.spawn(function() answer = provider:challenged(issuer:refusal(401, BEARER)) end)
+    helper.wait_until(function() return answer ~= nil end)
+    assert.is_true(fell)
+    assert.is_true(answer)
+    assert.equal(1, #issuer.authorized)
+    assert.equal(2, tries)
+  end)
+
+  it("are fetched by one flight however many are refused at once (SEC-80)", function()
     local async = require "mcp.async"
     local issuer = fake.new()
     local provider
@@ -482,6 +701,28 @@ describe("DPoP (RFC 9449)", function()
     assert.not_equal(payload.jti, part(second[2][2], 2).jti)
   end)
 
+  it("a token whose key is gone with its process is not shown", function()
+    local store = client.memory_store()
+    local issuer = fake.new { kind = "DPoP" }
+    assert.is_true(oauth(issuer, { dpop = true, store = store })
+      :challenged(issuer:refusal(401, BEARER)))
+    for _, dpop in ipairs { true, false } do
+      local again = oauth(issuer, { dpop = dpop, store = store })
+      assert.is_nil(sent(again))
+      local facts = issuer:refusal(401, 'DPoP algs="ES256"')
+      facts.sent = {}
+      assert.is_true(again:challenged(facts))
+      assert.matches("^DPoP token%-", sent(again))
+    end
+  end)
+
+  it("a token that is bound to a key that nobody showed is refused", function()
+    local issuer = fake.new { kind = "DPoP" }
+    local ok, text = oauth(issuer):challenged(issuer:refusal(401, BEARER))
+    assert.is_nil(ok)
+    assert.matches("was shown none", text, 1, true)
+  end)
+
   it("takes up the server's nonce, once for each", function()
     local issuer = fake.new { kind = "DPoP" }
     local provider = oauth(issuer, { dpop = true })
@@ -562,6 +803,21 @@ describe("programs without a user", function()
     assert.equal("http://localhost:1002", exchange.audience)
     assert.equal("the-id-token", exchange.subject_token)
     assert.equal("jag", issuer.asked[1].form.assertion)
+    -- What vouches for the user is for the issuer: not for an endpoint elsewhere.
+    issuer.metadata.token_endpoint = "http://localhost:1004/token"
+    local ok, text = provider:challenged(issuer:refusal(401, BEARER))
+    assert.is_nil(ok)
+    assert.matches("token_endpoint at another origin", text, 1, true)
+  end)
+
+  it("workload identity: an assertion for one issuer is for no other (SEC-78)", function()
+    local issuer = fake.new()
+    local provider = client.workload { fetch = issuer:fetch(), assertion = "a",
+      issuer = "https://as.example.com" }
+    local ok, text = provider:challenged(issuer:refusal(401, BEARER))
+    assert.is_nil(ok)
+    assert.matches("is for https://as.example.com", text, 1, true)
+    assert.same({}, issuer.asked)
   end)
 end)
 

@@ -78,14 +78,14 @@ end
 
 ---The challenge that is ours to answer.
 ---@param text string|nil
+---@param liked string|nil "dpop": that rather than Bearer where there are both
 ---@return mcp.auth.Challenge|nil bearer or DPoP
-function challenge.bearer(text)
-  local dpop
+function challenge.bearer(text, liked)
+  local found = {}
   for _, one in ipairs(text and challenge.parse(text) or {}) do
-    if one.scheme == "bearer" then return one end
-    if one.scheme == "dpop" then dpop = dpop or one end
+    found[one.scheme] = found[one.scheme] or one
   end
-  return dpop
+  return liked and found[liked] or found.bearer or found.dpop
 end
 
 return challenge

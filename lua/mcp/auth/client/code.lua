@@ -120,7 +120,7 @@ function code.run(session, found, client, options, scope)
   return token.ask(session, found, client, {
     grant_type = "authorization_code", code = value, redirect_uri = options.redirect_uri,
     code_verifier = verifier,
-  })
+  }, scope)
 end
 
 return code

@@ -113,6 +113,7 @@ local function issuer_document(session, issuer)
           place, tostring(found.issuer), issuer)
       end
       for _, name in ipairs(ENDPOINTS) do
+        if found[name] == core.null then found[name] = nil end
         if found[name] ~= nil then
           local fine, problem = session.policy:check(found[name], name)
           if not fine then return nil, problem end

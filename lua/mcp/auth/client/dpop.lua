@@ -7,9 +7,6 @@ local url = require "mcp.url"
 
 local dpop = {}
 
----Algorithms that we can sign with, best first.
-dpop.ALGORITHMS = { "ES256", "EdDSA" }
-
 local Prover = { __name = "mcp.auth.dpop" }
 Prover.__index = Prover
 

@@ -5,6 +5,7 @@
 local code = require "mcp.auth.client.code"
 local identity = require "mcp.auth.client.identity"
 local token = require "mcp.auth.client.token"
+local url = require "mcp.url"
 
 local grants = {}
 
@@ -49,7 +50,7 @@ end
 
 ---The client itself, by its secret or its key.
 function grants.client_credentials(session, found, options, _, scope)
-  local client, message = identity.agreed(found, options)
+  local client, message = identity.agreed(session, found, options)
   if not client then return nil, message, "EINVAL" end
   return token.ask(session, found, client, { grant_type = "client_credentials", scope = scope })
 end
@@ -71,8 +72,13 @@ end
 ---A company's identity provider vouches for the user (enterprise-managed authorization): its id
 ---token becomes an assertion for the authorization server (RFC 8693), and that a token.
 function grants.enterprise(session, found, options, _, scope)
-  local client, message = identity.agreed(found, options)
+  local client, message = identity.agreed(session, found, options)
   if not client then return nil, message, "EINVAL" end
+  -- What vouches for the user is for the issuer: metadata must not take it elsewhere.
+  local issuer, endpoint = url.parse(found.issuer), url.parse(found.metadata.token_endpoint or "")
+  if not issuer or not endpoint or issuer.origin ~= endpoint.origin then
+    return nil, ("%s has its token_endpoint at another origin"):format(found.issuer), "EINVAL"
+  end
   local id_token
   id_token, message = value_of(options.id_token, "id_token")
   if not id_token then return nil, message, "EINVAL" end
@@ -94,11 +100,15 @@ end
 
 ---The platform vouches for what runs on it (workload identity): its assertion becomes a token.
 function grants.workload(session, found, options, _, scope)
+  if options.issuer and options.issuer ~= found.issuer then
+    return nil, ("the assertion is for %s, and the server wants tokens of %s"):format(
+      options.issuer, found.issuer), "EINVAL"
+  end
   local assertion, message = value_of(options.assertion, "assertion", found.issuer)
   if not assertion then return nil, message, "EINVAL" end
   local client
   if options.client_id then
-    client, message = identity.agreed(found, options)
+    client, message = identity.agreed(session, found, options)
     if not client then return nil, message, "EINVAL" end
   end
   return token.ask(session, found, client,

@@ -31,9 +31,8 @@ local function method_for(metadata, credentials)
 end
 
 -- What was agreed beforehand, if it was with this issuer.
-local function agreed(options, found)
-  if not options.client_id then return nil end
-  if options.issuer and options.issuer ~= found.issuer then return nil end
+local function agreed(session, found, options)
+  if not options.client_id or not session.is_mine(found.issuer) then return nil end
   local client = { id = options.client_id, secret = options.client_secret,
     private_key = options.private_key, key_id = options.key_id,
     algorithm = options.algorithm, method = options.token_endpoint_auth_method }
@@ -82,16 +81,28 @@ local function register(session, found, options)
   local method = type(value.token_endpoint_auth_method) == "string"
     and value.token_endpoint_auth_method or (secret and wanted) or "none"
   if method == "none" then secret = nil end
+  if not discovery.has(identity.METHODS, method) or method ~= "none" and not secret then
+    return nil, ("registration: %s wants %s, which was not asked for"):format(endpoint,
+      method:sub(1, 100):gsub("%c", " "))
+  end
   local expires = math.tointeger(tonumber(value.client_secret_expires_at))
   return { id = value.client_id, secret = secret, method = method, registered = true,
     expires = secret and expires and expires > 0 and expires or nil,
-    redirect_uri = options.redirect_uri }
+    redirect_uri = options.redirect_uri, scope = options.wanted_scope }
 end
 
--- Is what was registered earlier still good?
+-- Is what was registered earlier still good? Servers let a client ask for no more than the scopes
+-- it was registered with.
 local function is_good(client, options)
-  return client ~= nil and (not client.expires or client.expires > os.time())
-    and client.redirect_uri == options.redirect_uri
+  if not client or client.redirect_uri ~= options.redirect_uri
+    or client.expires and client.expires <= os.time() then
+    return false
+  end
+  local scope = " " .. (client.scope or "") .. " "
+  for word in (options.wanted_scope or ""):gmatch "%S+" do
+    if not scope:find(" " .. word .. " ", 1, true) then return false end
+  end
+  return true
 end
 
 ---Who the client is to this issuer. What was registered is kept with the issuer.
@@ -102,7 +113,7 @@ end
 ---@return table|nil client id, secret, method, …
 ---@return string|nil message
 function identity.of(session, found, options, kept)
-  local client = agreed(options, found)
+  local client = agreed(session, found, options)
   if client then return client end
   local metadata = found.metadata
   if options.client_metadata_url and metadata.client_id_metadata_document_supported == true then
@@ -121,15 +132,16 @@ function identity.of(session, found, options, kept)
 end
 
 ---The same for grants that no redirect belongs to.
+---@param session table
 ---@param found mcp.auth.Found
 ---@param options table
 ---@return table|nil
 ---@return string|nil message
-function identity.agreed(found, options)
-  local client = agreed(options, found)
+function identity.agreed(session, found, options)
+  local client = agreed(session, found, options)
   if client then return client end
-  return nil, ("the credentials are for %s, and the server asks %s for its tokens"):format(
-    tostring(options.issuer), found.issuer)
+  return nil, ("the credentials are for %s, and the server wants tokens of %s"):format(
+    options.issuer or "another issuer, the first that asked for them", found.issuer)
 end
 
 return identity

@@ -1,6 +1,6 @@
 -- SPDX-License-Identifier: MIT
 -- loopback: brings the user to the authorization page and waits for the browser to come back to a
--- listener of ours (RFC 8252 7.3). The address is printed; a browser is opened where one is set.
+-- listener of ours (RFC 8252 7.3). The address is printed; nothing is launched (SEC-76).
 local core = require "mcp.core"
 local url = require "mcp.url"
 

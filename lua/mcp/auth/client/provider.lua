@@ -23,11 +23,12 @@ Provider.__index = Provider
 
 function Provider.__tostring(self) return ("mcp.auth.%s"):format(self.name) end
 
--- The words of a scope, in order and once each.
+-- The words of some scopes, in order and once each. What is no text is none: it comes from servers.
 local function union(...)
-  local seen, list = {}, {}
-  for i = 1, select("#", ...) do
-    for word in (select(i, ...) or ""):gmatch "%S+" do
+  local seen, list, scopes = {}, {}, table.pack(...)
+  for i = 1, scopes.n do
+    local scope = type(scopes[i]) == "string" and scopes[i] or ""
+    for word in scope:gmatch "%S+" do
       if not seen[word] then
         seen[word] = true
         list[#list + 1] = word
@@ -37,12 +38,27 @@ local function union(...)
   return list[1] and table.concat(list, " ") or nil
 end
 
+-- The same for a list in a document.
+local function scope_of(list)
+  local texts = {}
+  for _, word in ipairs(type(list) == "table" and list or {}) do
+    if type(word) == "string" then texts[#texts + 1] = word end
+  end
+  return union(table.concat(texts, " "))
+end
+
 local function is_within(scope, other)
   return union(other, scope) == union(other)
 end
 
+-- The upgrade to WebSocket is a request of HTTP, and so are those for metadata.
+local function as_http(address)
+  return (address:gsub("^[wW][sS]([sS]?:)", "http%1"))
+end
+
 -- The address that tokens are kept under: the server's, without query.
 local function resource_of(address)
+  address = as_http(address)
   local parsed, message = url.parse(address)
   if not parsed then return nil, message end
   parsed.text = address
@@ -61,8 +77,25 @@ local function keep(self, record, kept)
   self.store:set("resource " .. record.key, { found = record.found })
 end
 
+-- What it has for a server; no token whose key is gone with an earlier process (RFC 9449 6).
 local function tokens_of(self, record)
-  return record.found and kept_of(self, record).tokens[record.key]
+  local tokens = record.found and kept_of(self, record).tokens[record.key]
+  if not tokens or tokens.kind ~= "DPoP" then return tokens end
+  local prover = record.session.prover
+  return prover and tokens.bound == prover.jwk.x and tokens or nil
+end
+
+-- Are the credentials that the user gave for this issuer? Where the user has not said so, they are
+-- for the first one that asked for them (SEC-78).
+local function is_mine(self, issuer)
+  if self.options.issuer then return self.options.issuer == issuer end
+  local key = "client " .. self.options.client_id
+  local kept = self.store:get(key)
+  if not kept then
+    self.store:set(key, { issuer = issuer })
+    return true
+  end
+  return kept.issuer == issuer
 end
 
 -- What is known about one server.
@@ -79,6 +112,7 @@ local function record_of(self, address)
       return require("mcp.fetch").request(where, options)
     end,
     choose = function(issuers) return self:choose(issuers) end,
+    is_mine = function(issuer) return is_mine(self, issuer) end,
     prover = self.prover,
   }
   local kept = self.store:get("resource " .. key)
@@ -101,21 +135,24 @@ function Provider:choose(issuers)
   return issuers[1]
 end
 
--- One flight at a time for each server: the others wait and look again.
+-- One flight at a time for each server (SEC-80): the others wait for what comes of it. Whoever
+-- leads it may be cancelled on the way; then one of them takes it over.
 local function fly(record, fn)
-  if record.flight then
+  while record.flight do
     record.flight[#record.flight + 1] = core.waiter()
     local woken, text, code = record.flight[#record.flight]:wait()
     if not woken then return nil, text, code end
-    return table.unpack(text, 1, 3)
+    if text.over then return table.unpack(text, 1, 3) end
   end
-  local waiting, outcome = {}, { nil, "the flight for a token was cancelled", "ECANCELED" }
+  if not fn then return true end
+  local waiting, outcome = {}, { over = false }
   record.flight = waiting
   local _ <close> = setmetatable({}, { __close = function()
     record.flight = nil
     for _, waiter in ipairs(waiting) do waiter:wake(outcome) end
   end })
   outcome = { fn() }
+  outcome.over = true
   return table.unpack(outcome, 1, 3)
 end
 
@@ -142,16 +179,17 @@ end
 
 -- The scope to ask for (protocol: scope selection).
 local function scope_for(self, found, demanded)
-  local scope = demanded or self.options.scope
-    or (type(found.scopes) == "table" and union(table.unpack(found.scopes))) or nil
+  local scope = demanded or self.options.scope or scope_of(found.scopes)
   if self.offline and discovery.has(found.metadata.scopes_supported, "offline_access") then
     scope = union(scope, "offline_access")
   end
   return scope
 end
 
--- The whole way to a token. true; or nil, text, code.
-local function authorize(self, record, announced, demanded)
+-- The whole way to a token, from what the server said. true; or nil, text, code.
+local function authorize(self, record, asked)
+  local announced = asked and asked.params.resource_metadata
+  local demanded = asked and asked.params.scope
   local session = record.session
   local found, text = discovery.find(session, announced)
   if not found then return nil, text, "EACCES" end
@@ -162,7 +200,8 @@ local function authorize(self, record, announced, demanded)
     record.scope = nil
   end
   record.found = found
-  if found.dpop and not session.prover then session.prover = dpop.prover() end
+  local bound = found.dpop or asked and asked.scheme == "dpop"
+  if bound and not session.prover then session.prover = dpop.prover() end
   local kept = kept_of(self, record)
   -- What was granted before is not given up for what is wanted now.
   local scope = scope_for(self, found, union(record.scope, demanded))
@@ -204,9 +243,7 @@ function Provider:headers(request)
   local fields = { { "Authorization", tokens.kind .. " " .. tokens.access } }
   if tokens.kind == "DPoP" then
     local prover = record.session.prover
-    -- Its key is gone, and with it the token (RFC 9449 6).
-    if not prover then return {} end
-    fields[2] = { "DPoP", prover:proof(request.method, request.url, tokens.access) }
+    fields[2] = { "DPoP", prover:proof(request.method, as_http(request.url), tokens.access) }
   end
   return fields
 end
@@ -221,30 +258,38 @@ local function is_current(self, record, sent)
   return sent == nil
 end
 
+-- A request is refreshed for once and authorized for once: a server that takes no token that was
+-- just issued will take none.
 local function unauthorized(self, record, asked, facts)
-  local prover = record.session.prover
+  local prover, memory = record.session.prover, facts.memory or {}
   local nonce = facts.header "dpop-nonce"
-  if prover and prover:learn(facts.url, nonce) and asked
+  if prover and prover:learn(as_http(facts.url), nonce) and asked
     and asked.params.error == "use_dpop_nonce" then
     return true
   end
   -- Somebody else has fetched a new one meanwhile.
   if not is_current(self, record, facts.sent) then return true end
-  return fly(record, function()
+  if memory.authorized then
+    return nil, "the server refuses a token that was just issued for it (401)", "EACCES"
+  end
+  local fine, text, code = fly(record, function()
     local tokens = tokens_of(self, record)
-    if tokens and tokens.refresh and not tokens.refused then
-      tokens.refused = true
+    if tokens and tokens.refresh and not memory.refreshed then
+      memory.refreshed = true
       if refresh(self, record) then return true end
     end
-    return authorize(self, record, asked and asked.params.resource_metadata,
-      asked and asked.params.scope)
+    memory.authorized = true
+    return authorize(self, record, asked)
   end)
+  return fine, text, code
 end
 
-local function forbidden(self, record, asked)
+local function forbidden(self, record, asked, facts)
   if not asked or asked.params.error ~= "insufficient_scope" then
     return nil, "the server forbids it (403)", "EACCES"
   end
+  -- Somebody else has been asked for more meanwhile.
+  if not is_current(self, record, facts.sent) then return true end
   local wanted = asked.params.scope
   if not wanted or (record.scope and is_within(wanted, record.scope)) then
     return nil, ("the server wants the scope %s, which the token has already been asked for")
@@ -253,23 +298,24 @@ local function forbidden(self, record, asked)
   if record.step_ups >= provider.STEP_UPS then
     return nil, ("the server has asked for more scopes %d times"):format(record.step_ups), "EACCES"
   end
-  record.step_ups = record.step_ups + 1
-  -- A refresh cannot widen: the user is asked again, for all of it.
+  -- A refresh cannot widen: the user is asked again, for all of it (T-100).
   return fly(record, function()
-    return authorize(self, record, asked.params.resource_metadata, wanted)
+    record.step_ups = record.step_ups + 1
+    return authorize(self, record, asked)
   end)
 end
 
 ---A request was refused.
----@param facts table status, url, method, header (function), sent (the fields it went out with)
+---@param facts table status, url, method, header (function), sent (the fields it went out with),
+---memory (what we keep of this one request)
 ---@return boolean|nil again true: send it again
 ---@return string|nil text
 ---@return string|nil code
 function Provider:challenged(facts)
   local record, message = record_of(self, facts.url)
   if not record then return nil, message, "EINVAL" end
-  local asked = challenge.bearer(facts.header "www-authenticate")
-  if facts.status == 403 then return forbidden(self, record, asked) end
+  local asked = challenge.bearer(facts.header "www-authenticate", record.session.prover and "dpop")
+  if facts.status == 403 then return forbidden(self, record, asked, facts) end
   if facts.status ~= 401 then return nil, "not a matter of authorization", "EINVAL" end
   return unauthorized(self, record, asked, facts)
 end

@@ -55,12 +55,13 @@ end
 ---@class mcp.auth.Tokens
 ---@field access string
 ---@field kind "Bearer"|"DPoP"
+---@field bound string|nil the public key that it is bound to
 ---@field refresh string|nil
 ---@field expires integer|nil when, in seconds of the epoch
 ---@field scope string|nil what was given, separated by blanks
 
 -- Reads an answer; nil and why if it is none.
-local function read(value, asked_scope)
+local function read(session, value, asked_scope)
   if type(value.access_token) ~= "string" or value.access_token == ""
     or value.access_token:find "[^%w%-._~+/=]" then
     return nil, "the token endpoint gives no access_token"
@@ -70,10 +71,14 @@ local function read(value, asked_scope)
     return nil, ("the token endpoint gives a token of the type %s; Bearer or DPoP expected")
       :format(plain(value.token_type) or "(none)")
   end
+  if kind == "dpop" and not session.prover then
+    return nil, "the token endpoint binds the token to a key, and was shown none"
+  end
   local lifetime = math.tointeger(tonumber(value.expires_in))
   return {
     access = value.access_token,
     kind = kind == "dpop" and "DPoP" or "Bearer",
+    bound = kind == "dpop" and session.prover.jwk.x or nil,
     refresh = type(value.refresh_token) == "string" and value.refresh_token or nil,
     expires = lifetime and lifetime > 0 and os.time() + lifetime or nil,
     -- Absent: as it was asked for (RFC 6749 5.1).
@@ -117,16 +122,19 @@ end
 ---@param found mcp.auth.Found
 ---@param client table|nil id, secret, method, …; nil: the grant says who asks
 ---@param form table<string, string> the grant
+---@param scope string|nil what was asked for, if the form does not say
 ---@return mcp.auth.Tokens|nil
 ---@return string|nil text
 ---@return string|nil code the endpoint's own, such as "invalid_grant"
-function token.ask(session, found, client, form)
+function token.ask(session, found, client, form, scope)
   local headers = {}
   if client then authenticate(found, client, form, headers) end
   form.resource = found.resource
   local value, text, code = token.post(session, found.metadata.token_endpoint, form, headers)
   if not value then return nil, text, code end
-  return read(value, form.scope)
+  local tokens, why = read(session, value, scope or form.scope)
+  if not tokens then return nil, why, "EINVAL" end
+  return tokens
 end
 
 return token

@@ -13,9 +13,10 @@ local endpoint = {}
 ---How many redirects of one request are followed, within the origin only: the
 ---token must not be taken elsewhere, and a POST has to stay one (307, 308).
 endpoint.REDIRECTS = 3
----How often a provider is asked to meet a challenge of one request: 401 may first ask for a token
----and then for a nonce in its proof (RFC 9449 9); more scopes (403) are asked for once.
-endpoint.CHALLENGES = { [401] = 2, [403] = 1 }
+---How often one request may be refused and go out again with the provider's help: for a token, for
+---a nonce in its proof (RFC 9449 9), for more scopes, and a new nonce by then. Whether it is worth
+---it is the provider's to say each time (SEC-77).
+endpoint.CHALLENGES = 4
 ---What is read of an answer that nobody wants, so that its connection can be
 ---used again. In bytes, and in seconds.
 endpoint.DRAIN = 16384
@@ -185,7 +186,7 @@ end
 ---aside: it must not wait behind what is under way
 ---@return table|nil response, string|nil message, string|nil code
 function Endpoint.__index:send(request)
-  local at, hops, met = request.at or self.url, 0, {}
+  local at, hops, met, memory = request.at or self.url, 0, 0, {}
   while true do
     if at.secure and not self.tls then return nil, self.tls_text, self.tls_code end
     local list, proof, text, code
@@ -214,14 +215,14 @@ function Endpoint.__index:send(request)
       drop(response)
       if not to then return nil, text, code end
       at, hops = to, hops + 1
-    elseif self.auth and self.auth.challenged
-      and (met[status] or 0) < (endpoint.CHALLENGES[status] or 0) then
-      met[status] = (met[status] or 0) + 1
+    elseif (status == 401 or status == 403) and self.auth and self.auth.challenged
+      and met < endpoint.CHALLENGES then
+      met = met + 1
       local all = response:headers()
       drop(response)
       local again
       again, text, code = self.auth:challenged {
-        status = status, url = at.text, method = request.method, sent = proof,
+        status = status, url = at.text, method = request.method, sent = proof, memory = memory,
         header = function(name) return all[name:lower()] end,
       }
       if not again then

@@ -749,7 +749,7 @@ describe("Streamable HTTP, from the client's side", function()
           core.spawn(function() answer = table.pack(t:request(method, method, nil, given)) end)
           helper.wait_until(function() return server.requests[#server.requests]
             and (server.requests[#server.requests].message or {}).id == method end)
-          fn(t, given)
+          fn(t, given, server)
           helper.wait_until(function() return answer and gone[method] end)
           assert.is_nil(answer[1])
           assert.equal("ECANCELED", answer[3])
@@ -766,9 +766,17 @@ describe("Streamable HTTP, from the client's side", function()
     end)
 
     it("tells a session (4.2)", function()
-      local messages = hanging({ era = "legacy", revision = LEGACY }, function(t, call)
+      local count = 0
+      local messages = hanging({ era = "legacy", revision = LEGACY }, function(t, call, server)
         t:cancel(call, "enough")
-        helper.settle()
+        count = count + 1
+        helper.wait_until(function()
+          local told = 0
+          for _, message in ipairs(server:messages()) do
+            if message.method == "notifications/cancelled" then told = told + 1 end
+          end
+          return told == count
+        end)
       end)
       local told = {}
       for _, message in ipairs(messages) do
@@ -844,6 +852,18 @@ describe("Streamable HTTP, from the client's side", function()
         assert.equal("s1", server.requests[2].fields["mcp-session-id"])
         assert.equal("ECLOSED", (select(3, t:request(2, "x"))))
         assert.equal("ECLOSED", (select(3, t:notify "x")))
+      end)
+    end)
+
+    it("leaves the session to the server if told so", function()
+      with(function(request, c) c:json(200, result(request.message.id)) end, function(server)
+        local t = session(server, { terminate_on_close = false })
+        assert(t:request(1, "x"))
+        t:close()
+        local late <close> = session(server)
+        assert(late:request(2, "x"))
+        for _, request in ipairs(server.requests) do assert.equal("POST", request.method) end
+        late.sid = nil
       end)
     end)
 
@@ -942,9 +962,13 @@ describe("Streamable HTTP, from the client's side", function()
         local reply, _, code = t:request(1, "x", nil, modern())
         assert.is_nil(reply)
         assert.equal("EHTTP401", code)
-        -- A token first, then a nonce in its proof (RFC 9449 9).
-        assert.equal(2, #auth.facts)
+        -- A token, a nonce in its proof (RFC 9449 9), more scopes and a new nonce by then.
+        assert.equal(4, endpoint.CHALLENGES)
+        assert.equal(4, #auth.facts)
         assert.same({ { "Authorization", "Bearer 2" } }, auth.facts[2].sent)
+        assert.equal(auth.facts[1].memory, auth.facts[4].memory)
+        t:request(2, "x", nil, modern())
+        assert.not_equal(auth.facts[1].memory, auth.facts[5].memory)
         auth = provider(1)
         local other <close> = open(server, { auth = auth })
         assert.same({ "no more tokens", "EAUTH" },

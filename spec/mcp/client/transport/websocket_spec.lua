@@ -83,6 +83,24 @@ describe("a transport by WebSocket", function()
     assert.same({ { "X-Spec", "1" }, { "Authorization", "Bearer t2" } }, seen[2].headers)
   end)
 
+  it("is refused so often and no more; the provider sees what was sent (SEC-77)", function()
+    local real, facts = core.connect_websocket, {}
+    core.connect_websocket = function() return nil, "refused", "EHTTP401", {} end
+    local client, _, code = mcp.connect(address, { auth = {
+      headers = function() return { { "Authorization", "Bearer t" .. #facts } } end,
+      challenged = function(_, given)
+        facts[#facts + 1] = given
+        return true
+      end,
+    } })
+    core.connect_websocket = real
+    assert.is_nil(client)
+    assert.equal("EHTTP401", code)
+    assert.equal(require("mcp.client.transport.endpoint").CHALLENGES, #facts)
+    assert.same({ { "Authorization", "Bearer t3" } }, facts[4].sent)
+    assert.equal(facts[1].memory, facts[4].memory)
+  end)
+
   it("says why it cannot be opened; no status is evidence of an era (WS-16)", function()
     for code, name in pairs { [404] = "EHTTP404", [401] = "EHTTP401" } do
       local real, count = core.connect_websocket, 0
