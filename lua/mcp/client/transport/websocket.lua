@@ -1,5 +1,5 @@
 -- SPDX-License-Identifier: MIT
--- websocket: a server reached by WebSocket (ws, wss): one text message each way for each message of
+-- websocket: a server reached by WebSocket (ws, wss, or a socket file): one text message each way for each message of
 -- the protocol. The upgrade is an HTTP request, so that is where the user's header fields, a token
 -- and TLS belong. No status of a refused upgrade says anything about an era (WS-16).
 local core = require "mcp.core"
@@ -13,6 +13,9 @@ local websocket = {}
 
 ---How long the connection and its upgrade may take, in seconds.
 websocket.OPEN_TIME = 30
+
+---What is asked for at a socket file whose address does not say.
+websocket.PATH = "/mcp"
 
 local OPTIONS = { headers = "table", auth = "table", tls = "table|userdata", ping = "number",
   timeout = "number", message_limit = "number" }
@@ -44,7 +47,9 @@ local function upgrade(self, at, list, receive)
   context, text, code = tls_of(self)
   if self.secure and not context then return nil, text, code end
   return core.connect_websocket({
-    host = at.host, port = at.port, target = at.target, tls = context,
+    host = not at.unix and at.host or nil, port = at.port, unix = at.unix,
+    target = at.target or websocket.PATH,
+    tls = context,
     server_name = self.secure and at.host or nil, headers = list, timeout = self.timeout,
     ping = self.ping, message_limit = self.message_limit,
   }, receive)
@@ -73,7 +78,7 @@ local function connect(self, at, receive)
 end
 
 ---A transport to an address, not opened yet. Raises what is wrong with what is given.
----@param address string ws or wss
+---@param address string ws, wss, or unix:/path/of/socket[:/target]
 ---@param options table|nil headers, auth, tls, ping (seconds), timeout (seconds), message_limit
 ---@return mcp.client.Duplex
 function websocket.new(address, options)
@@ -83,8 +88,8 @@ function websocket.new(address, options)
   misuse.seconds(what, "timeout", options.timeout)
   local at, why = url.parse(misuse.text(what, "address", address))
   if not at then misuse.raise("%s: %s", what, why) end
-  if at.scheme ~= "ws" and at.scheme ~= "wss" then
-    misuse.raise("%s: %q: ws or wss expected", what, address)
+  if at.scheme ~= "ws" and at.scheme ~= "wss" and at.scheme ~= "unix" then
+    misuse.raise("%s: %q: ws, wss or unix expected", what, address)
   end
   local ok, list, taken = pcall(fields.check, options.headers)
   if not ok then misuse.raise("%s: %s", what, list) end

@@ -42,6 +42,21 @@ describe("a transport by WebSocket", function()
     end)
   end
 
+  it("goes through a socket file, to /mcp or where its address says", function()
+    local path = os.tmpname()
+    os.remove(path)
+    local app = own_app()
+    local there <close> = app:listen { unix = path, quiet = true }
+    for _, target in ipairs { "", ":/mcp" } do
+      local client <close> = assert(mcp.connect(mcp.websocket_client("unix:" .. path .. target)))
+      assert.equal("websocket", client.transport.name)
+      assert.equal("websocket", assert(client:call_tool "who").content[1].text)
+    end
+    local client, text, code = mcp.connect(mcp.websocket_client("unix:" .. path .. ":/other"))
+    assert.is_nil(client)
+    assert.equal("EHTTP404", code, text)
+  end)
+
   it("fails what waits when the server goes", function()
     local client <close> = assert(mcp.connect(address))
     local code
@@ -119,7 +134,7 @@ describe("a transport by WebSocket", function()
     for words, fn in pairs {
       ["mcp.websocket_client: address: a string expected, got nil"] =
         function() mcp.websocket_client() end,
-      ["ws or wss expected"] = function() mcp.websocket_client "http://host/" end,
+      ["ws, wss or unix expected"] = function() mcp.websocket_client "http://host/" end,
       ['unknown option "header", did you mean "headers"?'] =
         function() mcp.websocket_client("ws://host/", { header = {} }) end,
       ["headers: X: string expected, got table"] =
