@@ -1,7 +1,8 @@
 -- SPDX-License-Identifier: MIT
--- websocket: a server reached by WebSocket (ws, wss, or a socket file): one text message each way for each message of
--- the protocol. The upgrade is an HTTP request, so that is where the user's header fields, a token
--- and TLS belong. No status of a refused upgrade says anything about an era (WS-16).
+-- websocket: a server reached by WebSocket (ws, wss, or a socket file): one text message each way
+-- for each message of the protocol. The upgrade is an HTTP request, so that is where the user's
+-- header fields, a token and TLS belong. No status of a refused upgrade says anything about an era
+-- (WS-16).
 local core = require "mcp.core"
 local duplex = require "mcp.client.transport.duplex"
 local endpoint = require "mcp.client.transport.endpoint"
@@ -48,8 +49,7 @@ local function upgrade(self, at, list, receive)
   if self.secure and not context then return nil, text, code end
   return core.connect_websocket({
     host = not at.unix and at.host or nil, port = at.port, unix = at.unix,
-    target = at.target or websocket.PATH,
-    tls = context,
+    target = at.target or websocket.PATH, tls = context,
     server_name = self.secure and at.host or nil, headers = list, timeout = self.timeout,
     ping = self.ping, message_limit = self.message_limit,
   }, receive)

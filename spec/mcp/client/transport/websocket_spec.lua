@@ -45,8 +45,7 @@ describe("a transport by WebSocket", function()
   it("goes through a socket file, to /mcp or where its address says", function()
     local path = os.tmpname()
     os.remove(path)
-    local app = own_app()
-    local there <close> = app:listen { unix = path, quiet = true }
+    local there <close> = own_app():listen { unix = path, quiet = true } -- luacheck: ignore
     for _, target in ipairs { "", ":/mcp" } do
       local client <close> = assert(mcp.connect(mcp.websocket_client("unix:" .. path .. target)))
       assert.equal("websocket", client.transport.name)
