@@ -112,7 +112,7 @@ deps:
 
 # --- trying and testing -----------------------------------------------------
 demo: build
-	@$(LUA) scripts/demo.lua
+	@$(PROGRAM) run scripts/demo.lua
 
 BUSTED := busted --lua=$(LUA) --output=spec/report.lua
 

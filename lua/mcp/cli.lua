@@ -83,6 +83,7 @@ local function parse(args)
     local name, given = word:match "^(%-%-[%a-]+)=(.*)$"
     local option = WITH_VALUE[name or word]
     if word == "--" then
+      out.divided = file ~= nil
       for j = i + 1, #args do
         if file then out.script[#out.script + 1] = args[j] else file = args[j] end
       end
@@ -115,6 +116,57 @@ local function parse(args)
   end
   out.file = file
   return out
+end
+
+-- Our own frames say nothing to who wrote the script.
+local OURS = debug.getinfo(1, "S").short_src:match "^(.*)cli%.lua$" or ""
+
+-- An error of the script as its author reads it: the text, and the script's own frames where there
+-- is more than the place that the text names already. An error in our own files keeps all.
+local function explain(raised)
+  local text = type(raised) == "string" and raised
+  if not text then
+    local meta = getmetatable(raised)
+    text = type(meta) == "table" and meta.__tostring and tostring(raised)
+      or ("(an error of type %s)"):format(type(raised))
+  end
+  local whole = debug.traceback(text, 2)
+  if os.getenv "MCP_LOG" == "debug" or text:sub(1, #OURS) == OURS then return whole end
+  local lines, frames, first, behind = {}, {}, nil, false
+  for line in whole:gmatch "[^\n]+" do
+    local frame = behind and line:match "^\t(.*)"
+    if line == "stack traceback:" then
+      behind = true
+    elseif not frame then
+      lines[#lines + 1] = line
+    elseif not frame:find "^%[C%]" and not frame:find "^%(%.%.%." then
+      local ours = frame:sub(1, #OURS) == OURS
+      first = first or (ours and "ours" or "theirs")
+      frame = frame:gsub("in %a+ 'chunk'$", "in main chunk")
+      if not ours then frames[#frames + 1] = "\t" .. frame end
+    end
+  end
+  text = table.concat(lines, "\n")
+  local place = text:match "^[^\n]-:%d+: "
+  -- `error(text, 0)` of the script: it wants to say this and no more.
+  local alone = not place and first == "theirs" and type(raised) == "string"
+  if alone or place and #frames < 2 or #frames == 0 then return text end
+  return text .. "\nstack traceback:\n" .. table.concat(frames, "\n")
+end
+
+-- A word behind the script that looks like an option of ours, and is none.
+local function warn_of_typos(words)
+  local nearest = require "mcp.schema.nearest"
+  local known = { "--stdio", "--inspect" }
+  for name in pairs(WITH_VALUE) do known[#known + 1] = name end
+  for _, word in ipairs(words) do
+    local name = word:match "^(%-%-[%a-]+)"
+    local meant = name and nearest.find(name, known)
+    if meant and nearest.distance(name, meant) == 1 then
+      core.log("warning", ("%s is left to the script; did you mean %s? (-- before it says no)")
+        :format(name, meant))
+    end
+  end
 end
 
 -- Modules beside the script are found as well.
@@ -154,17 +206,28 @@ function cli.main(args)
   local chunk, why = loadfile(options.file, "t")
   if not chunk then return fail("%s", why) end
   local script = options.script
+  if not options.divided then warn_of_typos(script) end
   script[0] = options.file
   _G.arg = script
   _G.print = print_buffered
   add_path(options.file)
   local server = require "mcp.server"
   server.asked = options.asked
-  local result = chunk(table.unpack(script))
-  -- A script may leave the running to us: `return app`.
-  if type(result) == "table" and getmetatable(result) and
-    getmetatable(result).__name == "mcp.server" then
-    result:run()
+  local ok, problem = xpcall(function()
+    local result = chunk(table.unpack(script))
+    -- A script may leave the running to us: `return app`.
+    local meta = type(result) == "table" and getmetatable(result)
+    if type(meta) == "table" and meta.__name == "mcp.server" then result:run() end
+  end, explain)
+  if not ok then
+    fail("%s", problem)
+    return 1
+  end
+  -- Whoever serves, or talks to an app in memory, has loaded one of these.
+  if server.made and not package.loaded["mcp.listen"]
+    and not package.loaded["mcp.client.transport.memory"] then
+    core.log("warning", ("%s makes a server and never runs it: app:run() is missing")
+      :format(options.file))
   end
   return 0
 end

@@ -126,7 +126,7 @@ local function open_http(self, place, receive, duplex, quiet)
       place.unix or ("%s port %d"):format(place.host, place.port), text,
       code == "EADDRINUSE" and place.port
         and ("; choose another with %s = PORT or --%s PORT"):format(place.what, place.what)
-        or ""), 0)
+        or code == "EADDRINUSE" and "; a server answers there, or it is no socket" or ""), 0)
   end
   self.hosts[#self.hosts + 1] = host
   timeout.watch(self.app, host)
@@ -153,7 +153,9 @@ local function open_all(self, given, places, stdio)
     self.page = require("mcp.inspect").page(self.app.name, places[1].path)
   end
   if given.tls then
-    self.tls = assert(require("mcp.tls").server(given.tls))
+    local context, text = require("mcp.tls").server(given.tls)
+    if not context then error(text, 0) end
+    self.tls = context
   end
   local duplex = require("mcp.front.duplex").receiver(self.app)
   local receive = places[1] and require("mcp.front.http").receiver(self.app)

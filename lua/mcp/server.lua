@@ -99,7 +99,14 @@ end
 
 -- Called by the methods below as their last act, which leaves no frame of theirs
 -- (a tail call): level 2 is the line where the decorator is written.
-local function decorator(app, kind, feature, into, name)
+local function decorator(app, kind, feature, into, name, more)
+  if getmetatable(app) ~= App then
+    error(("app:%s is called with a colon, not with a dot"):format(kind), 2)
+  end
+  if more ~= nil then
+    error(("app:%s: one name expected; options and function follow it: app:%s %q { … } (function)")
+      :format(kind, kind, tostring(name)), 2)
+  end
   if type(name) ~= "string" or name == "" then
     error(("app:%s: a name expected, got %s"):format(kind,
       name == "" and "an empty one" or type(name)), 2)
@@ -116,20 +123,24 @@ end
 ---A tool: `app:tool "add" { input = { a = "number" } } (function(args, ctx) … end)`.
 ---@param name string
 ---@return table decorator
-function methods.tool(app, name) return decorator(app, "tool", tool, app.tools, name) end
+function methods.tool(app, name, ...)
+  return decorator(app, "tool", tool, app.tools, name, ...)
+end
 
 ---A resource, or a template if the URI has `{expressions}` (RFC 6570). Its
 ---handler gets the template's variables.
 ---@param uri string
 ---@return table decorator
-function methods.resource(app, uri)
-  return decorator(app, "resource", resource, app.resources, uri)
+function methods.resource(app, uri, ...)
+  return decorator(app, "resource", resource, app.resources, uri, ...)
 end
 
 ---A prompt. Its handler gets the arguments, all strings.
 ---@param name string
 ---@return table decorator
-function methods.prompt(app, name) return decorator(app, "prompt", prompt, app.prompts, name) end
+function methods.prompt(app, name, ...)
+  return decorator(app, "prompt", prompt, app.prompts, name, ...)
+end
 
 ---Puts a function around every request: `app:use(function(request, next) … end)`. The first one is
 ---outermost. `next(request)` gives the result, or nil and an mcp.error.
@@ -238,6 +249,18 @@ function methods.cacheable(app, facts, result, hints)
   return result
 end
 
+-- Raises, at `level`, that the method `name` was called without its app, or with what is no table
+-- of options.
+local function check_call(name, app, options, example, level)
+  if type(app) ~= "table" or getmetatable(app) ~= App then
+    error(("app:%s is called with a colon, not with a dot"):format(name), level + 1)
+  end
+  if options ~= nil and type(options) ~= "table" then
+    error(("app:%s: a table such as { %s } expected, got %s"):format(name, example,
+      type(options)), level + 1)
+  end
+end
+
 -- Every decorator must have got its function.
 local function check_complete(app)
   local open = {}
@@ -255,6 +278,7 @@ end
 ---@param options table stdio, http, sse, websocket, unix, tls, security, limits
 ---@return mcp.Listening
 function methods.listen(app, options)
+  check_call("listen", app, options, "http = 8000", 2)
   check_complete(app)
   local ok, listening = pcall(require("mcp.listen").open, app, options or {})
   if not ok then error(listening, 2) end
@@ -294,8 +318,12 @@ local function run(app, options)
 end
 
 -- Options of one listener: what is not said of the address is said of all.
-local function one_listener(way, options)
+local function one_listener(way, app, options)
+  check_call("run_" .. way, app, options, "port = 8000", 3)
   local address, rest = {}, {}
+  if options and options[way] ~= nil then
+    error(("app:run_%s: unknown option %q: host, port and path say where"):format(way, way), 3)
+  end
   for key, given in pairs(options or {}) do
     if key == "host" or key == "port" or key == "path" then
       address[key] = given
@@ -310,22 +338,34 @@ end
 ---Serves until it is told to stop: standard input and output unless `options`
 ---or the command line say otherwise.
 ---@param options table|nil stdio, http, sse, websocket, unix, tls, security, limits, quiet
-function methods.run(app, options) return run(app, options) end
+function methods.run(app, options)
+  check_call("run", app, options, "http = 8000", 2)
+  return run(app, options)
+end
 
 ---Serves standard input and output.
-function methods.run_stdio(app) return run(app, { stdio = true }) end
+---@param options table|nil it has none: what is given is refused
+function methods.run_stdio(app, options)
+  check_call("run_stdio", app, options, "", 2)
+  if options and next(options) ~= nil then
+    error(("app:run_stdio: unknown option %q: it has none"):format(tostring(next(options))), 2)
+  end
+  return run(app, { stdio = true })
+end
 
 ---Serves Streamable HTTP, and at the same address whatever is not switched off.
 ---@param options table|nil host, port, path, sse, websocket, tls, security, limits, quiet
-function methods.run_http(app, options) return run(app, one_listener("http", options)) end
+function methods.run_http(app, options) return run(app, one_listener("http", app, options)) end
 
 ---Serves HTTP+SSE, for clients of 2024-11-05. Streamable HTTP is answered at the same address.
 ---@param options table|nil host, port, path, tls, security, limits, quiet
-function methods.run_sse(app, options) return run(app, one_listener("sse", options)) end
+function methods.run_sse(app, options) return run(app, one_listener("sse", app, options)) end
 
 ---Serves WebSocket. Streamable HTTP is answered at the same address.
 ---@param options table|nil host, port, path, tls, security, limits, quiet
-function methods.run_websocket(app, options) return run(app, one_listener("websocket", options)) end
+function methods.run_websocket(app, options)
+  return run(app, one_listener("websocket", app, options))
+end
 
 ---Reads the certificates and keys of TLS again, of all that listens. A program of its own does it
 ---at SIGHUP. Where that fails, what was there goes on.
@@ -362,6 +402,9 @@ end
 
 ---What the command line asked for; set by the program.
 server.asked = nil
+
+---Whether any app was made; the program tells of one that is never run.
+server.made = false
 
 ---Makes an app.
 ---@param options table|string name, version, title, description, website, icons, instructions,
@@ -415,6 +458,7 @@ function server.new(options)
       and checked(make_ring, options) or nil,
     auth = options.auth and checked(make_guard, options.auth) or nil,
   }, App)
+  server.made = true
   app.info = info
   app.bus = bus.new(app, options.subscriptions)
   app.handlers = {}

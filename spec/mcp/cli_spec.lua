@@ -173,6 +173,90 @@ describe("luamcp", function()
     assert.equal(1, status)
   end)
 
+  it("a misuse of ours is told at the script's line, and nothing of ours is shown", function()
+    for text, expected in pairs {
+      ['mcp.server { nam = "x" }'] =
+        'mcp.server: unknown option "nam", did you mean "name"?',
+      ['mcp.server "x":tool "a" { inputs = {} }'] =
+        'tool "a": unknown option "inputs", did you mean "input"?',
+      ['mcp.server "x":run { http = { prt = 1 } }'] =
+        'unknown http option "prt", did you mean "port"?',
+      ['mcp.server "x":run { http = 0, tls = { cert = "/none", key = "/none" } }'] =
+        "tls: cert: /none: No such file or directory",
+      ['assert(mcp.connect("unix:/none"))'] =
+        "unix:/none:/mcp: /none: no such file or directory (cannot connect)",
+      ['mcp.connect "ftp://x"'] = "mcp.connect: an app, { command =, args = }, the path of a .lua "
+        .. 'file or an address ("http://…", "ws://…", "unix:/…") expected, got "ftp://x"',
+    } do
+      local file = script(('local mcp = require "mcp"\n%s\n'):format(text))
+      local _, err, status = luamcp { file }
+      assert.equal(("luamcp: %s:2: %s\n"):format(file, expected), err)
+      assert.equal(1, status)
+    end
+  end)
+
+  it("of a traceback the script's own frames are shown, all of it with MCP_LOG=debug", function()
+    local file = script [[
+      local mcp = require "mcp"
+      local function f() mcp.server {} end
+      mcp.run(function() f() end)]]
+    local _, err = luamcp { file }
+    assert.matches(":2: mcp.server: a name is needed\nstack traceback:\n\t", err, 1, true)
+    assert.matches(":3: in main chunk", err, 1, true)
+    assert.is_nil(err:find("lua/mcp/", 1, true))
+    assert.is_nil(err:find("[C]", 1, true))
+    local out = helper.shell(("MCP_LOG=debug %s %s 2>&1"):format(quote(helper.program()),
+      quote(file)))
+    assert.matches("lua/mcp/server.lua:", out, 1, true)
+  end)
+
+  it("what a script says by error(text, 0) stands alone", function()
+    local _, err, status = luamcp { script "local function f() error('usage: x', 0) end f()" }
+    assert.equal("luamcp: usage: x\n", err)
+    assert.equal(1, status)
+  end)
+
+  it("a module that is not there keeps its list of places", function()
+    local _, err = luamcp { script "require 'no.such.module'" }
+    assert.matches("module 'no.such.module' not found:\n\tno field", err, 1, true)
+    assert.is_nil(err:find("stack traceback", 1, true))
+  end)
+
+  it("a server that is made and never run is told of", function()
+    local file = script 'require "mcp".server "x"'
+    local _, err, status = luamcp { file }
+    assert.equal(("luamcp: warning: %s makes a server and never runs it: app:run() is missing\n")
+      :format(file), err)
+    assert.equal(0, status)
+    for _, text in ipairs { 'require "mcp".server "x":run()', 'return require "mcp".server "x"',
+      'local mcp = require "mcp" assert(mcp.connect(mcp.server "x")):close()', "" } do
+      _, err = luamcp { script(text) }
+      assert.equal("", err)
+    end
+  end)
+
+  it("a word behind the script that is nearly an option is told of", function()
+    local file = script "io.stderr:write(table.concat(arg, ' '), '\\n')"
+    local _, err = luamcp { file, "--htpp", "8000" }
+    assert.equal("luamcp: warning: --htpp is left to the script; did you mean --http? "
+      .. "(-- before it says no)\n--htpp 8000\n", err)
+    for _, words in ipairs { { "--host", "x" }, { "--list" }, { "htpp" }, { "-http" } } do
+      _, err = luamcp { file, table.unpack(words) }
+      assert.equal(table.concat(words, " ") .. "\n", err)
+    end
+    _, err = luamcp { file, "--", "--htpp" }
+    assert.equal("--htpp\n", err)
+  end)
+
+  it("an error of a task comes line by line", function()
+    local _, err = luamcp { script [[
+      local mcp = require "mcp"
+      mcp.spawn(function() error "boom" end)
+      mcp.sleep(0)]] }
+    assert.matches("^luamcp: error: [^\n]*:2: boom\nluamcp: error: stack traceback:\n", err)
+    assert.is_nil(err:find("\\x", 1, true))
+  end)
+
   it("an error that is no string", function()
     local _, err, status = luamcp { script "error { 1 }" }
     assert.matches("^luamcp: .*table", err)

@@ -54,6 +54,26 @@ describe("on luv's loop", function()
     assert.matches("outside of it as well", out, 1, true)
   end)
 
+  test("nothing can connect or be asked inside them either", function()
+    local out, status = run [[
+      local uv, mcp = require "luv", require "mcp.on_luv"
+      local core = require "mcp.core"
+      local pool, nothing = core.http_pool(), function() end
+      local timer = uv.new_timer()
+      timer:start(1, 0, function()
+        for _, wait in ipairs {
+          function() core.connect_socket({ unix = "/nowhere" }, nothing) end,
+          function() core.connect_websocket({ unix = "/nowhere" }, nothing) end,
+          function() pool:request { unix = "/nowhere" } end } do
+          print(select(2, pcall(wait)))
+        end
+        timer:close()
+      end)
+      uv.run()]]
+    assert.equal(0, status, out)
+    assert.equal(3, select(2, out:gsub("luv's loop is running", "")), out)
+  end)
+
   test("the host's handles live on when ours are gone", function()
     local out, status = run [[
       local uv = require "luv"
@@ -80,6 +100,27 @@ describe("on luv's loop", function()
       local app = mcp.server "x"
       app:listen { http = "127.0.0.1:0", quiet = true }
       mcp.spawn(function() mcp.sleep(100) end)
+      local timer = uv.new_timer()
+      timer:start(1000000, 0, function() end)
+      uv.run "nowait"
+      print "the end"]]
+    assert.equal(0, status, out)
+    assert.equal("the end\n", out)
+  end)
+
+  test("and so does one with lookups, connections and a child under way", function()
+    local out, status = run [[
+      local uv, mcp = require "luv", require "mcp.on_luv"
+      local core = require "mcp.core"
+      local pool, nothing = core.http_pool(), function() end
+      local listening = assert(core.listen_http({ host = "127.0.0.1", port = 0 }, nothing))
+      for _ = 1, 8 do
+        mcp.spawn(function() core.connect_socket({ host = "localhost", port = 1 }, nothing) end)
+      end
+      mcp.spawn(function() core.connect_websocket({ host = "127.0.0.1",
+        port = listening:port() }, nothing) end)
+      mcp.spawn(function() pool:request { host = "127.0.0.1", port = listening:port() } end)
+      child = assert(core.connect_child({ command = "cat" }, nothing))
       local timer = uv.new_timer()
       timer:start(1000000, 0, function() end)
       uv.run "nowait"

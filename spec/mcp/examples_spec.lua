@@ -40,12 +40,14 @@ describe("examples", function()
 
   it("there is a test here for each", function()
     local tested = { ["hello.lua"] = true, ["files.lua"] = true,
-      ["auth_server.lua"] = true,
+      ["auth_server.lua"] = true, ["all_transports.lua"] = true,
       -- spec/mcp/embedding_spec.lua
       ["luv.lua"] = true,
       -- spec/mcp/client/examples_spec.lua
       ["client_stdio.lua"] = true, ["client_memory.lua"] = true, ["client_websocket.lua"] = true,
-      ["client_http.lua"] = true, ["client_sse.lua"] = true, ["client_auth.lua"] = true }
+      ["client_http.lua"] = true, ["client_sse.lua"] = true, ["client_auth.lua"] = true,
+      -- spec/mcp/auth/flow_spec.lua
+      ["client_oauth.lua"] = true }
     local folder <close> = assert(core.folder "examples")
     for _, entry in ipairs(assert(folder:list())) do
       if entry.name:find "%.lua$" then assert.is_true(tested[entry.name], entry.name) end
@@ -73,6 +75,72 @@ describe("examples", function()
           _meta = helper.envelope() }) })
       assert.equal("hello", got[1].result._meta[PREFIX .. "serverInfo"].name)
       assert.equal("Hello, Ada!", got[2].result.content[1].text)
+    end)
+  end)
+
+  describe("all_transports.lua", function()
+    local mcp = require "mcp"
+    local support = require "spec.support"
+    after_each(support.stop_all)
+
+    local function serve(way)
+      local file <close> = assert(io.open "examples/all_transports.lua")
+      return support.start("nil", { script = file:read "a", [4] = way, [5] = "0" })
+    end
+
+    -- What a client finds there.
+    local function visit(transport)
+      local session <close> = mcp.session(transport, { timeout = 10 })
+      assert(session:initialize())
+      assert.equal("universal_tool", assert(session:list_tools())[1].name)
+      assert.equal("config://server", assert(session:list_resources())[1].uri)
+      assert.equal("generate_report", assert(session:list_prompts())[1].name)
+      return assert(session:call_tool("universal_tool", { message = "hello" })).content[1].text
+    end
+
+    it("is the same over standard input and output, which is what it serves if not told", function()
+      for _, args in ipairs { { "examples/all_transports.lua" },
+        { "examples/all_transports.lua", "stdio" } } do
+        assert.equal("Processed: hello (stdio)",
+          visit(mcp.stdio_client { command = helper.program(), args = args }))
+      end
+    end)
+
+    it("over Streamable HTTP", function()
+      local url = serve "http":wait_said "answers at (http://%S+)\n"
+      assert.equal("Processed: hello (http)", visit(mcp.streamable_http_client(url)))
+    end)
+
+    it("over HTTP+SSE", function()
+      local url = serve "sse":wait_said "answers at (http://%S+)\n"
+      assert.equal("Processed: hello (sse)", visit(mcp.sse_client(url)))
+    end)
+
+    it("over WebSocket", function()
+      local url = serve "websocket":wait_said "answers at (ws://%S+)\n"
+      assert.equal("Processed: hello (websocket)", visit(mcp.websocket_client(url)))
+    end)
+
+    it("and over all of them at once, with pages of one origin let in", function()
+      local server = serve "multi"
+      local http, sse, socket = server:wait_said(
+        "answers at (http://%S+)\n.-answers at (http://%S+)\n.-answers at (ws://%S+)\n")
+      assert.equal("Processed: hello (http)", visit(mcp.streamable_http_client(http)))
+      assert.equal("Processed: hello (sse)", visit(mcp.sse_client(sse)))
+      assert.equal("Processed: hello (websocket)", visit(mcp.websocket_client(socket)))
+      local function from(origin)
+        return visit(mcp.streamable_http_client(http, { headers = { Origin = origin } }))
+      end
+      assert.equal("Processed: hello (http)", from "http://localhost:3000")
+      local _, why = pcall(from, "http://evil.example")
+      assert.matches("status 403", why, 1, true)
+    end)
+
+    it("refuses a way that it does not know", function()
+      local out, status = helper.shell(helper.quote(helper.program())
+        .. " examples/all_transports.lua carrier-pigeon 2>&1")
+      assert.equal("luamcp: stdio, http, sse, websocket or multi expected\n", out)
+      assert.equal(1, status)
     end)
   end)
 

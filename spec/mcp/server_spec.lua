@@ -84,6 +84,50 @@ describe("server", function()
       end
     end)
 
+    it("and is told what it was called with, if that is not right", function()
+      local app = mcp.server "spec"
+      for _, name in ipairs { "run", "listen", "run_stdio", "run_http", "run_sse",
+        "run_websocket" } do
+        for _, given in ipairs { 8000, "127.0.0.1:8000", true } do
+          local line = here() + 1
+          local err = refused(function() app[name](app, given) end)
+          assert.matches(("server_spec.lua:%d: app:%s: a table such as {"):format(line, name), err,
+            1, true)
+          assert.matches("expected, got " .. type(given), err, 1, true)
+        end
+        for _, wrong in ipairs { "", {} } do
+          local line = here() + 1
+          local err = refused(function() app[name](wrong) end)
+          assert.matches(("server_spec.lua:%d: app:%s is called with a colon, not with a dot")
+            :format(line, name), err, 1, true)
+        end
+      end
+      assert.matches('app:run_stdio: unknown option "port"', refused(function()
+        app:run_stdio { port = 1 }
+      end), 1, true)
+      for _, way in ipairs { "http", "sse", "websocket" } do
+        assert.matches(('server_spec.lua:%d: app:run_%s: unknown option "%s": host, port'):format(
+          here() + 1, way, way), refused(function()
+            app["run_" .. way](app, { [way] = 0 }) end), 1, true)
+      end
+    end)
+
+    it("a kind takes one name; what else there is follows it", function()
+      local app = mcp.server "spec"
+      for _, kind in ipairs { "tool", "resource", "prompt" } do
+        local line = here() + 1
+        local err = refused(function() app[kind](app, "a:b", function() end) end)
+        assert.matches(('server_spec.lua:%d: app:%s: one name expected; options and function '
+          .. 'follow it: app:%s "a:b" { … } (function)'):format(line, kind, kind), err, 1, true)
+        line = here() + 1
+        err = refused(function() app[kind]("a:b") end)
+        assert.matches(("server_spec.lua:%d: app:%s is called with a colon"):format(line, kind),
+          err, 1, true)
+      end
+      -- Nothing of that is left half made.
+      assert.is_nil(next(app.pending))
+    end)
+
     it("the line is the decorator's in a coroutine and after a tail call, too", function()
       local app = mcp.server "spec"
       local line

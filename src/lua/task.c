@@ -3,6 +3,7 @@
 #include "lua/task.h"
 
 #include <lauxlib.h>
+#include <string.h>
 
 #include "base/err.h"
 #include "base/log.h"
@@ -123,7 +124,13 @@ static int describe(lua_State *L) {
   const char *text = lua_tostring(co, -1);
   if (!text) text = luaL_typename(co, -1);
   luaL_traceback(L, co, text, 0);
-  mcp_log(MCP_LOG_ERROR, "%s", lua_tostring(L, -1));
+  /* A line of the log is a line. */
+  text = luaL_gsub(L, lua_tostring(L, -1), "\t", "  ");
+  for (const char *end; text; text = end ? end + 1 : NULL) {
+    end = strchr(text, '\n');
+    mcp_log(MCP_LOG_ERROR, "%.*s", end ? (int)(end - text) : (int)strlen(text),
+            text);
+  }
   return 0;
 }
 

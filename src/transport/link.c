@@ -193,11 +193,19 @@ void mcp_link_complain(mcp_link_t *link, mcp_slice_t id, int code,
   }
 }
 
-static void refuse_text(mcp_link_t *link, int code,
+static void refuse_text(mcp_link_t *link, int code, mcp_slice_t line,
                         const mcp_json_fault_t *fault) {
   char text[256];
-  snprintf(text, sizeof text, "Parse error: %s at byte %zu",
-           fault->what ? fault->what : mcp_err_text(code), fault->offset);
+  int n =
+      snprintf(text, sizeof text, "Parse error: %s at byte %zu",
+               fault->what ? fault->what : mcp_err_text(code), fault->offset);
+  /* A banner among a server's messages is found by its words; what looks like
+   * a message keeps them to itself. */
+  if (link->client && line.len > 0 && line.data[0] != '{' &&
+      line.data[0] != '[' && n > 0 && (size_t)n < sizeof text)
+    snprintf(text + n, sizeof text - (size_t)n, ": %.*s%s",
+             (int)(line.len < 60 ? line.len : 60), line.data,
+             line.len < 60 ? "" : "...");
   mcp_link_complain(link, MCP_SLICE(""), MCP_RPC_PARSE_ERROR, text);
 }
 
@@ -230,7 +238,7 @@ int mcp_link_arrive(mcp_link_t *link, mcp_slice_t text, bool complain) {
       link->code = code;
       mcp_link_close(link, true);
     } else if (complain) {
-      refuse_text(link, code, &fault);
+      refuse_text(link, code, text, &fault);
     }
     goto fail;
   }
@@ -252,6 +260,12 @@ int mcp_link_arrive(mcp_link_t *link, mcp_slice_t text, bool complain) {
     goto fail;
   }
   lane = take_lane(link);
+  if (!lane && link->client) {
+    /* It may be the answer that somebody waits for. */
+    link->code = MCP_ENOMEM;
+    mcp_link_close(link, true);
+    goto fail;
+  }
   if (!lane) {
     mcp_link_complain(link, rpc.id, MCP_RPC_INTERNAL_ERROR, "Out of memory");
     goto fail;

@@ -13,7 +13,7 @@ connect.VERDICTS = 256
 
 -- What transports are told beside the options of every client, and their limits.
 local HTTP = { headers = "table", auth = "table", tls = "table|userdata", stream = "boolean",
-  method = "string" }
+  method = "string", terminate_on_close = "boolean" }
 local HTTP_LIMITS = { message = true, resumes = true, connections = true, stream_wait = true }
 local SSE_LIMITS = { message = true, connections = true }
 local WEBSOCKET = { headers = "table", auth = "table", tls = "table|userdata", ping = "number" }

@@ -111,23 +111,40 @@ local function after_handshake(self)
   return self
 end
 
+-- Where opening ends with an error: what reads the streams would keep them open.
+local Opening = { __close = function(opening)
+  local self = opening.client
+  if not self then return end
+  self.state, self.spent = "lost", true
+  self.why, self.why_code = "opening it has failed", "EFAILED"
+  self.background:cancel()
+  if self.transport then self.transport:close() end
+end }
+
 -- Opens and shakes hands; `self.way` says how.
 local function begin(self)
+  local opening <close> = setmetatable({ client = self }, Opening)
   -- What a way made before is gone; it makes another one.
   if self.again and self.transport then self.transport:close() end
   self.state, self.facts = "opening", nil
   forget(self)
   local ok, text, code, data = self.way(self)
-  if self.state == "closed" then return nil, "the client was closed", "ECLOSED" end
+  if self.state == "closed" then
+    opening.client = nil
+    return nil, "the client was closed", "ECLOSED"
+  end
   if ok and self.state == "lost" then ok, text, code = nil, self.why, self.why_code end
   if not ok then
+    opening.client = nil
     local transport = self.transport
     if self.state ~= "lost" then self.state, self.why, self.why_code = "lost", text, code end
     if transport then transport:close() end
     self.spent = true
     return nil, text, code, data
   end
-  return after_handshake(self)
+  after_handshake(self)
+  opening.client = nil
+  return self
 end
 
 -- The way of a transport that was given as it is.
@@ -218,12 +235,19 @@ end
 function methods.close(self, grace)
   if self.state == "closed" then return end
   self.state, self.closed = "closed", true
-  local transport = self.transport
-  local host = transport and transport:close(grace)
+  local transport, ok, host = self.transport, true, nil
+  -- Where memory ends in the middle, the rest is closed all the same.
+  if transport then ok, host = pcall(transport.close, transport, grace) end
   self.background:cancel()
+  if not ok then error(host, 0) end
   if type(host) == "userdata" then await(host) end
 end
 Client.__close = function(self) self:close() end
+-- One that was dropped: what reads its streams does not keep it, but would go on for ever. In a task,
+-- because a collector must not wait; where the state ends there are none, and all is closed anyway.
+Client.__gc = function(self)
+  if self.state ~= "new" and self.state ~= "closed" then pcall(core.spawn, self.close, self, 0) end
+end
 
 ---A client, not opened yet.
 ---@param what string who makes it, in texts

@@ -6,6 +6,10 @@ local misuse = {}
 -- Where our own files are: a level of the stack that is there is not the caller's.
 local HERE = debug.getinfo(1, "S").source:match "^(.*)misuse%.?l?u?a?$"
 
+-- Options of a client that others look for in its transport.
+local OF_CLIENT = { timeout = true, max_timeout = true, client = true, roots = true,
+  on_elicit = true, on_sample = true, on_change = true, on_log = true }
+
 ---Raises an error at the first line of the stack that is not the client's.
 ---@param text string
 ---@param ... any for string.format
@@ -35,6 +39,10 @@ function misuse.check(what, given, known)
     local kinds = known[name]
     if not kinds then
       local nearest = require "mcp.schema.nearest"
+      if OF_CLIENT[name] then
+        misuse.raise("%s: %q is no option here, but one of the options (second argument) of "
+          .. "mcp.session and mcp.connect", what, name)
+      end
       misuse.raise("%s: %s", what, nearest.unknown("option", tostring(name), nearest.keys(known)))
     end
     if kinds ~= "any" and not ("|" .. kinds .. "|"):find("|" .. type(member) .. "|", 1, true) then

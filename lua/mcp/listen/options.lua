@@ -89,7 +89,8 @@ local function shared(given)
   for key, value in pairs(given.limits or {}) do
     if not LIMITS[key] then address.unknown("limit", key, LIMITS) end
     if type(value) ~= "number" or value < 0 then
-      error(("limits: %s: a number, 0 or more, expected"):format(key), 0)
+      error(("limits: %s: a number, 0 or more, expected, got %s"):format(key,
+        type(value) == "number" and value or type(value)), 0)
     end
     if COUNTS[key] then
       value = math.tointeger(value)

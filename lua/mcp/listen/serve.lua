@@ -31,6 +31,8 @@ function serve.run(listening, announce)
     asked = asked + 1
     listening:close(asked == 1 and serve.GRACE or 0)
   end)
+  local program = package.loaded["mcp.program"] -- in the luamcp command only
+  if program then program.settle() end
   -- Only now: whoever reads this may send a signal at once.
   for _, url in ipairs(announce and listening.urls or {}) do
     io.stderr:write(("%s %s answers at %s\n"):format(app.name, app.version, url))

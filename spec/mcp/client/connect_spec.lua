@@ -74,6 +74,9 @@ describe("mcp.connect", function()
     local none, text, code = mcp.connect { command = "/nowhere/nothing" }
     assert.same({ nil, "ENOENT" }, { none, code })
     assert.matches("^/nowhere/nothing cannot be started: ", text)
+    none, text, code = mcp.connect { command = "/nowhere/nothing here" }
+    assert.same({ nil, "ENOENT" }, { none, code })
+    assert.matches("(command is the program alone; the words behind it are args)", text, 1, true)
     none, text, code = mcp.connect "/nowhere/nothing.lua"
     assert.same({ nil, "/nowhere/nothing.lua: there is no such file", "ENOENT" },
       { none, text, code })
@@ -82,6 +85,8 @@ describe("mcp.connect", function()
     -- Whether it is found out by reading or by writing.
     assert.is_true(code == "EGONE" or code == "EPIPE", code)
     assert.matches("stdio: the connection is lost", text, 1, true)
+    -- Once is enough.
+    assert.is_true(select(2, text:gsub("status 3", "")) <= 1, text)
   end)
 
   it("says that the program luamcp is missing", function()
@@ -141,6 +146,8 @@ describe("mcp.connect", function()
       ["mcp.connect: cache: false or an mcp.client_cache() expected"] = { app, { cache = {} } },
       ["mcp.connect: cache: false"] = { app, { cache = setmetatable({}, {}) } },
       ['mcp.connect: unknown option "comand"'] = { { command = "x", comand = "y" } },
+      ['mcp.connect: "timeout" is no option here, but one of the options (second argument)'] =
+        { { command = "x", timeout = 1 } },
       ["mcp.connect: command is there twice"] = { { "x", command = "y" } },
       ["mcp.connect: command: a string expected"] = { { command = "" } },
       ["mcp.connect: args[2]: string expected, got table"] =

@@ -94,6 +94,15 @@ describe("the example", function()
     assert.equal(0, status)
   end)
 
+  it("of make demo ends well", function()
+    local out, status = run("scripts/demo.lua", {})
+    assert.matches("\nAll answers were as they should be.\n$", out)
+    for _, revision in ipairs { "2025-11-25", "2026-07-28" } do
+      assert.matches("files 1.0.0, revision " .. revision, out, 1, true)
+    end
+    assert.equal(0, status)
+  end)
+
   it("client_websocket.lua reads files.lua", function()
     local url = serve("examples/files.lua", { "--http", "127.0.0.1:0", "--", "examples/library" })
     local out, status = run("examples/client_websocket.lua", { (url:gsub("^http", "ws")) })

@@ -181,8 +181,8 @@ function Duplex.__index:open(peer)
   local name = self.name
   function link.lose(why, short)
     if short == "ECLOSED" then why, short = "the server has closed it", "EGONE" end
-    lose(held[1], link, ("%s: the connection is lost: %s%s"):format(name, why, ended(held[1])),
-      short)
+    local told = why:find("^the process ") and "" or ended(held[1])
+    lose(held[1], link, ("%s: the connection is lost: %s%s"):format(name, why, told), short)
   end
   host:on_closed(link.lose)
   self.host, link.wire = host, host:wire()

@@ -47,7 +47,7 @@ http.EVENT_ID = 1024
 
 local OPTIONS = {
   headers = "table", auth = "table", tls = "table|userdata", limits = "table", stream = "boolean",
-  method = "string",
+  method = "string", terminate_on_close = "boolean",
 }
 
 local LIMITS = {
@@ -78,7 +78,7 @@ end
 
 ---A transport, not opened yet. Raises what is wrong with the options.
 ---@param address string http, https or unix
----@param options table|nil headers, auth, tls, limits, stream, method
+---@param options table|nil headers, auth, tls, limits, stream, method, terminate_on_close
 ---@return mcp.client.Http
 function http.new(address, options)
   local what = "streamable_http_client"
@@ -94,6 +94,7 @@ function http.new(address, options)
     name = to.url.unix and "unix" or "http", duplex = false, timed = true, endpoint = to,
     limits = limits,
     wants_stream = options.stream ~= false,
+    terminates = options.terminate_on_close ~= false,
     running = {}, -- requests under way, by their `call`
     sid = nil, era = nil, revision = nil, closed = false,
   }, Http)
@@ -388,9 +389,8 @@ local function open_stream(self)
 end
 
 local function close_stream(self)
-  local ear = self.ear
+  if self.ear then self.ear.tasks:cancel() end
   self.ear = nil
-  if ear then ear.tasks:cancel() end
 end
 
 -- Ends a request that is under way. A session is told (4.2); without one the
@@ -484,10 +484,21 @@ local function delete(self, time)
   if response then response:close() end
 end
 
+-- The session is ended, and then the connections are.
+local function say_goodbye(self, time)
+  local waiter = core.waiter()
+  waiter:spawn(function()
+    local shut <close> = setmetatable({}, { __close = function() self.endpoint:close() end }) -- luacheck: ignore
+    delete(self, time)
+  end)
+  -- In a task nobody can wait here: it may be one that is being closed.
+  if not coroutine.isyieldable() then waiter:wait() end
+end
+
 ---Ends what is under way, the session and the connections.
 ---@param grace number|nil how long the end of the session may take, in seconds
 function Http.__index:close(grace)
-  if self.closed then return end
+  if self.shut then return end
   self.closed = true
   close_stream(self)
   if self.incoming then self.incoming:close() end
@@ -496,14 +507,12 @@ function Http.__index:close(grace)
     run.cancelled, run.code = "the client is closed", "ECLOSED"
     run.waiter:cancel()
   end
-  if not self.sid then return self.endpoint:close() end
-  local waiter, time = core.waiter(), grace or http.DELETE_TIME
-  waiter:spawn(function()
-    local shut <close> = setmetatable({}, { __close = function() self.endpoint:close() end }) -- luacheck: ignore
-    delete(self, time)
-  end)
-  -- In a task nobody can wait here: it may be one that is being closed.
-  if not coroutine.isyieldable() then waiter:wait() end
+  self.shut = true
+  if not self.sid or not self.terminates then return self.endpoint:close() end
+  local ok, why = pcall(say_goodbye, self, grace or http.DELETE_TIME)
+  if ok then return end
+  self.endpoint:close()
+  error(why, 0)
 end
 Http.__close = function(self) self:close() end
 

@@ -55,13 +55,28 @@ end
 
 -- Ends the requests that waited for the answers of a stream.
 local function fail_all(self, text, code)
-  local pending = self.pending
-  self.pending = {}
-  for _, run in pairs(pending) do
+  local id, run = next(self.pending)
+  while id do
+    self.pending[id] = nil
     run.text, run.code = text, code
     run.waiter:wake()
+    id, run = next(self.pending)
   end
 end
+
+-- A stream is closed by the task that reads it, however that ends: whoever waits for an answer is
+-- told.
+local Stream = { __close = function(stream)
+  local self = stream.transport
+  stream.response:close()
+  if self.stream ~= stream then return end
+  self.stream = nil
+  self.incoming:close()
+  -- The Client begins anew with its next request (HS-08).
+  if not self.closed and self.peer.forgotten then self.peer.forgotten() end
+  fail_all(self, stream.text or "reading the stream has failed; the log says why",
+    stream.code or "EFAILED")
+end }
 
 -- Where the first event says that messages go to (HS-02, HS-05).
 local function place_of(self, data)
@@ -102,7 +117,8 @@ local function connect(self)
       local place
       place, why, name = place_of(self, event.data or "")
       if not place then return refuse(why, name) end
-      return { response = response, place = place, tasks = core.waiter() }
+      return setmetatable({ response = response, place = place, tasks = core.waiter(),
+        transport = self }, Stream)
     elseif why ~= nil or (event.data and event.data ~= "") then
       return refuse("the stream does not begin with an endpoint event", "ESSE")
     end
@@ -110,14 +126,14 @@ local function connect(self)
 end
 
 -- Reads to the end of the stream.
-local function read(self, stream)
-  local response <close> = stream.response
-  local text, code
+local function read(self, given)
+  local stream <close> = given
   while true do
-    local event, message, why = response:event()
+    local event, message, why = stream.response:event()
     if not event then
-      text, code = message or "the stream ended", message and why or "EGONE"
-      break
+      stream.text = ("%s: %s"):format(self.endpoint.text, message or "the stream ended")
+      stream.code = message and why or "EGONE"
+      return
     end
     if message ~= nil then
       local answer = self.incoming:take(message, true)
@@ -134,13 +150,6 @@ local function read(self, stream)
       core.log("warning", "the server sent an event that is not JSON: " .. tostring(why))
     end
   end
-  if self.stream ~= stream then return end
-  self.stream = nil
-  self.incoming:close()
-  fail_all(self, ("%s: %s"):format(self.endpoint.text, text), code)
-  if self.closed then return end
-  -- The Client begins anew with its next request (HS-08).
-  if self.peer.forgotten then self.peer.forgotten() end
 end
 
 local function start(self)
@@ -264,11 +273,12 @@ function Sse.__index:settle(era, revision)
   self.revision = revision
 end
 
----Ends the stream, and with it the session.
+---Ends the stream, and with it the session. Nothing here minds being done again, where it was
+---broken off.
 function Sse.__index:close()
-  if self.closed then return end
   self.closed = true
   local stream = self.stream
+  if stream then stream.tasks:cancel() end
   self.stream = nil
   if self.incoming then self.incoming:close() end
   for call, run in pairs(self.running) do
@@ -277,8 +287,6 @@ function Sse.__index:close()
     run.waiter:wake()
     run.sending:cancel()
   end
-  self.pending = {}
-  if stream then stream.tasks:cancel() end
   self.endpoint:close()
 end
 Sse.__close = function(self) self:close() end

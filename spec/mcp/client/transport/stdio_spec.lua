@@ -88,6 +88,14 @@ exec "$@"
     local client <close> = assert(mcp.connect { "sh", script, helper.program(), path,
       stderr = "null" })
     assert.is_true(client:ping())
+    -- The log shows a banner; what looks like a message is nobody else's business.
+    local caller = helper.file(([=[
+      local mcp = require "mcp"
+      assert(mcp.connect { "sh", %q, %q, %q }):close()]=]):format(script, helper.program(), path),
+      ".lua")
+    local log = helper.shell(helper.quote(helper.program()) .. " " .. caller .. " 2>&1")
+    assert.matches("at byte 0: Starting up...\n", log, 1, true)
+    assert.is_nil(log:find("ready", 1, true))
   end)
 
   it("goes back to initialize for one that ends over server/discover (3.7)", function()
