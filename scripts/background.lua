@@ -33,8 +33,8 @@ function background.start(words, log, says)
   -- What an earlier one said there is no news.
   assert(io.open(log, "w")):close()
   -- The shell stays to wait for it, so that stop() learns when it is gone and how it went.
-  local pipe = assert(io.popen(("%s </dev/null >/dev/null 2>%s & echo $!; { wait $!; } 2>/dev/null; echo $?")
-    :format(table.concat(quoted, " "), background.quote(log)), "r"))
+  local pipe = assert(io.popen(("%s </dev/null >/dev/null 2>%s & echo $!; %s; echo $?")
+    :format(table.concat(quoted, " "), background.quote(log), "{ wait $!; } 2>/dev/null"), "r"))
   local self = setmetatable({ pipe = pipe, log = log, pid = math.tointeger(pipe:read "l") },
     Server)
   local limit = os.time() + PATIENCE

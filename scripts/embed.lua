@@ -8,19 +8,26 @@ local function module_name(path)
   return (name:gsub("%.init$", ""))
 end
 
-local out = { "/* Made by scripts/embed.lua. */\n#include <stddef.h>\n" }
-local names = {}
+local out = { [[
+/* Made by scripts/embed.lua. */
+#include <stddef.h>
+/* On pages of its own, so that they can be let go once it is loaded. */
+__attribute__((aligned(4096))) static const unsigned char code[] = {
+]] }
+local names, offset = {}, 0
 for i = 2, #arg do
   -- Line numbers stay in: a traceback is worth more than the bytes.
   local code = string.dump(assert(loadfile(arg[i], "t")))
-  local bytes = { code:byte(1, 0) }
+  local bytes = {}
   for j = 1, #code do
     bytes[j] = code:byte(j) .. (j % 24 == 0 and ",\n" or ",")
   end
-  out[#out + 1] = ("static const unsigned char m%d[] = {%s};\n"):format(i, table.concat(bytes))
-  names[#names + 1] = ('  {"%s", (const char *)m%d, sizeof m%d},'):format(module_name(arg[i]), i, i)
+  out[#out + 1] = table.concat(bytes) .. "\n"
+  names[#names + 1] = ('  {"%s", (const char *)code + %d, %d},'):format(module_name(arg[i]),
+    offset, #code)
+  offset = offset + #code
 end
-out[#out + 1] = [[
+out[#out + 1] = [[};
 typedef struct { const char *name; const char *code; size_t size; } embedded_t;
 extern const embedded_t mcp_embedded[];
 const embedded_t mcp_embedded[] = {

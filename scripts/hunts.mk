@@ -14,7 +14,7 @@ SHARE       := $(if $(SHALLOW),0.1,1)
 
 
 faults-build:
-	@$(FAULTS_MAKE) $(FAULTS)/luamcp $(FAULTS)/mcp/core.so $(FAULTS)/spec/codecs.so
+	@$(FAULTS_MAKE) build $(FAULTS)/spec/codecs.so
 
 failalloc: faults-build
 	@$(FAULTS_ENV) MCP_LOG=off $(FAULTS)/luamcp spec/torture/run.lua failalloc $(SHARE) || \

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-# make interop: other people's clients against the examples.
+# make interop: other people's clients and servers, and ours.
 
 .PHONY: interop
 interop: $(PROGRAM)

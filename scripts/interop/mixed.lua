@@ -1,6 +1,6 @@
 -- SPDX-License-Identifier: MIT
--- mixed.lua: the server that all kinds of clients call at the same time, on one listener and a socket
--- file; it counts the calls by who made them.
+-- mixed.lua: the server that all kinds of clients call at the same time, on one listener and a
+-- socket file; it counts the calls by who made them.
 --
 --   luamcp run scripts/interop/mixed.lua --http 127.0.0.1:0 --unix PATH CLIENTS
 local mcp = require "mcp"
@@ -9,7 +9,7 @@ local app = mcp.server { name = "mixed", version = "1.0.0" }
 
 -- So many there are, and nobody is answered before all have called.
 local CLIENTS = math.tointeger(tonumber(arg[1]))
-local PATIENCE = 20 -- seconds
+local PATIENCE = 10 -- seconds
 
 local counts, clients = {}, 0
 

@@ -1,6 +1,6 @@
 -- SPDX-License-Identifier: MIT
--- servers.lua: the servers of others that our client is tried with: how they are started, where they
--- answer, in which eras, and which errand (in ours/) is for them.
+-- servers.lua: the servers of others that our client is tried with: how they are started, where
+-- they answer, in which eras, and which errand (in ours/) is for them.
 local background = require "background"
 
 local servers = {}
@@ -15,7 +15,7 @@ local BOTH = { "legacy", "modern", "auto" }
 function servers.python(build, version)
   local python = ("%s/python%d/bin/python"):format(build, version)
   if os.execute(python .. " -c 'import mcp' 2>/dev/null") then return python end
-  return python, "no Python 3.10 or newer with venv and pip"
+  return python, "it is not installed; that takes Python 3.10 or newer, with venv and pip"
 end
 
 ---@param place { build: string, node: string, scripts: string, scratch: string }

@@ -19,6 +19,7 @@ const pause = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 
 let level = 0;
 let cancelled = 0;
+const sessions = new Map();
 // How those who listen without a session are told; set below.
 let updated = () => {};
 
@@ -95,6 +96,8 @@ function small({ era }) {
 
   server.registerTool("cancelled", {}, () => text(String(cancelled)));
 
+  server.registerTool("sessions", {}, () => text(String(sessions.size)));
+
   server.registerTool("big", {
     inputSchema: z.object({ size: z.number() }),
   }, ({ size }) => text("x".repeat(size)));
@@ -134,7 +137,6 @@ if (process.argv[2] === "stdio") {
   const modern = createMcpHandler(small, { legacy: "reject" });
   updated = (_, uri) => modern.notify.resourceUpdated(uri);
   const serve = toNodeHandler(modern);
-  const sessions = new Map();
 
   async function legacy(req, res, body) {
     const id = req.headers["mcp-session-id"];

@@ -71,25 +71,30 @@ function check.set(list, key)
   return out
 end
 
----Has `run(client)` do its errand with who is named by the script's arguments: an era, then a URL
----or the words of a command, which gets the variables `options.env`.
-function check.errand(options, run)
-  mcp.spawn(function()
-    mcp.sleep(LIMIT)
-    io.stderr:write(("still not done after %d seconds\n"):format(LIMIT))
-    os.exit(1)
-  end)
+---A client of who is named by the script's arguments: an era, then a URL or the words of a command,
+---which gets the variables `env`.
+function check.open(options, env)
   options.era = arg[1]
   local target = arg[2]
   if not target:find "^%a+:" then
     target = { command = arg[2], args = { table.unpack(arg, 3) } }
     -- By this the children that are left behind are found.
     target.env = { INTEROP_MARK = os.getenv "INTEROP_MARK" }
-    for name, value in pairs(options.env or {}) do target.env[name] = value end
-    options.env = nil
+    for name, value in pairs(env or {}) do target.env[name] = value end
   end
   local client = assert(mcp.connect(target, options))
   if options.era ~= "auto" then check.same(client.era, options.era) end
+  return client
+end
+
+---Has `run(client)` do its errand with such a client, and closes it.
+function check.errand(options, run, env)
+  mcp.spawn(function()
+    mcp.sleep(LIMIT)
+    io.stderr:write(("still not done after %d seconds\n"):format(LIMIT))
+    os.exit(1)
+  end)
+  local client = check.open(options, env)
   run(client)
   local closing = core.now()
   client:close()

@@ -1,6 +1,6 @@
 -- SPDX-License-Identifier: MIT
--- everything.lua: our client with the npm package server-everything, which has a bit of all there is
--- with sessions: over stdio, Streamable HTTP and HTTP+SSE.
+-- everything.lua: our client with the npm package server-everything, which has a bit of all there
+-- is with sessions: over stdio, Streamable HTTP and HTTP+SSE.
 --
 --   luamcp run scripts/interop/ours/everything.lua ERA URL | COMMAND [ARGUMENT…]
 package.path = "./scripts/interop/ours/?.lua;" .. package.path

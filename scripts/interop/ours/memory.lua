@@ -1,5 +1,6 @@
 -- SPDX-License-Identifier: MIT
--- memory.lua: our client with the npm package server-memory, over stdio: what it is told comes back.
+-- memory.lua: our client with the npm package server-memory, over stdio: what it is told comes
+-- back.
 --
 --   luamcp run scripts/interop/ours/memory.lua ERA COMMAND [ARGUMENT…]
 package.path = "./scripts/interop/ours/?.lua;" .. package.path
@@ -10,7 +11,7 @@ local same, text = check.same, check.text
 local FILE = os.getenv "PWD" .. "/" .. os.getenv "INTEROP_SCRATCH" .. "/memory.jsonl"
 os.remove(FILE)
 
-check.errand({ env = { MEMORY_FILE_PATH = FILE } }, function(client)
+check.errand({}, function(client)
   same(client.server.name, "memory-server")
   local call = function(...) return assert(client:call_tool(...)) end
   local ada = { name = "Ada", entityType = "person", observations = { "Writes programs" } }
@@ -36,4 +37,4 @@ check.errand({ env = { MEMORY_FILE_PATH = FILE } }, function(client)
 
   local wrong, why, code = client:call_tool("create_entities", { entities = "none" })
   assert(wrong and wrong.isError or code == -32602, why)
-end)
+end, { MEMORY_FILE_PATH = FILE })

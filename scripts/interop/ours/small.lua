@@ -1,6 +1,6 @@
 -- SPDX-License-Identifier: MIT
--- small.lua: our client with the servers of interop/small*, made with other people's libraries, which
--- all offer the same. What one of them cannot do is left out where its capabilities say so.
+-- small.lua: our client with the servers of interop/small*, made with other people's libraries,
+-- which all offer the same. What one of them cannot do is left out where its capabilities say so.
 --
 --   luamcp run scripts/interop/ours/small.lua ERA URL | COMMAND [ARGUMENT…]
 package.path = "./scripts/interop/ours/?.lua;" .. package.path
@@ -49,6 +49,18 @@ local function watching(client)
   soon("an update is told", function() return told == 1 end)
   same(assert(client:read_resource(LEVEL, { fresh = true })).contents[1].text, level)
   assert(client:unsubscribe(LEVEL))
+end
+
+-- A session is ended, not left to time out. Where they live in one process that can be asked.
+local function leaving(client)
+  local sessions = function()
+    return math.tointeger(tonumber(text(assert(client:call_tool "sessions"))))
+  end
+  local before = sessions()
+  local other = check.open {}
+  same(sessions(), other.era == "legacy" and before + 1 or before)
+  other:close()
+  soon("the session is ended", function() return sessions() == before end)
 end
 
 check.errand(options, function(client)
@@ -108,4 +120,5 @@ check.errand(options, function(client)
     check.leave "subscriptions"
   end
   cancelling(client)
+  if names.sessions and arg[2]:find "^http:" then leaving(client) end
 end)
