@@ -197,21 +197,20 @@ describe("arrows of lua/mcp", function()
   -- Who may require the C module. The fewer, the better: what is not here works without it.
   local CORE = {}
   for name in ([[
-    mcp.auth mcp.auth.jwks mcp.auth.jwt mcp.auth.server mcp.auth.server.metadata
-    mcp.auth.server.principal
+    mcp mcp.ask mcp.ask.live mcp.ask.parked mcp.ask.question mcp.ask.replay mcp.async mcp.auth
     mcp.auth.client.code mcp.auth.client.discovery mcp.auth.client.dpop mcp.auth.client.identity
-    mcp.auth.client.loopback mcp.auth.client.provider mcp.auth.client.store mcp.auth.client.token
-    mcp.auth mcp.client.probe mcp.client.transport.endpoint mcp.client.transport.http
-    mcp.client.transport.incoming mcp.client.transport.sse
-    mcp.client mcp.client.cache mcp.client.call mcp.client.handshake mcp.client.pages
-    mcp.client.rounds mcp.client.tell mcp.client.serve mcp.client.settings mcp.client.tools mcp.client.watch
-    mcp.client.transport.duplex mcp.client.transport.memory mcp.client.transport.stdio
-    mcp.client.transport.websocket
-    mcp mcp.ask mcp.ask.live mcp.ask.parked mcp.ask.question mcp.ask.replay mcp.async mcp.bus
-    mcp.channel mcp.cli mcp.content mcp.context mcp.dispatch mcp.feature.cursor mcp.fetch
-    mcp.feature.metadata mcp.feature.registry mcp.feature.resource mcp.feature.task
-    mcp.feature.tool mcp.front.legacy mcp.header mcp.inspect mcp.listen mcp.listen.serve mcp.middleware mcp.schema.pattern
-    mcp.seal mcp.server mcp.session mcp.task_store mcp.timeout mcp.tls]]):gmatch "%S+" do
+    mcp.auth.client.loopback mcp.auth.client.provider mcp.auth.client.store
+    mcp.auth.client.token mcp.auth.jwks mcp.auth.jwt mcp.auth.server mcp.auth.server.metadata
+    mcp.auth.server.principal mcp.bus mcp.channel mcp.cli mcp.client mcp.client.cache
+    mcp.client.call mcp.client.handshake mcp.client.pages mcp.client.probe mcp.client.rounds
+    mcp.client.serve mcp.client.settings mcp.client.tell mcp.client.tools
+    mcp.client.transport.duplex mcp.client.transport.endpoint mcp.client.transport.http
+    mcp.client.transport.incoming mcp.client.transport.memory mcp.client.transport.sse
+    mcp.client.transport.stdio mcp.client.transport.websocket mcp.client.watch mcp.content
+    mcp.context mcp.dispatch mcp.feature.cursor mcp.feature.metadata mcp.feature.registry
+    mcp.feature.resource mcp.feature.task mcp.feature.tool mcp.fetch mcp.front.legacy mcp.header
+    mcp.inspect mcp.listen mcp.listen.serve mcp.middleware mcp.schema.pattern mcp.seal
+    mcp.server mcp.session mcp.task_store mcp.timeout mcp.tls]]):gmatch "%S+" do
     CORE[name] = true
   end
 

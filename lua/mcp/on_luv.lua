@@ -1,6 +1,7 @@
 -- SPDX-License-Identifier: MIT
 -- on_luv: luamcp on the loop of luv. `local mcp = require "mcp.on_luv"` in place of
--- `require "mcp"`, before anything else requires it. luv's handles and ours then share one `uv.run()`.
+-- `require "mcp"`, before anything else requires it. luv's handles and ours then share one
+-- `uv.run()`.
 --
 -- Inside luv's callbacks nothing may wait, for the loop is running: mcp.spawn a task that does.
 local luv = require "luv"
