@@ -152,9 +152,18 @@ function middleware.timing(fn)
   end
 end
 
+-- Controls of terminals, and what turns the direction of a text (U+061C, U+200E, U+2066, …).
+local UNSEEN = { "[%c\127]", "\xC2[\x80-\x9F]", "\xD8\x9C", "\xE2\x80[\x8E\x8F\xA8-\xAE]",
+  "\xE2\x81[\xA6-\xA9]" }
+
+local function in_hex(bytes)
+  return (bytes:gsub(".", function(c) return ("\\x%02X"):format(c:byte()) end))
+end
+
 -- Names come from clients; a line stays a line.
 local function printable(text)
-  return (text:gsub("[%c\127]", function(c) return ("\\x%02X"):format(c:byte()) end))
+  for _, pattern in ipairs(UNSEEN) do text = text:gsub(pattern, in_hex) end
+  return text
 end
 
 local LEVELS = { debug = true, info = true, notice = true, warning = true, error = true }

@@ -122,6 +122,18 @@ describe("base/log lines", function()
     }, lines)
   end)
 
+  it("look like what they are: what turns the direction of a text is escaped (SEC-64)", function()
+    local lines = run("info", [[capture(function()
+      log.write("info", "a\u{202E}b\u{2066}c\u{2069}\u{200F}\u{61C}\u{2028}d")
+      log.write("info", "kept \u{2027}\u{202F}\u{2065}\u{206A}\u{200D}\u{61B}\u{2010}")
+    end)]])
+    assert.same({
+      "luamcp: info: a\\xE2\\x80\\xAEb\\xE2\\x81\\xA6c\\xE2\\x81\\xA9"
+        .. "\\xE2\\x80\\x8F\\xD8\\x9C\\xE2\\x80\\xA8d%n",
+      "luamcp: info: kept \u{2027}\u{202F}\u{2065}\u{206A}\u{200D}\u{61B}\u{2010}%n",
+    }, lines)
+  end)
+
   it("are one write each, of at most 2 KiB, cut with an ellipsis", function()
     local lines = run("info", [[
       for _, unit in ipairs { "x", "é", "€", "𝄞", "\n", "\u{85}", "xé\n" } do

@@ -68,7 +68,7 @@ describe("an exchange", function()
     assert.same(given, ask('{"jsonrpc":"2.0","id":2,"method":"m"}').result)
   end)
 
-  it("is answered although the handler raised, whatever it raised", function()
+  it("is answered although the handler raised, whatever it raised (SEC-100)", function()
     local given
     open(function() error(given) end)
     for _, value in ipairs { "text", {}, 5, print } do
@@ -106,7 +106,7 @@ describe("an exchange", function()
     assert.matches("params cannot be JSON", answer.result.text)
   end)
 
-  it("that is over is dead: nothing of it can do harm", function()
+  it("that is over is dead: nothing of it can do harm (T-90)", function()
     local kept
     open(function(x)
       kept = x

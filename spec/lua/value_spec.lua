@@ -12,7 +12,7 @@ local function refused(code, what, value, sorted)
 end
 
 describe("values read", function()
-  it("have the types that lose nothing", function()
+  it("have the types that lose nothing (SEC-101)", function()
     assert.are.equal(json.null, decode "null")
     assert.are.equal(true, decode "true")
     assert.are.equal(false, decode "false")

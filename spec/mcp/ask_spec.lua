@@ -176,7 +176,7 @@ describe("asking", function()
         assert.equal("1yes", got.result.contents[1].text)
       end)
 
-      it("nowhere else", function()
+      it("nowhere else (T-86)", function()
         local app = mcp.server "spec"
         local message
         app:resource "x://{n}" {
@@ -245,7 +245,7 @@ describe("asking", function()
         assert.equal(7, calls)
       end)
 
-      it("without the capability is an error that names it", function()
+      it("without the capability is an error that names it (SEC-53)", function()
         for _, case in ipairs {
           { function(ctx) ctx:elicit("?", {}) end, {}, "elicitation.form",
             { elicitation = { form = {} } } },
@@ -578,6 +578,25 @@ describe("asking", function()
       end
     end)
 
+    it("answers to what was never asked, and names of metamethods, are data (SEC-51)", function()
+      local peer = connect(name_tool())
+      local odd = { action = "accept", content = { name = "Eve", __index = { 1 }, __gc = "x" } }
+      local response = round(peer, { inputResponses = { __index = odd, __gc = odd,
+        __metatable = 5, __close = helper.null } })
+      assert.equal("input_required", response.result.resultType)
+      -- Of what was asked the handler gets what it asked for, and nothing else.
+      response = round(peer, { inputResponses = { user_name = odd, __gc = odd } })
+      assert.equal("Hello, Eve", text_of(response))
+      local deep = {}
+      for _ = 1, 60 do deep = { deep } end
+      response = round(peer, { inputResponses = { user_name = accept { name = deep } } })
+      assert.equal("input_required", response.result.resultType)
+      -- A tool that asks nothing is not disturbed.
+      peer = connect(app_with(function(args) return tostring(getmetatable(args)) end))
+      assert.equal("nil", text_of(round(peer, { inputResponses = { a = odd },
+        arguments = { __index = { a = 1 }, __name = "x" } })))
+    end)
+
     it("only what is missing is asked again, the rest is remembered", function()
       local app = app_with(function(_, ctx)
         local got = ctx:ask { a = mcp.roots(), b = mcp.roots(), c = mcp.roots() }
@@ -766,7 +785,7 @@ describe("asking", function()
         refused(retry(other, state, { arguments = { a = { 1, 2 }, b = "x" } }))
       end)
 
-      it("is for the same person", function()
+      it("is for the same person (SEC-57)", function()
         local app = two_tools()
         local state = round(connect(app), {}).result.requestState
         local context = require "mcp.context"

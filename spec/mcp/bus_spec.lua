@@ -206,7 +206,7 @@ describe("the bus", function()
   end)
 
   describe("tells a session that is stored", function()
-    it("by its stream, and by no other (HL-34)", function()
+    it("by its stream, and by no other (HL-34, HL-33)", function()
       local one, stream = session_with_stream()
       local _, other = session_with_stream()
       one.stream = stream

@@ -299,6 +299,19 @@ describe("luamcp", function()
     assert.equal(2, status)
   end)
 
+  it("a script is text: code that was compiled is not loaded (SEC-103)", function()
+    local file = script(string.dump(function() io.stderr:write "ran" end))
+    local _, err, status = luamcp { file }
+    assert.is_nil(err:find("ran", 1, true))
+    assert.matches("binary chunk", err, 1, true)
+    assert.is_true(status ~= 0)
+    -- Nor does anything of ours load what it is given.
+    local pipe <close> = io.popen "grep -rnE '[^.a-z_](load|loadstring|loadfile|dofile)\\(' lua/mcp"
+    for line in pipe:lines() do
+      assert.matches('^lua/mcp/cli.lua:%d+:.*loadfile%(options.file, "t"%)$', line)
+    end
+  end)
+
   it("modules beside the script are found", function()
     local file = script "io.stderr:write(require(arg[1]).text)"
     local module = script "return { text = 'from beside' }"

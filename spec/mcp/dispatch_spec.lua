@@ -94,7 +94,7 @@ describe("dispatch", function()
   end)
 
   describe("what is no message", function()
-    it("is a parse error with its place, id null, and the connection stays (IO-08)", function()
+    it("is a parse error with its place, id null; the connection stays (IO-08, T-35)", function()
       local peer = helper.open(app_with_echo())
       for _, case in ipairs { { "{", "at byte 1" }, { '{"a":1,}', "at byte 7" },
         { "nonsense", "at byte 0" }, { '{"a":1,"a":2}', "at byte" }, { '"\xff"', "at byte 1" },
@@ -312,7 +312,7 @@ describe("dispatch", function()
       end)
     end)
 
-    it("waiting where Lua cannot yield is a clear error", function()
+    it("waiting where Lua cannot yield is a clear error (SEC-100)", function()
       local app = mcp.server "spec"
       app:tool "t" (function(_, ctx)
         local list = { 2, 1 }

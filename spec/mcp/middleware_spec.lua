@@ -358,6 +358,14 @@ describe("mcp.middleware", function()
     assert.not_matches("hush", table.concat(lines))
   end)
 
+  it("log shows names as they are, not as they would look (SEC-64)", function()
+    local app, lines = app_of(), {}
+    app:use(mcp.middleware.log { write = function(line) lines[#lines + 1] = line end })
+    helper.open(app):request("tools/call", { name = "a\u{202E}b\u{9B}2J\u{2067}é\u{2010}" })
+    assert.matches("^tools/call a\\xE2\\x80\\xAEb\\xC2\\x9B2J\\xE2\\x81\\xA7é\u{2010}: error ",
+      lines[1])
+  end)
+
   it("log with a level goes to the log", function()
     local app = app_of()
     app:use(mcp.middleware.log { level = "info" })

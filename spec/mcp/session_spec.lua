@@ -49,7 +49,7 @@ describe("session", function()
     assert.equal(200, store.count)
   end)
 
-  it("belongs to whoever began it: for others there is none, and it is not used (HL-58)", function()
+  it("belongs to whoever began it: for others there is none (HL-58, T-34)", function()
     local store, one = session.store { idle = 10 }, new()
     one.owner = "ada"
     store:add(one)

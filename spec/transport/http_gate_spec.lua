@@ -37,7 +37,7 @@ describe("the gate", function()
   teardown(support.stop_all)
   after_each(function() assert.is_true(support.alive(server)) end)
 
-  it("lets loopback names in and no other Host (HL-03, SEC-02, DNS rebinding)", function()
+  it("lets loopback names in and no other Host (HL-03, SEC-02, DNS rebinding, T-28)", function()
     statuses("Host", {
       { "localhost", 200 }, { "localhost:PORT", 200 }, { "LOCALHOST:PORT", 200 },
       { "LocalHost", 200 }, { "127.0.0.1", 200 }, { "127.0.0.1:PORT", 200 },
@@ -127,7 +127,7 @@ describe("the gate", function()
     assert.equal(200, knock { ["Content-Encoding"] = "identity" }.status)
   end)
 
-  it("wants an Accept that can carry both forms of the answer (HL-06)", function()
+  it("wants an Accept that can carry both forms of the answer (HL-06, HM-09, T-27)", function()
     statuses("Accept", {
       { false, 200 }, { "*/*", 200 }, { "application/json, text/event-stream", 200 },
       { "text/event-stream, application/json", 200 }, { "application/*, text/*", 200 },

@@ -60,7 +60,7 @@ describe("an answer", function()
     end
   end)
 
-  it("becomes an event stream at the first notice before it (HL-12, HL-29, HM-64)", function()
+  it("becomes a stream at the first notice (HL-12, HL-20, HL-29, HM-64, T-21)", function()
     local client <close> = client_of(server)
     client:send(call("t", "steps", { count = 3 }))
     local head = client:head()

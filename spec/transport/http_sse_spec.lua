@@ -426,7 +426,7 @@ describe("HTTP+SSE settings", function()
     assert.equal(404, client:ask(support.request("POST", nil, READY, UNKNOWN)).status)
   end)
 
-  it("the address follows the path (HS-02)", function()
+  it("the address follows the path (HS-02, HS-11)", function()
     local server = support.start [[{ http = { port = 0, path = "/a/b/" } }]]
     server.port = math.tointeger(server:wait_said "answers at http://[^%s]-:(%d+)/a/b/")
     local client <close> = support.client(server)

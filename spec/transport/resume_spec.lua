@@ -364,7 +364,7 @@ describe("resuming over HTTP", function()
   end)
 
   describe("ids", function()
-    it("stand on every event for the revisions that know them, and priming for one (T-31)",
+    it("stand on every event for the revisions that know them, and priming for one (T-31, HL-40)",
       function()
         local primed = { ["2025-03-26"] = false, ["2025-06-18"] = false, ["2025-11-25"] = true }
         for version, is_primed in pairs(primed) do
@@ -431,7 +431,7 @@ describe("resuming over HTTP", function()
     assert.same({ "1:Hello, Ada" }, read_all(again))
   end)
 
-  it("ends with the call when the client cancels it", function()
+  it("ends with the call when the client cancels it (T-29)", function()
     local sid = session_of()
     local last
     do
@@ -499,7 +499,7 @@ describe("resuming over HTTP", function()
   describe("the standalone stream", function()
     local CHANGED = "notifications/tools/list_changed"
 
-    it("has ids, and goes on where it was lost; what came meanwhile is told (HL-38)", function()
+    it("has ids; what came while it was lost is told, answers are not (HL-32, HL-38)", function()
       local sid = session_of()
       local other <close> = client_of(server)
       local function change(id) other:ask(call(sid, id, "change")) end

@@ -248,7 +248,7 @@ describe("attempts at a listener", function()
   end)
 
   describe("to be taken for another era", function()
-    it("SEC-20: a body of one era under a header of the other is served in neither", function()
+    it("SEC-20: a body of one era under the other's header is served in neither (T-01)", function()
       assert.equal(-32020, code_of(call("dangerous", nil,
         { ["MCP-Protocol-Version"] = "2025-11-25" })))
       assert.equal(-32020, code_of(call("dangerous", nil, { ["MCP-Protocol-Version"] = false })))

@@ -228,7 +228,7 @@ describe("listeners over sockets", function()
       assert.equal(PROMPTS, second:event().method)
     end)
 
-  it("have comments while there is silence (HM-65)", function()
+  it("have comments while there is silence, and no pings (HM-65, T-92)", function()
     local server = start "limits = { heartbeat = 1 }"
     local listener = add(listen(server, 1, { toolsListChanged = true }))
     assert.equal("comment", (listener:event()))

@@ -444,7 +444,7 @@ describe("HTTP fields (RFC 9110 5.5, 5.6, RFC 9112 5)", function()
     }, head.headers)
   end)
 
-  it("finds a field whatever its case, and says when there are two (HM-26, HM-27)", function()
+  it("finds a field whatever its case, and says when there are two (HM-26, HM-27, T-08)", function()
     local d = http.new()
     d:feed(request(HOST .. "Mcp-Method: tools/call\r\nA: 1\r\nMCP-METHOD: ping\r\n"))
     d:next()

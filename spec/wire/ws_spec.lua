@@ -77,6 +77,19 @@ describe("frames", function()
     end
   end)
 
+  it("are unmasked wherever reads cut them (5.3)", function()
+    local letters = {}
+    for i = 1, 700 do letters[i] = string.char(97 + i * i % 23) end
+    for _, size in ipairs { 255, 256, 257, 259, 700 } do
+      local payload = table.concat(letters, "", 1, size)
+      local bytes = text(payload) .. text "next"
+      for cut = 1, #bytes - 1 do
+        assert.same({ "message: " .. payload, "message: next" },
+          collect { bytes:sub(1, cut), bytes:sub(cut + 1, cut + 5), bytes:sub(cut + 6) })
+      end
+    end
+  end)
+
   it("follow each other in one read", function()
     local bytes, expected = {}, {}
     for i = 1, 1000 do

@@ -57,13 +57,23 @@ static bool is_control(const unsigned char *s) {
   return s[0] < 0x20 || s[0] == 0x7F || (s[0] == 0xC2 && s[1] < 0xA0);
 }
 
+/* What makes text look other than it is: U+061C, U+200E, U+200F, U+2028 to
+ * U+202E, U+2066 to U+2069 turn its direction or end its line. */
+static bool is_turn(const unsigned char *s) {
+  if (s[0] == 0xD8) return s[1] == 0x9C;
+  if (s[0] != 0xE2) return false;
+  if (s[1] == 0x81) return s[2] >= 0xA6 && s[2] <= 0xA9;
+  return s[1] == 0x80 &&
+         (s[2] == 0x8E || s[2] == 0x8F || (s[2] >= 0xA8 && s[2] <= 0xAE));
+}
+
 /* The printable form of what `text` begins with, into `unit`; tells how many
  * bytes of the text it stands for. */
-static size_t escape(mcp_slice_t text, char unit[9], size_t *len) {
+static size_t escape(mcp_slice_t text, char unit[12], size_t *len) {
   static const char hex[] = "0123456789ABCDEF";
   const unsigned char *s = (const unsigned char *)text.data;
   size_t n = mcp_utf8_step(text), taken = n ? n : 1;
-  if (n > 0 && !is_control(s)) {
+  if (n > 0 && !is_control(s) && !is_turn(s)) {
     memcpy(unit, s, n);
     *len = n;
     return n;
@@ -84,7 +94,7 @@ static void add(line_t *line, mcp_slice_t text) {
   const size_t last = room - (sizeof ELLIPSIS - 1);
   size_t cut = line->len;
   while (text.len > 0) {
-    char unit[9];
+    char unit[12];
     size_t n, taken = escape(text, unit, &n);
     if (line->len + n > room) {
       memcpy(line->bytes + cut, ELLIPSIS, sizeof ELLIPSIS - 1);

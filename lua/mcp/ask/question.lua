@@ -32,12 +32,32 @@ local function need_text(name, text)
     text == "" and "an empty one" or type(text))
 end
 
+-- Names of what a form must never ask for: the client's program sees it, and its model may. Letters
+-- only, in lower case.
+local SECRETS = { "password", "passwd", "passphrase", "apikey", "accesstoken", "privatekey",
+  "creditcard", "cardnumber", "cvv" }
+local warned = {}
+
+local function warn_of_secrets(schema)
+  for name in pairs(schema.properties) do
+    local letters = name:lower():gsub("[^a-z]", "")
+    for _, word in ipairs(SECRETS) do
+      if letters:find(word, 1, true) and not warned[word] then
+        warned[word] = true
+        core.log("warning", ("a form asks for %q: a secret belongs on a page (ctx:elicit_url)")
+          :format(name))
+      end
+    end
+  end
+end
+
 function make.elicit(text, schema)
   local ok, message = need_text("text", text)
   if not ok then return nil, message end
   local read
   read, message = form.read(schema)
   if not read then return nil, message end
+  warn_of_secrets(read)
   return setmetatable({ kind = "elicit", text = text, schema = read }, Question)
 end
 

@@ -14,6 +14,8 @@ local handshake = {}
 handshake.PROBE = 5
 ---The same for a child: npx and its like take their time to start.
 handshake.PROBE_CHILD = 10
+---So many revisions of a server are named in an error.
+handshake.SHOWN = 10
 
 local NO_OPTIONS = {}
 
@@ -67,9 +69,14 @@ local function newest(list, era, only)
   return nil
 end
 
+-- A list of the server's, as texts show it: it may name a million, or one of a megabyte.
 local function names_of(list)
-  local out = {}
-  for i, name in ipairs(list) do out[i] = tostring(name) end
+  local out, count = {}, #list
+  for i = 1, math.min(count, handshake.SHOWN) do
+    out[i] = tostring(list[i]):sub(1, 20):gsub("[^ -~]", "?")
+  end
+  local more = count - handshake.SHOWN
+  if more > 0 then out[#out + 1] = ("and %d more"):format(more) end
   return out[1] and table.concat(out, ", ") or "none"
 end
 

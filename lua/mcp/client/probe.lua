@@ -15,6 +15,8 @@ local probe = {}
 probe.VERDICTS = 256
 ---A verdict older than that is forgotten: servers learn new eras. In seconds.
 probe.FRESH = 600
+---So many revisions of a server are named in an error.
+probe.SHOWN = 10
 
 local ERAS = { auto = true, modern = true, legacy = true }
 
@@ -74,9 +76,14 @@ local function common(list)
   return { modern = modern, legacy = legacy }
 end
 
+-- A list of the server's, as texts show it: it may name a million, or one of a megabyte.
 local function list_of(list)
-  local out = {}
-  for i, name in ipairs(list) do out[i] = tostring(name) end
+  local out, count = {}, #list
+  for i = 1, math.min(count, probe.SHOWN) do
+    out[i] = tostring(list[i]):sub(1, 20):gsub("[^ -~]", "?")
+  end
+  local more = count - probe.SHOWN
+  if more > 0 then out[#out + 1] = ("and %d more"):format(more) end
   return out[1] and table.concat(out, ", ") or "none"
 end
 

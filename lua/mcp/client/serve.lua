@@ -108,6 +108,10 @@ local function elicit_url(client, params)
   if type(url) ~= "string" or not is_safe(url) then
     return invalid "elicitation/create: url: an https address without a user expected"
   end
+  if url:lower():find "^https?://[^/?#]*xn%-%-" then
+    -- Letters of another script may look like those of a name that the user knows (4.13).
+    core.log("warning", "the server sends the user to a name in Punycode: " .. url)
+  end
   local ok, opened, why = ask("elicitation/create", on_url, params.message, url,
     params.elicitationId)
   if not ok then return nil, opened end

@@ -28,6 +28,17 @@ describe("mcp.elicit", function()
     end
   end)
 
+  it("that looks like asking for a secret is warned of, once for each kind (SEC-67)", function()
+    local log = helper.logged(function()
+      assert.is_true(mcp.elicit("?", { new_PassWord = "string", api_key = "string" }) ~= nil)
+      mcp.elicit("?", { password2 = "string" })
+      mcp.elicit("?", { name = "string", pass = "string" })
+    end)
+    assert.equal(2, select(2, log:gsub("a secret belongs on a page", "")), log)
+    assert.matches('a form asks for "new_PassWord"', log, 1, true)
+    assert.matches('a form asks for "api_key"', log, 1, true)
+  end)
+
   it("says its mode only where there are modes (T-81, 4.13)", function()
     local method, params = FORM:request(NEW)
     assert.equal("elicitation/create", method)
@@ -45,7 +56,7 @@ describe("mcp.elicit", function()
     assert.is_nil(select(2, PAGE:request(MODERN)).elicitationId)
   end)
 
-  it("is offered as declared: {} means forms only", function()
+  it("is offered as declared: {} means forms only (T-57)", function()
     for _, case in ipairs {
       -- revision, capability, form, page
       { NEW, {}, true, false }, { NEW, { form = {} }, true, false },

@@ -76,7 +76,7 @@ describe("discovery (protocol 5.2)", function()
       { table.unpack(issuer.seen, 2, 4) })
   end)
 
-  it("falls back to the server's own root where there is no document (2025-03-26)", function()
+  it("falls back to the server's root where there is no document (2025-03-26, T-105)", function()
     local issuer = fake.new { issuer = "http://localhost:1001" }
     issuer.metadata = { token_endpoint = "http://localhost:1001/token",
       registration_endpoint = "http://localhost:1001/register" }
@@ -87,7 +87,7 @@ describe("discovery (protocol 5.2)", function()
     assert.is_nil(issuer.asked[1].form.resource)
   end)
 
-  it("refuses a document about another server", function()
+  it("refuses a document about another server (SEC-71, T-104)", function()
     local issuer = fake.new()
     issuer.resource.resource = "https://evil.example.com/mcp"
     local ok, text, code = oauth(issuer):challenged(issuer:refusal(401, BEARER))
@@ -97,7 +97,7 @@ describe("discovery (protocol 5.2)", function()
     assert.same({}, issuer.authorized)
   end)
 
-  it("refuses metadata of another issuer, and uses none of its endpoints", function()
+  it("refuses metadata of another issuer, and uses none of its endpoints (SEC-71)", function()
     local issuer = fake.new()
     issuer.metadata.issuer = "https://attacker.example.com"
     local ok, text = oauth(issuer):challenged(issuer:refusal(401, BEARER))
@@ -175,7 +175,7 @@ describe("what may be fetched (SSRF)", function()
     return text, issuer
   end
 
-  it("http is for loopback only", function()
+  it("http is for loopback only (T-106)", function()
     assert.matches("is not https", refused(function(issuer)
       issuer.resource.authorization_servers = { "http://as.example.com" }
     end), 1, true)
@@ -267,7 +267,7 @@ describe("the redirect", function()
     return ok, text, #issuer.asked
   end
 
-  it("with another state is refused before anything else is looked at", function()
+  it("with another state is refused before anything else is looked at (SEC-73)", function()
     local ok, text, asked = outcome(function(answer)
       answer.state, answer.error = "forged", "access_denied"
     end, true)
@@ -276,7 +276,16 @@ describe("the redirect", function()
     assert.equal(0, asked)
   end)
 
-  it("iss: the four rows of RFC 9207, byte for byte", function()
+  it("without a state, or with that of another flow, is refused (SEC-73)", function()
+    assert.is_nil((outcome(function(answer) answer.state = nil end)))
+    local first
+    assert.is_true((outcome(function(answer) first = answer.state end)))
+    local ok, _, asked = outcome(function(answer) answer.state = first end)
+    assert.is_nil(ok)
+    assert.equal(0, asked)
+  end)
+
+  it("iss: the four rows of RFC 9207, byte for byte (SEC-72, T-103)", function()
     local rows = {
       { advertised = true, iss = "http://localhost:1002", fine = true },
       { advertised = true, iss = nil, fine = false },
@@ -293,7 +302,7 @@ describe("the redirect", function()
     end
   end)
 
-  it("an error is told only when the issuer is right", function()
+  it("an error is told only when the issuer is right (SEC-72)", function()
     local _, text = outcome(function(answer)
       answer.code, answer.error, answer.error_description = nil, "access_denied", "no%20way"
     end, true)
@@ -470,13 +479,13 @@ describe("scopes", function()
     assert.equal(1, #issuer.authorized)
   end)
 
-  it("offline_access is asked for only where it is known", function()
+  it("offline_access is asked for only where it is known (T-102)", function()
     assert.equal("c offline_access", (asked(BEARER .. ', scope="c"', function(issuer)
       issuer.metadata.scopes_supported = { "c", "offline_access" }
     end)))
   end)
 
-  it("grow by what a 403 asks for, and keep what was granted", function()
+  it("grow by what a 403 asks for, and keep what was granted (T-100)", function()
     local _, issuer, provider = asked(BEARER .. ', scope="read"')
     local more = 'Bearer error="insufficient_scope", scope="write"'
     assert.is_true(provider:challenged(issuer:refusal(403, more)))

@@ -88,7 +88,7 @@ describe("the option auth of a server", function()
     assert.error_matches(function() app:tool "x" { scopes = "a" } end, '"scopes": table expected')
   end)
 
-  it("asks nothing over standard input and output, which have no token", function()
+  it("asks nothing over standard input and output, which have no token (IO-27)", function()
     local app = app_with { scopes = { "mcp" } }
     app:tool "t" { scopes = { "a" } } (function(_, ctx) return tostring(ctx.auth) end)
     for _, revision in ipairs { "2025-11-25", "2026-07-28" } do
@@ -190,7 +190,7 @@ describe("the guard", function()
     assert.is_table(at(os.time() + 10))
   end)
 
-  it("gives each exchange its own principal, and forgets it with the exchange", function()
+  it("gives each exchange its own principal, and forgets it with the exchange (SEC-102)", function()
     local guard = app_with({ verify = function(token) return { subject = token } end }).auth
     local seen = {}
     local receive = guard:receiver(function(x) seen[#seen + 1] = guard:key(x) return {} end)

@@ -46,7 +46,7 @@ describe("a cache of results", function()
     end
   end)
 
-  it("keeps apart what is private, methods, and details; shares what is public", function()
+  it("keeps apart what is private, methods, and details; shares what is public (T-61)", function()
     local kept = cache.new()
     put(kept, A, "one")
     assert.is_table(kept:get(A, "m", "one"))

@@ -49,7 +49,7 @@ describe("mcp.connect", function()
     end
   end)
 
-  it("runs a command, in whichever way it is written", function()
+  it("runs a command, in whichever way it is written (IO-28)", function()
     local path = helper.file(SERVER, ".lua")
     local lines = {}
     local function note(line) lines[#lines + 1] = line end

@@ -112,6 +112,49 @@ describe("the handshake of a duplex client", function()
     assert.equal("EREVISION", try(refusing { supported = value.array { "2099-01-01" } }).code)
   end)
 
+  it("does not go round with a server that names what it refuses, nor grows with it (SEC-29)",
+    function()
+      local asked = 0
+      local function try_with(...)
+        local list = value.array { ... }
+        return try(by_method { initialize = refuse(-32022, { supported = list }),
+          ["server/discover"] = function(far, message)
+            asked = asked + 1
+            far:error(message.id, -32022, "no", { supported = list, requested = "x" })
+          end })
+      end
+      assert.is_nil(try_with(MODERN).ok)
+      assert.is_true(asked <= 4, asked .. " times")
+      assert.equal("EREVISION", try_with("1999-01-01").code)
+      local many = {}
+      for i = 1, 20000 do many[i] = ("1999-%d"):format(i) end
+      local got = try(by_method { ["server/discover"] = refuse(-32022,
+        { supported = value.array(many) }) })
+      assert.equal("EREVISION", got.code)
+      assert.is_true(#got.text < 400, #got.text .. " bytes")
+      assert.matches("and 19990 more", got.text, 1, true)
+    end)
+
+  it("says nothing between initialize and its answer, then that it is ready (IO-40)", function()
+    local client, before, refused
+    local transport = scripted.transport(function(far, message)
+      if message.method ~= "initialize" then return end
+      core.spawn(function()
+        -- Somebody else wants something meanwhile.
+        core.spawn(function() refused = not pcall(client.call_tool, client, "t") end)
+        core.sleep(0.02)
+        before = methods_of(far)
+        far:result(message.id, scripted.initialization(LEGACY))
+      end)
+    end)
+    client = scripted.keep(mcp.session(transport, { revision = LEGACY }))
+    assert(client:initialize())
+    assert.equal("initialize", before)
+    assert.is_true(refused)
+    helper.wait_until(function() return #transport.far.got >= 2 end)
+    assert.equal("notifications/initialized", transport.far.got[2].method)
+  end)
+
   it("gives a silent server its time, then initializes; the late answer is dropped", function()
     local got = try(function(far, message)
       if message.method == "server/discover" then

@@ -74,7 +74,7 @@ describe("a client over HTTP", function()
     end
   end)
 
-  it("chooses the newest era by itself", function()
+  it("chooses the newest era by itself (T-05)", function()
     local listening <close> = new_app():listen { http = 0, quiet = true }
     local client <close> = assert(mcp.connect(listening.urls[1]))
     assert.equal(MODERN, client.revision)
@@ -114,7 +114,7 @@ describe("a client over HTTP", function()
     end)
   end)
 
-  it("makes several calls at once", function()
+  it("makes several calls at once (HL-35)", function()
     each_era(new_app(), {}, function(client)
       local texts = mcp.all {
         function() return text_of(client:call_tool("echo", { text = "a" })) end,
@@ -266,7 +266,7 @@ describe("a client over HTTP", function()
     assert.equal(0, app.sessions.count)
   end)
 
-  it("finds a server of 2024-11-05 behind the same address, and goes on there", function()
+  it("finds a server of 2024-11-05 behind the same address, and goes on there (T-10)", function()
     local stream
     local server <close> = raw_server.start(function(request, c)
       local message = request.message

@@ -131,7 +131,7 @@ end)
 describe("a list of tools", function()
   local function tool(name, properties) return { name = name, inputSchema = schema(properties) } end
 
-  it("loses those whose annotations cannot be followed, and says why (HM-41, HM-42)", function()
+  it("loses those that cannot be followed, and says why (HM-41, HM-42, SEC-65)", function()
     local bad = {
       empty = { a = marked "" }, object = { a = marked("A", "object") },
       array = { a = marked("A", "array") }, null = { a = marked("A", "null") },

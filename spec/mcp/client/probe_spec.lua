@@ -46,6 +46,19 @@ describe("the answer to server/discover", function()
     assert.equal("fail", (judge(err(-32022, { supported = supported "2099-01-01" }))))
   end)
 
+  it("made to be long is cut, and leads to no more than a failure (SEC-29)", function()
+    local list = value.array {}
+    for i = 1, 100000 do list[i] = ("\27%d"):format(i) end
+    local verdict, text, code = judge(err(-32022, { supported = list }, 400))
+    assert.same({ "fail", "EREVISION" }, { verdict, code })
+    assert.is_true(#text < 400, #text .. " bytes")
+    assert.matches("?10, and 99990 more, we have " .. MODERN, text, 1, true)
+    verdict, text = judge(result(("x"):rep(1 << 20)))
+    assert.equal("fail", verdict)
+    assert.is_true(#text < 400, #text .. " bytes")
+    assert.equal("fail", (judge(err(-32022, { supported = supported "1999-01-01" }, 400))))
+  end)
+
   it("is asked for once more after -32022", function()
     assert.same({ "again", MODERN }, { judge(err(-32022, { supported = supported(MODERN) }, 400)) })
     assert.equal("legacy", judge(err(-32022, { supported = supported(LEGACY) }, 400)))
@@ -75,7 +88,7 @@ describe("the answer to server/discover", function()
     assert.equal("legacy", judge { nil, "text/html", "EHTTP" })
   end)
 
-  it("says nothing of an era by 401, 403, 3xx, 429, 5xx and lost connections", function()
+  it("says nothing of an era by 401, 403, 3xx, 429, 5xx and lost connections (T-04)", function()
     for _, status in ipairs { 301, 302, 307, 401, 403, 407, 408, 429, 500, 502, 503, 504 } do
       assert.same({ "fail", "refused", "EHTTP" .. status }, { judge(http(status)) })
     end

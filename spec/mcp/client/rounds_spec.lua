@@ -119,7 +119,7 @@ describe("a call that is ended with questions", function()
     assert.equal(2, #far.got)
   end)
 
-  it("is not answered what was not offered", function()
+  it("is not answered what was not offered (SEC-53)", function()
     for method, code in pairs { ["elicitation/create"] = -32601, ["roots/list"] = -32601,
       ["tools/call"] = "ERPC", ["nothing"] = "ERPC" } do
       local client = connect { input { a = { method = method, params = { message = "" } } } }
@@ -128,7 +128,7 @@ describe("a call that is ended with questions", function()
     end
   end)
 
-  it("has so many rounds and no more", function()
+  it("has so many rounds and no more (SEC-54)", function()
     local function endless() return input({ a = elicitation "again" }, "s") end
     local client, far = connect(endless, { on_elicit = name_of })
     local result, text, code = client:call_tool "x"

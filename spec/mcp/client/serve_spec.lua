@@ -44,7 +44,7 @@ end
 describe("a server that asks a client", function()
   after_each(scripted.leftovers)
 
-  it("ping, at once (IO-43), and for what there is not", function()
+  it("ping, at once (IO-43), and for what there is not (T-87)", function()
     assert.same({}, ask({}, "ping").result)
     for _, method in ipairs { "nothing/there", "roots/list", "sampling/createMessage",
       "elicitation/create", "tools/call" } do
@@ -158,7 +158,7 @@ describe("a server that asks a client", function()
       assert.same({ action = "accept" }, send("http://localhost:8000/a", true).result)
     end)
 
-    it("can name none that is not safe", function()
+    it("can name none that is not safe (SEC-66)", function()
       for _, url in ipairs { "http://example.org/", "javascript:alert(1)", "file:///etc/passwd",
         "https://", "https:///x", "https://user@example.org/", "https://a\nb/", "http://127.1.x/",
         "http://localhost.evil.org/", "http://127.0.0.1@evil.org/", "ftp://x/", "", " https://x/",
@@ -168,6 +168,17 @@ describe("a server that asks a client", function()
         assert.is_nil(got)
       end
       assert.equal(-32602, send(5, true).error.code)
+    end)
+
+    it("is warned of where its name may look like another (SEC-66)", function()
+      local log = helper.logged(function()
+        assert.same({ action = "accept" }, send("https://a.XN--80ak6aa92e.com/x", true).result)
+        -- What a shell would make of it is nobody's business: none is started.
+        local _, got = send("https://example.org/$(id);x=`id`#xn--", true)
+        assert.equal("https://example.org/$(id);x=`id`#xn--", got[2])
+      end)
+      assert.equal(1, select(2, log:gsub("Punycode", "")), log)
+      assert.matches("Punycode: https://a.XN--80ak6aa92e.com/x", log, 1, true)
     end)
 
     it("says when it is done there", function()

@@ -33,7 +33,7 @@ describe("the result of a tool", function()
   after_each(scripted.leftovers)
 
   for _, era in ipairs { "legacy", "modern" } do
-    it("has to fit what was promised, " .. era, function()
+    it("has to fit what was promised (SEC-61), " .. era, function()
       local client, far = connect({ add = SUM }, function(_, arguments)
         return structured(arguments)
       end, nil, era)
@@ -96,7 +96,7 @@ describe("the result of a tool", function()
     assert.equal("ESCHEMA", select(3, client:call_tool("never", { given = 1 })))
   end)
 
-  it("fetches nothing that a schema refers to, and is not checked by it", function()
+  it("fetches nothing that a schema refers to, and is not checked by it (SEC-60)", function()
     for _, schema in ipairs { { ["$ref"] = "http://127.0.0.1:1/schema.json" },
       { ["$schema"] = "https://example.org/dialect" }, { type = 5 }, "x" } do
       local client

@@ -75,7 +75,7 @@ describe("metadata", function()
       end
     end)
 
-    it("come from https: or data: only (4.9)", function()
+    it("come from https: or data: only (4.9, SEC-63)", function()
       for _, src in ipairs { "http://x/i", "file:///i", "javascript:alert(1)", "/i.png", "i.png",
         "https:", "https:///x", "", "ftp://x", "httpsx://a" } do
         for kind in pairs(KINDS) do

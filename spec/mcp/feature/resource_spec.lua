@@ -95,7 +95,7 @@ describe("resource", function()
   end)
 
   describe("what is not there", function()
-    it("is -32002 with the URI in legacy revisions, -32602 in the modern one (T-53)", function()
+    it("is -32002 with the URI in sessions, -32602 in the modern era (T-53, T-55)", function()
       for _, revision in ipairs(helper.revisions) do
         local peer = with(revision, function(app)
           app:resource "a:b" (function() end)

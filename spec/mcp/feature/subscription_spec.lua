@@ -148,7 +148,7 @@ describe("subscriptions", function()
       peer:silent()
     end)
 
-    it("are acknowledged first although others hear of changes meanwhile (IO-65)", function()
+    it("are acknowledged first although others hear of changes meanwhile (IO-65, T-84)", function()
       app:tool "change" (function() app:changed "tools" end)
       for id = 1, 3 do
         send({ toolsListChanged = true }, id)

@@ -393,6 +393,19 @@ describe("tool", function()
       end
     end)
 
+    it("the modern era knows no task and no execution of 2025-11-25 (T-60)", function()
+      local app = mcp.server "spec"
+      app:tool "t" (function(args) return tostring(args.task) end)
+      local peer = helper.connect(app)
+      local response = peer:modern("tools/call", { name = "t", arguments = {},
+        task = { ttl = 1000 } })
+      assert.equal("complete", response.result.resultType)
+      assert.equal("nil", response.result.content[1].text)
+      assert.is_nil(response.result.task)
+      assert.is_nil(peer:modern("tools/list").result.tools[1].execution)
+      peer:close()
+    end)
+
     it("each call has its own arguments, not those of the call before", function()
       local app = mcp.server "spec"
       app:tool "t" { input = { list = "string[]?" } } (function(args)

@@ -270,7 +270,7 @@ describe("the HTTP front", function()
   end)
 
   describe("the standalone stream", function()
-    it("is one for a session: a second is 409 (HL-36)", function()
+    it("is one for a session: a second is 409 (HL-36, T-33)", function()
       local sid = client.initialize()
       client.start({ jsonrpc = "2.0", id = "g", method = "GET" }, { session = sid })
       refused(client.request("GET", nil, { session = sid }), 409, -32600)
@@ -304,7 +304,7 @@ describe("the HTTP front", function()
     local PING = { jsonrpc = "2.0", id = "p", method = "ping" }
     local NOTE = { jsonrpc = "2.0", method = "notifications/initialized" }
 
-    it("belong to 2025-03-26 (HL-09)", function()
+    it("belong to 2025-03-26 (HL-09, T-32)", function()
       local sid = client.initialize "2025-03-26"
       local answer = client.ask(batch(PING, NOTE, { jsonrpc = "2.0", id = 5, method = "nosuch" },
         { jsonrpc = "2.0", id = 6 }, { jsonrpc = "2.0", id = 7, result = {} },
@@ -437,7 +437,7 @@ describe("the HTTP front", function()
       end
     end)
 
-    it("errors after dispatch are 200 (HM-62)", function()
+    it("errors after dispatch are 200 (HM-62, T-20)", function()
       refused(client.modern("tools/call", { name = "nosuch" }, { name = "nosuch" }), 200, -32602)
       refused(client.modern("resources/read", { uri = "no:such" }, { name = "no:such" }), 200,
         -32602)
@@ -462,7 +462,7 @@ describe("the HTTP front", function()
       assert.is_table(result.capabilities.tools)
     end)
 
-    it("notifications are dropped with 202, responses refused (HM-06, HM-07)", function()
+    it("notifications are dropped with 202, responses refused (HM-06, HM-07, T-26)", function()
       assert.equal(202, client.ask({ jsonrpc = "2.0", method = "notifications/x",
         params = { _meta = helper.envelope() } }, { version = MODERN }).status)
       assert.equal(202, client.ask({ jsonrpc = "2.0", method = "notifications/x" },
@@ -483,7 +483,7 @@ describe("the HTTP front", function()
       assert.equal(0, app.sessions.count)
     end)
 
-    it("a lost connection cancels (HM-70)", function()
+    it("a lost connection cancels (HM-70, T-30)", function()
       local other = client_of(app)
       other.start({ jsonrpc = "2.0", id = 1, method = "tools/call",
         params = { name = "wait", _meta = helper.envelope() } },

@@ -26,11 +26,13 @@ endpoint.DRAIN_TIME = 1
 ---moment, so that its end is seen (T-36). In seconds.
 endpoint.LOOK_AFTER = 0.05
 endpoint.LOOK_TIME = 0.002
----Streams, calls under way and answers of one client at once, on a connection
----each. In a row behind them wait the rest.
+---Calls under way and answers of one client at once, on a connection each. In a row
+---behind them wait the rest.
 endpoint.CONNECTIONS = 64
 ---And for what must not wait, when all of these are taken.
 endpoint.ASIDE = 4
+---And for streams that last: calls must not wait behind what never ends (HM-72).
+endpoint.LASTING = 16
 
 local SCHEMES = { http = true, https = true, unix = true }
 
@@ -109,16 +111,21 @@ function endpoint.new(what, address, options)
   }, Endpoint)
 end
 
+local function further_pool(self, name, most)
+  if not self[name] then
+    self[name] = core.http_pool { connections = most, body_timeout = 0 }
+  end
+  return self[name]
+end
+
 -- The connections to use. When all are taken by calls that wait, the answers
 -- these wait for must not wait behind them.
 local function pool_for(self, request)
+  if request.lasting then return further_pool(self, "lasting_pool", endpoint.LASTING) end
   if not request.aside then return self.pool end
   local open, idle = self.pool:connections()
   if open - idle < self.connections then return self.pool end
-  if not self.side_pool then
-    self.side_pool = core.http_pool { connections = endpoint.ASIDE, body_timeout = 0 }
-  end
-  return self.side_pool
+  return further_pool(self, "side_pool", endpoint.ASIDE)
 end
 
 ---Is an address of the same origin?
@@ -183,7 +190,7 @@ end
 ---Sends a request and waits for the head of its answer. Statuses are no errors
 ---here, but for redirects that are not followed and challenges that are not met.
 ---@param request table method, fields, body, timeout, event_limit, idempotent, at (an mcp.Url),
----aside: it must not wait behind what is under way
+---aside: it must not wait behind what is under way; lasting: its answer may last for ever
 ---@return table|nil response, string|nil message, string|nil code
 function Endpoint.__index:send(request)
   local at, hops, met, memory = request.at or self.url, 0, 0, {}
@@ -249,6 +256,7 @@ end
 function Endpoint.__index:close()
   self.pool:close()
   if self.side_pool then self.side_pool:close() end
+  if self.lasting_pool then self.lasting_pool:close() end
 end
 
 ---The essence of a Content-Type field: type and subtype, in lower case.

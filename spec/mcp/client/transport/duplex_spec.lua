@@ -111,7 +111,7 @@ describe("a duplex transport", function()
     settled(transport)
   end)
 
-  it("takes an error without an id for the one that waits, if there is one only", function()
+  it("takes an error without an id for the one that waits, if there is one only (T-35)", function()
     local transport = open(function(far, message)
       if message.method ~= "one" then return end
       far:send '{"jsonrpc":"2.0","id":null,"error":{"code":-32700,"message":"?"}}'

@@ -1053,6 +1053,49 @@ describe("Streamable HTTP, from the client's side", function()
       end)
     end)
 
+  it("calls although a stream that lasts holds a connection (HM-72)", function()
+    for _, standing in ipairs { "GET", "subscriptions/listen" } do
+      with(function(request, c)
+        if request.method ~= "GET" and request.message.method ~= standing then
+          return c:json(200, result(request.message.id))
+        end
+        c:stream()
+        c:event { jsonrpc = "2.0", method = "notifications/a" }
+        c:wait_end()
+      end, function(server)
+        local t, told = open(server, { limits = { connections = 1 } })
+        local close <close> = t -- luacheck: ignore
+        if standing == "GET" then
+          t.sid = "s1"
+          t:settle("legacy", LEGACY)
+          t:notify "notifications/initialized"
+        else
+          core.spawn(t.request, t, 1, standing, nil, modern())
+        end
+        helper.wait_until(function() return told.notices[1] end, "the stream")
+        local reply
+        core.spawn(function() reply = t:request(2, "x", nil, modern()) end)
+        helper.wait_until(function() return reply end, "the answer beside " .. standing)
+        t.sid = nil
+      end)
+    end
+  end)
+
+  it("takes a head that is too large for a failure of the call alone (T-37)", function()
+    with(function(request, c)
+      local long = #(request.fields["mcp-name"] or "") > 100
+      if long then return c:answer(431, { Connection = "close" }) end
+      c:json(200, result(request.message.id))
+    end, function(server)
+      local t <close> = open(server)
+      local _, text, code = t:request(1, "resources/read", { uri = "a:" .. ("x"):rep(200) },
+        modern())
+      assert.equal("EHTTP431", code)
+      assert.matches("431", text, 1, true)
+      assert(t:request(2, "resources/read", { uri = "a:b" }, modern()))
+    end)
+  end)
+
   it("answers the server although all connections are taken", function()
     local answered = false
     with(function(request, c)

@@ -79,6 +79,32 @@ describe("a transport to a child", function()
     end
   end)
 
+  it("hands it messages and nothing else, and one child serves all of them (IO-04, IO-68)",
+    function()
+      local heard = helper.file("", ".txt")
+      local script = helper.file(('tee %s | exec "$@"\n'):format(helper.quote(heard)), ".sh")
+      for _, revision in ipairs { "2025-11-25", "2026-07-28" } do
+        local client <close> = assert(mcp.connect({ "sh", script, helper.program(), path,
+          stderr = "null" }, { revision = revision }))
+        local pids = mcp.all {
+          function() return assert(client:call_tool "pid").content[1].text end,
+          function() return assert(client:call_tool "pid").content[1].text end,
+        }
+        local stop = mcp.canceller()
+        core.spawn(function() client:call_tool("sleep", {}, { cancel = stop }) end)
+        core.spawn(stop.cancel, stop, "line one\nline two")
+        assert(client:list_tools())
+        assert.equal(pids[1], pids[2])
+        assert.equal(pids[1], assert(client:call_tool "pid").content[1].text)
+      end
+      local count = 0
+      for line in io.lines(heard) do
+        count = count + 1
+        assert.equal("2.0", assert(core.decode(line)).jsonrpc)
+      end
+      assert.is_true(count >= 6)
+    end)
+
   it("bears what it says before its first message, and what is no message (IO-08)", function()
     local script = helper.file([=[
 echo "Starting up..."

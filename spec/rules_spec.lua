@@ -1,0 +1,106 @@
+-- SPDX-License-Identifier: MIT
+-- Which rules of the protocol are proven: every rule has an id, and some spec has it in its name.
+-- Not a test of behaviour: it keeps a rule from losing its proof. The ids are those of our brief of
+-- the protocol: IO stdio, HL Streamable HTTP with sessions, HM without, HS HTTP+SSE, WS
+-- WebSocket, SEC attacks, T traps where implementations differ.
+
+-- "1-3 7" stands for 01, 02, 03 and 07.
+local RULES = {
+  IO = "1-9 20-28 40-44 60-70",
+  HL = "1-12 20-38 40-43 50-63",
+  HM = "1-9 20-28 30-36 40-49 60-76",
+  HS = "1-11",
+  WS = "1-4 10-16",
+  SEC = "1-10 20-29 40-46 50-57 60-67 70-81 90-93 100-103",
+  T = "1-10 20-37 50-67 80-92 100-107",
+}
+
+-- Rules that no spec names, and why. One that has found its proof must leave this list.
+local UNPROVEN = {
+  ["HM-28"] = "for what stands between a client and a server; we are nothing of that",
+  ["HM-75"] = "for servers without sessions alone: ours always speaks both eras (see IO-70, T-07)",
+  ["SEC-52"] = "a requestState is not used up: whoever it was given to may bring it again until it "
+    .. "ends (docs/security.md)",
+  ["SEC-79"] = "for a server that is an OAuth proxy; we give out no tokens",
+  ["SEC-81"] = "for the page on which an authorization server asks for consent; we have none",
+  ["SEC-93"] = "for whoever puts stdio behind a network; there is nothing of ours in that place",
+  ["T-88"] = "for sessions without a way back to the client; ours always have one",
+  ["T-89"] = "says which state of tasks other implementations are in",
+  ["WS-03"] = "says what implementations of old had not; WS-10 to WS-15 say what to have",
+}
+
+local function id_of(family, number) return ("%s-%02d"):format(family, number) end
+
+-- All ids, in order.
+local function all_rules()
+  local list = {}
+  for family, ranges in pairs(RULES) do
+    for first, last in ranges:gmatch "(%d+)%-?(%d*)" do
+      for number = tonumber(first), tonumber(last) or tonumber(first) do
+        list[#list + 1] = id_of(family, math.tointeger(number))
+      end
+    end
+  end
+  table.sort(list)
+  return list
+end
+
+-- The ids in the names of specs: "HS-02 to HS-04" are three.
+local function read_names(text, named, where)
+  for family, first, last in text:gmatch "%f[%w](%u+)%-(%d%d+) to %u*%-?(%d%d+)" do
+    for number = tonumber(first), tonumber(last) do
+      named[id_of(family, math.tointeger(number))] = where
+    end
+  end
+  for family, number in text:gmatch "%f[%w](%u+)%-(%d%d+)" do
+    if RULES[family] then named[id_of(family, math.tointeger(tonumber(number)))] = where end
+  end
+end
+
+local function named_rules()
+  local named = {}
+  local pipe <close> = assert(io.popen "find spec -name '*_spec.lua'")
+  for path in pipe:lines() do
+    if path ~= "spec/rules_spec.lua" then
+      local at = 0
+      for line in io.lines(path) do
+        at = at + 1
+        local name = line:match "^%s*it%((.*)$" or line:match "^%s*describe%((.*)$"
+        if name then read_names(name, named, ("%s:%d"):format(path, at)) end
+      end
+    end
+  end
+  return named
+end
+
+describe("the rules of the protocol", function()
+  local named = named_rules()
+
+  it("are 287, each once", function()
+    local seen, count = {}, 0
+    for _, id in ipairs(all_rules()) do
+      assert.is_nil(seen[id], id)
+      seen[id], count = true, count + 1
+    end
+    assert.equal(287, count)
+    for id in pairs(UNPROVEN) do assert.is_true(seen[id], id) end
+    -- A spec that names what is no rule has mistyped one.
+    for id, where in pairs(named) do
+      assert.is_true(seen[id], ("%s names %s, which is no rule"):format(where, id))
+    end
+  end)
+
+  it("have a spec that names them", function()
+    local missing = {}
+    for _, id in ipairs(all_rules()) do
+      if not named[id] and not UNPROVEN[id] then missing[#missing + 1] = id end
+    end
+    assert.equal("", table.concat(missing, " "))
+  end)
+
+  it("that have none are those that are said here", function()
+    for id in pairs(UNPROVEN) do
+      assert.is_nil(named[id], ("%s is proven by %s"):format(id, tostring(named[id])))
+    end
+  end)
+end)
