@@ -483,6 +483,11 @@ describe("scopes", function()
     assert.equal("c offline_access", (asked(BEARER .. ', scope="c"', function(issuer)
       issuer.metadata.scopes_supported = { "c", "offline_access" }
     end)))
+    -- Where nothing can be renewed it would only frighten the user.
+    assert.equal("c", (asked(BEARER .. ', scope="c"', function(issuer)
+      issuer.metadata.scopes_supported = { "c", "offline_access" }
+      issuer.metadata.grant_types_supported = { "authorization_code" }
+    end)))
   end)
 
   it("grow by what a 403 asks for, and keep what was granted (T-100)", function()

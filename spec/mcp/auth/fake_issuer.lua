@@ -36,7 +36,8 @@ function fake.new(settings)
   self.metadata = {
     issuer = ISSUER, authorization_endpoint = ISSUER .. "/authorize",
     token_endpoint = ISSUER .. "/token", registration_endpoint = ISSUER .. "/register",
-    code_challenge_methods_supported = { "S256" }, grant_types_supported = { "authorization_code" },
+    code_challenge_methods_supported = { "S256" },
+    grant_types_supported = { "authorization_code", "refresh_token" },
     token_endpoint_auth_methods_supported = { "none" },
     authorization_response_iss_parameter_supported = true,
   }

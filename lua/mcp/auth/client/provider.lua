@@ -177,12 +177,17 @@ local function refresh(self, record)
   return true
 end
 
+-- Can a token be renewed there without the user? Silence about the grants leaves it open.
+local function may_renew(metadata)
+  local known = metadata.grant_types_supported
+  return discovery.has(metadata.scopes_supported, "offline_access")
+    and (type(known) ~= "table" or discovery.has(known, "refresh_token"))
+end
+
 -- The scope to ask for (protocol: scope selection).
 local function scope_for(self, found, demanded)
   local scope = demanded or self.options.scope or scope_of(found.scopes)
-  if self.offline and discovery.has(found.metadata.scopes_supported, "offline_access") then
-    scope = union(scope, "offline_access")
-  end
+  if self.offline and may_renew(found.metadata) then scope = union(scope, "offline_access") end
   return scope
 end
 
