@@ -221,26 +221,48 @@ local function measure(child, load)
   return figures
 end
 
+local function read_load(said)
+  local figures = {}
+  for key, value in (said:match "load [^\n]+" or ""):gmatch "(%w+)=([%d.]+)" do
+    figures[key] = tonumber(value)
+  end
+  return figures
+end
+
 local have_wrk = os.execute "command -v wrk >/dev/null"
 
-local function wrk(server, conns, body, headers, seconds)
-  local quoted = {}
-  for i, header in ipairs(headers) do quoted[i] = "'" .. header .. "'" end
-  local command = ("wrk -t1 -c%d -d%ds --latency --timeout 10s -s bench/load.lua "
-    .. "http://127.0.0.1:%d/mcp -- %s %s 2>&1"):format(conns, seconds or SECONDS, server.port,
-    body, table.concat(quoted, " "))
+-- A program that is the load, and says so in a line.
+local function load_by(program, server, format, ...)
+  local command = format:format(...)
   return measure(server.child, function()
-    local pipe = assert(io.popen(command))
+    local pipe = assert(io.popen(command .. " 2>&1"))
     local said = pipe:read "a"
     pipe:close()
-    local figures = {}
-    for key, value in (said:match "load [^\n]+" or ""):gmatch "(%w+)=([%d.]+)" do
-      figures[key] = tonumber(value)
+    local figures = read_load(said)
+    if not figures.requests or figures.requests == 0 then
+      error(program .. " says: " .. said, 0)
     end
-    if not figures.requests or figures.requests == 0 then error("wrk says: " .. said, 0) end
     figures.broken = figures.broken + figures.refused
     return figures
   end)
+end
+
+local function quote(headers)
+  local quoted = {}
+  for i, header in ipairs(headers) do quoted[i] = "'" .. header .. "'" end
+  return table.concat(quoted, " ")
+end
+
+local function wrk(server, conns, body, headers, seconds)
+  return load_by("wrk", server, "wrk -t1 -c%d -d%ds --latency --timeout 10s -s bench/load.lua "
+    .. "%s://127.0.0.1:%d/mcp -- %s %s", conns, seconds or SECONDS, server.scheme or "http",
+    server.port, body, quote(headers))
+end
+
+-- The same where wrk cannot go: `place` is a port or a socket file.
+local function talk(server, how, place, conns, body, headers)
+  return load_by("talk", server, "%sbench/talk %s %s %d %d %s %s", build .. "/", how, place,
+    conns, SECONDS, body, quote(headers))
 end
 
 -- Each side in turn, ROUNDS times; a side is a function that gives figures.
@@ -268,7 +290,7 @@ end
 
 -- -- the table ---------------------------------------------------------------
 
-local misses, broken_rows, judged = 0, 0, 0
+local misses, broken_rows, judged, rows = 0, 0, 0, 0
 local COLUMNS = "  %-34s %12s %12s %8s %9s  %s"
 
 local function heading(title, ours, other)
@@ -279,6 +301,7 @@ end
 
 -- figure: what is judged; at_least or at_most: its budget (or neither)
 local function row(name, t)
+  rows = rows + 1
   local verdict = ""
   if t.at_least or t.at_most then
     judged = judged + 1
@@ -491,6 +514,101 @@ part("stdio", function()
   stop(ours, raw, lua)
 end)
 
+-- -- the other transports ----------------------------------------------------
+
+local function certificate()
+  if not os.execute(("openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes "
+    .. "-days 2 -subj /CN=localhost -keyout %skey.pem -out %scert.pem 2>>%s"):format(out, out,
+    log)) then
+    error("openssl cannot make a certificate, see " .. log, 0)
+  end
+  return (" --tls-cert %scert.pem --tls-key %skey.pem"):format(out, out)
+end
+
+local function start_ours(scheme, more)
+  local server = start(("%s run bench/server.lua --http 127.0.0.1:{port}%s"):format(PROGRAM,
+    more or ""))
+  server.scheme = scheme
+  return server
+end
+
+part("transports", function()
+  needs_wrk()
+  heading("tools/call, stateless, 64 conns", "this", "HTTP")
+  local path = os.tmpname()
+  os.remove(path)
+  local plain = start_ours("http", " --unix " .. path)
+  local secure = start_ours("https", certificate())
+  local headers, body = modern_headers(), save("call.body", call(TEXT, META))
+  local function line(name, this, other)
+    attempt(name, function()
+      local samples = interleave { this = this, other = other }
+      -- Loads differ in what they cost themselves, so rates compare little.
+      local figure = ratio(samples.other, samples.this, "cost")
+      row(name, { ours = thousands(median(pick(samples.this, "rate"))) .. "/s",
+        other = thousands(median(pick(samples.other, "rate"))) .. "/s",
+        shown = ("%.2f"):format(figure), note = ("by cpu (rate %.2f)"):format(
+          ratio(samples.this, samples.other, "rate")) .. trouble(samples.this) })
+    end)
+  end
+  local function by_wrk(server) return function() return wrk(server, 64, body, headers) end end
+  local function by_talk(how, place)
+    return function() return talk(plain, how, place, 64, body, how == "http" and headers or {}) end
+  end
+  line("HTTPS", by_wrk(secure), by_wrk(plain))
+  line("HTTP over a socket file", by_talk("http", path), by_talk("http", plain.port))
+  line("WebSocket", by_talk("websocket", plain.port), by_talk("http", plain.port))
+  stop(plain, secure)
+  os.remove(path)
+end)
+
+part("client", function()
+  heading("our client, one call at a time", "ours", "bare loop")
+  local plain, bare_stdio = start_ours "http", spawn_stdio(SERVER_STDIO)
+  local body, headers = save("call.body", call(TEXT, META)), modern_headers()
+  local url = ("127.0.0.1:%d/mcp"):format(plain.port)
+  local function client(words_of)
+    local child = drive.spawn(words(words_of), { pipes = true, log = log,
+      env = { "BUILD=" .. build } })
+    child:ask "0\n"
+    return child
+  end
+  local function line(name, command, bare_of)
+    attempt(name, function()
+      local child <close> = client(command)
+      local samples = interleave {
+        ours = function()
+          return measure(child, function() return read_load(child:ask(SECONDS .. "\n")) end)
+        end,
+        other = bare_of,
+      }
+      local figure = ratio(samples.ours, samples.other, "rate")
+      row(name, { ours = thousands(median(pick(samples.ours, "rate"))) .. "/s",
+        other = thousands(median(pick(samples.other, "rate"))) .. "/s",
+        shown = ("%.2f"):format(figure),
+        note = ("busy %.0f %% of the time"):format(median(pick(samples.ours, "use")) * 100) })
+    end)
+  end
+  local ours = PROGRAM .. " run bench/client.lua call "
+  line("HTTP", ours .. "http://" .. url, function()
+    return talk(plain, "http", plain.port, 1, body, headers)
+  end)
+  line("WebSocket", ours .. "ws://" .. url, function()
+    return talk(plain, "websocket", plain.port, 1, body, {})
+  end)
+  local on_core = SERVER_CORE and ("taskset -c %d "):format(SERVER_CORE) or ""
+  line("stdio", ours .. "stdio " .. on_core .. SERVER_STDIO, function()
+    return measure(bare_stdio, function()
+      return bare_stdio:ping(call(TEXT, META), SECONDS)
+    end)
+  end)
+  local lua <close> = client((os.getenv "LUA" or "lua5.4") .. " bench/client.lua bare")
+  line("memory, beside Lua + cjson", ours .. "memory", function()
+    return measure(lua, function() return read_load(lua:ask(SECONDS .. "\n")) end)
+  end)
+  stop(plain, bare_stdio)
+end)
+
 part("start", function()
   heading("exec to first answer")
   local function stdio(command)
@@ -579,6 +697,34 @@ part("memory", function()
   stop(ours, lua, limit)
 end)
 
+part("connections", function()
+  local count = math.max(100, STREAMS // 2)
+  heading(("memory of a silent connection, %d"):format(count), "this", "HTTP")
+  -- A server of its own for each: memory that has been free once tells nothing.
+  local function each(scheme, more)
+    local server = start_ours("http", more)
+    local holder <close> = drive.spawn(words(("%s run bench/client.lua hold %s://127.0.0.1:%d/mcp")
+      :format(PROGRAM, scheme, server.port)), { pipes = true, log = log,
+      env = { "BUILD=" .. build } })
+    holder:ask "50\n" -- what grows only once has grown
+    drive.sleep(0.3)
+    local before = server.child:rss()
+    holder:ask(count .. "\n")
+    drive.sleep(0.5)
+    local kb = (server.child:rss() - before) / count
+    stop(server)
+    return kb
+  end
+  local http = each "http"
+  for _, it in ipairs { { "HTTPS", "https", certificate() }, { "WebSocket", "ws" } } do
+    attempt(it[1], function()
+      local mine = each(it[2], it[3])
+      row(it[1], { ours = ("%.2f KB"):format(mine), other = ("%.2f KB"):format(http),
+        shown = ("%.2f"):format(mine / http) })
+    end)
+  end
+end)
+
 part("json", function()
   local ok, codec = pcall(require, "codec")
   if not ok then error("the codec does not load: " .. codec:match "[^\n]+", 0) end
@@ -652,7 +798,7 @@ io.write(("\n%d budgets: %d passed, %d missed%s. %.0f s.%s\n"):format(judged, ju
   misses, broken_rows > 0 and (", %d rows broken"):format(broken_rows) or "",
   drive.now() - begun, shaken and (" Other processes used %.0f %% of the machine%s."):format(
     shaken * 100, shaken > SHAKY and ": the figures are shaky, run it again" or "") or ""))
-if judged == 0 and broken_rows == 0 then
+if rows == 0 and broken_rows == 0 then
   io.write("nothing was measured: ONLY=", ONLY, " names no part\n")
 end
 if STRICT and (misses > 0 or broken_rows > 0) then os.exit(1) end

@@ -4,12 +4,14 @@
  * nothing is looked for on disk before the user's script. */
 #include <lauxlib.h>
 #include <lualib.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #ifdef __APPLE__
 #include <mach-o/dyld.h>
 #else
+#include <sys/mman.h>
 #include <unistd.h>
 #endif
 
@@ -38,6 +40,34 @@ static int search(lua_State *L) {
   }
   lua_pushfstring(L, "no embedded module '%s'", name);
   return 1;
+}
+
+/* mcp.program.settle(): what was needed to start is not needed to serve. The
+ * pages of the compiled modules go; one that is asked for later comes back from
+ * the program's file. */
+static int settle(lua_State *L) {
+  (void)L;
+#ifdef __linux__
+  const embedded_t *last = mcp_embedded;
+  uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE), from, to;
+  if (!last->name) return 0;
+  while (last[1].name) last++;
+  from = ((uintptr_t)mcp_embedded->code + page - 1) / page * page;
+  to = (uintptr_t)(last->code + last->size) / page * page;
+  if (from < to) (void)madvise((void *)from, to - from, MADV_DONTNEED);
+#endif
+  return 0;
+}
+
+/* What only the program can do, for lua/ to find in package.loaded.
+ * [-0, +0, m] */
+static void add_program(lua_State *L) {
+  luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_LOADED_TABLE);
+  lua_createtable(L, 0, 1);
+  lua_pushcfunction(L, settle);
+  lua_setfield(L, -2, "settle");
+  lua_setfield(L, -2, "mcp.program");
+  lua_pop(L, 1);
 }
 
 /* Puts `search` second among package.searchers. [-0, +0, m] */
@@ -107,6 +137,7 @@ static int protected_main(lua_State *L) {
   lua_setfield(L, -2, "mcp.core");
   lua_pop(L, 1);
   add_modules(L);
+  add_program(L);
   /* For developing: MCP_LUA_FROM_PATH takes the Lua side from package.path. */
   if (!getenv("MCP_LUA_FROM_PATH")) add_searcher(L);
   lua_pushcfunction(L, traceback);

@@ -15,8 +15,9 @@ struct mcp_loop {
   uv_async_t waker;
   mcp_list_t wards;
   mcp_buf_t scratch;
-  bool stepping; /* inside a step that may wait */
-  bool left;     /* the last of our handles is closed */
+  unsigned lookups; /* under way in other threads */
+  unsigned rounds;  /* of closing that leaving still takes */
+  bool stepping;    /* inside a step that may wait */
   char read_buffer[MCP_LOOP_READ_SIZE];
 };
 
@@ -41,17 +42,24 @@ static void free_handle(uv_handle_t *handle) {
   mcp_mem_free(handle);
 }
 
-/* A host's loop goes on with what is the host's; of ours nothing may be left
- * when our memory goes. What was closed before the last is called back in the
- * same turn. */
-static void leave(mcp_loop_t *loop) {
-  while (!loop->left && uv_run(loop->uv, UV_RUN_NOWAIT) != 0) {
-  }
+/* What was closed before the deadline is called back in the same turn as it,
+ * and closes what it still has; that is called back in the next. */
+static void on_left(uv_handle_t *deadline) {
+  mcp_loop_t *loop = deadline->data;
+  if (--loop->rounds == 0) return;
+  uv_timer_init(loop->uv, &loop->deadline);
+  uv_close(deadline, on_left);
 }
 
-static void on_left(uv_handle_t *waker) {
-  mcp_loop_t *loop = waker->data;
-  loop->left = true;
+/* A host's loop goes on with what is the host's; of ours nothing may be left
+ * when our memory goes, and nothing may call back into code that Lua unloads.
+ * A lookup that a thread is at cannot be stopped: it is waited for. */
+static void leave(mcp_loop_t *loop) {
+  while (loop->lookups > 0 && uv_run(loop->uv, UV_RUN_ONCE) != 0) continue;
+  loop->rounds = MCP_LOOP_ROUNDS;
+  loop->deadline.data = loop;
+  uv_close((uv_handle_t *)&loop->deadline, on_left);
+  while (loop->rounds > 0 && uv_run(loop->uv, UV_RUN_NOWAIT) != 0) continue;
 }
 
 static int open_loop(uv_loop_t *uv, mcp_loop_t **out) {
@@ -74,8 +82,6 @@ static int open_loop(uv_loop_t *uv, mcp_loop_t **out) {
   uv_timer_init(loop->uv, &loop->deadline);
   uv_unref((uv_handle_t *)&loop->deadline);
   if ((code = uv_async_init(loop->uv, &loop->waker, on_wake)) < 0) {
-    loop->deadline.data = loop;
-    uv_close((uv_handle_t *)&loop->deadline, on_left);
     leave(loop);
     if (!uv) uv_loop_close(&loop->own);
     mcp_mem_free(loop);
@@ -110,9 +116,7 @@ void mcp_loop_free(mcp_loop_t *loop) {
     mcp_list_remove(&ward->of_loop);
     ward->end(ward);
   }
-  uv_close((uv_handle_t *)&loop->deadline, NULL);
-  loop->waker.data = loop;
-  uv_close((uv_handle_t *)&loop->waker, on_left);
+  uv_close((uv_handle_t *)&loop->waker, NULL);
   if (mcp_loop_is_hosts(loop)) {
     leave(loop);
     mcp_buf_deinit(&loop->scratch);
@@ -121,6 +125,7 @@ void mcp_loop_free(mcp_loop_t *loop) {
   }
   /* Owners have closed their handles; their callbacks still have to run. One
    * that somebody forgot must not keep the process. */
+  uv_close((uv_handle_t *)&loop->deadline, NULL);
   uv_walk(loop->uv, let_go, NULL);
   uv_run(loop->uv, UV_RUN_DEFAULT);
   uv_loop_close(loop->uv);
@@ -156,7 +161,21 @@ bool mcp_loop_step(mcp_loop_t *loop, int64_t timeout_ms) {
 }
 
 void mcp_loop_wake(mcp_loop_t *loop) {
-  uv_async_send(&loop->waker);
+  /* From a callback of the step itself a flag is enough. The end of a child may
+   * be told while all is closing. */
+  if (loop->stepping) {
+    uv_stop(loop->uv);
+  } else if (!uv_is_closing((uv_handle_t *)&loop->waker)) {
+    uv_async_send(&loop->waker);
+  }
+}
+
+void mcp_loop_begin_lookup(mcp_loop_t *loop) {
+  loop->lookups++;
+}
+
+void mcp_loop_end_lookup(mcp_loop_t *loop) {
+  loop->lookups--;
 }
 
 void mcp_loop_add_ward(mcp_loop_t *loop, mcp_ward_t *ward) {

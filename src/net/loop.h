@@ -12,6 +12,9 @@
 
 /* One read takes at most this much from a socket. */
 #define MCP_LOOP_READ_SIZE 65536
+/* The end of what is closed may close what belongs to it, and so on: so deep.
+ */
+#define MCP_LOOP_ROUNDS 4
 /* The scratch buffer for outgoing messages is kept up to this size. */
 #define MCP_LOOP_SCRATCH_SIZE 65536
 
@@ -60,6 +63,12 @@ int mcp_loop_timeout(mcp_loop_t *loop);
  * not any more. */
 void mcp_loop_add_ward(mcp_loop_t *loop, mcp_ward_t *ward);
 void mcp_loop_drop_ward(mcp_ward_t *ward);
+
+/* Between these two something is under way in another thread that calls back on
+ * the loop, and must find its memory: leaving a host's loop waits for it. Our
+ * own loop is turned until nothing is left. */
+void mcp_loop_begin_lookup(mcp_loop_t *loop);
+void mcp_loop_end_lookup(mcp_loop_t *loop);
 
 /* The uv_loop_t behind it, for the files of this room. */
 void *mcp_loop_uv(mcp_loop_t *loop);

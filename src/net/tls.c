@@ -192,7 +192,8 @@ static bool read_records(tls_stream_t *t) {
       return false;
     }
     if (t->base.ended || (t->base.closing && !t->flushing)) break;
-    if (code == 0) break;
+    /* A session keeps nothing back but the beginning of a record. */
+    if (code == 0 || (t->ready && t->wire.in.len == 0)) break;
   }
   t->reading = false;
   return !t->base.ended;

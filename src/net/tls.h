@@ -84,8 +84,9 @@ typedef struct {
               mcp_tls_session_t **session);
   /* The handshake. 1: it is done, 0: more must come in, or a code. */
   int (*shake)(mcp_tls_session_t *session);
-  /* At most one record, MCP_TLS_RECORD bytes to `plain`. 1 and `*got`, 0: more
-   * must come in, MCP_TLS_END: the peer has said its end, or a code. */
+  /* At most one record, MCP_TLS_RECORD bytes to `plain`; of what comes behind
+   * it nothing is held back, but the beginning of a record. 1 and `*got`, 0:
+   * more must come in, MCP_TLS_END: the peer has said its end, or a code. */
   int (*read)(mcp_tls_session_t *session, char *plain, size_t *got);
   /* All of it, now. 0 or a code. */
   int (*write)(mcp_tls_session_t *session, mcp_slice_t plain);

@@ -43,8 +43,9 @@ typedef struct {
   bool eventing;   /* the message now read asks for HTTP+SSE */
   bool refused;    /* answered at its head; the END is still to come */
   bool pumping;    /* inside read_messages: answering must not re-enter */
-  mcp_log_wire_t wire_in, wire_out;
+  bool logged;     /* `wire` is there */
   struct mcp_http_sse *sse; /* the session whose stream it is, or NULL */
+  mcp_log_wire_t wire[];    /* by direction; only under MCP_LOG=wire */
 } mcp_http_conn_t;
 
 /* http_server.c */

@@ -33,8 +33,9 @@ static mcp_buf_t *open_gap(mcp_http_conn_t *conn) {
 static int send_from(mcp_http_conn_t *conn, mcp_buf_t *out, size_t from) {
   int code;
   conn->last_sent = mcp_loop_now(mcp_http_conn_loop(conn));
-  mcp_log_wire(&conn->wire_out, MCP_LOG_OUT,
-               mcp_slice(out->data + from, out->len - from));
+  if (conn->logged)
+    mcp_log_wire(&conn->wire[MCP_LOG_OUT], MCP_LOG_OUT,
+                 mcp_slice(out->data + from, out->len - from));
   code = mcp_stream_send(conn->stream, out, from);
   mcp_buf_reset(out, MCP_LOOP_SCRATCH_SIZE);
   return code;

@@ -490,7 +490,7 @@ static void pump(mcp_http_conn_t *conn) {
 
 static void on_data(void *owner, mcp_slice_t bytes) {
   mcp_http_conn_t *conn = owner;
-  mcp_log_wire(&conn->wire_in, MCP_LOG_IN, bytes);
+  if (conn->logged) mcp_log_wire(&conn->wire[MCP_LOG_IN], MCP_LOG_IN, bytes);
   switch (conn->state) {
   case MCP_HTTP_READING:
     if (conn->pending.len > 0 || is_full(conn)) {
@@ -559,7 +559,9 @@ static const mcp_stream_events_t stream_events = {on_data, on_end, on_drain,
 
 static void on_connection(void *owner, mcp_stream_t *stream) {
   mcp_http_server_t *server = owner;
-  mcp_http_conn_t *conn = mcp_mem_zalloc(sizeof *conn);
+  bool logged = mcp_log_enabled(MCP_LOG_WIRE);
+  mcp_http_conn_t *conn =
+      mcp_mem_zalloc(sizeof *conn + (logged ? 2 * sizeof conn->wire[0] : 0));
   server->count++;
   if (conn) conn->http = mcp_http_new(false);
   if (!conn || !conn->http ||
@@ -574,6 +576,7 @@ static void on_connection(void *owner, mcp_stream_t *stream) {
   }
   conn->server = server;
   conn->stream = stream;
+  conn->logged = logged;
   conn->state = MCP_HTTP_READING;
   conn->deadline = mcp_loop_now(server->loop) + server->options.head_time;
   mcp_list_append(&server->conns, &conn->of_server);

@@ -4,8 +4,10 @@
  * is here: reserved bits and opcodes, masks by role, the order of fragments,
  * sizes over fragments, UTF-8 over fragments, what close frames say.
  *
- * wslay's context is 4 KiB from malloc. It is there only while a frame is being
- * read, so that connections which are silent do not pay for it. */
+ * wslay unmasks a byte at a time, so of a long payload it gets the beginning
+ * only, and the rest is unmasked here; and it never gets bytes behind the frame
+ * it is at. Its context is 4 KiB from malloc, which is there only while a frame
+ * is being read: connections which are silent do not pay for it. */
 #include "wire/ws.h"
 
 #include <wslay/wslay.h>
@@ -18,18 +20,24 @@
 /* Capacity that stays with an idle reader. */
 #define KEEP 4096
 
+/* How much of a payload goes through wslay: all of any control frame. */
+#define THROUGH_WSLAY 256
+
+/* The longest head: lengths of eight bytes, and a key. */
+#define HEAD 14
+
 /* What most messages need for a head: two bytes of length, and a key. */
 #define SERVER_ROOM 4
 #define CLIENT_ROOM 8
 
 struct mcp_ws {
   mcp_ws_options_t options;
-  wslay_frame_context_ptr frames; /* NULL between frames */
-  mcp_slice_t rest;               /* what was fed and wslay has not taken */
-  uint64_t taken, used; /* bytes that wslay took, and that made whole parts of
-                           frames: if equal it holds none back */
-  mcp_buf_t message;    /* what has come of it, if it came in pieces */
-  size_t checked;       /* how much of it is known to be UTF-8 */
+  wslay_frame_context_ptr frames; /* NULL between frames, and beyond wslay */
+  mcp_slice_t rest;               /* what was fed and has not been taken */
+  uint8_t head[HEAD];             /* of the frame, as far as wslay took it */
+  size_t taken;                   /* bytes of the frame that wslay took */
+  mcp_buf_t message; /* what has come of it, if it came in pieces */
+  size_t checked;    /* how much of it is known to be UTF-8 */
   unsigned fragments;
   uint64_t left;     /* of the frame's payload */
   uint64_t promised; /* the frame's whole payload */
@@ -45,12 +53,51 @@ struct mcp_ws {
   char control[MCP_WS_CONTROL_LENGTH];
 };
 
+static size_t head_size(size_t payload, bool masked) {
+  return 2 +
+         (payload > 65535 ? 8u
+          : payload > 125 ? 2u
+                          : 0u) +
+         (masked ? 4u : 0u);
+}
+
+/* Eight bytes at a time: the key repeats every four. */
+static void mask(char *bytes, size_t len, const char key[4]) {
+  uint64_t twice, word;
+  size_t i = 0;
+  memcpy(&twice, key, 4);
+  memcpy((char *)&twice + 4, key, 4);
+  for (; i + 8 <= len; i += 8) {
+    memcpy(&word, bytes + i, 8);
+    word ^= twice;
+    memcpy(bytes + i, &word, 8);
+  }
+  for (; i < len; i++) bytes[i] = (char)(bytes[i] ^ key[i % 4]);
+}
+
+/* Up to where wslay may have the frame: its head, then the beginning of its
+ * payload. Less than two bytes tell nothing. */
+static size_t reach(const mcp_ws_t *ws) {
+  size_t payload, head;
+  if (ws->taken < 2) return 2;
+  payload = ws->head[1] & 127u;
+  if (payload == 127) payload = 65536; /* or more */
+  head = head_size(payload, (ws->head[1] & 128u) != 0);
+  if (ws->taken < head) return head;
+  if (payload == 126) payload = (size_t)ws->head[2] << 8 | ws->head[3];
+  return head + (payload < THROUGH_WSLAY ? payload : THROUGH_WSLAY);
+}
+
 static ssize_t take(uint8_t *to, size_t len, int flags, void *arg) {
   mcp_ws_t *ws = arg;
-  size_t n = ws->rest.len < len ? ws->rest.len : len;
+  size_t n = reach(ws) - ws->taken;
   (void)flags;
+  if (n > len) n = len;
+  if (n > ws->rest.len) n = ws->rest.len;
   if (n == 0) return -1;
   memcpy(to, ws->rest.data, n);
+  for (size_t i = 0; i < n && ws->taken + i < HEAD; i++)
+    ws->head[ws->taken + i] = to[i];
   ws->rest.data += n;
   ws->rest.len -= n;
   ws->taken += n;
@@ -122,11 +169,6 @@ static int begin_frame(mcp_ws_t *ws, const struct wslay_frame_iocb *frame) {
   ws->opcode = frame->opcode;
   ws->fin = frame->fin;
   ws->left = ws->promised = size;
-  ws->used += 2u +
-              (size > 65535 ? 8u
-               : size > 125 ? 2u
-                            : 0u) +
-              (frame->mask ? 4u : 0u);
   if (frame->rsv) return break_rule(ws, "a reserved bit is set");
   if (frame->mask && ws->options.client)
     return break_rule(ws, "a server's frame is masked");
@@ -204,15 +246,9 @@ static int not_utf8(mcp_ws_t *ws) {
   return fail(ws, MCP_EUTF8, MCP_WS_TEXT, "text that is not UTF-8");
 }
 
-/* A piece of a data frame's payload; at the message's end it is the event. */
-static int add(mcp_ws_t *ws, mcp_slice_t piece, mcp_ws_event_t *event) {
+/* `text` is what there is of a message; at its end it is the event. */
+static int look(mcp_ws_t *ws, mcp_slice_t text, mcp_ws_event_t *event) {
   bool last = ws->fin && ws->left == 0;
-  mcp_slice_t text = piece;
-  /* One frame that wslay has in one piece is not copied again. */
-  if (!last || ws->message.len > 0) {
-    if (mcp_buf_append_slice(&ws->message, piece) < 0) return no_memory(ws);
-    text = mcp_buf_slice(&ws->message);
-  }
   if (!ws->binary && !is_utf8(ws, text, last)) return not_utf8(ws);
   if (!last) return 0;
   ws->in_message = false;
@@ -221,6 +257,15 @@ static int add(mcp_ws_t *ws, mcp_slice_t piece, mcp_ws_event_t *event) {
   event->text = text;
   event->binary = ws->binary;
   return 0;
+}
+
+/* A piece of a data frame's payload. */
+static int add(mcp_ws_t *ws, mcp_slice_t piece, mcp_ws_event_t *event) {
+  /* One frame that wslay has in one piece is not copied again. */
+  if (ws->fin && ws->left == 0 && ws->message.len == 0)
+    return look(ws, piece, event);
+  if (mcp_buf_append_slice(&ws->message, piece) < 0) return no_memory(ws);
+  return look(ws, mcp_buf_slice(&ws->message), event);
 }
 
 bool mcp_ws_may_say(unsigned long status) {
@@ -253,6 +298,38 @@ static int end_control(mcp_ws_t *ws, mcp_ws_event_t *event) {
   return 0;
 }
 
+/* So much more of the frame's payload has been read. */
+static void pass(mcp_ws_t *ws, size_t size) {
+  ws->left -= size;
+  ws->in_frame = ws->left > 0;
+  if (!ws->in_frame) ws->taken = 0;
+}
+
+/* Is what comes next that part of a payload that wslay does not get? */
+static bool is_beyond(const mcp_ws_t *ws) {
+  return ws->in_frame && ws->promised - ws->left >= THROUGH_WSLAY;
+}
+
+/* Reads of it what is there. The rest of the frame comes this way, too. */
+static int read_beyond(mcp_ws_t *ws, mcp_ws_event_t *event) {
+  uint64_t at = ws->promised - ws->left;
+  size_t head = head_size((size_t)ws->promised, !ws->options.client);
+  size_t n = ws->rest.len < ws->left ? ws->rest.len : (size_t)ws->left;
+  /* It would go on with this frame. */
+  free_frames(ws);
+  if (mcp_buf_append(&ws->message, ws->rest.data, n) < 0) return no_memory(ws);
+  if (!ws->options.client) {
+    char key[4];
+    for (size_t i = 0; i < sizeof key; i++)
+      key[i] = (char)ws->head[head - sizeof key + (at + i) % sizeof key];
+    mask(ws->message.data + ws->message.len - n, n, key);
+  }
+  ws->rest.data += n;
+  ws->rest.len -= n;
+  pass(ws, n);
+  return look(ws, mcp_buf_slice(&ws->message), event);
+}
+
 /* A piece of the frame now read has come. */
 static int read_piece(mcp_ws_t *ws, const struct wslay_frame_iocb *frame,
                       mcp_ws_event_t *event) {
@@ -261,9 +338,7 @@ static int read_piece(mcp_ws_t *ws, const struct wslay_frame_iocb *frame,
     int code = begin_frame(ws, frame);
     if (code < 0) return code;
   }
-  ws->left -= piece.len;
-  ws->used += piece.len;
-  ws->in_frame = ws->left > 0;
+  pass(ws, piece.len);
   if (!is_control(ws->opcode)) return add(ws, piece, event);
   if (piece.len > 0)
     memcpy(ws->control + ws->control_length, piece.data, piece.len);
@@ -273,7 +348,7 @@ static int read_piece(mcp_ws_t *ws, const struct wslay_frame_iocb *frame,
 
 static int start(mcp_ws_t *ws) {
   static const struct wslay_frame_callbacks callbacks = {.recv_callback = take};
-  ws->taken = ws->used = 0;
+  ws->taken = 0;
   return wslay_frame_context_init(&ws->frames, &callbacks, ws);
 }
 
@@ -288,13 +363,16 @@ int mcp_ws_next(mcp_ws_t *ws, mcp_ws_event_t *event) {
     struct wslay_frame_iocb frame;
     ssize_t n;
     int code;
-    if (!ws->frames) {
-      if (ws->rest.len == 0) return 0;
-      if (start(ws) < 0) return no_memory(ws);
+    if (ws->rest.len == 0 && (!ws->frames || is_beyond(ws))) return 0;
+    if (is_beyond(ws)) {
+      code = read_beyond(ws, event);
+      if (code < 0) return code;
+      continue;
     }
+    if (!ws->frames && start(ws) < 0) return no_memory(ws);
     n = wslay_frame_recv(ws->frames, &frame);
     if (n == WSLAY_ERR_WANT_READ) {
-      if (!ws->in_frame && ws->taken == ws->used) free_frames(ws);
+      if (ws->taken == 0) free_frames(ws);
       return 0;
     }
     if (n < 0)
@@ -303,28 +381,6 @@ int mcp_ws_next(mcp_ws_t *ws, mcp_ws_event_t *event) {
     if (code < 0) return code;
   }
   return 0;
-}
-
-static size_t head_size(size_t payload, bool client) {
-  return 2 +
-         (payload > 65535 ? 8u
-          : payload > 125 ? 2u
-                          : 0u) +
-         (client ? 4u : 0u);
-}
-
-/* Eight bytes at a time: the key repeats every four. */
-static void mask(char *bytes, size_t len, const char key[4]) {
-  uint64_t twice, word;
-  size_t i = 0;
-  memcpy(&twice, key, 4);
-  memcpy((char *)&twice + 4, key, 4);
-  for (; i + 8 <= len; i += 8) {
-    memcpy(&word, bytes + i, 8);
-    word ^= twice;
-    memcpy(bytes + i, &word, 8);
-  }
-  for (; i < len; i++) bytes[i] = (char)(bytes[i] ^ key[i % 4]);
 }
 
 int mcp_ws_begin(mcp_buf_t *out, bool client) {
