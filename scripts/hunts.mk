@@ -26,7 +26,11 @@ failalloc: faults-build
 # a task: what is used without being held does not survive.
 GC_SPECS ?= spec/mcp/front spec/mcp/feature spec/mcp/ask spec/lua/lexchange_spec.lua \
             $(addprefix spec/mcp/,$(addsuffix _spec.lua,ask async content context \
-              dispatch listen server session))
+              dispatch listen server session url)) \
+            $(addprefix spec/mcp/client/,$(addsuffix _spec.lua,cache call fields http \
+              mirror pages rounds serve tools verbs transport/duplex transport/memory \
+              transport/sse transport/websocket)) \
+            spec/regress/hunts_client_spec.lua
 gcstress: faults-build
 	@$(FAULTS_ENV) MCP_GC_STRESS=1 MCP_LOG=off $(FAULTS)/luamcp spec/torture/run.lua once
 	@MCP_GC_STRESS=1 MCP_LOG=off $(FAULTS_MAKE) SPEC="$(GC_SPECS)" test

@@ -397,6 +397,18 @@ describe("luamcp", function()
     assert.equal(0, status)
   end)
 
+  it("modules that have been let go are loaded all the same", function()
+    local out, err, status = luamcp { script [[
+      package.loaded["mcp.program"].settle()
+      local mcp = require "mcp"
+      local app = mcp.server { name = "s", version = "1" }
+      app:tool "t" (function() return "called" end)
+      local client <close> = assert(mcp.connect(app))
+      print(client:call_tool("t").content[1].text)
+    ]] }
+    assert.same({ "called\n", "", 0 }, { out, err, status })
+  end)
+
   it("a forgotten decorator is an error with its line", function()
     local out, err, status = luamcp({ script [[
       local app = require "mcp".server "x"

@@ -38,7 +38,16 @@ local function run_once()
       if problem then error(scenario.name .. ": " .. problem, 0) end
     end
   end
-  print(#conversations .. " conversations held")
+  local clients = require "spec.torture.clients"
+  for _, work in ipairs(clients) do
+    if wanted(work.name) then
+      local state = {}
+      work.run(state)
+      local problem = work.mend(state)
+      if problem then error(work.name .. ": " .. problem, 0) end
+    end
+  end
+  print(("%d conversations held, and %d clients"):format(#conversations, #clients))
 end
 
 -- A conversation as a work for the walk. The app outlives all of them, so that
@@ -101,6 +110,11 @@ local function failalloc()
     if COLD[scenario.name] and wanted(name) then walk.over(cold(name, scenario)) end
   end
   for _, work in ipairs(require "spec.torture.works") do
+    if wanted(work.name) then walk.over(work) end
+  end
+  -- Whole clients have ten times the points, and share most of them.
+  walk.share = share / 5
+  for _, work in ipairs(require "spec.torture.clients") do
     if wanted(work.name) then walk.over(work) end
   end
   print(("%d points walked in %d s, %d findings"):format(walk.points, os.time() - started,

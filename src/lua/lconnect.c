@@ -8,6 +8,7 @@
 
 #include "base/err.h"
 #include "lua/lhost.h"
+#include "lua/lluv.h"
 #include "net/connect.h"
 
 /* An attempt that somebody waits for. It lies on the stack of who waits. */
@@ -110,7 +111,11 @@ static int connect_socket(lua_State *L) {
   if (!task && rt->current)
     return luaL_error(L, "cannot wait in a coroutine of your own inside a "
                          "handler; use mcp.spawn");
-  if (task) mcp_task_check(L, task);
+  if (task) {
+    mcp_task_check(L, task);
+  } else {
+    mcp_lluv_check(L, rt->loop);
+  }
   pushed = mcp_lhost_push(L, rt, 2);
   dial = lua_newuserdatauv(L, sizeof *dial, 0);
   *dial = (dial_t){.rt = rt, .task = task, .name = path ? "unix" : "tcp"};

@@ -176,13 +176,11 @@ static void lose(host_t *host, mcp_exchange_t *x) {
   mcp_lexchange_lose(task);
   x->up = NULL;
   /* A collector's finalizer must not run Lua: the task hears of it later. */
-  if (!host->held) {
-    task->cancelled = true;
-  } else if (!survives) {
-    mcp_task_cancel(task);
+  if (!survives) {
+    (host->held ? mcp_task_cancel : mcp_task_cancel_later)(task);
   } else if (waits) {
     /* It goes on, but not by waiting for a peer that will never read. */
-    mcp_task_wake(task, MCP_EGONE);
+    (host->held ? mcp_task_wake : mcp_task_wake_later)(task, MCP_EGONE);
   }
 }
 

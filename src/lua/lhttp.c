@@ -14,6 +14,7 @@
 
 #include "base/err.h"
 #include "base/version.h"
+#include "lua/lluv.h"
 #include "lua/value.h"
 #include "transport/http_client.h"
 #include "wire/http_request.h"
@@ -161,7 +162,11 @@ static mcp_task_t *check_wait(lua_State *L, mcp_runtime_t *rt) {
   if (!task && rt->current)
     luaL_error(L, "cannot wait in a coroutine of your own inside a handler; "
                   "use mcp.spawn");
-  if (task) mcp_task_check(L, task);
+  if (task) {
+    mcp_task_check(L, task);
+  } else {
+    mcp_lluv_check(L, rt->loop);
+  }
   return task;
 }
 
@@ -171,7 +176,6 @@ static mcp_task_t *check_wait(lua_State *L, mcp_runtime_t *rt) {
 static int wait_for(lua_State *L, response_t *r, wait_t wait, uint64_t ms,
                     lua_KFunction k) {
   mcp_task_t *task = check_wait(L, r->rt);
-  if (r->wait != NOTHING) return luaL_error(L, "somebody is waiting already");
   r->wait = wait;
   r->rang = false;
   r->deadline = later(now(r), ms);
@@ -217,6 +221,13 @@ static response_t *check_response(lua_State *L) {
   response_t *r = luaL_checkudata(L, 1, RESPONSE_TYPE);
   luaL_argcheck(L, r->call && !r->closed, 1, "closed response");
   luaL_argcheck(L, !r->busy, 1, "the response is in use");
+  return r;
+}
+
+/* One that nobody waits for: what two want of it would not fit together. */
+static response_t *check_free(lua_State *L) {
+  response_t *r = check_response(L);
+  if (r->wait != NOTHING) luaL_error(L, "somebody is waiting already");
   return r;
 }
 
@@ -363,7 +374,7 @@ static int take_body(lua_State *L, response_t *r, lua_KContext context) {
 
 /* Arguments 2 and 3 of read and json: limit and timeout. */
 static int wait_for_body(lua_State *L, lua_KFunction k) {
-  response_t *r = check_response(L);
+  response_t *r = check_free(L);
   lua_Integer limit = luaL_optinteger(L, 2, MCP_HTTP_CLIENT_BODY_LENGTH);
   uint64_t ms = lua_isnoneornil(L, 3) ? NEVER : to_ms(L, 3, "timeout");
   luaL_argcheck(L, limit >= 0, 2, "number of bytes expected");
@@ -474,7 +485,7 @@ static int event_k(lua_State *L, int status, lua_KContext context) {
 /* response:event([timeout]) -> event [, message | nil, text]
  * | nil | nil, text, code */
 static int response_event(lua_State *L) {
-  response_t *r = check_response(L);
+  response_t *r = check_free(L);
   uint64_t ms = lua_isnoneornil(L, 2) ? NEVER : to_ms(L, 2, "timeout");
   luaL_argcheck(L, !r->taken, 1, "its body has been read");
   lua_settop(L, 1);

@@ -10,6 +10,7 @@
 #include "base/err.h"
 #include "base/version.h"
 #include "lua/lhost.h"
+#include "lua/lluv.h"
 #include "transport/ws_client.h"
 #include "wire/http_request.h"
 
@@ -277,7 +278,11 @@ static int connect_websocket(lua_State *L) {
   if (!task && rt->current)
     return luaL_error(L, "cannot wait in a coroutine of your own inside a "
                          "handler; use mcp.spawn");
-  if (task) mcp_task_check(L, task);
+  if (task) {
+    mcp_task_check(L, task);
+  } else {
+    mcp_lluv_check(L, rt->loop);
+  }
   host = mcp_lhost_push(L, rt, 2);
   dial = lua_newuserdatauv(L, sizeof *dial, 0);
   *dial = (dial_t){.rt = rt, .task = task, .host = host};

@@ -298,7 +298,7 @@ static void on_turn(void *arg) {
   }
 }
 
-void mcp_task_wake(mcp_task_t *task, int code) {
+static void wake(mcp_task_t *task, int code, bool later_only) {
   mcp_runtime_t *rt = task->rt;
   if (!task->waiting || rt->closing) return;
   task->waiting = false;
@@ -306,7 +306,7 @@ void mcp_task_wake(mcp_task_t *task, int code) {
   task->cancel_arg = NULL;
   task->wake_code = code;
   if (code == MCP_ECANCELED) task->told = true;
-  if (!rt->current) {
+  if (!rt->current && !later_only) {
     resume(task, 0);
     return;
   }
@@ -315,14 +315,30 @@ void mcp_task_wake(mcp_task_t *task, int code) {
   mcp_list_append(&rt->ready, &task->of_ready);
 }
 
-void mcp_task_cancel(mcp_task_t *task) {
+void mcp_task_wake(mcp_task_t *task, int code) {
+  wake(task, code, false);
+}
+
+void mcp_task_wake_later(mcp_task_t *task, int code) {
+  wake(task, code, true);
+}
+
+static void cancel_wait(mcp_task_t *task, bool later_only) {
   void (*cancel)(mcp_task_t *, void *) = task->cancel;
   if (task->cancelled) return;
   task->cancelled = true;
   if (!task->waiting) return;
   task->cancel = NULL;
   if (cancel) cancel(task, task->cancel_arg);
-  mcp_task_wake(task, MCP_ECANCELED);
+  wake(task, MCP_ECANCELED, later_only);
+}
+
+void mcp_task_cancel(mcp_task_t *task) {
+  cancel_wait(task, false);
+}
+
+void mcp_task_cancel_later(mcp_task_t *task) {
+  cancel_wait(task, true);
 }
 
 void mcp_task_limit(mcp_task_t *task, uint32_t ms) {

@@ -126,6 +126,11 @@ void mcp_task_wake(mcp_task_t *task, int code);
  * so that a handler that does not listen ends too. */
 void mcp_task_cancel(mcp_task_t *task);
 
+/* The same two for a collector's finalizers, which must not run Lua: the task
+ * goes on at the next turn in any case. */
+void mcp_task_wake_later(mcp_task_t *task, int code);
+void mcp_task_cancel_later(mcp_task_t *task);
+
 /* A task has a clock, which begins with its first wait: work that never waits
  * pays nothing for it. When its time is over its exchange is answered, and from
  * then on it is a cancelled task whose wait returned MCP_ETIMEDOUT. */

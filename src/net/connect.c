@@ -216,6 +216,7 @@ static int refusal(const mcp_connect_t *op) {
 static void on_found(uv_getaddrinfo_t *lookup, int status,
                      struct addrinfo *found) {
   mcp_connect_t *op = lookup->data;
+  mcp_loop_end_lookup(op->loop);
   op->asking = false;
   op->going--;
   if (!op->fn) {
@@ -251,6 +252,7 @@ static int resolve(mcp_connect_t *op, const char *host, int port) {
   code = uv_getaddrinfo(mcp_loop_uv(op->loop), &op->lookup, on_found, host,
                         service, &hints);
   if (code < 0) return code;
+  mcp_loop_begin_lookup(op->loop);
   op->asking = true;
   op->going = 1;
   return 0;

@@ -744,7 +744,10 @@ int mcp_http_call_start(mcp_http_pool_t *pool,
   set_clock(pool, call->due);
   *out = call;
   if (has_room(origin)) {
+    /* A kept connection that cannot be written to may be its last one. */
+    origin->holds++;
     assign(origin, call);
+    origin->holds--;
     release(origin);
   } else {
     mcp_list_append(&origin->waiting, &call->of_waiting);

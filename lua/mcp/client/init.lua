@@ -173,7 +173,7 @@ function methods.initialize(self)
   if self.spent and not self.again then
     return nil, "the transport cannot be opened again: " .. tostring(self.why), "ECLOSED"
   end
-  self.spent = nil
+  self.spent = false
   return begin(self)
 end
 
@@ -243,8 +243,9 @@ function methods.close(self, grace)
   if type(host) == "userdata" then await(host) end
 end
 Client.__close = function(self) self:close() end
--- One that was dropped: what reads its streams does not keep it, but would go on for ever. In a task,
--- because a collector must not wait; where the state ends there are none, and all is closed anyway.
+-- One that was dropped: what reads its streams does not keep it, but would go on for ever. In a
+-- task, because a collector must not wait; where the state ends there are none, and all is closed
+-- anyway.
 Client.__gc = function(self)
   if self.state ~= "new" and self.state ~= "closed" then pcall(core.spawn, self.close, self, 0) end
 end
@@ -261,6 +262,8 @@ function client.new(what, options, way, transport, server)
   local self = setmetatable({
     settings = read, info = read.info, state = "new", way = way or way_of(transport),
     transport = transport, again = way ~= nil,
+    -- Closing must not need memory.
+    closed = false, why = false, why_code = false, spent = false,
     last_id = 0, in_flight = 0, serving = 0, telling = 0, calls = {}, mirrors = {}, subscribed = {},
     log_level = read.log_level, background = core.waiter(),
   }, Client)

@@ -132,11 +132,14 @@ local function receiver(self, link)
   end
 end
 
--- The connection is gone: whoever waits is told, then the client.
+-- What whoever waits is woken with.
+local LOST = { lost = true }
+
+-- The connection is gone: whoever waits is told, then the client. It needs no memory.
 local function lose(self, link, text, code)
   if link.lost then return end
   link.lost, link.code = text, code
-  for _, slot in pairs(link.pending) do slot.waiter:wake { lost = true } end
+  for _, slot in pairs(link.pending) do slot.waiter:wake(LOST) end
   link.gone:wake()
   if self and self.link == link and not self.closed then self.peer.lost(text, code) end
 end
@@ -165,7 +168,8 @@ end
 ---@return true|nil opened, string|nil message, string|nil code
 function Duplex.__index:open(peer)
   if self.closed then return nil, self.name .. ": closed", "ECLOSED" end
-  local link = { pending = {}, count = 0, gone = core.waiter() }
+  local link = { pending = {}, count = 0, gone = core.waiter(), lost = false, code = false,
+    closed_text = self.name .. ": the client was closed" }
   self.peer, self.link, self.era, self.facts = peer, link, nil, nil
   local host, text, code = self.connect(receiver(self, link))
   if not host then
@@ -257,12 +261,13 @@ end
 ---Closes the connection; a child has `grace` seconds to end by itself.
 ---@param grace number|nil
 function Duplex.__index:close(grace)
-  if self.closed then return end
+  if self.shut then return end
   self.closed = true
   local link, host = self.link, self.host
   if not link or not host then return end
   -- Tell nobody of cancelled requests: the end says it.
-  lose(self, link, self.name .. ": the client was closed", "ECLOSED")
+  lose(self, link, link.closed_text, "ECLOSED")
+  self.shut = true
   host:close(grace)
   return host
 end
@@ -274,6 +279,7 @@ end
 ---@return mcp.client.Duplex
 function duplex.new(name, connect, options)
   return setmetatable({ name = name, duplex = true, timed = true, connect = connect,
+    closed = false, shut = false,
     message_limit = options and options.message_limit }, Duplex)
 end
 

@@ -96,7 +96,7 @@ function http.new(address, options)
     wants_stream = options.stream ~= false,
     terminates = options.terminate_on_close ~= false,
     running = {}, -- requests under way, by their `call`
-    sid = nil, era = nil, revision = nil, closed = false,
+    sid = nil, era = nil, revision = nil, closed = false, shut = false,
   }, Http)
 end
 
@@ -191,11 +191,11 @@ local function pause(place)
 end
 
 -- GET: a stream of events, from behind `last` if given. The response, or nil, text, code.
-local function get_stream(self, last)
+local function get_stream(self, last, lasting)
   local list = fields_of(self, nil, EVENTS)
   if last then list[#list + 1] = { "Last-Event-ID", last } end
   return self.endpoint:send { method = "GET", fields = list, idempotent = true, timeout = 0,
-    event_limit = self.limits.message }
+    event_limit = self.limits.message, lasting = lasting }
 end
 
 -- Takes a broken stream up again. nil, text, code when it cannot be.
@@ -264,7 +264,8 @@ local function perform(self, run, method, params, call)
     for _, field in ipairs(call.headers or {}) do list[#list + 1] = field end
   end
   local response, text, code = self.endpoint:send { method = "POST", fields = list, body = body,
-    timeout = 0, event_limit = self.limits.message, idempotent = IDEMPOTENT[method] or false }
+    timeout = 0, event_limit = self.limits.message, idempotent = IDEMPOTENT[method] or false,
+    lasting = method == "subscriptions/listen" }
   if not response then return nil, text, code end
   local open <close> = response
   local status = open.status
@@ -344,7 +345,7 @@ end
 local function listen(self, ear)
   local place = { attempts = 0 }
   while self.ear == ear and not self.closed do
-    local response, _, code = get_stream(self, place.last)
+    local response, _, code = get_stream(self, place.last, true)
     if code == "ECANCELED" or code == "ECLOSED" then return end
     local status = response and response.status
     if status == 200 and endpoint.media_type(response) == "text/event-stream" then
@@ -404,6 +405,14 @@ local function abandon(self, call, run, reason)
   end)
 end
 
+-- A request under way. Where its wait ends with an error, nobody would end the rest of it. Its
+-- members are there from the beginning: what ends it must not need memory.
+local Run = { __close = function(run)
+  if run.running[run.call] ~= run then return end
+  run.running[run.call] = nil
+  run.waiter:cancel()
+end }
+
 ---Sends a request and waits for its answer.
 ---@param id integer|string
 ---@param method string
@@ -417,7 +426,9 @@ end
 function Http.__index:request(id, method, params, call)
   call = call or {}
   if self.closed then return nil, "the client is closed", "ECLOSED" end
-  local run = { id = id, waiter = core.waiter(), fresh = method == "initialize" }
+  local run <close> = setmetatable({ id = id, waiter = core.waiter(),
+    fresh = method == "initialize", cancelled = false, code = false, running = self.running,
+    call = call }, Run)
   if run.fresh then
     -- It begins anew, and carries nothing of what was before (HL-52, HL-60).
     close_stream(self)

@@ -118,7 +118,7 @@ local function connect(self)
       place, why, name = place_of(self, event.data or "")
       if not place then return refuse(why, name) end
       return setmetatable({ response = response, place = place, tasks = core.waiter(),
-        transport = self }, Stream)
+        transport = self, text = false, code = false }, Stream)
     elseif why ~= nil or (event.data and event.data ~= "") then
       return refuse("the stream does not begin with an endpoint event", "ESSE")
     end
@@ -205,6 +205,16 @@ local function abandon(self, call, run, reason)
   end)
 end
 
+-- A request under way. Where its wait ends with an error, nobody would end the rest of it. Its
+-- members are there from the beginning: what ends it must not need memory.
+local Run = { __close = function(run)
+  local self = run.transport
+  if self.running[run.call] ~= run then return end
+  self.running[run.call] = nil
+  if self.pending[run.id] == run then self.pending[run.id] = nil end
+  run.sending:cancel()
+end }
+
 ---Sends a request and waits for its answer.
 ---@param id integer|string
 ---@param method string
@@ -224,7 +234,9 @@ function Sse.__index:request(id, method, params, call)
     end
   end
   -- The answer may overtake the end of the POST.
-  local run = { id = id, method = method, waiter = core.waiter(), sending = core.waiter() }
+  local run <close> = setmetatable({ id = id, method = method, waiter = core.waiter(),
+    sending = core.waiter(), answer = false, text = false, code = false, transport = self,
+    call = call }, Run)
   self.pending[id], self.running[call] = run, run
   run.sending:spawn(function()
     local sent, text, code = post(self, body)
