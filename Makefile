@@ -115,10 +115,13 @@ demo: build
 	@$(PROGRAM) run scripts/demo.lua
 
 BUSTED := busted --lua=$(LUA) --output=spec/report.lua
+# Spec files at a time.
+JOBS   ?= $(shell nproc 2>/dev/null || getconf _NPROCESSORS_ONLN)
 
-# make test SPEC=spec/wire/json_spec.lua runs one file.
+# make test SPEC=spec/wire/json_spec.lua runs one file, with its output as it comes.
 test: build $(CODECS) $(BUILD)/host
-	@$(BUSTED) $(SPEC)
+	@$(if $(filter %.lua,$(SPEC)),$(BUSTED) $(SPEC), \
+	  $(LUA) spec/run.lua $(JOBS) '$(BUSTED)' $(SPEC))
 
 gdb: build $(CODECS)
 	gdb --args $(LUA) $$(command -v busted) --ignore-lua $(SPEC)
@@ -134,7 +137,16 @@ format-check:
 format:
 	@clang-format -i $(C_FILES)
 
-check: lint format-check test
+# All three run, whatever the first one says; the end names what to run next.
+check:
+	@red=; for goal in lint format-check test; do \
+	  $(MAKE) --no-print-directory $$goal || red="$$red $$goal"; \
+	done; \
+	for goal in $$red; do case $$goal in \
+	  lint) echo "check: lint is red; after the change: make lint";; \
+	  format-check) echo "check: the layout of C files differs; mend it: make format";; \
+	  test) echo "check: specs are red; one file alone: make test SPEC=spec/..._spec.lua";; \
+	esac; done; [ -z "$$red" ]
 
 # --- hunts: the same suite, built or driven to find what hides ----------------
 ASAN_LIBS = $(shell $(CC) -print-file-name=libasan.so):$(shell $(CC) -print-file-name=libubsan.so)

@@ -5,6 +5,8 @@
 --   N passed, N failed            or            N passed, N failed, N skipped
 -- "failed" counts failures and errors, a file that does not load among them.
 -- Use: busted --output=spec/report.lua    (-v adds a line for each test)
+-- Where MCP_SPEC_RESULT names a file, what stands at the end goes there as a Lua table instead:
+-- spec/run.lua runs many files and adds them up.
 
 local pretty = require "pl.pretty"
 
@@ -150,8 +152,26 @@ return function(options)
     return nil, true
   end
 
+  local function write_result(path)
+    local out_file = assert(io.open(path, "w"))
+    local function list(entries)
+      local out = {}
+      for i, entry in ipairs(entries) do out[i] = ("%q"):format(entry) end
+      return "{" .. table.concat(out, ", ") .. "}"
+    end
+    out_file:write(("return { passed = %d, failed = %d, skipped = %d, files = %d, seconds = %.2f,\n"
+      .. "bad = %s, pending = %s }\n"):format(total.passed, total.failed, total.skipped, files,
+      handler.getDuration(), list(bad), list(skipped)))
+    out_file:close()
+  end
+
   -- After everything else that busted does, so that the last line is the last.
   function handler.exit()
+    local result = os.getenv "MCP_SPEC_RESULT"
+    if result then
+      write_result(result)
+      return nil, true
+    end
     if #skipped > 0 then
       say("\nSKIPPED %d, and so nothing is known about:", #skipped)
       for _, line in ipairs(skipped) do say("  %s", line) end
