@@ -89,6 +89,7 @@ static void pull_event(response_t *r) {
     } else if (r->event.kind == MCP_SSE_EVENT) {
       r->has_event = true;
     } else {
+      /* MORE: nothing points into these any longer. */
       mcp_buf_deinit(&r->fed);
       if (mcp_http_call_body(r->call).len == 0) return;
       r->fed = mcp_http_call_take(r->call);
@@ -214,6 +215,7 @@ static void drop(response_t *r) {
   r->sse = NULL;
   mcp_buf_deinit(&r->fed);
   mcp_buf_deinit(&r->body);
+  r->event = (mcp_sse_event_t){0};
   r->has_event = false;
 }
 
@@ -466,6 +468,7 @@ static int event_k(lua_State *L, int status, lua_KContext context) {
     begin(r);
     n = push_event(L, &r->event);
     r->has_event = false;
+    r->event = (mcp_sse_event_t){0};
     finish(r);
     return n;
   }

@@ -206,8 +206,21 @@ static void on_cut(tls_stream_t *t) {
   end(t, MCP_ETLSCUT);
 }
 
+/* Lets the engine read `bytes`, and says in `*left` what it did not. False: the
+ * stream has ended. They are the caller's again, so the wire forgets them: a
+ * later write or close may make the engine look for more. */
+static bool read_from(tls_stream_t *t, mcp_slice_t bytes, size_t *left) {
+  bool alive;
+  t->wire.in = bytes;
+  alive = read_records(t);
+  *left = t->wire.in.len;
+  t->wire.in = (mcp_slice_t){0};
+  return alive;
+}
+
 static void on_data(void *owner, mcp_slice_t bytes) {
   tls_stream_t *t = owner;
+  size_t left;
   if (t->base.ended || (t->base.closing && !t->flushing)) return;
   if (!t->begun) {
     t->begun = true;
@@ -217,9 +230,8 @@ static void on_data(void *owner, mcp_slice_t bytes) {
     }
   }
   if (t->held.len == 0) {
-    t->wire.in = bytes;
-    if (!read_records(t)) return;
-    bytes = t->wire.in;
+    if (!read_from(t, bytes, &left)) return;
+    bytes = mcp_slice(bytes.data + bytes.len - left, left);
   }
   if (t->base.closing && !t->flushing) return;
   if (bytes.len > 0 && mcp_buf_append_slice(&t->held, bytes) < 0) {
@@ -235,13 +247,13 @@ static void on_data(void *owner, mcp_slice_t bytes) {
 static void on_turn(void *arg) {
   tls_stream_t *t = arg;
   mcp_buf_t bytes;
+  size_t left;
   bool alive;
   if (t->base.ended || t->base.closing || t->base.paused) return;
   bytes = mcp_buf_take(&t->held);
-  t->wire.in = mcp_buf_slice(&bytes);
-  alive = read_records(t);
-  if (alive && !t->base.closing && t->wire.in.len > 0) {
-    mcp_buf_consume(&bytes, bytes.len - t->wire.in.len);
+  alive = read_from(t, mcp_buf_slice(&bytes), &left);
+  if (alive && !t->base.closing && left > 0) {
+    mcp_buf_consume(&bytes, bytes.len - left);
     t->held = mcp_buf_take(&bytes);
   }
   mcp_buf_deinit(&bytes);

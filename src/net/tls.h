@@ -68,7 +68,8 @@ typedef struct mcp_tls_session mcp_tls_session_t;
 /* Both ends of a session's bytes on the wire. The stream owns it and keeps it
  * in place while the session lives. */
 typedef struct {
-  mcp_slice_t in; /* ciphertext; the engine moves its beginning on */
+  mcp_slice_t in; /* ciphertext; the engine moves its beginning on. Empty but
+                     while the stream below is being read */
   /* Takes ciphertext that is to be sent: 0 or MCP_ENOMEM. Calls nobody. */
   int (*put)(void *owner, const char *bytes, size_t len);
   void *owner;

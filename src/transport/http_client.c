@@ -327,6 +327,8 @@ static void on_data(void *owner, mcp_slice_t bytes) {
     conn->heard = true;
     mcp_http_feed(conn->http, bytes);
     read_answer(conn);
+    /* It is still here: on_closed, which frees it, is never called inside. */
+    mcp_http_feed(conn->http, mcp_slice(NULL, 0));
   } else {
     /* Nobody has asked. */
     close_conn(conn);

@@ -26,7 +26,8 @@ typedef struct {
   mcp_http_t *http; /* NULL while its exchange is kept: nothing is read */
   mcp_list_t of_server;
   mcp_buf_t body;    /* of the request now read, unless `whole` */
-  mcp_slice_t whole; /* the body, where it lies in what was just read */
+  mcp_slice_t whole; /* the body, where it lies in what was just read; empty
+                        outside of read_bytes, whose caller has those bytes */
   mcp_buf_t pending; /* bytes behind the request that is BUSY */
   mcp_buf_t extra;   /* header fields of the answer, each with its CRLF */
   size_t body_size;

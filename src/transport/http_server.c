@@ -475,7 +475,13 @@ static void read_bytes(mcp_http_conn_t *conn, mcp_slice_t bytes) {
   }
   if (conn->state == MCP_HTTP_BUSY || conn->state == MCP_HTTP_READING)
     keep(conn, mcp_http_rest(conn->http));
-  if (conn->state == MCP_HTTP_BUSY && conn->x.kept) drop_decoder(conn);
+  /* The bytes go back to whoever read them: nothing may point there. */
+  conn->whole = (mcp_slice_t){0};
+  if (conn->state == MCP_HTTP_BUSY && conn->x.kept) {
+    drop_decoder(conn);
+  } else {
+    mcp_http_feed(conn->http, mcp_slice(NULL, 0));
+  }
 }
 
 /* Goes on with what was kept. */

@@ -45,6 +45,7 @@ static void read_bytes(mcp_link_t *link, mcp_slice_t bytes) {
   lines_t *lines = (lines_t *)link;
   mcp_line_feed(&lines->decoder, bytes);
   pump(lines);
+  mcp_line_feed(&lines->decoder, mcp_slice(NULL, 0));
 }
 
 static bool end(mcp_link_t *link, int code) {

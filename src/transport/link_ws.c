@@ -213,6 +213,7 @@ static void read_bytes(mcp_link_t *link, mcp_slice_t bytes) {
   }
   mcp_ws_feed(s->codec, bytes);
   pump(s);
+  mcp_ws_feed(s->codec, mcp_slice(NULL, 0));
 }
 
 static void read_early(socket_t *s) {

@@ -39,6 +39,14 @@ typedef struct {
   unsigned lines; /* finished ones */
 } gathered_t;
 
+/* A head, and what it says: `table` and `view` point into `text`, so all three
+ * are given back together, by drop_head alone. */
+typedef struct {
+  gathered_t text;
+  mcp_http_table_t table;
+  mcp_http_head_t view;
+} head_t;
+
 /* What llhttp said during one execution, and about the whole head. */
 typedef struct {
   mcp_slice_t piece;
@@ -49,10 +57,9 @@ typedef struct {
 
 struct mcp_http {
   llhttp_t parser;
-  mcp_slice_t in; /* fed and not read yet */
-  gathered_t head, trailer;
-  mcp_http_table_t table;
-  mcp_http_head_t view;
+  mcp_slice_t in; /* fed and not read yet; empty once `next` has said MORE */
+  head_t head;
+  gathered_t trailer;
   noted_t noted;
   const char *why;
   size_t head_limit;
@@ -72,6 +79,7 @@ struct mcp_http {
 
 static int fail(mcp_http_t *http, int code, const char *why) {
   http->state = FAILED;
+  http->in = (mcp_slice_t){0};
   http->failure = code;
   http->why = why;
   return code;
@@ -155,7 +163,7 @@ static int execute(mcp_http_t *http, mcp_slice_t bytes, size_t *used) {
 
 /* Does llhttp read the head as we did? */
 static bool agrees(const mcp_http_t *http) {
-  const mcp_http_head_t *head = &http->view;
+  const mcp_http_head_t *head = &http->head.view;
   const noted_t *noted = &http->noted;
   bool chunked = (noted->flags & F_CHUNKED) != 0;
   bool length = (noted->flags & F_CONTENT_LENGTH) != 0;
@@ -174,17 +182,17 @@ static bool agrees(const mcp_http_t *http) {
  * of them apart; framing does not depend on them, so it is shown POST in place
  * of any that is not one of ours. */
 static int consult(mcp_http_t *http) {
-  mcp_slice_t bytes = mcp_buf_slice(&http->head.bytes);
+  mcp_slice_t bytes = mcp_buf_slice(&http->head.text.bytes);
   size_t used;
   int code;
   llhttp_reset(&http->parser);
   http->noted = (noted_t){0};
   http->received = http->overhead = http->chunks = http->extension = 0;
-  if (!http->responses && http->view.method == MCP_HTTP_OTHER) {
+  if (!http->responses && http->head.view.method == MCP_HTTP_OTHER) {
     code = execute(http, MCP_SLICE("POST"), &used);
     if (code < 0) return code;
-    bytes.data += http->view.method_name.len;
-    bytes.len -= http->view.method_name.len;
+    bytes.data += http->head.view.method_name.len;
+    bytes.len -= http->head.view.method_name.len;
   }
   code = execute(http, bytes, &used);
   if (code < 0) return code;
@@ -233,6 +241,16 @@ static void forget(gathered_t *gathered, size_t keep) {
   gathered->lines = 0;
 }
 
+/* Nothing points into the bytes that go here. Up to `keep` bytes of capacity
+ * stay for the next head, and the table's. */
+static void drop_head(head_t *head, size_t keep) {
+  head->view = (mcp_http_head_t){.content_length = -1};
+  forget(&head->text, keep);
+  if (keep > 0) return;
+  mcp_mem_free(head->table.items);
+  head->table = (mcp_http_table_t){0};
+}
+
 /* Passes over the CRLFs that may stand before a request (RFC 9112 2.2). */
 static int skip_leading(mcp_http_t *http) {
   while (http->in.len > 0) {
@@ -257,10 +275,10 @@ static int skip_leading(mcp_http_t *http) {
 
 /* The head is gathered: what does it say? */
 static int take_head(mcp_http_t *http) {
-  mcp_http_head_t *head = &http->view;
+  mcp_http_head_t *head = &http->head.view;
   int code =
-      mcp_http_head_scan(mcp_buf_slice(&http->head.bytes), http->responses,
-                         head, &http->table, &http->why);
+      mcp_http_head_scan(mcp_buf_slice(&http->head.text.bytes), http->responses,
+                         head, &http->head.table, &http->why);
   if (code < 0) return fail(http, code, http->why);
   http->bodiless = false;
   http->until_close = false;
@@ -279,7 +297,7 @@ static int take_head(mcp_http_t *http) {
 static int read_head(mcp_http_t *http, mcp_http_event_kind_t *kind) {
   bool complete;
   int code;
-  if (http->head.bytes.len == 0 || http->over) {
+  if (http->head.text.bytes.len == 0 || http->over) {
     code = skip_leading(http);
     if (code < 0 || http->in.len == 0) return code;
     /* A TLS greeting, say, must not wait for a line end that never comes. */
@@ -287,23 +305,24 @@ static int read_head(mcp_http_t *http, mcp_http_event_kind_t *kind) {
                         : *http->in.data <= ' ' || *http->in.data >= 0x7f)
       return fail(http, MCP_EHTTP,
                   http->responses ? "bad status line" : "bad method");
-    forget(&http->head, MCP_HTTP_HEAD_KEPT);
+    drop_head(&http->head, MCP_HTTP_HEAD_KEPT);
     http->over = false;
   }
-  code = collect(http, &http->head, http->head_limit, &complete);
+  code = collect(http, &http->head.text, http->head_limit, &complete);
   if (code < 0) return code;
-  if (!http->responses && http->head.lines == 0 &&
-      http->head.bytes.len > FIRST_LINE_LENGTH)
+  if (!http->responses && http->head.text.lines == 0 &&
+      http->head.text.bytes.len > FIRST_LINE_LENGTH)
     return fail(http, MCP_ETARGET, "request line too long");
-  if (http->head.lines > MCP_HTTP_HEADER_COUNT + 2)
+  if (http->head.text.lines > MCP_HTTP_HEADER_COUNT + 2)
     return fail(http, MCP_EHEADERS, "too many header fields");
   if (!complete) {
-    if (http->head.bytes.len < http->head_limit) return 0;
+    if (http->head.text.bytes.len < http->head_limit) return 0;
     return fail(http, MCP_EHEADERS, "header section too long");
   }
   code = take_head(http);
   if (code < 0) return code;
-  if (http->responses && http->view.status < 200 && http->view.status != 101) {
+  if (http->responses && http->head.view.status < 200 &&
+      http->head.view.status != 101) {
     if (++http->interim > MCP_HTTP_INTERIM_COUNT)
       return fail(http, MCP_EHTTP, "too many interim responses");
     http->over = true;
@@ -330,8 +349,8 @@ static int read_body(mcp_http_t *http, mcp_http_event_t *event) {
       (http->chunks + 1) * CHUNK_OVERHEAD + MCP_HTTP_EXTENSION_LENGTH)
     return fail(http, MCP_EHTTP, "chunk sizes or extensions too long");
   if (http->noted.complete) {
-    if (http->view.chunked ||
-        http->received != (uint64_t)http->view.content_length)
+    if (http->head.view.chunked ||
+        http->received != (uint64_t)http->head.view.content_length)
       return fail(http, MCP_EHTTP, "body that ends in two places");
     http->state = GIVE_END;
   } else if (http->noted.last_chunk) {
@@ -381,9 +400,9 @@ static void end_message(mcp_http_t *http) {
   http->over = true;
   http->leading = 0;
   http->interim = 0;
-  if (http->responses && http->view.upgrade)
+  if (http->responses && http->head.view.upgrade)
     http->state = SWITCHED;
-  else if (!http->view.keep_alive)
+  else if (!http->head.view.keep_alive)
     http->state = CLOSED;
   else
     http->state = READ_HEAD;
@@ -395,6 +414,7 @@ mcp_http_t *mcp_http_new(bool responses) {
   mcp_http_t *http = mcp_mem_zalloc(sizeof *http);
   if (!http) return NULL;
   http->responses = responses;
+  drop_head(&http->head, 0);
   http->why = "";
   http->head_limit = MCP_HTTP_HEAD_LENGTH;
   llhttp_init(&http->parser, responses ? HTTP_RESPONSE : HTTP_REQUEST,
@@ -405,9 +425,8 @@ mcp_http_t *mcp_http_new(bool responses) {
 
 void mcp_http_free(mcp_http_t *http) {
   if (!http) return;
-  mcp_buf_deinit(&http->head.bytes);
+  drop_head(&http->head, 0);
   mcp_buf_deinit(&http->trailer.bytes);
-  mcp_mem_free(http->table.items);
   mcp_mem_free(http);
 }
 
@@ -423,6 +442,13 @@ void mcp_http_feed(mcp_http_t *http, mcp_slice_t bytes) {
   http->in = bytes;
 }
 
+/* MORE: the bytes that were fed are the feeder's again. */
+static int want_more(mcp_http_t *http) {
+  http->in = (mcp_slice_t){0};
+  http->noted.piece = (mcp_slice_t){0};
+  return 0;
+}
+
 int mcp_http_next(mcp_http_t *http, mcp_http_event_t *event) {
   *event = (mcp_http_event_t){.kind = MCP_HTTP_MORE};
   for (;;) {
@@ -435,18 +461,18 @@ int mcp_http_next(mcp_http_t *http, mcp_http_event_t *event) {
       end_message(http);
       return 0;
     case CLOSED:
-      if (http->in.len == 0) return 0;
+      if (http->in.len == 0) return want_more(http);
       return fail(http, MCP_EHTTP, "bytes after the last message");
     case READ_HEAD:
-      if (http->in.len == 0) return 0;
+      if (http->in.len == 0) return want_more(http);
       code = read_head(http, &event->kind);
       break;
     case READ_BODY:
-      if (http->in.len == 0) return 0;
+      if (http->in.len == 0) return want_more(http);
       code = read_body(http, event);
       break;
     case READ_TRAILER:
-      if (http->in.len == 0) return 0;
+      if (http->in.len == 0) return want_more(http);
       code = read_trailer(http);
       break;
     }
@@ -479,7 +505,7 @@ const char *mcp_http_why(const mcp_http_t *http) {
 }
 
 const mcp_http_head_t *mcp_http_head(const mcp_http_t *http) {
-  return &http->view;
+  return &http->head.view;
 }
 
 mcp_slice_t mcp_http_header(const mcp_http_head_t *head, mcp_slice_t name,
@@ -509,7 +535,7 @@ bool mcp_http_head_accepts(const mcp_http_head_t *head, mcp_slice_t essence) {
 
 bool mcp_http_begun(const mcp_http_t *http) {
   switch (http->state) {
-  case READ_HEAD: return http->head.bytes.len > 0 && !http->over;
+  case READ_HEAD: return http->head.text.bytes.len > 0 && !http->over;
   case READ_BODY:
   case READ_TRAILER:
   case GIVE_END: return true;
@@ -526,11 +552,8 @@ mcp_slice_t mcp_http_rest(const mcp_http_t *http) {
 
 void mcp_http_shrink(mcp_http_t *http) {
   if (mcp_http_begun(http)) return;
-  forget(&http->head, 0);
+  drop_head(&http->head, 0);
   forget(&http->trailer, 0);
-  mcp_mem_free(http->table.items);
-  http->table = (mcp_http_table_t){0};
-  http->view = (mcp_http_head_t){.content_length = -1};
 }
 
 const char *mcp_http_reason(unsigned status) {

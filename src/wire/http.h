@@ -55,7 +55,7 @@ typedef struct {
 
 /* The head of the message now being read. Slices point into the decoder and
  * stay valid until mcp_http_next meets the first byte of another message, or
- * mcp_http_shrink. */
+ * mcp_http_shrink: from then on it is empty (method OTHER, no fields). */
 typedef struct {
   mcp_http_method_t method; /* request */
   mcp_slice_t method_name;  /* request */
@@ -91,9 +91,10 @@ void mcp_http_expect_no_body(mcp_http_t *http);
 /* Heads from now on may be so long; 0 for MCP_HTTP_HEAD_LENGTH. */
 void mcp_http_limit_head(mcp_http_t *http, size_t length);
 
-/* Hands over bytes. They are borrowed until `next` has said MORE; feeding
- * before that is misuse. Whoever stops pulling earlier (one message at a time,
- * say) keeps mcp_http_rest and feeds it later. */
+/* Hands over bytes. They are borrowed until `next` has said MORE or failed;
+ * feeding before that is misuse. A caller that stops pulling earlier (one
+ * message at a time, say) keeps mcp_http_rest, takes the bytes back by feeding
+ * nothing, and feeds what it kept later. */
 void mcp_http_feed(mcp_http_t *http, mcp_slice_t bytes);
 
 /* The next event. 0, or a negative code, which is final:
@@ -112,7 +113,7 @@ int mcp_http_finish(mcp_http_t *http);
 /* Why the last call failed, a static line such as "two Host fields". */
 const char *mcp_http_why(const mcp_http_t *http);
 
-/* The head; valid from START on. */
+/* The head; valid from START on, empty before that. */
 const mcp_http_head_t *mcp_http_head(const mcp_http_t *http);
 
 /* Value of the header `name` (any case); `found` false when absent; `twice`

@@ -81,6 +81,8 @@ int mcp_line_next(mcp_line_t *line, mcp_line_event_t *event) {
     int code = read_piece(line, event);
     if (code < 0) return code;
   }
+  /* MORE: the bytes that were fed are the feeder's again. */
+  if (event->kind == MCP_LINE_MORE) line->rest = (mcp_slice_t){0};
   return 0;
 }
 

@@ -36,7 +36,8 @@ typedef struct {
 void mcp_line_init(mcp_line_t *line, size_t limit);
 void mcp_line_deinit(mcp_line_t *line);
 
-/* Hands over bytes, borrowed until `next` has said MORE. */
+/* Hands over bytes, borrowed until `next` has said MORE. Who stops pulling
+ * before that takes them back by feeding nothing. */
 void mcp_line_feed(mcp_line_t *line, mcp_slice_t bytes);
 
 /* The next line. A line that lies whole in the fed bytes is not copied.

@@ -255,7 +255,11 @@ int mcp_sse_next(mcp_sse_t *sse, mcp_sse_event_t *event) {
     if (event->kind == MCP_SSE_EVENT) return 0;
   }
   if (code == 0) code = keep_data(sse);
+  /* The bytes that were fed are the feeder's again. */
+  mcp_sse_feed(sse, mcp_slice(NULL, 0));
+  sse->whole = mcp_slice(NULL, 0);
   if (code == 0) return 0;
+  sse->in_feed = false;
   drop_buffers(sse);
   sse->failed = code;
   return code;

@@ -33,7 +33,8 @@
 struct mcp_ws {
   mcp_ws_options_t options;
   wslay_frame_context_ptr frames; /* NULL between frames, and beyond wslay */
-  mcp_slice_t rest;               /* what was fed and has not been taken */
+  mcp_slice_t rest;               /* what was fed and has not been taken; empty
+                                     once `next` has said MORE, and at the end */
   uint8_t head[HEAD];             /* of the frame, as far as wslay took it */
   size_t taken;                   /* bytes of the frame that wslay took */
   mcp_buf_t message; /* what has come of it, if it came in pieces */
@@ -140,6 +141,7 @@ const char *mcp_ws_why(const mcp_ws_t *ws) {
 
 static int fail(mcp_ws_t *ws, int code, unsigned status, const char *why) {
   ws->closed = true;
+  ws->rest = (mcp_slice_t){0};
   ws->code = code;
   ws->status = status;
   ws->why = why;
@@ -291,6 +293,7 @@ static int end_control(mcp_ws_t *ws, mcp_ws_event_t *event) {
     }
     event->kind = MCP_WS_CLOSE;
     ws->closed = true;
+    ws->rest = (mcp_slice_t){0};
     free_frames(ws);
   } else {
     event->kind = ws->opcode == MCP_WS_OP_PING ? MCP_WS_PING : MCP_WS_PONG;
@@ -352,6 +355,12 @@ static int start(mcp_ws_t *ws) {
   return wslay_frame_context_init(&ws->frames, &callbacks, ws);
 }
 
+/* MORE: the bytes that were fed are the feeder's again. */
+static int want_more(mcp_ws_t *ws) {
+  ws->rest = (mcp_slice_t){0};
+  return 0;
+}
+
 int mcp_ws_next(mcp_ws_t *ws, mcp_ws_event_t *event) {
   *event = (mcp_ws_event_t){.kind = MCP_WS_MORE};
   if (ws->code < 0) return ws->code;
@@ -363,7 +372,8 @@ int mcp_ws_next(mcp_ws_t *ws, mcp_ws_event_t *event) {
     struct wslay_frame_iocb frame;
     ssize_t n;
     int code;
-    if (ws->rest.len == 0 && (!ws->frames || is_beyond(ws))) return 0;
+    if (ws->rest.len == 0 && (!ws->frames || is_beyond(ws)))
+      return want_more(ws);
     if (is_beyond(ws)) {
       code = read_beyond(ws, event);
       if (code < 0) return code;
@@ -373,7 +383,7 @@ int mcp_ws_next(mcp_ws_t *ws, mcp_ws_event_t *event) {
     n = wslay_frame_recv(ws->frames, &frame);
     if (n == WSLAY_ERR_WANT_READ) {
       if (ws->taken == 0) free_frames(ws);
-      return 0;
+      return want_more(ws);
     }
     if (n < 0)
       return break_rule(ws, "a control frame or a length that cannot be");

@@ -67,7 +67,8 @@ typedef struct mcp_ws mcp_ws_t;
 mcp_ws_t *mcp_ws_new(const mcp_ws_options_t *options);
 void mcp_ws_free(mcp_ws_t *ws);
 
-/* Hands over bytes, borrowed until `next` has said MORE. */
+/* Hands over bytes, borrowed until `next` has said MORE, given a CLOSE, or
+ * failed. Who stops pulling before that takes them back by feeding nothing. */
 void mcp_ws_feed(mcp_ws_t *ws, mcp_slice_t bytes);
 
 /* The next event. 0, or a code, which is final: MCP_EFRAME (see
