@@ -129,6 +129,7 @@ function session.new(revision, params)
       and params.capabilities or NOTHING,
     client = type(params.clientInfo) == "table" and params.clientInfo or nil,
     initialized = false, -- then the kinds of lists that were declared to it
+    continued = false, -- has any message come in it since initialize?
     last_used = core.now(),
   }
 end
@@ -165,7 +166,7 @@ end
 local function is_over(store, one, now)
   -- Whoever listens, or is being answered, is not idle.
   if session.stream_of(one) or not one.running:is_empty() then return false end
-  local limit = one.initialized and store.idle or math.min(session.INITIALIZE, store.idle)
+  local limit = one.continued and store.idle or math.min(session.INITIALIZE, store.idle)
   return now - one.last_used > limit
 end
 
@@ -235,7 +236,7 @@ function Store.__index:find(id, owner)
     self:remove(id)
     return nil
   end
-  one.last_used = now
+  one.last_used, one.continued = now, true
   return one
 end
 

@@ -110,7 +110,7 @@ describe("session", function()
   it("ends when it is idle for too long (HL-59)", function()
     local store, one = session.store { idle = 60 }, new()
     store:add(one)
-    one.initialized = true
+    assert.equal(one, store:find(one.id))
     now = now + 59
     assert.equal(one, store:find(one.id))
     now = now + 60
@@ -124,6 +124,20 @@ describe("session", function()
     local store, one = session.store(), new()
     store:add(one)
     now = now + session.INITIALIZE + 1
+    assert.is_nil(store:find(one.id))
+  end)
+
+  it("any message that names it means that its client goes on", function()
+    local store, one = session.store(), new()
+    store:add(one)
+    now = now + session.INITIALIZE - 1
+    assert.equal(one, store:find(one.id))
+    for _ = 1, 3 do
+      now = now + store.idle - 1
+      store:sweep()
+      assert.equal(one, store:find(one.id))
+    end
+    now = now + store.idle + 1
     assert.is_nil(store:find(one.id))
   end)
 
