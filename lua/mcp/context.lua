@@ -5,6 +5,7 @@
 local core = require "mcp.core"
 local failure = require "mcp.failure"
 local protocol = require "mcp.protocol"
+local value = require "mcp.value"
 
 core.watch_meta(protocol.WATCHED)
 
@@ -37,7 +38,7 @@ end
 
 function facts.capabilities(ctx)
   if ctx.own_session then return ctx.own_session.capabilities end
-  return ctx.meta[protocol.KEY_CAPABILITIES] or EMPTY
+  return value.drop_nulls(ctx.meta[protocol.KEY_CAPABILITIES], true) or EMPTY
 end
 
 function facts.client(ctx)
@@ -186,6 +187,8 @@ function methods.require_capability(ctx, wanted)
   for name in pairs(wanted) do names[#names + 1] = name end
   table.sort(names)
   local text = "Client capability required: " .. table.concat(names, ", ")
+  core.log("info", ("%s: %s"):format(ctx.entry and ("%s %q"):format(ctx.entry.kind, ctx.entry.name)
+    or ctx.method, text))
   if ctx.own_session then error(failure.new(protocol.INVALID_REQUEST, text)) end
   error(failure.new(protocol.MISSING_CAPABILITY, text, { requiredCapabilities = wanted }, 400))
 end

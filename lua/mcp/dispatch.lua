@@ -175,7 +175,12 @@ end
 -- The judge. A handler's mcp.error goes out as it is; anything else is for the
 -- log, and for the model as far as it comes from a tool.
 local function judge(ctx, problem)
-  if failure.is(problem) then return nil, problem end
+  if failure.is(problem) then
+    if problem.for_model and ctx.entry and ctx.entry.kind == "tool" then
+      return tool.failed(problem.message)
+    end
+    return nil, problem
+  end
   -- For lack of memory `raised` is not even called.
   if type(problem) ~= "table" then
     problem = { text = tostring(problem), traceback = tostring(problem) }

@@ -4,18 +4,21 @@
 --
 -- lua/mcp/schema/ has it in pieces: index.lua finds schemas by name, compile.lua turns them into
 -- functions, scalars, objects, arrays, combine and unevaluated hold the keywords, report.lua and
--- explain.lua the reasons, shorthand.lua and defaults.lua what the decorators need.
+-- explain.lua the reasons, shorthand.lua, defaults.lua and integers.lua what the decorators need.
 
 local compile = require "mcp.schema.compile"
 local shorthand = require "mcp.schema.shorthand"
 local defaults = require "mcp.schema.defaults"
 local nearest = require "mcp.schema.nearest"
 local limits = require "mcp.schema.limits"
+local integers = require "mcp.schema.integers"
 
 local schema = {
   from_shorthand = shorthand.schema,
   defaults = defaults.compile,
   apply_defaults = defaults.apply,
+  integers = integers.compile,
+  apply_integers = integers.apply,
 }
 
 --- The errors of a validator in words, a line for each: see explain.lua.

@@ -64,6 +64,23 @@ function value.kind(v)
   return t
 end
 
+---Removes the members of an object that are null, for places where null means absent: many clients
+---write null for every optional field that they do not use.
+---@param object any changed in place; anything but a table is left as it is
+---@param deep? boolean also in the objects inside it
+---@return any object the same
+function value.drop_nulls(object, deep)
+  if type(object) ~= "table" then return object end
+  for key, member in next, object do
+    if member == null then
+      object[key] = nil
+    elseif deep and type(member) == "table" then
+      value.drop_nulls(member, true)
+    end
+  end
+  return object
+end
+
 ---What stands at a path of object keys; nil if it is absent or null.
 ---@param v any
 ---@param path string[]

@@ -122,7 +122,7 @@ describe("ctx", function()
     it("a token that is none is as if nobody had asked, or is refused", function()
       for _, revision in ipairs(BOTH) do
         local peer = with(function(_, ctx) return tostring(ctx:progress(1)) end, revision)
-        for _, odd in ipairs { mcp.null, true, mcp.array {}, 1.5 } do
+        for _, odd in ipairs { true, mcp.array {}, 1.5 } do
           local response = call(peer, { progressToken = odd })
           assert.same({}, peer.notices)
           if peer.era then

@@ -3,6 +3,7 @@
 #include "lua/lexchange.h"
 
 #include <lauxlib.h>
+#include <math.h>
 #include <stdio.h>
 
 #include "base/err.h"
@@ -104,6 +105,16 @@ static void push_watched(lua_State *L, const mcp_lexchange_watch_t *watch,
     case MCP_JSON_STRING:
     case MCP_JSON_INTEGER: mcp_value_push(L, doc, at); break;
     case MCP_JSON_OBJECT: lua_pushboolean(L, true); break;
+    case MCP_JSON_NULL: lua_pushnil(L); break;
+    case MCP_JSON_DOUBLE: { /* 3.0 is an integer, and goes back as it came */
+      double n = mcp_json_double(doc, at);
+      if (n == floor(n)) {
+        mcp_value_push(L, doc, at);
+      } else {
+        lua_pushboolean(L, false);
+      }
+      break;
+    }
     default: lua_pushboolean(L, false); break;
     }
   }

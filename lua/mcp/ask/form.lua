@@ -219,19 +219,38 @@ function form.shape(facts, schema)
   return out
 end
 
+-- Fills in defaults. A field that is required is the user's to fill in, whatever its default.
+local function add_defaults(schema, content)
+  local required = {}
+  for _, name in ipairs(schema.required or {}) do required[name] = true end
+  for name, member in pairs(schema.properties) do
+    local default = member.default
+    if content[name] == nil and default ~= nil and not required[name] then
+      if type(default) == "table" then
+        default = value.array(table.move(default, 1, #default, 1, {}))
+      end
+      content[name] = default
+    end
+  end
+end
+
 ---Checks what a user has filled in.
 ---@param schema table what form.shape made
 ---@param content any
----@return table|nil content with what was asked for and nothing else
+---@param full table|nil what form.read made, which has the defaults that some revisions cannot show
+---@return table|nil content what was asked for and nothing else, with defaults for what is missing
 ---@return string|nil message what is wrong with it, a line for each
-function form.check(schema, content)
+function form.check(schema, content, full)
   if not value.is_object(content) then return nil, "content: object expected" end
-  local check = assert(require("mcp.schema").compile(schema, { formats = true }))
-  local ok, errors = check(content)
-  if not ok then return nil, require("mcp.schema").explain(errors, content, schema, "field") end
+  local json_schema = require "mcp.schema"
   local out = {}
   for name in pairs(schema.properties) do out[name] = content[name] end
-  return out
+  value.drop_nulls(out)
+  add_defaults(full or schema, out)
+  local check = assert(json_schema.compile(schema, { formats = true }))
+  local ok, errors = check(out)
+  if not ok then return nil, json_schema.explain(errors, out, schema, "field") end
+  return json_schema.apply_integers(schema, out)
 end
 
 return form

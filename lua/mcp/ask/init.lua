@@ -35,6 +35,17 @@ local function complaint(options, known)
   return nil
 end
 
+-- Raises what the client, not the handler, is the reason for: one line in the log, no traceback.
+local function raise(ctx, text, code, data, status)
+  local err = failure.new(code, text, data, status)
+  -- In a session a tool says it to the model; elsewhere it is an error of the protocol.
+  err.for_model = ctx.own_session ~= false
+  local entry = ctx.entry
+  core.log("info", ("%s: %s"):format(entry and ("%s %q"):format(entry.kind, entry.name)
+    or ctx.method, text))
+  error(err)
+end
+
 -- Raises that the client cannot be asked that.
 local function refuse(ctx, lacking)
   local names = {}
@@ -46,11 +57,9 @@ local function refuse(ctx, lacking)
   table.sort(names)
   local text = "Client capability required: " .. table.concat(names, ", ")
   if not ctx.own_session then
-    error(failure.new(protocol.MISSING_CAPABILITY, text, { requiredCapabilities = lacking }, 400))
+    raise(ctx, text, protocol.MISSING_CAPABILITY, { requiredCapabilities = lacking }, 400)
   end
-  -- A tool says so to the model; elsewhere it is an error of the protocol.
-  if ctx.entry and ctx.entry.kind == "tool" then error(text, 0) end
-  error(failure.new(protocol.INVALID_REQUEST, text))
+  raise(ctx, text, protocol.INVALID_REQUEST)
 end
 
 -- `none`: the request says that nothing is offered.
@@ -92,7 +101,7 @@ local function run(ctx, what, list, timeout)
   for _, one in ipairs(list) do
     local params
     one.method, params = one.question:request(ctx.revision)
-    if not one.method then error(("%s: %s"):format(what, params), 3) end
+    if not one.method then raise(ctx, ("%s: %s"):format(what, params), protocol.INVALID_REQUEST) end
     one.elicitation = params.elicitationId
     if task then params._meta = task.related end
     -- Encoded here, where whoever asks can be told.

@@ -355,7 +355,10 @@ local function read_elicitation(self, facts, answer)
   if answer.action ~= "accept" or self.kind == "elicit_url" then
     return { action = answer.action }
   end
-  local filled, message = form.check(form.shape(facts, self.schema), answer.content)
+  -- Older clients leave out the content of a form that asks for nothing.
+  local content_given = answer.content
+  if content_given == nil then content_given = {} end
+  local filled, message = form.check(form.shape(facts, self.schema), content_given, self.schema)
   if not filled then return nil, message end
   return { action = "accept", content = filled }
 end
@@ -367,6 +370,7 @@ end
 ---@return string|nil message
 function Question.__index:read(facts, answer)
   if not object(answer) then return nil, "object expected, got " .. value.kind(answer) end
+  value.drop_nulls(answer)
   if self.kind == "elicit" or self.kind == "elicit_url" then
     return read_elicitation(self, facts, answer)
   end
@@ -378,6 +382,7 @@ function Question.__index:read(facts, answer)
       if not object(root) or type(root.uri) ~= "string" then
         return nil, ("roots[%d].uri: string expected"):format(i - 1)
       end
+      value.drop_nulls(root)
     end
     return answer
   end

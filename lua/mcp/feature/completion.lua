@@ -92,6 +92,7 @@ local function got(given) return given == nil and "nothing" or value.kind(given)
 -- The prompt or template that is spoken of.
 local function target(app, ref, ctx)
   if type(ref) ~= "table" then return invalid("ref: object expected, got %s", got(ref)) end
+  value.drop_nulls(ref)
   if ref.type == "ref/prompt" then
     if type(ref.name) ~= "string" then
       return invalid("ref.name: string expected, got %s", got(ref.name))
@@ -122,7 +123,7 @@ local function chosen_of(ctx, context)
   if type(context) ~= "table" then
     return invalid("context: object expected, got %s", got(context))
   end
-  local chosen = context.arguments
+  local chosen = value.drop_nulls(context, true).arguments
   if chosen == nil then return {} end
   if type(chosen) ~= "table" or not value.is_object(chosen) then
     return invalid("context.arguments: object expected, got %s", got(chosen))
@@ -147,8 +148,13 @@ local function convert(entry, name, list, total)
     if type(text) ~= "string" then bad("[%d]: string expected, got %s", i, type(text)) end
     if i <= completion.MOST then values[i] = text end
   end
-  if total ~= nil and total ~= true and (math.type(total) ~= "integer" or total < 0) then
-    bad("the number of values, or true, expected after the list, got %s", tostring(total))
+  if total ~= nil and total ~= true then
+    -- What a division gives is a float.
+    local whole = math.type(total) and math.tointeger(total)
+    if not whole or whole < 0 then
+      bad("the number of values, or true, expected after the list, got %s", tostring(total))
+    end
+    total = whole
   end
   local count = #list
   local out = { values = values, hasMore = total == true or count > #values }

@@ -183,6 +183,7 @@ function prompt.get(app, ctx, params)
   elseif type(args) ~= "table" then
     return invalid("prompts/get: arguments: object expected, got %s", value.kind(args))
   end
+  value.drop_nulls(args)
   local ok, err = check_arguments(entry, args)
   if not ok then return nil, err end
   ctx.entry = entry

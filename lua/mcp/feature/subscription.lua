@@ -100,7 +100,7 @@ function subscription.listen(app, ctx, params)
     return invalid("subscriptions/listen: notifications: object expected, got %s",
       described(filter))
   end
-  local honoured, set = read_filter(app, ctx, filter)
+  local honoured, set = read_filter(app, ctx, value.drop_nulls(filter))
   if not honoured then return nil, set end
   local tasks, err
   if filter.taskIds ~= nil and app:has "tasks" then

@@ -7,6 +7,7 @@ local failure = require "mcp.failure"
 local gate = require "mcp.feature.gate"
 local header = require "mcp.header"
 local protocol = require "mcp.protocol"
+local value = require "mcp.value"
 
 local modern = {}
 
@@ -129,6 +130,7 @@ function modern.serve(app, x, method, params, meta, claim, capabilities, client,
   end
   local handler = (app.handlers.modern or dispatch.handlers(app, "modern"))[method]
   if not handler then return nil, dispatch.unknown("modern", method) end
+  value.drop_nulls(params)
   local ctx = context.new(x, facts, false, method, meta, level, token)
   if app.auth then
     -- Loaded by servers that have authorization.

@@ -120,9 +120,23 @@ describe("a form (protocol 4.13)", function()
     local schema = form.read(EVERYTHING)
 
     it("gives what was asked for and nothing else", function()
-      assert.same({ text = "x", several = { "a", "b" } },
+      assert.same({ text = "x", several = { "a", "b" }, number = 0.25, integer = 5, yes = false,
+        untitled = "b", titled = "a" },
         helper.plain(form.check(schema, { text = "x", several = mcp.array { "a", "b" },
-          evil = true })))
+          number = 0.25, integer = 5, yes = false, untitled = "b", titled = "a", evil = true })))
+    end)
+
+    it("gets the defaults of what is missing and not required", function()
+      local content = form.check(schema, { text = "y" })
+      assert.same({ text = "y", number = 0.5, integer = 3, yes = true, untitled = "a",
+        titled = "b", several = { "a" } }, helper.plain(content))
+      -- The list is the handler's own.
+      table.insert(content.several, "b")
+      assert.same({ "a" }, helper.plain(form.check(schema, { text = "y" }).several))
+      -- Also what an older revision has no form for.
+      content = form.check(form.shape(PLAIN, schema), { text = "y" }, schema)
+      assert.same({ "a" }, helper.plain(content.several))
+      assert.equal(3, content.integer)
     end)
 
     it("wrongly is refused, with the field named", function()

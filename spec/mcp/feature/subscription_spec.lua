@@ -187,9 +187,9 @@ describe("subscriptions", function()
       refused(nil, "notifications: object expected, got nothing")
       refused(mcp.array {}, "notifications: object expected, got array")
       refused("tools", "notifications: object expected, got string")
-      refused(mcp.null, "notifications: object expected, got null")
+      refused(mcp.null, "notifications: object expected, got nothing")
       refused({ toolsListChanged = "yes" }, "notifications.toolsListChanged: boolean expected")
-      refused({ promptsListChanged = mcp.null }, "boolean expected, got null")
+      refused({ promptsListChanged = 1 }, "boolean expected, got integer")
       refused({ resourceSubscriptions = "test://watched" },
         "notifications.resourceSubscriptions: array expected, got string")
       refused({ resourceSubscriptions = { "test://watched", 5 } },

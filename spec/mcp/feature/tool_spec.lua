@@ -652,7 +652,7 @@ describe("tool", function()
     it("a name that is none says what came", function()
       assert.matches("string expected, got nothing", unknown({}).message, 1, true)
       assert.matches("string expected, got integer", unknown({ name = 5 }).message, 1, true)
-      assert.matches("string expected, got null", unknown({ name = mcp.null }).message, 1, true)
+      assert.matches("string expected, got nothing", unknown({ name = mcp.null }).message, 1, true)
       assert.matches("string expected, got array",
         unknown({ name = mcp.array {} }).message, 1, true)
     end)
