@@ -131,6 +131,17 @@ describe("rooms of src", function()
     assert.equal("", table.concat(wrong, "\n"))
   end)
 
+  it("turn the loop in one place, which refuses to turn it inside itself", function()
+    local found = {}
+    for _, path in ipairs(files) do
+      local code = text_of(path):gsub("/%*.-%*/", "")
+      for _ in code:gmatch "uv_run%s*%(" do found[#found + 1] = path end
+    end
+    assert.same({ "src/net/loop.c" }, found)
+    local body = text_of "src/net/loop.c":match "\nstatic int turn%(.-\n}\n"
+    assert.matches("if %(loop%->turning%) return MCP_ENESTED;.*uv_run%(", body)
+  end)
+
   it("pass no global about (C11)", function()
     local wrong = {}
     for _, path in ipairs(files) do
@@ -161,8 +172,9 @@ describe("arrows of lua/mcp", function()
   local LAYERS = {
     { "mcp.core", "mcp.openssl" },
     -- Leaves: plain functions and tables. They may know each other.
-    { "mcp.async", "mcp.content", "mcp.failure", "mcp.header", "mcp.protocol", "mcp.protocol.*",
-      "mcp.seal", "mcp.siphash", "mcp.uri", "mcp.uri_matcher", "mcp.url", "mcp.value" },
+    { "mcp.async", "mcp.content", "mcp.failure", "mcp.farewell", "mcp.header", "mcp.protocol",
+      "mcp.protocol.*", "mcp.seal", "mcp.siphash", "mcp.uri", "mcp.uri_matcher", "mcp.url",
+      "mcp.value" },
     { "mcp.schema", "mcp.schema.*" },
     -- Contexts only: no connection.
     { "mcp.tls" },
@@ -207,7 +219,8 @@ describe("arrows of lua/mcp", function()
     mcp.client.transport.duplex mcp.client.transport.endpoint mcp.client.transport.http
     mcp.client.transport.incoming mcp.client.transport.memory mcp.client.transport.sse
     mcp.client.transport.stdio mcp.client.transport.websocket mcp.client.watch mcp.content
-    mcp.context mcp.dispatch mcp.feature.cursor mcp.feature.metadata mcp.feature.registry
+    mcp.context mcp.dispatch mcp.farewell
+    mcp.feature.cursor mcp.feature.metadata mcp.feature.registry
     mcp.feature.resource mcp.feature.task mcp.feature.tool mcp.fetch mcp.front.legacy mcp.header
     mcp.inspect mcp.listen mcp.listen.serve mcp.middleware mcp.schema.pattern mcp.seal
     mcp.server mcp.session mcp.task_store mcp.timeout mcp.tls]]):gmatch "%S+" do

@@ -5,6 +5,10 @@ local core = require "mcp.core"
 
 local async = {}
 
+-- What our own source names begin with: errors of the core are raised at the first line that is not
+-- ours.
+debug.getregistry()["mcp.sources"] = debug.getinfo(1, "S").source:match "^(.*)async%.lua$"
+
 ---Runs `fn(…)` in a task of its own, at once up to its first wait. An error it
 ---does not catch goes to the log.
 ---@param fn function
@@ -48,7 +52,8 @@ function async.all(functions)
 end
 
 ---Runs `fn(…)` in a task and turns the loop until it has returned; without
----`fn`, until nothing is open any more.
+---`fn`, until nothing is open any more. Where nothing can wait any more (its task is being closed)
+---it returns nil, a text and "ECANCELED", and `fn` is cancelled.
 ---@param fn function|nil
 ---@return any result what fn returned
 function async.run(fn, ...)
@@ -63,7 +68,14 @@ function async.run(fn, ...)
       return type(err) == "string" and debug.traceback(err, 2) or err
     end, table.unpack(arguments, 1, arguments.n)))
   end)
-  waiter:wait()
+  local ok, text, code = waiter:wait()
+  if not ok then
+    waiter:cancel()
+    return nil, text, code
+  end
+  -- What the function closed may still be saying goodbye.
+  local farewell = package.loaded["mcp.farewell"]
+  if farewell then farewell.await() end
   if not done then error("not enough memory", 0) end
   if not done[1] then error(done[2], 0) end
   return table.unpack(done, 2, done.n)

@@ -219,6 +219,8 @@ function cli.main(args)
     local meta = type(result) == "table" and getmetatable(result)
     if type(meta) == "table" and meta.__name == "mcp.server" then result:run() end
   end, explain)
+  local farewell = package.loaded["mcp.farewell"]
+  if farewell then farewell.await() end
   if not ok then
     fail("%s", problem)
     return 1

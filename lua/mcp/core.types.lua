@@ -95,6 +95,11 @@ function core.sleep(seconds) end
 ---@return boolean
 function core.in_task() end
 
+---Would a wait wait here? Not in a cancelled or closing task, a finalizer, a coroutine of one's own
+---inside a task, or a callback of the loop.
+---@return boolean
+function core.may_wait() end
+
 ---How many tasks have not ended.
 ---@return integer
 function core.task_count() end

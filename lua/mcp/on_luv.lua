@@ -13,7 +13,7 @@ if package.loaded["mcp.core"] then
 else
   local registry = debug.getregistry()
   registry["mcp.luv"] = package.searchpath("luv", package.cpath) or true
-  registry["mcp.luv_mode"] = luv.loop_mode
+  registry["mcp.luv_mode"], registry["mcp.luv_run"] = luv.loop_mode, luv.run
 end
 
 return require "mcp"

@@ -30,6 +30,7 @@
   X(EBUSY, -20044, "too many at once")                                         \
   X(EPRIVATE, -20045, "the address is not public")                             \
   X(ENOTLOCAL, -20046, "the address is not of this machine")                   \
+  X(ENESTED, -20047, "the event loop is running already")                      \
   X(ETLS, -20090, "TLS has failed")                                            \
   X(ETLSEXPIRED, -20091, "the certificate has expired")                        \
   X(ETLSEARLY, -20092, "the certificate is not valid yet")                     \

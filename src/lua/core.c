@@ -28,6 +28,7 @@
 #include "lua/lmemory.h"
 #include "lua/lprivate.h"
 #include "lua/lregex.h"
+#include "lua/lturn.h"
 #include "lua/lwait.h"
 #include "lua/lwebsocket.h"
 #include "lua/task.h"
@@ -46,7 +47,8 @@ typedef struct {
 } owner_t;
 
 static owner_t *owner(lua_State *L) {
-  return lua_touserdata(L, lua_upvalueindex(1));
+  /* Its first member. */
+  return (owner_t *)(void *)mcp_task_runtime(L);
 }
 
 /* The state is closing. Tasks end first, so that their <close> variables still
@@ -123,15 +125,18 @@ static int raw(lua_State *L) {
  * takes. */
 static int step(lua_State *L) {
   mcp_runtime_t *rt = &owner(L)->rt;
+  mcp_task_t *task;
   int64_t ms = -1;
   if (rt->current)
-    return luaL_error(L, "the loop cannot be turned from inside a handler");
-  mcp_lluv_check(L, rt->loop);
+    return mcp_lturn_raise(L, "the loop cannot be turned from inside a "
+                              "handler; use mcp.sleep to wait");
+  if (!mcp_lturn_begin(L, rt, &task))
+    return mcp_task_push_error(L, MCP_ECANCELED);
   if (!lua_isnoneornil(L, 1)) {
     lua_Number seconds = luaL_checknumber(L, 1);
     ms = seconds <= 0 ? 0 : (int64_t)ceil(seconds * 1000);
   }
-  lua_pushboolean(L, mcp_loop_step(rt->loop, ms));
+  lua_pushboolean(L, mcp_lturn_once(L, rt, ms));
   return 1;
 }
 

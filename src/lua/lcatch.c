@@ -50,7 +50,7 @@ static int close_catcher(lua_State *L) {
 /* catch_redirect(host, port, path, fn) -> catcher, port | nil, text, code
  * fn(target) must not wait. */
 static int catch_redirect(lua_State *L) {
-  mcp_runtime_t *rt = lua_touserdata(L, lua_upvalueindex(1));
+  mcp_runtime_t *rt = mcp_task_runtime(L);
   const char *host = luaL_checkstring(L, 1);
   int port = (int)luaL_checkinteger(L, 2), code;
   const char *path = luaL_checkstring(L, 3);

@@ -352,7 +352,7 @@ static int push_failure(lua_State *L, int code, mcp_process_step_t step,
  * -> host | nil, text, code
  * Starts a program and speaks with it over its standard input and output. */
 static int connect_child(lua_State *L) {
-  mcp_runtime_t *rt = lua_touserdata(L, lua_upvalueindex(1));
+  mcp_runtime_t *rt = mcp_task_runtime(L);
   mcp_process_options_t options = {
       .on_error = on_error, .on_exit = on_exit_of, .on_gone = on_gone};
   mcp_process_step_t step;

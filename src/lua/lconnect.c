@@ -8,7 +8,7 @@
 
 #include "base/err.h"
 #include "lua/lhost.h"
-#include "lua/lluv.h"
+#include "lua/lturn.h"
 #include "net/connect.h"
 
 /* An attempt that somebody waits for. It lies on the stack of who waits. */
@@ -88,8 +88,8 @@ static unsigned flags_field(lua_State *L) {
  * Waits until it is connected; messages are lines, as over standard input and
  * output. `only`: "public" or "loopback". */
 static int connect_socket(lua_State *L) {
-  mcp_runtime_t *rt = lua_touserdata(L, lua_upvalueindex(1));
-  mcp_task_t *task = mcp_task_of(rt, L);
+  mcp_runtime_t *rt = mcp_task_runtime(L);
+  mcp_task_t *task;
   const char *host, *path;
   lua_Integer port;
   uint64_t ms;
@@ -108,14 +108,8 @@ static int connect_socket(lua_State *L) {
   lua_pop(L, 1);
   ms = time_field(L);
   flags = flags_field(L);
-  if (!task && rt->current)
-    return luaL_error(L, "cannot wait in a coroutine of your own inside a "
-                         "handler; use mcp.spawn");
-  if (task) {
-    mcp_task_check(L, task);
-  } else {
-    mcp_lluv_check(L, rt->loop);
-  }
+  if (!mcp_lturn_begin(L, rt, &task))
+    return mcp_task_push_error(L, MCP_ECANCELED);
   pushed = mcp_lhost_push(L, rt, 2);
   dial = lua_newuserdatauv(L, sizeof *dial, 0);
   *dial = (dial_t){.rt = rt, .task = task, .name = path ? "unix" : "tcp"};
@@ -127,7 +121,7 @@ static int connect_socket(lua_State *L) {
                              ms, on_connected, dial, &dial->op);
   if (code < 0) return mcp_task_push_error(L, code);
   if (task) return mcp_task_wait(L, task, cancel_dial, dial, dialled);
-  while (!dial->done) mcp_loop_step(rt->loop, -1);
+  while (!dial->done) mcp_lturn_once(L, rt, -1);
   if (dial->code < 0) return mcp_task_push_error(L, dial->code);
   lua_settop(L, 3);
   return 1;

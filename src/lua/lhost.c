@@ -443,7 +443,7 @@ static host_t *new_host(lua_State *L, mcp_runtime_t *rt, int receive,
 }
 
 static mcp_runtime_t *runtime(lua_State *L) {
-  return lua_touserdata(L, lua_upvalueindex(1));
+  return mcp_task_runtime(L);
 }
 
 static conn_t *first_conn(host_t *host) {

@@ -14,7 +14,7 @@
 
 #include "base/err.h"
 #include "base/version.h"
-#include "lua/lluv.h"
+#include "lua/lturn.h"
 #include "lua/value.h"
 #include "transport/http_client.h"
 #include "wire/http_request.h"
@@ -56,7 +56,7 @@ typedef struct {
 } response_t;
 
 static mcp_runtime_t *runtime(lua_State *L) {
-  return lua_touserdata(L, lua_upvalueindex(1));
+  return mcp_task_runtime(L);
 }
 
 static uint64_t now(const response_t *r) {
@@ -156,27 +156,14 @@ static void cancel_wait(mcp_task_t *task, void *arg) {
   if (r->call) mcp_http_call_stop(r->call);
 }
 
-/* The task that may wait here, or NULL for none; raises where nobody may.
- * [-0, +0, v] */
-static mcp_task_t *check_wait(lua_State *L, mcp_runtime_t *rt) {
-  mcp_task_t *task = mcp_task_of(rt, L);
-  if (!task && rt->current)
-    luaL_error(L, "cannot wait in a coroutine of your own inside a handler; "
-                  "use mcp.spawn");
-  if (task) {
-    mcp_task_check(L, task);
-  } else {
-    mcp_lluv_check(L, rt->loop);
-  }
-  return task;
-}
-
 /* Waits until `r`, at the bottom of the stack or where `k` looks for it, has
  * what `wait` says; then `k` goes on, and `outcome` tells it how the wait has
  * ended. [-0, +?, e] */
 static int wait_for(lua_State *L, response_t *r, wait_t wait, uint64_t ms,
                     lua_KFunction k) {
-  mcp_task_t *task = check_wait(L, r->rt);
+  mcp_task_t *task;
+  if (!mcp_lturn_begin(L, r->rt, &task))
+    return mcp_task_push_error(L, MCP_ECANCELED);
   r->wait = wait;
   r->rang = false;
   r->deadline = later(now(r), ms);
@@ -188,7 +175,7 @@ static int wait_for(lua_State *L, response_t *r, wait_t wait, uint64_t ms,
   }
   while (r->call && !r->rang && !is_ready(r)) {
     size_t had = mcp_http_call_body(r->call).len;
-    bool open = mcp_loop_step(r->rt->loop, -1);
+    bool open = mcp_lturn_once(L, r->rt, -1);
     if (!r->call || is_ready(r)) break;
     if (!open && !r->rang) mcp_http_call_stop(r->call);
     if (mcp_http_call_body(r->call).len != had) set_alarm(r);
@@ -731,6 +718,7 @@ static int pool_request(lua_State *L) {
   pool_t *pool = luaL_checkudata(L, 1, POOL_TYPE);
   const char *why = NULL, *name = NULL;
   request_t request;
+  mcp_task_t *task;
   response_t *r;
   int code;
   lua_settop(L, 2);
@@ -749,7 +737,8 @@ static int pool_request(lua_State *L) {
     return push_failure(L, lua_tostring(L, -1), code, why);
   }
   /* Before anything is sent. */
-  (void)check_wait(L, pool->rt);
+  if (!mcp_lturn_begin(L, pool->rt, &task))
+    return mcp_task_push_error(L, MCP_ECANCELED);
   code = mcp_http_call_start(pool->pool, &request.call, &r->body, &call_events,
                              r, &r->call);
   if (code < 0) return push_failure(L, push_place(L), code, NULL);

@@ -35,13 +35,41 @@ void *mcp_lluv_loop(lua_State *L) {
   return loop;
 }
 
-void mcp_lluv_check(lua_State *L, const mcp_loop_t *loop) {
-  if (!mcp_loop_is_hosts(loop)) return;
+/* The C function in the registry under `name`, or NULL. [-0, +0, -] */
+static lua_CFunction function_of(lua_State *L, const char *name) {
+  lua_CFunction fn;
+  lua_getfield(L, LUA_REGISTRYINDEX, name);
+  fn = lua_tocfunction(L, -1);
+  lua_pop(L, 1);
+  return fn;
+}
+
+/* Is `fn` among the calls under way on `thread`? [-0, +0, e] */
+static bool is_on_stack(lua_State *thread, lua_CFunction fn) {
+  lua_Debug at;
+  luaL_checkstack(thread, 1, NULL);
+  for (int level = 0; lua_getstack(thread, level, &at); level++) {
+    lua_CFunction one;
+    lua_getinfo(thread, "f", &at);
+    one = lua_tocfunction(thread, -1);
+    lua_pop(thread, 1);
+    if (one == fn) return true;
+  }
+  return false;
+}
+
+bool mcp_lluv_is_running(lua_State *L, lua_State *main,
+                         const mcp_loop_t *loop) {
+  bool running = false;
+  lua_CFunction run;
+  if (!mcp_loop_is_hosts(loop)) return false;
+  /* luv's own word, which a uv.run inside uv.run makes it forget; but it knows
+   * of one that a coroutine has begun. */
   if (lua_getfield(L, LUA_REGISTRYINDEX, MCP_LLUV_MODE) == LUA_TFUNCTION) {
     lua_call(L, 0, 1);
-    if (lua_toboolean(L, -1))
-      luaL_error(L, "cannot wait here: luv's loop is running, and cannot be "
-                    "turned from inside; use mcp.spawn");
+    running = lua_toboolean(L, -1);
   }
   lua_pop(L, 1);
+  run = running ? NULL : function_of(L, MCP_LLUV_RUN);
+  return running || (run && is_on_stack(main, run));
 }

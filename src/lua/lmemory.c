@@ -54,7 +54,7 @@ static const mcp_stream_events_t events = {on_data, on_end, on_drain,
 
 /* memory_pair(receive) -> host, wire_end | nil, text, code */
 static int memory_pair(lua_State *L) {
-  mcp_runtime_t *rt = lua_touserdata(L, lua_upvalueindex(1));
+  mcp_runtime_t *rt = mcp_task_runtime(L);
   mcp_stream_t *near, *far;
   handle_t *handle;
   end_t *end;
@@ -86,7 +86,7 @@ static int memory_pair(lua_State *L) {
 /* memory_link(receive, receive) -> host, host | nil, text, code
  * Two connections back to back: what one sends the other receives. */
 static int memory_link(lua_State *L) {
-  mcp_runtime_t *rt = lua_touserdata(L, lua_upvalueindex(1));
+  mcp_runtime_t *rt = mcp_task_runtime(L);
   mcp_stream_t *near, *far;
   void *one, *other;
   int code;

@@ -8,7 +8,7 @@
 
 #include "base/err.h"
 #include "base/mem.h"
-#include "lua/lluv.h"
+#include "lua/lturn.h"
 
 #define TYPE_NAME "mcp.waiter"
 
@@ -67,7 +67,7 @@ static void wake(waiter_t *w) {
   w->task = NULL;
   if (task) {
     mcp_task_wake(task, 0);
-  } else {
+  } else if (w->rt->loop) {
     mcp_loop_wake(w->rt->loop);
   }
 }
@@ -96,17 +96,14 @@ static int waited(lua_State *L, int status, lua_KContext context) {
  * does one whose tasks have all ended. */
 static int waiter_wait(lua_State *L) {
   waiter_t *w = luaL_checkudata(L, 1, TYPE_NAME);
-  mcp_task_t *task = mcp_task_of(w->rt, L);
+  mcp_task_t *task;
   bool limited = !lua_isnoneornil(L, 2);
   uint64_t ms = limited ? to_ms(L, 2) : 0;
   if (w->has_watched && mcp_list_empty(&w->watched)) w->woken = true;
   if (w->woken) return push_payload(L);
   if (w->task || w->timer) return luaL_error(L, "somebody is waiting already");
-  if (!task && w->rt->current)
-    return luaL_error(L, "cannot wait in a coroutine of your own inside a "
-                         "handler; use mcp.spawn");
-  if (task) mcp_task_check(L, task);
-  if (!task) mcp_lluv_check(L, w->rt->loop);
+  if (!mcp_lturn_begin(L, w->rt, &task))
+    return mcp_task_push_error(L, MCP_ECANCELED);
   w->timed_out = false;
   w->waiting = true;
   if (limited) {
@@ -119,7 +116,7 @@ static int waiter_wait(lua_State *L) {
     return mcp_task_wait(L, task, cancel_wait, w, waited);
   }
   while (!w->woken && !w->timed_out) {
-    if (!mcp_loop_step(w->rt->loop, -1) && !w->timer && !w->woken &&
+    if (!mcp_lturn_once(L, w->rt, -1) && !w->timer && !w->woken &&
         !w->timed_out)
       return luaL_error(L, "waiting for something that can never happen: "
                            "nothing is open");
@@ -211,24 +208,21 @@ static void note(void *arg) {
 /* sleep(seconds) -> true | nil, text, "ECANCELED" */
 static int sleep_for(lua_State *L) {
   mcp_runtime_t *rt = runtime(L);
-  mcp_task_t *task = mcp_task_of(rt, L);
+  mcp_task_t *task;
   uint64_t ms = to_ms(L, 1);
   nap_t *nap;
-  if (!task && rt->current)
-    return luaL_error(L, "cannot wait in a coroutine of your own inside a "
-                         "handler; use mcp.spawn");
+  if (!mcp_lturn_begin(L, rt, &task))
+    return mcp_task_push_error(L, MCP_ECANCELED);
   if (!task) {
     bool over = false;
     mcp_timer_t *timer;
-    mcp_lluv_check(L, rt->loop);
     timer = mcp_timer_start(rt->loop, ms, 0, false, note, &over);
     if (!timer) return mcp_task_push_error(L, MCP_ENOMEM);
-    while (!over) mcp_loop_step(rt->loop, -1);
+    while (!over && mcp_loop_step(rt->loop, -1) >= 0) continue;
     mcp_timer_stop(timer);
     lua_pushboolean(L, true);
     return 1;
   }
-  mcp_task_check(L, task);
   nap = mcp_mem_alloc(sizeof *nap);
   if (!nap) return mcp_task_push_error(L, MCP_ENOMEM);
   nap->task = task;
@@ -252,8 +246,8 @@ static mcp_task_t *new_task(lua_State *L, mcp_runtime_t *rt, int first) {
     task = NULL;
   }
   if (!task)
-    luaL_error(L, rt->closing ? "the runtime is closing"
-                              : "not enough memory for a task");
+    mcp_lturn_raise(L, rt->closing ? "the runtime is closing"
+                                   : "not enough memory for a task");
   lua_xmove(L, task->co, n);
   return task;
 }
@@ -262,7 +256,7 @@ static mcp_task_t *new_task(lua_State *L, mcp_runtime_t *rt, int first) {
  * An error it does not catch goes to the log. */
 static int spawn(lua_State *L) {
   int arguments = lua_gettop(L) - 1;
-  mcp_task_run(new_task(L, runtime(L), 1), arguments);
+  mcp_task_call(new_task(L, runtime(L), 1), arguments);
   return 0;
 }
 
@@ -276,7 +270,7 @@ static int waiter_spawn(lua_State *L) {
   mcp_list_append(&w->watched, &task->of_watcher);
   task->ended = on_ended;
   task->ended_arg = w;
-  mcp_task_run(task, arguments);
+  mcp_task_call(task, arguments);
   return 0;
 }
 
@@ -287,12 +281,16 @@ static int in_task(lua_State *L) {
   return 1;
 }
 
+/* may_wait() -> boolean: would a wait wait here? */
+static int may_wait(lua_State *L) {
+  lua_pushboolean(L, mcp_lturn_may_wait(L, runtime(L)));
+  return 1;
+}
+
 void mcp_lwait_open(lua_State *L, mcp_runtime_t *rt) {
-  static const luaL_Reg functions[] = {{"spawn", spawn},
-                                       {"sleep", sleep_for},
-                                       {"waiter", new_waiter},
-                                       {"in_task", in_task},
-                                       {NULL, NULL}};
+  static const luaL_Reg functions[] = {
+      {"spawn", spawn},     {"sleep", sleep_for},   {"waiter", new_waiter},
+      {"in_task", in_task}, {"may_wait", may_wait}, {NULL, NULL}};
   static const luaL_Reg methods[] = {
       {"wait", waiter_wait},         {"wake", waiter_wake},
       {"spawn", waiter_spawn},       {"cancel", waiter_cancel},

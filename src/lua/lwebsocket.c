@@ -10,7 +10,7 @@
 #include "base/err.h"
 #include "base/version.h"
 #include "lua/lhost.h"
-#include "lua/lluv.h"
+#include "lua/lturn.h"
 #include "transport/ws_client.h"
 #include "wire/http_request.h"
 
@@ -265,8 +265,8 @@ static int write_head(lua_State *L, mcp_buf_t *out,
  * Waits until it is open. A refusal's code is "EHTTP" and the status; its
  * header fields come with it. */
 static int connect_websocket(lua_State *L) {
-  mcp_runtime_t *rt = lua_touserdata(L, lua_upvalueindex(1));
-  mcp_task_t *task = mcp_task_of(rt, L);
+  mcp_runtime_t *rt = mcp_task_runtime(L);
+  mcp_task_t *task;
   mcp_ws_client_options_t options = {0};
   dial_t *dial;
   void *host;
@@ -275,14 +275,8 @@ static int connect_websocket(lua_State *L) {
   luaL_checktype(L, 2, LUA_TFUNCTION);
   lua_settop(L, 2);
   read_options(L, &options);
-  if (!task && rt->current)
-    return luaL_error(L, "cannot wait in a coroutine of your own inside a "
-                         "handler; use mcp.spawn");
-  if (task) {
-    mcp_task_check(L, task);
-  } else {
-    mcp_lluv_check(L, rt->loop);
-  }
+  if (!mcp_lturn_begin(L, rt, &task))
+    return mcp_task_push_error(L, MCP_ECANCELED);
   host = mcp_lhost_push(L, rt, 2);
   dial = lua_newuserdatauv(L, sizeof *dial, 0);
   *dial = (dial_t){.rt = rt, .task = task, .host = host};
@@ -295,7 +289,7 @@ static int connect_websocket(lua_State *L) {
                               &dial->client);
   if (code < 0) return mcp_task_push_error(L, code);
   if (task) return mcp_task_wait(L, task, cancel_dial, dial, dialled);
-  while (!dial->done) mcp_loop_step(rt->loop, -1);
+  while (!dial->done) mcp_lturn_once(L, rt, -1);
   return push_outcome(L, dial);
 }
 

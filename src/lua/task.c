@@ -117,13 +117,16 @@ void mcp_task_drop(mcp_task_t *task) {
   finish(task);
 }
 
-/* An error that nobody caught: the text, with the traceback for debugging.
- * Runs protected, because making the traceback takes memory. */
+/* An error that nobody caught: the text, with the traceback for debugging. The
+ * coroutine is argument 1, the error argument 2 or the top of its stack. Runs
+ * protected, because making the traceback takes memory. */
 static int describe(lua_State *L) {
   lua_State *co = lua_touserdata(L, 1);
-  const char *text = lua_tostring(co, -1);
-  if (!text) text = luaL_typename(co, -1);
-  luaL_traceback(L, co, text, 0);
+  lua_State *holder = lua_gettop(L) > 1 ? L : co;
+  const char *text = lua_tostring(holder, -1);
+  if (!text) text = luaL_typename(holder, -1);
+  /* Of a coroutine's own stack two frames are ours. */
+  luaL_traceback(L, co, text, co == L ? 2 : 0);
   /* A line of the log is a line. */
   text = luaL_gsub(L, lua_tostring(L, -1), "\t", "  ");
   for (const char *end; text; text = end ? end + 1 : NULL) {
@@ -145,24 +148,30 @@ static void report(mcp_task_t *task) {
   }
 }
 
-/* Ends what the coroutine still runs: its <close> variables do. The handle of
- * the exchange lies on the stack that is cut here, so it is let go before. */
+/* Ends what the coroutine still runs: its <close> variables do. Nothing in them
+ * can yield, for the coroutine is not one any more; it stays the current task,
+ * so that a wait in them is known for what it is (lturn.c) and tasks that they
+ * wake run later. The handle of the exchange lies on the stack that is cut
+ * here, so it is let go before. */
 static int reset(mcp_task_t *task) {
+  mcp_runtime_t *rt = task->rt;
+  mcp_task_t *outer = rt->current;
   mcp_exchange_t *x = task->exchange;
+  int status;
   mcp_lexchange_forget(task);
   task->exchange = x;
-  return lua_resetthread(task->co);
+  task->waiting = false;
+  task->closing = true;
+  rt->current = task;
+  status = lua_resetthread(task->co);
+  rt->current = outer;
+  return status;
 }
 
 /* Closes a coroutine that is not running. */
 static void kill_task(mcp_task_t *task) {
-  mcp_runtime_t *rt = task->rt;
-  mcp_task_t *outer = rt->current;
-  /* Nothing in a <close> may wait: the coroutine is not one any more. */
-  rt->current = NULL;
   if (reset(task) != LUA_OK) report(task);
   lua_settop(task->co, 0);
-  rt->current = outer;
   finish(task);
 }
 
@@ -196,6 +205,46 @@ static void resume(mcp_task_t *task, int arguments) {
 
 void mcp_task_run(mcp_task_t *task, int arguments) {
   resume(task, arguments);
+}
+
+/* The message handler below: the traceback, while the stack is still there. */
+static int on_error(lua_State *L) {
+  lua_settop(L, 1);
+  lua_pushcfunction(L, describe);
+  lua_pushlightuserdata(L, L);
+  lua_pushvalue(L, 1);
+  lua_call(L, 2, 0);
+  return 1;
+}
+
+static int called(lua_State *L, int status, lua_KContext context) {
+  (void)L;
+  (void)context;
+  if (status == LUA_ERRMEM || status == LUA_ERRERR)
+    mcp_log(MCP_LOG_ERROR, "a task failed for lack of memory");
+  return 0;
+}
+
+/* The first frame of a function of the user's. Lua closes variables behind a
+ * protected call in a way that may yield; behind the end of a coroutine it
+ * does not. */
+static int call_frame(lua_State *L) {
+  int arguments = lua_gettop(L) - 1;
+  lua_pushcfunction(L, on_error);
+  lua_insert(L, 1);
+  return called(L, lua_pcallk(L, arguments, 0, 1, 0, called), 0);
+}
+
+void mcp_task_call(mcp_task_t *task, int arguments) {
+  lua_pushcfunction(task->co, call_frame);
+  lua_insert(task->co, 1);
+  resume(task, arguments + 1);
+}
+
+mcp_runtime_t *mcp_task_runtime(lua_State *L) {
+  mcp_runtime_t *rt = lua_touserdata(L, lua_upvalueindex(1));
+  if (!rt->loop) luaL_error(L, "the runtime is closed");
+  return rt;
 }
 
 mcp_task_t *mcp_task_of(mcp_runtime_t *rt, lua_State *L) {

@@ -36,8 +36,8 @@ typedef struct {
 
 /* One per Lua state; owned by a userdata in its registry. */
 typedef struct {
-  lua_State *L; /* the main thread */
-  mcp_loop_t *loop;
+  lua_State *L;        /* the main thread */
+  mcp_loop_t *loop;    /* NULL once all is closed */
   mcp_task_t *current; /* the task now running Lua, or NULL */
   mcp_list_t tasks;    /* all that are not finished */
   mcp_list_t spare;
@@ -77,6 +77,7 @@ struct mcp_task {
   bool cancelled; /* waits return MCP_ECANCELED; the second one ends it */
   bool told;      /* a wait has returned so */
   bool doomed;    /* to be closed at its next yield */
+  bool closing;   /* its coroutine is being closed: waits are over at once */
 };
 
 /* Sets `rt`, whose loop is open, up on the state's main thread. 0 or
@@ -98,8 +99,17 @@ void mcp_task_drop(mcp_task_t *task);
  * its stack. It may be finished, and `task` gone, when this returns. */
 void mcp_task_run(mcp_task_t *task, int arguments);
 
-/* The task that is running on `L`, or NULL: the main thread, or a coroutine of
- * somebody else's. */
+/* The same, for a function of the user's that nothing of ours protects: after
+ * an error its <close> variables may wait. Results are dropped. */
+void mcp_task_call(mcp_task_t *task, int arguments);
+
+/* The runtime that is upvalue 1 of the running C function. Raises once it is
+ * closed: the finalizer of what is older than the runtime runs after that.
+ * [-0, +0, v] */
+mcp_runtime_t *mcp_task_runtime(lua_State *L);
+
+/* The task that is running or being closed on `L`, or NULL: the main thread, or
+ * a coroutine of somebody else's. */
 mcp_task_t *mcp_task_of(mcp_runtime_t *rt, lua_State *L);
 
 /* Raises unless `task` may wait now. Call it before opening what will wake the

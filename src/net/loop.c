@@ -17,6 +17,7 @@ struct mcp_loop {
   mcp_buf_t scratch;
   unsigned lookups; /* under way in other threads */
   unsigned rounds;  /* of closing that leaving still takes */
+  bool turning;     /* inside turn(): one of its callbacks runs, or it waits */
   bool stepping;    /* inside a step that may wait */
   char read_buffer[MCP_LOOP_READ_SIZE];
 };
@@ -33,6 +34,18 @@ struct mcp_signal {
   void (*fn)(void *, int);
   void *arg;
 };
+
+/* The one place that runs libuv's loop. A callback that turned the loop it was
+ * called by would free what the callers below it still use. 1: something is
+ * still open, 0: nothing is, or MCP_ENESTED. */
+static int turn(mcp_loop_t *loop, uv_run_mode mode) {
+  int alive;
+  if (loop->turning) return MCP_ENESTED;
+  loop->turning = true;
+  alive = uv_run(loop->uv, mode) != 0;
+  loop->turning = false;
+  return alive;
+}
 
 static void on_wake(uv_async_t *waker) {
   (void)waker;
@@ -55,11 +68,11 @@ static void on_left(uv_handle_t *deadline) {
  * when our memory goes, and nothing may call back into code that Lua unloads.
  * A lookup that a thread is at cannot be stopped: it is waited for. */
 static void leave(mcp_loop_t *loop) {
-  while (loop->lookups > 0 && uv_run(loop->uv, UV_RUN_ONCE) != 0) continue;
+  while (loop->lookups > 0 && turn(loop, UV_RUN_ONCE) > 0) continue;
   loop->rounds = MCP_LOOP_ROUNDS;
   loop->deadline.data = loop;
   uv_close((uv_handle_t *)&loop->deadline, on_left);
-  while (loop->rounds > 0 && uv_run(loop->uv, UV_RUN_NOWAIT) != 0) continue;
+  while (loop->rounds > 0 && turn(loop, UV_RUN_NOWAIT) > 0) continue;
 }
 
 static int open_loop(uv_loop_t *uv, mcp_loop_t **out) {
@@ -116,6 +129,7 @@ void mcp_loop_free(mcp_loop_t *loop) {
     mcp_list_remove(&ward->of_loop);
     ward->end(ward);
   }
+  if (loop->turning) return;
   uv_close((uv_handle_t *)&loop->waker, NULL);
   if (mcp_loop_is_hosts(loop)) {
     leave(loop);
@@ -127,7 +141,7 @@ void mcp_loop_free(mcp_loop_t *loop) {
    * that somebody forgot must not keep the process. */
   uv_close((uv_handle_t *)&loop->deadline, NULL);
   uv_walk(loop->uv, let_go, NULL);
-  uv_run(loop->uv, UV_RUN_DEFAULT);
+  (void)turn(loop, UV_RUN_DEFAULT);
   uv_loop_close(loop->uv);
   mcp_buf_deinit(&loop->scratch);
   mcp_mem_free(loop);
@@ -139,25 +153,30 @@ static void on_deadline(uv_timer_t *timer) {
   uv_stop(timer->loop);
 }
 
-static bool turn(mcp_loop_t *loop) {
-  bool alive;
+static int wait_turn(mcp_loop_t *loop) {
+  int alive;
   loop->stepping = true;
-  alive = uv_run(loop->uv, UV_RUN_ONCE) != 0;
+  alive = turn(loop, UV_RUN_ONCE);
   loop->stepping = false;
   return alive;
 }
 
-bool mcp_loop_step(mcp_loop_t *loop, int64_t timeout_ms) {
-  if (timeout_ms == 0) return uv_run(loop->uv, UV_RUN_NOWAIT) != 0;
-  if (timeout_ms < 0) return turn(loop);
+int mcp_loop_step(mcp_loop_t *loop, int64_t timeout_ms) {
+  if (loop->turning) return MCP_ENESTED;
+  if (timeout_ms == 0) return turn(loop, UV_RUN_NOWAIT);
+  if (timeout_ms < 0) return wait_turn(loop);
   uv_update_time(loop->uv);
   uv_timer_start(&loop->deadline, on_deadline, (uint64_t)timeout_ms, 0);
   /* An unreferenced timer alone would not make the loop wait. */
   uv_ref((uv_handle_t *)&loop->deadline);
-  (void)turn(loop);
+  (void)wait_turn(loop);
   uv_unref((uv_handle_t *)&loop->deadline);
   uv_timer_stop(&loop->deadline);
   return uv_loop_alive(loop->uv) != 0;
+}
+
+bool mcp_loop_is_turning(const mcp_loop_t *loop) {
+  return loop->turning;
 }
 
 void mcp_loop_wake(mcp_loop_t *loop) {

@@ -40,13 +40,20 @@ int mcp_loop_over(void *uv, mcp_loop_t **loop);
 bool mcp_loop_is_hosts(const mcp_loop_t *loop);
 
 /* Closes what is still open, turns the loop until all is gone, frees it.
- * NULL is accepted. */
+ * Inside a callback of the loop (a handler ends the process and closes its
+ * state) it only ends the wards: the memory goes with the process. NULL is
+ * accepted. */
 void mcp_loop_free(mcp_loop_t *loop);
 
 /* Turns the loop until something happened or `timeout_ms` passed (0: only what
- * is ready, negative: as long as it takes). True while anything is open that
- * can still happen. */
-bool mcp_loop_step(mcp_loop_t *loop, int64_t timeout_ms);
+ * is ready, negative: as long as it takes). 1 while anything is open that can
+ * still happen, else 0. MCP_ENESTED inside a callback of this loop: a loop
+ * never turns inside itself. */
+int mcp_loop_step(mcp_loop_t *loop, int64_t timeout_ms);
+
+/* Is a callback of this loop running? A host's turns are not seen here, only
+ * those that mcp_loop_step has begun. */
+bool mcp_loop_is_turning(const mcp_loop_t *loop);
 
 /* Makes a step that is waiting return. */
 void mcp_loop_wake(mcp_loop_t *loop);

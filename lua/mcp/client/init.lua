@@ -5,6 +5,7 @@
 local cache = require "mcp.client.cache"
 local call = require "mcp.client.call"
 local core = require "mcp.core"
+local farewell = require "mcp.farewell"
 local handshake = require "mcp.client.handshake"
 local misuse = require "mcp.client.misuse"
 local protocol = require "mcp.protocol"
@@ -221,16 +222,20 @@ end
 ---@return boolean open requests can be made
 function methods.is_open(self) return self.state == "open" end
 
--- Turns the loop until a host is gone. In a task nobody can wait here: `__close` may run in a
--- coroutine that is being closed. There the rest happens by itself.
-local function await(host)
-  if not host or coroutine.isyieldable() then return end
-  local deadline = core.now() + client.CLOSE
-  while not host:is_gone() and core.now() < deadline do core.step(deadline - core.now()) end
+-- Nothing wakes a task when a host is gone, so it looks: often at first, for most are gone at once.
+local LOOK, LOOK_MOST = 0.001, 0.05
+
+local function until_gone(host)
+  local pause = LOOK
+  while not host:is_gone() do
+    if not core.sleep(pause) then return end
+    pause = math.min(2 * pause, LOOK_MOST)
+  end
 end
 
----Closes it: calls under way end with "ECLOSED", a session is ended, a child is stopped. Safe to
----call again.
+---Closes it: calls under way end with "ECLOSED", a session is ended, a child is stopped. Waits for
+---that where waiting is possible (see farewell.lua); elsewhere it goes on by itself. Safe to call
+---again.
 ---@param grace number|nil seconds that a child has to end by itself
 function methods.close(self, grace)
   if self.state == "closed" then return end
@@ -240,7 +245,10 @@ function methods.close(self, grace)
   if transport then ok, host = pcall(transport.close, transport, grace) end
   self.background:cancel()
   if not ok then error(host, 0) end
-  if type(host) == "userdata" then await(host) end
+  if type(host) == "userdata" and not host:is_gone() then
+    -- Without the memory for it the host goes all the same; nobody waits for it.
+    pcall(farewell.say, client.CLOSE, until_gone, host)
+  end
 end
 Client.__close = function(self) self:close() end
 -- One that was dropped: what reads its streams does not keep it, but would go on for ever. In a

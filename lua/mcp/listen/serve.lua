@@ -44,6 +44,9 @@ function serve.run(listening, announce)
   if asked == 0 then listening:close(0) end
   while not listening:is_gone() do core.step() end
   listening:close()
+  -- Clients that handlers have closed may still be ending their sessions and children.
+  local farewell = package.loaded["mcp.farewell"]
+  if farewell then farewell.await() end
   core.catch_signals(nil)
 end
 

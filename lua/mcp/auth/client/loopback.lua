@@ -24,10 +24,14 @@ function Wait.__close(self) self.catcher:close() end
 ---@param address string
 ---@return string|nil redirect
 ---@return string|nil text
+---@return string|nil code "ETIMEDOUT", "ECANCELED"
 function Wait:come(address)
   self.show(address)
-  local woken, target = self.waiter:wait(self.time)
-  if not woken then return nil, ("the browser did not come back within %g s"):format(self.time) end
+  local woken, target, code = self.waiter:wait(self.time)
+  if code == "ETIMEDOUT" then
+    return nil, ("the browser did not come back within %g s"):format(self.time), code
+  end
+  if not woken then return nil, target, code end
   return self.origin .. target
 end
 

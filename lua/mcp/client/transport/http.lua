@@ -10,6 +10,7 @@
 -- Which era it is, and what is in the messages, is the Client's affair.
 local core = require "mcp.core"
 local endpoint = require "mcp.client.transport.endpoint"
+local farewell = require "mcp.farewell"
 local incoming = require "mcp.client.transport.incoming"
 local mirror = require "mcp.client.mirror"
 local misuse = require "mcp.client.misuse"
@@ -497,13 +498,10 @@ end
 
 -- The session is ended, and then the connections are.
 local function say_goodbye(self, time)
-  local waiter = core.waiter()
-  waiter:spawn(function()
+  farewell.say(time, function()
     local shut <close> = setmetatable({}, { __close = function() self.endpoint:close() end }) -- luacheck: ignore
     delete(self, time)
   end)
-  -- In a task nobody can wait here: it may be one that is being closed.
-  if not coroutine.isyieldable() then waiter:wait() end
 end
 
 ---Ends what is under way, the session and the connections.

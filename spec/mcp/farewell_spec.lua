@@ -1,0 +1,159 @@
+-- SPDX-License-Identifier: MIT
+-- The polite end of what was closed where nothing can wait.
+local core = require "mcp.core"
+local farewell = require "mcp.farewell"
+local helper = require "spec.helper"
+local mcp = require "mcp"
+
+describe("a farewell", function()
+  after_each(helper.leftovers)
+  after_each(helper.remove_files)
+
+  -- Runs `fn` in the <close> of a task that is cancelled, where nothing can wait.
+  local function in_closing(fn)
+    local waiter = core.waiter()
+    waiter:spawn(function()
+      local _ <close> = setmetatable({}, { __close = fn })
+      mcp.sleep(60)
+      mcp.sleep(60)
+    end)
+    waiter:cancel()
+    waiter:wait()
+  end
+
+  it("is over when it returns, where it can wait", function()
+    for _, run in ipairs { function(fn) fn() end, mcp.run } do
+      local over = false
+      run(function()
+        farewell.say(5, function(seconds)
+          mcp.sleep(seconds)
+          over = true
+        end, 0.005)
+      end)
+      assert.is_true(over)
+    end
+    assert.equal(0, farewell.count())
+  end)
+
+  it("goes on by itself where nothing can wait, and is waited for at the end", function()
+    local over = false
+    in_closing(function()
+      farewell.say(5, function()
+        mcp.sleep(0.02)
+        over = true
+      end)
+    end)
+    assert.is_false(over)
+    assert.equal(1, farewell.count())
+    farewell.await()
+    assert.is_true(over)
+    assert.equal(0, farewell.count())
+  end)
+
+  it("has its time and no more, and a program does not wait longer than it is told", function()
+    local code
+    in_closing(function()
+      farewell.say(0.02, function() code = select(3, mcp.sleep(60)) end)
+    end)
+    farewell.await(0)
+    assert.is_nil(code)
+    farewell.await(5)
+    assert.equal("ECANCELED", code)
+  end)
+
+  it("that fails is over", function()
+    in_closing(function()
+      farewell.say(5, function()
+        mcp.sleep(0)
+        error "this line in the log is part of the test"
+      end)
+    end)
+    farewell.await()
+    assert.equal(0, farewell.count())
+  end)
+
+  it("is waited for by mcp.run", function()
+    local over = false
+    mcp.run(function()
+      in_closing(function()
+        farewell.say(5, function()
+          mcp.sleep(0.01)
+          over = true
+        end)
+      end)
+    end)
+    assert.is_true(over)
+  end)
+
+  local function far()
+    local app = mcp.server { name = "far" }
+    app:tool "wait" (function(_, ctx) ctx:sleep(60) end)
+    return app
+  end
+
+  local function sessions(app)
+    local count = 0
+    for _ in pairs(app.sessions.by_id) do count = count + 1 end
+    return count
+  end
+
+  it("of a client ends its session, however the handler that has it ends", function()
+    local app = far()
+    local listening <close> = app:listen { http = "127.0.0.1:0", quiet = true }
+    local function open() return assert(mcp.connect(listening.urls[1], { era = "legacy" })) end
+    local ends = {
+      returns = function(fn) mcp.run(fn) end,
+      fails = function(fn)
+        mcp.spawn(function()
+          fn()
+          error "this line in the log is part of the test"
+        end)
+        helper.wait_until(function() return core.task_count() == 0 end)
+      end,
+    }
+    for how, run in pairs(ends) do
+      local before
+      run(function()
+        local client <close> = open() -- luacheck: ignore
+        before = sessions(app)
+      end)
+      assert.equal(1, before, how)
+      helper.wait_until(function() return sessions(app) == 0 end, how)
+    end
+    local client
+    mcp.spawn(function() client = open() end)
+    helper.wait_until(function() return client end)
+    assert.equal(1, sessions(app))
+    in_closing(function() client:close() end)
+    helper.wait_until(function() return sessions(app) == 0 end, "the cancelled one")
+    helper.settle()
+  end)
+
+  it("of a client ends its child, politely", function()
+    local said = os.tmpname()
+    local script = helper.file(([[
+      local mcp = require "mcp"
+      local app = mcp.server "child"
+      app:run()
+      local file <close> = io.open(%q, "w")
+      file:write "it ended by itself"]]):format(said), ".lua")
+    local program = helper.file(([[
+      local core, mcp = require "mcp.core", require "mcp"
+      mcp.run(function()
+        local client = assert(mcp.connect { command = %q, args = { "run", %q } })
+        local waiter = core.waiter()
+        waiter:spawn(function()
+          local open <close> = client
+          mcp.sleep(60)
+          mcp.sleep(60)
+        end)
+        waiter:cancel()
+      end)]]):format(helper.program(), script), ".lua")
+    local out, status = helper.shell(("timeout 20 %s run %s 2>&1 </dev/null"):format(
+      helper.quote(helper.program()), helper.quote(program)))
+    assert.equal(0, status, out)
+    local file <close> = io.open(said)
+    assert.equal("it ended by itself", file and file:read "a", out)
+    os.remove(said)
+  end)
+end)
