@@ -323,8 +323,8 @@ describe("docs/limits.md", function()
   for _, room in ipairs { "base", "wire", "net", "transport", "lua", "openssl/module" } do
     for _, name in ipairs { "log", "json", "rpc", "line", "http", "sse", "regex", "folder",
       "loop", "stream", "listener", "connect", "process", "exchange", "http_gate", "http_client",
-      "http_cors", "http_guard", "http_server", "jose", "link", "task", "lhost", "lchild",
-      "lconnect", "tls", "tls_context", "ws", "ws_client" } do
+      "http_cors", "http_guard", "http_refusal", "http_server", "jose", "link", "task", "lhost",
+      "lchild", "lconnect", "tls", "tls_context", "ws", "ws_client" } do
       local path = ("src/%s/%s.h"):format(room, name)
       if exists(path) then headers = headers .. read(path) end
     end

@@ -171,6 +171,7 @@ function methods.send(self, method, params, id, late)
   if not self.begun then
     -- Nobody knows an id of the stream, so nobody will come back for it.
     if not self.own:is_open() then return nil, "the connection is lost", "ECLOSED" end
+    if not self.own:can_stream() then return self.own:send(method, params, id, late) end
     publish(self)
     prime(self)
   end
@@ -202,6 +203,7 @@ function methods.close_stream(self, seconds)
   end
   local id = nil
   if not self.begun then
+    if not x:can_stream() then return false end
     publish(self)
     id = keep(self, "")
   end

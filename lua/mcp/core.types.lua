@@ -152,8 +152,9 @@ local host = {}
 
 ---Listens for HTTP.
 ---@param options table host, port, or unix (a socket file) and its mode; tls (a server's context);
----path, hosts, origins, guard, body_limit, connections and, in seconds, head_timeout, body_timeout,
----idle_timeout, stall_timeout, heartbeat; websocket = true, and message_path for HTTP+SSE, with
+---path, hosts, origins, headers (fields that pages may send), prefix (a string, or true: as
+---X-Forwarded-Prefix says), guard, body_limit, connections and, in seconds, head_timeout,
+---body_timeout, idle_timeout, stall_timeout, heartbeat; websocket = true, and message_path for HTTP+SSE, with
 ---`duplex`, what gets the messages of such connections; any_protocol, a WebSocket without the
 ---subprotocol mcp too; the limits of `core.connect_websocket`
 ---@param receive mcp.core.Receive
@@ -353,6 +354,11 @@ function exchange:event(text, id, retry_ms, last, late) end
 ---@return string? message
 ---@return string? code
 function exchange:open_stream() end
+
+---Does its client take more than the answer? False for one whose Accept rules event streams out:
+---notifications are dropped then, and requests fail with "ENOSTREAM".
+---@return boolean
+function exchange:can_stream() end
 
 ---Waits until somebody releases it, or it is cancelled or lost. By its own task only.
 ---@return true? released

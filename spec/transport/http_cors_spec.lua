@@ -155,3 +155,44 @@ describe("CORS where no origin is listed", function()
     end
   end)
 end)
+
+describe("CORS: further header fields that pages may send", function()
+  after_each(support.stop_all)
+
+  local function leave(server_, names)
+    return ask("OPTIONS", { Origin = APP, ["Access-Control-Request-Method"] = "POST",
+      ["Access-Control-Request-Headers"] = names }, nil, nil, server_)
+      .fields["access-control-allow-headers"]
+  end
+
+  it("are those of security.allowed_headers, in any case, and the usual ones", function()
+    local it_ = support.http [[security = { allowed_origins = { "https://app.example" },
+      allowed_headers = { "X-API-Key", "x-tenant", "Traceparent" } }]]
+    it_.shares = true
+    assert.equal("x-api-key, X-TENANT, traceparent, content-type",
+      leave(it_, "x-api-key, X-TENANT, traceparent, content-type, x-api-key2, cookie"))
+    local client <close> = support.client(it_)
+    assert.equal("sent", client:ask(support.call(1, "echo", { text = "sent" },
+      { Origin = APP, ["X-API-Key"] = "k" })).json.result.content[1].text)
+  end)
+
+  it("are none unless they are named, and none for who is not listed", function()
+    local plain = support.http [[security = { allowed_origins = { "https://app.example" } }]]
+    plain.shares = true
+    assert.equal("content-type", leave(plain, "x-api-key, content-type"))
+    local it_ = support.http [[security = { allowed_origins = { "https://other.example" },
+      allowed_headers = { "X-API-Key" } }]]
+    it_.shares = true
+    assert.is_nil(leave(it_, "x-api-key"))
+  end)
+
+  it("that could never be sent are refused at the start", function()
+    for _, name in ipairs { "*", "", "X Y", "X:Y", "Sec-Fetch-Mode", "Proxy-X", "X\\r\\nY" } do
+      local it_ = support.start(('{ http = { port = 0 }, security = { allowed_headers = '
+        .. '{ "%s" } } }'):format(name))
+      assert.same({ "exit", 1 }, { it_:wait_end() })
+      assert.is_truthy(it_:told():find("allowed_headers[1]: the name of a header field expected", 1,
+        true), name)
+    end
+  end)
+end)

@@ -31,6 +31,8 @@
   X(EPRIVATE, -20045, "the address is not public")                             \
   X(ENOTLOCAL, -20046, "the address is not of this machine")                   \
   X(ENESTED, -20047, "the event loop is running already")                      \
+  X(ENOSTREAM, -20048, "the client accepts no event stream")                   \
+  X(ECODING, -20049, "a content coding that is not supported")                 \
   X(ETLS, -20090, "TLS has failed")                                            \
   X(ETLSEXPIRED, -20091, "the certificate has expired")                        \
   X(ETLSEARLY, -20092, "the certificate is not valid yet")                     \

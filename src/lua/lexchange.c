@@ -376,6 +376,10 @@ int mcp_lexchange_write(lua_State *L, mcp_buf_t *out, mcp_slice_t method,
   return code == 0 ? mcp_buf_append_char(out, '}') : code;
 }
 
+static bool can_stream_to(mcp_exchange_t *x) {
+  return !x->ways->can_stream || x->ways->can_stream(x);
+}
+
 /* x:send(method, params [, id [, late]]) -> true | nil, text, code
  * A notification before the answer, or a request with an integer id. Waits
  * while the peer does not read, if it is called by the handler itself; anybody
@@ -397,6 +401,12 @@ static int send_message(lua_State *L) {
   if (!x) return mcp_task_push_error(L, MCP_ECLOSED);
   if (task && task->cancelled && !late)
     return mcp_task_push_error(L, MCP_ECANCELED);
+  if (!can_stream_to(x)) {
+    /* A request would wait for ever; a notification may be lost. */
+    if (!lua_isnil(L, 4)) return mcp_task_push_error(L, MCP_ENOSTREAM);
+    lua_pushboolean(L, true);
+    return 1;
+  }
   waits =
       !late && task && task == mcp_task_of(task->rt, L) && lua_isyieldable(L);
   if (!waits && !late && x->ways->full(x))
@@ -418,6 +428,13 @@ static int send_message(lua_State *L) {
     return mcp_task_wait(L, task, stop_waiting_drain, NULL, mcp_task_woken);
   }
   lua_pushboolean(L, true);
+  return 1;
+}
+
+/* x:can_stream() -> boolean. Does its client take more than the answer? */
+static int can_stream(lua_State *L) {
+  handle_t *h = check_handle(L);
+  lua_pushboolean(L, h->x && can_stream_to(h->x));
   return 1;
 }
 
@@ -472,6 +489,7 @@ static int send_event(lua_State *L) {
       !late && task && task == mcp_task_of(task->rt, L) && lua_isyieldable(L);
   if (!waits && !late && x->ways->full(x))
     return mcp_task_push_error(L, MCP_EBUSY);
+  if (!can_stream_to(x)) return mcp_task_push_error(L, MCP_ENOSTREAM);
   /* Nothing but a stream can be answered and yet go on. */
   if (last) code = x->ways->open_stream(x);
   if (code == 0 && !h->x) code = MCP_EGONE;
@@ -791,6 +809,7 @@ static int to_string(lua_State *L) {
 void mcp_lexchange_open(lua_State *L) {
   static const luaL_Reg methods[] = {{"send", send_message},
                                      {"event", send_event},
+                                     {"can_stream", can_stream},
                                      {"open_stream", open_stream},
                                      {"hold", hold},
                                      {"keep", keep},

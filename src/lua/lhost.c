@@ -534,7 +534,8 @@ static mcp_tls_t *check_tls(lua_State *L) {
 
 /* listen_http(options, receive) -> host | nil, text, code
  * options: host, port, or unix (a socket file) and its mode; tls; path, hosts,
- * origins, guard (boolean or nil), body_limit, connections, and in seconds
+ * origins, headers, prefix (a string, or true: as X-Forwarded-Prefix says),
+ * guard (boolean or nil), body_limit, connections, and in seconds
  * head_timeout, body_timeout, idle_timeout, stall_timeout, heartbeat. With
  * websocket = true those who ask for one arrive as "upgrade" and get it by
  * x:upgrade(); so do, with a message_path, those of HTTP+SSE, whose messages
@@ -572,6 +573,13 @@ static int listen_http(lua_State *L) {
   lua_settop(L, 2);
   options.gate.hosts = string_list(L, 1, "hosts");
   options.gate.origins = string_list(L, 1, "origins");
+  options.gate.headers = string_list(L, 1, "headers");
+  if (lua_getfield(L, 1, "prefix") == LUA_TSTRING) {
+    options.gate.prefix = lua_tostring(L, -1);
+  } else {
+    options.gate.forwarded = lua_toboolean(L, -1);
+  }
+  lua_settop(L, 2);
   seconds_field(L, 1, "head_timeout", &options.head_time);
   seconds_field(L, 1, "body_timeout", &options.body_time);
   seconds_field(L, 1, "idle_timeout", &options.idle_time);

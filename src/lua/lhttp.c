@@ -17,6 +17,7 @@
 #include "lua/lturn.h"
 #include "lua/value.h"
 #include "transport/http_client.h"
+#include "wire/http_coding.h"
 #include "wire/http_request.h"
 #include "wire/sse.h"
 
@@ -52,6 +53,7 @@ typedef struct {
   bool has_event; /* read, and not handed over */
   bool taken;     /* the body has been handed over */
   bool busy, closed;
+  bool any_coding; /* the program asked for one, and reads it itself */
   unsigned status;
 } response_t;
 
@@ -340,6 +342,21 @@ static int response_headers(lua_State *L) {
   return 1;
 }
 
+/* A coded body, which nobody asked for, is named: it would be taken for what it
+ * says otherwise. 0, or how many values of a failure it has pushed. A program
+ * that asked for a coding itself reads it as it came. */
+static int refuse_coded(lua_State *L, response_t *r, bool bytes) {
+  mcp_slice_t coding;
+  char line[96];
+  if ((bytes && r->any_coding) ||
+      !mcp_http_is_coded(mcp_http_call_head(r->call), &coding))
+    return 0;
+  snprintf(line, sizeof line, "Content-Encoding: identity expected, got %.*s",
+           (int)(coding.len < 32 ? coding.len : 32), coding.data);
+  mcp_http_call_stop(r->call);
+  return push_failure(L, NULL, MCP_ECODING, line);
+}
+
 /* Takes the whole body into r->body. 0, or how many values of a failure it
  * has pushed. */
 static int take_body(lua_State *L, response_t *r, lua_KContext context) {
@@ -361,15 +378,20 @@ static int take_body(lua_State *L, response_t *r, lua_KContext context) {
   return 0;
 }
 
+static int read_k(lua_State *L, int status, lua_KContext context);
+
 /* Arguments 2 and 3 of read and json: limit and timeout. */
 static int wait_for_body(lua_State *L, lua_KFunction k) {
   response_t *r = check_free(L);
+  int refused;
   lua_Integer limit = luaL_optinteger(L, 2, MCP_HTTP_CLIENT_BODY_LENGTH);
   uint64_t ms = lua_isnoneornil(L, 3) ? NEVER : to_ms(L, 3, "timeout");
   luaL_argcheck(L, limit >= 0, 2, "number of bytes expected");
   luaL_argcheck(L, !r->sse, 1, "its events are being read");
   luaL_argcheck(L, !r->taken, 1, "its body has been read");
   lua_settop(L, 1);
+  refused = refuse_coded(L, r, k == read_k);
+  if (refused) return refused;
   r->limit = (size_t)limit;
   if (mcp_http_call_head(r->call)->content_length > limit &&
       mcp_http_call_state(r->call) == MCP_HTTP_CALL_BODY) {
@@ -477,8 +499,11 @@ static int event_k(lua_State *L, int status, lua_KContext context) {
 static int response_event(lua_State *L) {
   response_t *r = check_free(L);
   uint64_t ms = lua_isnoneornil(L, 2) ? NEVER : to_ms(L, 2, "timeout");
+  int refused;
   luaL_argcheck(L, !r->taken, 1, "its body has been read");
   lua_settop(L, 1);
+  refused = refuse_coded(L, r, false);
+  if (refused) return refused;
   if (!r->sse) r->sse = mcp_sse_new(r->event_limit);
   if (!r->sse) return mcp_task_push_error(L, MCP_ENOMEM);
   mcp_http_call_allow(r->call, MCP_HTTP_CLIENT_UNREAD);
@@ -513,6 +538,7 @@ typedef struct {
   mcp_http_call_options_t call;
   mcp_slice_t method, target, body;
   bool has_body;
+  bool any_coding; /* it says itself which it takes */
 } request_t;
 
 /* The string in field `name` of the table at 2, which keeps it: NULL if there
@@ -634,13 +660,13 @@ static void read_request(lua_State *L, request_t *request) {
 
 /* Appends the fields of the list at the top. 0, or a code; then `*name` is the
  * field's it arose at. */
-static int write_fields(lua_State *L, mcp_buf_t *out, const char **name,
-                        const char **why) {
-  bool agent = false;
+static int write_fields(lua_State *L, request_t *request, mcp_buf_t *out,
+                        const char **name, const char **why) {
+  bool agent = false, coding = false;
+  int code;
   lua_Integer n = (lua_Integer)lua_rawlen(L, -1);
   for (lua_Integer i = 1; i <= n; i++) {
     mcp_slice_t key, value;
-    int code;
     if (lua_rawgeti(L, -1, i) != LUA_TTABLE ||
         lua_rawgeti(L, -1, 1) != LUA_TSTRING ||
         lua_rawgeti(L, -2, 2) != LUA_TSTRING)
@@ -650,19 +676,27 @@ static int write_fields(lua_State *L, mcp_buf_t *out, const char **name,
     value.data = lua_tolstring(L, -1, &value.len);
     *name = key.data;
     agent = agent || mcp_slice_equal_nocase(key, MCP_SLICE("User-Agent"));
+    coding =
+        coding || mcp_slice_equal_nocase(key, MCP_SLICE("Accept-Encoding"));
     code = mcp_http_request_field(out, key, value, why);
     /* The names and values are still in their tables. */
     lua_pop(L, 3);
     if (code < 0) return code;
   }
   *name = NULL;
+  request->any_coding = coding;
+  if (!coding) {
+    code = mcp_http_request_field(out, MCP_SLICE("Accept-Encoding"),
+                                  MCP_SLICE(MCP_HTTP_ACCEPT_CODING), why);
+    if (code < 0) return code;
+  }
   if (agent) return 0;
   return mcp_http_request_field(out, MCP_SLICE("User-Agent"),
                                 MCP_SLICE("luamcp/" MCP_VERSION), why);
 }
 
 /* Writes the request to `out`. 0, or a code, and the field it arose at. */
-static int write_request(lua_State *L, const request_t *request, mcp_buf_t *out,
+static int write_request(lua_State *L, request_t *request, mcp_buf_t *out,
                          const char **name, const char **why) {
   const mcp_http_call_options_t *call = &request->call;
   mcp_slice_t host = MCP_SLICE("localhost");
@@ -677,7 +711,7 @@ static int write_request(lua_State *L, const request_t *request, mcp_buf_t *out,
     return luaL_error(L, "request: headers: table expected, got %s",
                       luaL_typename(L, -1));
   if (type == LUA_TNIL) lua_newtable(L);
-  code = write_fields(L, out, name, why);
+  code = write_fields(L, request, out, name, why);
   lua_pop(L, 1);
   if (code < 0) return code;
   return mcp_http_request_end(out, request->method, request->body,
@@ -730,6 +764,7 @@ static int pool_request(lua_State *L) {
   lua_setiuservalue(L, 3, 1);
   r->event_limit = (size_t)integer_field(L, "event_limit", 1 << 30);
   code = write_request(L, &request, &r->body, &name, &why);
+  r->any_coding = request.any_coding;
   if (code < 0) {
     mcp_buf_deinit(&r->body);
     if (!name) return push_failure(L, "request", code, why);

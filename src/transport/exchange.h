@@ -75,8 +75,11 @@ typedef struct {
   bool (*congested)(mcp_exchange_t *x);
   bool (*full)(mcp_exchange_t *x); /* MCP_EXCHANGE_QUEUE is reached */
   int (*keep)(mcp_exchange_t *x);
-  void (*cut)(mcp_exchange_t *x);        /* HTTP: ends the connection */
-  int (*open_stream)(mcp_exchange_t *x); /* HTTP */
+  void (*cut)(mcp_exchange_t *x); /* HTTP: ends the connection */
+  /* HTTP: does the client take anything but the answer? NULL: always. A notice
+   * for one that does not is not begun. */
+  bool (*can_stream)(mcp_exchange_t *x);
+  int (*open_stream)(mcp_exchange_t *x); /* HTTP; MCP_ENOSTREAM */
   bool (*header)(mcp_exchange_t *x, mcp_slice_t name, mcp_slice_t *value,
                  bool *twice); /* HTTP */
   size_t (*each_header)(mcp_exchange_t *x, size_t i, mcp_slice_t *name,

@@ -42,6 +42,8 @@ typedef struct {
   bool listening;  /* a GET: no answer will come */
   bool upgrading;  /* the message now read asks for a WebSocket */
   bool eventing;   /* the message now read asks for HTTP+SSE */
+  bool no_json;    /* its sender takes no application/json */
+  bool no_events;  /* its sender takes no text/event-stream */
   bool refused;    /* answered at its head; the END is still to come */
   bool pumping;    /* inside read_messages: answering must not re-enter */
   bool logged;     /* `wire` is there */

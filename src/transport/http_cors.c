@@ -5,7 +5,8 @@
 #include <stdio.h>
 
 /* Appends those of the asked-for names that may be sent, as they came. */
-static int write_known(mcp_buf_t *out, mcp_slice_t names) {
+static int write_known(const mcp_http_gate_t *gate, mcp_buf_t *out,
+                       mcp_slice_t names) {
   bool first = true;
   while (names.len > 0) {
     const char *comma = memchr(names.data, ',', names.len);
@@ -22,7 +23,7 @@ static int write_known(mcp_buf_t *out, mcp_slice_t names) {
     while (name.len > 0 &&
            (name.data[name.len - 1] == ' ' || name.data[name.len - 1] == '\t'))
       name.len--;
-    if (!mcp_http_field_allowed(name)) continue;
+    if (!mcp_http_field_allowed(gate, name)) continue;
     if (!first) code = mcp_buf_append_literal(out, ", ");
     if (code == 0) code = mcp_buf_append_slice(out, name);
     if (code < 0) return code;
@@ -45,7 +46,7 @@ static int write_leave(const mcp_http_gate_t *gate, const mcp_http_head_t *head,
   if (code == 0) code = mcp_buf_append(out, methods, strlen(methods));
   if (code == 0 && found && !twice) {
     code = mcp_buf_append_literal(out, "\r\nAccess-Control-Allow-Headers: ");
-    if (code == 0) code = write_known(out, names);
+    if (code == 0) code = write_known(gate, out, names);
   }
   if (code == 0) code = mcp_buf_append(out, age, (size_t)length);
   return code;

@@ -3,116 +3,105 @@
  * HM-09 of the transport rules; protocol order of the front end. */
 #include "transport/http_gate.h"
 
+#include "wire/origin.h"
 #include "wire/ws_open.h"
 
 static mcp_slice_t text(const char *s) {
   return mcp_slice(s, strlen(s));
 }
 
-/* Cuts ":port" off. False if what stands there is no port. */
-static bool cut_port(mcp_slice_t *host) {
-  size_t i = host->len;
-  while (i > 0 && host->data[i - 1] >= '0' && host->data[i - 1] <= '9') i--;
-  if (i == 0 || host->data[i - 1] != ':') {
-    /* No port: fine, unless this is an IPv6 address without brackets. */
-    return host->len > 0 &&
-           (host->data[0] == '[' || !memchr(host->data, ':', host->len));
-  }
-  if (host->len - i > 5) return false;
-  host->len = i - 1;
-  return host->len > 0 &&
-         (host->data[0] == '[' ? host->data[host->len - 1] == ']'
-                               : !memchr(host->data, ':', host->len));
+/* A path, and the same with a slash at its end, are one. */
+static bool is_path(mcp_slice_t path, const char *ours) {
+  mcp_slice_t own = text(ours);
+  if (own.len > 1 && own.data[own.len - 1] == '/') own.len--;
+  if (path.len > 1 && path.data[path.len - 1] == '/') path.len--;
+  return mcp_slice_equal(path, own);
 }
 
-static bool cut_end(mcp_slice_t *s, mcp_slice_t end) {
-  if (s->len < end.len) return false;
-  if (!mcp_slice_equal(mcp_slice(s->data + s->len - end.len, end.len), end))
-    return false;
-  s->len -= end.len;
-  return true;
+/* Without a port a Host means the one of http or https: a proxy in front may
+ * have ended TLS, so which of them cannot be told here. */
+static bool is_port(int ours, int port) {
+  if (ours < 0 || ours == port) return true;
+  return port == MCP_ORIGIN_NO_PORT && (ours == 80 || ours == 443);
 }
 
 bool mcp_http_host_allowed(const mcp_http_gate_t *gate, mcp_slice_t host) {
-  mcp_slice_t whole = host;
-  if (!cut_port(&host)) return false;
-  if (mcp_slice_equal_nocase(host, MCP_SLICE("localhost")) ||
-      mcp_slice_equal(host, MCP_SLICE("127.0.0.1")) ||
-      mcp_slice_equal(host, MCP_SLICE("[::1]"))) {
+  mcp_origin_t origin, ours;
+  if (!mcp_origin_read_host(host, false, &origin)) return false;
+  if (mcp_slice_equal_nocase(origin.host, MCP_SLICE("localhost")) ||
+      mcp_slice_equal(origin.host, MCP_SLICE("127.0.0.1")) ||
+      mcp_slice_equal(origin.host, MCP_SLICE("[::1]"))) {
     return true;
   }
   for (const char **name = gate->hosts; name && *name; name++) {
-    mcp_slice_t ours = text(*name);
-    (void)cut_end(&ours, MCP_SLICE(":*"));
-    if (mcp_slice_equal_nocase(host, ours) ||
-        mcp_slice_equal_nocase(whole, ours))
+    if (mcp_origin_read_host(text(*name), true, &ours) &&
+        mcp_slice_equal_nocase(origin.host, ours.host) &&
+        is_port(ours.port, origin.port))
       return true;
   }
   return false;
 }
 
-static bool is_port(mcp_slice_t s) {
-  if (s.len < 2 || s.len > 6 || s.data[0] != ':') return false;
-  for (size_t i = 1; i < s.len; i++)
-    if (s.data[i] < '0' || s.data[i] > '9') return false;
-  return true;
-}
-
-static bool is_listed(const mcp_http_gate_t *gate, mcp_slice_t origin) {
+static bool is_listed(const mcp_http_gate_t *gate, mcp_slice_t value) {
+  mcp_origin_t origin, ours;
+  bool good = mcp_origin_read(value, false, &origin);
   for (const char **name = gate->origins; name && *name; name++) {
-    mcp_slice_t ours = text(*name), rest = origin;
-    bool any_port = cut_end(&ours, MCP_SLICE(":*"));
-    if (mcp_slice_equal_nocase(origin, ours)) return true;
-    if (!any_port || origin.len < ours.len ||
-        !mcp_slice_equal_nocase(mcp_slice(origin.data, ours.len), ours))
-      continue;
-    rest.data += ours.len;
-    rest.len -= ours.len;
-    if (is_port(rest)) return true;
+    /* "null" is no origin, and may be listed all the same. */
+    if (mcp_origin_read(text(*name), true, &ours)
+            ? good && mcp_origin_same(&ours, &origin)
+            : mcp_slice_equal_nocase(value, text(*name)))
+      return true;
   }
   return false;
 }
 
 bool mcp_http_origin_allowed(const mcp_http_gate_t *gate, mcp_slice_t origin,
                              mcp_slice_t host) {
-  mcp_slice_t rest = origin;
-  mcp_slice_t http =
-      gate->secure ? MCP_SLICE("https://") : MCP_SLICE("http://");
+  mcp_origin_t theirs, own;
   if (is_listed(gate, origin)) return true;
-  if (origin.len <= http.len ||
-      !mcp_slice_equal_nocase(mcp_slice(origin.data, http.len), http)) {
+  if (!mcp_origin_read(origin, false, &theirs) ||
+      !mcp_origin_read_host(host, false, &own))
     return false;
-  }
-  rest.data += http.len;
-  rest.len -= http.len;
-  return mcp_slice_equal_nocase(rest, host);
+  own.scheme = gate->secure ? MCP_SLICE("https") : MCP_SLICE("http");
+  if (own.port == MCP_ORIGIN_NO_PORT)
+    own.port = mcp_origin_default_port(own.scheme);
+  return mcp_origin_same(&own, &theirs);
 }
 
-#define REFUSE(code, line)                                                     \
+#define REFUSE(code, ...)                                                      \
   return (mcp_http_verdict_t) {                                                \
-    .status = (code), .text = (line)                                           \
-  }
-#define REFUSE_METHOD(code, line, methods)                                     \
-  return (mcp_http_verdict_t) {                                                \
-    .status = (code), .text = (line), .allow = (methods)                       \
+    .status = (code), __VA_ARGS__                                              \
   }
 
 #define METHODS         "GET, POST, DELETE, OPTIONS"
 #define MESSAGE_METHODS "POST, OPTIONS"
 
-/* A POST may be answered either way, so both must be acceptable (HL-06). What
+/* Everything the Accept fields say, for a message; the first is shown. */
+static mcp_slice_t accept_of(const mcp_http_head_t *head) {
+  bool found;
+  return mcp_http_header(head, MCP_SLICE("accept"), &found, NULL);
+}
+
+/* A POST is answered in what is accepted (HL-06): usually either of both. What
  * clients send is mostly this. */
-static bool accepts_both(const mcp_http_head_t *head) {
+static mcp_http_verdict_t judge_accept(const mcp_http_head_t *head) {
+  mcp_http_verdict_t verdict = {0};
   bool found, twice;
   mcp_slice_t value =
       mcp_http_header(head, MCP_SLICE("accept"), &found, &twice);
   if (!found ||
       (!twice && mcp_slice_equal(value, MCP_SLICE("application/json, "
                                                   "text/event-stream")))) {
-    return true;
+    return verdict;
   }
-  return mcp_http_head_accepts(head, MCP_SLICE("application/json")) &&
-         mcp_http_head_accepts(head, MCP_SLICE("text/event-stream"));
+  verdict.no_json = !mcp_http_head_accepts(head, MCP_SLICE("application/json"));
+  verdict.no_events =
+      !mcp_http_head_accepts(head, MCP_SLICE("text/event-stream"));
+  if (verdict.no_json && verdict.no_events)
+    REFUSE(406,
+           .text = "Accept: application/json or text/event-stream expected",
+           .value = value);
+  return verdict;
 }
 
 static bool is_json(const mcp_http_head_t *head) {
@@ -128,10 +117,14 @@ static bool is_json(const mcp_http_head_t *head) {
 static mcp_http_verdict_t judge_body(const mcp_http_head_t *head) {
   bool found;
   mcp_slice_t value;
-  if (!is_json(head)) REFUSE(415, "Content-Type must be application/json.");
+  if (!is_json(head)) {
+    value = mcp_http_header(head, MCP_SLICE("content-type"), &found, NULL);
+    REFUSE(415, .text = "Content-Type: application/json expected",
+           .value = value);
+  }
   value = mcp_http_header(head, MCP_SLICE("content-encoding"), &found, NULL);
   if (found && !mcp_slice_equal_nocase(value, MCP_SLICE("identity")))
-    REFUSE(415, "Content-Encoding is not supported.");
+    REFUSE(415, .text = "Content-Encoding: identity expected", .value = value);
   return (mcp_http_verdict_t){0};
 }
 
@@ -139,7 +132,7 @@ static mcp_http_verdict_t judge_length(const mcp_http_gate_t *gate,
                                        const mcp_http_head_t *head) {
   if (head->content_length > 0 &&
       (uint64_t)head->content_length > gate->body_limit)
-    REFUSE(413, "The body is larger than this server's limit.");
+    REFUSE(413, .text = MCP_HTTP_TOO_LARGE, .option = "limits.body");
   return (mcp_http_verdict_t){0};
 }
 
@@ -154,12 +147,15 @@ static mcp_http_verdict_t judge_page(const mcp_http_page_t *page,
     verdict.text = page->body;
     break;
   case MCP_HTTP_OPTIONS:
-    if (page->type) REFUSE_METHOD(405, "This is to be read.", "GET, HEAD");
+    if (page->type)
+      REFUSE(405, .text = "method: GET or HEAD expected",
+             .value = head->method_name, .allow = "GET, HEAD");
     verdict.status = 204;
     break;
   default:
-    REFUSE_METHOD(405, "This is to be read.",
-                  page->type ? "GET, HEAD" : "GET, HEAD, OPTIONS");
+    REFUSE(405, .text = "method: GET or HEAD expected",
+           .value = head->method_name,
+           .allow = page->type ? "GET, HEAD" : "GET, HEAD, OPTIONS");
   }
   return verdict;
 }
@@ -172,10 +168,10 @@ static mcp_http_verdict_t judge_token(const mcp_http_gate_t *gate,
   return (mcp_http_verdict_t){
       .status = status,
       .challenge = true,
-      .text = status == 401 ? "An access token is needed; WWW-Authenticate "
-                              "says where it is to be had."
-                            : "The access token belongs into the field "
-                              "Authorization, and nowhere else.",
+      .text = status == 401 ? "Authorization: an access token expected, got "
+                              "none; WWW-Authenticate says where to get one"
+                            : "query: no access_token expected; send it in the "
+                              "header field Authorization",
   };
 }
 
@@ -183,72 +179,78 @@ static mcp_http_verdict_t judge_token(const mcp_http_gate_t *gate,
 static mcp_http_verdict_t judge_message(const mcp_http_gate_t *gate,
                                         const mcp_http_head_t *head) {
   mcp_http_verdict_t verdict;
-  if (head->method == MCP_HTTP_OPTIONS) REFUSE_METHOD(204, "", MESSAGE_METHODS);
+  if (head->method == MCP_HTTP_OPTIONS)
+    REFUSE(204, .text = "", .allow = MESSAGE_METHODS);
   verdict = judge_token(gate, head);
   if (verdict.status) return verdict;
-  if (head->expect_other) REFUSE(417, "Only Expect: 100-continue is known.");
+  if (head->expect_other) REFUSE(417, .text = "Expect: 100-continue expected");
   if (head->method != MCP_HTTP_POST)
-    REFUSE_METHOD(405, "Messages are POSTed here.", MESSAGE_METHODS);
+    REFUSE(405, .text = "method: POST expected", .value = head->method_name,
+           .allow = MESSAGE_METHODS);
   verdict = judge_body(head);
   return verdict.status ? verdict : judge_length(gate, head);
 }
 
 bool mcp_http_is_message_path(const mcp_http_gate_t *gate,
                               const mcp_http_head_t *head) {
-  return gate->message_path &&
-         mcp_slice_equal(head->path, text(gate->message_path));
+  return gate->message_path && is_path(head->path, gate->message_path);
 }
 
-/* A client of 2024-11-05 begins with a GET. Those of later revisions send one
- * of these with it, or begin with a POST (3.4); and who wants a WebSocket does
- * not want this. */
+/* A client of 2024-11-05 begins with a GET. The GET of later revisions names a
+ * session (3.4); some clients of HTTP+SSE send MCP-Protocol-Version with their
+ * first. Who wants a WebSocket does not want this. */
 static bool is_first_get(const mcp_http_head_t *head) {
-  bool session, version;
+  bool session;
   (void)mcp_http_header(head, MCP_SLICE("mcp-session-id"), &session, NULL);
-  (void)mcp_http_header(head, MCP_SLICE("mcp-protocol-version"), &version,
-                        NULL);
-  return !session && !version && !mcp_ws_is_wanted(head);
+  return !session && !mcp_ws_is_wanted(head);
 }
 
 mcp_http_verdict_t mcp_http_judge(const mcp_http_gate_t *gate,
                                   const mcp_http_head_t *head) {
   bool found, twice;
   mcp_slice_t value;
-  mcp_http_verdict_t verdict;
+  mcp_http_verdict_t verdict, accepted = {0};
   const mcp_http_page_t *page = mcp_http_guard_page(&gate->guard, head);
   if (gate->check_host && !mcp_http_host_allowed(gate, head->host))
-    REFUSE(421, "This server does not answer for that Host.");
+    REFUSE(421, .text = "Host: a name of this server expected",
+           .value = head->host, .option = "security.allowed_hosts");
   if (page && !page->type) return judge_page(page, head);
   value = mcp_http_header(head, MCP_SLICE("origin"), &found, &twice);
   if (found && gate->check_origin &&
       (twice || !mcp_http_origin_allowed(gate, value, head->host))) {
-    REFUSE(403, "This server does not answer pages of that Origin.");
+    REFUSE(403, .text = "Origin: this server's own or an allowed one expected",
+           .value = value, .option = "security.allowed_origins");
   }
   if (page) return judge_page(page, head);
   if (mcp_http_is_message_path(gate, head)) return judge_message(gate, head);
-  if (!mcp_slice_equal(head->path, text(gate->path))) {
+  if (!is_path(head->path, gate->path)) {
     if (head->method == MCP_HTTP_OPTIONS &&
         mcp_slice_equal(head->path, MCP_SLICE("*")))
-      REFUSE_METHOD(204, "", METHODS);
-    REFUSE(404, "There is nothing here. An MCP server answers at its own "
-                "path, usually /mcp.");
+      REFUSE(204, .text = "", .allow = METHODS);
+    REFUSE(404,
+           .text = "path: the one of the MCP server (usually /mcp) "
+                   "expected",
+           .value = head->path, .option = "http.path");
   }
-  if (head->method == MCP_HTTP_OPTIONS) REFUSE_METHOD(204, "", METHODS);
+  if (head->method == MCP_HTTP_OPTIONS)
+    REFUSE(204, .text = "", .allow = METHODS);
   verdict = judge_token(gate, head);
   if (verdict.status) return verdict;
-  if (head->expect_other) REFUSE(417, "Only Expect: 100-continue is known.");
+  if (head->expect_other) REFUSE(417, .text = "Expect: 100-continue expected");
   switch (head->method) {
   case MCP_HTTP_GET:
     if (gate->websocket && mcp_ws_is_wanted(head)) {
       unsigned status;
       const char *why;
       status = mcp_ws_judge(head, gate->any_protocol, &why);
-      if (status) REFUSE(status, why);
+      if (status) REFUSE(status, .text = why);
       return (mcp_http_verdict_t){.upgrade = true};
     }
     if (!mcp_http_head_accepts(head, MCP_SLICE("text/event-stream"))) {
-      REFUSE(406, "This is an MCP endpoint: GET opens an event stream, so "
-                  "Accept must allow text/event-stream.");
+      REFUSE(406,
+             .text = "Accept: text/event-stream expected, as GET opens an "
+                     "event stream",
+             .value = accept_of(head));
     }
     if (gate->message_path && is_first_get(head))
       return (mcp_http_verdict_t){.events = true};
@@ -257,13 +259,16 @@ mcp_http_verdict_t mcp_http_judge(const mcp_http_gate_t *gate,
   case MCP_HTTP_POST:
     verdict = judge_body(head);
     if (verdict.status) return verdict;
-    if (!accepts_both(head)) {
-      REFUSE(406, "Accept must allow application/json and text/event-stream.");
-    }
+    verdict = judge_accept(head);
+    if (verdict.status) return verdict;
+    accepted = verdict;
     break;
-  default: REFUSE_METHOD(405, "The methods known here are in Allow.", METHODS);
+  default:
+    REFUSE(405, .text = "method: GET, POST or DELETE expected",
+           .value = head->method_name, .allow = METHODS);
   }
-  return judge_length(gate, head);
+  verdict = judge_length(gate, head);
+  return verdict.status ? verdict : accepted;
 }
 
 mcp_http_cors_t mcp_http_judge_cors(const mcp_http_gate_t *gate,
@@ -281,7 +286,7 @@ mcp_http_cors_t mcp_http_judge_cors(const mcp_http_gate_t *gate,
                                                   : MCP_HTTP_CORS_SHARE;
 }
 
-bool mcp_http_field_allowed(mcp_slice_t name) {
+bool mcp_http_field_allowed(const mcp_http_gate_t *gate, mcp_slice_t name) {
   static const mcp_slice_t known[] = {
       {"accept", 6},          {"authorization", 13},       {"content-type", 12},
       {"last-event-id", 13},  {"mcp-method", 10},          {"mcp-name", 8},
@@ -289,6 +294,8 @@ bool mcp_http_field_allowed(mcp_slice_t name) {
   mcp_slice_t param = MCP_SLICE("mcp-param-");
   for (size_t i = 0; i < sizeof known / sizeof *known; i++)
     if (mcp_slice_equal_nocase(name, known[i])) return true;
+  for (const char **more = gate->headers; more && *more; more++)
+    if (mcp_slice_equal_nocase(name, text(*more))) return true;
   if (name.len <= param.len ||
       !mcp_slice_equal_nocase(mcp_slice(name.data, param.len), param))
     return false;
@@ -305,4 +312,32 @@ bool mcp_http_field_allowed(mcp_slice_t name) {
 const char *mcp_http_shared_methods(const mcp_http_gate_t *gate,
                                     const mcp_http_head_t *head) {
   return mcp_http_is_message_path(gate, head) ? "POST" : "GET, POST, DELETE";
+}
+
+/* Letters, digits and what else needs no escape, between single slashes: it is
+ * sent back, and must not be read as another host. */
+static bool is_prefix(mcp_slice_t s) {
+  if (s.len == 0 || s.len > MCP_HTTP_PREFIX_LENGTH || s.data[0] != '/')
+    return false;
+  for (size_t i = 1; i < s.len; i++) {
+    char c = s.data[i];
+    if (c == '/' && s.data[i - 1] == '/') return false;
+    if (!((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
+          (c >= '0' && c <= '9') || memchr("/-._~", c, 5)))
+      return false;
+  }
+  return true;
+}
+
+mcp_slice_t mcp_http_prefix(const mcp_http_gate_t *gate,
+                            const mcp_http_head_t *head) {
+  bool found = false, twice = false;
+  mcp_slice_t prefix = MCP_SLICE("");
+  if (gate->forwarded)
+    prefix =
+        mcp_http_header(head, MCP_SLICE("x-forwarded-prefix"), &found, &twice);
+  if (!found && gate->prefix) prefix = text(gate->prefix);
+  if (twice || !is_prefix(prefix)) return MCP_SLICE("");
+  if (prefix.data[prefix.len - 1] == '/') prefix.len--;
+  return prefix;
 }

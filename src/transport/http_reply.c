@@ -145,11 +145,19 @@ static int send_event(mcp_http_conn_t *conn, mcp_buf_t *out, size_t gap,
   return send_from(conn, out, from);
 }
 
+/* Goes `what` into an event stream? An answer that tells of an error by its
+ * status is JSON even for those who asked for events only. */
+static bool is_event(const mcp_http_conn_t *conn, mcp_out_t what) {
+  unsigned status = conn->x.status;
+  return conn->streaming || what == MCP_OUT_NOTICE ||
+         (conn->no_json && (status == 0 || status == 200));
+}
+
 static mcp_buf_t *begin(mcp_exchange_t *x, mcp_out_t what) {
   mcp_http_conn_t *conn = (mcp_http_conn_t *)x;
   mcp_buf_t *out = open_gap(conn);
   if (!out) return NULL;
-  if (conn->streaming || what == MCP_OUT_NOTICE) {
+  if (is_event(conn, what)) {
     const mcp_exchange_event_t *event = x->event;
     bool named = !event || event->is_message;
     if (mcp_sse_write_begin(out, named ? MCP_SLICE("message") : MCP_SLICE(""),
@@ -166,7 +174,7 @@ static int commit(mcp_exchange_t *x, mcp_out_t what) {
   size_t gap = GAP + conn->extra.len;
   bool last = what == MCP_OUT_ANSWER;
   int code;
-  if (conn->streaming || !last) {
+  if (is_event(conn, what)) {
     code = mcp_sse_write_end(out);
     if (code == 0) code = send_event(conn, out, gap, last);
   } else {
@@ -186,11 +194,16 @@ static void abandon(mcp_exchange_t *x) {
   mcp_loop_scratch(mcp_http_conn_loop((mcp_http_conn_t *)x))->len = 0;
 }
 
+static bool can_stream(mcp_exchange_t *x) {
+  return !((mcp_http_conn_t *)x)->no_events;
+}
+
 static int open_stream(mcp_exchange_t *x) {
   mcp_http_conn_t *conn = (mcp_http_conn_t *)x;
   mcp_buf_t *out;
   int code;
   if (conn->streaming) return 0;
+  if (conn->no_events) return MCP_ENOSTREAM;
   conn->listening = mcp_http_head(conn->http)->method == MCP_HTTP_GET;
   out = open_gap(conn);
   if (!out) return MCP_ENOMEM;
@@ -389,6 +402,7 @@ const mcp_exchange_ways_t mcp_http_ways = {
     .full = full,
     .keep = keep,
     .cut = cut,
+    .can_stream = can_stream,
     .open_stream = open_stream,
     .header = header,
     .each_header = each_header,

@@ -19,6 +19,7 @@
 #include "net/listener.h"
 #include "transport/http_conn.h"
 #include "transport/http_cors.h"
+#include "transport/http_refusal.h"
 #include "transport/http_sse.h"
 #include "transport/link.h"
 
@@ -170,7 +171,13 @@ static void refuse_by(mcp_http_conn_t *conn, const mcp_http_verdict_t *verdict,
   bool no_body = head->method == MCP_HTTP_HEAD;
   unsigned status = verdict->status;
   const char *text = verdict->text, *allow = verdict->allow;
+  char line[MCP_HTTP_REFUSAL_LINE];
   int code = 0;
+  if (status >= 400) {
+    mcp_http_refusal_write(verdict, line);
+    mcp_http_refusal_log(status, line);
+    text = line;
+  }
   mcp_http_conn_begin_fields(conn);
   if (verdict->page) {
     conn->extra.len = 0;
@@ -208,8 +215,9 @@ static void refuse_by(mcp_http_conn_t *conn, const mcp_http_verdict_t *verdict,
 }
 
 static void refuse(mcp_http_conn_t *conn, unsigned status, const char *text,
-                   const char *allow, bool complete) {
-  mcp_http_verdict_t verdict = {.status = status, .text = text, .allow = allow};
+                   const char *option, bool complete) {
+  mcp_http_verdict_t verdict = {
+      .status = status, .text = text, .option = option};
   refuse_by(conn, &verdict, complete);
 }
 
@@ -226,6 +234,8 @@ static void on_head(mcp_http_conn_t *conn) {
   conn->head_read = true;
   conn->upgrading = verdict.upgrade;
   conn->eventing = verdict.events;
+  conn->no_json = verdict.no_json;
+  conn->no_events = verdict.no_events;
   conn->deadline = conn->body_begun + server->options.body_time;
   if (verdict.status) {
     bool bodiless = head->content_length <= 0 && !head->chunked;
@@ -247,8 +257,7 @@ static void on_body(mcp_http_conn_t *conn, mcp_slice_t piece) {
   mcp_http_server_t *server = conn->server;
   conn->body_size += piece.len;
   if (conn->body_size > server->options.gate.body_limit) {
-    refuse(conn, 413, "The body is larger than this server's limit.", NULL,
-           false);
+    refuse(conn, 413, MCP_HTTP_TOO_LARGE, "limits.body", false);
     return;
   }
   /* A body that lies whole in what was read is not copied. */
@@ -258,11 +267,11 @@ static void on_body(mcp_http_conn_t *conn, mcp_slice_t piece) {
   }
   if (conn->body.len == 0 && head->content_length > 0 &&
       mcp_buf_reserve(&conn->body, (size_t)head->content_length) < 0) {
-    refuse(conn, 503, "Out of memory.", NULL, false);
+    refuse(conn, 503, "out of memory", NULL, false);
     return;
   }
   if (mcp_buf_append_slice(&conn->body, piece) < 0)
-    refuse(conn, 503, "Out of memory.", NULL, false);
+    refuse(conn, 503, "out of memory", NULL, false);
 }
 
 static void hand_up(mcp_http_conn_t *conn, const mcp_arrival_t *arrival,
@@ -282,6 +291,7 @@ static void hand_up(mcp_http_conn_t *conn, const mcp_arrival_t *arrival,
 /* A whole request that is no message. */
 static void refuse_message(mcp_http_conn_t *conn, mcp_slice_t id, int error,
                            const char *text) {
+  mcp_http_refusal_log(400, text);
   if (mcp_http_reply_error(conn, 400, id, error, text) < 0) {
     mcp_http_conn_close(conn, false);
   } else if (!conn->keep_alive) {
@@ -299,12 +309,12 @@ static void on_post(mcp_http_conn_t *conn) {
   int code;
   mcp_json_doc_init(&doc);
   if (conn->server->busy >= MCP_EXCHANGE_PER_PROCESS) {
-    refuse(conn, 503, "Busy: too many requests are under way.", NULL, true);
+    refuse(conn, 503, "busy: too many requests are under way", NULL, true);
     goto fail;
   }
   code = mcp_json_parse(&doc, text, &mcp_json_default_limits, &fault);
   if (code == MCP_ENOMEM) {
-    refuse(conn, 503, "Out of memory.", NULL, true);
+    refuse(conn, 503, "out of memory", NULL, true);
     goto fail;
   }
   if (code < 0) {
@@ -343,7 +353,7 @@ static void on_sse_post(mcp_http_conn_t *conn) {
   mcp_arrival_t arrival = {.kind = MCP_ARRIVAL_POST};
   mcp_http_sse_t *sse = find_sse(conn);
   if (conn->server->busy >= MCP_EXCHANGE_PER_PROCESS) {
-    refuse(conn, 503, "Busy: too many requests are under way.", NULL, true);
+    refuse(conn, 503, "busy: too many requests are under way", NULL, true);
     return;
   }
   if (conn->whole.data) {
@@ -351,7 +361,7 @@ static void on_sse_post(mcp_http_conn_t *conn) {
     conn->whole = (mcp_slice_t){0};
     conn->body.len = 0;
     if (mcp_buf_append_slice(&conn->body, whole) < 0) {
-      refuse(conn, 503, "Out of memory.", NULL, true);
+      refuse(conn, 503, "out of memory", NULL, true);
       return;
     }
   }
@@ -374,8 +384,8 @@ int mcp_http_conn_open_events(mcp_http_conn_t *conn, const mcp_upper_t *upper,
   if (!server->listener) return MCP_ECLOSED;
   if (!server->sse) server->sse = mcp_http_sse_table_new();
   if (!server->sse) return MCP_ENOMEM;
-  return mcp_http_sse_open(conn, server->sse, server->options.gate.message_path,
-                           upper, up, link);
+  return mcp_http_sse_open(conn, server->sse, &server->options.gate, upper, up,
+                           link);
 }
 
 static void on_message(mcp_http_conn_t *conn) {
@@ -413,7 +423,7 @@ static void on_bad_request(mcp_http_conn_t *conn, int code) {
                     : code == MCP_ENOMEM   ? 503
                                            : 400;
   const char *why = mcp_http_why(conn->http);
-  mcp_log(MCP_LOG_INFO, "http: request refused with %u: %s", status, why);
+  mcp_http_refusal_log(status, why);
   conn->http_1_0 = false;
   conn->keep_alive = false;
   conn->extra.len = 0;
@@ -623,7 +633,9 @@ static void sweep(void *arg) {
     } else if (conn->state == MCP_HTTP_READING && in_message &&
                (at >= conn->deadline ||
                 (conn->head_read && too_slow(conn, at)))) {
-      refuse(conn, 408, "The request took too long to arrive.", NULL, false);
+      refuse(conn, 408, "the request took too long to arrive",
+             conn->head_read ? "limits.body_timeout" : "limits.head_timeout",
+             false);
     } else if (conn->state == MCP_HTTP_READING && conn->stream->queued > 0) {
       /* Its answer is still on its way: it is not idle yet. */
       conn->deadline = at + server->options.idle_time;

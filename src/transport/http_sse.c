@@ -98,10 +98,13 @@ static int make_id(char *id) {
 
 /* The first event: where to POST (HS-02). Relative to the root, as every
  * server of that revision has it. */
-static int send_endpoint(mcp_http_conn_t *conn, const char *path,
+static int send_endpoint(mcp_http_conn_t *conn, const mcp_http_gate_t *gate,
                          const char *id) {
   mcp_buf_t address = {0};
-  int code = mcp_buf_append(&address, path, strlen(path));
+  const char *path = gate->message_path;
+  int code = mcp_buf_append_slice(
+      &address, mcp_http_prefix(gate, mcp_http_head(conn->http)));
+  if (code == 0) code = mcp_buf_append(&address, path, strlen(path));
   if (code == 0) code = mcp_buf_append_literal(&address, "?session_id=");
   if (code == 0) code = mcp_buf_append(&address, id, MCP_HTTP_SSE_ID_LENGTH);
   if (code == 0)
@@ -112,7 +115,7 @@ static int send_endpoint(mcp_http_conn_t *conn, const char *path,
 }
 
 int mcp_http_sse_open(mcp_http_conn_t *conn, mcp_http_sse_table_t *table,
-                      const char *message_path, const mcp_upper_t *upper,
+                      const mcp_http_gate_t *gate, const mcp_upper_t *upper,
                       void *up, mcp_link_t **link) {
   mcp_http_sse_t *sse = mcp_mem_zalloc(sizeof *sse);
   int code = sse ? make_id(sse->id) : MCP_ENOMEM;
@@ -130,7 +133,7 @@ int mcp_http_sse_open(mcp_http_conn_t *conn, mcp_http_sse_table_t *table,
   /* The exchange of the GET is over: it is the link's way out from here on. */
   conn->x.up = NULL;
   conn->keep_alive = false;
-  code = send_endpoint(conn, message_path, sse->id);
+  code = send_endpoint(conn, gate, sse->id);
   conn->listening = conn->x.kept = true;
   (void)mcp_http_conn_keep(conn);
   /* Closing tells the link, later. */

@@ -26,7 +26,7 @@ void mcp_http_sse_table_free(mcp_http_sse_table_t *table);
  * whose link is `*link`; `upper` and `up` are the link's. 0, and `conn->sse` is
  * set; or a code, and there is no link. */
 int mcp_http_sse_open(mcp_http_conn_t *conn, mcp_http_sse_table_t *table,
-                      const char *message_path, const mcp_upper_t *upper,
+                      const mcp_http_gate_t *gate, const mcp_upper_t *upper,
                       void *up, mcp_link_t **link);
 
 /* The session that a query names ("session_id=…"), or NULL. */

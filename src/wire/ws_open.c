@@ -62,19 +62,21 @@ unsigned mcp_ws_judge(const mcp_http_head_t *head, bool any_protocol,
   bool found, twice;
   value = mcp_http_header(head, VERSION, &found, &twice);
   if (head->http_1_0 || !head->upgrade) {
-    *why = "A WebSocket begins with HTTP/1.1 and Connection: Upgrade.";
+    *why = "Connection: Upgrade over HTTP/1.1 expected for a WebSocket";
     return 400;
   }
   if (!found || twice || !mcp_slice_equal(value, MCP_SLICE("13"))) {
-    *why = "Sec-WebSocket-Version must be 13.";
+    *why = "Sec-WebSocket-Version: 13 expected";
     return 426;
   }
   if (!find_key(head, &value)) {
-    *why = "Sec-WebSocket-Key must be 16 bytes in Base64, once.";
+    *why = "Sec-WebSocket-Key: 16 bytes in Base64 expected, once";
     return 400;
   }
   if (!any_protocol && !offers_mcp(head)) {
-    *why = "Sec-WebSocket-Protocol must offer mcp.";
+    *why =
+        "Sec-WebSocket-Protocol: mcp expected (security.any_subprotocol allows "
+        "others)";
     return 400;
   }
   return 0;

@@ -116,6 +116,10 @@ function subscription.listen(app, ctx, params)
   end
   local kept, _, code = x:keep()
   if not kept then
+    if code == "ENOSTREAM" then
+      return nil, failure.new(protocol.INVALID_REQUEST, "subscriptions/listen: Accept: "
+        .. "text/event-stream expected, as it is answered by an event stream", nil, 406)
+    end
     if code == "EBUSY" then return busy "this connection has too many listens open" end
     return nil, failure.new(protocol.INTERNAL_ERROR, "The connection is gone")
   end

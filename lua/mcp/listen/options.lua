@@ -11,7 +11,8 @@ local OPTIONS = { stdio = true, http = true, sse = true, websocket = true, unix 
 local TLS = { cert = "string", key = "string", client_ca = "string", require = "boolean" }
 
 local SECURITY = { dns_rebinding_protection = "boolean", allowed_hosts = "table",
-  allowed_origins = "table", any_subprotocol = "boolean" }
+  allowed_origins = "table", allowed_headers = "table", any_subprotocol = "boolean",
+  prefix = "any" }
 
 -- Limits of an HTTP listener: our names, and the core's.
 local LIMITS = {
@@ -30,7 +31,7 @@ local COUNTS = { body = true, connections = true, fragments = true, control_rate
 local function members(what, given, known)
   for key, value in pairs(given) do
     if not known[key] then address.unknown(what .. " option", key, known) end
-    if type(value) ~= known[key] then
+    if known[key] ~= "any" and type(value) ~= known[key] then
       error(("%s: %s: %s expected, got %s"):format(what, key, known[key], type(value)), 0)
     end
   end
@@ -72,6 +73,32 @@ local function hosts(list)
   return out
 end
 
+-- A field that a browser must not leave to a page (Fetch 2.2.2), or that is no name of a field,
+-- could never be sent.
+local function headers(list)
+  local out = strings("allowed_headers", list)
+  for i, item in ipairs(out or {}) do
+    if not item:find "^[%w!#$%%&'*+%-.^_`|~]+$" or item == "*" or item:lower():find "^sec%-"
+      or item:lower():find "^proxy%-" then
+      error(("security: allowed_headers[%d]: the name of a header field expected, such as "
+        .. "\"X-API-Key\", got %q"):format(i, item), 0)
+    end
+  end
+  return out
+end
+
+-- The beginning of our paths that a proxy cuts off: given here, or `true`: the proxy says it.
+local function prefix(given)
+  if type(given) == "boolean" or given == nil then return given or nil end
+  if type(given) ~= "string" or #given > 256 or not given:find "^/[%w/._~-]*$"
+    or given:find("//", 1, true) then
+    error(("security: prefix: a path such as \"/tools\", or true for X-Forwarded-Prefix, "
+      .. "expected, got %s"):format(type(given) == "string" and ("%q"):format(given)
+        or type(given)), 0)
+  end
+  return given
+end
+
 -- What every listener of HTTP gets, in the core's names.
 local function shared(given)
   for _, name in ipairs { "security", "limits" } do
@@ -85,6 +112,7 @@ local function shared(given)
   local out = {
     hosts = hosts(security.allowed_hosts), origins = origins(security.allowed_origins),
     guard = security.dns_rebinding_protection, any_protocol = security.any_subprotocol,
+    headers = headers(security.allowed_headers), prefix = prefix(security.prefix),
   }
   for key, value in pairs(given.limits or {}) do
     if not LIMITS[key] then address.unknown("limit", key, LIMITS) end

@@ -21,6 +21,8 @@ endpoint.CHALLENGES = 4
 ---used again. In bytes, and in seconds.
 endpoint.DRAIN = 16384
 endpoint.DRAIN_TIME = 1
+---How much of what a refusal says is shown, in bytes.
+endpoint.WORDS = 400
 ---A kept connection that lay idle longer than that may have been ended by the server, and we have
 ---not looked since: before what must not be sent twice goes out on it, the loop is turned for a
 ---moment, so that its end is seen (T-36). In seconds.
@@ -242,14 +244,29 @@ function Endpoint.__index:send(request)
   end
 end
 
----What a status that is no success means to who called.
+-- What the body of a refusal says, if that is plain text: its first line.
+local function words_of(response)
+  if endpoint.media_type(response) ~= "text/plain" then return drop(response) end
+  local body = response:read(endpoint.DRAIN, endpoint.DRAIN_TIME)
+  response:close()
+  local line = body and body:match "^%s*([^\r\n]*)"
+  if not line or line == "" or not utf8.len(line) then return nil end
+  if #line > endpoint.WORDS then line = line:sub(1, utf8.offset(line, 0, endpoint.WORDS) - 1) end
+  return (line:gsub("%c", " "))
+end
+
+---What a status that is no success means to who called, with what the server says about it. The
+---response, if it is given, is done with.
 ---@param status integer
+---@param response userdata|nil
 ---@return string
-function endpoint.refusal(status)
-  if status == 401 then return "the server wants authorization (status 401)" end
-  if status == 403 then return "the server forbids it (status 403)" end
-  if status >= 500 then return ("the server failed (status %d)"):format(status) end
-  return ("the server refused it (status %d)"):format(status)
+function endpoint.refusal(status, response)
+  local text = status == 401 and "the server wants authorization (status 401)"
+    or status == 403 and "the server forbids it (status 403)"
+    or status >= 500 and ("the server failed (status %d)"):format(status)
+    or ("the server refused it (status %d)"):format(status)
+  local words = response and words_of(response)
+  return words and ("%s: %s"):format(text, words) or text
 end
 
 ---Closes its connections; what is under way on them ends.

@@ -115,8 +115,9 @@ end
 -- A status that is no success: the error in its body if there is one, else nil, text, code.
 local function refused(self, response, id)
   local status = response.status
-  local err = nil
+  local err, plain = nil, true
   if endpoint.media_type(response) == "application/json" then
+    plain = false
     local message = response:json(http.ERROR_BODY, http.POST_TIME)
     if value.is_object(message) and value.is_object(message.error) and status < 500
       and status ~= 401 and status ~= 403 and status ~= 429 then
@@ -130,10 +131,9 @@ local function refused(self, response, id)
     end
     err = value.is_object(message) and value.is_object(message.error)
       and type(message.error.message) == "string" and message.error.message or nil
-  else
-    endpoint.drop(response)
   end
-  local text = ("%s: %s"):format(self.endpoint.text, endpoint.refusal(status))
+  local text = ("%s: %s"):format(self.endpoint.text,
+    endpoint.refusal(status, plain and response or nil))
   if err then text = ("%s: %s"):format(text, #err > 200 and err:sub(1, 200) .. "..." or err) end
   return nil, text, "EHTTP" .. status
 end

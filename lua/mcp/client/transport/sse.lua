@@ -102,7 +102,7 @@ local function connect(self)
     return nil, ("%s: %s"):format(self.endpoint.text, why), name
   end
   if response.status ~= 200 then
-    return refuse(endpoint.refusal(response.status), "EHTTP" .. response.status)
+    return refuse(endpoint.refusal(response.status, response), "EHTTP" .. response.status)
   end
   if endpoint.media_type(response) ~= "text/event-stream" then
     return refuse("an event stream was expected, and it is none", "EHTTP")
@@ -175,9 +175,12 @@ local function post(self, text)
   if not response then return nil, why, code end
   local open <close> = response
   local status = open.status
-  endpoint.drop(open)
-  if status >= 200 and status <= 299 then return true end
-  return nil, ("%s: %s"):format(self.endpoint.text, endpoint.refusal(status)), "EHTTP" .. status
+  if status >= 200 and status <= 299 then
+    endpoint.drop(open)
+    return true
+  end
+  return nil, ("%s: %s"):format(self.endpoint.text, endpoint.refusal(status, open)),
+    "EHTTP" .. status
 end
 
 ---Opens the stream and waits until it says where messages go.

@@ -1,0 +1,18 @@
+/* SPDX-License-Identifier: MIT
+ * http_coding.c: see http_coding.h. */
+#include "wire/http_coding.h"
+
+bool mcp_http_is_coded(const mcp_http_head_t *head, mcp_slice_t *coding) {
+  if (head->content_length == 0 || head->status == 204 || head->status == 304)
+    return false;
+  for (size_t i = 0; i < head->header_count; i++) {
+    const mcp_http_header_t *field = &head->headers[i];
+    if (!mcp_slice_equal_nocase(field->name, MCP_SLICE("content-encoding")) ||
+        field->value.len == 0 ||
+        mcp_slice_equal_nocase(field->value, MCP_SLICE("identity")))
+      continue;
+    *coding = field->value;
+    return true;
+  }
+  return false;
+}
