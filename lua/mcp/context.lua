@@ -18,12 +18,17 @@ local context = {}
 ---@field meta table the request's _meta, or an empty table
 ---@field capabilities table what the client declared
 ---@field client table|nil the client's name and version, as it says
----@field headers table<string, string> HTTP header fields, lower-case names
+---@field headers table<string, string> HTTP header fields, lower-case names: of the request; over
+---WebSocket of its handshake; over HTTP+SSE of the POST
 ---@field transport string "stdio", "http", …
 ---@field uri string|nil of a resource that is read
 ---@field auth mcp.Principal|nil who asks, where the server has authorization; nil over stdio
 local Context = { __name = "mcp.context" }
 local methods = {}
+
+---The header fields of exchanges whose connection had them, and not they themselves: of a WebSocket
+---those of its handshake, of HTTP+SSE those of the POST.
+context.fields = setmetatable({}, { __mode = "k" })
 
 local EMPTY = setmetatable({}, { __newindex = function() error("read-only", 2) end })
 
@@ -52,7 +57,9 @@ function facts.exchange(ctx)
 end
 
 function facts.headers(ctx)
-  local fields = ctx.exchange:headers()
+  local shared = context.fields[rawget(ctx, "own_exchange") or ctx.exchange]
+  local fields = shared and {} or ctx.exchange:headers()
+  for name, field in pairs(shared or EMPTY) do fields[name] = field end
   -- The token was for us, and is for nobody that a handler calls.
   if ctx.auth then fields.authorization = nil end
   return fields

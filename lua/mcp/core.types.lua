@@ -355,6 +355,11 @@ function exchange:event(text, id, retry_ms, last, late) end
 ---@return string? code
 function exchange:open_stream() end
 
+---HTTP: should it come to only listen (`keep`), its stream ends after so many seconds; so does a
+---connection that it becomes (`upgrade`), once nothing is under way there.
+---@param seconds number
+function exchange:expire(seconds) end
+
 ---Does its client take more than the answer? False for one whose Accept rules event streams out:
 ---notifications are dropped then, and requests fail with "ENOSTREAM".
 ---@return boolean

@@ -698,6 +698,17 @@ static int limit(lua_State *L) {
   return 0;
 }
 
+/* x:expire(seconds): HTTP: should it come to only listen, its stream ends then,
+ * and so does a connection that it becomes. */
+static int expire(lua_State *L) {
+  handle_t *h = check_handle(L);
+  lua_Number seconds = luaL_checknumber(L, 2);
+  if (h->x && h->task && seconds < 1e9)
+    h->x->ends_at = mcp_loop_now(h->task->rt->loop) +
+                    (seconds > 0 ? (uint64_t)(seconds * 1000) : 1);
+  return 0;
+}
+
 /* x:restart_clock(): its time begins anew, or goes on after stop_clock. */
 static int restart_clock(lua_State *L) {
   handle_t *h = check_handle(L);
@@ -810,6 +821,7 @@ void mcp_lexchange_open(lua_State *L) {
   static const luaL_Reg methods[] = {{"send", send_message},
                                      {"event", send_event},
                                      {"can_stream", can_stream},
+                                     {"expire", expire},
                                      {"open_stream", open_stream},
                                      {"hold", hold},
                                      {"keep", keep},

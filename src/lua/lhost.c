@@ -339,6 +339,7 @@ static int upgrade(lua_State *L, void *up, mcp_exchange_t *x) {
   mcp_stream_t *stream;
   mcp_task_t *task = x->up;
   conn_t *conn = new_conn(L, host);
+  mcp_link_ws_t ws = host->ws;
   int code;
   if (x->ways->wants_events(x)) {
     code = x->ways->open_events(x, &link_upper, conn, &conn->link);
@@ -350,12 +351,13 @@ static int upgrade(lua_State *L, void *up, mcp_exchange_t *x) {
     free_conn(conn);
     return mcp_task_push_error(L, code);
   }
+  ws.ends_at = x->ends_at;
   code = x->ways->upgrade(x, &stream, &early);
   if (code == 0) {
     mcp_lexchange_lose(task);
     conn->taken = true;
-    code = mcp_link_open_ws(host->rt->loop, stream, &host->ws, &early,
-                            &link_upper, conn, &conn->link);
+    code = mcp_link_open_ws(host->rt->loop, stream, &ws, &early, &link_upper,
+                            conn, &conn->link);
     mcp_buf_deinit(&early);
   }
   if (code == 0) return 1;

@@ -115,6 +115,9 @@ struct mcp_exchange {
   bool survives;     /* losing the way back does not cancel its handler */
   bool waits_drain;  /* on_drain is wanted once */
   bool kept;         /* see mcp_exchange_keep */
+  /* HTTP: one that only listens ends then, in ms of the loop's clock; so does a
+   * link that it becomes, once nothing is under way there. 0: never. */
+  uint64_t ends_at;
   /* HTTP: what goes with the message that is begun next, or NULL. */
   const mcp_exchange_event_t *event;
   uint8_t id_length;

@@ -373,7 +373,7 @@ int mcp_http_conn_feed(mcp_http_conn_t *conn) {
   mcp_http_sse_t *sse = find_sse(conn);
   mcp_buf_t body = mcp_buf_take(&conn->body);
   int code = MCP_ECLOSED;
-  if (sse) code = mcp_http_sse_feed(sse, mcp_buf_slice(&body));
+  if (sse) code = mcp_http_sse_feed(sse, mcp_buf_slice(&body), conn->x.ends_at);
   mcp_buf_deinit(&body);
   return code;
 }
@@ -607,6 +607,24 @@ static bool too_slow(const mcp_http_conn_t *conn, uint64_t at) {
              (spent - MCP_HTTP_BODY_GRACE) * MCP_HTTP_BODY_RATE;
 }
 
+/* Does it only listen, and longer than its token allows? */
+static bool has_expired(const mcp_http_conn_t *conn, uint64_t at) {
+  return conn->state == MCP_HTTP_BUSY && conn->x.kept && conn->x.ends_at &&
+         at >= conn->x.ends_at &&
+         (!conn->sse || mcp_link_busy(mcp_http_sse_link(conn->sse)) == 0);
+}
+
+static void end_expired(mcp_http_conn_t *conn) {
+  mcp_log(MCP_LOG_INFO, "http: event stream closed: its access token has "
+                        "expired");
+  if (conn->sse) {
+    mcp_link_close(mcp_http_sse_link(conn->sse), true);
+  } else {
+    if (conn->streaming) (void)mcp_http_reply_end(conn);
+    mcp_http_conn_close(conn, true);
+  }
+}
+
 /* Looks at every connection once a second: a timer each would cost more. */
 static void sweep(void *arg) {
   mcp_http_server_t *server = arg;
@@ -627,6 +645,8 @@ static void sweep(void *arg) {
                                          server->options.idle_time)) {
       mcp_log(MCP_LOG_INFO, "http: event stream closed: nothing was POSTed");
       mcp_link_close(mcp_http_sse_link(conn->sse), true);
+    } else if (has_expired(conn, at)) {
+      end_expired(conn);
     } else if (conn->state == MCP_HTTP_BUSY && conn->streaming &&
                at - conn->last_sent >= server->options.heartbeat_time) {
       if (mcp_http_reply_heartbeat(conn) < 0) mcp_http_conn_close(conn, false);

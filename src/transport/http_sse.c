@@ -162,8 +162,9 @@ mcp_link_t *mcp_http_sse_link(const mcp_http_sse_t *sse) {
   return sse->link;
 }
 
-int mcp_http_sse_feed(mcp_http_sse_t *sse, mcp_slice_t text) {
+int mcp_http_sse_feed(mcp_http_sse_t *sse, mcp_slice_t text, uint64_t ends_at) {
   if (sse->conn->stream->queued > MCP_EXCHANGE_QUEUE) return MCP_EBUSY;
+  if (ends_at) sse->conn->x.ends_at = ends_at;
   sse->fed = true;
   return mcp_link_feed(sse->link, text);
 }

@@ -35,9 +35,10 @@ mcp_http_sse_t *mcp_http_sse_find(mcp_http_sse_table_t *table,
 
 mcp_link_t *mcp_http_sse_link(const mcp_http_sse_t *sse);
 
-/* One message for a session. 0; MCP_EBUSY when its client leaves too much
- * unread; or what mcp_link_feed returns. */
-int mcp_http_sse_feed(mcp_http_sse_t *sse, mcp_slice_t text);
+/* One message for a session, whose stream may then last until `ends_at` (0: as
+ * before). 0; MCP_EBUSY when its client leaves too much unread; or what
+ * mcp_link_feed returns. */
+int mcp_http_sse_feed(mcp_http_sse_t *sse, mcp_slice_t text, uint64_t ends_at);
 
 /* Has nobody POSTed anything since it was opened, `limit` ms before `at`?
  * Whoever only opens streams holds connections for nothing. */

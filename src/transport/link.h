@@ -42,6 +42,8 @@ typedef struct {
   unsigned fragments;   /* of one message; 0: MCP_WS_FRAGMENTS */
   unsigned control_rate, control_burst; /* 0: the constants above */
   uint64_t ping_time, dead_time, stall_time, close_time; /* ms; the same */
+  uint64_t ends_at; /* ms of the loop's clock: closed with 1008 from then on, as
+                       soon as nothing is under way; 0: never */
   /* Takes each message in place of JSON-RPC; binary ones come then, too. For
    * programs that try WebSocket itself. NULL: none. */
   void (*on_message)(void *up, mcp_link_t *link, mcp_slice_t message,

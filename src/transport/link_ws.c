@@ -15,6 +15,9 @@
 
 /* How long what still comes after a broken rule is taken in, in ms. */
 #define LINGER_TIME 500
+/* How soon a connection whose time is over, and which is busy, is looked at
+ * again, in ms. */
+#define EXPIRED_AGAIN 1000
 /* Times from here on are as good as none. */
 #define NEVER (UINT64_MAX / 4)
 
@@ -86,6 +89,7 @@ static void set_timer(socket_t *s) {
   uint64_t at = now(s), due = s->ping_at;
   if (dead_at(s) < due) due = dead_at(s);
   if (stalled_at(s) < due) due = stalled_at(s);
+  if (s->options.ends_at < due) due = s->options.ends_at;
   mcp_timer_set(s->timer, due > at ? due - at : 0);
 }
 
@@ -225,6 +229,15 @@ static void read_early(socket_t *s) {
   mcp_buf_deinit(&early);
 }
 
+static void end_expired(socket_t *s) {
+  mcp_slice_t why = MCP_SLICE("The access token has expired");
+  mcp_link_t *link = &s->base;
+  link->code = MCP_EGONE;
+  mcp_link_set_status(link, MCP_WS_POLICY, why);
+  note(s, "us", MCP_WS_POLICY, why);
+  mcp_link_close(link, true);
+}
+
 static void on_timer(void *arg) {
   socket_t *s = arg;
   mcp_link_t *link = &s->base;
@@ -242,6 +255,13 @@ static void on_timer(void *arg) {
     link->code = MCP_ETIMEDOUT;
     mcp_link_close(link, false);
     return;
+  }
+  if (at >= s->options.ends_at) {
+    if (mcp_link_busy(link) == 0) {
+      end_expired(s);
+      return;
+    }
+    s->options.ends_at = at + EXPIRED_AGAIN;
   }
   if (at >= s->ping_at) {
     s->ping_at = at + s->options.ping_time;
@@ -384,6 +404,7 @@ static void set_defaults(mcp_link_ws_t *o) {
   if (o->dead_time == 0)
     o->dead_time = o->ping_time < NEVER ? MCP_LINK_DEAD_TIME : NEVER;
   if (o->stall_time == 0) o->stall_time = MCP_LINK_STALL_TIME;
+  if (o->ends_at == 0) o->ends_at = NEVER;
   if (o->close_time == 0) o->close_time = MCP_LINK_CLOSE_TIME;
 }
 

@@ -2,6 +2,7 @@
 -- duplex: the front of connections that carry messages both ways: stdio, and
 -- whatever frames them alike. The first message that means an era settles it
 -- for the connection; looking (server/discover) does not.
+local context = require "mcp.context"
 local failure = require "mcp.failure"
 local legacy = require "mcp.front.legacy"
 local modern = require "mcp.front.modern"
@@ -101,11 +102,13 @@ end
 function duplex.receiver(app)
   return function(x, link, kind, id, method, params, ...)
     if kind == "request" then
+      if link.fields then context.fields[x] = link.posted or link.fields end
       return request(app, x, link, method, params, ...)
     elseif kind == "notification" then
       notification(x, link, method, params)
     elseif kind == "batch" then
       if not link.session then return invalid("Batches are not part of this revision") end
+      if link.fields then context.fields[x] = link.posted or link.fields end
       return legacy.batch(app, x, link.session, params)
     elseif link.session and link.session.questions and (kind == "result" or kind == "error") then
       link.session.questions:answer(kind, id, params)

@@ -126,13 +126,28 @@ local function serve_batch(app, x, messages, version, sid)
   return answers or 202
 end
 
+-- What a connection keeps of its handshake's fields for those who look at `ctx.headers`. There may be
+-- thousands of them, so what only the handshake is about goes; so does the token. Over HTTP+SSE each
+-- POST has fields of its own.
+local NONE = {}
+local function fields_of(app, x)
+  local fields = x:headers()
+  if not fields.upgrade then return NONE end
+  fields.upgrade, fields.connection = nil, nil
+  for name in pairs(fields) do
+    if name:find "^sec%-websocket%-" then fields[name] = nil end
+  end
+  if app.auth then fields.authorization = nil end
+  return fields
+end
+
 -- A connection that asks for more than one answer, and may have it: a WebSocket, or the stream of
 -- HTTP+SSE. From here on it is duplex.lua's.
 local function upgrade(app, x)
-  local auth = app.auth and app.auth.of[x]
+  local auth, fields = app.auth and app.auth.of[x], fields_of(app, x)
   local link, text, code = x:upgrade()
   if link then
-    link.auth = auth
+    link.auth, link.fields = auth, fields
   elseif code ~= "ECLOSED" then
     return fail(503, -32000, "Busy: " .. text)
   end
@@ -147,7 +162,10 @@ local function post(app, x, link)
     return fail(404, -32001, "Session not found")
   end
   link.auth = auth -- a token that was renewed counts from now on
+  -- Its message is taken in before that returns.
+  link.posted = x:headers()
   local ok, text, code = x:feed()
+  link.posted = nil
   if ok then return 202 end
   if code == "ECLOSED" then return fail(404, -32001, "Session not found") end
   if code == "EBUSY" then return fail(503, -32000, "Busy: the event stream is not read") end

@@ -252,6 +252,12 @@ function methods.receiver(self, receive)
     local found, err = self:check(x, kind)
     if not found then return answered(x, nil, err) end
     self.of[x] = found
+    if found.expires then
+      -- One that only listens ends with its token. A token that `verify` takes although its time is
+      -- over (clocks differ) has as long as that is allowed for.
+      local left = found.expires - os.time()
+      x:expire(left > 0 and left or left + server.LATE)
+    end
     return answered(x, receive(x, link, kind, ...))
   end
 end
