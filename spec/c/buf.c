@@ -146,6 +146,14 @@ static int error_of(lua_State *L) {
   return 2;
 }
 
+/* error_at(code): where these texts lie */
+static int error_at(lua_State *L) {
+  int code = (int)luaL_checkinteger(L, 1);
+  lua_pushlightuserdata(L, (void *)(uintptr_t)mcp_err_name(code));
+  lua_pushlightuserdata(L, (void *)(uintptr_t)mcp_err_text(code));
+  return 2;
+}
+
 /* fail(nth, onward): see mcp_mem_fail; false where the build cannot */
 static int fail_memory(lua_State *L) {
   unsigned long nth = (unsigned long)luaL_checkinteger(L, 1);
@@ -178,6 +186,7 @@ int luaopen_codecs_buf(lua_State *L) {
   static const luaL_Reg functions[] = {
       {"new", new_buf},      {"equal", equal},   {"equal_nocase", equal_nocase},
       {"trim", trim},        {"errors", errors}, {"error", error_of},
+      {"error_at", error_at},
       {"fail", fail_memory}, {"memory", memory}, {NULL, NULL}};
   luaL_newmetatable(L, TYPE);
   luaL_setfuncs(L, methods, 0);

@@ -144,6 +144,35 @@ describe("frames", function()
     gives({ "EFRAME 1002" }, frame { op = 1, size = -1, form = 64, payload = "x" })
   end)
 
+  it("are refused as soon as their length is known, before any payload", function()
+    local limit = { message_limit = 200 }
+    local head = frame { op = 1, size = 201 }
+    -- Neither the payload nor the masking key is waited for.
+    for size = 4, #head do gives({ "ETOOBIG 1009" }, head:sub(1, size), limit) end
+    gives({ "ETOOBIG 1009" }, frame({ op = 1, size = 1 << 40 }):sub(1, 10))
+    gives({ "ETOOBIG 1009" }, unmasked { op = 1, size = 201 },
+      { client = true, message_limit = 200 })
+    -- The sum of the fragments counts.
+    local begun = text(("x"):rep(150), { fin = false })
+    gives({ "ETOOBIG 1009" }, begun .. frame({ op = 0, size = 51 }):sub(1, 2), limit)
+    gives({ "ETOOBIG 1009" }, unmasked { op = 1, payload = ("x"):rep(150), fin = false }
+      .. unmasked { op = 0, size = 51 }, { client = true, message_limit = 200 })
+    gives({}, begun .. frame { op = 0, size = 50 }, limit)
+  end)
+
+  it("are refused by what else their head says, before any payload", function()
+    gives({ "EFRAME 1002" }, frame({ op = 3, size = 100 }):sub(1, 2))
+    gives({ "EFRAME 1002" }, frame({ op = 1, size = 100, rsv = 4 }):sub(1, 2))
+    gives({ "EFRAME 1002" }, unmasked { op = 1, size = 100 })
+    gives({ "EFRAME 1002" }, frame({ op = 1, size = 100 }):sub(1, 2), { client = true })
+    gives({ "EFRAME 1003" }, frame({ op = 2, size = 100 }):sub(1, 2))
+    gives({ "EFRAME 1002" }, frame({ op = 9, size = 126 }):sub(1, 2))
+    gives({ "EFRAME 1002" }, frame({ op = 8, size = 100, fin = false }):sub(1, 2))
+    gives({ "EFRAME 1002" }, frame({ op = 0, size = 100 }):sub(1, 2))
+    gives({ "ETOOBIG 1009" }, text("", { fin = false })
+      .. frame({ op = 0, size = 100 }):sub(1, 2), { fragments = 1 })
+  end)
+
   it("that claim much within the limit take memory as it comes", function()
     local readers = {}
     local before = ws.resident()

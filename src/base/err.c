@@ -1,11 +1,10 @@
 /* SPDX-License-Identifier: MIT
  * err.c: see err.h. The one file outside src/net that asks libuv anything:
- * the names of its errors. */
+ * the names of its errors, as a list. uv_strerror and uv_err_name allocate a
+ * text for a code they do not know, which nobody frees. */
 #include "base/err.h"
 
 #include <uv.h>
-
-#define OURS(code) ((code) <= -20000)
 
 const char *mcp_err_name(int code) {
   switch (code) {
@@ -13,7 +12,11 @@ const char *mcp_err_name(int code) {
   case number: return #name;
     MCP_ERR_LIST(CASE)
 #undef CASE
-  default: return OURS(code) ? "EUNKNOWN" : uv_err_name(code);
+#define CASE(name, text)                                                       \
+  case UV_##name: return #name;
+    UV_ERRNO_MAP(CASE)
+#undef CASE
+  default: return "EUNKNOWN";
   }
 }
 
@@ -23,6 +26,11 @@ const char *mcp_err_text(int code) {
   case number: return text;
     MCP_ERR_LIST(CASE)
 #undef CASE
-  default: return OURS(code) ? "unknown error" : uv_strerror(code);
+#define CASE(name, text)                                                       \
+  case UV_##name: return text;
+    UV_ERRNO_MAP(CASE)
+#undef CASE
+  case 0: return "no error";
+  default: return "unknown error";
   }
 }

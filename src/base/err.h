@@ -53,10 +53,12 @@
 enum { MCP_ERR_LIST(MCP_ERR_ENUM) MCP_ERR_END = 0 };
 #undef MCP_ERR_ENUM
 
-/* The short upper-case name of a code ("ETIMEDOUT"); static storage. */
+/* The short upper-case name of a code ("ETIMEDOUT"), or "EUNKNOWN"; static
+ * storage, whatever the code is. */
 const char *mcp_err_name(int code);
 
-/* One line of text for a code; static storage. */
+/* One line of text for a code, or "unknown error"; static storage, whatever
+ * the code is. */
 const char *mcp_err_text(int code);
 
 #endif

@@ -69,7 +69,8 @@ static void finish(mcp_ws_client_t *client, mcp_ws_opened_t *opened) {
   } else {
     opened->body = mcp_buf_slice(&client->body);
   }
-  if (!opened->why) opened->why = mcp_err_text(opened->code);
+  if (!opened->why && opened->code < 0)
+    opened->why = mcp_err_text(opened->code);
   if (fn) fn(client->owner, opened);
   if (client->stream) {
     /* Freed when that has been closed. */

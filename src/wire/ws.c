@@ -162,19 +162,42 @@ static bool is_control(uint8_t opcode) {
   return (opcode & 8) != 0;
 }
 
-/* A frame's head has been read. */
-static int begin_frame(mcp_ws_t *ws, const struct wslay_frame_iocb *frame) {
-  uint64_t size = frame->payload_length;
-  bool first =
-      frame->opcode == MCP_WS_OP_TEXT || frame->opcode == MCP_WS_OP_BINARY;
+/* How many bytes of a head tell the length, and where the head has them. */
+static size_t length_size(const mcp_ws_t *ws) {
+  unsigned form = ws->head[1] & 127u;
+  return form == 127 ? 8 : form == 126 ? 2 : 0;
+}
+
+/* Has enough of a head come to tell the frame's length? */
+static bool is_length_known(const mcp_ws_t *ws) {
+  return ws->taken >= 2 && ws->taken >= 2 + length_size(ws);
+}
+
+/* The length that a head claims. */
+static uint64_t length_of(const mcp_ws_t *ws) {
+  size_t extra = length_size(ws);
+  uint64_t size = 0;
+  if (extra == 0) return ws->head[1] & 127u;
+  for (size_t i = 0; i < extra; i++) size = size << 8 | ws->head[2 + i];
+  return size;
+}
+
+/* A frame's length is known: judges the frame before any of its payload (or
+ * its masking key) has come. A peer that claims too much and then sends
+ * nothing would otherwise hold the connection. */
+static int begin_frame(mcp_ws_t *ws) {
+  uint64_t size = length_of(ws);
+  uint8_t opcode = ws->head[0] & 15u;
+  bool masked = (ws->head[1] & 128u) != 0;
+  bool first = opcode == MCP_WS_OP_TEXT || opcode == MCP_WS_OP_BINARY;
   ws->in_frame = true;
-  ws->opcode = frame->opcode;
-  ws->fin = frame->fin;
+  ws->opcode = opcode;
+  ws->fin = (ws->head[0] & 128u) != 0;
   ws->left = ws->promised = size;
-  if (frame->rsv) return break_rule(ws, "a reserved bit is set");
-  if (frame->mask && ws->options.client)
+  if (ws->head[0] & 112u) return break_rule(ws, "a reserved bit is set");
+  if (masked && ws->options.client)
     return break_rule(ws, "a server's frame is masked");
-  if (!frame->mask && !ws->options.client)
+  if (!masked && !ws->options.client)
     return break_rule(ws, "a client's frame is not masked");
   if (is_control(ws->opcode)) {
     if (ws->opcode > MCP_WS_OP_PONG)
@@ -338,7 +361,7 @@ static int read_piece(mcp_ws_t *ws, const struct wslay_frame_iocb *frame,
                       mcp_ws_event_t *event) {
   mcp_slice_t piece = {(const char *)frame->data, frame->data_length};
   if (!ws->in_frame) {
-    int code = begin_frame(ws, frame);
+    int code = begin_frame(ws);
     if (code < 0) return code;
   }
   pass(ws, piece.len);
@@ -383,6 +406,10 @@ int mcp_ws_next(mcp_ws_t *ws, mcp_ws_event_t *event) {
     n = wslay_frame_recv(ws->frames, &frame);
     if (n == WSLAY_ERR_WANT_READ) {
       if (ws->taken == 0) free_frames(ws);
+      if (!ws->in_frame && is_length_known(ws)) {
+        code = begin_frame(ws);
+        if (code < 0) return code;
+      }
       return want_more(ws);
     }
     if (n < 0)
