@@ -321,7 +321,7 @@ describe("docs/limits.md", function()
 
   local headers = ""
   for _, room in ipairs { "base", "wire", "net", "transport", "lua", "openssl/module" } do
-    for _, name in ipairs { "log", "json", "rpc", "line", "http", "sse", "regex", "folder",
+    for _, name in ipairs { "log", "json", "rpc", "rpc_id", "line", "http", "sse", "regex", "folder",
       "loop", "stream", "listener", "connect", "process", "exchange", "http_gate", "http_client",
       "http_cors", "http_guard", "http_refusal", "http_server", "jose", "link", "task", "lhost",
       "lchild", "lconnect", "tls", "tls_context", "ws", "ws_client" } do

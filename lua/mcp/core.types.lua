@@ -535,6 +535,18 @@ function http_response:close() end
 ---@return string
 function core.random_id() end
 
+---What ids have in common exactly if they are the same id: 7 and 7.0 are, 7 and "7" are not. nil if
+---`id` is neither a string nor an integer, or is longer than an id may be.
+---@param id any
+---@return string|nil key
+function core.id_key(id) end
+
+---The key of the id of a message that could not be read, if it can be found in its text.
+---@param text string
+---@return string|nil key
+---@return boolean is_response it has a result or an error, and no method
+function core.find_id(text) end
+
 ---@param bytes string
 ---@return string
 function core.base64(bytes) end

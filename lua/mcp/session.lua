@@ -80,12 +80,8 @@ end
 ---never return.
 ---@param id any as it stands in notifications/cancelled
 function Running.__index:cancel(id)
-  local key = nil
-  if type(id) == "string" then
-    key = '"' .. id
-  elseif math.type(id) == "integer" then
-    key = tostring(id)
-  end
+  local key = core.id_key(id)
+  if not key then return end
   for i = 1, self.count do
     if self.ids[i] == key then
       local exchange = self.exchanges[i]

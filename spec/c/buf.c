@@ -183,11 +183,16 @@ int luaopen_codecs_buf(lua_State *L) {
                                      {"deinit", deinit},
                                      {"__gc", deinit},
                                      {NULL, NULL}};
-  static const luaL_Reg functions[] = {
-      {"new", new_buf},      {"equal", equal},   {"equal_nocase", equal_nocase},
-      {"trim", trim},        {"errors", errors}, {"error", error_of},
-      {"error_at", error_at},
-      {"fail", fail_memory}, {"memory", memory}, {NULL, NULL}};
+  static const luaL_Reg functions[] = {{"new", new_buf},
+                                       {"equal", equal},
+                                       {"equal_nocase", equal_nocase},
+                                       {"trim", trim},
+                                       {"errors", errors},
+                                       {"error", error_of},
+                                       {"error_at", error_at},
+                                       {"fail", fail_memory},
+                                       {"memory", memory},
+                                       {NULL, NULL}};
   luaL_newmetatable(L, TYPE);
   luaL_setfuncs(L, methods, 0);
   lua_pushvalue(L, -1);

@@ -337,7 +337,7 @@ describe("asking", function()
       peer:send { jsonrpc = "2.0", id = 1, result = accept { x = "early" } }
       call(peer)
       peer:receive()
-      for _, id in ipairs { 0, 2, "1", 1.5, -1 } do
+      for _, id in ipairs { 0, 2, "2", 1.5, -1 } do
         peer:send { jsonrpc = "2.0", id = id, result = accept { x = "wrong" } }
       end
       helper.settle()

@@ -191,7 +191,10 @@ describe("a connection", function()
         ["Mcp-Method"] = "tools/call", ["Mcp-Name"] = "echo" }, body))
       assert.equal(400, answer.status, name)
       assert.equal(-32700, answer.json.error.code, name)
-      assert.equal(require("mcp.core").null, answer.json.id)
+      -- The id of its request wherever that can be read.
+      local readable = name == "BOM" or name == "bad UTF-8" or name == "two values"
+        or name == "cut" or name == "NUL behind" or name == "duplicate method"
+      assert.equal(readable and 1 or require("mcp.core").null, answer.json.id, name)
     end
     assert.equal("lives", client:call(2, "echo", { text = "lives" }))
   end)

@@ -205,12 +205,13 @@ describe("HTTP+SSE", function()
   it("what is no message is refused with 400, and the session goes on (HS-06)", function()
     local session <close> = connect(server, "2024-11-05")
     for _, case in ipairs { { "{", -32700 }, { "\xff", -32700 }, { "{}", -32600 }, { "5", -32600 },
-      { '{"jsonrpc":"1.0","id":1,"method":"ping"}', -32600 },
+      { '{"jsonrpc":"1.0","id":"a","method":"ping"}', -32600, "a" },
+      { '{"jsonrpc":"2.0","id":7.0,"method":"ping","params":{"x":"\\ud83d"}}', -32700, 7 },
       { '{"jsonrpc":"2.0","method":"a","method":"b"}', -32700 } } do
       local answer = session:post(case[1])
       assert.equal(400, answer.status, case[1])
       assert.equal(case[2], answer.json.error.code)
-      assert.equal(core.null, answer.json.id)
+      assert.equal(case[3] or core.null, answer.json.id)
     end
     session:request(1, "ping")
     assert.equal(1, session:message().id)

@@ -68,13 +68,20 @@ describe("lines", function()
 
   it("that are no JSON get -32700, and the connection lives", function()
     local ping = body(1, "echo", { text = "x" })
-    for _, bad in ipairs { "rubbish", "{", ping:sub(1, -2), ping .. ping, "\xff\xfe" .. ping,
-      ping:gsub('"x"', '"\xc3("'), "\0", ("["):rep(100000), '{"id":1,"id":1}',
-      "Content-Length: 100", "\xef\xbb\xbf" .. ping, "\27[0m" } do
+    local function refuses(bad, id)
       server:write(bad .. "\n")
       local answer = server:read_line()
       assert.equal(-32700, answer.error.code)
-      assert.equal(core.null, answer.id)
+      assert.equal(id, answer.id, bad)
+    end
+    for _, bad in ipairs { "rubbish", "{", "\xff\xfe" .. ping, "\0", ("["):rep(100000),
+      '{"id":1,"id":1}', "Content-Length: 100", "\27[0m" } do
+      refuses(bad, core.null)
+    end
+    -- The error has the id of its request wherever that can be read.
+    for _, bad in ipairs { ping:sub(1, -2), ping .. ping, (ping:gsub('"x"', '"\xc3("')),
+      "\xef\xbb\xbf" .. ping, (ping:gsub('"x"', '"\\ud83d"')) } do
+      refuses(bad, 1)
     end
     server:write(echo(2, "lives"))
     assert.equal("lives", text_of(server:read_line()))

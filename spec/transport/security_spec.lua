@@ -422,7 +422,7 @@ describe("attempts at a listener", function()
       end
       assert.equal(202, answer(other, id, "file:///evil"))
       assert.equal(202, answer(asked, id + 1000, "file:///evil"))
-      assert.equal(202, answer(asked, tostring(id), "file:///evil"))
+      assert.equal(202, answer(asked, tostring(id + 1000), "file:///evil"))
       assert.equal(202, answer(asked, id, "file:///good"))
       assert.equal(202, answer(asked, id, "file:///late"))
       assert.equal("file:///good", client:event().result.content[1].text)

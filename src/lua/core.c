@@ -342,6 +342,8 @@ int luaopen_mcp_core(lua_State *L) {
                                        {"now", now},
                                        {"catch_signals", catch_signals},
                                        {"random_id", random_id},
+                                       {"id_key", mcp_lexchange_id_key},
+                                       {"find_id", mcp_lexchange_find_id},
                                        {"base64", base64},
                                        {"unbase64", unbase64},
                                        {"log", log_line},

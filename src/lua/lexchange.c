@@ -11,6 +11,7 @@
 #include "lua/lclock.h"
 #include "lua/value.h"
 #include "transport/link.h"
+#include "wire/number.h"
 
 #define TYPE_NAME "mcp.exchange"
 
@@ -72,19 +73,52 @@ static handle_t *push_exchange(lua_State *L, mcp_task_t *task) {
   return h;
 }
 
-/* Equal for equal ids: a number's text; a string's with a mark before it. */
-static void push_id(lua_State *L, const mcp_json_doc_t *doc, uint32_t at) {
-  const mcp_json_token_t *t = &doc->tokens[at];
-  mcp_slice_t raw = mcp_json_raw(doc, at);
-  if (t->kind != MCP_JSON_STRING) {
-    lua_pushlstring(L, raw.data, raw.len);
-  } else if (!t->escaped) {
-    /* The quote before the text serves as the mark. */
-    lua_pushlstring(L, raw.data - 1, raw.len + 1);
+/* The key of an id: see mcp_rpc_id_key. */
+static void push_id(lua_State *L, mcp_slice_t id) {
+  char key[MCP_RPC_KEY_LENGTH];
+  lua_pushlstring(L, key, mcp_rpc_id_key(id, key));
+}
+
+/* The key of an id that is a Lua value, into `key`: its length, or 0 if it is
+ * none. */
+static size_t key_of_value(lua_State *L, int index, char *key) {
+  size_t length;
+  const char *text;
+  if (lua_isinteger(L, index))
+    return mcp_number_write_integer(key, lua_tointeger(L, index));
+  if (lua_type(L, index) == LUA_TNUMBER)
+    return mcp_rpc_id_key_of_double(lua_tonumber(L, index), key);
+  if (lua_type(L, index) != LUA_TSTRING) return 0;
+  text = lua_tolstring(L, index, &length);
+  if (length >= MCP_RPC_KEY_LENGTH) return 0;
+  key[0] = '"';
+  memcpy(key + 1, text, length);
+  return length + 1;
+}
+
+int mcp_lexchange_id_key(lua_State *L) {
+  char key[MCP_RPC_KEY_LENGTH];
+  size_t length = key_of_value(L, 1, key);
+  if (length > 0) {
+    lua_pushlstring(L, key, length);
   } else {
-    char text[MCP_RPC_ID_LENGTH + 1] = "\"";
-    lua_pushlstring(L, text, 1 + mcp_json_unescape(raw, text + 1));
+    lua_pushnil(L);
   }
+  return 1;
+}
+
+int mcp_lexchange_find_id(lua_State *L) {
+  mcp_slice_t text;
+  mcp_rpc_id_found_t found;
+  text.data = luaL_checklstring(L, 1, &text.len);
+  found = mcp_rpc_id_find(text);
+  if (found.id.len > 0) {
+    push_id(L, found.id);
+  } else {
+    lua_pushnil(L);
+  }
+  lua_pushboolean(L, found.is_response);
+  return 2;
 }
 
 /* The members of params._meta that the Lua side asked to be told of (see
@@ -128,12 +162,13 @@ static void push_watched(lua_State *L, const mcp_lexchange_watch_t *watch,
  * do, and it is the larger part of a small request. */
 static void push_message(lua_State *L, const mcp_lexchange_watch_t *watch,
                          const mcp_json_doc_t *doc, const mcp_rpc_t *rpc) {
-  static const char *const kinds[] = {"invalid", "request", "notification",
-                                      "result", "error"};
+  static const char *const kinds[] = {"invalid",     "request", "notification",
+                                      "result",      "error",   "bad request",
+                                      "bad response"};
   uint32_t meta_at = 0;
   lua_pushstring(L, kinds[rpc->kind]);
   if (rpc->id.len > 0) {
-    push_id(L, doc, rpc->id_at);
+    push_id(L, rpc->id);
   } else {
     lua_pushnil(L);
   }
@@ -634,17 +669,10 @@ static int cancel(lua_State *L) {
 static int cancel_other(lua_State *L) {
   handle_t *h = check_handle(L);
   mcp_exchange_t *other;
-  char key[MCP_RPC_ID_LENGTH + 1] = "\"";
-  bool is_string = lua_type(L, 2) == LUA_TSTRING;
-  size_t length;
-  const char *id;
-  if (!h->x || !h->x->link) return 0;
-  if (!is_string && !lua_isinteger(L, 2)) return 0;
-  id = lua_tolstring(L, 2, &length);
-  if (length > MCP_RPC_ID_LENGTH) return 0;
-  memcpy(key + 1, id, length);
-  other = mcp_link_find(h->x->link, is_string ? mcp_slice(key, length + 1)
-                                              : mcp_slice(key + 1, length));
+  char key[MCP_RPC_KEY_LENGTH];
+  size_t length = key_of_value(L, 2, key);
+  if (!h->x || !h->x->link || length == 0) return 0;
+  other = mcp_link_find(h->x->link, mcp_slice(key, length));
   if (other && other->kept) {
     end_kept(L, other);
   } else if (other && other->up) {

@@ -7,6 +7,7 @@
 
 void mcp_exchange_take_id(mcp_exchange_t *x, const mcp_rpc_t *rpc) {
   x->id_length = 0;
+  if (rpc->kind != MCP_RPC_REQUEST && rpc->kind != MCP_RPC_BAD_REQUEST) return;
   if (rpc->id.len == 0 || rpc->id.len > sizeof x->id) return;
   memcpy(x->id, rpc->id.data, rpc->id.len);
   x->id_length = (uint8_t)rpc->id.len;
@@ -14,15 +15,9 @@ void mcp_exchange_take_id(mcp_exchange_t *x, const mcp_rpc_t *rpc) {
 
 bool mcp_exchange_has_key(const mcp_exchange_t *x, mcp_slice_t key) {
   mcp_slice_t id = mcp_exchange_id(x);
-  char text[MCP_RPC_ID_LENGTH];
+  char own[MCP_RPC_KEY_LENGTH];
   if (id.len == 0) return false;
-  if (id.data[0] == '"') {
-    size_t length =
-        mcp_json_unescape(mcp_slice(id.data + 1, id.len - 2), text + 1);
-    text[0] = '"';
-    id = mcp_slice(text, length + 1);
-  }
-  return mcp_slice_equal(id, key);
+  return mcp_slice_equal(mcp_slice(own, mcp_rpc_id_key(id, own)), key);
 }
 
 /* An answer is owed and there is no memory to write it. A peer must not wait

@@ -131,8 +131,7 @@ static inline mcp_slice_t mcp_exchange_id(const mcp_exchange_t *x) {
 /* Takes over the id of a request; any other message leaves it empty. */
 void mcp_exchange_take_id(mcp_exchange_t *x, const mcp_rpc_t *rpc);
 
-/* Does the id of `x` mean `key`? A key is a number's text, or a string with one
- * quote before it and its escapes undone: equal ids have equal keys. */
+/* Is `key` the key of the id of `x` (see mcp_rpc_id_key)? */
 bool mcp_exchange_has_key(const mcp_exchange_t *x, mcp_slice_t key);
 
 /* The buffer to append one whole JSON text to; then commit it, or abandon it.

@@ -299,6 +299,28 @@ static void refuse_message(mcp_http_conn_t *conn, mcp_slice_t id, int error,
   }
 }
 
+/* A whole body that is no message. If it was to answer a question of ours, the
+ * upper side learns of it: whoever asked must not wait for ever. */
+static void refuse_body(mcp_http_conn_t *conn, mcp_rpc_id_found_t about,
+                        int error, const char *why) {
+  mcp_json_doc_t doc;
+  mcp_buf_t text = {0};
+  mcp_rpc_t rpc;
+  mcp_arrival_t arrival = {
+      .kind = MCP_ARRIVAL_MESSAGE, .doc = &doc, .rpc = &rpc};
+  mcp_json_doc_init(&doc);
+  if (!about.is_response || about.id.len == 0) {
+    refuse_message(conn, about.is_response ? MCP_SLICE("") : about.id, error,
+                   why);
+  } else if (mcp_rpc_stand_in(&doc, &text, &rpc, about, error, why) < 0) {
+    refuse(conn, 503, "Out of memory.", NULL, true);
+  } else {
+    hand_up(conn, &arrival, false);
+  }
+  mcp_json_doc_deinit(&doc);
+  mcp_buf_deinit(&text);
+}
+
 static void on_post(mcp_http_conn_t *conn) {
   mcp_slice_t text =
       conn->whole.data ? conn->whole : mcp_buf_slice(&conn->body);
@@ -321,7 +343,7 @@ static void on_post(mcp_http_conn_t *conn) {
     char line[256];
     snprintf(line, sizeof line, "Parse error: %s at byte %zu",
              fault.what ? fault.what : mcp_err_text(code), fault.offset);
-    refuse_message(conn, MCP_SLICE(""), MCP_RPC_PARSE_ERROR, line);
+    refuse_body(conn, mcp_rpc_id_find(text), MCP_RPC_PARSE_ERROR, line);
     goto fail;
   }
   if (doc.tokens[0].kind == MCP_JSON_ARRAY) {
@@ -330,7 +352,9 @@ static void on_post(mcp_http_conn_t *conn) {
     mcp_rpc_read(&doc, 0, &rpc);
     arrival.rpc = &rpc;
     if (rpc.kind == MCP_RPC_INVALID) {
-      refuse_message(conn, rpc.id, MCP_RPC_INVALID_REQUEST, rpc.why);
+      refuse_body(
+          conn, (mcp_rpc_id_found_t){rpc.id, rpc.payload_at && !rpc.method_at},
+          MCP_RPC_INVALID_REQUEST, rpc.why);
       goto fail;
     }
   }
@@ -374,6 +398,12 @@ int mcp_http_conn_feed(mcp_http_conn_t *conn) {
   mcp_buf_t body = mcp_buf_take(&conn->body);
   int code = MCP_ECLOSED;
   if (sse) code = mcp_http_sse_feed(sse, mcp_buf_slice(&body), conn->x.ends_at);
+  if (code < 0 && code != MCP_ECLOSED && code != MCP_EBUSY) {
+    mcp_rpc_id_found_t found = mcp_rpc_id_find(mcp_buf_slice(&body));
+    mcp_rpc_t rpc = {.kind = MCP_RPC_BAD_REQUEST};
+    if (!found.is_response) rpc.id = found.id;
+    mcp_exchange_take_id(&conn->x, &rpc);
+  }
   mcp_buf_deinit(&body);
   return code;
 }

@@ -163,12 +163,12 @@ mcp_exchange_t *mcp_link_find(mcp_link_t *link, mcp_slice_t key) {
   return NULL;
 }
 
-/* Is a request with the same text for an id under way? An answer could not be
- * told from the other's. */
+/* Is a request with the same id under way? An answer could not be told from the
+ * other's. */
 static bool is_under_way(mcp_link_t *link, mcp_slice_t id) {
   for (mcp_list_t *it = link->live.next; it != &link->live; it = it->next) {
     lane_t *lane = MCP_LIST_MEMBER(it, lane_t, of_link);
-    if (mcp_slice_equal(mcp_exchange_id(&lane->base), id)) return true;
+    if (mcp_rpc_id_equal(mcp_exchange_id(&lane->base), id)) return true;
   }
   return false;
 }
@@ -193,8 +193,52 @@ void mcp_link_complain(mcp_link_t *link, mcp_slice_t id, int code,
   }
 }
 
+/* Hands up that a message with a readable id was refused, for whoever it is
+ * about: a call of ours that it should have answered, or a request that is owed
+ * an error. Otherwise both sides would wait until their time is over. */
+static void hand_up_stand_in(mcp_link_t *link, mcp_rpc_id_found_t about,
+                             int error, const char *why) {
+  mcp_json_doc_t doc;
+  mcp_buf_t text = {0};
+  mcp_rpc_t rpc;
+  mcp_arrival_t arrival = {
+      .kind = MCP_ARRIVAL_MESSAGE, .doc = &doc, .rpc = &rpc};
+  lane_t *lane;
+  mcp_json_doc_init(&doc);
+  if (mcp_rpc_stand_in(&doc, &text, &rpc, about, error, why) < 0) goto fail;
+  lane = take_lane(link);
+  if (!lane) goto fail;
+  lane->base.wants_answer = !about.is_response;
+  mcp_exchange_take_id(&lane->base, &rpc);
+  link->upper->on_arrival(link->up, &lane->base, &arrival);
+  mcp_json_doc_deinit(&doc);
+  mcp_buf_deinit(&text);
+  return;
+
+fail:
+  mcp_json_doc_deinit(&doc);
+  mcp_buf_deinit(&text);
+  if (!link->closing) link->code = MCP_ENOMEM;
+  mcp_link_close(link, true);
+}
+
+/* A message was refused. A response never gets an error back, and a client
+ * knows only above whether a request of the server may be answered. */
+static void refuse(mcp_link_t *link, mcp_rpc_id_found_t about, int error,
+                   const char *why, bool complain) {
+  bool own = about.is_response || link->client;
+  if (about.id.len > 0 && own && link->busy < MCP_EXCHANGE_PER_LINK) {
+    mcp_log(MCP_LOG_INFO, "%s: a message cannot be used: %s", link->ways.name,
+            why);
+    hand_up_stand_in(link, about, error, why);
+  } else if (complain) {
+    mcp_link_complain(link, about.is_response ? MCP_SLICE("") : about.id, error,
+                      why);
+  }
+}
+
 static void refuse_text(mcp_link_t *link, int code, mcp_slice_t line,
-                        const mcp_json_fault_t *fault) {
+                        const mcp_json_fault_t *fault, bool complain) {
   char text[256];
   int n =
       snprintf(text, sizeof text, "Parse error: %s at byte %zu",
@@ -206,7 +250,7 @@ static void refuse_text(mcp_link_t *link, int code, mcp_slice_t line,
     snprintf(text + n, sizeof text - (size_t)n, ": %.*s%s",
              (int)(line.len < 60 ? line.len : 60), line.data,
              line.len < 60 ? "" : "...");
-  mcp_link_complain(link, MCP_SLICE(""), MCP_RPC_PARSE_ERROR, text);
+  refuse(link, mcp_rpc_id_find(line), MCP_RPC_PARSE_ERROR, text, complain);
 }
 
 /* Why a request cannot be served now, or NULL. */
@@ -237,8 +281,8 @@ int mcp_link_arrive(mcp_link_t *link, mcp_slice_t text, bool complain) {
       /* Whose answer will be missing cannot be told. */
       link->code = code;
       mcp_link_close(link, true);
-    } else if (complain) {
-      refuse_text(link, code, text, &fault);
+    } else if (code != MCP_ENOMEM) {
+      refuse_text(link, code, text, &fault, complain);
     }
     goto fail;
   }
@@ -249,8 +293,9 @@ int mcp_link_arrive(mcp_link_t *link, mcp_slice_t text, bool complain) {
     arrival.rpc = &rpc;
     if (rpc.kind == MCP_RPC_INVALID) {
       code = MCP_ERPC;
-      if (complain)
-        mcp_link_complain(link, rpc.id, MCP_RPC_INVALID_REQUEST, rpc.why);
+      refuse(link,
+             (mcp_rpc_id_found_t){rpc.id, rpc.payload_at && !rpc.method_at},
+             MCP_RPC_INVALID_REQUEST, rpc.why, complain);
       goto fail;
     }
   }

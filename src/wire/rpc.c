@@ -4,6 +4,8 @@
 
 #include <math.h>
 
+#include "base/err.h"
+
 static void invalid(mcp_rpc_t *rpc, const char *why) {
   rpc->kind = MCP_RPC_INVALID;
   rpc->why = why;
@@ -68,6 +70,7 @@ void mcp_rpc_read(const mcp_json_doc_t *doc, uint32_t at, mcp_rpc_t *rpc) {
 #undef NAMED
     key = doc->tokens[value].next;
   }
+  if (!rpc->method_at) rpc->payload_at = result_at ? result_at : error_at;
   if (rpc->id_at) bad_id = read_id(doc, rpc);
   /* JSON-RPC would allow null nowhere and arrays too; clients send null where
    * they mean nothing, and MCP has no positional params. */
@@ -95,7 +98,6 @@ void mcp_rpc_read(const mcp_json_doc_t *doc, uint32_t at, mcp_rpc_t *rpc) {
   if (result_at && error_at) {
     invalid(rpc, "a response has a result or an error, not both");
   } else if (result_at) {
-    rpc->payload_at = result_at;
     if (!rpc->id_at) {
       invalid(rpc, "a result needs the id of its request");
     } else if (bad_id) {
@@ -104,7 +106,6 @@ void mcp_rpc_read(const mcp_json_doc_t *doc, uint32_t at, mcp_rpc_t *rpc) {
       rpc->kind = MCP_RPC_RESULT;
     }
   } else if (error_at) {
-    rpc->payload_at = error_at;
     /* An error about an unreadable request has a null id, or none. */
     if (bad_id && kind_of(doc, rpc->id_at) != MCP_JSON_NULL) {
       invalid(rpc, bad_id);
@@ -146,4 +147,16 @@ int mcp_rpc_write_error(mcp_buf_t *out, mcp_slice_t id, int error,
   code = mcp_json_write_string(out, mcp_slice(text, strlen(text)));
   if (code < 0) return code;
   return mcp_buf_append_literal(out, "}}");
+}
+
+int mcp_rpc_stand_in(mcp_json_doc_t *doc, mcp_buf_t *text, mcp_rpc_t *rpc,
+                     mcp_rpc_id_found_t about, int code, const char *why) {
+  int result = mcp_rpc_write_error(text, about.id, code, why);
+  if (result == 0)
+    result = mcp_json_parse(doc, mcp_buf_slice(text), &mcp_json_default_limits,
+                            NULL);
+  if (result < 0) return MCP_ENOMEM;
+  mcp_rpc_read(doc, 0, rpc);
+  rpc->kind = about.is_response ? MCP_RPC_BAD_RESPONSE : MCP_RPC_BAD_REQUEST;
+  return 0;
 }

@@ -15,9 +15,7 @@
 
 #include "base/buf.h"
 #include "wire/json.h"
-
-/* Ids are kept with every request in flight. In bytes of JSON text. */
-#define MCP_RPC_ID_LENGTH 128
+#include "wire/rpc_id.h"
 
 #define MCP_RPC_PARSE_ERROR     (-32700)
 #define MCP_RPC_INVALID_REQUEST (-32600)
@@ -28,7 +26,10 @@ typedef enum {
   MCP_RPC_REQUEST,
   MCP_RPC_NOTIFICATION,
   MCP_RPC_RESULT,
-  MCP_RPC_ERROR
+  MCP_RPC_ERROR,
+  /* No message, but one whose id could be read: see mcp_rpc_stand_in. */
+  MCP_RPC_BAD_REQUEST,
+  MCP_RPC_BAD_RESPONSE
 } mcp_rpc_kind_t;
 
 typedef struct {
@@ -37,13 +38,20 @@ typedef struct {
   uint32_t id_at; /* tokens; 0 where the message has no such member */
   uint32_t method_at;
   uint32_t params_at;  /* an object, where there is one */
-  uint32_t payload_at; /* the result, or the error object */
+  uint32_t payload_at; /* the result, or the error object, if no method */
   const char *why;     /* of MCP_RPC_INVALID: a static line */
 } mcp_rpc_t;
 
 /* Reads the message whose value is token `at`. Never fails: what is no message
  * is MCP_RPC_INVALID, with `id` set if one could be read. */
 void mcp_rpc_read(const mcp_json_doc_t *doc, uint32_t at, mcp_rpc_t *rpc);
+
+/* Makes a message that stands in for one that was refused, so that whoever is
+ * concerned learns why: MCP_RPC_BAD_RESPONSE or MCP_RPC_BAD_REQUEST, with that
+ * id, and { code, message } as its payload. `text` keeps its bytes and must
+ * outlive `doc`, which is empty before. 0 or MCP_ENOMEM. */
+int mcp_rpc_stand_in(mcp_json_doc_t *doc, mcp_buf_t *text, mcp_rpc_t *rpc,
+                     mcp_rpc_id_found_t about, int code, const char *why);
 
 /* Appends {"jsonrpc":"2.0","id":ID,"result": or …"error": — the caller appends
  * the value and '}'. An empty id is written as null. 0 or MCP_ENOMEM. */

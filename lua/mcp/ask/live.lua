@@ -25,15 +25,24 @@ local function questions_of(session)
 end
 
 ---Gives an answer to whoever waits for it. One that nobody waits for is dropped.
----@param kind "result"|"error"
+---@param kind "result"|"error"|"bad response"
 ---@param id string the key of its id
 ---@param payload any
+---@return boolean taken somebody waited for it
 function Questions.__index:answer(kind, id, payload)
   local one = self.by_id[id]
-  if not one then return end
+  if not one and id then
+    one = self.by_id[id:match '^"(%d+)$']
+    if one then
+      kind, payload = "bad response", { message = ("its id is the string %q, and the request had "
+        .. "the number %s"):format(one.id, one.id) }
+    end
+  end
+  if not one then return false end
   self:forget(one)
   one.answered = true
   one.waiter:wake { kind = kind, payload = payload }
+  return true
 end
 
 function Questions.__index:forget(one)
@@ -58,6 +67,10 @@ end
 local function read(ctx, item, came)
   local payload = came.payload
   if came.kind == "over" then return nil, "the call is over", "ECANCELED" end
+  if came.kind == "bad response" then
+    core.log("info", ("%s: %s"):format(item.method, payload.message))
+    return nil, "the client's answer cannot be used: " .. payload.message, "ERPC"
+  end
   if came.kind == "error" then
     if type(payload) ~= "table" then payload = {} end
     return nil, type(payload.message) == "string" and payload.message or "the client has failed",

@@ -72,7 +72,7 @@ function watch.notice(client, method, params)
   local tag = meta[protocol.KEY_SUBSCRIPTION]
   if method == "notifications/subscriptions/acknowledged" then
     local one = client.opening
-    if one and one.id == tag and math.type(tag) == "integer" then
+    if one and core.id_key(one.id) == core.id_key(tag) then
       one.honoured = value.is_object(params.notifications) and params.notifications or {}
       -- From here on its notices count, and no longer those of the one before.
       client.opening, client.listening = nil, one
@@ -84,7 +84,7 @@ function watch.notice(client, method, params)
   -- Without sessions a notice is for the listening whose id it names, with its type (IO-64).
   if client.era == "modern" then
     local one = client.listening
-    if not one or one.id ~= tag or math.type(tag) ~= "integer" then return true end
+    if not one or core.id_key(one.id) ~= core.id_key(tag) then return true end
   end
   if kind then
     list_changed(client, kind)

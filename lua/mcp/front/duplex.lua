@@ -110,7 +110,8 @@ function duplex.receiver(app)
       if not link.session then return invalid("Batches are not part of this revision") end
       if link.fields then context.fields[x] = link.posted or link.fields end
       return legacy.batch(app, x, link.session, params)
-    elseif link.session and link.session.questions and (kind == "result" or kind == "error") then
+    elseif link.session and link.session.questions
+      and (kind == "result" or kind == "error" or kind == "bad response") then
       link.session.questions:answer(kind, id, params)
     end
     return nil

@@ -69,9 +69,10 @@ local function serve_legacy(app, x, kind, id, method, params, meta, token, versi
   end
   if kind == "notification" then
     legacy.notification(x, one, method, params)
-  elseif one.questions and (kind == "result" or kind == "error") then
+  elseif one.questions then
     one.questions:answer(kind, id, params)
   end
+  if kind == "bad response" then return fail(400, params.code, params.message) end
   return 202
 end
 

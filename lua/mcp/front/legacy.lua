@@ -119,6 +119,9 @@ function legacy.batch(app, x, one, messages)
       legacy.notification(x, one, method, params)
     elseif kind == "request" then
       err = failure.new(protocol.INVALID_REQUEST, "initialize cannot be part of a batch")
+    elseif kind == "invalid" and method == nil and one.questions
+      and one.questions:answer("bad response", message[2], { message = message.why }) then
+      err = nil
     elseif kind == "invalid" then
       err = failure.new(protocol.INVALID_REQUEST, message.why)
     elseif one.questions then

@@ -3,6 +3,8 @@
 -- the client's side: requests go out under ids of ours, and an answer finds who waits for it by its
 -- id. How the connection is opened, and what messages mean, is not known here.
 local core = require "mcp.core"
+local failure = require "mcp.failure"
+local incoming = require "mcp.client.transport.incoming"
 local protocol = require "mcp.protocol"
 local value = require "mcp.value"
 
@@ -46,7 +48,11 @@ end
 -- Gives a reply to whoever waits. One that nobody waits for is dropped: it comes late, it comes
 -- twice, or its id is none of ours.
 local function answer(self, link, kind, key, payload)
-  local slot = link.pending[key]
+  local slot, bad = link.pending[key], kind == "bad response" and payload.message or nil
+  if not slot and key then
+    slot = link.pending[key:match '^"(%d+)$']
+    bad = slot and incoming.as_text(slot.id) or bad
+  end
   if not slot and key == nil and kind == "error" and link.count == 1 then
     -- The server could not read the message, and there was only one.
     slot = select(2, next(link.pending))
@@ -58,6 +64,7 @@ local function answer(self, link, kind, key, payload)
     return
   end
   slot.answered = true
+  if bad then return slot.waiter:wake { bad = bad } end
   slot.waiter:wake(kind == "error" and { error = payload } or { result = payload })
 end
 
@@ -73,8 +80,8 @@ local function notice(self, link, x, method, params, meta)
   if method == "notifications/cancelled" then
     if self.era ~= "modern" then return x:cancel_other(params and params.requestId) end
     -- Without sessions it ends a listening of ours (protocol, 4.2); ids keep their types.
-    local id = params and params.requestId
-    local slot = math.type(id) == "integer" and link.pending[tostring(id)]
+    local key = params and core.id_key(params.requestId)
+    local slot = key and link.pending[key]
     if slot and not slot.answered then
       slot.answered = true
       slot.waiter:wake { ended = true }
@@ -95,6 +102,8 @@ local function batch(self, link, x, messages)
     local kind, id, method, params, meta = table.unpack(message, 1, 5)
     if kind == "result" or kind == "error" then
       answer(self, link, kind, id, params)
+    elseif kind == "invalid" and id and method == nil then
+      answer(self, link, "bad response", id, { message = message.why })
     elseif kind == "notification" then
       notice(self, link, x, method, params, meta)
     elseif kind == "request" then
@@ -124,11 +133,16 @@ local function receiver(self, link)
   return function(x, _, kind, id, method, params, meta)
     local me = held[1]
     if not me or me.link ~= link then return x:cancel() end
-    if kind == "result" or kind == "error" then return answer(me, link, kind, id, params) end
+    if kind == "result" or kind == "error" or kind == "bad response" then
+      return answer(me, link, kind, id, params)
+    end
     if kind == "notification" then return notice(me, link, x, method, params, meta) end
     if kind == "request" then return request(me, x, method, params, meta) end
     if kind == "batch" then return batch(me, link, x, params) end
-    return nil
+    if kind == "bad request" and me.era == "legacy" then
+      return nil, failure.new(params.code, params.message)
+    end
+    return x:cancel()
   end
 end
 
@@ -228,6 +242,7 @@ function Duplex.__index:request(id, method, params, call)
   if came.lost then return nil, link.lost, link.code end
   if came.cancelled then return nil, came.cancelled, "ECANCELED" end
   if came.ended then return nil, "the server has ended it", "EGONE" end
+  if came.bad then return nil, ("%s: %s"):format(self.name, incoming.unusable(came.bad)), "ERPC" end
   return came
 end
 

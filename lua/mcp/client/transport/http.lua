@@ -144,9 +144,13 @@ local function pick(self, message, run)
   local found = nil
   for _, one in ipairs(list) do
     local response = self.incoming:take(one, run.era ~= "modern")
-    if response and (response.id == run.id
+    local answers, bad = false, nil
+    if response and run.id then answers, bad = incoming.match(response, run.id) end
+    if bad then return nil, bad end
+    if answers
       -- The server could not even read the id.
-      or run.id and response.error and (response.id == nil or response.id == value.null)) then
+      or response and run.id and response.error
+        and (response.id == nil or response.id == value.null) then
       found = response
     elseif response then
       core.log("warning", "the server answered a request that was not asked")
@@ -174,9 +178,13 @@ local function read_events(self, response, run, place)
     if event.retry then place.retry = event.retry / 1000 end
     -- Other names of events are nobody's affair, and empty data is there for its id (HL-26).
     if message ~= nil then
-      local answer = pick(self, message, run)
+      local answer, bad = pick(self, message, run)
       if answer then return incoming.reply(answer) end
+      if bad then return nil, incoming.unusable(bad), "ERPC", true end
     elseif not event.event and event.data and event.data ~= "" then
+      if run.id and incoming.spoils(event.data, run.id) then
+        return nil, incoming.unusable(tostring(code)), "ERPC", true
+      end
       core.log("warning", "the server sent an event that is not JSON: " .. tostring(code))
     end
   end
@@ -291,10 +299,10 @@ local function perform(self, run, method, params, call)
     local message
     message, text, code = open:json(self.limits.message)
     if message == nil then return nil, ("%s: %s"):format(self.endpoint.text, text), code end
-    local answer = pick(self, message, run)
+    local answer, bad = pick(self, message, run)
     if answer then return incoming.reply(answer) end
-    return nil, ("%s: what came for %s is not its answer"):format(self.endpoint.text, method),
-      "ERPC"
+    return nil, bad and ("%s: %s"):format(self.endpoint.text, incoming.unusable(bad))
+      or ("%s: what came for %s is not its answer"):format(self.endpoint.text, method), "ERPC"
   end
   endpoint.drop(open)
   if status == 202 or status == 204 then

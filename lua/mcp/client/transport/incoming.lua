@@ -40,7 +40,7 @@ end
 -- A request that is served. Its task may be closed in the middle.
 local Serving = { __name = "mcp.serving" }
 Serving.__close = function(one)
-  one.of.serving[one.id], one.of.count = nil, one.of.count - 1
+  one.of.serving[one.key], one.of.count = nil, one.of.count - 1
 end
 
 -- In a task of its own.
@@ -61,23 +61,24 @@ local function serve(one, method, params)
 end
 
 local function start(self, id, method, params)
-  if (type(id) ~= "string" and math.type(id) ~= "integer") or self.serving[id] then
+  local key = core.id_key(id)
+  if not key or self.serving[key] then
     return core.log("warning", ("the server's request %s is dropped: its id is %s")
-      :format(method, self.serving[id] and "that of another under way" or "none"))
+      :format(method, key and "that of another under way" or "none"))
   elseif self.count >= incoming.SERVING then
     core.spawn(reply, self, id, nil, failure.new(protocol.BUSY, "Busy: too many requests at once"))
     return nil
   end
-  local one = setmetatable({ of = self, id = id, waiter = core.waiter(), cancelled = false },
-    Serving)
-  self.serving[id], self.count = one, self.count + 1
+  local one = setmetatable({ of = self, id = id, key = key, waiter = core.waiter(),
+    cancelled = false }, Serving)
+  self.serving[key], self.count = one, self.count + 1
   one.waiter:spawn(serve, one, method, params)
 end
 
 local function notice(self, method, params)
   if method == "notifications/cancelled" and params then
-    local id = params.requestId
-    local one = id ~= nil and self.serving[id]
+    local key = core.id_key(params.requestId)
+    local one = key and self.serving[key]
     if one then
       one.cancelled = true
       one.waiter:cancel()
@@ -92,11 +93,16 @@ end
 ---@param asked boolean|nil requests are allowed here
 ---@return table|nil response
 function Incoming.__index:take(message, asked)
+  local method, params = nil, nil
+  if value.is_object(message) then
+    method, params = message.method, message.params
+    -- One that is malformed is an answer all the same: whoever waits for it learns what is wrong.
+    if method == nil and message.id ~= nil then return message end
+  end
   if not value.is_object(message) or message.jsonrpc ~= "2.0" then
     core.log("warning", "the server sent something that is no message of JSON-RPC 2.0")
     return nil
   end
-  local method, params = message.method, message.params
   if method == nil then return message end
   if type(method) ~= "string" or (params ~= nil and not value.is_object(params)) then
     core.log("warning", "the server sent a malformed message")
@@ -117,6 +123,43 @@ function Incoming.__index:close()
     one.cancelled = true
     one.waiter:cancel()
   end
+end
+
+---What is wrong with an answer, for whoever asked.
+---@param why string
+---@return string
+function incoming.unusable(why) return "the server's answer cannot be used: " .. why end
+
+---What is wrong with an answer whose id is that of a request of ours, but a string.
+---@param id integer
+---@return string
+function incoming.as_text(id)
+  return ("its id is the string %q, and the request had the number %d"):format(tostring(id), id)
+end
+
+---Looks whether a response answers a request.
+---@param response table
+---@param id integer|string of the request
+---@return boolean answers
+---@return string|nil bad what is wrong with it, if it does
+function incoming.match(response, id)
+  local key, wanted = core.id_key(response.id), core.id_key(id)
+  if key == wanted then
+    return true, response.jsonrpc ~= "2.0" and 'jsonrpc must be "2.0"' or nil
+  end
+  if key and math.type(id) == "integer" and key == '"' .. wanted then
+    return true, incoming.as_text(id)
+  end
+  return false
+end
+
+---Looks whether a text that is not JSON was to answer a request.
+---@param text string
+---@param id integer|string of the request
+---@return boolean answers
+function incoming.spoils(text, id)
+  local key, is_response = core.find_id(text)
+  return key ~= nil and is_response and key == core.id_key(id)
 end
 
 ---A response as whoever asked gets it: { result = … } or { error = … }.

