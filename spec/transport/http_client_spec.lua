@@ -224,6 +224,64 @@ describe("http_client", function()
   end)
 
   describe("kept connections", function()
+    -- Ends all connections of the server without a turn of the loop: the pool cannot have been told.
+    local function end_silently(how)
+      for connection in pairs(server.connections) do
+        if not connection.gone then how(connection) end
+      end
+    end
+
+    it("that the server has ended are not used, whatever the request is", function()
+      for name, how in pairs {
+        closed = function(c) c:close() end,
+        reset = function(c) c:reset() end,
+        ["unasked bytes"] = function(c) c.socket:send "HTTP/1.1 408 Request Timeout\r\n\r\n" end,
+      } do
+        for _, idempotent in ipairs { false, true, "unsaid" } do
+          open()
+          serve(function() return 200, {}, "ok" end)
+          local function post()
+            local response, text = ask { method = "POST", body = "x",
+              idempotent = idempotent ~= "unsaid" and idempotent or nil }
+            assert.equal("ok", assert(response, name .. ": " .. tostring(text)):read())
+          end
+          all { function()
+            post()
+            end_silently(how)
+            post()
+            assert.equal(2, server.accepted, name)
+            assert.equal(2, #server.requests, "nothing went out twice")
+          end }
+          finish()
+        end
+      end
+    end)
+
+    it("that the server has ended make room for others, all of them", function()
+      open { connections = 3 }
+      serve(function() return 200, {}, "ok" end)
+      local function three()
+        local function one() assert.equal("ok", assert(ask { method = "POST", idempotent = false })
+          :read()) end
+        all { one, one, one }
+      end
+      three()
+      assert.equal(3, server.accepted)
+      end_silently(function(c) c:close() end)
+      three()
+      assert.equal(6, #server.requests)
+      assert.equal(6, server.accepted)
+      local opened = pool:connections()
+      assert.equal(3, opened)
+    end)
+
+    it("that the server has not ended are used again", function()
+      open()
+      serve(function() return 200, {}, "ok" end)
+      for _ = 1, 5 do assert(ask { method = "POST", idempotent = false }):read() end
+      assert.equal(1, server.accepted)
+    end)
+
     it("serve a hundred requests with one", function()
       open()
       serve(function(request) return 200, nil, request.target end)

@@ -97,7 +97,7 @@ static void close_end(mcp_stream_t *stream, bool flush) {
 }
 
 static const mcp_stream_ways_t memory_ways = {start, pause_reading, send_bytes,
-                                              close_end};
+                                              close_end, NULL};
 
 static end_t *new_end(mcp_loop_t *loop) {
   end_t *e = mcp_mem_zalloc(sizeof *e);

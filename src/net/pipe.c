@@ -147,7 +147,7 @@ static void close_mixed(mcp_stream_t *stream, bool flush) {
 }
 
 static const mcp_stream_ways_t mixed_ways = {start_mixed, pause_mixed,
-                                             send_mixed, close_mixed};
+                                             send_mixed, close_mixed, NULL};
 
 static int private_copy(int fd) {
   int copy = fcntl(fd, F_DUPFD_CLOEXEC, 3);

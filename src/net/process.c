@@ -309,7 +309,7 @@ static void close_stream(mcp_stream_t *stream, bool flush) {
 }
 
 static const mcp_stream_ways_t process_ways = {start, pause_reading, send_bytes,
-                                               close_stream};
+                                               close_stream, NULL};
 
 /* The loop ends. Whoever watches over what we leave behind, it is not us. */
 static void end_now(mcp_ward_t *ward) {

@@ -2,6 +2,8 @@
  * stream.c: streams over libuv handles. See stream.h. */
 #include "net/stream.h"
 
+#include <errno.h>
+#include <sys/socket.h>
 #include <uv.h>
 
 #include "base/err.h"
@@ -56,6 +58,11 @@ int mcp_stream_send(mcp_stream_t *stream, mcp_buf_t *bytes, size_t from) {
   }
   bytes->len = 0;
   return code;
+}
+
+bool mcp_stream_is_quiet(mcp_stream_t *stream) {
+  if (stream->closing || stream->ended) return false;
+  return !stream->ways->is_quiet || stream->ways->is_quiet(stream);
 }
 
 void mcp_stream_close(mcp_stream_t *stream, bool flush) {
@@ -177,8 +184,19 @@ static int send_bytes(mcp_stream_t *stream, mcp_buf_t *bytes, size_t from) {
   return 0;
 }
 
+static bool is_quiet(mcp_stream_t *stream) {
+  carrier_t *c = (carrier_t *)stream;
+  uv_os_fd_t fd;
+  char byte;
+  if (!c->in || uv_fileno((uv_handle_t *)c->in, &fd) < 0) return true;
+  if (recv(fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) >= 0) return false;
+  /* Of what is no socket nothing is known. */
+  return errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR ||
+         errno == ENOTSOCK;
+}
+
 static const mcp_stream_ways_t carrier_ways = {start, pause_reading, send_bytes,
-                                               close_stream};
+                                               close_stream, is_quiet};
 
 static void free_handle(uv_handle_t *handle) {
   mcp_mem_free(handle);

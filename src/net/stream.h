@@ -38,6 +38,7 @@ typedef struct {
   void (*pause)(mcp_stream_t *stream, bool pause);
   int (*send)(mcp_stream_t *stream, mcp_buf_t *bytes, size_t from);
   void (*close)(mcp_stream_t *stream, bool flush);
+  bool (*is_quiet)(mcp_stream_t *stream); /* NULL: it cannot tell */
 } mcp_stream_ways_t;
 
 struct mcp_stream {
@@ -63,6 +64,11 @@ void mcp_stream_pause(mcp_stream_t *stream, bool pause);
  * nothing had to wait. 0, MCP_ECLOSED, MCP_EBUSY at the hard limit (nothing is
  * written then), MCP_ENOMEM, or a libuv code: the stream is then useless. */
 int mcp_stream_send(mcp_stream_t *stream, mcp_buf_t *bytes, size_t from);
+
+/* Asks the system, not the loop: is the peer still there, and silent? False as
+ * soon as its end or any byte has arrived, also before on_end or on_data. True
+ * where nobody can tell. */
+bool mcp_stream_is_quiet(mcp_stream_t *stream);
 
 /* Closes, after what is queued has been written if `flush`. Safe to call
  * twice; `flush` false overtakes a close that is still flushing. */

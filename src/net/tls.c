@@ -375,8 +375,16 @@ static void close_stream(mcp_stream_t *stream, bool flush) {
   finish(t, flush);
 }
 
+/* What has come and is not read yet is an alert, most likely: TLS says its end
+ * before the connection ends. */
+static bool is_quiet(mcp_stream_t *stream) {
+  tls_stream_t *t = (tls_stream_t *)stream;
+  return t->code == 0 && !t->over && !t->under_ended &&
+         mcp_stream_is_quiet(t->under);
+}
+
 static const mcp_stream_ways_t tls_ways = {start, pause_reading, send_bytes,
-                                           close_stream};
+                                           close_stream, is_quiet};
 
 int mcp_tls_wrap(mcp_tls_t *tls, mcp_loop_t *loop, mcp_stream_t *under,
                  const char *server_name, mcp_stream_t **out) {

@@ -464,11 +464,23 @@ static bool has_room(const origin_t *origin) {
          origin->count < origin->pool->options.connections;
 }
 
+/* The connection that was used last of those that are kept. One that the peer
+ * has ended, though the loop has not told so yet, is closed: a request that
+ * must not be sent twice would be lost on it. */
+static conn_t *take_idle(origin_t *origin) {
+  while (!mcp_list_empty(&origin->idle)) {
+    conn_t *conn = MCP_LIST_MEMBER(origin->idle.prev, conn_t, of_origin);
+    if (mcp_stream_is_quiet(conn->stream)) return conn;
+    drop(conn);
+  }
+  return NULL;
+}
+
 /* Gives `call` a connection; there is room. */
 static void assign(origin_t *origin, mcp_http_call_t *call) {
+  conn_t *conn = take_idle(origin);
   int code;
-  if (!mcp_list_empty(&origin->idle)) {
-    conn_t *conn = MCP_LIST_MEMBER(origin->idle.prev, conn_t, of_origin);
+  if (conn) {
     mcp_list_remove(&conn->of_origin);
     mcp_list_append(&origin->busy, &conn->of_origin);
     conn->call = call;

@@ -2,7 +2,6 @@
 -- A whole client against a whole server, both ours, over loopback in one process. Servers that
 -- are wrong are in spec/mcp/client/transport/http_spec.lua.
 local core = require "mcp.core"
-local endpoint = require "mcp.client.transport.endpoint"
 local helper = require "spec.helper"
 local mcp = require "mcp"
 local probe = require "mcp.client.probe"
@@ -48,16 +47,8 @@ local function each_era(app, options, fn)
 end
 
 describe("a client over HTTP", function()
-  -- Here a server is started anew in no time at all.
-  local look_after = endpoint.LOOK_AFTER
-  before_each(function()
-    probe.forget()
-    endpoint.LOOK_AFTER = 0
-  end)
-  after_each(function()
-    endpoint.LOOK_AFTER = look_after
-    helper.leftovers()
-  end)
+  before_each(probe.forget)
+  after_each(helper.leftovers)
 
   it("speaks every revision with every verb", function()
     local app = new_app()

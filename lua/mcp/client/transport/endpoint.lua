@@ -23,11 +23,6 @@ endpoint.DRAIN = 16384
 endpoint.DRAIN_TIME = 1
 ---How much of what a refusal says is shown, in bytes.
 endpoint.WORDS = 400
----A kept connection that lay idle longer than that may have been ended by the server, and we have
----not looked since: before what must not be sent twice goes out on it, the loop is turned for a
----moment, so that its end is seen (T-36). In seconds.
-endpoint.LOOK_AFTER = 0.05
-endpoint.LOOK_TIME = 0.002
 ---Calls under way and answers of one client at once, on a connection each. In a row
 ---behind them wait the rest.
 endpoint.CONNECTIONS = 64
@@ -109,7 +104,6 @@ function endpoint.new(what, address, options)
     url = parsed, text = parsed.text, fields = list, auth = auth,
     tls = context, tls_text = text, tls_code = code,
     pool = core.http_pool { connections = most, body_timeout = 0 }, connections = most,
-    used = -math.huge, -- when something last came by it
   }, Endpoint)
 end
 
@@ -181,14 +175,6 @@ local function head(self, request, at)
   return append(list, request.fields or {}), proof
 end
 
--- Lets us see which of the kept connections are dead.
-local function look(self, pool)
-  if core.now() - self.used < endpoint.LOOK_AFTER then return true end
-  local _, idle = pool:connections()
-  if idle == 0 then return true end
-  return core.sleep(endpoint.LOOK_TIME)
-end
-
 ---Sends a request and waits for the head of its answer. Statuses are no errors
 ---here, but for redirects that are not followed and challenges that are not met.
 ---@param request table method, fields, body, timeout, event_limit, idempotent, at (an mcp.Url),
@@ -202,11 +188,6 @@ function Endpoint.__index:send(request)
     list, proof, text, code = head(self, request, at)
     if not list then return nil, text, code end
     local pool = pool_for(self, request)
-    if request.idempotent == false then
-      local ok
-      ok, text, code = look(self, pool)
-      if not ok then return nil, text, code end
-    end
     local response
     response, text, code = pool:request {
       host = at.host, port = at.port, unix = at.unix,
@@ -215,7 +196,6 @@ function Endpoint.__index:send(request)
       headers = list, body = request.body, timeout = request.timeout,
       event_limit = request.event_limit, idempotent = request.idempotent,
     }
-    self.used = core.now()
     if not response then return nil, ("%s: %s"):format(at.text, text), code end
     local status = response.status
     if status >= 300 and status < 400 and status ~= 304 then
