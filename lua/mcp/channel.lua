@@ -254,35 +254,38 @@ function methods.cut(self)
   if x then x:cut() end
 end
 
--- The text of the answer.
-local function answer(self, result, err)
-  if not err and result ~= nil then
-    local text, why = encode(result)
-    if text then
-      if not self.raw_id then return text end
-      return ('{"jsonrpc":"2.0","id":%s,"result":%s}'):format(encode(self.raw_id), text)
-    end
+local function error_of(err) return { code = err.code, message = err.message, data = err.data } end
+
+-- The text of the answer. What cannot be encoded is given to `mend`, if there is one.
+local function answer(self, result, err, mend, ctx)
+  local text, why = encode(err and error_of(err) or result, err ~= nil)
+  if not text and mend then
+    result, err = mend(ctx, why, err)
+    text, why = encode(err and error_of(err) or result, err ~= nil)
+  end
+  if not text then
     err = failure.new(protocol.INTERNAL_ERROR,
       "Internal error: the result cannot be JSON: " .. why)
     core.log("error", err.message)
+    text = encode(error_of(err), true)
   end
-  err = err or failure.new(protocol.INTERNAL_ERROR, "a request was left without a result")
-  local text = encode({ code = err.code, message = err.message, data = err.data }, true)
-    or encode({ code = err.code, message = err.message }, true)
-  return ('{"jsonrpc":"2.0","id":%s,"error":%s}'):format(
-    self.raw_id and encode(self.raw_id) or "null", text)
+  if not err and not self.raw_id then return text end
+  return ('{"jsonrpc":"2.0","id":%s,"%s":%s}'):format(
+    self.raw_id and encode(self.raw_id) or "null", err and "error" or "result", text)
 end
 
 ---The handler has returned. Gives back what is left to be answered the usual way.
 ---@param result any
 ---@param err table|nil
----@return any result, table|nil err
-function methods.finish(self, result, err)
+---@param mend function|nil what an answer that JSON cannot carry is given to
+---@param ctx any its argument
+---@return any result, table|nil err, function|nil mend, any ctx
+function methods.finish(self, result, err, mend, ctx)
   local dropped, begun = self.dropped, self.begun
   local cancelled, code = self.own:is_cancelled()
   forget(self)
   self.session.last_used = core.now()
-  if dropped or not begun then return result, err end
+  if dropped or not begun then return result, err, mend, ctx end
   local timed_out = code == "ETIMEDOUT"
   -- A batch may be owed nothing.
   if cancelled and not timed_out or result == nil and not err and not self.raw_id then
@@ -290,7 +293,10 @@ function methods.finish(self, result, err)
     return nil
   end
   if timed_out then err = failure.new(TIMED_OUT, "Timed out") end
-  local text = answer(self, result, err)
+  if result == nil and not err then
+    err = failure.new(protocol.INTERNAL_ERROR, "a request was left without a result")
+  end
+  local text = answer(self, result, err, mend, ctx)
   send_out(self, text, keep(self, text), true)
   return nil
 end

@@ -106,6 +106,12 @@ function methods.progress(ctx, done, total, text)
   if type(done) ~= "number" then
     error("ctx:progress: number expected, got " .. type(done), 2)
   end
+  if type(text) == "string" then
+    local valid, at = utf8.len(text)
+    if not valid then
+      error(("ctx:progress: message: not valid UTF-8 at byte %d"):format(at), 2)
+    end
+  end
   local token, session = ctx.token, ctx.own_session
   if token == nil or type(token) == "boolean" then return false end
   -- A client that is not ready yet is sent nothing but answers, pings and log messages (IO-41).
@@ -142,8 +148,11 @@ function methods.log(ctx, level, data, logger)
   local rank = protocol.LOG_RANK[level]
   if not rank then error(("ctx:log: unknown level %q"):format(tostring(level)), 2) end
   if not wants_log(ctx, rank) then return false end
-  return ctx.exchange:send("notifications/message",
+  -- Encoded here, where the caller can be told what is wrong with it.
+  local ok, params = pcall(core.raw,
     { level = level, logger = logger, data = data == nil and "" or data })
+  if not ok then error(("ctx:log: %s"):format(params), 2) end
+  return ctx.exchange:send("notifications/message", params)
 end
 
 ---Lets other calls go on for that long.

@@ -172,6 +172,33 @@ local function raised(value)
   return { text = text, traceback = debug.traceback(tostring(value), 2) }
 end
 
+-- What a request is about, for messages.
+local function named(ctx)
+  return ctx.entry and ("%s %q"):format(ctx.entry.kind, ctx.entry.name) or ctx.method
+end
+
+---What is answered in place of a result, or an error, that JSON cannot carry.
+---@param ctx table
+---@param why string the place in it, and what is wrong there
+---@param err table|nil the error, if it was one
+---@return table|nil result
+---@return table|nil err
+function dispatch.mend(ctx, why, err)
+  local text = ("%s: %s%s"):format(named(ctx), err and "error: " or "", why)
+  core.log("error", text)
+  if err then
+    -- Its own text is the better one, if that is not what is wrong.
+    return nil, failure.new(err.code, utf8.len(err.message) and err.message or text, nil,
+      err.status)
+  end
+  if ctx.entry and ctx.entry.kind == "tool" then
+    return dispatch.stamped(ctx.app, ctx, tool.failed(text))
+  end
+  return nil, failure.new(protocol.INTERNAL_ERROR, "Internal error in " .. text)
+end
+
+tool.mend = dispatch.mend
+
 -- The judge. A handler's mcp.error goes out as it is; anything else is for the
 -- log, and for the model as far as it comes from a tool.
 local function judge(ctx, problem)
@@ -185,7 +212,7 @@ local function judge(ctx, problem)
   if type(problem) ~= "table" then
     problem = { text = tostring(problem), traceback = tostring(problem) }
   end
-  local what = ctx.entry and ("%s %q"):format(ctx.entry.kind, ctx.entry.name) or ctx.method
+  local what = named(ctx)
   for line in (what .. ": " .. problem.traceback):gmatch "[^\n]+" do core.log("error", line) end
   if ctx.entry and ctx.entry.kind == "tool" then return tool.failed(problem.text) end
   return nil, failure.new(protocol.INTERNAL_ERROR, "Internal error in " .. what)
@@ -228,10 +255,12 @@ end
 ---@param params table|nil
 ---@return table|userdata|nil result
 ---@return table|nil err
+---@return function mend what an answer that JSON cannot carry is given to
+---@return table ctx its argument
 function dispatch.request(app, ctx, handler, params)
   if ctx.revision.rounds and params and protocol.ASKING[ctx.method] then
     local err = state.begin(app, ctx, params)
-    if err then return nil, err end
+    if err then return nil, err, dispatch.mend, ctx end
   end
   local ok, result, err = xpcall(handler, raised, app, ctx, params or EMPTY)
   if not ok then result, err = judge(ctx, result) end
@@ -239,13 +268,13 @@ function dispatch.request(app, ctx, handler, params)
   if asking then
     -- A question ends a handler by an error, which it may have caught.
     local ended = state.finish(asking)
-    if ended then return ended end
+    if ended then return ended, nil, dispatch.mend, ctx end
   end
-  if err then return nil, err end
+  if err then return nil, err, dispatch.mend, ctx end
   if ctx.revision.stamp and type(result) == "table" and result.resultType == nil then
-    return stamp(app, result)
+    result = stamp(app, result)
   end
-  return result
+  return result, nil, dispatch.mend, ctx
 end
 
 return dispatch

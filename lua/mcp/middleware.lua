@@ -15,6 +15,7 @@ local core = require "mcp.core"
 local dispatch = require "mcp.dispatch"
 local failure = require "mcp.failure"
 local protocol = require "mcp.protocol"
+local cut = require("mcp.text").cut
 
 local middleware = {}
 
@@ -184,7 +185,7 @@ function middleware.log(options)
   return middleware.timing(function(request, seconds, how)
     local name = request.name
     write(("%s%s: %s, %.1f ms"):format(request.method,
-      name ~= nil and " " .. printable(tostring(name):sub(1, 200)) or "", how, seconds * 1000))
+      name ~= nil and " " .. printable(cut(tostring(name), 200)) or "", how, seconds * 1000))
   end)
 end
 

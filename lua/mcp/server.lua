@@ -445,6 +445,12 @@ function server.new(options)
     description = options.description, websiteUrl = options.website,
     icons = checked(metadata.icons, options.icons),
   }
+  for _, one in ipairs { { "instructions", options.instructions }, { "title", info.title },
+    { "name", info.name }, { "version", info.version }, { "description", info.description },
+    { "website", info.websiteUrl }, { "icons", info.icons } } do
+    local text, why = core.encode { [one[1]] = one[2] }
+    if not text then error("mcp.server: " .. why, 2) end
+  end
   local app = setmetatable({
     name = info.name, version = info.version, instructions = options.instructions,
     server_info = core.raw(info),

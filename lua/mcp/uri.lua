@@ -11,6 +11,7 @@
 --   {a:3} {a*}   the first three characters; exploded: a list's or map's members one by one
 --
 -- The RFC defines expansion only; what matching means is told in uri_matcher.lua.
+local character = require("mcp.text").character
 local matcher = require "mcp.uri_matcher"
 
 local uri = {}
@@ -101,7 +102,7 @@ local function parse_expression(body, at)
   if find(operator, "[=,!@|]") then
     return fault(at + 1, "operator %q is reserved by RFC 6570", operator)
   elseif not OPERATORS[operator] then
-    return fault(at + 1, "unknown operator %q", operator)
+    return fault(at + 1, "unknown operator %q", character(body, 1))
   end
   local part = { operator = operator, at = at, text = "{" .. body .. "}" }
   local from = #operator + 1

@@ -7,6 +7,10 @@
 --
 -- Narrower than the RFC where two readers could see two hosts: no userinfo, no percent-encoding
 -- and no zone in a host, no IPv4 address but in four decimal numbers, nothing beyond ASCII.
+local texts = require "mcp.text"
+
+local cut, character = texts.cut, texts.character
+
 local url = {}
 
 -- An address sent to make us copy megabytes: longer than any request target we would take.
@@ -88,7 +92,7 @@ local function read_host(text)
   end
   if text == "" then return nil, "no host" end
   if find(text, NOT_NAME) then
-    return nil, ("%q cannot stand in a host"):format(match(text, NOT_NAME))
+    return nil, ("%q cannot stand in a host"):format(character(text, find(text, NOT_NAME)))
   end
   local name = text:lower()
   if find(name, "^%.") or find(name, "..", 1, true) then
@@ -220,7 +224,7 @@ function url.parse(text)
   end
   local parsed, why = parse(text)
   if parsed then return parsed end
-  if #text > 200 then text = sub(text, 1, 200) .. "..." end
+  text = cut(text, 200)
   -- What stands before "@" may be a password.
   text = text:gsub("[^/?#]*@", "(hidden)@")
   return nil, ("%q is no address we know: %s"):format(text, why)

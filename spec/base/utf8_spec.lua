@@ -50,4 +50,30 @@ describe("base/utf8 (RFC 3629, Unicode table 3-7)", function()
     assert.is_true(text.valid "")
     assert.equal(0, text.step "")
   end)
+
+  it("finds the first bad byte, as Lua does", function()
+    for _, good in ipairs { "", "a", ("a"):rep(40), "\u{e9}", ("a"):rep(31) .. "\u{20ac}",
+      "\u{10348}" } do
+      assert.equal(#good, text.prefix(good))
+      for _, bad in ipairs { "\xff", "\xe2\x82", "\xed\xa0\x80", "\x80" } do
+        assert.equal(select(2, utf8.len(good .. bad .. "a")) - 1, text.prefix(good .. bad .. "a"))
+      end
+    end
+  end)
+
+  it("is cut between characters, at every length", function()
+    for _, given in ipairs { "a\u{e9}\u{20ac}\u{10348}b", ("\u{10348}"):rep(5), "abc" } do
+      for most = 0, #given + 2 do
+        local length = text.cut(given, most)
+        assert.is_true(length <= most and length > most - 4 or length == #given)
+        assert.is_truthy(utf8.len(given:sub(1, length)))
+        if length < #given then
+          assert.is_true(length + #given:match(utf8.charpattern, length + 1) > most)
+        end
+      end
+    end
+    -- What is no text is cut all the same.
+    assert.equal(5, text.cut(("\x80"):rep(10), 5))
+    assert.equal(0, text.cut(("\x80"):rep(10), 0))
+  end)
 end)

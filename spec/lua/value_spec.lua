@@ -163,11 +163,13 @@ describe("values that JSON cannot carry", function()
   end)
 
   it("strings and keys that are not UTF-8 (RFC 8259 8.1)", function()
-    refused("EUTF8", "not valid UTF-8", "\xff")
-    refused("EUTF8", "a[1]: not valid UTF-8", { a = { "x\xc0\x80" } })
+    refused("EUTF8", "not valid UTF-8 at byte 1", "\xff")
+    refused("EUTF8", "a[1]: not valid UTF-8 at byte 2", { a = { "x\xc0\x80" } })
+    refused("EUTF8", "a[1]: not valid UTF-8 at byte 41",
+      { a = { ("\u{20ac}"):rep(13) .. "x\xe2\x82" } })
     refused("EUTF8", "a?b: a key that is not valid UTF-8", { ["a\xffb"] = 1 })
     refused("EUTF8", "a?b: a key that is not valid UTF-8", { ["a\xffb"] = 1 }, true)
-    refused("EUTF8", "not valid UTF-8", "\u{d800}")
+    refused("EUTF8", "not valid UTF-8 at byte 1", "\u{d800}")
   end)
 
   it("keys that are neither all strings nor 1 to n", function()

@@ -47,15 +47,27 @@ static size_t skip_ascii(mcp_slice_t text, size_t at) {
   return at;
 }
 
-bool mcp_utf8_valid(mcp_slice_t text) {
+size_t mcp_utf8_prefix(mcp_slice_t text) {
   size_t at = 0;
   while ((at = skip_ascii(text, at)) < text.len) {
     /* A run of other letters: stay with it instead of looking for words. */
     do {
       size_t n = mcp_utf8_step(mcp_slice(text.data + at, text.len - at));
-      if (n == 0) return false;
+      if (n == 0) return at;
       at += n;
     } while (at < text.len && (text.data[at] & 0x80));
   }
-  return true;
+  return at;
+}
+
+bool mcp_utf8_valid(mcp_slice_t text) {
+  return mcp_utf8_prefix(text) == text.len;
+}
+
+size_t mcp_utf8_cut(mcp_slice_t text, size_t most) {
+  size_t at = most;
+  if (text.len <= most) return text.len;
+  /* Back to the beginning of the character that the cut goes through. */
+  while (at > 0 && most - at < 3 && follows((unsigned char)text.data[at])) at--;
+  return follows((unsigned char)text.data[at]) ? most : at;
 }

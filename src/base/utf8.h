@@ -13,4 +13,11 @@ size_t mcp_utf8_step(mcp_slice_t text);
 /* Whether all of `text` is UTF-8. Empty text is. */
 bool mcp_utf8_valid(mcp_slice_t text);
 
+/* The length of the longest beginning of `text` that is UTF-8. */
+size_t mcp_utf8_prefix(mcp_slice_t text);
+
+/* How much of `text` to keep so that it has at most `most` bytes and no
+ * character is cut in two. Text that is not UTF-8 is cut at `most`. */
+size_t mcp_utf8_cut(mcp_slice_t text, size_t most);
+
 #endif

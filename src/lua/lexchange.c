@@ -278,11 +278,10 @@ static int end_without_message(mcp_task_t *task, lua_Integer status) {
   return 0;
 }
 
-/* Answers `x` with the value at `result` or, if it is not nil, the error at
- * `error`. `task` owes the answer; NULL for a kept exchange. */
-static int answer(lua_State *L, mcp_exchange_t *x, mcp_task_t *task, int result,
-                  int error) {
-  mcp_value_fault_t fault = {0};
+/* Appends the answer: the value at `result` or, if it is not nil, the error at
+ * `error`. 0 or a code. [-0, +(0|1), e] */
+static int write_answer(lua_State *L, mcp_exchange_t *x, int result, int error,
+                        mcp_value_fault_t *fault) {
   bool failed = !lua_isnil(L, error);
   /* A request has an id and its result an envelope; a batch is its own. */
   bool envelope = failed || x->id_length > 0;
@@ -294,12 +293,32 @@ static int answer(lua_State *L, mcp_exchange_t *x, mcp_task_t *task, int result,
   /* From here to its end nothing raises. */
   if (failed) {
     code = mcp_rpc_begin_error(out, mcp_exchange_id(x));
-    if (code == 0) code = mcp_value_write(L, lua_gettop(L), out, 1, &fault);
+    if (code == 0) code = mcp_value_write(L, lua_gettop(L), out, 1, fault);
   } else {
     code = envelope ? mcp_rpc_begin_result(out, mcp_exchange_id(x)) : 0;
-    if (code == 0) code = mcp_value_write(L, result, out, 0, &fault);
+    if (code == 0) code = mcp_value_write(L, result, out, 0, fault);
   }
   if (code == 0 && envelope) code = mcp_buf_append_char(out, '}');
+  if (code < 0) mcp_exchange_abandon(x);
+  return code;
+}
+
+/* Answers `x` with the value at `result` or, if it is not nil, the error at
+ * `error`. `task` owes the answer; NULL for a kept exchange. What cannot be
+ * encoded is given to the function at `mend`, if there is one: mend(what is at
+ * mend + 1, why, error) gives the result and the error to answer with. */
+static int answer(lua_State *L, mcp_exchange_t *x, mcp_task_t *task, int result,
+                  int error, int mend) {
+  mcp_value_fault_t fault = {0};
+  int code = write_answer(L, x, result, error, &fault);
+  if (code < 0 && code != MCP_ENOMEM && mend && lua_isfunction(L, mend)) {
+    lua_pushvalue(L, mend);
+    lua_pushvalue(L, mend + 1);
+    lua_pushstring(L, fault.what);
+    lua_pushvalue(L, error);
+    lua_call(L, 3, 2);
+    return answer(L, x, task, lua_gettop(L) - 1, lua_gettop(L), 0);
+  }
   if (task) {
     mcp_lexchange_forget(task);
     x->up = NULL;
@@ -308,10 +327,7 @@ static int answer(lua_State *L, mcp_exchange_t *x, mcp_task_t *task, int result,
   }
   if (code == 0) {
     (void)mcp_exchange_commit(x, MCP_OUT_ANSWER);
-    return 0;
-  }
-  mcp_exchange_abandon(x);
-  if (code == MCP_ENOMEM) {
+  } else if (code == MCP_ENOMEM) {
     mcp_exchange_fail(x, MCP_RPC_INTERNAL_ERROR, "Out of memory");
   } else {
     answer_unencodable(x, &fault);
@@ -319,11 +335,13 @@ static int answer(lua_State *L, mcp_exchange_t *x, mcp_task_t *task, int result,
   return 0;
 }
 
-/* receive has returned `result, error`. */
+#define RESULTS 4
+
+/* receive has returned `result, error [, mend, its argument]`. */
 static int after(lua_State *L, int status, lua_KContext context) {
   mcp_task_t *task = (mcp_task_t *)context;
   mcp_exchange_t *x = task->exchange;
-  int result = lua_gettop(L) - 1, error = result + 1;
+  int result = lua_gettop(L) - RESULTS + 1, error = result + 1;
   bool failed = !lua_isnil(L, error);
   (void)status;
   if (!x) return 0; /* the way back is gone, or it is kept */
@@ -335,11 +353,11 @@ static int after(lua_State *L, int status, lua_KContext context) {
     return end_without_message(task, lua_tointeger(L, result));
   if (!failed && lua_isnil(L, result))
     return luaL_error(L, "a request was left without a result");
-  return answer(L, x, task, result, error);
+  return answer(L, x, task, result, error, error + 1);
 }
 
 int mcp_lexchange_answer(lua_State *L, mcp_task_t *task, int arguments) {
-  lua_callk(L, arguments, 2, (lua_KContext)task, after);
+  lua_callk(L, arguments, RESULTS, (lua_KContext)task, after);
   return after(L, LUA_OK, (lua_KContext)task);
 }
 
@@ -622,7 +640,7 @@ static int finish(lua_State *L) {
   if (!h->x) return mcp_task_push_error(L, MCP_ECLOSED);
   luaL_argcheck(L, !h->task, 1, "it is not kept: return its answer");
   luaL_argcheck(L, h->x->id_length > 0, 1, "no answer is owed: release it");
-  (void)answer(L, h->x, NULL, 2, 3);
+  (void)answer(L, h->x, NULL, 2, 3, 0);
   lua_pushboolean(L, true);
   return 1;
 }

@@ -38,7 +38,9 @@ typedef struct {
  *   receive(exchange, link, kind, id, method, params, meta, watched…,
  *           version, mcp_method, mcp_name, session)
  * and answers with what it returns: `result`, or `nil, error`; an integer
- * where no message is owed is an HTTP status.
+ * where no message is owed is an HTTP status. After these it may return a
+ * function and its argument, for an answer that cannot be encoded:
+ * mend(argument, why, error | nil) gives another result, or nil and an error.
  *   kind     "request", "notification", "result", "error", "batch", "get",
  *            "delete", "upgrade", "post"
  *   id       a string that is equal for equal ids, or nil
@@ -47,7 +49,7 @@ typedef struct {
  *            raw_id =, why = }
  *   meta     the text of params._meta if it is an object
  *   watched… its watched members: strings and integers as they are, true for
- *            an object, false for anything else, nil if absent
+ *            an object, false for anything else, nil if absent or null
  *   version… header fields of Streamable HTTP, nil elsewhere; false where a
  *            field came twice */
 int mcp_lexchange_frame(lua_State *L);

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "base/err.h"
+#include "base/utf8.h"
 #include "base/version.h"
 #include "lua/lhost.h"
 #include "lua/lturn.h"
@@ -37,7 +38,16 @@ typedef struct {
 #define DIAL 4
 
 /* A refusal in one line, as far as there is room for it. */
+/* How much of `body` to show behind `used` of `size` bytes: whole characters,
+ * also where the body was cut on its way to us. */
+static size_t shown_length(mcp_slice_t body, size_t size, size_t used) {
+  size_t end = mcp_utf8_cut(body, used < size ? size - used : 0);
+  size_t whole = mcp_utf8_prefix(mcp_slice(body.data, end));
+  return end - whole < 4 ? whole : end;
+}
+
 static void describe(dial_t *dial, const mcp_ws_opened_t *opened) {
+  size_t end;
   int n;
   if (opened->status == 0) {
     snprintf(dial->name, sizeof dial->name, "%s", mcp_err_name(opened->code));
@@ -59,8 +69,8 @@ static void describe(dial_t *dial, const mcp_ws_opened_t *opened) {
                "the server refused the WebSocket with %u%s%s%s", opened->status,
                opened->why[0] ? " " : "", opened->why,
                opened->body.len > 0 ? ": " : "");
-  for (size_t i = 0, at = (size_t)n;
-       i < opened->body.len && at + 1 < sizeof dial->why; i++) {
+  end = shown_length(opened->body, sizeof dial->why - 1, (size_t)n);
+  for (size_t i = 0, at = (size_t)n; i < end; i++) {
     char c = opened->body.data[i];
     dial->why[at++] = (unsigned char)c < ' ' || c == 127 ? ' ' : c;
     dial->why[at] = '\0';

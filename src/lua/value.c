@@ -3,6 +3,8 @@
  * recurses as deep as MCP_JSON_DEPTH. Must not know what a message means. */
 #include "lua/value.h"
 
+#include "lua/value_fault.h"
+
 #include <lauxlib.h>
 #include <limits.h>
 #include <math.h>
@@ -210,57 +212,8 @@ typedef struct {
   bool sorted;
 } writer_t;
 
-/* Keys in a fault are cut to this length. */
-#define SHOWN_KEY 40
-
 static int refuse(writer_t *w, int code, const char *why) {
-  w->fault->code = code;
-  snprintf(w->fault->what, sizeof w->fault->what, ": %s", why);
-  return code;
-}
-
-/* Puts `s` before the path, with a point if a key follows; dots if it does not
- * fit. `s` has room for one more byte. */
-static void put_before(writer_t *w, char *s, size_t len) {
-  static const char dots[] = "...";
-  char *what = w->fault->what;
-  const char *part = s;
-  size_t used = strlen(what), room = sizeof w->fault->what - sizeof dots;
-  if (strncmp(what, dots, sizeof dots - 1) == 0) return;
-  if (*what != '[' && *what != ':') s[len++] = '.';
-  if (len > room - used) {
-    part = dots;
-    len = sizeof dots - 1;
-  }
-  memmove(what + len, what, used + 1);
-  memcpy(what, part, len);
-}
-
-static int under_index(writer_t *w, int code, lua_Integer i) {
-  char text[32];
-  int len =
-      snprintf(text, sizeof text, "[" LUA_INTEGER_FMT "]", (LUAI_UACINT)i);
-  put_before(w, text, (size_t)len);
-  return code;
-}
-
-/* Puts `key` before the path: cut short, controls and bad UTF-8 as '?'. */
-static int under_key(writer_t *w, int code, mcp_slice_t key) {
-  char text[SHOWN_KEY + 4], *to = text;
-  size_t at = 0;
-  while (at < key.len && (size_t)(to - text) < SHOWN_KEY) {
-    size_t n = mcp_utf8_step(mcp_slice(key.data + at, key.len - at));
-    if (n == 0 || (unsigned char)key.data[at] < ' ') {
-      n = 1;
-      *to++ = '?';
-    } else {
-      memcpy(to, key.data + at, n);
-      to += n;
-    }
-    at += n;
-  }
-  put_before(w, text, (size_t)(to - text));
-  return code;
+  return mcp_value_fault_set(w->fault, code, why);
 }
 
 static int lack(writer_t *w, int code) {
@@ -311,14 +264,15 @@ static int measure(writer_t *w, lua_Integer *length) {
   *length = last;
   if (count == last) return 0;
   for (; lua_rawgeti(L, -1, hole) != LUA_TNIL; hole++) lua_pop(L, 1);
-  return under_index(w, refuse(w, MCP_EENCODE, "a hole in an array"), hole);
+  return mcp_value_fault_index(
+      w->fault, refuse(w, MCP_EENCODE, "a hole in an array"), hole);
 }
 
 static int write_element(writer_t *w, lua_Integer i) {
   int code = i == 1 ? 0 : mcp_buf_append_char(w->out, ',');
   if (code < 0) return lack(w, code);
   code = write_value(w);
-  return code < 0 ? under_index(w, code, i) : 0;
+  return code < 0 ? mcp_value_fault_index(w->fault, code, i) : 0;
 }
 
 /* The elements of the table under the first pair of lua_next. They mostly come
@@ -352,12 +306,12 @@ static int write_member(writer_t *w, mcp_slice_t key, bool first) {
   if (code == 0) code = mcp_json_write_string(out, key);
   if (code == MCP_EUTF8) {
     code = refuse(w, code, "a key that is not valid UTF-8");
-    return under_key(w, code, key);
+    return mcp_value_fault_key(w->fault, code, key);
   }
   if (code == 0) code = mcp_buf_append_char(out, ':');
   if (code < 0) return lack(w, code);
   code = write_value(w);
-  return code < 0 ? under_key(w, code, key) : 0;
+  return code < 0 ? mcp_value_fault_key(w->fault, code, key) : 0;
 }
 
 /* Refuses the key at `index`, which is no string. */
@@ -536,7 +490,7 @@ static int write_value(writer_t *w) {
   case LUA_TSTRING:
     s.data = lua_tolstring(L, -1, &s.len);
     code = mcp_json_write_string(w->out, s);
-    if (code == MCP_EUTF8) return refuse(w, code, "not valid UTF-8");
+    if (code == MCP_EUTF8) return mcp_value_fault_text(w->fault, s);
     break;
   case LUA_TTABLE: return enter_table(w);
   case LUA_TNUMBER: return write_number(w);

@@ -9,12 +9,16 @@
 #include "base/list.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "base/utf8.h"
 #include "transport/link_framing.h"
 
 typedef struct {
   mcp_exchange_t base;
   mcp_list_t of_link; /* live, or spare */
 } lane_t;
+
+/* Of a line that is no message, in bytes. */
+#define SHOWN_LINE 60
 
 /* Kept between messages; more is given back. */
 #define OUT_KEEP 65536
@@ -248,8 +252,8 @@ static void refuse_text(mcp_link_t *link, int code, mcp_slice_t line,
   if (link->client && line.len > 0 && line.data[0] != '{' &&
       line.data[0] != '[' && n > 0 && (size_t)n < sizeof text)
     snprintf(text + n, sizeof text - (size_t)n, ": %.*s%s",
-             (int)(line.len < 60 ? line.len : 60), line.data,
-             line.len < 60 ? "" : "...");
+             (int)mcp_utf8_cut(line, SHOWN_LINE), line.data,
+             line.len > SHOWN_LINE ? "..." : "");
   refuse(link, mcp_rpc_id_find(line), MCP_RPC_PARSE_ERROR, text, complain);
 }
 

@@ -10,6 +10,7 @@
 -- `chosen` holds the arguments that are settled already, in the revisions that
 -- tell. A function may return, after its list, how many values there are in
 -- all, or true if there are more and nobody has counted.
+local core = require "mcp.core"
 local failure = require "mcp.failure"
 local gate = require "mcp.feature.gate"
 local protocol = require "mcp.protocol"
@@ -26,6 +27,10 @@ local function from_list(name, list)
   for i, text in ipairs(list) do
     if type(text) ~= "string" then
       error(("complete: %q: [%d]: string expected, got %s"):format(name, i, type(text)), 0)
+    end
+    local valid, at = utf8.len(text)
+    if not valid then
+      error(("complete: %q: [%d]: not valid UTF-8 at byte %d"):format(name, i, at), 0)
     end
     lower[i] = text:lower()
   end
@@ -143,10 +148,17 @@ local function convert(entry, name, list, total)
   end
   if list == nil then list = {} end
   if type(list) ~= "table" then bad("a list of strings expected, got %s", type(list)) end
-  local values = value.array {}
+  local values, left_out = value.array {}, 0
   for i, text in ipairs(list) do
     if type(text) ~= "string" then bad("[%d]: string expected, got %s", i, type(text)) end
-    if i <= completion.MOST then values[i] = text end
+    local valid, at = utf8.len(text)
+    if not valid then
+      left_out = left_out + 1
+      core.log("error", ("%s %q: complete: %q: [%d] is left out: not valid UTF-8 at byte %d")
+        :format(entry.kind, entry.name, name, i, at))
+    elseif #values < completion.MOST then
+      values[#values + 1] = text
+    end
   end
   if total ~= nil and total ~= true then
     -- What a division gives is a float.
@@ -156,7 +168,7 @@ local function convert(entry, name, list, total)
     end
     total = whole
   end
-  local count = #list
+  local count = #list - left_out
   local out = { values = values, hasMore = total == true or count > #values }
   if total ~= true then
     out.total = math.max(count, total or 0)

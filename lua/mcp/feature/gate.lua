@@ -7,6 +7,7 @@
 --
 -- A list with such a choice in it is made for each caller, and kept by nobody.
 local cursor = require "mcp.feature.cursor"
+local registry_of = require "mcp.feature.registry"
 local value = require "mcp.value"
 
 local gate = {}
@@ -94,7 +95,8 @@ function gate.list(app, ctx, name, registry, params, make, wrap)
   return cursor.slice(app, name, registry.generation, params, function()
     local list = value.array {}
     for _, entry in ipairs(registry.order) do
-      if gate.sees(entry, ctx) then list[#list + 1] = make(entry) end
+      local made = gate.sees(entry, ctx) and make(entry)
+      if made then list[#list + 1] = registry_of.encoded(entry, made) end
     end
     return list
   end, function(list, following) return gate.private(wrap(list, following)) end)

@@ -4,6 +4,7 @@
 -- here is as it goes over the wire. Everything raises (level 0) what is wrong,
 -- so that it is wrong where it was written.
 local core = require "mcp.core"
+local cut = require("mcp.text").cut
 local value = require "mcp.value"
 
 local metadata = {}
@@ -31,8 +32,18 @@ end
 function metadata.check_texts(options, ...)
   for _, name in ipairs { ... } do
     local text = options[name]
-    if text ~= nil and not utf8.len(text) then error(name .. ": not UTF-8", 0) end
+    if text ~= nil then
+      local valid, at = utf8.len(text)
+      if not valid then error(("%s: not valid UTF-8 at byte %d"):format(name, at), 0) end
+    end
   end
+end
+
+---What is listed must be what JSON can carry, or it would spoil the whole list.
+---@param definition table as it goes out
+function metadata.check_encodable(definition)
+  local text, why = core.encode(definition)
+  if not text then error(why, 0) end
 end
 
 ---The longest name of a tool (protocol, Tools: SHOULD, from 2025-11-25).
@@ -61,7 +72,8 @@ local function icon(what, given)
   if not src then error(what .. ": src is missing", 0) end
   local scheme = (src:match "^(%a[%w+.-]*):" or ""):lower()
   if scheme ~= "data" and (scheme ~= "https" or not src:find "^%w+://[^/]") then
-    error(("%s: src: an https: or data: URI expected, got %q"):format(what, src:sub(1, 60)), 0)
+    error(("%s: src: an https: or data: URI expected, got %q"):format(what,
+      cut(src, 60)), 0)
   end
   if given.theme and not THEMES[given.theme] then
     error(('%s: theme: "light" or "dark" expected, got %q'):format(what, given.theme), 0)

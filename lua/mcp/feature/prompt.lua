@@ -74,14 +74,15 @@ function prompt.new(name, options, handler)
   end
   if not utf8.len(name) then error("a prompt's name must be UTF-8", 0) end
   metadata.check_texts(options, "title", "description")
+  local definition = {
+    name = name, title = options.title, description = options.description,
+    arguments = arguments, icons = metadata.icons(options.icons),
+    _meta = metadata.meta(options.meta),
+  }
+  metadata.check_encodable(definition)
   return gate.add({
     name = name, handler = handler, kind = "prompt", arguments = arguments or {}, known = known,
-    complete = completion.compile(options.complete, known),
-    definition = {
-      name = name, title = options.title, description = options.description,
-      arguments = arguments, icons = metadata.icons(options.icons),
-      _meta = metadata.meta(options.meta),
-    },
+    complete = completion.compile(options.complete, known), definition = definition,
   }, options)
 end
 

@@ -73,6 +73,29 @@ function registry.view(definition, known)
   return out
 end
 
+---What is listed of an entry, encoded; nil, and a line in the log, if JSON cannot carry it. It was
+---checked when it was registered, but may have been changed since, and must not take the others
+---with it.
+---@param entry table
+---@param made table
+---@return userdata|nil raw
+function registry.encoded(entry, made)
+  local text, why = core.encode(made, true)
+  if text then return core.raw(text, true) end
+  core.log("error", ("%s %q is left out of a list: %s"):format(entry.kind, entry.name, why))
+  return nil
+end
+
+-- All entries, made and encoded.
+local function gather(self, make)
+  local list = value.array {}
+  for _, entry in ipairs(self.order) do
+    local made = make(entry)
+    if made ~= nil then list[#list + 1] = registry.encoded(entry, made) end
+  end
+  return list
+end
+
 ---The whole list as one raw value: `make(entry)` gives each definition (nil to
 ---leave it out), `wrap(list)` the result around it.
 ---@param key any what the list is kept under, a revision's facts
@@ -80,9 +103,7 @@ end
 function Registry.__index:list(key, make, wrap)
   local kept = self.kept[key]
   if kept then return kept end
-  local list = value.array {}
-  for _, entry in ipairs(self.order) do list[#list + 1] = make(entry) end
-  kept = core.raw(wrap(list))
+  kept = core.raw(wrap(gather(self, make)))
   self.kept[key] = kept
   return kept
 end
@@ -96,8 +117,7 @@ end
 function Registry.__index:pages(key, size, make, wrap)
   local kept = self.kept[key]
   if kept then return kept end
-  local all = {}
-  for _, entry in ipairs(self.order) do all[#all + 1] = make(entry) end
+  local all = gather(self, make)
   kept = {}
   for first = 1, math.max(#all, 1), size do
     local last = math.min(first + size - 1, #all)

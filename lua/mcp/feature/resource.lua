@@ -53,6 +53,7 @@ function resource.new(name, options, handler)
     annotations = metadata.annotations(options.annotations),
     icons = metadata.icons(options.icons), _meta = metadata.meta(options.meta),
   }
+  metadata.check_encodable(entry.definition)
   return gate.add(entry, options)
 end
 
@@ -68,7 +69,8 @@ local LISTED = {
   size = "size", annotations = "annotations", icons = "icons", meta = "_meta",
 }
 
--- One entry of what a template's `list` returned, as it goes out.
+-- One entry of what a template's `list` returned, as it goes out; nil, and a line in the log, for
+-- one that JSON cannot carry: the others are not lost with it.
 local function listed(entry, item, facts)
   if type(item) == "string" then item = { uri = item } end
   if type(item) ~= "table" or type(item.uri) ~= "string" then
@@ -84,7 +86,10 @@ local function listed(entry, item, facts)
   end
   out.annotations = metadata.annotations(out.annotations)
   out.icons = metadata.icons(out.icons)
-  return view(out, facts, facts.resource)
+  local text, why = core.encode(view(out, facts, facts.resource))
+  if text then return core.raw(text, true) end
+  core.log("error", ("template %q: list: an entry is left out: %s"):format(entry.name, why))
+  return nil
 end
 
 ---resources/list. Kept as bytes unless a template lists what is there now.
@@ -102,7 +107,8 @@ function resource.list(app, ctx, params)
   local function gather()
     local list = value.array {}
     for _, entry in ipairs(app.resources.order) do
-      if gate.sees(entry, ctx) then list[#list + 1] = make(entry) end
+      local made = gate.sees(entry, ctx) and make(entry)
+      if made then list[#list + 1] = registry.encoded(entry, made) end
     end
     for _, entry in ipairs(app.templates.order) do
       if entry.lister and gate.sees(entry, ctx) then

@@ -286,29 +286,33 @@ local function call_at_once(app, ctx, entry, params, tool)
   return tool.run(app, ctx, entry, args, prepared)
 end
 
--- Keeps what the work has come to.
-local function keep(one, facts, result, err)
-  local store = one.store
-  if not err then
-    if facts.stamp then
-      result.resultType = "complete"
-    else
-      local meta = { [protocol.KEY_TASK] = one.related[protocol.KEY_TASK] }
-      for key, member in pairs(result._meta or {}) do meta[key] = member end
-      result._meta = meta
-    end
-    local ok, raw = pcall(core.raw, result)
-    if ok then
-      store:finish(one, raw, result.isError == true)
-      return
-    end
-    err = failure.new(protocol.INTERNAL_ERROR,
-      "Internal error: the result cannot be JSON: " .. tostring(raw))
-    core.log("error", err.message)
+-- The result of a task as it is kept.
+local function result_of(one, facts, result)
+  if facts.stamp then
+    result.resultType = "complete"
+  else
+    local meta = { [protocol.KEY_TASK] = one.related[protocol.KEY_TASK] }
+    for key, member in pairs(result._meta or {}) do meta[key] = member end
+    result._meta = meta
   end
-  local data = err.data
-  if data ~= nil and not pcall(core.raw, data) then data = nil end
-  store:fail(one, { code = err.code, message = err.message, data = data })
+  return result
+end
+
+local function error_of(err) return { code = err.code, message = err.message, data = err.data } end
+
+-- Keeps what the work has come to.
+local function keep(one, ctx, tool, result, err)
+  local store, facts = one.store, ctx.revision
+  local text, why = core.encode(err and error_of(err) or result_of(one, facts, result), true)
+  if not text then
+    result, err = tool.mend(ctx, why, err)
+    text = core.encode(err and error_of(err) or result_of(one, facts, result), true)
+  end
+  if err then
+    store:fail(one, error_of(err))
+  else
+    store:finish(one, core.raw(text, true), result.isError == true)
+  end
 end
 
 -- Makes a task that does work(its ctx).
@@ -325,7 +329,7 @@ local function start(app, ctx, tool, ttl, work)
   one.store:run(one, function()
     local result, err = tool.guarded(own, work, own)
     -- Encoding is work for nothing when nobody will see it.
-    if not one.cancelled then keep(one, own.revision, result, err) end
+    if not one.cancelled then keep(one, own, tool, result, err) end
   end)
   return one
 end

@@ -82,6 +82,7 @@ function tool.new(name, options, handler)
     icons = metadata.icons(options.icons), _meta = metadata.meta(options.meta),
     execution = entry.task and { taskSupport = entry.task },
   }
+  metadata.check_encodable(entry.definition)
   return gate.add(entry, options)
 end
 

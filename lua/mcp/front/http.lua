@@ -60,12 +60,12 @@ local function serve_legacy(app, x, kind, id, method, params, meta, token, versi
     if not one.running:add(id, x) then
       return fail(400, protocol.INVALID_REQUEST, "A request with this id is under way")
     end
-    local result
-    result, err = legacy.request(app, x, one, method, params, meta, token)
+    local result, mend, ctx
+    result, err, mend, ctx = legacy.request(app, x, one, method, params, meta, token)
     local way = one.streams and one.streams.calls[x]
     one.running:remove(way or x)
-    if way then return way:finish(result, err) end
-    return result, err
+    if way then return way:finish(result, err, mend, ctx) end
+    return result, err, mend, ctx
   end
   if kind == "notification" then
     legacy.notification(x, one, method, params)

@@ -112,9 +112,9 @@ function legacy.batch(app, x, one, messages)
     messages.at = i
     x:limit(app.clock.time) -- each has its own
     local kind, _, method, params, meta, _, _, _, _, token = table.unpack(message, 1, 10)
-    local result, err
+    local result, err, mend, ctx
     if kind == "request" and method ~= "initialize" then
-      result, err = legacy.request(app, x, one, method, params, meta, token)
+      result, err, mend, ctx = legacy.request(app, x, one, method, params, meta, token)
     elseif kind == "notification" then
       legacy.notification(x, one, method, params)
     elseif kind == "request" then
@@ -128,13 +128,10 @@ function legacy.batch(app, x, one, messages)
       one.questions:answer(kind, message[2], params)
     end
     -- One that cannot go out must not take the others with it.
+    local sent = err and { message = err.message, data = err.data } or result
     local text, why = true, nil
-    if result ~= nil then text, why = core.encode(result) end
-    if not text then
-      err = failure.new(protocol.INTERNAL_ERROR,
-        "Internal error: the result cannot be JSON: " .. why)
-      core.log("error", err.message)
-    end
+    if sent ~= nil then text, why = core.encode(sent) end
+    if not text then result, err = mend(ctx, why, err) end
     if err then
       answers[#answers + 1] = { jsonrpc = "2.0", id = message.raw_id or value.null,
         error = { code = err.code, message = err.message, data = err.data } }

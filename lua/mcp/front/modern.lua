@@ -132,6 +132,7 @@ function modern.serve(app, x, method, params, meta, claim, capabilities, client,
   if not handler then return nil, dispatch.unknown("modern", method) end
   value.drop_nulls(params)
   local ctx = context.new(x, facts, false, method, meta, level, token)
+  ctx.app = app
   if app.auth then
     -- Loaded by servers that have authorization.
     local err = require("mcp.feature.scope").admit(app, ctx, x, method, params)

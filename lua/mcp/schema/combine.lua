@@ -5,6 +5,7 @@
 local value = require "mcp.value"
 local mark = require "mcp.schema.mark"
 local describe = require "mcp.schema.describe"
+local cut = require("mcp.text").cut
 
 local type = type
 local kind_of = value.kind
@@ -151,7 +152,7 @@ local function explain_none(keyword, nodes, v, report)
       else
         types = nil
       end
-      reasons[#reasons + 1] = describe.cut(inside .. why.message, REASON)
+      reasons[#reasons + 1] = cut(inside .. why.message, REASON)
     end
   end
   if types and #types == #nodes then

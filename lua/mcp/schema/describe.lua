@@ -2,6 +2,7 @@
 -- describe.lua: values and schemas in a few words, for messages that a person or a model repairs a
 -- call by.
 
+local cut = require("mcp.text").cut
 local value = require "mcp.value"
 
 local describe = {}
@@ -9,23 +10,11 @@ local describe = {}
 -- A value shown in full would let a caller put any text into a log. In bytes.
 local LONGEST = 60
 
---- The first bytes of a string, cut between characters.
----@param text string
----@param longest? integer
----@return string
-function describe.cut(text, longest)
-  longest = longest or LONGEST
-  if #text <= longest then return text end
-  local at = longest
-  while at > longest - 4 and text:byte(at + 1) & 0xC0 == 0x80 do at = at - 1 end
-  return text:sub(1, at) .. "..."
-end
-
 --- A string in quotes, cut to a bearable length, control characters escaped.
 ---@param text string
 ---@return string
 function describe.quote(text)
-  local shown = describe.cut(text):gsub('[%c"\\]', function(c)
+  local shown = cut(text, LONGEST):gsub('[%c"\\]', function(c)
     if c == '"' or c == "\\" then return "\\" .. c end
     return ("\\u%04x"):format(c:byte())
   end)

@@ -6,6 +6,7 @@
 local value = require "mcp.value"
 local reference = require "mcp.schema.reference"
 local dialect = require "mcp.schema.dialect"
+local cut = require("mcp.text").cut
 
 -- A message names a place by at most so many bytes of path.
 local PATH = 200
@@ -29,8 +30,8 @@ local Index_mt = { __index = Index }
 
 --- Raises a complaint about a schema: the front turns it into `nil, message`.
 function index.complain(path, text)
-  if #path > PATH then path = path:sub(1, PATH) .. "..." end
-  error({ complaint = ("schema%s: %s"):format(path == "" and "" or " at #" .. path, text) }, 0)
+  error({ complaint = ("schema%s: %s"):format(path == "" and "" or " at #" .. cut(path, PATH),
+    text) }, 0)
 end
 
 local complain = index.complain

@@ -2,6 +2,8 @@
 -- nearest.lua: the known name that somebody most likely meant. Edit distance with transposed
 -- neighbours counting as one, on bytes, bounded in length so that a hostile name costs nothing.
 
+local cut = require("mcp.text").cut
+
 local byte, lower, min, abs = string.byte, string.lower, math.min, math.abs
 
 -- Names longer than this are not compared: the work is their product. In bytes.
@@ -97,8 +99,7 @@ end
 ---@return string
 function nearest.unknown(what, name, known)
   local shown = tostring(name)
-  if #shown > LONGEST then shown = shown:sub(1, LONGEST) .. "..." end
-  local text = ('unknown %s "%s"'):format(what, shown)
+  local text = ('unknown %s "%s"'):format(what, cut(shown, LONGEST))
   local meant = nearest.find(name, known)
   if meant then return ('%s, did you mean "%s"?'):format(text, meant) end
   if #known == 0 then return text .. ", there is none" end

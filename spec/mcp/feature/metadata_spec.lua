@@ -222,12 +222,12 @@ describe("metadata", function()
 
   it("texts are UTF-8, as one that is not would spoil the whole list", function()
     for kind in pairs(KINDS) do
-      wrong("title: not UTF-8", kind, { title = "\xff" })
-      wrong("description: not UTF-8", kind, { description = "a\xc3" })
+      wrong("title: not valid UTF-8 at byte 1", kind, { title = "\xff" })
+      wrong("description: not valid UTF-8 at byte 2", kind, { description = "a\xc3" })
     end
     wrong("a prompt's name must be UTF-8", "prompt", {}, "\xff")
-    wrong("name: not UTF-8", "prompt", { arguments = { { name = "\xff" } } })
-    wrong("mime: not UTF-8", "resource", { mime = "\xff" })
+    wrong("name: not valid UTF-8 at byte 1", "prompt", { arguments = { { name = "\xff" } } })
+    wrong("mime: not valid UTF-8 at byte 1", "resource", { mime = "\xff" })
   end)
 
   describe("caching hints (4.8)", function()

@@ -5,6 +5,7 @@ local core = require "mcp.core"
 local discovery = require "mcp.auth.client.discovery"
 local jwt = require "mcp.auth.jwt"
 local token = require "mcp.auth.client.token"
+local cut = require("mcp.text").cut
 
 local code = {}
 
@@ -69,9 +70,9 @@ local function read(found, address, state)
   fine, message = check_issuer(found, values.iss)
   if not fine then return nil, message, "EINVAL" end
   if values.error then
-    return nil, ("authorization was refused: %s%s"):format(values.error:sub(1, 100):gsub("%c", " "),
+    return nil, ("authorization was refused: %s%s"):format(cut(values.error, 100):gsub("%c", " "),
       values.error_description
-        and " (" .. values.error_description:sub(1, 300):gsub("%c", " ") .. ")" or ""),
+        and " (" .. cut(values.error_description, 300):gsub("%c", " ") .. ")" or ""),
       values.error
   end
   if not values.code or values.code == "" then

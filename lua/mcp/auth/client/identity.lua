@@ -6,6 +6,7 @@ local core = require "mcp.core"
 local discovery = require "mcp.auth.client.discovery"
 local policy = require "mcp.auth.client.policy"
 local url = require "mcp.url"
+local cut = require("mcp.text").cut
 
 local identity = {}
 
@@ -74,7 +75,7 @@ local function register(session, found, options)
   if answer.status ~= 201 and answer.status ~= 200 or type(value) ~= "table"
     or type(value.client_id) ~= "string" then
     local said = type(value) == "table" and type(value.error) == "string" and ": "
-      .. value.error:sub(1, 200):gsub("%c", " ") or ""
+      .. cut(value.error, 200):gsub("%c", " ") or ""
     return nil, ("registration: %s answers with status %d%s"):format(endpoint, answer.status, said)
   end
   local secret = type(value.client_secret) == "string" and value.client_secret or nil
@@ -83,7 +84,7 @@ local function register(session, found, options)
   if method == "none" then secret = nil end
   if not discovery.has(identity.METHODS, method) or method ~= "none" and not secret then
     return nil, ("registration: %s wants %s, which was not asked for"):format(endpoint,
-      method:sub(1, 100):gsub("%c", " "))
+      cut(method, 100):gsub("%c", " "))
   end
   local expires = math.tointeger(tonumber(value.client_secret_expires_at))
   return { id = value.client_id, secret = secret, method = method, registered = true,

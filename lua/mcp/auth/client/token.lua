@@ -4,6 +4,7 @@
 local core = require "mcp.core"
 local jwt = require "mcp.auth.jwt"
 local policy = require "mcp.auth.client.policy"
+local cut = require("mcp.text").cut
 
 local token = {}
 
@@ -40,7 +41,7 @@ end
 -- A text of a server, fit for a message.
 local function plain(text)
   if type(text) ~= "string" then return nil end
-  return (text:sub(1, 300):gsub("[%c\x7f]", " "))
+  return (cut(text, 300):gsub("[%c\x7f]", " "))
 end
 
 -- What was refused, as text and code.

@@ -7,6 +7,7 @@ local core = require "mcp.core"
 local fields = require "mcp.client.fields"
 local misuse = require "mcp.client.misuse"
 local url = require "mcp.url"
+local cut = require("mcp.text").cut
 
 local endpoint = {}
 
@@ -144,7 +145,7 @@ end
 -- Where a redirect leads, or nil, text, code.
 local function redirect(self, at, response, hops)
   local status, location = response.status, response:header "location"
-  local shown = location and #location > 200 and location:sub(1, 200) .. "..." or location
+  local shown = location and cut(location, 200)
   local function refuse(text, ...)
     return nil, ("%s redirects (status %d) to %s: %s"):format(self.text, status, shown or "nowhere",
       text:format(...)), "EHTTP" .. status

@@ -16,6 +16,7 @@ local mirror = require "mcp.client.mirror"
 local misuse = require "mcp.client.misuse"
 local value = require "mcp.value"
 local waiting = require "mcp.client.transport.waiting"
+local cut = require("mcp.text").cut
 
 local http = {}
 
@@ -134,7 +135,7 @@ local function refused(self, response, id)
   end
   local text = ("%s: %s"):format(self.endpoint.text,
     endpoint.refusal(status, plain and response or nil))
-  if err then text = ("%s: %s"):format(text, #err > 200 and err:sub(1, 200) .. "..." or err) end
+  if err then text = ("%s: %s"):format(text, cut(err, 200)) end
   return nil, text, "EHTTP" .. status
 end
 

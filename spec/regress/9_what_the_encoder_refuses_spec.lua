@@ -1,0 +1,264 @@
+-- SPDX-License-Identifier: MIT
+-- What JSON cannot carry is found by the encoder, when a handler has long returned. Whoever reads
+-- the answer, or the log, must still learn which tool it was and where in its result.
+local core = require "mcp.core"
+local helper = require "spec.helper"
+local mcp = require "mcp"
+
+local BAD = ("x"):rep(11) .. "\xff" -- not UTF-8 at byte 12
+local WHERE = "not valid UTF-8 at byte 12"
+
+describe("what only the encoder refuses", function()
+  local app
+  before_each(function() app = mcp.server "spec" end)
+  after_each(helper.leftovers)
+
+  -- One request in a revision, and what was logged meanwhile.
+  local function ask(revision, method, params)
+    local peer, response = helper.open(app, revision), nil
+    local log = helper.logged(function()
+      response = (peer.era and peer.modern or peer.request)(peer, method, params)
+    end)
+    return response, log, peer
+  end
+
+  for _, revision in ipairs { "2024-11-05", "2025-11-25", "2026-07-28" } do
+    describe("with a client of " .. revision, function()
+      for name, case in pairs {
+        ["a text"] = { function() return BAD end, "content[1].text" },
+        ["a text among others"] = { function() return { mcp.text "a", mcp.text(BAD) } end,
+          "content[2].text" },
+        ["the text of an error"] = { function() error(BAD, 0) end, "content[1].text" },
+        ["nil and a text"] = { function() return nil, BAD end, "content[1].text" },
+        ["a whole result"] = { function()
+          return { content = { { type = "text", text = "a", annotations = { x = BAD } } } }
+        end, "content[1].annotations.x" },
+        ["a link"] = { function() return mcp.resource_link("test://a", { title = BAD }) end,
+          revision > "2025-06" and "content[1].title" or nil },
+        ["a media type"] = { function() return mcp.image("png", BAD) end, "content[1].mimeType" },
+        ["a number that is none"] = { function()
+          return { content = { { type = "text", text = 0 / 0 } } }
+        end, "content[1].text", "NaN" },
+      } do
+        it("in a tool's result is an error result with tool and place: " .. name, function()
+          app:tool "x" (case[1])
+          local response, log = ask(revision, "tools/call", { name = "x" })
+          if not case[2] then
+            assert.is_nil(response.result.isError)
+            return
+          end
+          local text = ('tool "x": %s: %s'):format(case[2], case[3] or WHERE)
+          assert.is_true(response.result.isError)
+          assert.equal(text, response.result.content[1].text)
+          assert.matches("error: " .. text, log, 1, true)
+          assert.equal(revision == "2026-07-28" and "complete" or nil, response.result.resultType)
+          assert.equal(revision == "2026-07-28",
+            response.result._meta ~= nil and response.result._meta[helper.PREFIX .. "serverInfo"]
+              ~= nil)
+        end)
+      end
+
+      it("in an mcp.error: the code stays, and the text if that is good", function()
+        app:tool "x" (function() error(mcp.error(7, "no such thing", { a = BAD })) end)
+        app:tool "y" (function() error(mcp.error(8, BAD, { a = 1 })) end)
+        local response, log = ask(revision, "tools/call", { name = "x" })
+        assert.same({ code = 7, message = "no such thing" }, response.error)
+        assert.matches('error: tool "x": error: data.a: ' .. WHERE, log, 1, true)
+        response, log = ask(revision, "tools/call", { name = "y" })
+        assert.same({ code = 8, message = 'tool "y": error: message: ' .. WHERE }, response.error)
+        assert.matches('error: tool "y": error: message: ' .. WHERE, log, 1, true)
+      end)
+
+      it("in a resource and a prompt is an error with name and place", function()
+        app:resource "test://a" (function() return { text = BAD } end)
+        app:prompt "p" (function() return BAD end)
+        local response, log = ask(revision, "resources/read", { uri = "test://a" })
+        local text = 'resource "test://a": contents[1].text: ' .. WHERE
+        assert.same({ code = -32603, message = "Internal error in " .. text }, response.error)
+        assert.matches(text, log, 1, true)
+        response, log = ask(revision, "prompts/get", { name = "p" })
+        text = 'prompt "p": messages[1].content.text: ' .. WHERE
+        assert.same({ code = -32603, message = "Internal error in " .. text }, response.error)
+        assert.matches(text, log, 1, true)
+      end)
+
+      it("in a completion is left out, and logged", function()
+        app:prompt "p" { arguments = { a = "string?" }, complete = {
+          a = function() return { "one", BAD, "two" } end } } (function() return "x" end)
+        local response, log = ask(revision, "completion/complete", {
+          ref = { type = "ref/prompt", name = "p" }, argument = { name = "a", value = "" } })
+        assert.same({ values = { "one", "two" }, total = 2, hasMore = false },
+          helper.plain(response.result.completion))
+        assert.equal('error: prompt "p": complete: "a": [2] is left out: ' .. WHERE, log)
+      end)
+
+      it("in an entry that a template lists is left out, and logged", function()
+        app:resource "test://{id}" { list = function()
+          return { "test://1", { uri = "test://2", title = BAD, name = BAD },
+            { uri = "test://3", meta = { f = print } }, "test://4" }
+        end } (function() return "x" end)
+        local response, log = ask(revision, "resources/list")
+        local uris = {}
+        for i, one in ipairs(response.result.resources) do uris[i] = one.uri end
+        assert.equal("test://1", uris[1])
+        assert.equal("test://4", uris[#uris])
+        assert.matches('error: template "test://{id}": list: an entry is left out: ', log, 1, true)
+        assert.is_nil(log:find("\xff", 1, true))
+      end)
+
+      it("in an entry that was changed after it was registered is left out", function()
+        local meta = { a = 1 }
+        app:tool "good" (function() end)
+        app:tool "bad" { input = { a = mcp.string {} }, meta = meta } (function() end)
+        app:prompt "good" (function() return "x" end)
+        app:prompt "bad" { meta = meta } (function() return "x" end)
+        app:resource "test://good" (function() return "x" end)
+        app:resource "test://bad" { meta = meta } (function() return "x" end)
+        meta.a = BAD
+        for method, list in pairs { ["tools/list"] = "tools", ["prompts/list"] = "prompts",
+          ["resources/list"] = "resources" } do
+          local response, log = ask(revision, method)
+          if revision == "2024-11-05" then
+            assert.equal(2, #response.result[list]) -- it knows no _meta here
+          else
+            assert.equal(1, #response.result[list])
+            assert.matches("good", response.result[list][1].name, 1, true)
+            assert.matches('bad" is left out of a list: _meta.a: ' .. WHERE, log, 1, true)
+          end
+        end
+      end)
+    end)
+  end
+
+  it("is left out of lists that differ by caller, and of pages", function()
+    local meta = { a = 1 }
+    for _, options in ipairs { { name = "spec", page_size = 10 }, { name = "spec" } } do
+      app = mcp.server(options)
+      meta.a = 1
+      app:tool "good" { visible = not options.page_size and function() return true end or nil } (
+        function() end)
+      app:tool "bad" { meta = meta } (function() end)
+      meta.a = BAD
+      local response, log = ask("2025-11-25", "tools/list")
+      assert.equal(1, #response.result.tools)
+      assert.matches('tool "bad" is left out of a list: _meta.a', log, 1, true)
+    end
+  end)
+
+  it("in a batch takes no other answer with it", function()
+    app:tool "bad" (function() return BAD end)
+    app:tool "worse" (function() error(mcp.error(7, "m", { BAD })) end)
+    app:tool "good" (function() return "fine" end)
+    local peer = helper.open(app, "2025-03-26")
+    local list = {}
+    for i, name in ipairs { "bad", "good", "worse" } do
+      list[i] = { jsonrpc = "2.0", id = i, method = "tools/call", params = { name = name } }
+    end
+    helper.logged(function() peer:send(list) end)
+    local answers = peer:receive()
+    assert.equal('tool "bad": content[1].text: ' .. WHERE, answers[1].result.content[1].text)
+    assert.equal("fine", answers[2].result.content[1].text)
+    assert.same({ code = 7, message = "m" }, answers[3].error)
+  end)
+
+  it("around a tool is named by it, too: middleware", function()
+    app:tool "x" (function() return "good" end)
+    app:use(function(request, following)
+      local result = following(request)
+      result._meta = { seen = BAD }
+      return result
+    end)
+    local response = ask("2025-11-25", "tools/call", { name = "x" })
+    assert.equal('tool "x": _meta.seen: ' .. WHERE, response.result.content[1].text)
+  end)
+
+  it("in log data and the message of progress raises where it was written", function()
+    local seen = {}
+    app:tool "x" (function(_, ctx)
+      seen[1] = select(2, pcall(function() ctx:log("error", { text = BAD }) end))
+      seen[2] = select(2, pcall(function() ctx:log("error", "fine", BAD) end))
+      seen[3] = select(2, pcall(function() ctx:progress(1, 2, BAD) end))
+      seen[4] = select(2, pcall(function() ctx:log("error", { f = print }) end))
+      ctx:log("error", BAD)
+    end)
+    local peer = helper.open(app)
+    local response
+    helper.logged(function()
+      response = peer:request("tools/call", { name = "x", _meta = { progressToken = 1 } })
+    end)
+    for i, text in ipairs { "ctx:log: cannot be JSON: data.text: " .. WHERE,
+      "ctx:log: cannot be JSON: logger: " .. WHERE, "ctx:progress: message: " .. WHERE,
+      "ctx:log: cannot be JSON: data.f: function" } do
+      assert.matches("^spec/regress/9_what_the_encoder_refuses_spec%.lua:%d+: ", seen[i])
+      assert.matches(text, seen[i], 1, true)
+    end
+    assert.is_true(response.result.isError)
+    assert.equal("ctx:log: cannot be JSON: data: " .. WHERE, response.result.content[1].text)
+    assert.same({}, peer.notices)
+  end)
+
+  it("in a question names the method and the place", function()
+    app:tool "x" (function(_, ctx)
+      return ctx:sample { messages = { "a", BAD }, max_tokens = 5 }
+    end)
+    local peer = helper.connect(app)
+    peer:initialize("2025-11-25", { sampling = {} })
+    local result
+    helper.logged(function() result = peer:call "x" end)
+    assert.equal("ctx:sample: cannot be JSON: messages[2].content.text: " .. WHERE,
+      result.content[1].text)
+  end)
+
+  describe("is refused at registration", function()
+    local function refused(text, fn)
+      local ok, err = pcall(fn)
+      assert.is_false(ok, "nothing was refused: " .. text)
+      assert.matches("^spec/regress/9_what_the_encoder_refuses_spec%.lua:%d+: ", err)
+      assert.matches(text, err, 1, true)
+    end
+
+    it("in schemas, annotations, icons, names of arguments, completions", function()
+      refused('tool "t": inputSchema.properties.a.description: ' .. WHERE, function()
+        app:tool "t" { input = { a = mcp.string { description = BAD } } } (function() end)
+      end)
+      refused('tool "t": outputSchema.properties.a.title: ' .. WHERE, function()
+        app:tool "t" { output = { a = mcp.string { title = BAD } } } (function() end)
+      end)
+      refused('tool "t": annotations.title: ' .. WHERE, function()
+        app:tool "t" { annotations = { title = BAD } } (function() end)
+      end)
+      refused('tool "t": icons[1].mimeType: ' .. WHERE, function()
+        app:tool "t" { icons = { { src = "https://example.org/a", mime = BAD } } } (function() end)
+      end)
+      refused('prompt "p": ', function()
+        app:prompt "p" { arguments = { { name = "a", title = BAD } } } (function() end)
+      end)
+      refused('prompt "p": complete: "a": [2]: ' .. WHERE, function()
+        app:prompt "p" { arguments = { a = "string" }, complete = { a = { "x", BAD } } } (
+          function() end)
+      end)
+      refused('resource "test://a": icons[1].src', function()
+        app:resource "test://a" { icons = { { src = "data:\xff" } } } (function() end)
+      end)
+    end)
+
+    it("in what the server says of itself", function()
+      for name, text in pairs { name = "name", version = "version", title = "title",
+        description = "description", website = "website", instructions = "instructions" } do
+        refused(("mcp.server: %s: %s"):format(text, WHERE), function()
+          local options = { name = "spec" }
+          options[name] = BAD
+          mcp.server(options)
+        end)
+      end
+    end)
+  end)
+
+  it("costs no good answer anything", function()
+    app:tool "x" (function() return "\u{20ac}" end)
+    local response, log = ask("2025-11-25", "tools/call", { name = "x" })
+    assert.equal("\u{20ac}", response.result.content[1].text)
+    assert.equal("", log)
+    assert.is_function(core.raw)
+  end)
+end)
