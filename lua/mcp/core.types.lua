@@ -403,6 +403,9 @@ function exchange:cancel() end
 ---@param id any
 function exchange:cancel_other(id) end
 
+---Ends every other request of the same connection without an answer, and what is kept of it.
+function exchange:end_others() end
+
 ---@return boolean cancelled
 ---@return string? code "ETIMEDOUT" if its time was over, else "ECANCELED"
 function exchange:is_cancelled() end

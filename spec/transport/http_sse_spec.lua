@@ -160,6 +160,17 @@ describe("HTTP+SSE", function()
     end
   end)
 
+  it("is taken over by a second initialize", function()
+    local session <close> = connect(server, "2025-11-25")
+    session:call(7, "sleep", { seconds = 60, name = "sse" })
+    server:wait_said "began sse"
+    assert.equal(202, session:post(support.initialize_body(8, "2024-11-05")).status)
+    assert.equal("2024-11-05", session:response(8).result.protocolVersion)
+    server:wait_said "woke sse ECANCELED"
+    session:call(7, "echo", { text = "again" })
+    assert.equal("again", session:text_of(7))
+  end)
+
   it("and not the stateless one (HS-10)", function()
     local session <close> = connect(server)
     assert.equal(202, session:post(support.call_body(1, "echo", { text = "x" })).status)

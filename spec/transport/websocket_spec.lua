@@ -338,6 +338,20 @@ describe("a WebSocket", function()
     assert.is_table(old:message().result.tools)
   end)
 
+  it("is taken over by a second initialize, also after a modern client", function()
+    local peer <close> = open(server)
+    peer:send(text_frame(support.modern_body(1, "tools/list")))
+    assert.is_table(peer:message().result.tools)
+    for id, revision in ipairs { "2025-11-25", "2024-11-05" } do
+      peer:send(text_frame(support.initialize_body(id, revision)))
+      assert.equal(revision, peer:message().result.protocolVersion)
+      peer:send(text_frame(support.legacy_body(7, "tools/call",
+        { name = "sleep", arguments = { seconds = 60, name = "w" .. id } })))
+      server:wait_said("began w" .. id)
+    end
+    server:wait_said "woke w1 ECANCELED"
+  end)
+
   it("lives after what is no JSON or no message (WS-11)", function()
     local peer <close> = open(server)
     for bad, code in pairs { ["{"] = -32700, ["[]"] = -32600, ["{}"] = -32600, [""] = -32700,

@@ -699,6 +699,14 @@ static int cancel_other(lua_State *L) {
   return 0;
 }
 
+/* x:end_others(): every other request of the same connection ends without an
+ * answer, and what is kept of it: its peer has begun anew. */
+static int end_others(lua_State *L) {
+  handle_t *h = check_handle(L);
+  if (h->x && h->x->link) mcp_link_end_others(h->x->link, h->x);
+  return 0;
+}
+
 /* x:feed() -> true | nil, text, code. To an arrival "post": hands its message
  * to the connection that it is for. */
 static int feed(lua_State *L) {
@@ -879,6 +887,7 @@ void mcp_lexchange_open(lua_State *L) {
                                      {"id", get_id},
                                      {"cancel", cancel},
                                      {"cancel_other", cancel_other},
+                                     {"end_others", end_others},
                                      {"is_cancelled", is_cancelled},
                                      {"limit", limit},
                                      {"restart_clock", restart_clock},

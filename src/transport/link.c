@@ -328,6 +328,20 @@ fail:
   return code;
 }
 
+void mcp_link_end_others(mcp_link_t *link, const mcp_exchange_t *x) {
+  mcp_list_t *it = link->live.next;
+  while (it != &link->live) {
+    lane_t *lane = MCP_LIST_MEMBER(it, lane_t, of_link);
+    if (&lane->base == x) {
+      it = it->next;
+      continue;
+    }
+    link->upper->on_gone(link->up, &lane->base);
+    give_lane(lane);
+    it = link->live.next; /* what was told may have ended others */
+  }
+}
+
 static void on_data(void *owner, mcp_slice_t bytes) {
   mcp_link_t *link = owner;
   mcp_link_cork(link);

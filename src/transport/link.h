@@ -115,6 +115,10 @@ void mcp_link_abandon(mcp_link_t *link);
 /* The exchange under way whose id means `key`, or NULL. */
 mcp_exchange_t *mcp_link_find(mcp_link_t *link, mcp_slice_t key);
 
+/* Ends every exchange but `x`, as the end of the connection would: their way
+ * back is gone, and nothing more of them goes out. */
+void mcp_link_end_others(mcp_link_t *link, const mcp_exchange_t *x);
+
 /* Has the peer left so much unread that it must not get more than answers?
  * (MCP_EXCHANGE_QUEUE) */
 bool mcp_link_is_full(const mcp_link_t *link);

@@ -1,8 +1,9 @@
 -- SPDX-License-Identifier: MIT
 -- duplex: the front of connections that carry messages both ways: stdio, and
 -- whatever frames them alike. The first message that means an era settles it
--- for the connection; looking (server/discover) does not.
+-- for the connection; looking (server/discover) does not. An initialize can come at any time.
 local context = require "mcp.context"
+local core = require "mcp.core"
 local failure = require "mcp.failure"
 local legacy = require "mcp.front.legacy"
 local modern = require "mcp.front.modern"
@@ -17,11 +18,6 @@ end
 
 local MISSING = "params._meta needs " .. protocol.KEY_VERSION .. " and "
   .. protocol.KEY_CAPABILITIES
-
-local function unsupported(version)
-  return nil, failure.new(protocol.UNSUPPORTED_VERSION, protocol.unsupported_text(version),
-    protocol.unsupported_data(version))
-end
 
 -- A request with an envelope.
 local function serve_modern(app, x, link, method, params, meta, claim, ...)
@@ -44,13 +40,16 @@ local function close(app, link)
   if app.task_store then app.task_store:sweep() end
 end
 
-local function initialize(app, link, params)
-  if link.era == "modern" then
-    local wanted = params and params.protocolVersion
-    return unsupported(type(wanted) == "string" and wanted or "(none)")
-  end
+-- A second one begins anew: a bridge may give one connection to one client after the other. What
+-- was begun before ends, be it of a session or of a client that had none.
+local function initialize(app, x, link, params)
   local one, result = legacy.initialize(app, params)
   if not one then return nil, result end
+  if link.era then
+    core.log("info", "a client initializes a connection that is in use: what was before it ends")
+    x:end_others()
+    if link.session then close(app, link) end
+  end
   link.era, link.session = "legacy", one
   one.wire = link.wire
   app.bus:join(link)
@@ -68,15 +67,13 @@ local function request(app, x, link, method, params, meta, claim, capabilities, 
     if claim ~= nil then
       return invalid("This connection was opened by initialize; it cannot change its era")
     end
-    if method == "initialize" then
-      return invalid("This session has been initialized already")
-    end
+    if method == "initialize" then return initialize(app, x, link, params) end
     return legacy.request(app, x, link.session, method, params, meta, token)
   end
   -- An initialize with a whole envelope is a modern request for a method that
   -- is gone; with less it is a handshake.
   if method == "initialize" and not protocol.is_envelope(claim, capabilities) then
-    return initialize(app, link, params)
+    return initialize(app, x, link, params)
   end
   if claim ~= nil then
     return serve_modern(app, x, link, method, params, meta, claim, capabilities, client, level,
