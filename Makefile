@@ -115,13 +115,14 @@ deps:
 demo: build
 	@$(PROGRAM) run scripts/demo.lua
 
-BUSTED := busted --lua=$(LUA) --output=spec/report.lua
+include scripts/order.mk
+BUSTED := busted --lua=$(LUA) --output=spec/report.lua $(SPEC_ORDER)
 # Spec files at a time.
 JOBS   ?= $(shell nproc 2>/dev/null || getconf _NPROCESSORS_ONLN)
 
 # make test SPEC=spec/wire/json_spec.lua runs one file, with its output as it comes.
-test: build $(CODECS) $(BUILD)/host
-	@$(if $(filter %.lua,$(SPEC)),$(BUSTED) $(SPEC), \
+test: build $(CODECS) $(BUILD)/host $(SPEC_SHIM)
+	@$(SPEC_ENV) $(if $(SHUFFLE)$(filter %.lua,$(SPEC)),$(BUSTED) $(SPEC), \
 	  $(LUA) spec/run.lua $(JOBS) '$(BUSTED)' $(SPEC))
 
 gdb: build $(CODECS)
@@ -130,7 +131,7 @@ gdb: build $(CODECS)
 lint:
 	@luacheck -q lua spec examples bench scripts
 
-C_FILES := $(shell find src spec/c bench examples -name '*.[ch]' 2>/dev/null)
+C_FILES := $(shell find src spec/c spec/shim bench examples -name '*.[ch]' 2>/dev/null)
 
 format-check:
 	@clang-format --dry-run -Werror $(C_FILES)
@@ -168,6 +169,7 @@ include bench/bench.mk
 include scripts/embedding.mk
 include scripts/install.mk
 include scripts/hunts.mk
+include scripts/mutate.mk
 include scripts/conformance.mk
 include scripts/interop.mk
 include scripts/autobahn.mk

@@ -135,8 +135,9 @@ return function(options)
     return nil, true
   end
 
-  function handler.suiteStart(_, run, runs)
+  function handler.suiteStart(_, run, runs, seed)
     if runs > 1 then say("run %d of %d", run, runs) end
+    if seed then say("in an order drawn from SEED=%d", seed) end
     -- A file that does not load has failed before the first one starts.
     for _, it in ipairs(entries_since(mark)) do describe(it.kind, it.entry) end
     return nil, true

@@ -1,0 +1,14 @@
+# A suite that does not depend on what ran before, nor on how long the machine is up.
+#   make test SHUFFLE=1 [SEED=…]   files and tests in an order drawn from SEED, all in one process
+#   make test CLOCK=4294960        the monotonic clock stands at so many seconds
+SPEC_ORDER = $(if $(SHUFFLE),--shuffle $(if $(SEED),--seed=$(SEED)))
+
+ifneq ($(CLOCK),)
+SPEC_SHIM := $(BUILD)/spec/clock.so
+SPEC_ENV   = MCP_CLOCK_START=$(CLOCK) \
+             LD_PRELOAD=$${LD_PRELOAD:+$$LD_PRELOAD:}$(CURDIR)/$(SPEC_SHIM)
+endif
+
+$(BUILD)/spec/clock.so: spec/shim/clock.c
+	@mkdir -p $(@D)
+	$(CC) -shared $(CFLAGS) $(HARDEN) $(LDFLAGS) -o $@ $<
