@@ -414,6 +414,22 @@ static int spawn(lua_State *L) {
   return 1;
 }
 
+/* allow_descriptors(n): raises our own limit to at least `n`, or as far as that
+ * is allowed -> the limit. What is spawned later inherits it. */
+static int allow_descriptors(lua_State *L) {
+  rlim_t wanted = (rlim_t)luaL_checkinteger(L, 1);
+  struct rlimit limit;
+  if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
+    return luaL_error(L, "getrlimit: %s", strerror(errno));
+  if (limit.rlim_cur < wanted) {
+    limit.rlim_cur = wanted < limit.rlim_max ? wanted : limit.rlim_max;
+    setrlimit(RLIMIT_NOFILE, &limit);
+    getrlimit(RLIMIT_NOFILE, &limit);
+  }
+  lua_pushinteger(L, (lua_Integer)limit.rlim_cur);
+  return 1;
+}
+
 static int process_pid(lua_State *L) {
   lua_pushinteger(L, check_process(L)->pid);
   return 1;
@@ -578,15 +594,12 @@ int luaopen_codecs_system(lua_State *L) {
                                        {"kill", process_kill},
                                        {"close", process_close},
                                        {NULL, NULL}};
-  static const luaL_Reg functions[] = {{"spawn", spawn},
-                                       {"connect", open_socket},
-                                       {"listen", listen_socket},
-                                       {"begin", begin_socket},
-                                       {"rss", rss},
-                                       {"fd_count", fd_count},
-                                       {"now", get_now},
-                                       {"poll", poll_fd},
-                                       {NULL, NULL}};
+  static const luaL_Reg functions[] = {
+      {"spawn", spawn},         {"allow_descriptors", allow_descriptors},
+      {"connect", open_socket}, {"listen", listen_socket},
+      {"begin", begin_socket},  {"rss", rss},
+      {"fd_count", fd_count},   {"now", get_now},
+      {"poll", poll_fd},        {NULL, NULL}};
   /* A peer that hung up must be a result here, not the end of busted. */
   signal(SIGPIPE, SIG_IGN);
   new_class(L, SOCKET, sockets, socket_close);

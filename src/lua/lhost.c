@@ -132,6 +132,7 @@ static void begin_task(host_t *host, mcp_exchange_t *x,
     task = NULL;
   }
   if (!task && x->wants_answer) {
+    x->status = 503;
     mcp_exchange_fail(x, MCP_EXCHANGE_BUSY, "Busy: too much is under way");
     return;
   }
