@@ -1,6 +1,7 @@
 -- SPDX-License-Identifier: MIT
 -- lclock_spec.lua: src/lua/lclock.c and the clocks of task.c, below what mcp.timeout makes of them.
 local core = require "mcp.core"
+local system = require "codecs.system"
 
 local CALL = '{"jsonrpc":"2.0","id":%d,"method":"%s"}\n'
 
@@ -200,6 +201,47 @@ describe("a clock", function()
     call(2)
     receive()
     while core.task_count() > 0 do core.step(1) end
+  end)
+
+  it("that runs out while a call is ready, and not yet resumed, comes too late", function()
+    for _, limits in ipairs { { time = 0.02 }, { beat = 0.02 } } do
+      local waiter, woken = core.waiter(), nil
+      open(limits, function()
+        woken = table.pack(waiter:wait())
+        return { woken = true }
+      end)
+      call(1)
+      core.step(0)
+      -- Both are due when the loop is turned again, the wake first; what it wakes is resumed
+      -- after the clock has been looked at.
+      core.spawn(function()
+        core.sleep(0.01)
+        waiter:wake "in time"
+      end)
+      local from = system.now()
+      repeat until system.now() - from > 0.03
+      assert.matches("woken", receive())
+      assert.same({ true, "in time", n = 2 }, woken)
+      assert.same({}, expired)
+      assert.equal(0, beats)
+      assert.equal(0, core.task_count())
+      host:close()
+    end
+  end)
+
+  it("that runs out while a call computes ends its next wait", function()
+    local code
+    open({ time = 0.01 }, function()
+      core.sleep(0.001)
+      local from = system.now()
+      repeat until system.now() - from > 0.03
+      code = select(3, core.sleep(60))
+      return {}
+    end)
+    call(1)
+    assert.matches("late", receive())
+    core.step(0)
+    assert.equal("ETIMEDOUT", code)
   end)
 
   it("of a host that goes while handlers wait is forgotten", function()

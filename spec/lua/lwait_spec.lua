@@ -84,6 +84,45 @@ describe("a waiter", function()
     assert.same({ "ECANCELED", "ECANCELED" }, codes)
   end)
 
+  it("cancels its tasks though the first one ends the others and starts more", function()
+    for _, how in ipairs { "cancel", "wake", "spawn", "close" } do
+      local waiter, codes, other, ends = core.waiter(), {}, core.waiter(), 0
+      local function wait(name)
+        local _ <close> = setmetatable({}, { __close = function() ends = ends + 1 end })
+        codes[name] = select(3, core.sleep(60)) or "woken"
+      end
+      waiter:spawn(function()
+        local _ <close> = setmetatable({}, { __close = function()
+          ends = ends + 1
+          if how == "close" then waiter:cancel() end
+        end })
+        codes.first = select(3, core.sleep(60))
+        -- Here the walk over the waiter's tasks has only begun.
+        if how == "cancel" then waiter:cancel() end
+        if how == "wake" then other:wake() end
+        if how == "spawn" then
+          for i = 1, 3 do waiter:spawn(wait, "late " .. i) end
+        end
+        -- To wait once more is the end: what is to be closed is closed at once.
+        if how == "close" then core.sleep(60) end
+      end)
+      waiter:spawn(function()
+        local _ <close> = setmetatable({}, { __close = function() ends = ends + 1 end })
+        local ok, _, code = other:wait()
+        codes.second = ok and "woken" or code
+      end)
+      waiter:spawn(wait, "third")
+      waiter:cancel()
+      assert.is_true(waiter:wait(5), how)
+      assert.equal("ECANCELED", codes.first)
+      assert.equal(how == "wake" and "woken" or "ECANCELED", codes.second, how)
+      assert.equal("ECANCELED", codes.third)
+      for i = 1, how == "spawn" and 3 or 0 do assert.equal("ECANCELED", codes["late " .. i]) end
+      assert.equal(how == "spawn" and 6 or 3, ends)
+      assert.equal(0, core.task_count())
+    end
+  end)
+
   it("that nobody could wake is an error on the main thread, not a hang", function()
     assert.error_matches(function() core.waiter():wait() end, "can never happen")
   end)

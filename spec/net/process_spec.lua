@@ -350,11 +350,24 @@ describe("closing a child (IO-20)", function()
     assert_none(child.pid, grand, other, child.guard)
   end)
 
-  it("wakes a child that is stopped", function()
+  it("wakes a child that is stopped, so that TERM is enough", function()
+    local child = shell(HELLO .. "trap 'echo got TERM >&2; exit 5' TERM; kill -STOP $$;"
+      .. "while :; do sleep 0.01; done")
+    turn(function() return state(child.pid) == "T" end, "its stop")
+    child.host:close(1)
+    -- KILL would come a second after that.
+    assert.is_true(wait_gone(child) < 1.9)
+    heard(child, "got TERM")
+    assert.same({ 5 }, { child.host:exit() })
+    assert_none(child.pid, child.guard)
+  end)
+
+  it("wakes a stopped child that knows nothing of TERM either", function()
     local child = shell(HELLO .. "kill -STOP $$; sleep 60")
     turn(function() return state(child.pid) == "T" end, "its stop")
-    child.host:close(0.1)
+    child.host:close(1)
     assert.is_true(wait_gone(child) < 1.9)
+    assert.same({ nil, 15 }, { child.host:exit() })
     assert_none(child.pid, child.guard)
   end)
 
@@ -424,6 +437,21 @@ describe("a child that ends by itself", function()
     assert.equal("the process ended with status 4", child.why)
     assert.is_true(wait_gone(child) < 2)
     assert_none(child.pid, grand, child.guard)
+  end)
+
+  it("and leaves the pipes to one who goes on writing: read for two seconds more", function()
+    -- It has left the group, so nobody ends it but the end of its pipe.
+    local child = shell(HELLO .. "setsid sh -c 'echo other $$ >&2; while echo more >&2;"
+      .. " do sleep 0.02; done' & sleep 0.1; exit 4")
+    local other = heard_pid(child, "other")
+    turn(function() return child.host:exit() end, "its end")
+    local ended = system.now()
+    turn(function() return child.code end, "the end of the connection")
+    local took = system.now() - ended
+    assert.equal("the process ended with status 4", child.why)
+    assert.is_true(took > 1.8 and took < 3, took)
+    wait_gone(child)
+    turn(function() return not state(other) or state(other) == "Z" end, "the end of the other")
   end)
 
   it("or closes its output and lives on: closed, and ended", function()

@@ -757,6 +757,8 @@ describe("TLS against the openssl command", function()
     for _, child in ipairs(children) do child:close() end
   end)
 
+  local server_more
+
   -- s_client connected to a server of ours, and that server's stream.
   local function from_command(...)
     local port = loop:listen()
@@ -764,7 +766,7 @@ describe("TLS against the openssl command", function()
       "-CAfile", folder .. "/ca.pem", "-verify_return_error", "-servername", "localhost", ... }
     children[#children + 1] = child
     local raw = wait(function() return loop:accept() end, "s_client")
-    local server = assert(raw:wrap(server_context()))
+    local server = assert(raw:wrap(server_context(server_more)))
     assert(server:start())
     return server, child
   end
@@ -806,6 +808,45 @@ describe("TLS against the openssl command", function()
       came(client, "the answer\n")
     end)
   end
+
+  describe("tells clients whose certificates it takes:", function()
+    after_each(function() server_more = nil end)
+
+    local function write(name, text)
+      local out <close> = assert(io.open(folder .. "/" .. name, "wb"))
+      out:write(text)
+    end
+
+    -- The names in the request for a certificate, sorted.
+    local function announced(client_ca)
+      server_more = { client_ca = client_ca }
+      local _, child = from_command "-tls1_2"
+      local text, names = said(child, "Requested Signature Algorithms"), {}
+      local list = text:match "Acceptable client certificate CA names\n(.-)\nClient Certificate"
+      for name in (list or ""):gmatch "CN ?= ?([^\n]+)" do names[#names + 1] = name end
+      table.sort(names)
+      return names
+    end
+
+    it("those of a text or a file", function()
+      assert.same({ "Spec CA" }, announced(ca.cert))
+      assert.same({ "Other CA", "Spec CA" }, announced(ca.cert .. other_ca.cert))
+      assert.same({ "Spec CA" }, announced(folder .. "/ca.pem"))
+    end)
+
+    it("those of a folder, of each file in it that is one", function()
+      assert(os.execute(("mkdir %s/cas"):format(folder)))
+      write("cas/one.pem", ca.cert)
+      assert.same({ "Spec CA" }, announced(folder .. "/cas"))
+      write("cas/two.crt", other_ca.cert)
+      write("cas/three.cer", certificate.make({ name = "Third CA", ca = true }).cert)
+      write("cas/README", certificate.make({ name = "No CA", ca = true }).cert)
+      assert.same({ "Other CA", "Spec CA", "Third CA" }, announced(folder .. "/cas"))
+      -- A name by which OpenSSL would look there changes nothing of it.
+      write("cas/0123abcd.0", ca.cert)
+      assert.same({ "Other CA", "Spec CA", "Third CA" }, announced(folder .. "/cas"))
+    end)
+  end)
 
   it("refuses TLS 1.1, and says why", function()
     local server, child = from_command("-tls1_1", "-cipher", "ALL:@SECLEVEL=0")

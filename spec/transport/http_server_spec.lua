@@ -462,6 +462,30 @@ describe("a deadline", function()
     assert.is_true(support.system.now() - from < 3)
   end)
 
+  it("is the least rate of a body: 240 bytes a second after five seconds", function()
+    local server = support.http()
+    local slow <close> = client_of(server)
+    local fast <close> = client_of(server)
+    local text = ("x"):rep(1500)
+    local bytes = call(1, "echo", { text = text })
+    local head, body = bytes:match "^(.-\r\n\r\n)(.*)$"
+    slow:send(head .. body:sub(1, 10))
+    fast:send(head)
+    -- Both send a byte now and then; one of them has sent enough before.
+    local from, sent, refused = support.system.now(), 0, nil
+    while support.system.now() - from < 8 and not refused do
+      sent = sent + 1
+      slow:send(body:sub(10 + sent, 10 + sent))
+      fast:send(sent == 1 and body:sub(1, 1000) or body:sub(999 + sent, 999 + sent))
+      refused = slow:more(0.2)
+    end
+    assert.is_truthy(refused, "it was not refused in 8 s")
+    assert.is_true(support.system.now() - from > 4.5, "before its grace was over")
+    assert.equal(408, slow:answer().status)
+    fast:send(body:sub(1000 + sent))
+    assert.equal(text, text_of(fast:answer()))
+  end)
+
   it("of a head begins when the request before it was refused", function()
     local server = support.http "limits = { head_timeout = 0.5, idle_timeout = 60 }"
     local client <close> = client_of(server)

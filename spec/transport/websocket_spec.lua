@@ -643,6 +643,69 @@ describe("pings", function()
   end)
 end)
 
+describe("control frames", function()
+  -- Sends so many, each answered before the next; or the status of the close that came instead.
+  local function ping(peer, count, op)
+    for i = 1, count do
+      peer:send(frame { op = op or 9, payload = tostring(i) })
+      if op ~= 10 then
+        local got = peer:frame()
+        if got.op == frames.CLOSE then return i, got.status end
+        assert.same({ 10, tostring(i) }, { got.op, got.payload })
+      end
+    end
+  end
+
+  it("may be as many at once as is said, and one more is too many (WS-14)", function()
+    for _, burst in ipairs { 1, 7, 100 } do
+      -- 100 is what holds when nothing is said.
+      local server <close> = listen { control_burst = burst ~= 100 and burst or nil,
+        control_rate = 1, ping = 0 }
+      local peer <close> = open(server)
+      local from = system.now()
+      local at, status = ping(peer, burst + 20)
+      assert.equal(1008, status)
+      -- One a second comes back meanwhile.
+      assert.is_true(at > burst and at <= burst + 1 + (system.now() - from), at)
+    end
+  end)
+
+  it("are counted whether they ask or answer", function()
+    local server <close> = listen { control_burst = 3, control_rate = 1, ping = 0 }
+    local peer <close> = open(server)
+    ping(peer, 4, 10)
+    assert.equal("too many control frames", peer:closed(1008))
+  end)
+
+  it("may come all the time at the rate that is said, and no faster", function()
+    local server <close> = listen { control_burst = 2, control_rate = 20, ping = 0 }
+    local peer <close> = open(server)
+    local from, sent = system.now(), 0
+    -- Half the rate: for ever.
+    while system.now() - from < 1 do
+      local at = system.now()
+      assert.is_nil((ping(peer, 1)))
+      sent = sent + 1
+      turn_until(function() return system.now() - at >= 0.1 end, "a pause")
+    end
+    assert.is_true(sent > 4)
+    -- What was not used is not saved up beyond the burst.
+    local at, status = ping(peer, 20)
+    assert.equal(1008, status)
+    assert.is_true(at <= 6, at .. " were let through")
+  end)
+
+  it("fill what was used at the default rate, ten a second", function()
+    local server <close> = listen { control_burst = 2, ping = 0 }
+    local peer <close> = open(server)
+    assert.is_nil((ping(peer, 2)))
+    local at = system.now()
+    turn_until(function() return system.now() - at >= 0.15 end, "a pause")
+    assert.is_nil((ping(peer, 1)))
+    assert.equal(1008, select(2, ping(peer, 3)))
+  end)
+end)
+
 describe("a connection's own table", function()
   it("is one each, and hears of the end", function()
     local links, ends = {}, {}

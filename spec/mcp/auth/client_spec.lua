@@ -386,6 +386,64 @@ describe("who the client is", function()
     assert.same({}, other.asked)
   end)
 
+  it("a registration that the server no longer knows is made again, once", function()
+    for _, known in ipairs { true, false } do
+      local store = client.memory_store()
+      local issuer = fake.new()
+      assert.is_true(oauth(issuer, { store = store }):challenged(issuer:refusal(401, BEARER)))
+      -- The server has lost what it knew of its clients; or never knows any.
+      issuer.refuse_token = function(form)
+        if known and form.client_id ~= "client-1" then return nil end
+        return 401, { error = "invalid_client" }
+      end
+      local kept = assert(store:get("issuer " .. issuer.issuer))
+      assert.equal("client-1", kept.client.id)
+      kept.tokens = {}
+      assert(store:set("issuer " .. issuer.issuer, kept))
+      local provider = oauth(issuer, { store = store })
+      local ok, _, code = provider:challenged(issuer:refusal(401, BEARER))
+      assert.equal(2, issuer.registered)
+      assert.equal(3, #issuer.authorized)
+      assert.equal("client-1", issuer.authorized[2].client_id)
+      assert.equal("client-2", issuer.authorized[3].client_id)
+      if known then
+        assert.is_true(ok)
+        assert.equal("Bearer token-2", sent(provider))
+        assert.equal("client-2", store:get("issuer " .. issuer.issuer).client.id)
+      else
+        assert.is_nil(ok)
+        assert.equal("invalid_client", code)
+      end
+    end
+  end)
+
+  it("a registration that a refresh finds unknown is forgotten with its tokens", function()
+    local issuer = fake.new { refresh = "r1" }
+    local store = client.memory_store()
+    local provider = oauth(issuer, { store = store })
+    assert.is_true(provider:challenged(issuer:refusal(401, BEARER)))
+    issuer.refuse_token = function(form)
+      if form.client_id == "client-1" then return 401, { error = "invalid_client" } end
+    end
+    assert.is_true(provider:challenged(issuer:refusal(401, BEARER)))
+    -- Nobody is asked with a client that is known to be unknown.
+    assert.equal(2, issuer.registered)
+    assert.equal(2, #issuer.authorized)
+    assert.equal("client-2", issuer.authorized[2].client_id)
+    assert.equal("Bearer token-2", sent(provider))
+  end)
+
+  it("what was agreed and is not known any more is an error, and nothing is registered", function()
+    local issuer = fake.new()
+    issuer.refuse_token = function() return 401, { error = "invalid_client" } end
+    local provider = oauth(issuer, { client_id = "agreed" })
+    local ok, text = provider:challenged(issuer:refusal(401, BEARER))
+    assert.is_nil(ok)
+    assert.matches("invalid_client", text)
+    assert.equal(0, issuer.registered)
+    assert.equal(1, #issuer.authorized)
+  end)
+
   it("a registration that wants what was not asked for is refused", function()
     for method, secret in pairs { private_key_jwt = "s", client_secret_basic = false } do
       local issuer = fake.new()
