@@ -197,11 +197,17 @@ local function order(path, specs, texts, base_of, kills)
     end
     local same = name == base or name:find("^" .. base .. "_") or name == bare
     if base == "init" then same = spec:find(folder:match "[^/]+$", 1, true) and mirror end
+    -- The spec of the folder, and for the module of OpenSSL what speaks TLS.
+    local above = spec == "spec/" .. folder .. "_spec.lua"
+      or folder == "openssl/module" and (spec:find "^spec/openssl/" or spec:find "/tls_spec")
+    local word = base:match "^%a+"
+    local akin = mirror and #word > 2 and name:find("^" .. word) ~= nil
     local score = (kills[path .. spec] or 0) * 20 + (kills[spec] or 0)
       + (mirror and 10 or 0) + (mentioned and 20 or 0) + (same and 40 or 0)
+      + (above and 30 or 0) + (akin and 10 or 0)
       - (base_of.seconds(spec) or 0) / 2
     local entry = { spec = spec, score = score, at = i }
-    local list = (same and mirror or mentioned) and near or rest
+    local list = (same and mirror or mentioned or above or akin) and near or rest
     list[#list + 1] = entry
   end
   local function before(a, b)

@@ -1,7 +1,7 @@
 -- SPDX-License-Identifier: MIT
 -- rpc_id_spec.lua: src/wire/rpc_id.c: which ids are the same, and the id of a message that could
 -- not be read.
-local rpc = require "codecs.rpc"
+local rpc = require "codecs.rpc_id"
 
 describe("ids", function()
   it("are the same where they are the same number, however it is written", function()

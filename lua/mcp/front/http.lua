@@ -127,9 +127,9 @@ local function serve_batch(app, x, messages, version, sid)
   return answers or 202
 end
 
--- What a connection keeps of its handshake's fields for those who look at `ctx.headers`. There may be
--- thousands of them, so what only the handshake is about goes; so does the token. Over HTTP+SSE each
--- POST has fields of its own.
+-- What a connection keeps of its handshake's fields for those who look at `ctx.headers`. There may
+-- be thousands of them, so what only the handshake is about goes; so does the token. Over HTTP+SSE
+-- each POST has fields of its own.
 local NONE = {}
 local function fields_of(app, x)
   local fields = x:headers()

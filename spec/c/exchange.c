@@ -1,0 +1,111 @@
+/* SPDX-License-Identifier: MIT
+ * exchange.c: src/transport/exchange.c for the specs, over a way back that only
+ * keeps what is sent. Compiled in here, because codecs.so has nothing else of
+ * src/transport.
+ *
+ *   has_key(message, key)   has the request in this text that key?
+ *   fail(message, code, text, no_memory, linked)   what is sent, and what
+ * became: "answered", "dropped" or "dropped and closed" (the link it came by)
+ */
+#include <lauxlib.h>
+#include <lua.h>
+
+#include "base/err.h"
+
+/* Of the link, which is only closed here. */
+#define mcp_link_close spec_exchange_close
+#include "transport/exchange.c"
+
+typedef struct {
+  mcp_exchange_t x; /* first, so it is this */
+  mcp_buf_t out;
+  bool no_memory, abandoned, dropped, sent;
+} kept_t;
+
+/* Whether the link was closed is seen in the link itself. */
+void spec_exchange_close(mcp_link_t *link, bool flush) {
+  bool *closed = (bool *)link;
+  *closed = flush;
+}
+
+static mcp_buf_t *begin(mcp_exchange_t *x, mcp_out_t out) {
+  kept_t *kept = (kept_t *)x;
+  return out == MCP_OUT_ANSWER && !kept->no_memory ? &kept->out : NULL;
+}
+
+static int commit(mcp_exchange_t *x, mcp_out_t out) {
+  ((kept_t *)x)->sent = out == MCP_OUT_ANSWER;
+  return 0;
+}
+
+static void abandon(mcp_exchange_t *x) {
+  ((kept_t *)x)->abandoned = true;
+  ((kept_t *)x)->out.len = 0;
+}
+
+static void drop(mcp_exchange_t *x) {
+  ((kept_t *)x)->dropped = true;
+}
+
+static const mcp_exchange_ways_t ways = {
+    .begin = begin, .commit = commit, .abandon = abandon, .drop = drop};
+
+static mcp_slice_t check_slice(lua_State *L, int index) {
+  size_t len;
+  const char *data = luaL_checklstring(L, index, &len);
+  return mcp_slice(data, len);
+}
+
+/* Takes the id of the message at 1. */
+static void take_id(lua_State *L, kept_t *kept) {
+  mcp_json_doc_t doc;
+  mcp_json_fault_t fault = {0};
+  mcp_rpc_t rpc;
+  int code;
+  mcp_json_doc_init(&doc);
+  code =
+      mcp_json_parse(&doc, check_slice(L, 1), &mcp_json_default_limits, &fault);
+  if (code == 0) {
+    mcp_rpc_read(&doc, 0, &rpc);
+    mcp_exchange_take_id(&kept->x, &rpc);
+  }
+  mcp_json_doc_deinit(&doc);
+  if (code < 0) luaL_error(L, "%s", fault.what);
+}
+
+static int has_key(lua_State *L) {
+  kept_t kept = {.x = {.ways = &ways}};
+  /* An id of before must be gone. */
+  memset(kept.x.id, 'x', sizeof kept.x.id);
+  kept.x.id_length = sizeof kept.x.id;
+  take_id(L, &kept);
+  lua_pushboolean(L, mcp_exchange_has_key(&kept.x, check_slice(L, 2)));
+  lua_pushlstring(L, kept.x.id, kept.x.id_length);
+  return 2;
+}
+
+static int fail(lua_State *L) {
+  bool closed = false, linked = lua_toboolean(L, 5);
+  kept_t kept = {.x = {.ways = &ways}, .no_memory = lua_toboolean(L, 4)};
+  take_id(L, &kept);
+  if (linked) kept.x.link = (mcp_link_t *)(void *)&closed;
+  mcp_exchange_fail(&kept.x, (int)luaL_checkinteger(L, 2),
+                    luaL_checkstring(L, 3));
+  lua_pushlstring(L, kept.out.data ? kept.out.data : "", kept.out.len);
+  mcp_buf_deinit(&kept.out);
+  lua_pushstring(L, kept.sent       ? "answered"
+                    : !kept.dropped ? "forgotten"
+                    : closed        ? "dropped and closed"
+                                    : "dropped");
+  return 2;
+}
+
+__attribute__((visibility("default"))) int
+luaopen_codecs_exchange(lua_State *L);
+
+int luaopen_codecs_exchange(lua_State *L) {
+  static const luaL_Reg functions[] = {
+      {"has_key", has_key}, {"fail", fail}, {NULL, NULL}};
+  luaL_newlib(L, functions);
+  return 1;
+}
