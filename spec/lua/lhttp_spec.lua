@@ -1,0 +1,226 @@
+-- SPDX-License-Identifier: MIT
+-- lhttp_spec.lua: src/lua/lhttp.c: pools, requests and answers as Lua has them. What goes over the
+-- sockets below is in transport/http_client_spec.lua.
+local core = require "mcp.core"
+local helper = require "spec.helper"
+local openssl = require "mcp.openssl"
+local raw_server = require "spec.raw_server"
+
+local function raises(words, fn, ...)
+  local ok, text = pcall(fn, ...)
+  assert.is_false(ok)
+  assert.is_truthy(text:find(words, 1, true), text)
+end
+
+describe("http_pool", function()
+  it("refuses what is no option of its own", function()
+    raises('http_pool: unknown option "conections"', core.http_pool, { conections = 1 })
+    raises('http_pool: unknown option ""', core.http_pool, { "x" })
+    raises("table expected", core.http_pool, 5)
+    for _, bad in ipairs { 0, -1, 65536, 1.5, "x", true } do
+      raises("http_pool: connections: an integer from 1 to 65535 expected", core.http_pool,
+        { connections = bad })
+    end
+    for _, name in ipairs { "idle_timeout", "connect_timeout", "body_timeout" } do
+      raises(name .. ": number expected, got boolean", core.http_pool, { [name] = true })
+      for _, bad in ipairs { -1, 0 / 0, 1 / 0, 1e12 } do
+        raises(name .. ": seconds expected, 0 or more", core.http_pool, { [name] = bad })
+      end
+    end
+    local pool <close> = core.http_pool { connections = 65535, idle_timeout = 0,
+      connect_timeout = 0, body_timeout = 0.5 }
+    assert.same({ 0, 0, 0 }, { pool:connections() })
+    core.http_pool():close()
+  end)
+
+  it("is closed by close, by the end of a scope and by the collector, and stays closed", function()
+    local pool = core.http_pool()
+    do
+      local same <close> = pool
+      assert.equal(pool, same)
+    end
+    pool:close()
+    assert.is_nil((pool:request { host = "127.0.0.1", port = 1 }))
+    assert.same({ 0, 0, 0 }, { pool:connections() })
+    pool = nil -- luacheck: ignore 311
+    collectgarbage()
+    collectgarbage()
+  end)
+end)
+
+describe("a request", function()
+  local pool, server
+
+  before_each(function()
+    pool = core.http_pool()
+    server = raw_server.start(function() return 200, { ["X-A"] = "b" }, "body" end)
+  end)
+  after_each(function()
+    pool:close()
+    server:close()
+    helper.leftovers()
+  end)
+
+  local function request(options)
+    local all = { host = "127.0.0.1", port = server.port, timeout = 5 }
+    for name, value in pairs(options or {}) do all[name] = value end
+    for name, value in pairs(all) do
+      if value == "none" then all[name] = nil end
+    end
+    return pool:request(all)
+  end
+
+  it("refuses what is no option, or of another type, and says which", function()
+    raises("table expected", pool.request, pool, "x")
+    raises('request: unknown option "path"', request, { path = "/" })
+    raises("request: host and port, or unix, expected", request, { host = "none" })
+    raises("request: host and port, or unix, expected", request, { port = "none" })
+    for _, bad in ipairs { 0, 65536, 1.5, "x" } do
+      raises("request: port: an integer from 1 to 65535 expected", request, { port = bad })
+      raises("request: head_limit: an integer from 1 to 1048576 expected", request,
+        { head_limit = bad ~= 65536 and bad or 1048577 })
+    end
+    raises("request: event_limit: an integer from 1 to 1073741824 expected", request,
+      { event_limit = 1073741825 })
+    for _, name in ipairs { "host", "unix", "server_name", "method", "target", "body", "only" } do
+      raises(("request: %s: string expected, got table"):format(name), request, { [name] = {} })
+    end
+    for _, name in ipairs { "host", "unix", "server_name", "only" } do
+      raises(("request: %s: a NUL in it"):format(name), request, { [name] = "a\0b" })
+    end
+    raises('request: only: "public" or "loopback" expected, got "private"', request,
+      { only = "private" })
+    raises("request: tls: a client's TLS context expected, got boolean", request, { tls = true })
+    local certificate = require("codecs.certificate").make {}
+    raises("request: tls: a client's TLS context expected, got a server's", request,
+      { tls = assert(openssl.tls { role = "server", cert = certificate.cert,
+        key = certificate.key }) })
+    raises("request: timeout: number expected, got string", request, { timeout = "x" })
+    raises("request: timeout: seconds expected, 0 or more", request, { timeout = -1 })
+    raises("request: headers: table expected, got string", request, { headers = "x" })
+    for _, bad in ipairs { "x", {}, { "A" }, { "A", 1 }, { 1, "b" } } do
+      raises("request: headers: { name, value } expected at 2", request,
+        { headers = { { "A", "b" }, bad } })
+    end
+    -- Nothing was sent.
+    helper.settle()
+    assert.equal(0, #server.requests)
+    assert.same({ 0, 0, 0 }, { pool:connections() })
+  end)
+
+  it("that cannot be written is a failure that names its part", function()
+    local function failed(options)
+      local none, text, code = request(options)
+      assert.is_nil(none)
+      return code .. " " .. text
+    end
+    assert.matches('^EHTTP request: headers: "A": ', failed { headers = { { "A", "b\nc" } } })
+    assert.matches('^EHTTP request: headers: "A b": ', failed { headers = { { "A b", "c" } } })
+    assert.matches("^EHTTP request: ", failed { target = "a b" })
+    assert.matches("^EHTTP request: ", failed { method = "A B" })
+    assert.equal(0, #server.requests)
+  end)
+
+  it("that fails says where it went", function()
+    server:close()
+    local text = select(2, request {})
+    assert.matches("^127%.0%.0%.1:" .. server.port .. ": ", text)
+    text = select(2, request { host = "::1" })
+    assert.matches("^%[::1%]:" .. server.port .. ": ", text)
+    text = select(2, pool:request { unix = "/there/is/none" })
+    assert.matches("^/there/is/none: ", text)
+  end)
+
+  it("waits outside of tasks and in them, and nowhere else", function()
+    local response <close> = assert(request())
+    assert.equal(200, response.status)
+    local within, ok, text
+    core.spawn(function()
+      local second <close> = assert(request())
+      within = second:read()
+      ok, text = coroutine.resume(coroutine.create(function() request() end))
+    end)
+    helper.wait_until(function() return text end, "the task")
+    assert.equal("body", within)
+    assert.is_false(ok)
+    assert.matches("cannot wait in a coroutine of your own", text)
+  end)
+end)
+
+describe("an answer", function()
+  local pool, server
+
+  before_each(function() pool = core.http_pool() end)
+  after_each(function()
+    pool:close()
+    server:close()
+    helper.leftovers()
+  end)
+
+  local function ask(...)
+    local answer = table.pack(...)
+    server = raw_server.start(function() return table.unpack(answer, 1, answer.n) end)
+    return assert(pool:request { host = "127.0.0.1", port = server.port, timeout = 5 })
+  end
+
+  it("has a status and fields, also when its body has been read", function()
+    local response = ask(404, { ["X-A"] = "b" }, "gone")
+    for round = 1, 2 do
+      assert.equal(404, response.status)
+      assert.equal("b", response:header "X-a")
+      assert.is_nil(response:header "x")
+      assert.equal("b", response:headers()["x-a"])
+      assert.is_nil(response.nothing)
+      assert.is_nil(response[1])
+      assert.matches("%(404%)$", tostring(response))
+      if round == 1 then assert.equal("gone", response:read()) end
+    end
+    raises("its body has been read", response.read, response)
+    raises("its body has been read", response.json, response)
+    raises("its body has been read", response.event, response)
+  end)
+
+  it("that is closed is good for nothing but to be closed again", function()
+    local response = ask(200, {}, "body")
+    response:close()
+    response:close()
+    for _, method in ipairs { "read", "json", "event", "headers" } do
+      raises("closed response", response[method], response)
+    end
+    raises("closed response", response.header, response, "a")
+    assert.equal(200, response.status)
+    assert.matches("%(200, closed%)$", tostring(response))
+  end)
+
+  it("has a body up to a limit, which may be 0", function()
+    assert.equal("", ask(200, {}, ""):read(0))
+    server:close()
+    assert.equal("body", ask(200, {}, "body"):read(4))
+    server:close()
+    assert.equal("ETOOBIG", select(3, ask(200, {}, "body"):read(3)))
+    server:close()
+    local response = ask(200, {}, "body")
+    raises("number of bytes expected", response.read, response, -1)
+    raises("timeout: number expected, got boolean", response.read, response, 4, true)
+    raises("timeout: seconds expected", response.read, response, 4, -1)
+    assert.equal("body", response:read(4, 5))
+  end)
+
+  it("is waited for by one at a time", function()
+    local release
+    server = raw_server.start(function(_, connection)
+      connection:send "HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\n"
+      release = function() connection:send "body" end
+    end)
+    local response = assert(pool:request { host = "127.0.0.1", port = server.port, timeout = 5 })
+    local got
+    core.spawn(function() got = response:read() end)
+    for _, method in ipairs { "read", "json", "event" } do
+      raises("somebody is waiting already", response[method], response)
+    end
+    assert.is_nil(got)
+    release()
+    helper.wait_until(function() return got end, "the body")
+    assert.equal("body", got)
+  end)
+end)
