@@ -100,7 +100,7 @@ $(BUILD)/obj/llhttp/%.o: $(LLHTTP_SRC)/%.c
 # Before a developer's goal, what is missing is installed; make then reads this
 # file again, and so asks pkg-config again.
 DEV_GOALS := demo test lint format check asan valgrind gcstress failalloc fuzz \
-             conformance interop bench
+             conformance interop bench hunts hunt-%
 ifneq ($(filter $(DEV_GOALS),$(MAKECMDGOALS)),)
 include $(BUILD)/deps.mk
 endif

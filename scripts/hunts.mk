@@ -3,6 +3,7 @@
 #   make failalloc [SHALLOW=1]   every allocation fails once, alone and onward
 #   make gcstress [GC_SPECS=…]   conversations and specs, the collector never resting
 #   make valgrind                conversations and start-up under memcheck
+#   make hunts [SHALLOW=1]       attacks on the whole program: spec/hunts
 #   make fuzz [SECONDS=20] [RUNS=…] [TARGETS="json http_request …"]
 
 FAULTS      := build/faults
@@ -23,7 +24,10 @@ failalloc: faults-build
 
 # The conversations, and the specs of the Lua side that do not measure time, with
 # the collector at work all the time and a full collection before every step of
-# a task: what is used without being held does not survive.
+# a task: what is used without being held does not survive. Time limits of the
+# specs are multiplied by MCP_SLOW, see spec/pace.lua. Each file has a process of its
+# own: a collection takes as long as all that is held. SHALLOW=1 takes fewer specs.
+GC_SLOW  ?= 20
 GC_SPECS ?= spec/mcp/front spec/mcp/feature spec/mcp/ask spec/lua/lexchange_spec.lua \
             $(addprefix spec/mcp/,$(addsuffix _spec.lua,ask async content context \
               dispatch listen server session url)) \
@@ -31,21 +35,28 @@ GC_SPECS ?= spec/mcp/front spec/mcp/feature spec/mcp/ask spec/lua/lexchange_spec
               mirror pages rounds serve tools verbs transport/duplex transport/memory \
               transport/sse transport/websocket)) \
             spec/regress/hunts_client_spec.lua
+GC_SHALLOW := $(addprefix spec/mcp/,$(addsuffix _spec.lua,front/duplex front/legacy \
+                front/modern ask/live session client/call client/transport/memory))
 gcstress: faults-build
-	@$(FAULTS_ENV) MCP_GC_STRESS=1 MCP_LOG=off $(FAULTS)/luamcp spec/torture/run.lua once
-	@MCP_GC_STRESS=1 MCP_LOG=off $(FAULTS_MAKE) SPEC="$(GC_SPECS)" test
+	@$(FAULTS_ENV) MCP_SLOW=$(GC_SLOW) MCP_GC_STRESS=1 MCP_LOG=off $(FAULTS)/luamcp \
+	  spec/torture/run.lua once
+	@$(FAULTS_ENV) MCP_SLOW=$(GC_SLOW) MCP_GC_STRESS=1 MCP_LOG=off \
+	  $(LUA) spec/run.lua $(JOBS) '$(BUSTED)' $(if $(SHALLOW),$(GC_SHALLOW),$(GC_SPECS))
 
 # Errors anywhere, and blocks that nothing points to any more when the program
-# has ended.
+# has ended. SHALLOW=1 fails fewer allocations.
+VALGRIND_SLOW  ?= 30
+VALGRIND_SHARE := $(if $(SHALLOW),0.005,0.04)
 VALGRIND := valgrind -q --error-exitcode=99 --leak-check=full \
             --errors-for-leak-kinds=definite --show-leak-kinds=definite \
             --log-file=$(FAULTS)/valgrind-%p.log
 # Its remarks on system calls it does not know begin with dashes.
 valgrind: faults-build
 	@rm -f $(FAULTS)/valgrind-*.log
-	@{ $(FAULTS_ENV) MCP_LOG=off $(VALGRIND) $(FAULTS)/luamcp spec/torture/run.lua once && \
-	  $(FAULTS_ENV) MCP_LOG=off $(VALGRIND) $(FAULTS)/luamcp spec/torture/run.lua failalloc 0.04 && \
-	  $(FAULTS_ENV) $(LUA) spec/torture/start.lua "$(VALGRIND) $(FAULTS)/luamcp" $(FAULTS) 0.001; } || \
+	@export MCP_LOG=off MCP_SLOW=$(VALGRIND_SLOW) $(FAULTS_ENV); \
+	  { $(VALGRIND) $(FAULTS)/luamcp spec/torture/run.lua once && \
+	  $(VALGRIND) $(FAULTS)/luamcp spec/torture/run.lua failalloc $(VALGRIND_SHARE) && \
+	  $(LUA) spec/torture/start.lua "$(VALGRIND) $(FAULTS)/luamcp" $(FAULTS) 0.001; } || \
 	  { grep -hv '^--' $(FAULTS)/valgrind-*.log; exit 1; }
 
 # libFuzzer, so clang. New inputs are kept in build/fuzz/corpus, what fails in
@@ -72,6 +83,31 @@ fuzz:
 	  printf "%-14s %s runs\n" $$t "$$(sed -n 's/^stat::number_of_executed_units: *//p' \
 	    $(FUZZ)/$$t.log)"; \
 	done; test -z "$$bad"
+
+# --- attacks on the whole program, one file each in spec/hunts -----------------
+#   make hunt-churn [SHALLOW=1] [DEPTH=0.1] [SEED=n]     one of them
+#   make hunts [SHALLOW=1] [DEPTH=…]                     all, and the table of results
+HUNTS := $(filter-out hunt server proxy,$(basename $(notdir $(wildcard spec/hunts/*.lua))))
+HUNT_ENV = SHALLOW="$(SHALLOW)" DEPTH="$(DEPTH)" SEED="$(SEED)"
+# So long at most, in seconds: none of them has a reason to hang.
+HUNT_LIMIT ?= 3600
+
+hunt-build: build $(CODECS) $(BUILD)/spec/shim.so
+
+.PHONY: hunts hunt-build $(HUNTS:%=hunt-%)
+$(HUNTS:%=hunt-%): hunt-%: hunt-build
+	@$(HUNT_ENV) timeout -k 5 $(HUNT_LIMIT) $(LUA) spec/hunts/$*.lua
+
+hunts: hunt-build
+	@bad=; for hunt in $(HUNTS); do \
+	  $(MAKE) --no-print-directory hunt-$$hunt || bad="$$bad $$hunt"; \
+	done; cat $(HUNTS:%=$(BUILD)/hunts/%.row); \
+	test -z "$$bad" || { echo "hunts that found something:$$bad"; exit 1; }
+
+# Fails or shortens chosen system calls of whoever is started with it.
+$(BUILD)/spec/shim.so: spec/hunts/shim.c
+	@mkdir -p $(@D)
+	$(CC) $(CPPFLAGS) $(CFLAGS) -fvisibility=default -shared -o $@ $< -ldl
 
 .PHONY: fuzz-targets faults-build
 fuzz-targets: $(TARGETS:%=$(FUZZ)/target/%)

@@ -3,13 +3,14 @@
 -- Nothing here sleeps: waiting turns the loop until there is something, for five seconds at most.
 local core = require "mcp.core"
 local duplex = require "mcp.front.duplex"
+local pace = require "spec.pace"
 local timeout = require "mcp.timeout"
 local value = require "mcp.value"
 
 local helper = {}
 
 --- No wait of a spec is longer than this. In seconds.
-helper.LIMIT = 5
+helper.LIMIT = pace.limit(5)
 
 local PREFIX = "io.modelcontextprotocol/"
 

@@ -2,12 +2,13 @@
 -- support.lua: what the specs with real processes and sockets share: a server script with tools
 -- to order, clients of HTTP that send bytes as they are told, and waits that end.
 local core = require "mcp.core"
+local pace = require "spec.pace"
 local system = require "codecs.system"
 
 local support = { system = system }
 
 ---The limit of every single wait, in seconds.
-support.LIMIT = 5
+support.LIMIT = pace.limit(5)
 
 ---By how many bytes a server may grow that must not. A sanitizer keeps what is freed.
 support.ROOM = (os.getenv "LD_PRELOAD" or ""):find("asan", 1, true) and math.huge or 4 << 20

@@ -6,7 +6,7 @@ local openssl = require "mcp.openssl"
 local stream = require "codecs.stream"
 local system = require "codecs.system"
 
-local LIMIT = 5
+local LIMIT = require("spec.pace").limit(5)
 
 -- One authority, what it has signed, and what it has not.
 local ca = certificate.make { name = "Spec CA", ca = true }

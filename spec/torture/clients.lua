@@ -4,10 +4,11 @@
 local core = require "mcp.core"
 local mcp = require "mcp"
 local new_app = require "spec.torture.app"
+local pace = require "spec.pace"
 local talk = require "spec.torture.talk"
 
 -- Where there was no memory for an answer, time ends the wait for it.
-local TIME = 0.1
+local TIME = pace.limit(0.1)
 local sse_client = require "mcp.client.transport.sse"
 local http_client = require "mcp.client.transport.http"
 sse_client.OPEN_TIME, sse_client.POST_TIME = TIME, TIME

@@ -6,7 +6,7 @@ local raw_server = require "spec.raw_server"
 local system = require "codecs.system"
 
 -- Times that something must not take, and that something does take. In seconds.
-local LIMIT, SHORT = 5, 0.05
+local LIMIT, SHORT = require("spec.pace").limit(5), 0.05
 
 local pool, server
 local function open(options) pool = core.http_pool(options or {}) end

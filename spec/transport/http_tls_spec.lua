@@ -7,7 +7,7 @@ local stream = require "codecs.stream"
 local system = require "codecs.system"
 local tls = require "mcp.tls"
 
-local LIMIT = 5
+local LIMIT = require("spec.pace").limit(5)
 
 local BODY = '{"jsonrpc":"2.0","id":1,"method":"m"}'
 

@@ -129,7 +129,7 @@ end)
 
 describe("regex: hostile patterns and subjects", function()
   -- Generous for a slow machine under a sanitizer; without the meter these take minutes to ages.
-  local LIMIT = 5
+  local LIMIT = require("spec.pace").limit(5)
 
   local function bounded(pattern, subject)
     local start = os.clock()

@@ -268,13 +268,16 @@ static _Noreturn void stand_guard(const mcp_guard_options_t *options,
 int mcp_guard_start(const mcp_guard_options_t *options, int line,
                     pid_t *guard) {
   sigset_t all, before;
+  pid_t pid;
   int error;
   sigfillset(&all);
   /* No handler of ours may run in there before it is taken away. */
   pthread_sigmask(SIG_SETMASK, &all, &before);
-  *guard = fork();
-  if (*guard == 0) stand_guard(options, line);
+  pid = fork();
+  if (pid == 0) stand_guard(options, line);
   error = errno;
   pthread_sigmask(SIG_SETMASK, &before, NULL);
-  return *guard < 0 ? -error : 0;
+  if (pid < 0) return -error;
+  *guard = pid;
+  return 0;
 }

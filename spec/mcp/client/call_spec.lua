@@ -3,6 +3,7 @@
 local core = require "mcp.core"
 local helper = require "spec.helper"
 local mcp = require "mcp"
+local pace = require "spec.pace"
 local scripted = require "spec.scripted"
 local value = require "mcp.value"
 
@@ -106,7 +107,7 @@ describe("a request of a client", function()
         local token = message.params._meta.progressToken
         core.spawn(function()
           for i = 1, message.params.name == "ends" and 8 or 100 do
-            if not core.sleep(0.01) or far.ended then return end
+            if not core.sleep(pace.limit(0.01)) or far.ended then return end
             far:notify("notifications/progress", { progressToken = token, progress = i, total = 8,
               message = "at " .. i })
           end
@@ -115,11 +116,11 @@ describe("a request of a client", function()
       end))
       local seen = {}
       local function note(done, total, text) seen[#seen + 1] = { done, total, text } end
-      assert(client:call_tool("ends", {}, { timeout = 0.05, on_progress = note }))
+      assert(client:call_tool("ends", {}, { timeout = pace.limit(0.05), on_progress = note }))
       assert.equal(8, #seen)
       assert.same({ 8, 8, "at 8" }, seen[8])
       local code = select(3, client:call_tool("endless", {},
-        { timeout = 0.05, max_timeout = 0.15, on_progress = note }))
+        { timeout = pace.limit(0.05), max_timeout = pace.limit(0.15), on_progress = note }))
       assert.equal("ETIMEDOUT", code)
       assert.is_true(#seen > 12 and #seen < 60)
     end)
@@ -133,7 +134,7 @@ describe("a request of a client", function()
             end_:notify("notifications/progress", { progressToken = token, progress = progress })
           end
           for _ = 1, 10 do
-            if not core.sleep(0.01) or end_.ended then return end
+            if not core.sleep(pace.limit(0.01)) or end_.ended then return end
             for _, other in ipairs { tostring(token), token + 1, "", true } do
               end_:notify("notifications/progress", { progressToken = other, progress = 5 })
             end
@@ -143,7 +144,7 @@ describe("a request of a client", function()
         end)
       end))
       local seen = {}
-      local code = select(3, client:call_tool("x", {}, { timeout = 0.05,
+      local code = select(3, client:call_tool("x", {}, { timeout = pace.limit(0.05),
         on_progress = function(done) seen[#seen + 1] = done end }))
       assert.equal("ETIMEDOUT", code)
       assert.same({ 2 }, seen)
