@@ -45,15 +45,20 @@ function bus.is_kind(kind) return METHODS[kind] ~= nil end
 ---@param prompts any
 ---@param resources any
 ---@param uris string[]|nil
----@return table<string, boolean> set not to be changed
+---@return table<string, true|string> set not to be changed; a URI is told as its client spelt it
 function bus.set(tools, prompts, resources, uris)
   local shared = SETS[(tools and 1 or 0) | (prompts and 2 or 0) | (resources and 4 or 0)]
   if not uris or not uris[1] then return shared end
   local set = {}
   for kind in pairs(shared) do set[kind] = true end
-  for _, uri in ipairs(uris) do set[uri] = true end
+  for _, uri in ipairs(uris) do set[bus.key(uri)] = uri end
   return set
 end
+
+---What a change of a resource is noted by: the same for all spellings of its URI.
+---@param uri string
+---@return string
+bus.key = require("mcp.uri").normal
 
 local Bus = { __name = "mcp.bus" }
 Bus.__index = {}
@@ -130,8 +135,8 @@ end
 local function tell_session(one, way, change)
   local ok, text, code
   if way then
-    ok, text, code = way:send(METHODS[change] or UPDATED, not METHODS[change] and { uri = change }
-      or nil)
+    ok, text, code = way:send(METHODS[change] or UPDATED,
+      not METHODS[change] and { uri = one.subscribed[change] } or nil)
   end
   if not ok then
     one.missed = one.missed or {}
@@ -205,10 +210,11 @@ function Bus.__index:flush()
   if not changes[1] then return end
   self.changes, self.noted = {}, {}
   for _, change in ipairs(changes) do
-    local method, uri = METHODS[change], nil
-    if not method then method, uri = UPDATED, change end
+    local method = METHODS[change]
     for x, set in pairs(self.listens) do
-      if set[change] then tell_listen(self, x, method, uri) end
+      if set[change] then
+        tell_listen(self, x, method or UPDATED, not method and set[change] or nil)
+      end
     end
     for _, one in pairs(self.app.sessions.by_id) do
       if wants(one, change) then tell_stored(self.app, one, change) end
@@ -228,6 +234,7 @@ end
 ---Something has changed: a kind of list, or the resource of a URI.
 ---@param change string "tools", "prompts", "resources", or a URI
 function Bus.__index:publish(change)
+  if not METHODS[change] then change = bus.key(change) end
   if self.noted[change] then return end
   if self.count == 0 and next(self.links) == nil and self.app.sessions.count == 0 then return end
   self.noted[change] = true

@@ -15,6 +15,7 @@ local resource = require "mcp.feature.resource"
 local session = require "mcp.session"
 local timeout = require "mcp.timeout"
 local tool = require "mcp.feature.tool"
+local uri = require "mcp.uri"
 
 local server = {}
 
@@ -64,6 +65,18 @@ local function here(level)
   return ("%s:%d"):format(info.short_src, info.currentline)
 end
 
+-- What a thing is registered under: a name, or the normal form of a URI.
+local function key_of(kind, name)
+  return kind == "resource" and uri.normal_template(name) or name
+end
+
+-- Raises, at `level`, that there is one of that name, and where it stands.
+local function refuse_twice(what, entry, level)
+  error(("%s is registered already, at %s%s"):format(what, entry.at,
+    what:find(("%q"):format(entry.name), 1, true) and "" or (" as %q"):format(entry.name)),
+    level + 1)
+end
+
 local Decorator = { __name = "mcp.decorator" }
 
 function Decorator.__tostring(self) return ("app:%s %q"):format(self.kind, self.name) end
@@ -87,8 +100,9 @@ function Decorator.__call(self, given)
     error(what .. ": scopes: this server has no authorization (mcp.server { auth = … })", 2)
   end
   local into = entry.kind == "template" and self.app.templates or self.into
-  if not into:add(self.name, entry) then
-    error(("%s is registered already"):format(what), 2)
+  entry.at = self.at
+  if not into:add(key_of(self.kind, self.name), entry) then
+    refuse_twice(what, into.by_name[key_of(self.kind, self.name)], 2)
   end
   if entry.lister then self.app.listers = self.app.listers + 1 end
   if entry.scopes then self.app.scoped = self.app.scoped + 1 end
@@ -111,9 +125,9 @@ local function decorator(app, kind, feature, into, name, more)
     error(("app:%s: a name expected, got %s"):format(kind,
       name == "" and "an empty one" or type(name)), 2)
   end
-  if into.by_name[name] or (kind == "resource" and app.templates.by_name[name]) then
-    error(("%s %q is registered already"):format(kind, name), 2)
-  end
+  local key = key_of(kind, name)
+  local there = into.by_name[key] or (kind == "resource" and app.templates.by_name[key])
+  if there then refuse_twice(("%s %q"):format(kind, name), there, 2) end
   local self = setmetatable({ app = app, kind = kind, feature = feature, into = into, name = name,
     at = here(2) }, Decorator)
   app.pending[self] = true
@@ -129,10 +143,10 @@ end
 
 ---A resource, or a template if the URI has `{expressions}` (RFC 6570). Its
 ---handler gets the template's variables.
----@param uri string
+---@param address string the URI or template
 ---@return table decorator
-function methods.resource(app, uri, ...)
-  return decorator(app, "resource", resource, app.resources, uri, ...)
+function methods.resource(app, address, ...)
+  return decorator(app, "resource", resource, app.resources, address, ...)
 end
 
 ---A prompt. Its handler gets the arguments, all strings.
@@ -157,19 +171,20 @@ function methods.remove(app, kind, name)
   if kind ~= "resource" then
     error(('app:remove: "tool", "resource" or "prompt" expected, got %q'):format(tostring(kind)), 2)
   end
-  local entry = app.resources:remove(name) or app.templates:remove(name)
+  local key = type(name) == "string" and key_of(kind, name) or name
+  local entry = app.resources:remove(key) or app.templates:remove(key)
   if entry and entry.lister then app.listers = app.listers - 1 end
   return entry ~= nil
 end
 
 ---Says that a resource's content has changed: all who subscribed to its URI are told.
----@param uri string
-function methods.resource_updated(app, uri)
-  if type(uri) ~= "string" or bus.is_kind(uri) or not utf8.len(uri) then
-    error("app:resource_updated: a URI expected, got " .. (type(uri) == "string"
-      and ("%q"):format(uri) or type(uri)), 2)
+---@param address string its URI
+function methods.resource_updated(app, address)
+  if type(address) ~= "string" or bus.is_kind(address) or not utf8.len(address) then
+    error("app:resource_updated: a URI expected, got " .. (type(address) == "string"
+      and ("%q"):format(address) or type(address)), 2)
   end
-  app.bus:publish(uri)
+  app.bus:publish(address)
 end
 
 ---Says that a list has changed for a reason that only the app knows, such as a template's `list`

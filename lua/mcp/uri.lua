@@ -13,6 +13,7 @@
 -- The RFC defines expansion only; what matching means is told in uri_matcher.lua.
 local character = require("mcp.text").character
 local matcher = require "mcp.uri_matcher"
+local normal = require "mcp.uri_normal"
 
 local uri = {}
 
@@ -285,13 +286,19 @@ function methods:expand(vars)
   return result
 end
 
----Takes values out: a string for each variable, a list of strings for each exploded one.
+---Takes values out: a string for each variable, a list of strings for each exploded one. Two
+---spellings of one address (RFC 3986 6.2.2) give the same; values keep their case.
 ---@param text string
+---@param spellings? string[] what uri.spellings gave for it, where many templates are asked
 ---@return table<string, string|string[]>? vars nil when the address is not one of this template
-function methods:match(text)
+function methods:match(text, spellings)
   if not self.program then error(self.unmatchable, 2) end
   if #text > uri.LENGTH then return nil end
-  return matcher.match(self.program, text)
+  for _, spelling in ipairs(spellings or normal.spellings(text)) do
+    local vars = matcher.match(self.program, spelling)
+    if vars then return vars end
+  end
+  return nil
 end
 
 ---Whether the template has no variables, and so is the address of one thing.
@@ -316,6 +323,11 @@ function uri.template(text, purpose)
   if not parts then return nil, message end
   local program, unmatchable = matcher.compile(parts)
   if not program and purpose ~= "expand" then return nil, unmatchable end
+  -- Complaints are about the text as it was given; what matches is its normal form.
+  local compared = program and normal.matched(text)
+  if compared and compared ~= text then
+    program = matcher.compile(assert(parse(compared))) or program
+  end
   local variables, seen = {}, {}
   for _, part in ipairs(parts) do
     for _, variable in ipairs(type(part) == "table" and part or {}) do
@@ -326,6 +338,24 @@ function uri.template(text, purpose)
   return setmetatable({ text = text, variables = variables, parts = parts, program = program,
     unmatchable = unmatchable }, metatable)
 end
+
+---------------------------------------------------------------------------------------------
+-- Comparing
+
+---The one spelling that is compared when two addresses may be the same.
+---@param text string
+---@return string
+uri.normal = normal.of
+
+---The same for two templates.
+---@param text string
+---@return string
+uri.normal_template = normal.template
+
+---What an address is matched with templates by: see `match`.
+---@param text string
+---@return string[]
+uri.spellings = normal.spellings
 
 ---------------------------------------------------------------------------------------------
 -- Checks on addresses and file names

@@ -14,9 +14,9 @@
 --     one twice unless exploded, are no match: a resource has one address, and a parameter that
 --     nobody reads is a mistake to be told about. "+" is a plus sign, not a space.
 --   * {a*} is a list of strings; a missing list or parameter is nil. {a:3} cannot be matched.
---   * Literals compare byte for byte. Values are percent-decoded exactly once; a bad escape, a NUL
---     or bad UTF-8 in one is no match. A decoded value may hold "/" and "..": whoever makes a
---     file name of it asks `file_path_safe` first.
+--   * Literals compare byte for byte: uri.lua gives template and address in normal form. Values are
+--     percent-decoded exactly once; a bad escape, a NUL or bad UTF-8 in one is no match. A decoded
+--     value may hold "/" and "..": whoever makes a file name of it asks `file_path_safe` first.
 local byte, char, sub, find = string.byte, string.char, string.sub, string.find
 
 local uri_matcher = {}

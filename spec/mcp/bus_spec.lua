@@ -210,7 +210,7 @@ describe("the bus", function()
       local one, stream = session_with_stream()
       local _, other = session_with_stream()
       one.stream = stream
-      one.subscribed = { ["test://one"] = true }
+      one.subscribed = { [bus.key "test://one"] = "test://one" }
       app:changed "tools"
       app:resource_updated "test://one"
       helper.settle()
@@ -220,14 +220,15 @@ describe("the bus", function()
 
     it("when it opens a stream, of what it has missed, once", function()
       local one, stream = session_with_stream()
-      one.subscribed = { ["test://one"] = true, ["test://two"] = true }
+      one.subscribed = { [bus.key "test://one"] = "test://one",
+        [bus.key "test://two"] = "test://two" }
       for _ = 1, 3 do
         app:changed "tools"
         app:resource_updated "test://one"
         app:resource_updated "test://two"
         helper.settle()
       end
-      one.subscribed["test://two"] = nil
+      one.subscribed[bus.key "test://two"] = nil
       bus.catch_up(one, stream)
       table.sort(stream.told)
       assert.same({ UPDATED .. " test://one", LIST.tools }, stream.told)
@@ -358,7 +359,7 @@ describe("the bus", function()
 
   it("makes one set of kinds for all who want the same", function()
     assert.equal(bus.set(true, false, nil), bus.set(1, nil, nil, {}))
-    assert.same({ tools = true, resources = true, ["a:b"] = true },
+    assert.same({ tools = true, resources = true, ["a:b"] = "a:b" },
       bus.set(true, nil, true, { "a:b" }))
     assert.same({ tools = true, resources = true }, bus.set(true, nil, true))
   end)

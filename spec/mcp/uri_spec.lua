@@ -359,8 +359,8 @@ describe("URI template matching", function()
   end)
 
   it("never lets a simple variable take a slash, a query or nothing", function()
-    for _, text in ipairs { "x://a/b", "x://", "x://a/", "x://a?b", "x://a#b", "x:/a", "y://a",
-      "X://a", " x://a", "" } do
+    for _, text in ipairs { "x://a/b", "x://", "x://a//", "x://a?b", "x://a#b", "x:/a", "y://a",
+      " x://a", "" } do
       assert.is_nil(match("x://{a}", text), text)
     end
     assert.is_nil(match("{a}/x/{+p}", "1/2/x/3"))
@@ -370,10 +370,13 @@ describe("URI template matching", function()
     assert.is_nil(match("f{/a,b}", "f/1"))
   end)
 
-  it("compares literals byte for byte, in their encoded form", function()
+  it("compares literals in their normal, encoded form", function()
     assert.same({}, match("demo://x", "demo://x"))
-    assert.is_nil(match("demo://x", "demo://X"))
+    assert.same({}, match("demo://x/a", "DEMO://X/a"))
+    assert.is_nil(match("demo://x/a", "demo://x/A"))
     assert.same({ a = "1" }, match("/café/{a}", "/caf%C3%A9/1"))
+    assert.same({ a = "1" }, match("x:/café/{a}", "x:/caf%c3%a9/1"))
+    -- Without a scheme it is no address: byte for byte.
     assert.is_nil(match("/café/{a}", "/caf%c3%a9/1"))
   end)
 
@@ -457,7 +460,10 @@ describe("URI template matching", function()
         if vars.c then vars.c = expanded("{v}", { v = vars.c }) end
         local address = t:expand(vars)
         if vars.c then vars.c = assert(uri.template "{v}"):match(vars.c).v end
-        assert.same(vars, t:match(address), address)
+        -- A segment ".." of an address with a scheme is no value, but a step up (RFC 3986 6.2.2.3).
+        if not (address:find "^x:" and (address .. "/"):find "/%.%.?[/?#]") then
+          assert.same(vars, t:match(address), address)
+        end
       end
     end
   end)

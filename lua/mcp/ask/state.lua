@@ -63,8 +63,11 @@ function state.begin(app, ctx, params)
     return nil
   end
   -- A copy: handlers may change their arguments.
-  local asking = { app = app, target = params[protocol.ASKING[ctx.method]],
-    arguments = copy(params.arguments), given = given }
+  local target = params[protocol.ASKING[ctx.method]]
+  if ctx.method == "resources/read" and type(target) == "string" then
+    target = require("mcp.uri").normal(target)
+  end
+  local asking = { app = app, target = target, arguments = copy(params.arguments), given = given }
   rawset(ctx, "asking", asking)
   if given ~= nil then
     params.inputResponses = nil

@@ -2,6 +2,7 @@
 -- cache: results of the stateless era that the server lets us keep for a while (protocol, 4.8). It
 -- keeps tables under keys; what may be kept, and when it is out of date, is told to it.
 local core = require "mcp.core"
+local uri = require "mcp.uri"
 
 local cache = {}
 
@@ -87,8 +88,8 @@ end
 ---@param result table
 ---@param generation integer what it was when the request went out: since then it may have changed
 function Cache.__index:put(place, method, detail, result, generation)
-  local ttl = result.ttlMs
-  if math.type(ttl) ~= "integer" or ttl <= 0 or generation ~= self.generation then return end
+  local ttl = math.type(result.ttlMs) and math.tointeger(result.ttlMs)
+  if not ttl or ttl <= 0 or generation ~= self.generation then return end
   local public, private = keys_of(place, method, detail)
   local key = result.cacheScope == "public" and public or private
   remove(self, key == public and private or public)
@@ -109,7 +110,8 @@ function Cache.__index:drop(place, method, detail)
   self.generation = self.generation + 1
   for key, entry in pairs(self.entries) do
     if entry.server == place.server and (method == nil or entry.method == method)
-      and (detail == nil or entry.detail == detail) then
+      and (detail == nil or entry.detail == detail
+        or entry.detail and uri.normal(entry.detail) == uri.normal(detail)) then
       remove(self, key)
     end
   end

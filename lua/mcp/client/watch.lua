@@ -9,6 +9,7 @@ local protocol = require "mcp.protocol"
 local tells = require "mcp.client.tell"
 local tools = require "mcp.client.tools"
 local value = require "mcp.value"
+local normal = require("mcp.uri").normal
 
 local watch = {}
 
@@ -50,10 +51,11 @@ end
 -- The functions for a resource. A server may name a part of what was subscribed to.
 local function updated(client, uri)
   drop(client, "resources/read", uri)
-  local found = {}
+  local found, came = {}, normal(uri)
   for wanted, functions in pairs(client.subscribed) do
+    wanted = normal(wanted)
     local whole = wanted:find "/$" and wanted or wanted .. "/"
-    if uri == wanted or uri:sub(1, #whole) == whole then
+    if came == wanted or came:sub(1, #whole) == whole then
       for fn in pairs(functions) do found[#found + 1] = fn end
     end
   end
@@ -203,7 +205,7 @@ local function honours(one, uri)
   local list = one and one.honoured and one.honoured.resourceSubscriptions
   if type(list) ~= "table" then return false end
   for _, name in ipairs(list) do
-    if name == uri then return true end
+    if name == uri or type(name) == "string" and normal(name) == normal(uri) then return true end
   end
   return false
 end

@@ -14,6 +14,7 @@ local core = require "mcp.core"
 local failure = require "mcp.failure"
 local gate = require "mcp.feature.gate"
 local protocol = require "mcp.protocol"
+local uri = require "mcp.uri"
 local value = require "mcp.value"
 
 local completion = {}
@@ -94,6 +95,17 @@ end
 
 local function got(given) return given == nil and "nothing" or value.kind(given) end
 
+---The template, or resource, of a reference, whichever way its address is spelt.
+---@param app table
+---@param asked any
+---@return table|nil entry
+function completion.resource_of(app, asked)
+  if type(asked) ~= "string" or #asked > uri.LENGTH then return nil end
+  -- A resource without variables may be spoken of; there is no argument of it to complete.
+  return app.templates.by_name[uri.normal_template(asked)]
+    or app.resources.by_name[uri.normal(asked)]
+end
+
 -- The prompt or template that is spoken of.
 local function target(app, ref, ctx)
   if type(ref) ~= "table" then return invalid("ref: object expected, got %s", got(ref)) end
@@ -111,8 +123,7 @@ local function target(app, ref, ctx)
     if type(ref.uri) ~= "string" then
       return invalid("ref.uri: string expected, got %s", got(ref.uri))
     end
-    -- A resource without variables may be spoken of; there is no argument of it to complete.
-    local entry = app.templates.by_name[ref.uri] or app.resources.by_name[ref.uri]
+    local entry = completion.resource_of(app, ref.uri)
     if not entry or not gate.sees(entry, ctx) then
       return unknown("resource template", ref.uri, app.templates, ctx)
     end

@@ -214,10 +214,13 @@ end
 ---@return table|nil entry
 ---@return table|nil vars
 function resource.find(app, asked, ctx)
-  local entry = app.resources.by_name[asked]
+  if #asked > uri.LENGTH then return nil end
+  local entry = app.resources.by_name[uri.normal(asked)]
   if entry and gate.sees(entry, ctx) then return entry, {} end
-  for _, candidate in ipairs(app.templates.order) do
-    local vars = candidate.template:match(asked)
+  local templates = app.templates.order
+  local spellings = templates[1] and uri.spellings(asked)
+  for _, candidate in ipairs(templates) do
+    local vars = candidate.template:match(asked, spellings)
     if vars and gate.sees(candidate, ctx) then return candidate, vars end
   end
   return nil

@@ -5,6 +5,7 @@
 --
 -- Looked at before a request is dispatched, middleware included: only then can the refusal still be
 -- an HTTP status with a challenge in it. Loaded by servers that have authorization.
+local completion = require "mcp.feature.completion"
 local gate = require "mcp.feature.gate"
 local principal = require "mcp.auth.server.principal"
 local resource = require "mcp.feature.resource"
@@ -25,7 +26,7 @@ FIND["completion/complete"] = function(app, _, params)
   local ref = params.ref
   if type(ref) ~= "table" then return nil end
   if ref.type == "ref/prompt" then return app.prompts.by_name[ref.name] end
-  return app.templates.by_name[ref.uri] or app.resources.by_name[ref.uri]
+  return completion.resource_of(app, ref.uri)
 end
 
 -- What a request is answered with whose caller lacks a scope; nil if it may go on.

@@ -31,13 +31,13 @@ function subscription.subscribe(app, ctx, params)
     return invalid("resources/subscribe: uri: string expected, got %s", described(uri))
   end
   if not is_there(app, ctx, uri) then return nil, resource.not_found(ctx, uri) end
-  local subscribed, count = one.subscribed or {}, 0
+  local subscribed, count, key = one.subscribed or {}, 0, bus.key(uri)
   for _ in pairs(subscribed) do count = count + 1 end
-  if not subscribed[uri] and count >= app.bus.uris then
+  if not subscribed[key] and count >= app.bus.uris then
     return nil, failure.new(protocol.BUSY,
       ("Busy: a session can subscribe to %d resources"):format(app.bus.uris))
   end
-  subscribed[uri] = true
+  subscribed[key] = uri
   one.subscribed = subscribed
   return {}
 end
@@ -48,7 +48,7 @@ function subscription.unsubscribe(_, ctx, params)
   if type(uri) ~= "string" then
     return invalid("resources/unsubscribe: uri: string expected, got %s", described(uri))
   end
-  if one.subscribed then one.subscribed[uri] = nil end
+  if one.subscribed then one.subscribed[bus.key(uri)] = nil end
   return {}
 end
 

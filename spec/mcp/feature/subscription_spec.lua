@@ -54,7 +54,7 @@ describe("subscriptions", function()
       end)
 
       it("need a resource, or a template that matches: else it is not found", function()
-        for _, uri in ipairs { "test://nothing", "test://watched/part", "test://Watched", "" } do
+        for _, uri in ipairs { "test://nothing", "test://watched/part", "test://watche", "" } do
           local err = peer:request("resources/subscribe", { uri = uri }).error
           assert.same({ -32002, { uri = uri } }, { err.code, err.data })
           assert.is_table(peer:request("resources/unsubscribe", { uri = uri }).result)
