@@ -23,6 +23,7 @@ end
 
 function Fake:id() return self.raw end
 function Fake:is_open() return self.open end
+function Fake:can_stream() return self.open end
 function Fake:is_cancelled() return self.gone or false, self.gone end
 function Fake:open_stream()
   self.streaming = true

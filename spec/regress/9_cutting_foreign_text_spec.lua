@@ -132,7 +132,7 @@ describe("foreign text that is cut", function()
 
   it("in a line of a server that is no message", function()
     each_name(60, function(name)
-      local server = helper.file(("echo '%s'\n"):format(name))
+      local server = helper.file(("echo '%s'; read line\n"):format(name))
       local client = helper.file(([[
         local mcp = require "mcp"
         mcp.connect({ command = { "sh", %q } }, { timeout = 5 })

@@ -74,7 +74,8 @@ describe("http_client", function()
       local response = assert(ask { method = "POST", target = "/mcp?x=1", body = "hello",
         headers = { { "Accept", "a/b" }, { "accept-language", "de" } } })
       assert.equal("POST /mcp?x=1 HTTP/1.1\r\nHost: 127.0.0.1:" .. server.port .. "\r\n"
-        .. "Accept: a/b\r\naccept-language: de\r\nUser-Agent: luamcp/" .. core.version .. "\r\n"
+        .. "Accept: a/b\r\naccept-language: de\r\nAccept-Encoding: identity\r\n"
+        .. "User-Agent: luamcp/" .. core.version .. "\r\n"
         .. "Content-Length: 5\r\n", server.requests[1].head)
       assert.equal("hello", server.requests[1].body)
       assert.equal(201, response.status)
@@ -224,7 +225,7 @@ describe("http_client", function()
   end)
 
   describe("kept connections", function()
-    -- Ends all connections of the server without a turn of the loop: the pool cannot have been told.
+    -- Ends all connections of the server without a turn of the loop: the pool cannot know of it.
     local function end_silently(how)
       for connection in pairs(server.connections) do
         if not connection.gone then how(connection) end

@@ -220,7 +220,7 @@ describe("the stream of a session", function()
 
   it("wants a session, and one that lives (HL-53, HL-54)", function()
     local client <close> = client_of(server)
-    assert.equal(400, client:ask(get(nil, { ["MCP-Protocol-Version"] = "2025-11-25" })).status)
+    assert.equal(400, client:ask(get(nil, { ["Last-Event-ID"] = "1" })).status)
     assert.equal(404, client:ask(get "AAAAAAAAAAAAAAAAAAAAAA").status)
     assert.equal(400, client:ask(support.request("DELETE")).status)
     assert.equal(404, client:ask(delete "AAAAAAAAAAAAAAAAAAAAAA").status)

@@ -200,9 +200,11 @@ bool mcp_http_is_message_path(const mcp_http_gate_t *gate,
  * session (3.4); some clients of HTTP+SSE send MCP-Protocol-Version with their
  * first. Who wants a WebSocket does not want this. */
 static bool is_first_get(const mcp_http_head_t *head) {
-  bool session;
+  bool session, event;
   (void)mcp_http_header(head, MCP_SLICE("mcp-session-id"), &session, NULL);
-  return !session && !mcp_ws_is_wanted(head);
+  /* The events of HTTP+SSE have no ids, so one that is named is a session's. */
+  (void)mcp_http_header(head, MCP_SLICE("last-event-id"), &event, NULL);
+  return !session && !event && !mcp_ws_is_wanted(head);
 }
 
 mcp_http_verdict_t mcp_http_judge(const mcp_http_gate_t *gate,
