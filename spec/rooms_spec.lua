@@ -156,11 +156,11 @@ describe("rooms of src", function()
       end
     end
     -- The ledgers of the process: its budget of bytes, memory counted in the hunts, and the
-    -- level of the log.
+    -- level of the log. A signal's handler has nothing else.
     local kept = {}
     for _, line in ipairs(wrong) do
       if not line:find "^src/base/account%.c" and not line:find "^src/base/mem%.c"
-        and not line:find "^src/base/log%.c" then
+        and not line:find "^src/base/log%.c" and not line:find "^src/net/watchdog%.c" then
         kept[#kept + 1] = line
       end
     end

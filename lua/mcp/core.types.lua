@@ -76,6 +76,18 @@ function core.now() end
 ---@param fn? fun(number: integer)
 function core.catch_signals(fn) end
 
+---Opens what ends the process though a handler computes: after the signals that are caught, and
+---after the hang-up of standard input if that is served. `catch_signals(nil)` ends it.
+---@param rules { drain: number, leave: number, stall: number, hangup: boolean, input: boolean } in
+---seconds: for calls after a first signal, for closing after that, for a loop that stands still once
+---input has ended; does SIGHUP count, and is standard input served and still open?
+---@return true? opened, string? message, string? code
+function core.watch_over(rules) end
+
+---Starts the thread of what `core.watch_over` has opened, which sees what has come meanwhile.
+---@return true? started, string? message, string? code
+function core.start_watch() end
+
 -- Tasks and waiting ------------------------------------------------------------
 
 ---Runs `fn(…)` in a task of its own, at once up to its first wait. An error it does not catch goes

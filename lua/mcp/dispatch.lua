@@ -104,6 +104,8 @@ local NEEDS = {
 function dispatch.handlers(app, era)
   local handlers = app.handlers[era]
   if handlers then return handlers end
+  -- Where a process serves, what watches over it starts before any handler does.
+  if app.before_work then app.before_work() end
   handlers = {}
   for _, methods in ipairs { both, dispatch.methods[era] } do
     for method, handler in pairs(methods) do

@@ -33,6 +33,7 @@
 #include "lua/lwebsocket.h"
 #include "lua/task.h"
 #include "lua/value.h"
+#include "net/watchdog.h"
 
 #define TYPE_NAME "mcp.runtime"
 /* That a program of its own may catch. */
@@ -42,6 +43,7 @@ typedef struct {
   mcp_runtime_t rt;
   mcp_signal_t *signals[SIGNALS];
   int on_signal; /* registry reference of the Lua function */
+  mcp_watchdog_t *dog;
   mcp_lexchange_watch_t watch;
   int watch_names; /* registry reference: the table whose strings it names */
 } owner_t;
@@ -57,6 +59,8 @@ static int collect(lua_State *L) {
   owner_t *o = luaL_checkudata(L, 1, TYPE_NAME);
   if (!o->rt.loop) return 0;
   mcp_task_close_all(&o->rt);
+  mcp_watchdog_stop(o->dog);
+  o->dog = NULL;
   for (int i = 0; i < SIGNALS; i++) mcp_signal_stop(o->signals[i]);
   mcp_loop_free(o->rt.loop);
   o->rt.loop = NULL;
@@ -193,13 +197,16 @@ static bool is_ignored(int number) {
   return sigaction(number, NULL, &set) == 0 && set.sa_handler == SIG_IGN;
 }
 
+static const int numbers[SIGNALS] = {SIGINT, SIGTERM, SIGHUP};
+
 /* catch_signals(fn | nil): fn(number) is called for SIGINT, SIGTERM and, unless
- * it was ignored, SIGHUP; nil gives them back. Only a program of its own does
- * this. */
+ * it was ignored, SIGHUP; nil gives them back, and ends the watchdog. Only a
+ * program of its own does this. */
 static int catch_signals(lua_State *L) {
-  static const int numbers[SIGNALS] = {SIGINT, SIGTERM, SIGHUP};
   owner_t *o = owner(L);
   lua_settop(L, 1);
+  mcp_watchdog_stop(o->dog);
+  o->dog = NULL;
   for (int i = 0; i < SIGNALS; i++) {
     mcp_signal_stop(o->signals[i]);
     o->signals[i] = NULL;
@@ -215,6 +222,53 @@ static int catch_signals(lua_State *L) {
     if (!o->signals[i]) return luaL_error(L, "signals cannot be caught");
   }
   return 0;
+}
+
+static uint32_t ms_field(lua_State *L, const char *name) {
+  lua_Number seconds;
+  lua_getfield(L, 1, name);
+  seconds = luaL_checknumber(L, -1);
+  luaL_argcheck(L, seconds >= 0 && seconds < 1e6, 1, name);
+  lua_pop(L, 1);
+  return (uint32_t)ceil(seconds * 1000);
+}
+
+/* watch_over { drain =, leave =, stall =, hangup =, input = }
+ *   -> true | nil, text, code
+ * Opens the watchdog over the signals that are caught, and with `input` over
+ * standard input, if that is served and still open. Times in seconds; without
+ * `hangup` SIGHUP ends nothing. */
+static int watch_over(lua_State *L) {
+  owner_t *o = owner(L);
+  mcp_watchdog_rules_t rules = {.input = -1};
+  bool hangup;
+  int code;
+  luaL_checktype(L, 1, LUA_TTABLE);
+  luaL_argcheck(L, !o->dog, 1, "there is a watchdog already");
+  rules.drain = ms_field(L, "drain");
+  rules.leave = ms_field(L, "leave");
+  rules.stall = ms_field(L, "stall");
+  lua_getfield(L, 1, "hangup");
+  hangup = lua_toboolean(L, -1);
+  lua_getfield(L, 1, "input");
+  if (lua_toboolean(L, -1)) rules.input = mcp_loop_input(o->rt.loop);
+  code = mcp_watchdog_open(o->rt.loop, &rules, &o->dog);
+  for (int i = 0; code == 0 && i < SIGNALS; i++)
+    if (o->signals[i] && (numbers[i] != SIGHUP || hangup))
+      code = mcp_watchdog_catch(o->dog, numbers[i]);
+  if (code < 0) return mcp_task_push_error(L, code);
+  lua_pushboolean(L, true);
+  return 1;
+}
+
+/* start_watch() -> true | nil, text, code: its thread, which is not on the way
+ * to the first answer. Nothing without a watchdog. */
+static int start_watch(lua_State *L) {
+  owner_t *o = owner(L);
+  int code = o->dog ? mcp_watchdog_start(o->dog) : 0;
+  if (code < 0) return mcp_task_push_error(L, code);
+  lua_pushboolean(L, true);
+  return 1;
 }
 
 /* random_id() -> string: 128 bits from the system's generator, base64url */
@@ -341,6 +395,8 @@ int luaopen_mcp_core(lua_State *L) {
                                        {"timeout", timeout},
                                        {"now", now},
                                        {"catch_signals", catch_signals},
+                                       {"watch_over", watch_over},
+                                       {"start_watch", start_watch},
                                        {"random_id", random_id},
                                        {"id_key", mcp_lexchange_id_key},
                                        {"find_id", mcp_lexchange_find_id},

@@ -184,6 +184,7 @@ static void resume(mcp_task_t *task, int arguments) {
   rt->current = task;
   status = lua_resume(task->co, outer ? outer->co : rt->L, arguments, &results);
   rt->current = outer;
+  if (rt->loop) mcp_loop_note_work(rt->loop);
   if (status == LUA_YIELD) {
     lua_pop(task->co, results);
     if (task->doomed || !task->waiting) {

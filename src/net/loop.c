@@ -3,6 +3,7 @@
 #include "net/loop.h"
 
 #include <signal.h>
+#include <stdatomic.h>
 #include <uv.h>
 
 #include "base/err.h"
@@ -15,10 +16,12 @@ struct mcp_loop {
   uv_async_t waker;
   mcp_list_t wards;
   mcp_buf_t scratch;
-  unsigned lookups; /* under way in other threads */
-  unsigned rounds;  /* of closing that leaving still takes */
-  bool turning;     /* inside turn(): one of its callbacks runs, or it waits */
-  bool stepping;    /* inside a step that may wait */
+  unsigned lookups;    /* under way in other threads */
+  unsigned rounds;     /* of closing that leaving still takes */
+  atomic_uint answers; /* signs of life */
+  int input;           /* where standard input is, or -1 */
+  bool turning;  /* inside turn(): one of its callbacks runs, or it waits */
+  bool stepping; /* inside a step that may wait */
   char read_buffer[MCP_LOOP_READ_SIZE];
 };
 
@@ -48,7 +51,8 @@ static int turn(mcp_loop_t *loop, uv_run_mode mode) {
 }
 
 static void on_wake(uv_async_t *waker) {
-  (void)waker;
+  mcp_loop_t *loop = waker->data;
+  mcp_loop_note_work(loop);
 }
 
 static void free_handle(uv_handle_t *handle) {
@@ -81,6 +85,8 @@ static int open_loop(uv_loop_t *uv, mcp_loop_t **out) {
   if (!loop) return MCP_ENOMEM;
   memset(loop, 0, offsetof(mcp_loop_t, read_buffer));
   loop->uv = uv ? uv : &loop->own;
+  loop->waker.data = loop;
+  loop->input = -1;
   mcp_list_init(&loop->wards);
   /* A peer that hangs up must be an error code, not the end of the process.
    * libuv has no MSG_NOSIGNAL, so it is the whole process's disposition; a
@@ -187,6 +193,28 @@ void mcp_loop_wake(mcp_loop_t *loop) {
   } else if (!uv_is_closing((uv_handle_t *)&loop->waker)) {
     uv_async_send(&loop->waker);
   }
+}
+
+void mcp_loop_ask(mcp_loop_t *loop) {
+  uv_async_send(&loop->waker);
+}
+
+unsigned mcp_loop_answers(const mcp_loop_t *loop) {
+  return atomic_load_explicit(&loop->answers, memory_order_relaxed);
+}
+
+void mcp_loop_note_work(mcp_loop_t *loop) {
+  /* One thread writes: a plain increment is enough. */
+  unsigned n = atomic_load_explicit(&loop->answers, memory_order_relaxed);
+  atomic_store_explicit(&loop->answers, n + 1, memory_order_relaxed);
+}
+
+void mcp_loop_set_input(mcp_loop_t *loop, int fd) {
+  loop->input = fd;
+}
+
+int mcp_loop_input(const mcp_loop_t *loop) {
+  return loop->input;
 }
 
 void mcp_loop_begin_lookup(mcp_loop_t *loop) {

@@ -191,6 +191,7 @@ int mcp_pipe_stdio(mcp_loop_t *loop, mcp_stream_t **out_stream) {
       goto fail;
     }
   }
+  mcp_loop_set_input(loop, in);
   if (reader && writer) {
     *out_stream = stream;
     return 0;
@@ -200,6 +201,7 @@ int mcp_pipe_stdio(mcp_loop_t *loop, mcp_stream_t **out_stream) {
   if (!m || !m->turn) {
     mcp_mem_free(m);
     if (stream) mcp_stream_close(stream, false);
+    mcp_loop_set_input(loop, -1);
     code = MCP_ENOMEM;
     goto fail;
   }

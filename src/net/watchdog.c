@@ -1,0 +1,306 @@
+/* SPDX-License-Identifier: MIT
+ * watchdog.c: see watchdog.h.
+ *
+ * A signal's handler has no argument of ours, so what it needs is the
+ * process's: a counter, the last number, the descriptor that wakes the thread,
+ * and what libuv had set up, which is called after. */
+#include "net/watchdog.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <unistd.h>
+#include <uv.h>
+
+#include "base/err.h"
+#include "base/log.h"
+#include "base/mem.h"
+
+#ifndef POLLRDHUP
+#define POLLRDHUP 0
+#endif
+
+/* Of the thread: it calls little, and writes one line. */
+#define STACK_SIZE (128u << 10)
+/* Signals of this process have lower numbers. */
+#define NUMBERS 65
+
+struct mcp_watchdog {
+  mcp_loop_t *loop;
+  mcp_watchdog_rules_t rules;
+  uv_thread_t thread;
+  uv_mutex_t lock; /* recursive; of `alarms` and `stopping` */
+  mcp_list_t alarms;
+  bool stopping;
+  bool started; /* there is a thread */
+  int wake[2];
+  int input; /* ours, a copy; -1 where there is none, or once it has ended */
+  bool caught[NUMBERS];
+  /* The thread's own. */
+  unsigned signals; /* how many it has seen */
+  int number;       /* of the last one */
+  mcp_alarm_t signal_alarm, input_alarm;
+  uint64_t last;    /* when the process ends in any case */
+  uint32_t limit;   /* how long the loop may stand still after a signal */
+  uint64_t since;   /* when it was last known to turn */
+  unsigned answers; /* that it had given then */
+};
+
+static atomic_uint signal_count;
+static atomic_int signal_number;
+static atomic_int signal_fd = -1;
+static struct sigaction before[NUMBERS];
+
+static uint64_t now_ms(void) {
+  return uv_hrtime() / 1000000;
+}
+
+/* --- signals ----------------------------------------------------------- */
+
+static void on_signal(int number) {
+  int saved = errno, fd = atomic_load(&signal_fd);
+  atomic_store(&signal_number, number);
+  atomic_fetch_add(&signal_count, 1);
+  if (fd >= 0) (void)!write(fd, "s", 1);
+  if (before[number].sa_handler != SIG_DFL &&
+      before[number].sa_handler != SIG_IGN)
+    before[number].sa_handler(number);
+  errno = saved;
+}
+
+int mcp_watchdog_catch(mcp_watchdog_t *dog, int number) {
+  struct sigaction action;
+  if (number <= 0 || number >= NUMBERS) return UV_EINVAL;
+  if (dog->caught[number]) return 0;
+  if (sigaction(number, NULL, &before[number]) < 0) return -errno;
+  /* One that takes more is not libuv's. */
+  if (before[number].sa_flags & SA_SIGINFO) return UV_EINVAL;
+  action = before[number];
+  action.sa_handler = on_signal;
+  if (sigaction(number, &action, NULL) < 0) return -errno;
+  dog->caught[number] = true;
+  return 0;
+}
+
+static void give_signals_back(mcp_watchdog_t *dog) {
+  for (int number = 1; number < NUMBERS; number++)
+    if (dog->caught[number]) (void)sigaction(number, &before[number], NULL);
+  atomic_store(&signal_fd, -1);
+}
+
+/* --- rules, on the thread ------------------------------------------------ */
+
+static _Noreturn void end_process(int status, const char *why) {
+  mcp_log(MCP_LOG_ERROR, "%s: the process ends, with status %d", why, status);
+  _exit(status);
+}
+
+/* From here on it is watched whether the loop turns. */
+static void begin_stall(mcp_watchdog_t *dog) {
+  dog->since = now_ms();
+  dog->answers = mcp_loop_answers(dog->loop);
+  mcp_loop_ask(dog->loop);
+}
+
+/* For how long has the loop not answered? */
+static uint64_t stall(mcp_watchdog_t *dog) {
+  unsigned answers = mcp_loop_answers(dog->loop);
+  if (answers != dog->answers) {
+    dog->since = now_ms();
+    dog->answers = answers;
+  }
+  mcp_loop_ask(dog->loop);
+  return now_ms() - dog->since;
+}
+
+static void on_signal_alarm(void *arg) {
+  mcp_watchdog_t *dog = arg;
+  int status = 128 + dog->number;
+  if (dog->limit == 0) {
+    /* The time to drain is over: has the loop seen that? */
+    dog->limit = MCP_WATCHDOG_HURRY;
+    begin_stall(dog);
+  } else if (stall(dog) >= dog->limit) {
+    end_process(status, dog->signals > 1
+                            ? "a second signal, and a handler that computes"
+                            : "a signal, its grace is over, and a handler "
+                              "still computes");
+  }
+  if (now_ms() >= dog->last)
+    end_process(status, "a signal, and closing takes too long");
+  mcp_watchdog_arm(dog, &dog->signal_alarm, MCP_WATCHDOG_TICK);
+}
+
+static void look_at_signals(mcp_watchdog_t *dog) {
+  unsigned count = atomic_load(&signal_count);
+  if (count == dog->signals) return;
+  dog->number = atomic_load(&signal_number);
+  if (count > 2) end_process(128 + dog->number, "a third signal");
+  dog->signals = count;
+  if (count == 1) {
+    dog->limit = 0;
+    dog->last = now_ms() + dog->rules.drain + dog->rules.leave;
+    mcp_watchdog_arm(dog, &dog->signal_alarm, dog->rules.drain);
+  } else {
+    dog->limit = MCP_WATCHDOG_HURRY;
+    dog->last = now_ms() + MCP_WATCHDOG_SECOND;
+    begin_stall(dog);
+    mcp_watchdog_arm(dog, &dog->signal_alarm, MCP_WATCHDOG_TICK);
+  }
+}
+
+static void on_input_alarm(void *arg) {
+  mcp_watchdog_t *dog = arg;
+  if (stall(dog) >= dog->rules.stall)
+    end_process(1, "standard input has ended, and a handler still computes");
+  mcp_watchdog_arm(dog, &dog->input_alarm, MCP_WATCHDOG_TICK);
+}
+
+/* What was written before may still be read: only a loop that stands still is
+ * against its owner. */
+static void input_ended(mcp_watchdog_t *dog) {
+  close(dog->input);
+  dog->input = -1;
+  begin_stall(dog);
+  mcp_watchdog_arm(dog, &dog->input_alarm, MCP_WATCHDOG_TICK);
+}
+
+/* --- the thread ---------------------------------------------------------- */
+
+/* The alarm that is due, or NULL and *wait: how long until the next one is, in
+ * ms for poll. The lock is held. */
+static mcp_alarm_t *next_alarm(mcp_watchdog_t *dog, int *wait) {
+  uint64_t now = now_ms(), next = UINT64_MAX;
+  mcp_list_t *it, *after;
+  MCP_LIST_EACH(&dog->alarms, it, after) {
+    mcp_alarm_t *alarm = MCP_LIST_MEMBER(it, mcp_alarm_t, of_dog);
+    if (alarm->at <= now) return alarm;
+    if (alarm->at < next) next = alarm->at;
+  }
+  next = next == UINT64_MAX ? next : next - now;
+  *wait = next == UINT64_MAX ? -1 : next > 60000 ? 60000 : (int)next;
+  return NULL;
+}
+
+/* Does what is due. False: the thread is to end. */
+static bool run_alarms(mcp_watchdog_t *dog, int *wait) {
+  mcp_alarm_t *alarm;
+  bool goes_on;
+  uv_mutex_lock(&dog->lock);
+  while (!dog->stopping && (alarm = next_alarm(dog, wait)) != NULL) {
+    mcp_watchdog_disarm(dog, alarm);
+    alarm->fn(alarm->arg);
+  }
+  goes_on = !dog->stopping;
+  uv_mutex_unlock(&dog->lock);
+  return goes_on;
+}
+
+static void run(void *arg) {
+  mcp_watchdog_t *dog = arg;
+  int wait;
+  while (run_alarms(dog, &wait)) {
+    struct pollfd fds[2] = {{.fd = dog->wake[0], .events = POLLIN},
+                            {.fd = dog->input, .events = POLLRDHUP}};
+    char bytes[64];
+    if (poll(fds, 2, wait) < 0) continue;
+    if (fds[0].revents) (void)!read(dog->wake[0], bytes, sizeof bytes);
+    look_at_signals(dog);
+    if (fds[1].revents && dog->input >= 0) input_ended(dog);
+  }
+}
+
+static void wake(mcp_watchdog_t *dog) {
+  (void)!write(dog->wake[1], "w", 1);
+}
+
+void mcp_watchdog_arm(mcp_watchdog_t *dog, mcp_alarm_t *alarm,
+                      uint64_t after_ms) {
+  uv_mutex_lock(&dog->lock);
+  if (!alarm->armed) mcp_list_append(&dog->alarms, &alarm->of_dog);
+  alarm->armed = true;
+  alarm->at = now_ms() + after_ms;
+  uv_mutex_unlock(&dog->lock);
+  wake(dog);
+}
+
+void mcp_watchdog_disarm(mcp_watchdog_t *dog, mcp_alarm_t *alarm) {
+  uv_mutex_lock(&dog->lock);
+  if (alarm->armed) mcp_list_remove(&alarm->of_dog);
+  alarm->armed = false;
+  uv_mutex_unlock(&dog->lock);
+}
+
+static void free_dog(mcp_watchdog_t *dog) {
+  if (dog->input >= 0) close(dog->input);
+  if (dog->wake[0] >= 0) close(dog->wake[0]);
+  if (dog->wake[1] >= 0) close(dog->wake[1]);
+  uv_mutex_destroy(&dog->lock);
+  mcp_mem_free(dog);
+}
+
+/* The thread takes no signals: who is interrupted stays who was before. */
+int mcp_watchdog_start(mcp_watchdog_t *dog) {
+  uv_thread_options_t options = {.flags = UV_THREAD_HAS_STACK_SIZE,
+                                 .stack_size = STACK_SIZE};
+  sigset_t all, old;
+  int code;
+  if (dog->started) return 0;
+  sigfillset(&all);
+  pthread_sigmask(SIG_SETMASK, &all, &old);
+  code = uv_thread_create_ex(&dog->thread, &options, run, dog);
+  pthread_sigmask(SIG_SETMASK, &old, NULL);
+  dog->started = code == 0;
+  return code;
+}
+
+int mcp_watchdog_open(mcp_loop_t *loop, const mcp_watchdog_rules_t *rules,
+                      mcp_watchdog_t **out) {
+  mcp_watchdog_t *dog = mcp_mem_zalloc(sizeof *dog);
+  int code;
+  if (!dog) return MCP_ENOMEM;
+  if ((code = uv_mutex_init_recursive(&dog->lock)) < 0) {
+    mcp_mem_free(dog);
+    return code;
+  }
+  dog->loop = loop;
+  dog->rules = *rules;
+  dog->wake[0] = dog->wake[1] = dog->input = -1;
+  mcp_list_init(&dog->alarms);
+  dog->signal_alarm = (mcp_alarm_t){.fn = on_signal_alarm, .arg = dog};
+  dog->input_alarm = (mcp_alarm_t){.fn = on_input_alarm, .arg = dog};
+  code = uv_pipe(dog->wake, UV_NONBLOCK_PIPE, UV_NONBLOCK_PIPE);
+  if (code < 0) {
+    dog->wake[0] = dog->wake[1] = -1;
+    goto fail;
+  }
+  if (rules->input >= 0) {
+    dog->input = fcntl(rules->input, F_DUPFD_CLOEXEC, 3);
+    if (dog->input < 0) {
+      code = -errno;
+      goto fail;
+    }
+  }
+  atomic_store(&signal_count, 0);
+  atomic_store(&signal_fd, dog->wake[1]);
+  *out = dog;
+  return 0;
+
+fail:
+  free_dog(dog);
+  return code;
+}
+
+void mcp_watchdog_stop(mcp_watchdog_t *dog) {
+  if (!dog) return;
+  give_signals_back(dog);
+  uv_mutex_lock(&dog->lock);
+  dog->stopping = true;
+  uv_mutex_unlock(&dog->lock);
+  wake(dog);
+  if (dog->started) uv_thread_join(&dog->thread);
+  free_dog(dog);
+}
