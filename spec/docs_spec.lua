@@ -325,7 +325,8 @@ describe("docs/limits.md", function()
     for _, name in ipairs { "log", "json", "rpc", "rpc_id", "line", "http", "sse", "regex",
       "folder", "loop", "stream", "listener", "connect", "process", "exchange", "http_gate",
       "http_client", "http_cors", "http_guard", "http_refusal", "http_server", "jose", "link",
-      "task", "lhost", "lchild", "lconnect", "tls", "tls_context", "ws", "ws_client" } do
+      "task", "lhost", "lchild", "lconnect", "tls", "tls_context", "watchdog", "ws",
+      "ws_client" } do
       local path = ("src/%s/%s.h"):format(room, name)
       if exists(path) then headers = headers .. read(path) end
     end

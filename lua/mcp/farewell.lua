@@ -11,6 +11,12 @@ local farewell = {}
 ---with the Lua state: connections are cut, the guard of a child kills it.
 farewell.LIMIT = 10
 
+---How long one whose time is over has to end, once it is cancelled; in seconds.
+farewell.CANCELED = 1
+
+-- What was cancelled a moment ago is closed in a later turn, and may say farewell then.
+local TURNS = 8
+
 -- How many are under way.
 local pending = 0
 
@@ -21,7 +27,9 @@ local function see_off(seconds, fn, ...)
   pending = pending + 1
   local work = core.waiter()
   work:spawn(fn, ...)
-  if not work:wait(seconds) then work:cancel() end
+  if work:wait(seconds) then return end
+  work:cancel()
+  work:wait(farewell.CANCELED)
 end
 
 ---Runs `fn(...)`, which waits for the end of something, in a task, for `seconds` at most. Returns
@@ -42,6 +50,10 @@ function farewell.count() return pending end
 ---@param limit number|nil seconds, farewell.LIMIT if not given
 function farewell.await(limit)
   local deadline = core.now() + (limit or farewell.LIMIT)
+  for _ = 1, TURNS do
+    if not core.may_wait() or core.timeout() ~= 0 then break end
+    core.step(0)
+  end
   while pending > 0 and core.may_wait() do
     local left = deadline - core.now()
     if left <= 0 then return end

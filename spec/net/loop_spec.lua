@@ -74,6 +74,78 @@ describe("the loop", function()
     assert.is_true(core.now() > from)
   end)
 
+  -- Whether a request is answered while `chain` is at it, a task that sleeps and sleeps: it gets a
+  -- function that says for how long.
+  local function answered_beside(chain)
+    local over, answered = system.now() + 1.5, nil
+    local host = assert(core.listen_http({ port = 0 }, function()
+      answered = system.now()
+      return {}
+    end))
+    local socket <close> = system.connect("127.0.0.1", host:port())
+    local body = '{"jsonrpc":"2.0","id":1,"method":"m"}'
+    socket:send("POST /mcp HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+      .. "Content-Length: " .. #body .. "\r\n\r\n" .. body)
+    core.spawn(chain, function() return not answered and system.now() < over end)
+    while core.task_count() > 0 do core.step(5) end
+    socket:close()
+    host:close()
+    while not host:is_gone() do core.step(5) end
+    return answered and answered < over
+  end
+
+  it("comes to its sockets, however timers set each other", function()
+    assert.is_true(answered_beside(function(goes_on)
+      while goes_on() do core.sleep(0) end
+    end), "of nothing")
+    assert.is_true(answered_beside(function(goes_on)
+      while goes_on() do
+        core.sleep(0.001)
+        local busy = system.now() + 0.002
+        while system.now() < busy do end -- the next one is due before this one ends
+      end
+    end), "of less than what they do")
+    assert.is_true(answered_beside(function(goes_on)
+      local waiter
+      for _ = 1, 2 do
+        core.spawn(function()
+          while goes_on() do
+            if waiter then waiter:wake() end
+            waiter = core.waiter()
+            waiter:wait(0.001)
+          end
+        end)
+      end
+    end), "of tasks that wake each other")
+  end)
+
+  it("does not wait for timers of nothing", function()
+    local from = system.now()
+    core.spawn(function() for _ = 1, 2000 do core.sleep(0) end end)
+    while core.task_count() > 0 do core.step(5) end
+    assert.is_true(system.now() - from < 1, system.now() - from)
+    -- A host that drives it is told that it is due.
+    core.spawn(function() for _ = 1, 3 do core.sleep(0) end end)
+    while core.task_count() > 0 do
+      assert.equal(0, core.timeout())
+      assert.is_true(core.step(0) or core.task_count() == 0)
+    end
+  end)
+
+  it("counts the time of a timer from when it was set", function()
+    local took
+    core.spawn(function()
+      core.sleep(0)
+      local busy = system.now() + 0.03
+      while system.now() < busy do end
+      local from = system.now()
+      core.sleep(0.02)
+      took = system.now() - from
+    end)
+    while core.task_count() > 0 do core.step(5) end
+    assert.is_true(took >= 0.02 and took < 0.2, took)
+  end)
+
   it("ends a step when something was due at once, although nothing else comes", function()
     local host = core.listen_http({ port = 0 }, function() end)
     local from = system.now()

@@ -14,6 +14,8 @@ struct mcp_loop {
   uv_loop_t own;
   uv_timer_t deadline; /* of the step now running */
   uv_async_t waker;
+  uv_prepare_t starter; /* of `set`, on a loop that a host turns */
+  mcp_list_t set;       /* timers that timers have set: not started yet */
   mcp_list_t wards;
   mcp_buf_t scratch;
   unsigned lookups;    /* under way in other threads */
@@ -22,12 +24,15 @@ struct mcp_loop {
   int input;           /* where standard input is, or -1 */
   bool turning;  /* inside turn(): one of its callbacks runs, or it waits */
   bool stepping; /* inside a step that may wait */
+  bool in_timer; /* a timer's function is running */
   char read_buffer[MCP_LOOP_READ_SIZE];
 };
 
 struct mcp_timer {
   uv_timer_t uv;
   mcp_loop_t *loop;
+  mcp_list_t of_set;
+  uint64_t due, every; /* while it is in `set` */
   void (*fn)(void *);
   void *arg;
 };
@@ -38,6 +43,31 @@ struct mcp_signal {
   void *arg;
 };
 
+static uint64_t now_ms(void) {
+  return uv_hrtime() / 1000000;
+}
+
+static void on_timer(uv_timer_t *uv);
+
+/* Starts the timers that timers have set. */
+static void start_set(mcp_loop_t *loop) {
+  uint64_t now;
+  if (mcp_list_empty(&loop->set)) return;
+  uv_prepare_stop(&loop->starter);
+  uv_update_time(loop->uv);
+  now = uv_now(loop->uv);
+  while (!mcp_list_empty(&loop->set)) {
+    mcp_timer_t *timer = MCP_LIST_MEMBER(loop->set.next, mcp_timer_t, of_set);
+    mcp_list_remove(&timer->of_set);
+    uv_timer_start(&timer->uv, on_timer,
+                   timer->due > now ? timer->due - now : 0, timer->every);
+  }
+}
+
+static void on_prepare(uv_prepare_t *starter) {
+  start_set(starter->data);
+}
+
 /* The one place that runs libuv's loop. A callback that turned the loop it was
  * called by would free what the callers below it still use. 1: something is
  * still open, 0: nothing is, or MCP_ENESTED. */
@@ -47,6 +77,7 @@ static int turn(mcp_loop_t *loop, uv_run_mode mode) {
   loop->turning = true;
   alive = uv_run(loop->uv, mode) != 0;
   loop->turning = false;
+  start_set(loop);
   return alive;
 }
 
@@ -76,6 +107,7 @@ static void leave(mcp_loop_t *loop) {
   loop->rounds = MCP_LOOP_ROUNDS;
   loop->deadline.data = loop;
   uv_close((uv_handle_t *)&loop->deadline, on_left);
+  uv_close((uv_handle_t *)&loop->starter, NULL);
   while (loop->rounds > 0 && turn(loop, UV_RUN_NOWAIT) > 0) continue;
 }
 
@@ -100,6 +132,9 @@ static int open_loop(uv_loop_t *uv, mcp_loop_t **out) {
   }
   uv_timer_init(loop->uv, &loop->deadline);
   uv_unref((uv_handle_t *)&loop->deadline);
+  uv_prepare_init(loop->uv, &loop->starter);
+  loop->starter.data = loop;
+  mcp_list_init(&loop->set);
   if ((code = uv_async_init(loop->uv, &loop->waker, on_wake)) < 0) {
     leave(loop);
     if (!uv) uv_loop_close(&loop->own);
@@ -146,6 +181,7 @@ void mcp_loop_free(mcp_loop_t *loop) {
   /* Owners have closed their handles; their callbacks still have to run. One
    * that somebody forgot must not keep the process. */
   uv_close((uv_handle_t *)&loop->deadline, NULL);
+  uv_close((uv_handle_t *)&loop->starter, NULL);
   uv_walk(loop->uv, let_go, NULL);
   (void)turn(loop, UV_RUN_DEFAULT);
   uv_loop_close(loop->uv);
@@ -264,7 +300,9 @@ mcp_buf_t *mcp_loop_scratch(mcp_loop_t *loop) {
 static void on_timer(uv_timer_t *uv) {
   mcp_timer_t *timer = (mcp_timer_t *)uv;
   mcp_loop_t *loop = timer->loop;
+  loop->in_timer = true;
   timer->fn(timer->arg); /* may have stopped the timer: do not touch it after */
+  loop->in_timer = false;
   /* Before libuv 1.45 a turn calls what is due first, and waits then. But
    * something has happened: the step is over. */
   if (loop->stepping) uv_stop(loop->uv);
@@ -277,12 +315,28 @@ mcp_timer_t *mcp_timer_new(mcp_loop_t *loop, bool quiet, void (*fn)(void *),
   timer->loop = loop;
   timer->fn = fn;
   timer->arg = arg;
+  mcp_list_init(&timer->of_set);
   uv_timer_init(loop->uv, &timer->uv);
   if (quiet) uv_unref((uv_handle_t *)&timer->uv);
   return timer;
 }
 
 static void set(mcp_timer_t *timer, uint64_t after_ms, uint64_t every_ms) {
+  mcp_loop_t *loop = timer->loop;
+  mcp_list_remove(&timer->of_set);
+  if (loop->in_timer) {
+    /* Before libuv 1.45 all timers that are due run in one pass, those too
+     * that become due meanwhile: timers that set each other would keep the loop
+     * from its sockets. What is set in the pass waits for its end, and the
+     * clock that it goes by is not touched. */
+    uv_timer_stop(&timer->uv);
+    timer->due = now_ms() + after_ms;
+    timer->every = every_ms;
+    if (mcp_list_empty(&loop->set))
+      uv_prepare_start(&loop->starter, on_prepare);
+    mcp_list_append(&loop->set, &timer->of_set);
+    return;
+  }
   /* The loop's clock stands still while a handler computes. */
   uv_update_time(timer->uv.loop);
   uv_timer_start(&timer->uv, on_timer, after_ms, every_ms);
@@ -302,6 +356,7 @@ mcp_timer_t *mcp_timer_start(mcp_loop_t *loop, uint64_t after_ms,
 
 void mcp_timer_stop(mcp_timer_t *timer) {
   if (!timer) return;
+  mcp_list_remove(&timer->of_set);
   uv_timer_stop(&timer->uv);
   uv_close((uv_handle_t *)&timer->uv, free_handle);
 }
