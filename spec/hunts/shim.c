@@ -56,13 +56,18 @@ static void keep_count(void) {
   close(fd);
 }
 
-/* Can the error come from such a descriptor at all? */
+/* Can the error come from such a descriptor at all? The other side of a pair
+ * within this process, or with its guard, does not vanish. */
 static bool is_legal(int fd) {
+  struct sockaddr_storage at;
+  socklen_t size = sizeof at;
   struct stat about;
   if (error != ECONNRESET && error != EPIPE && error != ENOSPC) return true;
   if (fstat(fd, &about) < 0) return false;
   if (error == ENOSPC) return S_ISREG(about.st_mode);
-  return S_ISSOCK(about.st_mode) || (error == EPIPE && S_ISFIFO(about.st_mode));
+  if (error == EPIPE && S_ISFIFO(about.st_mode)) return true;
+  return getsockname(fd, (struct sockaddr *)&at, &size) == 0 &&
+         at.ss_family != AF_UNIX;
 }
 
 /* Is it this one's turn? */

@@ -75,9 +75,17 @@ static void set_signals(void (*handler)(int)) {
 
 static void tell(int fd, int kind, int one, int two) {
   mcp_guard_news_t news = {kind, one, two};
+  const char *at = (const char *)&news;
+  size_t left = sizeof news;
   /* The line takes far more than all the news there can be; who does not
-   * listen does not want to know. */
-  (void)!send(fd, &news, sizeof news, MSG_NOSIGNAL);
+   * listen does not want to know. Half of it would be waited for in vain. */
+  while (left > 0) {
+    ssize_t n = send(fd, at, left, MSG_NOSIGNAL);
+    if (n < 0 && errno == EINTR) continue;
+    if (n <= 0) return;
+    at += n;
+    left -= (size_t)n;
+  }
 }
 
 /* --- the child ----------------------------------------------------------- */
@@ -233,6 +241,7 @@ static _Noreturn void stand_guard(const mcp_guard_options_t *options,
   watch_t watch = {.grace = options->grace, .orphan_grace = options->grace};
   struct sigaction on_child = {.sa_handler = nothing};
   fault_t fault = {0, 0};
+  size_t got = 0;
   ssize_t n;
   int pipe_fds[2];
   /* A signal to our group, from a terminal or from who kills it whole, must not
@@ -253,10 +262,11 @@ static _Noreturn void stand_guard(const mcp_guard_options_t *options,
   close(pipe_fds[1]);
   strip(line, pipe_fds[0]);
   do {
-    n = read(FAULT_FD, &fault, sizeof fault);
-  } while (n < 0 && errno == EINTR);
+    n = read(FAULT_FD, (char *)&fault + got, sizeof fault - got);
+    if (n > 0) got += (size_t)n;
+  } while ((n < 0 && errno == EINTR) || (n > 0 && got < sizeof fault));
   close(FAULT_FD);
-  if (n > 0) {
+  if (got > 0) {
     tell(LINE_FD, MCP_GUARD_FAILED, fault.step, fault.error);
     (void)waitpid(watch.child, NULL, 0);
     _exit(127);
