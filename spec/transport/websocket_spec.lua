@@ -622,6 +622,31 @@ describe("pings", function()
     assert.same({ frames.CLOSE, 1008 }, { last.op, last.status })
   end)
 
+  it("a message in trickling bytes is silence, and one in bytes that flow is not", function()
+    local server <close> = listen { ping = 0.1, silence = 0.5 }
+    local slow <close> = open(server)
+    local steady <close> = open(server)
+    local message = '{"jsonrpc":"2.0","id":7,"method":"x","params":{"a":"'
+      .. ("x"):rep(2000) .. '"}}'
+    local bytes = text_frame(message)
+    -- A byte at a time is far below the rate; so are whole fragments of a byte each.
+    local began, at = system.now(), 0
+    steady:send(bytes:sub(1, 100))
+    while server.listener:connections() == 2 and system.now() - began < 3 do
+      at = at + 1
+      local deadline = system.now() + 0.05
+      slow.socket:send(frame { op = at == 1 and 1 or 0, payload = " ", fin = false }, 0)
+      if at < 40 then steady.socket:send(bytes:sub(at * 50 + 51, at * 50 + 100), 0) end
+      while system.now() < deadline do core.step(0.005) end
+    end
+    assert.equal(1, server.listener:connections())
+    assert.is_true(system.now() - began < 2)
+    steady:send(bytes:sub(math.min(at, 39) * 50 + 101))
+    local found
+    repeat found = steady:frame() until found.op == 1
+    assert.equal(7, core.decode(found.payload).id)
+  end)
+
   it("can be switched off, and then nobody has to say anything", function()
     local server <close> = listen { ping = 0 }
     local peer <close> = open(server)

@@ -22,6 +22,9 @@
 #define MCP_LINK_DEAD_TIME  60000
 #define MCP_LINK_STALL_TIME 30000
 #define MCP_LINK_CLOSE_TIME 5000
+/* A message that comes at fewer bytes a second is no sign of life until it is
+ * whole: one in trickling bytes would hold its connection for ever. */
+#define MCP_LINK_MESSAGE_RATE 240
 /* Control frames cost the peer two bytes: so many a second in the long run,
  * and so many at once. */
 #define MCP_LINK_CONTROL_RATE  10

@@ -28,7 +28,9 @@ typedef struct {
   mcp_buf_t early;    /* came before we did; read at the next turn */
   mcp_timer_t *timer; /* for `early`, pings, and the end */
   mcp_link_ws_t options;
-  uint64_t heard;      /* when bytes last came, ms */
+  uint64_t heard;      /* when there last was a sign of life, ms */
+  uint64_t begun;      /* when the first byte of what is not whole came, ms */
+  uint64_t came;       /* bytes since the last whole message or control frame */
   uint64_t ping_at;    /* when the next ping is due */
   uint64_t counted;    /* when `controls` was last brought up to date */
   uint64_t controls;   /* control frames that may still come, in thousandths */
@@ -151,8 +153,18 @@ static void on_close_frame(socket_t *s, const mcp_ws_event_t *event) {
   mcp_link_close(link, true);
 }
 
+/* Bytes have come; whether they are a sign of life is a matter of how many. */
+static void note_bytes(socket_t *s, size_t count) {
+  uint64_t at = now(s);
+  if (s->came == 0) s->begun = at;
+  s->came += count;
+  if (s->came * 1000 >= (at - s->begun) * MCP_LINK_MESSAGE_RATE) s->heard = at;
+}
+
 static void on_event(socket_t *s, const mcp_ws_event_t *event) {
   mcp_link_t *link = &s->base;
+  s->heard = now(s);
+  s->came = 0;
   switch (event->kind) {
   case MCP_WS_MESSAGE:
     if (link->closing) break;
@@ -202,7 +214,7 @@ static bool ends_in_close(mcp_slice_t bytes) {
 
 static void read_bytes(mcp_link_t *link, mcp_slice_t bytes) {
   socket_t *s = (socket_t *)link;
-  s->heard = now(s);
+  note_bytes(s, bytes.len);
   if (s->failed) {
     /* Frames are no longer told apart, but it may have heard us. */
     if (link->closing && link->stream && ends_in_close(bytes))
