@@ -14,6 +14,9 @@ session.MOST = 10000
 session.PER_PRINCIPAL = 1000
 ---A client that asked for a session and did not go on.
 session.INITIALIZE = 30 -- seconds
+---How often a store looks for sessions that are idle for too long, at most. Their clients do not
+---come back, so nothing else would find them before room is needed.
+session.LOOK = 30 -- seconds
 
 -- What most clients declare. Shared, so nobody may write to it.
 local NOTHING = setmetatable({}, { __newindex = function() error("read-only", 2) end })
@@ -112,6 +115,7 @@ function session.store(options)
     by_id = {}, count = 0,
     idle = options.idle or session.IDLE, most = options.most or session.MOST,
     owners = {}, per_principal = options.per_principal or session.PER_PRINCIPAL,
+    look_at = 0, -- not before then
   }, Store)
 end
 
@@ -174,6 +178,13 @@ function Store.__index:sweep()
   end
 end
 
+-- Called wherever a session is begun or used; a look takes less than a microsecond a session.
+local function look(store, now)
+  if now < store.look_at then return end
+  store.look_at = now + math.min(session.LOOK, store.idle)
+  store:sweep()
+end
+
 -- Makes room: whoever is idle goes, else whoever was used longest ago. A tenth
 -- at a time, so that a flood of newcomers does not sort on every arrival.
 local function make_room(store)
@@ -207,6 +218,7 @@ end
 ---@return boolean taken false when there is no room
 function Store.__index:add(one)
   local owner = one.owner
+  look(self, core.now())
   if owner and (self.owners[owner] or 0) >= self.per_principal
     and not make_room_for(self, owner) then
     return false
@@ -233,6 +245,7 @@ function Store.__index:find(id, owner)
     return nil
   end
   one.last_used, one.continued = now, true
+  look(self, now)
   return one
 end
 

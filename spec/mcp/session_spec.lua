@@ -141,6 +141,20 @@ describe("session", function()
     assert.is_nil(store:find(one.id))
   end)
 
+  it("gives its memory back though nobody asks for it, once another is begun or used", function()
+    local store, mine = session.store { idle = 60 }, new()
+    store:add(mine)
+    for _ = 1, 10 do store:add(new()) end
+    for _ = 1, 5 do
+      now = now + 25
+      assert.equal(mine, store:find(mine.id))
+    end
+    assert.equal(1, store.count)
+    now = now + 1000
+    store:add(new())
+    assert.equal(1, store.count)
+  end)
+
   it("with a stream, or at work, is not idle", function()
     local store, listening, working = session.store { idle = 1 }, new(), new()
     store:add(listening)
