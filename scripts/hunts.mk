@@ -60,7 +60,9 @@ valgrind: faults-build
 	  { grep -hv '^--' $(FAULTS)/valgrind-*.log; exit 1; }
 
 # libFuzzer, so clang. New inputs are kept in build/fuzz/corpus, what fails in
-# build/fuzz; the seeds in spec/fuzz/corpus are ours and few.
+# build/fuzz; the seeds in spec/fuzz/corpus are ours and few. Targets in Lua are
+# guided by the lines they run, see spec/fuzz/lua.c.
+#   make fuzz-guidance [RUNS=100000]   what that brings, from the same seed
 FUZZ       := build/fuzz
 FUZZ_CC    ?= clang
 FUZZ_FLAGS := -fsanitize=address,undefined -fno-sanitize-recover=undefined
@@ -80,8 +82,9 @@ fuzz:
 	    -rss_limit_mb=2048 -max_len=4096 -print_final_stats=1 \
 	    -artifact_prefix=$(FUZZ)/$$t- $(FUZZ)/corpus/$$t spec/fuzz/corpus/$$t \
 	    >$(FUZZ)/$$t.log 2>&1 || { bad=1; echo "FOUND by $$t:"; tail -40 $(FUZZ)/$$t.log; }; \
-	  printf "%-14s %s runs\n" $$t "$$(sed -n 's/^stat::number_of_executed_units: *//p' \
-	    $(FUZZ)/$$t.log)"; \
+	  printf "%-14s %10s runs%s\n" $$t \
+	    "$$(sed -n 's/^stat::number_of_executed_units: *//p' $(FUZZ)/$$t.log)" \
+	    "$$(sed -n 's/^stat::lua_edges: /, edges of Lua: /p' $(FUZZ)/$$t.log)"; \
 	done; test -z "$$bad"
 
 # --- attacks on the whole program, one file each in spec/hunts -----------------
@@ -94,7 +97,7 @@ HUNT_LIMIT ?= 3600
 
 hunt-build: build $(CODECS) $(BUILD)/spec/shim.so
 
-.PHONY: hunts hunt-build $(HUNTS:%=hunt-%)
+.PHONY: hunts hunt-build
 $(HUNTS:%=hunt-%): hunt-%: hunt-build
 	@$(HUNT_ENV) timeout -k 5 $(HUNT_LIMIT) $(LUA) spec/hunts/$*.lua
 
@@ -109,7 +112,43 @@ $(BUILD)/spec/shim.so: spec/hunts/shim.c
 	@mkdir -p $(@D)
 	$(CC) $(CPPFLAGS) $(CFLAGS) -fvisibility=default -shared -o $@ $< -ldl
 
-.PHONY: fuzz-targets faults-build
+# Each target in Lua without and with guidance, from the seeds of the tree alone.
+GUIDED := $(filter-out dispatch,$(sort $(basename $(notdir $(wildcard spec/fuzz/*.lua)))))
+fuzz-guidance:
+	@$(MAKE) BUILD=$(FUZZ) CC=$(FUZZ_CC) TARGETS="$(GUIDED)" \
+	  OPT="-O1 -g $(FUZZ_FLAGS) -fsanitize=fuzzer-no-link" fuzz-targets
+	@for t in $(GUIDED); do for way in blind guided; do \
+	  rm -rf $(FUZZ)/guidance; mkdir -p $(FUZZ)/guidance; \
+	  env $$(test $$way = guided || echo MCP_FUZZ_BLIND=1) MCP_LOG=off ASAN_OPTIONS=detect_leaks=0 \
+	    $(FUZZ)/target/$$t -runs=$(if $(filter -1,$(RUNS)),100000,$(RUNS)) -seed=1 -timeout=10 \
+	    -max_len=4096 -artifact_prefix=$(FUZZ)/$$t- $(FUZZ)/guidance spec/fuzz/corpus/$$t \
+	    >$(FUZZ)/guidance.log 2>&1 || { tail -40 $(FUZZ)/guidance.log; exit 1; }; \
+	  printf "%-12s %-8s edges of Lua: %6s\n" $$t $$way \
+	    "$$(sed -n 's/^stat::lua_edges: //p' $(FUZZ)/guidance.log)"; \
+	done; done
+
+# Lines and branches that the suite runs, of C by gcov and of Lua by a line hook.
+# What a child does that ends by _exit, the guard of a process, is not counted.
+COVERAGE      := build/coverage
+COVERAGE_MAKE  = $(MAKE) BUILD=$(COVERAGE) OPT="-O0 -g --coverage" LDFLAGS=--coverage
+coverage:
+	@rm -rf $(COVERAGE)/lines; find $(COVERAGE) -name '*.gcda' -delete 2>/dev/null; \
+	  mkdir -p $(COVERAGE)/lines
+	@$(COVERAGE_MAKE) build $(COVERAGE)/spec/codecs.so $(COVERAGE)/host
+	@$(CC) $(CPPFLAGS) $(CFLAGS) -shared -o $(COVERAGE)/lines.so spec/hunts/lines.c
+	@MCP_SLOW=3 LUA_INIT='require "lines"' MCP_LINES=$(CURDIR)/$(COVERAGE)/lines \
+	  $(COVERAGE_MAKE) SPEC="$(SPEC)" test || echo "coverage: the suite is red, see above"
+	@$(LUA) scripts/hunts/coverage.lua $(COVERAGE)
+
+# The suite, or SPEC, again and again until it fails, TIMES at most.
+TIMES ?= 50
+flake: build $(CODECS) $(BUILD)/host
+	@for n in $$(seq $(TIMES)); do \
+	  $(MAKE) --no-print-directory SPEC="$(SPEC)" test >$(BUILD)/flake.log 2>&1 || { \
+	    tail -40 $(BUILD)/flake.log; echo "flake: run $$n of $(TIMES) failed"; exit 1; }; \
+	done; echo "flake: $(TIMES) runs, none failed"
+
+.PHONY: coverage flake fuzz-targets fuzz-guidance faults-build
 fuzz-targets: $(TARGETS:%=$(FUZZ)/target/%)
 
 FUZZ_LINK = $(CC) $(CPPFLAGS) -Ispec/fuzz $(CFLAGS) $(FUZZ_FLAGS) -fsanitize=fuzzer -rdynamic \
