@@ -112,10 +112,13 @@ local function failalloc()
   for _, work in ipairs(require "spec.torture.works") do
     if wanted(work.name) then walk.over(work) end
   end
-  -- Whole clients have ten times the points, and share most of them.
+  -- Whole clients have ten times the points, and share most of them. Where an answer cannot come
+  -- they wait, which a slow tool makes long: TORTURE_CLIENTS=no leaves them out.
   walk.share = share / 5
-  for _, work in ipairs(require "spec.torture.clients") do
-    if wanted(work.name) then walk.over(work) end
+  if os.getenv "TORTURE_CLIENTS" ~= "no" then
+    for _, work in ipairs(require "spec.torture.clients") do
+      if wanted(work.name) then walk.over(work) end
+    end
   end
   print(("%d points walked in %d s, %d findings"):format(walk.points, os.time() - started,
     walk.findings))
