@@ -178,6 +178,7 @@ describe("arrows of lua/mcp", function()
       "mcp.protocol", "mcp.protocol.*", "mcp.seal", "mcp.siphash", "mcp.text", "mcp.uri",
       "mcp.uri_matcher",      "mcp.uri_normal", "mcp.url", "mcp.value" },
     { "mcp.schema", "mcp.schema.*" },
+    { "mcp.misspelt" },
     -- Contexts only: no connection.
     { "mcp.tls" },
     -- Whole exchanges over HTTP.

@@ -184,6 +184,21 @@ local function print_buffered(...)
   io.stdout:write(table.concat(words, "\t"), "\n")
 end
 
+local LEVELS = { "wire", "debug", "info", "notice", "warning", "error", "off" }
+
+-- What MCP_LOG says, if it is none of these: a program that is to be looked at closer must not run
+-- without the lines that were asked for.
+local function wrong_level()
+  local wanted = os.getenv "MCP_LOG"
+  if not wanted or wanted == "" then return nil end
+  for _, name in ipairs(LEVELS) do
+    if name == wanted then return nil end
+  end
+  local meant = require("mcp.schema.nearest").find(wanted, LEVELS)
+  return ("MCP_LOG: one of %s expected, got %q%s"):format(table.concat(LEVELS, ", "), wanted,
+    meant and ("; did you mean %s?"):format(meant) or "")
+end
+
 ---@param args table the words of the command line, [0] being the program
 ---@return integer status
 function cli.main(args)
@@ -201,7 +216,7 @@ function cli.main(args)
     io.stderr:write(HELP)
     return 2
   end
-  local wrong = options.asked and complaint(options.asked)
+  local wrong = wrong_level() or options.asked and complaint(options.asked)
   if wrong then return fail("%s", wrong) end
   local chunk, why = loadfile(options.file, "t")
   if not chunk then return fail("%s", why) end
@@ -228,8 +243,8 @@ function cli.main(args)
   -- Whoever serves, or talks to an app in memory, has loaded one of these.
   if server.made and not package.loaded["mcp.listen"]
     and not package.loaded["mcp.client.transport.memory"] then
-    core.log("warning", ("%s makes a server and never runs it: app:run() is missing")
-      :format(options.file))
+    fail("%s makes a server and never runs it: app:run() is missing", options.file)
+    return 1
   end
   return 0
 end

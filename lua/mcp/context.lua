@@ -67,11 +67,31 @@ end
 
 function facts.transport(ctx) return ctx.exchange:transport() end
 
+-- Members that a context need not have.
+local ABSENT = { app = true, asking = true, auth = true, beaten = true, beats = true, level = true,
+  meta_text = true, own_exchange = true, reported = true, task = true, token = true, uri = true }
+
+local function members()
+  local list = { "auth", "method", "revision", "task", "uri" }
+  for _, known in ipairs { methods, facts } do
+    for name in pairs(known) do list[#list + 1] = name end
+  end
+  table.sort(list)
+  return list
+end
+
+-- Loaded by the first who reads what is not there. Short names are left to programs.
+local misspelt
+
 function Context.__index(ctx, key)
   local method = methods[key]
   if method then return method end
   local fact = facts[key]
-  if not fact then return nil end
+  if not fact then
+    if ABSENT[key] then return nil end
+    misspelt = misspelt or require("mcp.misspelt").index("ctx", members, 4)
+    return misspelt(ctx, key)
+  end
   local found = fact(ctx)
   rawset(ctx, key, found)
   return found
@@ -96,6 +116,13 @@ function context.new(exchange, revision, session, method, meta_text, level, toke
   }, Context)
 end
 
+-- Raises, at the line of the handler, that a method was called without its context.
+local function check_self(ctx, name)
+  if getmetatable(ctx) ~= Context then
+    error(("ctx:%s is called with a colon, not with a dot"):format(name), 3)
+  end
+end
+
 ---Tells how far the work has come, if the client asked for that by a token.
 ---Waits while the client does not read.
 ---@param done number must grow from call to call
@@ -103,6 +130,7 @@ end
 ---@param text string|nil
 ---@return boolean|nil told, string|nil message, string|nil code
 function methods.progress(ctx, done, total, text)
+  check_self(ctx, "progress")
   if type(done) ~= "number" then
     error("ctx:progress: number expected, got " .. type(done), 2)
   end
@@ -145,6 +173,7 @@ end
 ---@param logger string|nil the name of the part that speaks
 ---@return boolean|nil told, string|nil message, string|nil code
 function methods.log(ctx, level, data, logger)
+  check_self(ctx, "log")
   local rank = protocol.LOG_RANK[level]
   if not rank then error(("ctx:log: unknown level %q"):format(tostring(level)), 2) end
   if not wants_log(ctx, rank) then return false end
@@ -158,7 +187,10 @@ end
 ---Lets other calls go on for that long.
 ---@param seconds number
 ---@return boolean|nil slept, string|nil message, string|nil code "ECANCELED"
-function methods.sleep(_, seconds) return core.sleep(seconds) end
+function methods.sleep(ctx, seconds)
+  check_self(ctx, "sleep")
+  return core.sleep(seconds)
+end
 
 ---Ends the HTTP response early, for work that takes long: the handler goes on, and the client
 ---comes back for what is left. Does nothing where that cannot be: over another transport, with
@@ -166,6 +198,7 @@ function methods.sleep(_, seconds) return core.sleep(seconds) end
 ---@param retry number|nil seconds that the client should wait before it comes back, 1 if not given
 ---@return boolean closed
 function methods.close_stream(ctx, retry)
+  check_self(ctx, "close_stream")
   if retry ~= nil and not (type(retry) == "number" and retry >= 0 and retry < math.huge) then
     error("ctx:close_stream: seconds expected, got " .. tostring(retry), 2)
   end
@@ -176,11 +209,17 @@ end
 ---Has the client given up, or the time run out, or the server begun to close?
 ---@return boolean cancelled
 ---@return string|nil code "ECANCELED" or "ETIMEDOUT"
-function methods.cancelled(ctx) return ctx.exchange:is_cancelled() end
+function methods.cancelled(ctx)
+  check_self(ctx, "cancelled")
+  return ctx.exchange:is_cancelled()
+end
 
 -- Asking the client in the middle of a handler: ask/init.lua, loaded by the first who asks.
 for _, name in ipairs { "elicit", "elicit_url", "sample", "roots", "ask", "once" } do
-  methods[name] = function(...) return require("mcp.ask")[name](...) end
+  methods[name] = function(ctx, ...)
+    check_self(ctx, name)
+    return require("mcp.ask")[name](ctx, ...)
+  end
 end
 
 -- The part of `wanted` that `declared` has not.
@@ -198,6 +237,7 @@ end
 ---Raises the protocol's error unless the client declared these capabilities.
 ---@param wanted table shaped as capabilities are: `{ sampling = {} }`
 function methods.require_capability(ctx, wanted)
+  check_self(ctx, "require_capability")
   if not lacking(ctx.capabilities, wanted) then return end
   local names = {}
   for name in pairs(wanted) do names[#names + 1] = name end

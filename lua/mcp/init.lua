@@ -64,6 +64,18 @@ local CLIENT = {
 ---What can be asked of the client: ctx:ask { name = mcp.elicit("Who?", { name = "string" }) }, …
 local QUESTION = { elicit = true, elicit_url = true, sample = true, roots = true }
 
+-- Loaded by the first who reads what is not there.
+local misspelt
+
+local function names()
+  local list = { "middleware" }
+  for _, members in ipairs { mcp, SCHEMA, CLIENT, QUESTION } do
+    for name in pairs(members) do list[#list + 1] = name end
+  end
+  table.sort(list)
+  return list
+end
+
 return setmetatable(mcp, {
   __index = function(_, key)
     if key == "middleware" then
@@ -84,7 +96,10 @@ return setmetatable(mcp, {
       return found
     end
     local name = SCHEMA[key]
-    if not name then return nil end
+    if not name then
+      misspelt = misspelt or require("mcp.misspelt").index("mcp", names)
+      return misspelt(mcp, key)
+    end
     local found = require("mcp.schema")[name == true and key or name]
     rawset(mcp, key, found)
     return found

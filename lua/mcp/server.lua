@@ -28,6 +28,22 @@ App.__index = methods
 
 function App.__tostring(app) return ("mcp.server (%s %s)"):format(app.name, app.version) end
 
+-- What an app need not have, or not yet.
+local ABSENT = { auth = true, chain = true, event_store = true, instructions = true,
+  middleware = true, pager = true, plain = true, state = true, task_settings = true,
+  task_store = true, wrap = true }
+
+-- Loaded by the first who reads what is not there.
+local misspelt
+
+setmetatable(methods, { __index = function(app, key)
+  if ABSENT[key] then return nil end
+  misspelt = misspelt or require("mcp.misspelt").index("app", function()
+    return require("mcp.schema.nearest").keys(methods)
+  end)
+  return misspelt(app, key)
+end })
+
 local OPTIONS = {
   name = "string", version = "string", title = "string", description = "string",
   website = "string", icons = "table", instructions = "string", sessions = "table",
@@ -134,6 +150,13 @@ local function decorator(app, kind, feature, into, name, more)
   return self
 end
 
+-- Raises, at the line of the caller's caller, that a method was called without its app.
+local function check_self(name, app)
+  if getmetatable(app) ~= App then
+    error(("app:%s is called with a colon, not with a dot"):format(name), 3)
+  end
+end
+
 ---A tool: `app:tool "add" { input = { a = "number" } } (function(args, ctx) … end)`.
 ---@param name string
 ---@return table decorator
@@ -159,13 +182,17 @@ end
 ---Puts a function around every request: `app:use(function(request, next) … end)`. The first one is
 ---outermost. `next(request)` gives the result, or nil and an mcp.error.
 ---@param fn fun(request: mcp.Request, next: fun(request: mcp.Request): table|nil, table|nil)
-function methods.use(app, fn) return require("mcp.middleware").use(app, fn) end
+function methods.use(app, fn)
+  check_self("use", app)
+  return require("mcp.middleware").use(app, fn)
+end
 
 ---Takes a tool, resource or prompt away again.
 ---@param kind "tool"|"resource"|"prompt"
 ---@param name string
 ---@return boolean removed
 function methods.remove(app, kind, name)
+  check_self("remove", app)
   if kind == "tool" then return app.tools:remove(name) ~= nil end
   if kind == "prompt" then return app.prompts:remove(name) ~= nil end
   if kind ~= "resource" then
@@ -180,6 +207,7 @@ end
 ---Says that a resource's content has changed: all who subscribed to its URI are told.
 ---@param address string its URI
 function methods.resource_updated(app, address)
+  check_self("resource_updated", app)
   if type(address) ~= "string" or bus.is_kind(address) or not utf8.len(address) then
     error("app:resource_updated: a URI expected, got " .. (type(address) == "string"
       and ("%q"):format(address) or type(address)), 2)
@@ -191,6 +219,7 @@ end
 ---that finds something new. Registering and removing say so themselves.
 ---@param kind "tools"|"prompts"|"resources"
 function methods.changed(app, kind)
+  check_self("changed", app)
   if not bus.is_kind(kind) then
     error(('app:changed: "tools", "prompts" or "resources" expected, got %s'):format(
       type(kind) == "string" and ("%q"):format(kind) or type(kind)), 2)
@@ -477,7 +506,8 @@ function server.new(options)
     pending = {}, listening = {}, listers = 0, scoped = 0,
     state = (options.state_keys or options.state_ttl)
       and checked(make_ring, options) or nil,
-    auth = options.auth and checked(make_guard, options.auth) or nil,
+    auth = options.auth and checked(make_guard, options.auth) or false,
+    wrap = false, -- what middleware.lua puts around handlers
   }, App)
   server.made = true
   app.info = info

@@ -225,13 +225,32 @@ describe("luamcp", function()
   it("a server that is made and never run is told of", function()
     local file = script 'require "mcp".server "x"'
     local _, err, status = luamcp { file }
-    assert.equal(("luamcp: warning: %s makes a server and never runs it: app:run() is missing\n")
+    assert.equal(("luamcp: %s makes a server and never runs it: app:run() is missing\n")
       :format(file), err)
-    assert.equal(0, status)
+    assert.equal(1, status)
     for _, text in ipairs { 'require "mcp".server "x":run()', 'return require "mcp".server "x"',
       'local mcp = require "mcp" assert(mcp.connect(mcp.server "x")):close()', "" } do
-      _, err = luamcp { script(text) }
+      _, err, status = luamcp { script(text) }
       assert.equal("", err)
+      assert.equal(0, status)
+    end
+  end)
+
+  it("an MCP_LOG that is no level is refused with those that are", function()
+    local file = script "print 'ran'"
+    for level, meant in pairs { bogus = "", DEBUG = "; did you mean debug?",
+      ["debug "] = "; did you mean debug?", warn = "", warnin = "; did you mean warning?" } do
+      local out, status = helper.shell(("MCP_LOG=%s %s %s 2>&1"):format(quote(level),
+        quote(helper.program()), quote(file)))
+      assert.equal(("luamcp: MCP_LOG: one of wire, debug, info, notice, warning, error, off "
+        .. "expected, got %q%s\n"):format(level, meant), out)
+      assert.equal(2, status)
+    end
+    for _, level in ipairs { "", "wire", "debug", "info", "notice", "warning", "error", "off" } do
+      local out, status = helper.shell(("MCP_LOG=%s %s %s 2>&1"):format(level,
+        quote(helper.program()), quote(file)))
+      assert.equal("ran\n", out)
+      assert.equal(0, status)
     end
   end)
 

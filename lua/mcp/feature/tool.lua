@@ -211,6 +211,14 @@ local function content_result(entry, facts, list, n)
   return bad or { content = content.adapt(facts, items) }
 end
 
+-- A handler that returns nothing has often lost its `return`: said once for each tool.
+local function note_nothing(entry)
+  if entry.said_nothing then return end
+  entry.said_nothing = true
+  core.log("warning", ('tool %q: its handler returned nothing, so the client gets an empty result '
+    .. '(return "" if that is meant)'):format(entry.name))
+end
+
 -- Turns what the handler returned into a result.
 local function convert(app, entry, ctx, first, ...)
   local facts, kind = ctx.revision, type(first)
@@ -229,7 +237,10 @@ local function convert(app, entry, ctx, first, ...)
     return content_result(entry, facts, { first, ... }, 1 + select("#", ...))
   end
   if first == nil then
-    if not entry.check_output then return { content = value.array {} } end
+    if not entry.check_output then
+      note_nothing(entry)
+      return { content = value.array {} }
+    end
     first = value.null
   end
   if BAD_TYPES[kind] and first ~= value.null then

@@ -42,7 +42,7 @@ local function initialize(app, x, params, sid)
   end
   local one, result = legacy.initialize(app, params)
   if not one then return nil, result end
-  one.owner = owner
+  one.owner = owner or nil
   if not app.sessions:add(one) then
     return fail(503, -32000, "Busy: too many sessions")
   end

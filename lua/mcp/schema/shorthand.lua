@@ -134,6 +134,23 @@ for _, kind in ipairs { "string", "integer", "boolean", "enum" } do
   OPTIONS[kind].header = { "x-mcp-header", "string" }
 end
 
+-- What others call an option: the keywords of JSON Schema, and names of other libraries.
+local MEANT = {
+  minimum = "min", maximum = "max", ge = "min", le = "max", gt = "above", lt = "below",
+  minLength = "min", maxLength = "max", minItems = "min", maxItems = "max", length = "max",
+  exclusiveMinimum = "above", exclusiveMaximum = "below", multipleOf = "multiple_of",
+  step = "multiple_of", uniqueItems = "unique", regex = "pattern", desc = "description",
+  doc = "description", additionalProperties = "additional", required = "optional",
+}
+
+local function unknown_option(name, known)
+  local meant = MEANT[name]
+  if not meant or not known[meant] then
+    return nearest.unknown("option", name, nearest.keys(known))
+  end
+  return ('unknown option "%s", did you mean "%s"?'):format(name, meant)
+end
+
 -- The type that all values of an enum have.
 local function common_type(values)
   local common
@@ -210,7 +227,7 @@ function construct(kind, options)
     local positional = math.type(name) == "integer"
       and (kind == "enum" or name == 1 and (kind == "array" or kind == "object"))
     if not option and not positional then
-      return nil, nearest.unknown("option", name, nearest.keys(known))
+      return nil, unknown_option(name, known)
     elseif option and option[2] and type(given) ~= option[2] then
       return nil, ('option "%s": %s expected, got %s'):format(name, option[2], describe.got(given))
     elseif option then
