@@ -177,10 +177,13 @@ function methods.log(ctx, level, data, logger)
   local rank = protocol.LOG_RANK[level]
   if not rank then error(("ctx:log: unknown level %q"):format(tostring(level)), 2) end
   if not wants_log(ctx, rank) then return false end
-  -- Encoded here, where the caller can be told what is wrong with it.
-  local ok, params = pcall(core.raw,
-    { level = level, logger = logger, data = data == nil and "" or data })
-  if not ok then error(("ctx:log: %s"):format(params), 2) end
+  local params = { level = level, logger = logger, data = data == nil and "" or data }
+  if type(data) ~= "string" or not utf8.len(data) or logger ~= nil then
+    -- Encoded here, where the caller can be told what is wrong with it.
+    local ok, raw = pcall(core.raw, params)
+    if not ok then error(("ctx:log: %s"):format(raw), 2) end
+    params = raw
+  end
   return ctx.exchange:send("notifications/message", params)
 end
 

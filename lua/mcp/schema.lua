@@ -11,14 +11,11 @@ local shorthand = require "mcp.schema.shorthand"
 local defaults = require "mcp.schema.defaults"
 local nearest = require "mcp.schema.nearest"
 local limits = require "mcp.schema.limits"
-local integers = require "mcp.schema.integers"
 
 local schema = {
   from_shorthand = shorthand.schema,
   defaults = defaults.compile,
   apply_defaults = defaults.apply,
-  integers = integers.compile,
-  apply_integers = integers.apply,
 }
 
 --- The errors of a validator in words, a line for each: see explain.lua.
@@ -30,6 +27,25 @@ local schema = {
 function schema.explain(errors, v, definition, noun)
   -- Loaded when the first value is refused, as is what finds the reasons.
   return require("mcp.schema.explain").text(errors, v, definition, noun)
+end
+
+-- By schema, for whoever has it checked again and again.
+local compiled = setmetatable({}, { __mode = "k" })
+
+--- Makes Lua integers of a value's floats where `definition` says "integer" (see integers.lua).
+---@param definition table|boolean
+---@param v any  changed in place; it fits
+---@return any v
+function schema.apply_integers(definition, v)
+  if type(definition) ~= "table" then return v end
+  local change = compiled[definition]
+  if change == nil then
+    -- Loaded when the first such float comes.
+    change = require("mcp.schema.integers").compile(definition) or false
+    compiled[definition] = change
+  end
+  if change then return change(v) end
+  return v
 end
 
 for name, constructor in pairs(shorthand.constructors) do schema[name] = constructor end
@@ -70,10 +86,11 @@ local function reasons(root, value, state, bounds)
 end
 
 --- Compiles a schema. The validator returns true, or false and why: a list of
---- `{ path, keyword, message }`, path being a JSON pointer into the value.
+--- `{ path, keyword, message }`, path being a JSON pointer into the value. After true comes another
+--- true if a float such as 3.0 stands where "integer" is asked for: see apply_integers.
 ---@param definition table|boolean
 ---@param options? mcp.schema.Options
----@return (fun(value: any): boolean, mcp.schema.Error[]?)? validator
+---@return (fun(value: any): boolean, (mcp.schema.Error[]|true)?)? validator
 ---@return string? message  what is wrong with the schema, and where
 function schema.compile(definition, options)
   options = check_options(options)
@@ -84,10 +101,13 @@ function schema.compile(definition, options)
     error(root, 0)
   end
   local check, steps = root.check, bounds.steps
-  local state = { steps = 0, depth = 0, trouble = nil }
+  local state = { steps = 0, depth = 0, trouble = nil, floats = false }
   return function(value)
-    state.steps, state.depth, state.trouble = steps, 0, nil
-    if check(value, state) and state.steps >= 0 then return true end
+    state.steps, state.depth, state.trouble, state.floats = steps, 0, nil, false
+    if check(value, state) and state.steps >= 0 then
+      if state.floats then return true, true end
+      return true
+    end
     return false, reasons(root, value, state, bounds)
   end
 end

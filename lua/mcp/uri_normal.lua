@@ -72,16 +72,27 @@ local function normal(text, keep_host, keep_path)
   return scheme .. "://" .. authority_of(authority, scheme, keep_host) .. path .. after
 end
 
--- Most addresses are in normal form: told by one look at what could be otherwise.
-local function is_normal(text)
-  return find(text, "^[a-z][a-z0-9+.-]*://[a-z0-9._~-]+/[^?#%%]") ~= nil
-    and not find(text, "%", 1, true) and not find(text, "/.", 1, true)
+-- Normal forms, and spellings, of addresses that were asked for lately: the same few are asked for
+-- again and again. Bounded in number and in length, whoever sends them.
+local MOST, LONGEST = 128, 256
+
+local function remembered(make)
+  local known, count = {}, 0
+  return function(text)
+    local found = known[text]
+    if found then return found end
+    found = make(text)
+    if #text > LONGEST then return found end
+    if count >= MOST then known, count = {}, 0 end
+    known[text], count = found, count + 1
+    return found
+  end
 end
 
 ---The normal form of an address.
 ---@param text string
 ---@return string
-function uri_normal.of(text) return is_normal(text) and text or normal(text) end
+uri_normal.of = remembered(function(text) return normal(text) end)
 
 -- Expressions stand aside while the text around them is changed: a mark of control characters,
 -- which no address has, takes their place.
@@ -119,9 +130,8 @@ end
 ---The spellings of an address to match with a template, nearest to the original first. A variable
 ---in the place of the host gets what was sent, with its case, where that fits.
 ---@param text string
----@return string[] each once
-function uri_normal.spellings(text)
-  if is_normal(text) then return { text } end
+---@return string[] each once, not to be changed
+uri_normal.spellings = remembered(function(text)
   local list = {}
   local function add(spelling)
     for _, one in ipairs(list) do
@@ -140,6 +150,6 @@ function uri_normal.spellings(text)
     add(normal(bare, false, true))
   end
   return list
-end
+end)
 
 return uri_normal

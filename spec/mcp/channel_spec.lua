@@ -186,6 +186,41 @@ describe("a channel", function()
       assert.equal(notice(), ended(4, {}))
     end)
 
+  it("answers with what is given in place of what cannot be JSON", function()
+    local function ended(result, err, mend)
+      x = exchange(1)
+      local way = of()
+      way:send "m"
+      way:finish(result, err, mend, "its argument")
+      return core.decode((x.told[#x.told]:match " (.*)$"))
+    end
+    local seen
+    local function mend(...)
+      seen = table.pack(...)
+      return { mended = true }
+    end
+    assert.same({ mended = true }, ended({ f = print }, nil, mend).result)
+    assert.same({ "its argument", "f: function" }, { seen[1], seen[2] })
+    assert.is_nil(seen[3])
+    local err = { code = 1, message = "m", data = { "\xff" } }
+    assert.same({ mended = true }, ended(nil, err, mend).result)
+    assert.same({ "its argument", "data[1]: not valid UTF-8 at byte 1", err },
+      { seen[1], seen[2], seen[3] })
+    -- One that is no better gets the last word of the channel.
+    local answer
+    helper.logged(function()
+      answer = ended({ f = print }, nil, function() return { g = print } end)
+    end)
+    assert.equal(-32603, answer.error.code)
+    assert.matches("the result cannot be JSON: g: function", answer.error.message, 1, true)
+    seen = nil
+    assert.same({ fine = 1 }, ended({ fine = 1 }, nil, mend).result)
+    assert.is_nil(seen)
+    -- What was not begun is given back, with that.
+    x = exchange(2)
+    assert.same({ "a", "b", "c", "d" }, { of():finish("a", "b", "c", "d") })
+  end)
+
   it("closes early with an id and a time, once for all", function()
     local way = of()
     assert.is_true(way:close_stream(0.5))

@@ -84,6 +84,20 @@ describe("the normal form of an address (RFC 3986 6.2.2, 6.2.3)", function()
     end
   end)
 
+  it("is remembered for no more than a few addresses", function()
+    collectgarbage()
+    collectgarbage()
+    local before = collectgarbage "count"
+    for i = 1, 5000 do
+      normal.of(("a://h/%d%s"):format(i, ("x"):rep(500)))
+      normal.spellings("A://H/" .. i .. ("y"):rep(200))
+      assert.equal("a://h/" .. i, normal.of("A://H/" .. i))
+    end
+    collectgarbage()
+    collectgarbage()
+    assert.is_true(collectgarbage "count" - before < 600)
+  end)
+
   it("costs time in proportion to the length", function()
     local began = os.clock()
     for _, piece in ipairs { "/..", "/.", "%41", "@", ":", "/a/..", "[" } do

@@ -113,9 +113,10 @@ describe("an integer with a point", function()
   end)
 
   it("costs nothing where no schema says integer", function()
-    assert.is_nil(schema.integers { properties = { a = { type = "number" } } })
-    assert.is_nil(schema.integers(true))
-    assert.is_nil(schema.integers { enum = { { type = "integer" } },
+    local compile = require("mcp.schema.integers").compile
+    assert.is_nil(compile { properties = { a = { type = "number" } } })
+    assert.is_nil(compile(true))
+    assert.is_nil(compile { enum = { { type = "integer" } },
       default = { type = "integer" } })
   end)
 

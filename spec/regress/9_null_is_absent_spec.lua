@@ -128,6 +128,17 @@ describe("null for what is optional", function()
     assert.equal("input_required", result.resultType)
   end)
 
+  it("is itself in an argument that may be anything", function()
+    local got
+    app:tool "data" { input = { any = "any" } } (function(args)
+      got = args.any
+      return "ok"
+    end)
+    local peer = helper.open(app)
+    peer:request("tools/call", { name = "data", arguments = { any = { a = NULL } } })
+    assert.same({ a = NULL }, got)
+  end)
+
   it("members of a listen's filter", function()
     local peer = helper.open(app, "2026-07-28")
     peer:send { jsonrpc = "2.0", id = 3, method = "subscriptions/listen", params = {

@@ -58,6 +58,25 @@ describe("what only the encoder refuses", function()
         end)
       end
 
+      it("in structured content names the member", function()
+        app:tool "x" (function() return { a = { BAD } } end)
+        app:tool "y" { output = "any" } (function()
+          return { content = { mcp.text "a" }, structuredContent = { a = BAD } }
+        end)
+        local response = ask(revision, "tools/call", { name = "x" })
+        assert.is_true(response.result.isError)
+        assert.equal('tool "x" returned what JSON cannot carry: a[1]: ' .. WHERE,
+          response.result.content[1].text)
+        response = ask(revision, "tools/call", { name = "y" })
+        if revision == "2024-11-05" then
+          assert.equal("a", response.result.content[1].text) -- it has no structured content
+        else
+          assert.is_true(response.result.isError)
+          assert.equal(('tool "y": structuredContent%s.a: %s'):format(
+            revision == "2025-11-25" and ".result" or "", WHERE), response.result.content[1].text)
+        end
+      end)
+
       it("in an mcp.error: the code stays, and the text if that is good", function()
         app:tool "x" (function() error(mcp.error(7, "no such thing", { a = BAD })) end)
         app:tool "y" (function() error(mcp.error(8, BAD, { a = 1 })) end)

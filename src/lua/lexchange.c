@@ -154,6 +154,18 @@ static void push_watched(lua_State *L, const mcp_lexchange_watch_t *watch,
   }
 }
 
+/* Takes out of the table at the top, the params of a request at `at`, what is
+ * null: clients write that for what they do not use. [-0, +0, m] */
+static void drop_nulls(lua_State *L, const mcp_json_doc_t *doc, uint32_t at) {
+  uint32_t end = doc->tokens[at].next;
+  for (uint32_t key = at + 1; key < end; key = doc->tokens[key + 1].next) {
+    if (doc->tokens[key + 1].kind != MCP_JSON_NULL) continue;
+    mcp_value_push(L, doc, key);
+    lua_pushnil(L);
+    lua_rawset(L, -3);
+  }
+}
+
 /* How many values push_message leaves, beside the watched ones. */
 #define MESSAGE_VALUES 5
 
@@ -185,6 +197,7 @@ static void push_message(lua_State *L, const mcp_lexchange_watch_t *watch,
       meta_at = 0;
       mcp_value_push(L, doc, rpc->params_at);
     }
+    if (rpc->kind == MCP_RPC_REQUEST) drop_nulls(L, doc, rpc->params_at);
   } else if (rpc->payload_at) {
     mcp_value_push(L, doc, rpc->payload_at);
   } else {

@@ -44,14 +44,13 @@ typedef struct {
  *   kind     "request", "notification", "result", "error", "batch", "get",
  *            "delete", "upgrade", "post"
  *   id       a string that is equal for equal ids, or nil
- *   params   the params without _meta, or the payload of a result or error; a
- *            batch: a list of { kind, id, method, params, meta, watched…,
- *            raw_id =, why = }
- *   meta     the text of params._meta if it is an object
- *   watched… its watched members: strings and integers as they are, true for
- *            an object, false for anything else, nil if absent or null
- *   version… header fields of Streamable HTTP, nil elsewhere; false where a
- *            field came twice */
+ *   params   the params without _meta, and of a request without what is null,
+ *            or the payload of a result or error; a batch: a list of { kind,
+ * id, method, params, meta, watched…, raw_id =, why = } meta     the text of
+ * params._meta if it is an object watched… its watched members: strings and
+ * integers as they are, true for an object, false for anything else, nil if
+ * absent or null version… header fields of Streamable HTTP, nil elsewhere;
+ * false where a field came twice */
 int mcp_lexchange_frame(lua_State *L);
 
 /* id_key(value) -> string | nil: the key of an id (see mcp_rpc_id_key) */

@@ -65,7 +65,6 @@ function tool.new(name, options, handler)
   if input then
     entry.check = compile("input", input)
     entry.defaults = require("mcp.schema").defaults(input)
-    entry.integers = require("mcp.schema").integers(input)
     entry.input = input
     -- Like the schemas, loaded only if there is a schema.
     entry.mirrors = require("mcp.feature.mirror").find(input)
@@ -284,7 +283,9 @@ local function arguments_of(entry, params)
     return args
   end
   local ok, errors = check(args)
-  if ok then return entry.integers and entry.integers(args) or args end
+  -- true: there are floats such as 3.0 where the schema says integer.
+  if ok and errors then return require("mcp.schema").apply_integers(entry.input, args) end
+  if ok then return args end
   if type(args) ~= "table" or not value.is_object(args) then return nil, nil, no_object(args) end
   return nil, tool.failed(("tool %q: %s"):format(entry.name,
     require("mcp.schema").explain(errors, args, entry.input)))

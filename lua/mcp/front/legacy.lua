@@ -52,7 +52,6 @@ end
 function legacy.request(app, x, one, method, params, meta, token)
   local handler = (app.handlers.legacy or dispatch.handlers(app, "legacy"))[method]
   if not handler then return nil, dispatch.unknown("legacy", method) end
-  value.drop_nulls(params)
   local resumable = session.is_resumable(app, one)
   local ctx = context.new(not resumable and x or nil, one.revision, one, method, meta, nil, token)
   -- Its way back is made when it is asked for: most calls never look at it.

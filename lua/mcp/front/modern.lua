@@ -7,7 +7,6 @@ local failure = require "mcp.failure"
 local gate = require "mcp.feature.gate"
 local header = require "mcp.header"
 local protocol = require "mcp.protocol"
-local value = require "mcp.value"
 
 local modern = {}
 
@@ -130,7 +129,6 @@ function modern.serve(app, x, method, params, meta, claim, capabilities, client,
   end
   local handler = (app.handlers.modern or dispatch.handlers(app, "modern"))[method]
   if not handler then return nil, dispatch.unknown("modern", method) end
-  value.drop_nulls(params)
   local ctx = context.new(x, facts, false, method, meta, level, token)
   ctx.app = app
   if app.auth then

@@ -123,6 +123,9 @@ function compile(schema, at)
   node.first = type(prefix) == "table" and #prefix + 1 or 1
   node.items = compile(items, at)
   node.inner = compile_inner(schema, at)
+  -- An integer and nothing else, which is what most are: looked at in place.
+  node.plain = node.integer and not (node.members or node.patterns or node.others or node.prefix
+    or node.items or node.inner)
   if node.integer or node.members or node.patterns or node.others or node.prefix or node.items
     or node.inner then
     return node
@@ -131,16 +134,23 @@ function compile(schema, at)
   return nil
 end
 
+local NONE = {}
+
 local apply
 
 local function apply_to_members(node, v, state)
-  for name, one in next, node.members or {} do
-    if v[name] ~= nil then v[name] = apply(one, v[name], state) end
+  for name, one in next, node.members or NONE do
+    local member = v[name]
+    if one.plain then
+      if math_type(member) == "float" then v[name] = tointeger(member) or member end
+    elseif member ~= nil then
+      v[name] = apply(one, member, state)
+    end
   end
   if not node.patterns and not node.others then return end
   for name, member in next, v do
     local known = node.named[name] ~= nil
-    for _, one in ipairs(node.patterns or {}) do
+    for _, one in ipairs(node.patterns or NONE) do
       if type(name) == "string" and one.matches(name, state) then
         known = true
         if one.node then v[name] = apply(one.node, member, state) end
@@ -170,7 +180,7 @@ function apply(node, v, state)
   else
     apply_to_members(node, v, state)
   end
-  for _, one in ipairs(node.inner or {}) do v = apply(one, v, state) end
+  for _, one in ipairs(node.inner or NONE) do v = apply(one, v, state) end
   state.depth = state.depth - 1
   return v
 end
@@ -184,17 +194,11 @@ function integers.compile(schema)
   if type(schema) ~= "table" or not survey(schema, anchors, 0) then return nil end
   local node = compile(schema, { root = schema, anchors = anchors, nodes = {} })
   if not node then return nil end
-  return function(v) return apply(node, v, { steps = STEPS, depth = 0 }) end
-end
-
---- The same, done once.
----@param schema table|boolean
----@param v any  changed in place
----@return any v
-function integers.apply(schema, v)
-  local change = integers.compile(schema)
-  if change then return change(v) end
-  return v
+  local state = {} -- one for all calls: nothing in here yields
+  return function(v)
+    state.steps, state.depth = STEPS, 0
+    return apply(node, v, state)
+  end
 end
 
 return integers

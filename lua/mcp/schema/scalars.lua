@@ -16,9 +16,12 @@ local TYPES = {
   number = function(v) return type(v) == "number" end,
   boolean = function(v) return type(v) == "boolean" end,
   null = function(v) return v == null end,
-  integer = function(v)
+  integer = function(v, state)
     local t = math_type(v)
-    return t == "integer" or t == "float" and v % 1 == 0
+    if t == "integer" then return true end
+    if t ~= "float" or v % 1 ~= 0 then return false end
+    state.floats = true -- work for integers.lua
+    return true
   end,
   array = function(v)
     return type(v) == "table" and (getmetatable(v) == array_mt or v[1] ~= nil)
@@ -62,7 +65,11 @@ keywords { "type", part = function(c, schema, at)
     part.plain = PLAIN[names[1]] and names[1] or nil
   else
     set.integer = set.integer or set.number
-    part.check = function(v) return set[kind_of(v)] or false end
+    part.check = function(v, state)
+      local kind = kind_of(v)
+      if kind == "integer" and math_type(v) == "float" then state.floats = true end
+      return set[kind] or false
+    end
   end
   return part
 end }
