@@ -123,6 +123,13 @@ local function check_self(ctx, name)
   end
 end
 
+-- What a message that could not be sent raises at the line of the handler: what JSON cannot carry
+-- is found by the encoder alone.
+local function unsendable(name, err)
+  local why = type(err) == "string" and err:match "params cannot be JSON: (.*)$"
+  return why and ("ctx:%s: %s"):format(name, why) or err
+end
+
 ---Tells how far the work has come, if the client asked for that by a token.
 ---Waits while the client does not read.
 ---@param done number must grow from call to call
@@ -133,12 +140,6 @@ function methods.progress(ctx, done, total, text)
   check_self(ctx, "progress")
   if type(done) ~= "number" then
     error("ctx:progress: number expected, got " .. type(done), 2)
-  end
-  if type(text) == "string" then
-    local valid, at = utf8.len(text)
-    if not valid then
-      error(("ctx:progress: message: not valid UTF-8 at byte %d"):format(at), 2)
-    end
   end
   local token, session = ctx.token, ctx.own_session
   if token == nil or type(token) == "boolean" then return false end
@@ -152,7 +153,9 @@ function methods.progress(ctx, done, total, text)
   local params = { progressToken = token, progress = done, total = total }
   -- A message came with the second revision; older clients ignore it.
   params.message = text
-  local told, message, code = ctx.exchange:send("notifications/progress", params)
+  local exchange = ctx.exchange
+  local ok, told, message, code = pcall(exchange.send, exchange, "notifications/progress", params)
+  if not ok then error(unsendable("progress", told), 2) end
   -- Whoever gets on may take longer.
   if told then (rawget(ctx, "own_exchange") or ctx.exchange):restart_clock() end
   return told, message, code
@@ -177,14 +180,11 @@ function methods.log(ctx, level, data, logger)
   local rank = protocol.LOG_RANK[level]
   if not rank then error(("ctx:log: unknown level %q"):format(tostring(level)), 2) end
   if not wants_log(ctx, rank) then return false end
-  local params = { level = level, logger = logger, data = data == nil and "" or data }
-  if type(data) ~= "string" or not utf8.len(data) or logger ~= nil then
-    -- Encoded here, where the caller can be told what is wrong with it.
-    local ok, raw = pcall(core.raw, params)
-    if not ok then error(("ctx:log: %s"):format(raw), 2) end
-    params = raw
-  end
-  return ctx.exchange:send("notifications/message", params)
+  local exchange = ctx.exchange
+  local ok, told, message, code = pcall(exchange.send, exchange, "notifications/message",
+    { level = level, logger = logger, data = data == nil and "" or data })
+  if not ok then error(unsendable("log", told), 2) end
+  return told, message, code
 end
 
 ---Lets other calls go on for that long.

@@ -205,14 +205,14 @@ describe("what only the encoder refuses", function()
     helper.logged(function()
       response = peer:request("tools/call", { name = "x", _meta = { progressToken = 1 } })
     end)
-    for i, text in ipairs { "ctx:log: cannot be JSON: data.text: " .. WHERE,
-      "ctx:log: cannot be JSON: logger: " .. WHERE, "ctx:progress: message: " .. WHERE,
-      "ctx:log: cannot be JSON: data.f: function" } do
+    for i, text in ipairs { "ctx:log: data.text: " .. WHERE,
+      "ctx:log: logger: " .. WHERE, "ctx:progress: message: " .. WHERE,
+      "ctx:log: data.f: function" } do
       assert.matches("^spec/regress/9_what_the_encoder_refuses_spec%.lua:%d+: ", seen[i])
       assert.matches(text, seen[i], 1, true)
     end
     assert.is_true(response.result.isError)
-    assert.equal("ctx:log: cannot be JSON: data: " .. WHERE, response.result.content[1].text)
+    assert.equal("ctx:log: data: " .. WHERE, response.result.content[1].text)
     assert.same({}, peer.notices)
   end)
 
