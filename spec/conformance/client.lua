@@ -57,7 +57,12 @@ scenarios["elicitation-sep1034-client-defaults"] = {
   run = function(client) assert(client:call_tool("test_client_elicitation_defaults", {})) end,
 }
 
-scenarios["sse-retry"] = function(client) assert(client:call_tool("test_reconnection", {})) end
+scenarios["sse-retry"] = {
+  -- The next GET after the call gets its answer, whatever it asks for, so the standalone stream has
+  -- to be open before.
+  options = { limits = { stream_wait = 10 } },
+  run = function(client) assert(client:call_tool("test_reconnection", {})) end,
+}
 
 local asked = 0
 scenarios["sep-2322-client-request-state"] = {
