@@ -34,6 +34,69 @@ describe("the limit of connections", function()
     assert.equal("x", clients[120]:call(1, "echo", { text = "x" }))
     for i = 91, 120 do clients[i]:close() end
   end)
+
+  it("leaves the reserve to the process, whatever the number of listeners", function()
+    local path = os.tmpname()
+    os.remove(path)
+    local server = support.start(
+      ("{ http = { port = 0 }, sse = { port = 0 }, websocket = { port = 0 }, unix = %q }")
+        :format(path), { descriptors = 128, script = [==[
+          local mcp = require "mcp"
+          local options = load("return " .. os.getenv "SPEC_OPTIONS")()
+          local app = mcp.server "spec"
+          app:tool "echo" { input = { text = "string" } } (function(a) return a.text end)
+          -- What needs descriptors of its own.
+          app:tool "work" (function()
+            local files <close> = setmetatable({}, { __close = function(list)
+              for _, file in ipairs(list) do file:close() end
+            end })
+            for i = 1, 12 do files[i] = assert(io.open("/dev/null")) end
+            local pipe <close> = assert(io.popen "echo from a child")
+            return pipe:read "l"
+          end)
+          app:run(options)
+        ]==] })
+    local ports = {}
+    server:wait_said("answers at unix:")
+    for port in server.said:gmatch "answers at %a+://[^%s]-:(%d+)/" do
+      ports[#ports + 1] = math.tointeger(port)
+    end
+    finally(function() os.remove(path) end)
+    local first <close> = support.client { port = ports[1] }
+    assert.equal("x", first:call(1, "echo", { text = "x" }))
+    local held = {}
+    for _, port in ipairs(ports) do
+      for _ = 1, 60 do held[#held + 1] = support.client { port = port } end
+    end
+    assert.equal("x", first:call(2, "echo", { text = "x" }))
+    -- A quarter of 128 is reserved; each listener holds one connection that waits, and one more.
+    assert.is_true(server:fd_count() <= 96 + 2 * 4, server:fd_count())
+    assert.equal("from a child", first:call(3, "work", {}))
+    -- All listeners are served again, though the first one's clients keep coming.
+    for i = #held, 61, -1 do held[i]:close() end
+    for _, port in ipairs(ports) do
+      local client <close> = support.client { port = port }
+      client:send(support.request("GET", {}, nil, "/none"))
+      assert.equal(404, client:answer().status)
+    end
+    for i = 1, 60 do held[i]:close() end
+  end)
+
+  it("serves several at a low limit of descriptors", function()
+    for _, limit in ipairs { 40, 64, 100 } do
+      local server = support.http("", { descriptors = limit })
+      local clients = {}
+      for i = 1, limit do clients[i] = client_of(server) end
+      -- All but the reserve and what the process needs for itself.
+      local count = limit - limit // 4 - 20
+      for i = 1, count do
+        assert.equal("x", clients[i]:call(1, "echo", { text = "x" }), limit)
+      end
+      assert.is_true(server:fd_count() < limit - 4)
+      for i = 1, limit do clients[i]:close() end
+      assert.is_true(support.alive(server))
+    end
+  end)
 end)
 
 describe("a port", function()

@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <netdb.h>
 #include <stdio.h>
 #include <sys/file.h>
@@ -29,8 +30,11 @@ struct mcp_listener {
   mcp_loop_t *loop;
   mcp_listener_fn fn;
   void *owner;
-  mcp_timer_t *retry; /* to accept, when there was no memory */
+  mcp_timer_t *retry; /* to accept, when there was no memory or descriptor */
   unsigned open, most;
+  int mark;              /* the first descriptor that is reserved */
+  bool reached_mark;     /* from then on it looks before it accepts */
+  mcp_list_t of_starved; /* in the loop's list while it waits for one */
   bool waiting; /* libuv holds a connection that we have not accepted */
   bool loopback;
   int port;
@@ -39,15 +43,34 @@ struct mcp_listener {
   ino_t inode;
 };
 
-static unsigned descriptors_allow(unsigned wanted) {
+/* The first of the process's descriptors that no connection should get. The
+ * system gives out the lowest that is free, so its number tells how many are
+ * taken, by all listeners, clients, children and files together. */
+static int first_reserved(void) {
   struct rlimit limit;
-  if (getrlimit(RLIMIT_NOFILE, &limit) < 0) return wanted;
-  if (limit.rlim_cur <= MCP_LISTENER_RESERVED_DESCRIPTORS) return 1;
-  limit.rlim_cur -= MCP_LISTENER_RESERVED_DESCRIPTORS;
-  return limit.rlim_cur < wanted ? (unsigned)limit.rlim_cur : wanted;
+  rlim_t reserve;
+  if (getrlimit(RLIMIT_NOFILE, &limit) < 0 || limit.rlim_cur > INT_MAX)
+    return INT_MAX;
+  reserve = limit.rlim_cur / 4;
+  if (reserve > MCP_LISTENER_RESERVED_DESCRIPTORS)
+    reserve = MCP_LISTENER_RESERVED_DESCRIPTORS;
+  return (int)(limit.rlim_cur - reserve);
 }
 
-/* How long to wait for memory to come back, in milliseconds. */
+/* Is there a descriptor that is not reserved? */
+static bool has_descriptor(mcp_listener_t *l) {
+  uv_os_fd_t fd;
+  int lowest;
+  if (!l->reached_mark) return true;
+  if (uv_fileno(&l->uv.handle, &fd) < 0) return false;
+  lowest = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+  if (lowest < 0) return false;
+  close(lowest);
+  return lowest < l->mark;
+}
+
+/* How long to wait for memory or a descriptor to come back, in milliseconds.
+ * Connections of ours that end are not waited for so long. */
 #define RETRY_TIME 100
 /* How often, and after how many nanoseconds, the lock of a folder is asked for
  * again: it is held for as long as it takes to bind a socket. */
@@ -62,6 +85,7 @@ static void accept_one(mcp_listener_t *l) {
   uv_stream_t *handle =
       mcp_mem_alloc(l->path ? sizeof(uv_pipe_t) : sizeof(uv_tcp_t));
   mcp_stream_t *stream;
+  uv_os_fd_t fd;
   if (!handle) {
     /* libuv keeps the connection, and asks for no other before it is taken. */
     mcp_timer_set(l->retry, RETRY_TIME);
@@ -77,6 +101,8 @@ static void accept_one(mcp_listener_t *l) {
     return;
   }
   l->waiting = false;
+  if (uv_fileno((uv_handle_t *)handle, &fd) == 0 && fd >= l->mark)
+    l->reached_mark = true;
   /* An answer is one write: holding it back for more costs 40 ms. */
   if (!l->path) uv_tcp_nodelay((uv_tcp_t *)handle, 1);
   stream = mcp_stream_over(l->loop, handle, handle);
@@ -85,21 +111,39 @@ static void accept_one(mcp_listener_t *l) {
   l->fn(l->owner, stream);
 }
 
+/* Accepts the connection that waits, if its listener may have another and the
+ * process has a descriptor for it. */
+static void try_accept(mcp_listener_t *l) {
+  if (!l->waiting || l->open >= l->most) return;
+  if (has_descriptor(l)) {
+    mcp_list_remove(&l->of_starved);
+    accept_one(l);
+    return;
+  }
+  if (mcp_list_empty(&l->of_starved))
+    mcp_list_append(mcp_loop_starved(l->loop), &l->of_starved);
+  mcp_timer_set(l->retry, RETRY_TIME);
+}
+
 static void on_connection(uv_stream_t *server, int status) {
   mcp_listener_t *l = (mcp_listener_t *)server;
   if (status < 0) return;
   l->waiting = true;
-  if (l->open < l->most) accept_one(l);
+  try_accept(l);
 }
 
+/* A descriptor is free, soon: the listener that has waited longest for one
+ * comes first, whosesoever connection has ended. */
 void mcp_listener_release(mcp_listener_t *l) {
+  mcp_list_t *starved = mcp_loop_starved(l->loop);
   l->open--;
-  if (l->waiting && l->open < l->most) accept_one(l);
+  if (!mcp_list_empty(starved))
+    try_accept(MCP_LIST_MEMBER(starved->next, mcp_listener_t, of_starved));
+  try_accept(l);
 }
 
 static void on_retry(void *arg) {
-  mcp_listener_t *l = arg;
-  if (l->waiting && l->open < l->most) accept_one(l);
+  try_accept(arg);
 }
 
 static void free_listener(uv_handle_t *handle) {
@@ -121,8 +165,9 @@ static mcp_listener_t *new_listener(mcp_loop_t *loop, unsigned connections,
   l->loop = loop;
   l->fn = fn;
   l->owner = owner;
-  l->most =
-      descriptors_allow(connections ? connections : MCP_LISTENER_CONNECTIONS);
+  l->most = connections ? connections : MCP_LISTENER_CONNECTIONS;
+  l->mark = first_reserved();
+  mcp_list_init(&l->of_starved);
   return l;
 }
 
@@ -285,6 +330,7 @@ static void remove_file(const mcp_listener_t *l) {
 void mcp_listener_close(mcp_listener_t *listener) {
   if (!listener) return;
   mcp_timer_stop(listener->retry);
+  mcp_list_remove(&listener->of_starved);
   /* While it still answers, so that nobody takes it for dead meanwhile. */
   if (listener->path) remove_file(listener);
   uv_close(&listener->uv.handle, free_listener);

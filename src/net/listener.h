@@ -9,7 +9,8 @@
 
 /* The queue of connections the kernel keeps for us. */
 #define MCP_LISTENER_BACKLOG 1024
-/* Descriptors kept free for files, children and the loop itself. */
+/* Descriptors of the process kept free for files, children and the loop itself,
+ * whatever the number of listeners; a quarter of its limit if that is less. */
 #define MCP_LISTENER_RESERVED_DESCRIPTORS 64
 /* The most connections one listener holds, descriptors permitting. Never
  * letting accept run into EMFILE also avoids libuv 1.44's livelock there. */

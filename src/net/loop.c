@@ -17,6 +17,7 @@ struct mcp_loop {
   uv_prepare_t starter; /* of `set`, on a loop that a host turns */
   mcp_list_t set;       /* timers that timers have set: not started yet */
   mcp_list_t wards;
+  mcp_list_t starved; /* see mcp_loop_starved */
   mcp_buf_t scratch;
   unsigned lookups;    /* under way in other threads */
   unsigned rounds;     /* of closing that leaving still takes */
@@ -120,6 +121,7 @@ static int open_loop(uv_loop_t *uv, mcp_loop_t **out) {
   loop->waker.data = loop;
   loop->input = -1;
   mcp_list_init(&loop->wards);
+  mcp_list_init(&loop->starved);
   /* A peer that hangs up must be an error code, not the end of the process.
    * libuv has no MSG_NOSIGNAL, so it is the whole process's disposition; a
    * host that set one of its own keeps it. */
@@ -291,6 +293,10 @@ void *mcp_loop_uv(mcp_loop_t *loop) {
 
 char *mcp_loop_read_buffer(mcp_loop_t *loop) {
   return loop->read_buffer;
+}
+
+mcp_list_t *mcp_loop_starved(mcp_loop_t *loop) {
+  return &loop->starved;
 }
 
 mcp_buf_t *mcp_loop_scratch(mcp_loop_t *loop) {

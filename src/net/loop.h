@@ -82,6 +82,10 @@ int mcp_loop_timeout(mcp_loop_t *loop);
 void mcp_loop_add_ward(mcp_loop_t *loop, mcp_ward_t *ward);
 void mcp_loop_drop_ward(mcp_ward_t *ward);
 
+/* The listeners that wait for a descriptor, the one that waited longest first.
+ */
+mcp_list_t *mcp_loop_starved(mcp_loop_t *loop);
+
 /* Between these two something is under way in another thread that calls back on
  * the loop, and must find its memory: leaving a host's loop waits for it. Our
  * own loop is turned until nothing is left. */
