@@ -215,8 +215,9 @@ describe("arrows of lua/mcp", function()
     mcp mcp.ask mcp.ask.live mcp.ask.parked mcp.ask.question mcp.ask.replay mcp.async mcp.auth
     mcp.auth.client.code mcp.auth.client.discovery mcp.auth.client.dpop mcp.auth.client.identity
     mcp.auth.client.loopback mcp.auth.client.provider mcp.auth.client.store
-    mcp.auth.client.token mcp.auth.jwks mcp.auth.jwt mcp.auth.server mcp.auth.server.metadata
-    mcp.auth.server.principal mcp.bus mcp.channel mcp.cli mcp.client mcp.client.cache
+    mcp.auth.client.token mcp.auth.jwks mcp.auth.jwt mcp.auth.server
+    mcp.auth.server.introspection mcp.auth.server.metadata mcp.auth.server.principal
+    mcp.auth.server.proof mcp.bus mcp.channel mcp.cli mcp.client mcp.client.cache
     mcp.client.call mcp.client.handshake mcp.client.pages mcp.client.probe mcp.client.rounds
     mcp.client.serve mcp.client.settings mcp.client.tell mcp.client.tools
     mcp.client.transport.duplex mcp.client.transport.endpoint mcp.client.transport.http

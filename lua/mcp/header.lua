@@ -36,4 +36,13 @@ function header.is_token(name)
   return name:find "^[!#$%%&'*+%-.^_`|~%w]+$" ~= nil
 end
 
+---Which character of an access token no token has (RFC 6749 A.12: visible ASCII and blanks) or no
+---header field carries (a blank at either end), and where; nil if there is none.
+---@param token string
+---@return string|nil
+function header.misspelt(token)
+  local at = token:find "[^\x20-\x7e]" or token:find "^ " or token:find " $"
+  return at and ("0x%02x at position %d"):format(token:byte(at), at) or nil
+end
+
 return header

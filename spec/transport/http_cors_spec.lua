@@ -4,7 +4,7 @@
 local support = require "spec.support"
 
 local APP, DEV = "https://app.example", "http://localhost:6274"
-local EXPOSED = "Mcp-Session-Id, WWW-Authenticate, MCP-Protocol-Version"
+local EXPOSED = "Mcp-Session-Id, WWW-Authenticate, DPoP-Nonce, MCP-Protocol-Version"
 
 local server
 

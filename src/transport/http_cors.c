@@ -68,7 +68,7 @@ int mcp_http_cors_write(const mcp_http_gate_t *gate,
   if (code == 0 && cors == MCP_HTTP_CORS_SHARE)
     code = mcp_buf_append_literal(
         out, "Access-Control-Expose-Headers: Mcp-Session-Id, "
-             "WWW-Authenticate, MCP-Protocol-Version\r\n");
+             "WWW-Authenticate, DPoP-Nonce, MCP-Protocol-Version\r\n");
   if (code == 0 && cors == MCP_HTTP_CORS_ASK)
     code = write_leave(gate, head, out);
   if (code < 0) out->len = before;

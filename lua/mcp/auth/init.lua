@@ -12,6 +12,7 @@
 --
 -- What fetches tokens is loaded when it is first asked for.
 local core = require "mcp.core"
+local header = require "mcp.header"
 local url = require "mcp.url"
 
 local auth = {}
@@ -25,16 +26,18 @@ Bearer.__index = {}
 -- Never the token.
 function Bearer.__tostring() return "mcp.auth.bearer" end
 
--- A token as a field can carry it (RFC 6750 2.1), or nil, text.
+-- A token as an issuer may give it (RFC 6749 A.12: visible ASCII and blanks) and as a field can
+-- carry it (no blank at either end), or nil, text. It is the server's to judge.
 local function judge(token)
   if type(token) ~= "string" then
     return nil, ("mcp.auth.bearer: a token is a string, not %s"):format(type(token))
   elseif #token > auth.LENGTH then
     return nil, ("mcp.auth.bearer: the token is longer than %d bytes"):format(auth.LENGTH)
-  elseif not token:find "^[%w%-._~+/]+=*$" then
-    return nil, "mcp.auth.bearer: the token is empty or has a character that no token has "
-      .. "(RFC 6750 2.1)"
+  elseif token == "" then
+    return nil, "mcp.auth.bearer: the token is empty"
   end
+  local odd = header.misspelt(token)
+  if odd then return nil, "mcp.auth.bearer: a character of the token is in no token: " .. odd end
   return token
 end
 
@@ -90,7 +93,7 @@ end
 
 -- What only some need, by where it is: loaded by the first who asks for it.
 local LATER = {
-  jwt = "mcp.auth.server.verifier",
+  jwt = "mcp.auth.server.verifier", introspection = "mcp.auth.server.introspection",
   oauth = "mcp.auth.client", client_credentials = "mcp.auth.client",
   enterprise = "mcp.auth.client", workload = "mcp.auth.client",
   file_store = "mcp.auth.client", memory_store = "mcp.auth.client",

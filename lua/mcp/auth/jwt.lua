@@ -106,6 +106,9 @@ local function check_header(header, options)
   if header.kid ~= nil and type(header.kid) ~= "string" then
     return nil, "the token's key id is no text"
   end
+  if header.typ ~= nil and type(header.typ) ~= "string" then
+    return nil, "the token's type is no text"
+  end
   if options.typ and type_of(header.typ) ~= type_of(options.typ) then
     return nil, "the token is of another type"
   end
@@ -168,7 +171,12 @@ local function moment(value)
   return value
 end
 
-local function check_times(claims, options)
+---Judges the times of a token: exp, nbf, iat.
+---@param claims table
+---@param options table clock_skew (seconds), now, endless (true: there may be no exp)
+---@return true|nil fine
+---@return string|nil why
+function jwt.check_times(claims, options)
   local skew = options.clock_skew or jwt.CLOCK_SKEW
   local now = options.now or os.time()
   for _, name in ipairs { "exp", "nbf", "iat" } do
@@ -214,7 +222,7 @@ function jwt.verify(text, options)
   if not token then return nil, why end
   local claims = token.claims
   local ok, wrong = check_header(token.header, options)
-  if ok then ok, wrong = check_times(claims, options) end
+  if ok then ok, wrong = jwt.check_times(claims, options) end
   if not ok then return nil, wrong end
   if options.issuer and (type(claims.iss) ~= "string" or not any_of(options.issuer, claims.iss))
   then

@@ -704,7 +704,7 @@ describe("tokens", function()
   it("that are none are refused", function()
     for answer, text in pairs {
       ["{}"] = "gives no access_token",
-      ['{"access_token":"a\\r\\nb","token_type":"Bearer"}'] = "gives no access_token",
+      ['{"access_token":"a\\r\\nb","token_type":"Bearer"}'] = "0x0d at position 2",
       ['{"access_token":"a","token_type":"mac"}'] = "type mac; Bearer or DPoP expected",
     } do
       local issuer = fake.new()

@@ -349,6 +349,11 @@ describe("mcp.auth.jwt", function()
     assert.is_nil(found)
     assert.matches("bound to a key", why)
     assert.is_nil((check(token { cnf = value.null }, REQUEST)))
+    -- Unless the key is asked for.
+    local proved = { resource = RESOURCE, scheme = "dpop" }
+    assert.equal("x", check(token { cnf = { jkt = "x" } }, proved).bound_to)
+    assert.is_nil((check(token { cnf = { ["x5t#S256"] = "x" } }, proved)))
+    assert.is_nil((check(token { cnf = { jkt = "x", jwk = {} } }, proved)))
   end)
 
   it("passes its options on", function()

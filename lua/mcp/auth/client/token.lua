@@ -2,6 +2,7 @@
 -- token: requests to a token endpoint (RFC 6749): how the client says who it is, and what an
 -- answer must be. Secrets and tokens are in no message and in no line of the log.
 local core = require "mcp.core"
+local header = require "mcp.header"
 local jwt = require "mcp.auth.jwt"
 local policy = require "mcp.auth.client.policy"
 local cut = require("mcp.text").cut
@@ -63,9 +64,12 @@ end
 
 -- Reads an answer; nil and why if it is none.
 local function read(session, value, asked_scope)
-  if type(value.access_token) ~= "string" or value.access_token == ""
-    or value.access_token:find "[^%w%-._~+/=]" then
+  if type(value.access_token) ~= "string" or value.access_token == "" then
     return nil, "the token endpoint gives no access_token"
+  end
+  local odd = header.misspelt(value.access_token)
+  if odd then
+    return nil, "the token endpoint gives an access_token with a character that none has: " .. odd
   end
   local kind = type(value.token_type) == "string" and value.token_type:lower()
   if kind ~= "bearer" and kind ~= "dpop" then

@@ -20,7 +20,8 @@ server.LATE = 300
 
 local OPTIONS = { verify = "function|table", resource = "string", authorization_servers = "table",
   scopes = "table", scopes_supported = "table", includes = "table", resource_name = "string",
-  resource_documentation = "string", metadata = "table", authorization_server_metadata = "table" }
+  resource_documentation = "string", metadata = "table", authorization_server_metadata = "table",
+  dpop = "boolean|table" }
 
 -- What a client is told. The same for all that can be wrong with a token: the log says more.
 local INVALID = "The access token is expired, or was not issued for this server"
@@ -66,7 +67,7 @@ end
 
 ---Makes the guard of a server. Raises (level 0) what is wrong with the options.
 ---@param options table verify, resource, authorization_servers, scopes, scopes_supported, includes,
----resource_name, resource_documentation, metadata, authorization_server_metadata
+---resource_name, resource_documentation, metadata, authorization_server_metadata, dpop
 ---@return table
 function server.new(options)
   for name, given in pairs(options) do
@@ -84,8 +85,13 @@ function server.new(options)
   if verify == nil or type(verify) == "table" and not (getmetatable(verify) or {}).__call then
     error("auth: verify: a function (token, request), or mcp.auth.jwt { … }, expected", 0)
   end
+  local dpop = nil
+  if options.dpop then
+    -- Loaded by servers that take bound tokens.
+    dpop = require("mcp.auth.server.proof").new(options.dpop == true and {} or options.dpop)
+  end
   local self = setmetatable({
-    verify = verify, scopes = scopes_of("scopes", options.scopes),
+    dpop = dpop, verify = verify, scopes = scopes_of("scopes", options.scopes),
     includes = includes_of(options.includes),
     -- Who an exchange is from, for as long as there is one.
     of = setmetatable({}, { __mode = "k" }),
@@ -94,6 +100,9 @@ function server.new(options)
       scopes_supported = scopes_of("scopes_supported", options.scopes_supported or options.scopes),
       resource_name = options.resource_name,
       resource_documentation = options.resource_documentation,
+      dpop_bound_access_tokens_required = dpop and dpop.required or nil,
+      dpop_signing_alg_values_supported = dpop
+        and require("mcp.auth.server.proof").ALGORITHMS or nil,
     },
     server_metadata = options.authorization_server_metadata,
     resource = nil, address = nil, -- of this server, and of its metadata
@@ -110,19 +119,28 @@ function methods.name(self, text)
   self.document = metadata.document(text, self.own)
 end
 
--- The value of a WWW-Authenticate field. Its scopes are all that the operation takes.
-local function challenge(self, code, text, scopes)
-  return "Bearer " .. metadata.parameters {
-    code and { "error", code } or false,
-    text and { "error_description", text } or false,
-    scopes and scopes[1] and { "scope", table.concat(scopes, " ") } or false,
-    { "resource_metadata", self.address },
-  }
+-- The value of a WWW-Authenticate field. Its scopes are all that the operation takes. Where tokens
+-- may be bound to keys there is a challenge for each scheme, and the error stands in that of the
+-- scheme that was used (RFC 9449 7.1).
+local function challenge(self, code, text, scopes, scheme)
+  local dpop, out = self.dpop, {}
+  local function add(name, used)
+    out[#out + 1] = name .. " " .. metadata.parameters {
+      name == "DPoP" and { "algs", table.concat(dpop.algorithms, " ") } or false,
+      used and code and { "error", code } or false,
+      used and text and { "error_description", text } or false,
+      scopes and scopes[1] and { "scope", table.concat(scopes, " ") } or false,
+      { "resource_metadata", self.address },
+    }
+  end
+  if not (dpop and dpop.required) then add("Bearer", not (dpop and scheme == "dpop")) end
+  if dpop then add("DPoP", scheme == "dpop" or dpop.required) end
+  return table.concat(out, ", ")
 end
 
-local function refuse(self, status, code, text, scopes)
+local function refuse(self, status, code, text, scopes, scheme)
   local err = failure.new(protocol.INVALID_REQUEST, text, nil, status)
-  err.challenge = challenge(self, code, code and text, scopes)
+  err.challenge = challenge(self, code, code and text, scopes, scheme)
   return nil, err
 end
 
@@ -146,6 +164,7 @@ end
 ---@class mcp.AuthRequest
 ---@field resource string what the token must be for
 ---@field kind string "request", "notification", "get", "delete", …
+---@field scheme string "bearer", or "dpop": then the key that the token is bound to is asked for
 ---@field header fun(name: string): string|nil any field but Authorization
 local Request = {}
 Request.__index = Request
@@ -166,7 +185,22 @@ local function without(text, token)
   return text
 end
 
--- The token of a request; nil and the error if there is none, or no single one.
+local function failed(status, text)
+  return nil, failure.new(protocol.INTERNAL_ERROR, text, nil, status)
+end
+
+-- What is wrong with a token that no header field of RFC 6750 2.1 carries: one character of it, and
+-- where; whoever wrote the client must find it, and one character gives nothing away.
+local function misspelt(token, at)
+  if at > #token then at = 1 end
+  local byte = token:byte(at)
+  local shown = byte > 0x20 and byte < 0x7f and byte ~= 0x22 and byte ~= 0x5c
+    and "'" .. string.char(byte) .. "'" or ("0x%02x"):format(byte)
+  return ("The access token has a character that no bearer token has (RFC 6750 2.1): %s at "
+    .. "position %d"):format(shown, at)
+end
+
+-- The token of a request and its scheme; nil and the error if there is none, or no single one.
 local function token_of(self, x)
   local field = x:header "authorization"
   if field == nil then return refuse(self, 401, nil, "An access token is needed", self.scopes) end
@@ -174,20 +208,64 @@ local function token_of(self, x)
     return refuse(self, 400, "invalid_request", "Authorization was sent twice")
   end
   local scheme, token = field:match "^([^ ]+) *(.-)$"
-  if not scheme or scheme:lower() ~= "bearer" then
-    return refuse(self, 401, nil, "An access token is needed, by the scheme Bearer", self.scopes)
+  scheme = scheme and scheme:lower()
+  if scheme ~= "bearer" and not (self.dpop and scheme == "dpop") then
+    return refuse(self, 401, nil, ("An access token is needed, by the scheme %s"):format(
+      self.dpop and (self.dpop.required and "DPoP" or "Bearer or DPoP") or "Bearer"), self.scopes)
   end
   if token == "" then
     return refuse(self, 400, "invalid_request", "Authorization has no token in it")
   end
-  if not token:find "^[%w%-._~+/]+=*$" then
-    return refuse(self, 401, "invalid_token", INVALID, self.scopes)
+  local odd = token:match "^[%w%-._~+/]*=*()"
+  if odd <= #token or token:find "^=" then
+    return refuse(self, 401, "invalid_token", misspelt(token, odd), self.scopes, scheme)
   end
-  return token
+  return token, nil, scheme
 end
 
-local function failed(status, text)
-  return nil, failure.new(protocol.INTERNAL_ERROR, text, nil, status)
+-- The method and the addresses that a proof may name.
+local METHODS = { get = "GET", upgrade = "GET", delete = "DELETE" }
+
+-- Does whoever shows a token hold the key that it is bound to, if it is? nil and the error.
+local function check_key(self, x, kind, token, scheme, bound)
+  local dpop = self.dpop
+  local function no(code, why, text)
+    core.log("info", "auth: refused: " .. why)
+    return refuse(self, 401, code, text or INVALID, self.scopes, scheme)
+  end
+  if scheme == "bearer" then
+    if bound then
+      return no("invalid_token", "the token is bound to a key, and was shown without a proof")
+    elseif dpop and dpop.required then
+      return no("invalid_token", "the token is bound to no key")
+    end
+    return true
+  end
+  local method = METHODS[kind] or "POST"
+  local found, code, why = dpop:check { field = x:header "dpop", method = method, token = token,
+    addresses = kind == "post" and { self.resource, self.resource:gsub("/$", "") .. "/message" }
+      or { self.resource }, bound = bound }
+  if found then
+    if code then x:set_header("DPoP-Nonce", dpop:nonce()) end
+    return true
+  end
+  if code == "busy" then
+    core.log("warning", "auth: dpop: " .. why)
+    return failed(503, "The access token cannot be checked now")
+  elseif code == "use_dpop_nonce" then
+    x:set_header("DPoP-Nonce", dpop:nonce())
+    return no(code, why, "The proof needs the nonce of the DPoP-Nonce field")
+  elseif code == "invalid_dpop_proof" then
+    return no(code, why, "The DPoP proof is missing, malformed, or not for this request")
+  end
+  return no(code, why)
+end
+
+-- The key that a token is bound to, by what `verify` has returned.
+local function bound_key(given)
+  if given.bound_to ~= nil then return given.bound_to end
+  local cnf = type(given.claims) == "table" and given.claims.cnf
+  return type(cnf) == "table" and type(cnf.jkt) == "string" and cnf.jkt or nil
 end
 
 ---Who a request is from; nil and the error if nobody who may.
@@ -196,10 +274,12 @@ end
 ---@return mcp.Principal|nil
 ---@return table|nil err
 function methods.check(self, x, kind)
-  local token, err = token_of(self, x)
+  local token, err, scheme = token_of(self, x)
   if not token then return nil, err end
-  local request = setmetatable({ resource = self.resource, kind = kind, x = x }, Request)
+  local request = setmetatable({ resource = self.resource, kind = kind, scheme = scheme, x = x },
+    Request)
   local ok, given, why, code = pcall(self.verify, token, request)
+  local bound = ok and type(given) == "table" and bound_key(given) or nil
   if ok and given then
     ok, given = pcall(principal.new, given, self.includes)
   end
@@ -210,12 +290,14 @@ function methods.check(self, x, kind)
   if not given then
     core.log("info", "auth: refused: " .. without(why or "no reason given", token))
     if code == "EUNREACHABLE" then return failed(503, "The access token cannot be checked now") end
-    return refuse(self, 401, "invalid_token", INVALID, self.scopes)
+    return refuse(self, 401, "invalid_token", INVALID, self.scopes, scheme)
   end
   if given.expires and given.expires <= os.time() - server.LATE then
     core.log("info", "auth: refused: the token has expired")
-    return refuse(self, 401, "invalid_token", INVALID, self.scopes)
+    return refuse(self, 401, "invalid_token", INVALID, self.scopes, scheme)
   end
+  ok, err = check_key(self, x, kind, token, scheme, bound)
+  if not ok then return nil, err end
   if principal.lacks(given, self.scopes) then return nil, self:insufficient(self.scopes) end
   return given
 end

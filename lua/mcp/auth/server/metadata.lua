@@ -54,6 +54,9 @@ function metadata.document(text, options)
     bearer_methods_supported = value.array { "header" },
     resource_name = options.resource_name,
     resource_documentation = options.resource_documentation,
+    dpop_bound_access_tokens_required = options.dpop_bound_access_tokens_required,
+    dpop_signing_alg_values_supported = options.dpop_signing_alg_values_supported
+      and value.array { table.unpack(options.dpop_signing_alg_values_supported) } or nil,
   }
   for name, member in pairs(options.metadata or {}) do
     if OWN[name] then error(("auth: metadata: %s has an option of its own"):format(name), 0) end

@@ -3,7 +3,9 @@
 -- They know nothing of HTTP.
 local jwks = require "mcp.auth.jwks"
 local jwt = require "mcp.auth.jwt"
+local principal = require "mcp.auth.server.principal"
 local url = require "mcp.url"
+local value = require "mcp.value"
 
 local verifier = {}
 
@@ -82,17 +84,59 @@ function Verifier.__tostring(self)
   return ("mcp.auth.jwt (%s)"):format(table.concat(self.issuers, ", "))
 end
 
-local function text_of(given) return type(given) == "string" and given or nil end
+-- The key that a token is bound to (RFC 7800): the thumbprint of one that DPoP can show, false if
+-- it is bound to none. What is bound in another way (mTLS) nobody here can check: nil and why.
+local function bound_to(cnf)
+  if cnf == nil then return false end
+  local print = value.is_object(cnf) and cnf.jkt
+  if type(print) ~= "string" then return nil, "the token is bound to a key that is not DPoP's" end
+  for name in pairs(cnf) do
+    if name ~= "jkt" then return nil, "the token is bound to a key that is not DPoP's" end
+  end
+  return print
+end
 
--- The claims as RFC 9068 2.2 and those who came before it have them.
-local function read(claims)
-  local scopes = claims.scope
-  if scopes == nil then scopes = claims.scp end
-  return {
-    subject = text_of(claims.sub), client = text_of(claims.client_id) or text_of(claims.azp),
-    issuer = claims.iss, expires = claims.exp, claims = claims,
-    scopes = (type(scopes) == "string" or type(scopes) == "table") and scopes or nil,
-  }
+-- Claims that are texts, where a token has them (RFC 7519 4.1, RFC 9068 2.2).
+local TEXTS = { "sub", "client_id", "azp", "jti" }
+
+---Who a token is about, by its claims, as RFC 9068 2.2 and those who came before it have them. A
+---claim of another kind than it must be makes the token malformed; null is as if it were not there.
+---@param claims table
+---@param issuer string|nil where the claims do not say
+---@param proved boolean|nil whoever showed it will have to prove that key: else it is refused
+---@return table|nil found as `verify` returns it, and bound_to: the thumbprint of the key that the
+---token is bound to (RFC 9449 6), if it is
+---@return string|nil why
+function verifier.read(claims, issuer, proved)
+  local bound, wrong = bound_to(claims.cnf)
+  if bound == nil then return nil, wrong end
+  if bound and not proved then
+    return nil, "the token is bound to a key, and was shown without a proof"
+  end
+  local texts = {}
+  for _, name in ipairs(TEXTS) do
+    local given = claims[name]
+    if type(given) == "string" then
+      texts[name] = given
+    elseif given ~= nil and given ~= value.null then
+      return nil, ("the token is malformed: %s: string expected"):format(name)
+    end
+  end
+  local name = (claims.scope ~= nil and claims.scope ~= value.null) and "scope" or "scp"
+  local scopes = claims[name]
+  if scopes == value.null then scopes = nil end
+  if type(scopes) == "table" and not value.is_array(scopes) then
+    return nil, ("the token is malformed: %s: string or list expected"):format(name)
+  end
+  local list, why = principal.scopes(scopes)
+  if not list then return nil, ("the token is malformed: %s%s"):format(name, why) end
+  local found = { subject = texts.sub, client = texts.client_id or texts.azp,
+    issuer = claims.iss or issuer, expires = claims.exp, claims = claims, scopes = scopes,
+    bound_to = bound or nil }
+  if (found.subject or "") == "" and (found.client or "") == "" then
+    return nil, "the token says neither subject nor client"
+  end
+  return found
 end
 
 function Verifier.__call(self, token, request)
@@ -108,13 +152,7 @@ function Verifier.__call(self, token, request)
     keys = function(header) return set:find(header) end,
   })
   if not claims then return nil, text, code end
-  -- Whoever may show it has a key (RFC 7800; DPoP, mTLS), and nobody here asks for it.
-  if claims.cnf ~= nil then return nil, "the token is bound to a key" end
-  local found = read(claims)
-  if (found.subject or "") == "" and (found.client or "") == "" then
-    return nil, "the token says neither subject nor client"
-  end
-  return found
+  return verifier.read(claims, nil, request.scheme == "dpop")
 end
 
 ---Checks access tokens that are JWTs (RFC 9068, RFC 8725). Raises what is wrong with the options.
