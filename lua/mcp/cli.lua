@@ -21,6 +21,8 @@ Runs a Lua script that makes an MCP server (or is a client).
                         server with, in a browser
   --tls-cert FILE, --tls-key FILE  HTTPS: the certificate and its key, in PEM
   --                    no option of ours follows: FILE, or the script's words
+                        (those after its first own argument are the script's
+                        in any case)
   --help, --version
 
 The script finds its own arguments in `arg`. MCP_LOG=debug in the environment
@@ -110,7 +112,9 @@ local function parse(args)
     elseif not file then
       file = word
     else
-      out.script[#out.script + 1] = word
+      -- From its first own word on they are the script's, whatever they look like.
+      table.move(args, i, #args, 1, out.script)
+      break
     end
     i = i + 1
   end

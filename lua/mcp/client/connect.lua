@@ -69,7 +69,11 @@ local function over(make)
   return function(self)
     local ok, text, code = self:attach(make())
     if not ok then return nil, text, code end
-    return handshake.duplex(self)
+    return handshake.duplex(self, function()
+      self.transport:close()
+      self.state = "opening"
+      return self:attach(make())
+    end)
   end
 end
 
@@ -142,6 +146,7 @@ local function to_http(what, address, options)
     limits = pick(options.limits, SSE_LIMITS) }
   return client.new(what, options, function(self)
     return handshake.http(self, address, {
+      anew = true,
       http = function()
         local transport = first or make()
         first = nil

@@ -175,15 +175,19 @@ end
 
 ---Finds out what the server at the other end of a duplex connection speaks. The connection is open.
 ---@param client table
+---@param anew (fun(): true|nil, string|nil, string|nil)|nil opens another connection in its place:
+---for a server that takes the probe for the beginning of a session, and then refuses initialize
 ---@return true|nil done, string|nil message, any code, any data
-function handshake.duplex(client)
+function handshake.duplex(client, anew)
   local settings = client.settings
   local era = client.transport.only_era or settings.era
   local known = era == "auto" and client.verdict and client.verdict.era
+  local probed = false
   if era ~= "legacy" and known ~= "legacy" then
     local found, text, code, data = look(client)
     if found == "modern" then return true end
     if not found then return nil, text, code, data end
+    probed = true
     if era == "modern" then
       return nil, "the server does not speak the revision without sessions, and no other is wanted",
         "EREVISION"
@@ -198,6 +202,13 @@ function handshake.duplex(client)
     local found = look(client)
     if found == "modern" then return true end
   end
+  if not ok and probed and anew and code ~= protocol.UNSUPPORTED_VERSION
+    and (math.type(code) == "integer" or code == "EGONE" or code == "ERPC") then
+    local why, name
+    ok, why, name = anew()
+    if not ok then return nil, why, name end
+    ok, text, code, data = shake_hands(client)
+  end
   if ok and client.verdict then client.verdict.era = "legacy" end
   if not ok and client.verdict then client.verdict.era = nil end
   return ok, text, code, data
@@ -206,11 +217,11 @@ end
 ---Finds out what an address of HTTP speaks, and opens it.
 ---@param client table
 ---@param address string
----@param how table http(), and sse() or nil: they make transports
+---@param how table http(), and sse() or nil: they make transports; anew: http() another each time
 ---@return true|nil done, string|nil message, any code, any data
 function handshake.http(client, address, how)
   local found, text, code = require("mcp.client.probe").run(address, {
-    era = client.settings.era, http = how.http, sse = how.sse,
+    era = client.settings.era, http = how.http, sse = how.sse, anew = how.anew,
     attach = function(transport) return client:attach(transport) end,
     discover = function(transport, revision)
       return handshake.discover(client, transport, revision)

@@ -144,6 +144,15 @@ local function is_refusal(reply, code)
   return status == 400 or status == 404 or status == 405
 end
 
+-- Was it the server behind that refused initialize, and not the transport? One that has seen the
+-- probe may take it for the beginning of a session.
+local function is_costly(reply, code)
+  if not reply then return code == "EHTTP400" or code == "EHTTP409" end
+  local err = reply.error
+  return err and err.code ~= protocol.UNSUPPORTED_VERSION and reply.status ~= 404
+    and reply.status ~= 405 or false
+end
+
 local function explain(method, reply, text, code)
   if reply then
     return ("%s: error %d: %s"):format(method, reply.error.code, reply.error.message), "ERPC"
@@ -189,7 +198,8 @@ local function open_sse(how, old)
   return { transport = transport, era = "legacy", reply = reply }
 end
 
--- initialize, then HTTP+SSE. With `doubtful` a failure is looked at by the caller.
+-- initialize, then HTTP+SSE. `doubtful`: "known", and a failure is looked at by the caller;
+-- "probed", and initialize is tried again without the probe where that may have been the cause.
 local function open_legacy(how, transport, key, doubtful)
   -- Who is told to look no further has not found out what else there is.
   local note = how.era == "legacy" and function() end or remember
@@ -199,7 +209,14 @@ local function open_legacy(how, transport, key, doubtful)
     return { transport = transport, era = "legacy", reply = reply }
   end
   local refused = is_refusal(reply, code)
-  if doubtful and (reply or refused) then return nil, nil, "EDOUBT" end
+  if doubtful == "probed" and is_costly(reply, code) then
+    -- A bridge may have opened a session for the probe: without it, on a connection of its own.
+    local fresh = how.http()
+    local ok, why, name = attach(how, fresh, transport)
+    if not ok then return nil, why, name end
+    return open_legacy(how, fresh, key, false)
+  end
+  if doubtful == "known" and (reply or refused) then return nil, nil, "EDOUBT" end
   text, code = explain("initialize", reply, text, code)
   if refused and how.sse then
     local found, sse_text = open_sse(how, transport)
@@ -216,8 +233,9 @@ end
 ---Finds out what an address speaks, and opens it.
 ---@param address string
 ---@param how table era ("auto", "modern", "legacy"); http() and sse() make transports, sse may be
----absent; attach(transport) opens one; discover(transport, revision) and initialize(transport)
----send these and return what transport:request returns
+---absent; anew: http() makes another each time; attach(transport) opens one;
+---discover(transport, revision) and initialize(transport) send these and return what
+---transport:request returns
 ---@return table|nil found transport, era, reply, and the revision of the stateless era
 ---@return string|nil message, string|nil code
 function probe.run(address, how)
@@ -239,7 +257,7 @@ function probe.run(address, how)
   if not ok then return nil, text, code end
   if era ~= "modern" and (known == "legacy" or era == "legacy") then
     local found
-    found, text, code = open_legacy(how, transport, key, known ~= nil)
+    found, text, code = open_legacy(how, transport, key, known ~= nil and "known")
     -- What was known does not fit any more: from the beginning (HM-76).
     if found or code ~= "EDOUBT" then return found, text, code end
   end
@@ -252,7 +270,7 @@ function probe.run(address, how)
     return nil, detail or "the server does not speak the stateless era, and no other is wanted",
       name or "EREVISION"
   end
-  return open_legacy(how, transport, key, false)
+  return open_legacy(how, transport, key, how.anew and "probed")
 end
 
 return probe

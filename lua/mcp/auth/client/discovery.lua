@@ -4,6 +4,7 @@
 -- Discovery). Documents are believed only about whom they name.
 local core = require "mcp.core"
 local policy = require "mcp.auth.client.policy"
+local value = require "mcp.value"
 
 local discovery = {}
 
@@ -15,27 +16,35 @@ local discovery = {}
 ---@field issuer string
 ---@field metadata table the authorization server's
 
--- A document: its table, or nil and why; the third result says that there is none.
-local function document(session, address, what)
+-- A document: its table, or nil and why; the third result says that there is none. At an address
+-- that was guessed something else may lie, a page of the site for one: a successful answer is a
+-- JSON object that names its subject in `member` (RFC 8414 3.2, RFC 9728 3.2).
+local function document(session, address, what, member)
   local parsed, message = session.policy:check(address, what)
   if not parsed then return nil, message, false end
-  local answer, text = session.fetch(address, {
+  local answer, text, code = session.fetch(address, {
     headers = { { "Accept", "application/json" }, { "MCP-Protocol-Version", session.revision } },
     limit = policy.LENGTH, timeout = policy.TIME, only = session.policy:only(),
     redirects = policy.REDIRECTS, tls = session.tls,
     check = function(hop) return session.policy:check(hop, what) end,
   })
-  if not answer then return nil, ("%s: %s: %s"):format(what, address, text), false end
+  if not answer then
+    return nil, ("%s: %s: %s"):format(what, address, text), code == "ETOOBIG"
+  end
   if answer.status ~= 200 then
     return nil, ("%s: %s answers with status %d"):format(what, address, answer.status),
-      answer.status >= 400 and answer.status < 500
+      answer.status < 500
   end
-  local value, why = core.decode(answer.body)
-  if type(value) ~= "table" then
+  local found, why = core.decode(answer.body)
+  if not value.is_object(found) then
     return nil, ("%s: %s is no JSON object%s"):format(what, address, why and ": " .. why or ""),
-      false
+      true
   end
-  return value
+  if type(found[member]) ~= "string" then
+    return nil, ("%s: %s: %s: string expected, got %s"):format(what, address, member,
+      found[member] == nil and "none" or value.kind(found[member])), true
+  end
+  return found
 end
 
 -- A well-known address: the name goes between the authority and the path (RFC 9728 3.1).
@@ -64,7 +73,8 @@ local function resource_document(session, announced)
     places[2] = nil
   end
   for _, place in ipairs(places) do
-    local found, message, missing = document(session, place, "protected resource metadata")
+    local found, message, missing = document(session, place, "protected resource metadata",
+      "resource")
     if found then
       if not covers(session, found.resource) then
         return nil, ("protected resource metadata: %s is about %s, not about %s"):format(place,
@@ -105,7 +115,8 @@ local function issuer_document(session, issuer)
   local parsed, message = session.policy:check(issuer, "authorization server")
   if not parsed then return nil, message end
   for _, place in ipairs(metadata_places(parsed)) do
-    local found, why, missing = document(session, place, "authorization server metadata")
+    local found, why, missing = document(session, place, "authorization server metadata",
+      "issuer")
     if found then
       -- RFC 8414 3.3: the very same string, or it is somebody else's document.
       if found.issuer ~= issuer then

@@ -14,6 +14,7 @@ local farewell = require "mcp.farewell"
 local incoming = require "mcp.client.transport.incoming"
 local mirror = require "mcp.client.mirror"
 local misuse = require "mcp.client.misuse"
+local protocol = require "mcp.protocol"
 local value = require "mcp.value"
 local waiting = require "mcp.client.transport.waiting"
 local cut = require("mcp.text").cut
@@ -113,7 +114,8 @@ local function fields_of(self, call, ...)
   return list, era
 end
 
--- A status that is no success: the error in its body if there is one, else nil, text, code.
+-- A status that is no success: the error in its body if there is one, else nil, text, code, and
+-- what the body says.
 local function refused(self, response, id)
   local status = response.status
   local err, plain = nil, true
@@ -131,12 +133,39 @@ local function refused(self, response, id)
       end
     end
     err = value.is_object(message) and value.is_object(message.error)
-      and type(message.error.message) == "string" and message.error.message or nil
+      and type(message.error.message) == "string" and message.error.message
+      or value.is_object(message) and type(message.error) == "string" and message.error or nil
   end
-  local text = ("%s: %s"):format(self.endpoint.text,
-    endpoint.refusal(status, plain and response or nil))
+  local refusal = endpoint.refusal(status, plain and response or nil)
+  local text = ("%s: %s"):format(self.endpoint.text, refusal)
   if err then text = ("%s: %s"):format(text, cut(err, 200)) end
-  return nil, text, "EHTTP" .. status
+  return nil, text, "EHTTP" .. status, err or plain and refusal or nil
+end
+
+-- Deployed servers say 400 where they mean that they do not know the session (any more), most of
+-- them after a restart. Is that what the text of an error says? A request that was refused so has
+-- not been looked at, and may be sent again.
+local function is_about_session(text)
+  text = text:lower()
+  if text:find("not initialized", 1, true) or text:find("not been initialized", 1, true) then
+    return true
+  end
+  if not text:find "session" then return false end
+  for _, word in ipairs { "session[ _-]?id", "not found", "no valid", "invalid", "unknown",
+    "expired", "missing", "terminated", "closed", "does not exist", "no longer", "no session",
+    "required" } do
+    if text:find(word) then return true end
+  end
+  return false
+end
+
+-- The answer 400 to a request in a session: is the session lost?
+local function says_session_lost(reply, text)
+  if not reply then return text ~= nil and is_about_session(text) end
+  local err = reply.error
+  -- What is wrong with the params of a call is no business of the session.
+  return err.code ~= protocol.INVALID_PARAMS and err.code ~= protocol.METHOD_NOT_FOUND
+    and is_about_session(err.message)
 end
 
 -- The response to `id` among what came as one JSON text.
@@ -288,7 +317,19 @@ local function perform(self, run, method, params, call)
     end
     return nil, ("%s: the server has forgotten the session"):format(self.endpoint.text), "ESESSION"
   end
-  if status < 200 or status > 299 then return refused(self, open, run.id) end
+  if status < 200 or status > 299 then
+    local reply, said
+    reply, text, code, said = refused(self, open, run.id)
+    if status == 400 and sid and era ~= "modern" and says_session_lost(reply, said) then
+      if self.sid == sid then
+        self.sid = nil
+        self.peer.forgotten()
+      end
+      return nil, ("%s: the server does not know the session: %s"):format(self.endpoint.text,
+        reply and reply.error.message or said), "ESESSION"
+    end
+    return reply, text, code
+  end
   local kind = endpoint.media_type(open)
   if kind == "text/event-stream" or kind == "application/json" then
     if run.fresh then
