@@ -9,6 +9,11 @@ local walk = require "mcp.schema.walk"
 
 local wrap = {}
 
+---What tells clients of FastMCP that the value is what `result` holds: they give that to their
+---program, and not the object around it. To anybody else it is a keyword that means nothing (JSON
+---Schema core 4.3.1, 6.5).
+wrap.MARK = "x-fastmcp-wrap-result"
+
 local PLACE = "#/properties/result"
 
 local function moved_reference(ref)
@@ -52,7 +57,7 @@ function wrap.schema(schema)
     if inner ~= schema then inner["$schema"] = nil end
   end
   return { ["$schema"] = dialect, type = "object", properties = { result = inner },
-    required = value.array { "result" } }
+    required = value.array { "result" }, [wrap.MARK] = true }
 end
 
 return wrap
