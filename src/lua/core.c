@@ -24,6 +24,7 @@
 #include "lua/lfolder.h"
 #include "lua/lhost.h"
 #include "lua/lhttp.h"
+#include "lua/lid.h"
 #include "lua/lluv.h"
 #include "lua/lmemory.h"
 #include "lua/lprivate.h"
@@ -398,8 +399,6 @@ int luaopen_mcp_core(lua_State *L) {
                                        {"watch_over", watch_over},
                                        {"start_watch", start_watch},
                                        {"random_id", random_id},
-                                       {"id_key", mcp_lexchange_id_key},
-                                       {"find_id", mcp_lexchange_find_id},
                                        {"base64", base64},
                                        {"unbase64", unbase64},
                                        {"log", log_line},
@@ -438,6 +437,7 @@ int luaopen_mcp_core(lua_State *L) {
   lua_newtable(L);
   lua_pushlightuserdata(L, o);
   luaL_setfuncs(L, functions, 1);
+  mcp_lid_open(L);
   mcp_lhost_open(L, &o->rt);
   mcp_lmemory_open(L, &o->rt);
   mcp_lconnect_open(L, &o->rt);

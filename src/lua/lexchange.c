@@ -9,9 +9,9 @@
 #include "base/err.h"
 #include "base/log.h"
 #include "lua/lclock.h"
+#include "lua/lid.h"
 #include "lua/value.h"
 #include "transport/link.h"
-#include "wire/number.h"
 
 #define TYPE_NAME "mcp.exchange"
 
@@ -73,54 +73,6 @@ static handle_t *push_exchange(lua_State *L, mcp_task_t *task) {
   return h;
 }
 
-/* The key of an id: see mcp_rpc_id_key. */
-static void push_id(lua_State *L, mcp_slice_t id) {
-  char key[MCP_RPC_KEY_LENGTH];
-  lua_pushlstring(L, key, mcp_rpc_id_key(id, key));
-}
-
-/* The key of an id that is a Lua value, into `key`: its length, or 0 if it is
- * none. */
-static size_t key_of_value(lua_State *L, int index, char *key) {
-  size_t length;
-  const char *text;
-  if (lua_isinteger(L, index))
-    return mcp_number_write_integer(key, lua_tointeger(L, index));
-  if (lua_type(L, index) == LUA_TNUMBER)
-    return mcp_rpc_id_key_of_double(lua_tonumber(L, index), key);
-  if (lua_type(L, index) != LUA_TSTRING) return 0;
-  text = lua_tolstring(L, index, &length);
-  if (length >= MCP_RPC_KEY_LENGTH) return 0;
-  key[0] = '"';
-  memcpy(key + 1, text, length);
-  return length + 1;
-}
-
-int mcp_lexchange_id_key(lua_State *L) {
-  char key[MCP_RPC_KEY_LENGTH];
-  size_t length = key_of_value(L, 1, key);
-  if (length > 0) {
-    lua_pushlstring(L, key, length);
-  } else {
-    lua_pushnil(L);
-  }
-  return 1;
-}
-
-int mcp_lexchange_find_id(lua_State *L) {
-  mcp_slice_t text;
-  mcp_rpc_id_found_t found;
-  text.data = luaL_checklstring(L, 1, &text.len);
-  found = mcp_rpc_id_find(text);
-  if (found.id.len > 0) {
-    push_id(L, found.id);
-  } else {
-    lua_pushnil(L);
-  }
-  lua_pushboolean(L, found.is_response);
-  return 2;
-}
-
 /* The members of params._meta that the Lua side asked to be told of (see
  * mcp_lexchange_watch): their values, not their meaning. */
 static void push_watched(lua_State *L, const mcp_lexchange_watch_t *watch,
@@ -180,7 +132,7 @@ static void push_message(lua_State *L, const mcp_lexchange_watch_t *watch,
   uint32_t meta_at = 0;
   lua_pushstring(L, kinds[rpc->kind]);
   if (rpc->id.len > 0) {
-    push_id(L, rpc->id);
+    mcp_lid_push(L, rpc->id);
   } else {
     lua_pushnil(L);
   }
@@ -701,7 +653,7 @@ static int cancel_other(lua_State *L) {
   handle_t *h = check_handle(L);
   mcp_exchange_t *other;
   char key[MCP_RPC_KEY_LENGTH];
-  size_t length = key_of_value(L, 2, key);
+  size_t length = mcp_lid_of_value(L, 2, key);
   if (!h->x || !h->x->link || length == 0) return 0;
   other = mcp_link_find(h->x->link, mcp_slice(key, length));
   if (other && other->kept) {

@@ -53,12 +53,6 @@ typedef struct {
  * false where a field came twice */
 int mcp_lexchange_frame(lua_State *L);
 
-/* id_key(value) -> string | nil: the key of an id (see mcp_rpc_id_key) */
-int mcp_lexchange_id_key(lua_State *L);
-
-/* find_id(text) -> key | nil, is_response: see mcp_rpc_id_find */
-int mcp_lexchange_find_id(lua_State *L);
-
 /* Calls the function below its `arguments` and answers the exchange of `task`,
  * which runs on `L`, with what it returns. [-(arguments + 1), +0, e] */
 int mcp_lexchange_answer(lua_State *L, mcp_task_t *task, int arguments);
