@@ -5,6 +5,7 @@ local core = require "mcp.core"
 local helper = require "spec.helper"
 local openssl = require "mcp.openssl"
 local raw_server = require "spec.raw_server"
+local system = require "codecs.system"
 
 local function raises(words, fn, ...)
   local ok, text = pcall(fn, ...)
@@ -129,6 +130,20 @@ describe("a request", function()
     assert.matches("^%[::1%]:" .. server.port .. ": ", text)
     text = select(2, pool:request { unix = "/there/is/none" })
     assert.matches("^/there/is/none: ", text)
+  end)
+
+  it("gives a connection only so long to be made", function()
+    -- The queue of this listener is full: who comes later hears nothing.
+    local listener <close>, port = system.listen("127.0.0.2", 0, 0)
+    assert(listener)
+    local waiting = {}
+    for i = 1, 3 do waiting[i] = system.begin("127.0.0.2", port) end
+    local hurried <close> = core.http_pool { connect_timeout = 0.2 }
+    local from = core.now()
+    local _, _, code = hurried:request { host = "127.0.0.2", port = port, timeout = 5 }
+    assert.equal("ETIMEDOUT", code)
+    assert.is_true(core.now() - from < 3)
+    for _, socket in ipairs(waiting) do socket:close() end
   end)
 
   it("waits outside of tasks and in them, and nowhere else", function()

@@ -105,6 +105,24 @@ describe("connect_websocket", function()
       server.requests[2].fields["sec-websocket-key"])
   end)
 
+  it("waits for no more of a refusal than its first 1024 bytes", function()
+    local server <close> = raw_server.start(function(request, connection)
+      connection:answer(403, { ["Content-Length"] = "100000" },
+        ("x"):rep(tonumber(request.target:sub(2))))
+      connection:wait_end()
+    end)
+    local function took(length)
+      local from = core.now()
+      local _, text, code = core.connect_websocket({ host = "127.0.0.1", port = server.port,
+        target = "/" .. length, timeout = 0.5 }, nothing)
+      assert.matches(length == 1024 and "^EHTTP403$" or "^E", code)
+      assert.is_true(#text < 1024)
+      return core.now() - from
+    end
+    assert.is_true(took(1024) < 0.4)
+    assert.is_true(took(1023) >= 0.49)
+  end)
+
   it("says why it is not open: nobody there, no answer in time, another answer", function()
     local function failed(options) return select(3, core.connect_websocket(options, nothing)) end
     assert.equal("ECONNREFUSED", failed { host = "127.0.0.1", port = 1 })

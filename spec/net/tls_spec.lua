@@ -623,6 +623,15 @@ describe("a TLS context", function()
     assert.matches("no file in it ends in", refused { role = "client", ca = folder .. "/empty" })
   end)
 
+  it("reads no more of a file than 4 MiB", function()
+    -- Text before a certificate counts.
+    local fits = file("fits.pem", (" "):rep((4 << 20) - #own.cert - 1) .. "\n" .. own.cert)
+    assert(openssl.tls { role = "server", cert = fits, key = own.key })
+    local large = file("large.pem", (" "):rep((4 << 20) - #own.cert) .. "\n" .. own.cert)
+    assert.matches("cert: .*/large.pem: too large to be certificates",
+      refused { role = "server", cert = large, key = own.key })
+  end)
+
   it("says what is wrong with what it was given", function()
     local cert, key = file("cert.pem", own.cert), file("key.pem", own.key)
     local none = folder .. "/none.pem"

@@ -486,6 +486,24 @@ describe("a deadline", function()
     assert.equal(text, text_of(fast:answer()))
   end)
 
+  it("ends a refused client that goes on sending, two seconds after its answer", function()
+    local server = support.http()
+    local client <close> = client_of(server)
+    local from = support.system.now()
+    client:send(support.request("POST", { ["Content-Type"] = "application/json",
+      ["Content-Length"] = tostring(1 << 30) }))
+    assert.equal(413, client:answer().status)
+    local sent = true
+    while sent and support.system.now() - from < 8 do
+      sent = client:send "x"
+      local _, why = client:more(0.1)
+      if why ~= "timeout" then break end
+    end
+    local took = support.system.now() - from
+    assert.is_true(took > 1.8 and took < 6, took)
+    assert.is_true(support.alive(server))
+  end)
+
   it("of a head begins when the request before it was refused", function()
     local server = support.http "limits = { head_timeout = 0.5, idle_timeout = 60 }"
     local client <close> = client_of(server)
