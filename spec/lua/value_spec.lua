@@ -237,6 +237,26 @@ describe("values that JSON cannot carry", function()
     assert.is_truthy(what:find("01" .. ("語"):rep(10) .. "[1]: function", 1, true))
   end)
 
+  it("give back what they took for sorting, written whole or not", function()
+    local core, system = require "mcp.core", require "codecs.system"
+    local good, bad = {}, {}
+    for i = 1, 100 do good["key" .. i], bad["key" .. i] = { a = i, b = i }, i end
+    bad.key50 = { x = { y = print } }
+    local function rounds()
+      for _ = 1, 50 do
+        assert(core.encode(good, true))
+        assert.is_nil((core.encode(bad, true)))
+      end
+      collectgarbage()
+      collectgarbage()
+      return system.heap()
+    end
+    rounds()
+    local before = rounds()
+    -- A block of 100 keys has 2400 bytes, and 100 of them were taken.
+    assert.is_true(rounds() <= before + 20000)
+  end)
+
   it("leave the writer ready for the next", function()
     for _ = 1, 100 do
       json.encode { ("x"):rep(1000), print }

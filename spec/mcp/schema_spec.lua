@@ -392,6 +392,17 @@ describe("schema: limits", function()
     assert.matches("more than", refused(doubled))
   end)
 
+  it("count each item that contains and its like look at", function()
+    local list = {}
+    for i = 1, 1000 do list[i] = i end
+    for _, definition in ipairs { { contains = { type = "string" } },
+      { contains = { type = "string" }, minContains = 0, maxContains = 3 },
+      { items = { type = "integer" } }, { uniqueItems = true } } do
+      assert.matches("steps", gives_up(definition, list, { limits = { steps = 100 } }))
+      assert.is_boolean((bounded(definition, list, { limits = { steps = 1000000 } })))
+    end
+  end)
+
   it("are settable, and unknown ones are refused", function()
     assert.matches("more than 2 subschemas",
       refused({ items = { items = {} } }, { limits = { subschemas = 2 } }))

@@ -567,6 +567,8 @@ describe("uri.valid_absolute", function()
     } do
       assert.is_false(uri.valid_absolute(text), text)
     end
+    assert.is_true(uri.valid_absolute("a:" .. ("b"):rep(uri.LENGTH - 2)))
+    assert.is_false(uri.valid_absolute("a:" .. ("b"):rep(uri.LENGTH - 1)))
     assert.is_false(uri.valid_absolute(nil))
     assert.is_false(uri.valid_absolute(7))
   end)

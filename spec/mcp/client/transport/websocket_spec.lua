@@ -97,6 +97,15 @@ describe("a transport by WebSocket", function()
     assert.same({ { "X-Spec", "1" }, { "Authorization", "Bearer t2" } }, seen[2].headers)
   end)
 
+  it("is not opened where the provider has failed to find a token", function()
+    local client, text, code = mcp.connect(address, { auth = {
+      headers = function() return nil, "the keyring is locked", "EACCES" end,
+    } })
+    assert.is_nil(client)
+    assert.equal("EACCES", code)
+    assert.matches("the keyring is locked", text)
+  end)
+
   it("is refused so often and no more; the provider sees what was sent (SEC-77)", function()
     local real, facts = core.connect_websocket, {}
     core.connect_websocket = function() return nil, "refused", "EHTTP401", {} end

@@ -1,0 +1,59 @@
+-- SPDX-License-Identifier: MIT
+-- arena_spec.lua: src/base/arena.c, which gives the program's Lua its memory: what Lua gives back
+-- is given back, whatever sizes it had on its way.
+local helper = require "spec.helper"
+
+-- How many bytes 300 rounds of the work in `source` leave behind, once it has what it needs.
+local function growth(source)
+  local path = helper.file(([[
+    local system = require "codecs.system"
+    local function work() %s end
+    local function held(rounds)
+      for _ = 1, rounds do work() end
+      collectgarbage()
+      collectgarbage()
+      return system.heap()
+    end
+    local before = held(200)
+    io.write(("%%d\n"):format(held(300) - before))
+  ]]):format(source))
+  local said, status = helper.shell(helper.quote(helper.program()) .. " run " .. path)
+  helper.remove_files()
+  assert.equal(0, status)
+  return assert(math.tointeger(tonumber(said)), said)
+end
+
+describe("the program's memory", function()
+  for what, source in pairs {
+    ["of tables that grow"] = "local t = {} for i = 1, 300 do t[i] = i end",
+    ["of tables that shrink to little"] = [[
+      local t = {}
+      for i = 1, 2000 do t["k" .. i] = true end
+      for i = 1, 2000 do t["k" .. i] = nil end
+      t.a = 1 t.b = 2 t.c = 3
+      for i = 1, 3000 do t[i] = i t[i] = nil end
+    ]],
+    ["of texts of all lengths"] = "for i = 0, 12 do local _ = ('x'):rep(1 << i) .. i end",
+    ["of buffers that grow by pieces"] = [[
+      local parts = {}
+      for i = 1, 200 do parts[i] = ('y'):rep(i) end
+      local _ = table.concat(parts)
+    ]],
+    ["of functions that are compiled"] = [[
+      for n = 1, 60 do assert(load(("local a = b.c "):rep(n))) end
+    ]],
+    ["of coroutines, their stacks deep and flat"] = [[
+      local function down(n) if n > 0 then return 1 + down(n - 1) end return 0 end
+      local co = coroutine.wrap(function()
+        coroutine.yield(down(300))
+        return 1
+      end)
+      co() collectgarbage() co()
+    ]],
+  } do
+    it(what .. " is given back", function()
+      local left = growth(source)
+      assert.is_true(left < 65536, left)
+    end)
+  end
+end)
