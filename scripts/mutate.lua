@@ -10,7 +10,8 @@
 -- nothing. A spec file over its time limit has failed.
 --
 -- Settings, from the environment: COUNT, SEED, FILES (a Lua pattern for paths), NEAR=1 (only the
--- specs beside the file), AGAIN=1 (survivors are tried again with the specs of today).
+-- specs beside the file), REST=n (so many others beside those, instead of all), AGAIN=1 (survivors
+-- are tried again with the specs of today).
 -- What is known is kept in build/mutate/SEED.tsv, and a further run goes on from there.
 local operators = require "scripts.mutate.operators"
 
@@ -30,6 +31,7 @@ local SEED = assert(math.tointeger(tonumber(setting("SEED", tostring(os.time() %
   "SEED: expected an integer")
 local FILES = setting("FILES", ".")
 local NEAR = setting("NEAR") ~= nil
+local REST = math.tointeger(tonumber(setting("REST", "")))
 local AGAIN = setting("AGAIN") ~= nil
 
 local function say(format, ...)
@@ -343,7 +345,7 @@ local function counts(verdict) return verdict:find "^killed" or verdict:find "^l
 -- Is there nothing more to find out about this edit in a run like this one?
 local function settled(row)
   if not row then return false end
-  if row.verdict == "lived near" then return NEAR and not AGAIN end
+  if row.verdict == "lived near" then return (NEAR or REST) and not AGAIN end
   if row.verdict == "lived" then return not AGAIN end
   return true
 end
@@ -375,7 +377,7 @@ local function report(results, last, red)
   if survivors[1] then say "\nlived:" end
   for _, row in ipairs(survivors) do
     say("  %s:%s  %s%s\n    %s\n    -> %s", row.path, row.line, row.operator,
-      row.verdict == "lived near" and " (specs beside it only)" or "", row.before, row.after)
+      row.verdict == "lived near" and " (not all specs)" or "", row.before, row.after)
   end
   for _, spec in ipairs(red) do say("judges nothing, red without an edit: %s", spec) end
   for _, word in ipairs { "does not compile", "same code", "nothing to edit" } do
@@ -410,7 +412,7 @@ local function main()
     specs[#specs + 1] = spec
   end
   local base_of = baseline(sources)
-  if not NEAR then base_of.of(specs) end
+  if not NEAR and not REST then base_of.of(specs) end
 
   local results = load_results(path)
   for _, row in pairs(results) do
@@ -435,7 +437,9 @@ local function main()
         after = one_line(edit.text), by = "-" }
       local was = results[n]
       local near, rest = order(source.path, specs, texts, base_of, kills)
+      if REST then rest = table.move(rest, 1, math.min(REST, #rest), 1, {}) end
       base_of.of(near)
+      if REST then base_of.of(rest) end
       local wrong = make_edit(source, edit)
       if wrong ~= "" then
         row.verdict = wrong
@@ -445,7 +449,8 @@ local function main()
         row.verdict, row.by = by and "killed near" or "lived near", by or "-"
         if not by and not NEAR then
           by = judge(rest, base_of, edit, source.path, kills)
-          row.verdict, row.by = by and "killed" or "lived", by or "-"
+          row.verdict = by and "killed" or REST and "lived near" or "lived"
+          row.by = by or "-"
         end
       end
       undo(source)
