@@ -18,6 +18,7 @@
 #include "base/arena.h"
 #include "base/mem.h"
 #include "lua/core.h"
+#include "lua/worker_carrier.h"
 
 /* Made by scripts/embed.lua: the compiled Lua modules of lua/. */
 typedef struct {
@@ -59,13 +60,20 @@ static int settle(lua_State *L) {
   return 0;
 }
 
+static int push_path(lua_State *L);
+static int prepare(lua_State *L);
+
 /* What only the program can do, for lua/ to find in package.loaded.
  * [-0, +0, m] */
 static void add_program(lua_State *L) {
   luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_LOADED_TABLE);
-  lua_createtable(L, 0, 1);
+  lua_createtable(L, 0, 3);
   lua_pushcfunction(L, settle);
   lua_setfield(L, -2, "settle");
+  lua_pushcfunction(L, prepare);
+  lua_setfield(L, -2, "prepare");
+  lua_pushcfunction(L, push_path);
+  lua_setfield(L, -2, "path");
   lua_setfield(L, -2, "mcp.program");
   lua_pop(L, 1);
 }
@@ -96,6 +104,15 @@ static size_t find_program(char *path, size_t room) {
 #endif
 }
 
+/* mcp.program.path() -> where the program lies, or nil */
+static int push_path(lua_State *L) {
+  char path[4096];
+  size_t length = find_program(path, sizeof path);
+  if (length == 0) return 0;
+  lua_pushlstring(L, path, length);
+  return 1;
+}
+
 /* The modules that are no part of the program lie beside it where it was built,
  * and in lib/ where it was installed: package.cpath finds these first, so that
  * they are of the same build. [-0, +0, m] */
@@ -116,6 +133,20 @@ static void add_modules(lua_State *L) {
   lua_pop(L, 1);
 }
 
+/* mcp.program.prepare(): what each state of this program has, those of workers
+ * as well. */
+static int prepare(lua_State *L) {
+  luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_PRELOAD_TABLE);
+  lua_pushcfunction(L, luaopen_mcp_core);
+  lua_setfield(L, -2, "mcp.core");
+  lua_pop(L, 1);
+  add_modules(L);
+  add_program(L);
+  /* For developing: MCP_LUA_FROM_PATH takes the Lua side from package.path. */
+  if (!getenv("MCP_LUA_FROM_PATH")) add_searcher(L);
+  return 0;
+}
+
 static int traceback(lua_State *L) {
   const char *text = lua_tostring(L, 1);
   if (!text && luaL_callmeta(L, 1, "__tostring")) text = lua_tostring(L, -1);
@@ -132,14 +163,7 @@ static int protected_main(lua_State *L) {
   luaL_openlibs(L);
   /* A young generation fits the life of a message's values. */
   lua_gc(L, LUA_GCGEN, 0, 0);
-  luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_PRELOAD_TABLE);
-  lua_pushcfunction(L, luaopen_mcp_core);
-  lua_setfield(L, -2, "mcp.core");
-  lua_pop(L, 1);
-  add_modules(L);
-  add_program(L);
-  /* For developing: MCP_LUA_FROM_PATH takes the Lua side from package.path. */
-  if (!getenv("MCP_LUA_FROM_PATH")) add_searcher(L);
+  (void)prepare(L);
   lua_pushcfunction(L, traceback);
   lua_getglobal(L, "require");
   lua_pushliteral(L, "mcp.cli");
@@ -178,6 +202,9 @@ int main(int argc, char **argv) {
   lua_State *L;
   int status, code = EXIT_FAILURE;
   plan_failure();
+  /* Started by ourselves, to be a worker (lua/mcp/worker.lua). */
+  if (argc == 2 && strcmp(argv[1], "--worker-process") == 0)
+    return mcp_worker_child(prepare);
   arena = mcp_arena_new();
   L = arena ? lua_newstate(mcp_arena_lua, arena) : NULL;
   if (!L) {

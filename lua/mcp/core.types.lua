@@ -671,4 +671,46 @@ function core.allocation_count() end
 ---@return integer
 function core.bytes_held() end
 
+-- Workers ----------------------------------------------------------------------
+
+---Lua states on threads or in processes, and the calls to them; lua/mcp/worker.lua makes the public
+---API of it.
+---@class mcp.core.WorkerPool: userdata
+local pool = {}
+
+---@class mcp.core.WorkerCall: userdata
+local call = {}
+
+---Opens a pool; no thread is started before the first call.
+---@param options table name, threads, queue, time, stuck, memory, output, setup, arguments, clean
+---@return mcp.core.WorkerPool
+function core.worker_pool(options) end
+
+---Serves as a worker's process until standard input ends.
+---@return integer status
+function core.worker_child() end
+
+---Begins a call: a function's name, or nil for the handler, and the arguments.
+---@param name string|nil
+---@param ... any
+---@return mcp.core.WorkerCall? call
+---@return string? message
+---@return string? code "EENCODE", "EDEPTH", "ETOOBIG": of an argument; "EBUSY", "ECLOSED", "ENOMEM"
+function pool:start(name, ...) end
+
+---Ends it, and all calls.
+function pool:close() end
+
+---@return table counts hands, busy, waiting, lost
+function pool:counts() end
+
+---Waits for the next note or the end.
+---@return string kind "note", "result", "error", "failure", "load", "unknown", "stopped", "memory",
+---"large", or "failed" with a message and a code
+---@return any ...
+function call:wait() end
+
+---Stops it, if it has not ended.
+function call:close() end
+
 return core

@@ -145,6 +145,9 @@ local function position_of(text)
         if digits then return source .. digits end
       end
     end
+    local worker = package.loaded["mcp.worker"]
+    local place = worker and worker.place_of(text) or 0
+    if place > 0 then return text:sub(1, place) end
     return text:match(OURS)
   end
   return nil

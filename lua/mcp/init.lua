@@ -59,6 +59,8 @@ local CLIENT = {
   streamable_http_client = { "mcp.client.transport.http", "new" },
   sse_client = { "mcp.client.transport.sse", "new" },
   auth = { "mcp.auth", true },
+  -- not a client's, and as rarely needed
+  worker = { "mcp.worker", "open" },
 }
 
 ---What can be asked of the client: ctx:ask { name = mcp.elicit("Who?", { name = "string" }) }, …

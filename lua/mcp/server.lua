@@ -105,7 +105,12 @@ function Decorator.__call(self, given)
     if self.options then error(what .. ": options were given twice", 2) end
     check_options(what, given, self.feature.options, 2)
     self.options = given
-    return self
+    if given.worker == nil then return self end
+    -- The whole handler is in the worker's file. Loaded by servers that have such tools.
+    local ok, handler = pcall(require("mcp.worker").handler, self.name, given,
+      debug.getinfo(2, "S").source)
+    if not ok then error(("%s: %s"):format(what, handler), 2) end
+    given = handler
   end
   if type(given) ~= "function" and type(given) ~= "table" then
     error(("%s: a table of options or a function expected, got %s"):format(what, type(given)), 2)

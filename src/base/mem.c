@@ -8,15 +8,19 @@
 
 #ifdef MCP_MEM_FAULTS
 
+#include <stdatomic.h>
+
 /* Each block carries its size in front, so that bytes held can be told. */
 typedef union {
   size_t size;
   max_align_t align;
 } header_t;
 
-static unsigned long requests, countdown;
-static bool fail_onward;
-static size_t held;
+/* Threads of workers count too. Whether one of two that come together fails is
+ * the hunt's luck. */
+static atomic_ulong requests, countdown;
+static atomic_bool fail_onward;
+static atomic_size_t held;
 
 static bool refuse(void) {
   requests++;

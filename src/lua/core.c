@@ -32,6 +32,7 @@
 #include "lua/lturn.h"
 #include "lua/lwait.h"
 #include "lua/lwebsocket.h"
+#include "lua/lworker.h"
 #include "lua/task.h"
 #include "lua/value.h"
 #include "net/watchdog.h"
@@ -446,6 +447,7 @@ int luaopen_mcp_core(lua_State *L) {
   mcp_lhttp_open(L, &o->rt);
   mcp_lwait_open(L, &o->rt);
   mcp_lwebsocket_open(L, &o->rt);
+  mcp_lworker_open(L, &o->rt);
   mcp_value_push_null(L);
   lua_setfield(L, -2, "null");
   mcp_value_push_array_mt(L);

@@ -235,7 +235,7 @@ static bool pop_marked(lua_State *L) {
 }
 
 /* Is the table at the top marked as an array? */
-static bool is_marked(lua_State *L) {
+bool mcp_value_is_array(lua_State *L) {
   bool ours;
   if (!lua_getmetatable(L, -1)) return false;
   mcp_value_push_array_mt(L);
@@ -404,7 +404,7 @@ static int write_sorted_members(writer_t *w) {
 static int write_table(writer_t *w) {
   lua_State *L = w->L;
   mcp_buf_t *out = w->out;
-  bool array = is_marked(L);
+  bool array = mcp_value_is_array(L);
   int code;
   lua_pushnil(L);
   if (!lua_next(L, -2)) {

@@ -16,6 +16,7 @@
 #define MCP_LUA_VALUE_H
 
 #include <lua.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "base/buf.h"
@@ -36,6 +37,9 @@ void mcp_value_push_array_mt(lua_State *L);
  * (for array_mt and empty_array_mt of lua-cjson's forks). A light userdata
  * there (their empty_array) goes out as [] from now on. [-1, +0, m] */
 void mcp_value_mark_array(lua_State *L);
+
+/* Is the table at the top marked as an array? Needs 3 slots. [-0, +0, -] */
+bool mcp_value_is_array(lua_State *L);
 
 /* Pushes a raw value: JSON text that goes out as it stands. The text is
  * checked JSON (ours); a full userdata with a fixed metatable.

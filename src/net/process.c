@@ -495,6 +495,15 @@ int mcp_process_pid(const mcp_process_t *process) {
   return (int)process->child;
 }
 
+void mcp_process_hold(mcp_process_t *process, bool hold) {
+  if (process->line_fd < 0) return;
+  if (hold) {
+    uv_ref((uv_handle_t *)&process->line);
+  } else {
+    uv_unref((uv_handle_t *)&process->line);
+  }
+}
+
 void mcp_process_set_grace(mcp_process_t *process, uint64_t grace_ms) {
   process->grace =
       grace_ms < UINT32_MAX / 2 ? (uint32_t)grace_ms : UINT32_MAX / 2;

@@ -77,6 +77,10 @@ int mcp_process_open(mcp_loop_t *loop, const mcp_process_options_t *options,
 /* Its number. */
 int mcp_process_pid(const mcp_process_t *process);
 
+/* Does what is heard of its end keep the loop going? It does at first. What it
+ * writes does as long as it is read. */
+void mcp_process_hold(mcp_process_t *process, bool hold);
+
 /* How long each step of the end takes, instead of MCP_PROCESS_GRACE. If it is
  * under way already its next step comes no later than so. */
 void mcp_process_set_grace(mcp_process_t *process, uint64_t grace_ms);

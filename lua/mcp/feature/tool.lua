@@ -16,7 +16,13 @@ tool.options = {
   input_schema = "table", output_schema = "table", annotations = "table",
   icons = "table", meta = "table", visible = "function", timeout = "number",
   scopes = "table", task = "string", prepare = "function",
+  -- mcp.worker makes the handler of these
+  worker = "any", threads = "number", queue = "number", process = "boolean",
+  untrusted = "boolean", budget = "table", stuck = "number",
 }
+
+-- What only a tool with a worker has.
+local OF_WORKERS = { "threads", "queue", "process", "untrusted", "budget", "stuck" }
 
 -- A tool without arguments (protocol, Tools: the recommended form).
 local NO_INPUT = { type = "object", additionalProperties = false }
@@ -59,6 +65,11 @@ function tool.new(name, options, handler)
     error("prepare: only a tool that can be a task has it", 0)
   end
   entry.prepare = options.prepare
+  for _, option in ipairs(options.worker == nil and OF_WORKERS or {}) do
+    if options[option] ~= nil then
+      error(('option %q: only a tool with a worker has it: worker = "file.lua"'):format(option), 0)
+    end
+  end
   if input and input.type ~= "object" then
     error('input_schema: type must be "object"', 0)
   end

@@ -1,0 +1,88 @@
+/* SPDX-License-Identifier: MIT
+ * worker_state.h: the Lua state of a worker: made for the first call, used by
+ * one call after the other, thrown away when a call had to be stopped. Knows
+ * neither threads nor processes: what carries it fills a table of functions
+ * (worker_thread.c, worker_child.c).
+ *
+ * A call is stopped by a hook. mcp_worker_interrupt sets it on whatever runs at
+ * that moment; it raises an error at the next instruction, and again at each
+ * one after that until the call has ended, so pcall cannot swallow it. Hooks
+ * are off in finalizers, and a C function that does not return has no next
+ * instruction: those are the carrier's business.
+ *
+ * Messages are values of copy.h, the first of which says what it is:
+ *
+ *   call     function name (nil: the handler), arguments…
+ *   answer   "result", values… | "unknown", names | "stopped", where
+ *            | "memory", where | "large"
+ *            | "error", "load" or "failure" (an mcp.error), each with value,
+ *            traceback, and how much of a text is its position
+ *   note     "progress" | "log", arguments… */
+#ifndef MCP_LUA_WORKER_STATE_H
+#define MCP_LUA_WORKER_STATE_H
+
+#include <lua.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/buf.h"
+#include "lua/task.h"
+
+typedef struct mcp_worker mcp_worker_t;
+
+/* What carries a state. All are called on its thread. */
+typedef struct {
+  bool (*stopped)(void *carrier);
+  /* Waits; false: stopped meanwhile. */
+  bool (*sleep)(void *carrier, uint64_t ms);
+  /* Sends a note, taking it. 0, MCP_ENOMEM, MCP_ECANCELED, MCP_EGONE. */
+  int (*note)(void *carrier, mcp_buf_t *bytes);
+} mcp_worker_ways_t;
+
+typedef struct {
+  size_t memory;         /* bytes of Lua, 0: no limit */
+  size_t output;         /* bytes of one answer or note */
+  lua_CFunction prepare; /* what the program adds to a new state, or NULL */
+} mcp_worker_limits_t;
+
+/* `setup` is one table (copy.h), which is copied: name, file or code,
+ * package_path, package_cpath, untrusted. NULL: no memory. */
+mcp_worker_t *mcp_worker_new(mcp_slice_t setup,
+                             const mcp_worker_limits_t *limits,
+                             const mcp_worker_ways_t *ways, void *carrier);
+
+/* Ends the state: its finalizers run. NULL is accepted. */
+void mcp_worker_free(mcp_worker_t *worker);
+
+/* Does the call in `bytes` and appends its answer to `answer`, which stays
+ * empty where there is no memory for one. */
+void mcp_worker_call(mcp_worker_t *worker, mcp_slice_t bytes,
+                     mcp_buf_t *answer);
+
+/* Sets the hook. Called on the worker's own thread, from a signal handler too.
+ * It does something only while `stopped` is true. */
+void mcp_worker_interrupt(mcp_worker_t *worker);
+
+/* The worker whose state this is, or NULL. [-0, +0, -] */
+mcp_worker_t *mcp_worker_of(lua_State *L);
+
+/* Where a runtime of its own is opened in a worker's state (core.c): its tasks
+ * are stopped as well. */
+void mcp_worker_adopt(lua_State *L, mcp_runtime_t *rt);
+
+/* --- for worker_lib.c ------------------------------------------------------
+ */
+
+bool mcp_worker_is_stopped(const mcp_worker_t *worker);
+
+/* How many coroutines are being closed inside each other. */
+unsigned *mcp_worker_depth(mcp_worker_t *worker);
+
+/* `co` runs from now on; returns what ran before, to be set again after. */
+lua_State *mcp_worker_enter(mcp_worker_t *worker, lua_State *co);
+
+const mcp_worker_ways_t *mcp_worker_ways(const mcp_worker_t *worker,
+                                         void **carrier);
+size_t mcp_worker_output(const mcp_worker_t *worker);
+
+#endif

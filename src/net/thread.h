@@ -1,0 +1,101 @@
+/* SPDX-License-Identifier: MIT
+ * thread.h: a thread beside the loop. The loop hands it one message at a time;
+ * what it hands back arrives on the loop. Knows bytes, nothing of Lua.
+ *
+ * A message in is one piece of work. The answer to it is one message out, which
+ * needs no memory of ours to be handed over; before it the thread may send
+ * notes, which have a bound: a thread that sends more than the loop takes
+ * waits.
+ *
+ * Stopping: mcp_thread_stop sets a flag, wakes whatever waits in here, and
+ * delivers a signal (SIGURG) to that one thread, whose handler calls
+ * `interrupt` there. So `interrupt` may touch what belongs to the thread
+ * without a lock, as far as a signal handler may. */
+#ifndef MCP_NET_THREAD_H
+#define MCP_NET_THREAD_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/buf.h"
+#include "net/loop.h"
+
+/* Notes that the loop has not taken yet: over this a thread waits. In bytes. */
+#define MCP_THREAD_NOTES (64u << 10)
+/* The stack of a thread: what a main thread has on most systems. Only what is
+ * touched takes memory. */
+#define MCP_THREAD_STACK (8u << 20)
+
+typedef struct mcp_thread mcp_thread_t;
+
+typedef struct {
+  /* On the thread: works until mcp_thread_receive returns false. */
+  void (*run)(mcp_thread_t *thread, void *arg);
+  /* On the thread, inside a signal handler. It may come at any time while
+   * `run` runs, also when there is nothing to stop. */
+  void (*interrupt)(void *arg);
+  void *arg; /* the thread's; `run` frees it */
+  /* On the loop. Both take `bytes`. The answer is empty where there was no
+   * memory for one. */
+  void (*on_note)(void *owner, mcp_buf_t *bytes);
+  void (*on_answer)(void *owner, mcp_buf_t *bytes);
+  /* On the loop: the thread is gone, and `thread` is freed. Comes last, and
+   * not after mcp_thread_end_by. */
+  void (*on_ended)(void *owner);
+  void *owner;
+} mcp_thread_options_t;
+
+/* --- for the loop ----------------------------------------------------------
+ */
+
+/* Starts one. It does not keep the loop going (mcp_thread_hold). 0, MCP_ENOMEM,
+ * or a libuv code; after a failure `arg` is still the caller's. */
+int mcp_thread_start(mcp_loop_t *loop, const mcp_thread_options_t *options,
+                     mcp_thread_t **thread);
+
+/* While `hold` is true the thread keeps the loop going. */
+void mcp_thread_hold(mcp_thread_t *thread, bool hold);
+
+/* Hands over the next piece of work, taking `bytes`; the last one must have
+ * been answered. */
+void mcp_thread_post(mcp_thread_t *thread, mcp_buf_t *bytes);
+
+/* `size` bytes of notes have been used. */
+void mcp_thread_credit(mcp_thread_t *thread, size_t size);
+
+/* Asks it to stop the work at hand; that still ends with an answer. The request
+ * holds until the next mcp_thread_post; calling again signals again. */
+void mcp_thread_stop(mcp_thread_t *thread);
+
+/* Stops it, and ends it: on_ended follows when `run` has returned. */
+void mcp_thread_close(mcp_thread_t *thread);
+
+/* Closes it and waits for its end, at most until `deadline_ms` of
+ * mcp_thread_clock. False: it is still there. Either way `thread` must not be
+ * used again, and no callback comes. */
+bool mcp_thread_end_by(mcp_thread_t *thread, uint64_t deadline_ms);
+
+/* Milliseconds of a clock that never goes back, as of now. */
+uint64_t mcp_thread_clock(void);
+
+/* --- for the thread --------------------------------------------------------
+ */
+
+/* Waits for work and moves it to `bytes`; false: it is time to end. */
+bool mcp_thread_receive(mcp_thread_t *thread, mcp_buf_t *bytes);
+
+/* Has it been asked to stop? */
+bool mcp_thread_stopped(const mcp_thread_t *thread);
+
+/* Sends a note, taking `bytes`; waits while there are too many. 0, MCP_ENOMEM,
+ * or MCP_ECANCELED: asked to stop. */
+int mcp_thread_note(mcp_thread_t *thread, mcp_buf_t *bytes);
+
+/* Sends the answer, taking `bytes`. */
+void mcp_thread_answer(mcp_thread_t *thread, mcp_buf_t *bytes);
+
+/* Waits for `ms`; false: asked to stop. */
+bool mcp_thread_sleep(mcp_thread_t *thread, uint64_t ms);
+
+#endif
