@@ -5,14 +5,14 @@
 OPENSSL_SRC := $(sort $(wildcard src/openssl/module/*.c))
 # Copies of its own of what it uses of base: the module hides its symbols.
 OPENSSL_OBJ := $(OPENSSL_SRC:src/%.c=$(BUILD)/obj/%.o) \
-               $(addprefix $(BUILD)/obj/base/,buf.o crypto.o mem.o)
+               $(addprefix $(BUILD)/obj/base/,account.o buf.o crypto.o mem.o)
 OPENSSL     := $(BUILD)/mcp/openssl.so
 MODULES     += $(OPENSSL)
 
 # Specs see streams from below, TLS over them too (spec/c/stream.c), and make the
 # certificates for it (spec/c/certificate.c).
 $(CODECS): LIBS += $(shell pkg-config --libs libssl libcrypto)
-$(CODECS): $(addprefix $(BUILD)/obj/net/,listener.o loop.o memory.o stream.o tls.o)
+$(CODECS): $(addprefix $(BUILD)/obj/net/,listener.o loop.o memory.o peers.o stream.o tls.o)
 
 # Whoever builds, or tests, wants the modules.
 build: $(OPENSSL)

@@ -183,7 +183,7 @@ describe("arrows of lua/mcp", function()
   local LAYERS = {
     { "mcp.core", "mcp.openssl" },
     -- Leaves: plain functions and tables. They may know each other.
-    { "mcp.async", "mcp.content", "mcp.failure", "mcp.farewell", "mcp.header",
+    { "mcp.async", "mcp.content", "mcp.failure", "mcp.farewell", "mcp.header", "mcp.limits",
       "mcp.protocol", "mcp.protocol.*", "mcp.seal", "mcp.siphash", "mcp.text", "mcp.uri",
       "mcp.uri_matcher", "mcp.uri_normal", "mcp.url", "mcp.value" },
     { "mcp.schema", "mcp.schema.*" },
@@ -236,9 +236,9 @@ describe("arrows of lua/mcp", function()
     mcp.context mcp.dispatch mcp.farewell mcp.feature.completion mcp.feature.cursor
     mcp.feature.metadata mcp.feature.registry mcp.feature.resource mcp.feature.task
     mcp.feature.tool mcp.fetch
-    mcp.front.duplex mcp.front.legacy mcp.header mcp.inspect mcp.listen mcp.listen.serve
-    mcp.middleware mcp.schema.pattern mcp.seal mcp.server mcp.session mcp.task_store mcp.timeout
-    mcp.tls mcp.worker]]):gmatch "%S+" do
+    mcp.front.duplex mcp.front.legacy mcp.header mcp.inspect mcp.limits mcp.listen
+    mcp.listen.serve mcp.middleware mcp.schema.pattern mcp.seal mcp.server mcp.session
+    mcp.task_store mcp.timeout mcp.tls mcp.worker]]):gmatch "%S+" do
     CORE[name] = true
   end
 

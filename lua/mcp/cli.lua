@@ -20,6 +20,9 @@ Runs a Lua script that makes an MCP server (or is a client).
   --inspect             with --http, on loopback: a page at / to look at the
                         server with, in a browser
   --tls-cert FILE, --tls-key FILE  HTTPS: the certificate and its key, in PEM
+  --memory-limit SIZE   what peers may make the process hold: bytes, or a number
+                        with k, M or G behind it; 256M if nothing is said, 0 for
+                        no limit
   --                    no option of ours follows: FILE, or the script's words
                         (those after its first own argument are the script's
                         in any case)
@@ -42,6 +45,7 @@ local WITH_VALUE = {
   ["--unix"] = { "unix", "the path of a socket file" },
   ["--tls-cert"] = { "cert", "a file" },
   ["--tls-key"] = { "key", "a file" },
+  ["--memory-limit"] = { "memory", "a size, such as 256M" },
 }
 
 -- What of it is no address, or lacks its other half; nil if all is well.
@@ -72,6 +76,10 @@ local function parse(args)
   local out = { script = {}, asked = nil }
   local i, file = 1, nil
   local function ask(key, given)
+    if key == "memory" then
+      out.memory = given
+      return
+    end
     out.asked = out.asked or {}
     local into = out.asked
     if key == "cert" or key == "key" then
@@ -222,6 +230,15 @@ function cli.main(args)
   end
   local wrong = wrong_level() or options.asked and complaint(options.asked)
   if wrong then return fail("%s", wrong) end
+  if options.memory then
+    local limits = require "mcp.limits"
+    local size = limits.size(options.memory)
+    if not size or size ~= 0 and size < limits.LEAST then
+      return fail("--memory-limit: expected a size such as 256M, 1M or more, got %s",
+        options.memory)
+    end
+    limits.set { memory = size }
+  end
   local chunk, why = loadfile(options.file, "t")
   if not chunk then return fail("%s", why) end
   local script = options.script

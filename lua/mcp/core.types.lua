@@ -660,6 +660,43 @@ function catcher:close() end
 
 -- The hunts' switches, dead in ordinary builds -----------------------------------
 
+---What Lua code keeps on behalf of peers, charged to the account of the process. Closing it, or its
+---collection, releases all of it.
+---@class mcp.Share
+local Share = {}
+
+---Charges `bytes`, before anything of that size is kept.
+---@param bytes integer
+---@return true|nil
+---@return string|nil text
+---@return "EBUDGET"|nil code nothing was charged
+function Share:charge(bytes) end
+
+---Gives back what was charged. Raises if that is more than is charged now.
+---@param bytes integer
+function Share:release(bytes) end
+
+---@return integer bytes charged now
+function Share:held() end
+
+---@return boolean tight at the soft mark: its own, or the process's
+function Share:is_tight() end
+
+function Share:close() end
+
+---A share for a store of one kind, which may hold a quarter of the limit.
+---@return mcp.Share
+function core.share() end
+
+---The account of the process.
+---@return integer held bytes charged now
+---@return integer limit bytes; math.maxinteger for none
+---@return integer refused how many charges have been refused
+function core.memory() end
+
+---@param bytes integer the limit from now on, 0 for none
+function core.limit_memory(bytes) end
+
 ---@param nth integer
 ---@param onward? boolean
 ---@return boolean

@@ -85,6 +85,11 @@ return setmetatable(mcp, {
       rawset(mcp, key, found)
       return found
     end
+    if key == "limits" then
+      local found = require("mcp.limits").set
+      rawset(mcp, key, found)
+      return found
+    end
     local later = CLIENT[key]
     if later then
       local found = require(later[1])

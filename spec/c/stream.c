@@ -253,7 +253,7 @@ static int start_connection(lua_State *L) {
     return 0;
   }
   uv_tcp_nodelay(tcp, 1);
-  push_stream(L, 1, mcp_stream_over(l->loop, tcp, tcp));
+  push_stream(L, 1, mcp_stream_over(l->loop, tcp, tcp, NULL));
   return 1;
 }
 

@@ -30,7 +30,7 @@ describe("luamcp", function()
       local out, err, status = luamcp { word }
       assert.matches("^usage: luamcp", out)
       for _, option in ipairs { "--stdio", "--http", "--sse", "--websocket", "--unix",
-        "--tls-cert", "--tls-key", "--inspect", "--version" } do
+        "--tls-cert", "--tls-key", "--inspect", "--memory-limit", "--version" } do
         assert.matches(option, out, 1, true)
       end
       assert.equal("", err)
@@ -62,6 +62,22 @@ describe("luamcp", function()
       assert.equal("", out)
       assert.equal(("luamcp: unknown option %s; luamcp --help lists them\n"):format(word), err)
       assert.equal(2, status)
+    end
+  end)
+
+  it("--memory-limit sets the limit of the process", function()
+    local file = script [[print(require "mcp".limits().memory, ...)]]
+    for _, case in ipairs { { "64M", 64 << 20 }, { "1G", 1 << 30 }, { "2000000", 2000000 },
+      { "0", 0 } } do
+      local out, err, status = luamcp { "--memory-limit", case[1], file, "word" }
+      assert.same({ ("%d\tword\n"):format(case[2]), "", 0 }, { out, err, status })
+    end
+    local out = luamcp { file, "--memory-limit=3M" }
+    assert.equal(("%d\n"):format(3 << 20), out)
+    for _, word in ipairs { "much", "1k", "", "-5M" } do
+      local _, err, status = luamcp { "--memory-limit", word, file }
+      assert.same({ "luamcp: --memory-limit: expected a size such as 256M, 1M or more, got " .. word
+        .. "\n", 2 }, { err, status })
     end
   end)
 

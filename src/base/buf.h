@@ -10,6 +10,8 @@
 #include <stddef.h>
 #include <string.h>
 
+#include "base/account.h"
+
 /* Borrowed bytes: valid while their owner says so, at least during the call.
  * `data` may be NULL only where `len` is 0. */
 typedef struct {
@@ -22,6 +24,7 @@ typedef struct {
   char *data;
   size_t len;
   size_t cap;
+  mcp_share_t *share; /* `cap` is charged to it; NULL: to nobody */
 } mcp_buf_t;
 
 /* A slice over a string literal. */
@@ -52,8 +55,19 @@ static inline bool mcp_slice_equal_nocase(mcp_slice_t a, mcp_slice_t b) {
 mcp_slice_t mcp_slice_trim(mcp_slice_t s);
 
 /* Makes room for `extra` more bytes behind `len`, growing by doubling.
- * 0, MCP_ENOMEM, or MCP_ETOOBIG when the sum overflows. */
+ * 0, MCP_ENOMEM, MCP_EBUDGET when its share may not hold so much, or
+ * MCP_ETOOBIG when the sum overflows. */
 int mcp_buf_reserve(mcp_buf_t *buf, size_t extra);
+
+/* Lets `share` hold what is allocated, now and from now on. 0, or MCP_EBUDGET:
+ * nothing has changed then. */
+int mcp_buf_charge(mcp_buf_t *buf, mcp_share_t *share);
+
+/* Moves from->data[at…] to `to`, which is empty, as something that is to be
+ * kept: in a block that has not much room to spare, charged to the share of
+ * `to`. `from` keeps its memory where a copy costs less. 0, MCP_ENOMEM or
+ * MCP_EBUDGET; `from` still has it all then. */
+int mcp_buf_move_rest(mcp_buf_t *to, mcp_buf_t *from, size_t at);
 
 /* Appends `len` bytes. 0 or the errors of mcp_buf_reserve. */
 int mcp_buf_append(mcp_buf_t *buf, const char *data, size_t len);
@@ -80,10 +94,11 @@ int mcp_buf_append_uint(mcp_buf_t *buf, unsigned long long n);
 /* Drops the first `n` bytes (at most `len`) and moves the rest down. */
 void mcp_buf_consume(mcp_buf_t *buf, size_t n);
 
-/* Moves the bytes out: the result owns them, `buf` is empty afterwards. */
+/* Moves the bytes out: the result owns them, `buf` is empty afterwards. Both
+ * have the same share. */
 mcp_buf_t mcp_buf_take(mcp_buf_t *buf);
 
-/* Frees the bytes; `buf` is empty and usable afterwards. */
+/* Frees the bytes; `buf` is empty and usable afterwards, with its share. */
 void mcp_buf_deinit(mcp_buf_t *buf);
 
 /* Empties `buf`, keeping up to `keep` bytes of capacity for the next use. */

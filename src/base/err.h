@@ -33,6 +33,7 @@
   X(ENESTED, -20047, "the event loop is running already")                      \
   X(ENOSTREAM, -20048, "the client accepts no event stream")                   \
   X(ECODING, -20049, "a content coding that is not supported")                 \
+  X(EBUDGET, -20051, "over the memory limit of the process")                   \
   X(ETLS, -20090, "TLS has failed")                                            \
   X(ETLSEXPIRED, -20091, "the certificate has expired")                        \
   X(ETLSEARLY, -20092, "the certificate is not valid yet")                     \

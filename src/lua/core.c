@@ -29,6 +29,7 @@
 #include "lua/lmemory.h"
 #include "lua/lprivate.h"
 #include "lua/lregex.h"
+#include "lua/lshare.h"
 #include "lua/lturn.h"
 #include "lua/lwait.h"
 #include "lua/lwebsocket.h"
@@ -446,6 +447,7 @@ int luaopen_mcp_core(lua_State *L) {
   mcp_lcatch_open(L, &o->rt);
   mcp_lhttp_open(L, &o->rt);
   mcp_lwait_open(L, &o->rt);
+  mcp_lshare_open(L);
   mcp_lwebsocket_open(L, &o->rt);
   mcp_lworker_open(L, &o->rt);
   mcp_value_push_null(L);

@@ -24,9 +24,10 @@ typedef struct {
   mcp_task_t *task;  /* who owes the answer; NULL once it is over, or kept */
   const char *transport;
   int (*upgrade)(lua_State *L, void *up, mcp_exchange_t *x); /* or NULL */
-  void *up;     /* of `upgrade`; lives as long as x */
-  int anchor;   /* registry reference to the userdata itself while it is kept */
-  bool expired; /* how the task, which is gone, has ended */
+  void *up;   /* of `upgrade`; lives as long as x */
+  int anchor; /* registry reference to the userdata itself while it is kept */
+  size_t charged; /* to the share of `x` while it is kept */
+  bool expired;   /* how the task, which is gone, has ended */
 } handle_t;
 
 static handle_t *check_handle(lua_State *L) {
@@ -55,6 +56,8 @@ void mcp_lexchange_part(lua_State *L, mcp_exchange_t *x) {
   int anchor;
   if (!h) return;
   anchor = h->anchor;
+  mcp_share_release(x->share, h->charged);
+  h->charged = 0;
   x->up = NULL;
   h->x = NULL;
   h->anchor = LUA_NOREF;
@@ -359,6 +362,7 @@ int mcp_lexchange_frame(lua_State *L) {
     lua_pushliteral(L, "upgrade");
     break;
   case MCP_ARRIVAL_POST: lua_pushliteral(L, "post"); break;
+  case MCP_ARRIVAL_HEAD: lua_pushliteral(L, "head"); break;
   }
   if (x->ways->header) {
     /* nils for what this arrival has not */
@@ -569,20 +573,27 @@ static int hold(lua_State *L) {
 static int keep(lua_State *L) {
   handle_t *h = check_handle(L);
   mcp_task_t *task = h->task;
+  mcp_share_t *share;
   int code = 0;
   if (!task || !h->x) return mcp_task_push_error(L, MCP_ECLOSED);
   luaL_argcheck(L, task == mcp_task_of(task->rt, L), 1,
                 "only the handler itself can keep its exchange");
   if (task->cancelled) return mcp_task_push_error(L, MCP_ECANCELED);
   lua_settop(L, 1);
+  /* What it was asked is kept with it. */
+  share = h->x->share;
+  code = mcp_share_charge(share, task->charged);
+  if (code < 0) return mcp_task_push_error(L, code);
   h->anchor = luaL_ref(L, LUA_REGISTRYINDEX);
   if (h->x->ways->open_stream) code = h->x->ways->open_stream(h->x);
   if (code == 0 && h->x) code = mcp_exchange_keep(h->x);
   if (code < 0 || !h->x) {
     luaL_unref(L, LUA_REGISTRYINDEX, h->anchor);
     h->anchor = LUA_NOREF;
+    mcp_share_release(share, task->charged);
     return mcp_task_push_error(L, code < 0 ? code : MCP_EGONE);
   }
+  h->charged = task->charged;
   h->x->up = h;
   h->task = NULL;
   task->handle = NULL;

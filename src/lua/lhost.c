@@ -11,6 +11,7 @@
 #include "lua/lchild.h"
 #include "lua/lclock.h"
 #include "lua/lexchange.h"
+#include "lua/lshare.h"
 #include "net/pipe.h"
 #include "transport/http_server.h"
 #include "transport/link.h"
@@ -125,12 +126,18 @@ static void begin_task(host_t *host, mcp_exchange_t *x,
                                  .upgrade = upgrade,
                                  .up = host};
   mcp_task_t *task = NULL;
+  size_t cost = mcp_lshare_cost(arrival);
+  if (mcp_share_charge(x->share, cost) < 0) {
+    mcp_lshare_refuse(x);
+    return;
+  }
   if (host->rt->task_count < MCP_EXCHANGE_PER_PROCESS || !x->wants_answer)
     task = mcp_task_new(host->rt);
   if (task && !lua_checkstack(task->co, 3)) {
     mcp_task_drop(task);
     task = NULL;
   }
+  if (!task) mcp_share_release(x->share, cost);
   if (!task && x->wants_answer) {
     x->status = 503;
     mcp_exchange_fail(x, MCP_EXCHANGE_BUSY, "Busy: too much is under way");
@@ -141,6 +148,8 @@ static void begin_task(host_t *host, mcp_exchange_t *x,
     return;
   }
   task->exchange = x;
+  task->share = x->share;
+  task->charged = cost;
   x->up = task;
   start.task = task;
   /* Requests only: who listens may do so for ever. */
@@ -219,11 +228,14 @@ static void on_flush_over(void *arg) {
 static void on_grace(void *arg) {
   conn_t *conn = arg;
   uint64_t at = now(conn);
-  bool over = at >= conn->until;
+  /* Who still reads gets what was asked for, be it slowly. */
+  bool over = at >= conn->until &&
+              at >= mcp_link_reads_until(conn->link, MCP_LHOST_STDIO_GRACE);
   if (mcp_link_busy(conn->link) > 0 && !over) return;
   stop_grace(conn);
   if (conn->host->listens && !over)
-    conn->grace = mcp_timer_start(conn->host->rt->loop, conn->until - at, 0,
+    conn->grace = mcp_timer_start(conn->host->rt->loop,
+                                  conn->until > at ? conn->until - at : 0, 0,
                                   false, on_flush_over, conn);
   mcp_link_close(conn->link, true);
 }

@@ -90,6 +90,7 @@ static void finish(mcp_task_t *task) {
   mcp_list_remove(&task->of_ready);
   mcp_list_remove(&task->of_watcher);
   rt->task_count--;
+  mcp_share_release(task->share, task->charged);
   *task = (mcp_task_t){.rt = rt, .co = task->co, .anchor = task->anchor};
   mcp_list_init(&task->of_runtime);
   mcp_list_init(&task->of_ready);

@@ -58,6 +58,8 @@ struct mcp_task {
   mcp_list_t of_runtime, of_ready;
   mcp_exchange_t *exchange; /* whose answer it owes, or NULL */
   void *handle;             /* lexchange.c's view of that exchange */
+  mcp_share_t *share;       /* whose request it works on; NULL: nobody's */
+  size_t charged;           /* to that, until it ends */
   void (*cancel)(mcp_task_t *task, void *arg); /* of the wait, or NULL */
   void *cancel_arg;
   mcp_list_t of_watcher; /* whoever wants to know of its end */

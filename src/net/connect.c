@@ -132,7 +132,7 @@ static void on_connected(uv_connect_t *uv, int status) {
   }
   /* A request is one write: holding it back for more costs 40 ms. */
   if (!op->path) uv_tcp_nodelay((uv_tcp_t *)handle, 1);
-  stream = mcp_stream_over(op->loop, handle, handle);
+  stream = mcp_stream_over(op->loop, handle, handle, NULL);
   finish(op, stream ? 0 : MCP_ENOMEM, stream);
 }
 

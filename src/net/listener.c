@@ -17,8 +17,10 @@
 #include <uv.h>
 
 #include "base/err.h"
+#include "base/log.h"
 #include "base/mem.h"
 #include "net/address.h"
+#include "net/peers.h"
 
 struct mcp_listener {
   union {
@@ -81,10 +83,24 @@ static void free_handle(uv_handle_t *handle) {
   mcp_mem_free(handle);
 }
 
+/* The share of who has connected. NULL when there is no memory. */
+static mcp_share_t *hold_peer(mcp_listener_t *l, uv_stream_t *handle) {
+  struct sockaddr_storage address;
+  int size = sizeof address;
+  if (l->path) return mcp_peers_hold(l->loop, NULL);
+  memset(&address, 0, sizeof address);
+  /* One that is gone already has no address, and is found so when it is read.
+   */
+  (void)uv_tcp_getpeername((uv_tcp_t *)handle, (struct sockaddr *)&address,
+                           &size);
+  return mcp_peers_hold(l->loop, (struct sockaddr *)&address);
+}
+
 static void accept_one(mcp_listener_t *l) {
   uv_stream_t *handle =
       mcp_mem_alloc(l->path ? sizeof(uv_pipe_t) : sizeof(uv_tcp_t));
-  mcp_stream_t *stream;
+  mcp_stream_t *stream = NULL;
+  mcp_share_t *peer;
   uv_os_fd_t fd;
   if (!handle) {
     /* libuv keeps the connection, and asks for no other before it is taken. */
@@ -105,8 +121,17 @@ static void accept_one(mcp_listener_t *l) {
     l->reached_mark = true;
   /* An answer is one write: holding it back for more costs 40 ms. */
   if (!l->path) uv_tcp_nodelay((uv_tcp_t *)handle, 1);
-  stream = mcp_stream_over(l->loop, handle, handle);
-  if (!stream) return;
+  peer = hold_peer(l, handle);
+  if (peer && !mcp_share_is_tight(peer)) {
+    stream = mcp_stream_over(l->loop, handle, handle, peer);
+  } else {
+    uv_close((uv_handle_t *)handle, free_handle);
+  }
+  mcp_share_drop(peer);
+  if (!stream) {
+    mcp_log(MCP_LOG_INFO, "a connection was refused: over the memory limit");
+    return;
+  }
   l->open++;
   l->fn(l->owner, stream);
 }

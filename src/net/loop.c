@@ -8,6 +8,7 @@
 
 #include "base/err.h"
 #include "base/mem.h"
+#include "net/peers.h"
 
 struct mcp_loop {
   uv_loop_t *uv; /* our own, or a host's */
@@ -19,6 +20,7 @@ struct mcp_loop {
   mcp_list_t wards;
   mcp_list_t starved; /* see mcp_loop_starved */
   mcp_buf_t scratch;
+  mcp_peers_t *peers;  /* NULL before the first */
   unsigned lookups;    /* under way in other threads */
   unsigned rounds;     /* of closing that leaving still takes */
   atomic_uint answers; /* signs of life */
@@ -177,6 +179,7 @@ void mcp_loop_free(mcp_loop_t *loop) {
   if (mcp_loop_is_hosts(loop)) {
     leave(loop);
     mcp_buf_deinit(&loop->scratch);
+    mcp_peers_free(loop->peers);
     mcp_mem_free(loop);
     return;
   }
@@ -188,6 +191,7 @@ void mcp_loop_free(mcp_loop_t *loop) {
   (void)turn(loop, UV_RUN_DEFAULT);
   uv_loop_close(loop->uv);
   mcp_buf_deinit(&loop->scratch);
+  mcp_peers_free(loop->peers);
   mcp_mem_free(loop);
 }
 
@@ -301,6 +305,10 @@ mcp_list_t *mcp_loop_starved(mcp_loop_t *loop) {
 
 mcp_buf_t *mcp_loop_scratch(mcp_loop_t *loop) {
   return &loop->scratch;
+}
+
+mcp_peers_t **mcp_loop_peers(mcp_loop_t *loop) {
+  return &loop->peers;
 }
 
 static void on_timer(uv_timer_t *uv) {

@@ -102,6 +102,9 @@ char *mcp_loop_read_buffer(mcp_loop_t *loop);
 /* One buffer that encoders share; empty it before use. */
 mcp_buf_t *mcp_loop_scratch(mcp_loop_t *loop);
 
+/* Where peers.c keeps its table; NULL at first, freed with the loop. */
+struct mcp_peers **mcp_loop_peers(mcp_loop_t *loop);
+
 /* A timer that is not going: mcp_timer_set starts it without needing memory,
  * for what must not fail any more. A quiet timer does not keep the loop going.
  * NULL: no memory. */

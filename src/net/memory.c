@@ -24,6 +24,11 @@ static void schedule(end_t *e) {
   mcp_timer_set(e->turn, 0);
 }
 
+static void free_end(end_t *e) {
+  mcp_share_drop(e->base.share);
+  mcp_mem_free(e);
+}
+
 static void finish_close(end_t *e) {
   mcp_timer_stop(e->turn);
   mcp_buf_deinit(&e->incoming);
@@ -33,7 +38,7 @@ static void finish_close(end_t *e) {
     schedule(e->other);
   }
   if (e->base.events) e->base.events->on_closed(e->base.owner);
-  mcp_mem_free(e);
+  free_end(e);
 }
 
 static void deliver(void *arg) {
@@ -83,7 +88,7 @@ static int send_bytes(mcp_stream_t *stream, mcp_buf_t *bytes, size_t from) {
   code = mcp_buf_append(&e->other->incoming, bytes->data + from,
                         bytes->len - from);
   if (code < 0) return code;
-  e->base.queued += bytes->len - from;
+  e->base.queued = e->other->incoming.cap;
   schedule(e->other);
   return 0;
 }
@@ -102,11 +107,13 @@ static const mcp_stream_ways_t memory_ways = {start, pause_reading, send_bytes,
 static end_t *new_end(mcp_loop_t *loop) {
   end_t *e = mcp_mem_zalloc(sizeof *e);
   if (!e) return NULL;
-  e->turn = mcp_timer_new(loop, false, deliver, e);
+  e->base.share = mcp_share_new(NULL, MCP_SHARE_CONNECTION);
+  if (e->base.share) e->turn = mcp_timer_new(loop, false, deliver, e);
   if (!e->turn) {
-    mcp_mem_free(e);
+    free_end(e);
     return NULL;
   }
+  e->incoming.share = e->base.share;
   e->base.ways = &memory_ways;
   e->loop = loop;
   return e;
@@ -117,7 +124,7 @@ int mcp_stream_pair(mcp_loop_t *loop, mcp_stream_t **one,
   end_t *a = new_end(loop), *b = a ? new_end(loop) : NULL;
   if (!b) {
     if (a) mcp_timer_stop(a->turn);
-    mcp_mem_free(a);
+    if (a) free_end(a);
     return MCP_ENOMEM;
   }
   a->other = b;

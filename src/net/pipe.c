@@ -185,7 +185,7 @@ int mcp_pipe_stdio(mcp_loop_t *loop, mcp_stream_t **out_stream) {
   if (code < 0) goto fail;
   if (reader || writer) {
     streamed = true;
-    stream = mcp_stream_over(loop, reader, writer);
+    stream = mcp_stream_over(loop, reader, writer, NULL);
     if (!stream) {
       code = MCP_ENOMEM;
       goto fail;
@@ -208,6 +208,7 @@ int mcp_pipe_stdio(mcp_loop_t *loop, mcp_stream_t **out_stream) {
   m->base.ways = &mixed_ways;
   m->loop = loop;
   m->inner = stream;
+  m->base.share = stream ? stream->share : NULL;
   /* In case it is closed before it was started. */
   if (stream) {
     stream->events = &inner_events;

@@ -348,8 +348,8 @@ static int wrap(mcp_process_t *p, int *fd, bool reads,
     return code;
   }
   *fd = -1;
-  stream = reads ? mcp_stream_over(p->loop, handle, NULL)
-                 : mcp_stream_over(p->loop, NULL, handle);
+  stream = reads ? mcp_stream_over(p->loop, handle, NULL, NULL)
+                 : mcp_stream_over(p->loop, NULL, handle, NULL);
   if (!stream) return MCP_ENOMEM;
   /* In case it is closed before it was started. */
   stream->events = events;
@@ -418,6 +418,7 @@ static int launch(mcp_process_t *p, const mcp_process_options_t *options,
   guard.fds[1] = out[1];
   if (options->error != MCP_PROCESS_INHERIT) guard.fds[2] = err[1];
   code = wrap(p, &in[1], false, &out_events, &p->out);
+  if (code == 0) p->base.share = p->out->share;
   if (code == 0) code = wrap(p, &out[0], true, &in_events, &p->in);
   if (code == 0 && err[0] >= 0)
     code = wrap(p, &err[0], true, &err_events, &p->err);

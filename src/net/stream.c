@@ -22,8 +22,12 @@ typedef struct {
   uv_write_t uv;
   carrier_t *carrier;
   mcp_buf_t bytes;
-  size_t size;
+  size_t held; /* with the record itself */
 } write_t;
+
+/* What a stream costs before anything is sent: itself, its handles, and what
+ * libuv keeps for them. */
+#define STREAM_COST (sizeof(carrier_t) + 2 * sizeof(uv_tcp_t))
 
 int mcp_stream_start(mcp_stream_t *stream, const mcp_stream_events_t *events,
                      void *owner) {
@@ -102,12 +106,18 @@ static void pause_reading(mcp_stream_t *stream, bool pause) {
   }
 }
 
+static void free_carrier(carrier_t *c) {
+  mcp_share_release(c->base.share, STREAM_COST);
+  mcp_share_drop(c->base.share);
+  mcp_mem_free(c);
+}
+
 static void on_handle_closed(uv_handle_t *handle) {
   carrier_t *c = handle->data;
   mcp_mem_free(handle);
   if (--c->open > 0) return;
   if (c->base.events) c->base.events->on_closed(c->base.owner);
-  mcp_mem_free(c);
+  free_carrier(c);
 }
 
 static void close_now(carrier_t *c) {
@@ -130,25 +140,44 @@ static void close_stream(mcp_stream_t *stream, bool flush) {
   close_now(c);
 }
 
+static void free_write(write_t *w) {
+  mcp_buf_deinit(&w->bytes);
+  mcp_share_release(w->carrier->base.share, sizeof *w);
+  mcp_mem_free(w);
+}
+
 static void on_written(uv_write_t *uv, int status) {
   write_t *w = (write_t *)uv;
   carrier_t *c = w->carrier;
-  c->base.queued -= w->size;
+  c->base.queued -= w->held;
   c->writes--;
   c->base.progress_ms = mcp_loop_now(c->loop);
-  mcp_buf_deinit(&w->bytes);
-  mcp_mem_free(w);
+  free_write(w);
   if (c->flushing) {
     if (c->writes == 0 || status < 0) close_now(c);
     return;
   }
   if (c->base.closing) return;
-  if (status < 0) {
+  if (status < 0 && !c->base.ended) {
     if (c->in) uv_read_stop(c->in);
     mcp_stream_end(&c->base, status);
   } else if (c->base.queued == 0) {
     c->base.events->on_drain(c->base.owner);
   }
+}
+
+/* NULL: it may not be had. */
+static write_t *new_write(carrier_t *c) {
+  write_t *w;
+  if (mcp_share_charge(c->base.share, sizeof *w) < 0) return NULL;
+  w = mcp_mem_alloc(sizeof *w);
+  if (!w) {
+    mcp_share_release(c->base.share, sizeof *w);
+    return NULL;
+  }
+  w->carrier = c;
+  w->bytes = (mcp_buf_t){.share = c->base.share};
+  return w;
 }
 
 static int send_bytes(mcp_stream_t *stream, mcp_buf_t *bytes, size_t from) {
@@ -168,19 +197,20 @@ static int send_bytes(mcp_stream_t *stream, mcp_buf_t *bytes, size_t from) {
     }
     c->base.progress_ms = mcp_loop_now(c->loop);
   }
-  w = mcp_mem_alloc(sizeof *w);
-  if (!w) return MCP_ENOMEM;
-  w->carrier = c;
-  w->size = bytes->len - from;
-  buf = uv_buf_init(bytes->data + from, (unsigned)w->size);
-  code = uv_write(&w->uv, c->out, &buf, 1, on_written);
+  w = new_write(c);
+  if (!w) return MCP_EBUDGET;
+  code = mcp_buf_move_rest(&w->bytes, bytes, from);
+  if (code == 0) {
+    buf = uv_buf_init(w->bytes.data, (unsigned)w->bytes.len);
+    code = uv_write(&w->uv, c->out, &buf, 1, on_written);
+  }
   if (code < 0) {
-    mcp_mem_free(w);
+    free_write(w);
     return code;
   }
-  w->bytes = mcp_buf_take(bytes);
+  w->held = sizeof *w + w->bytes.cap;
   c->writes++;
-  c->base.queued += w->size;
+  c->base.queued += w->held;
   return 0;
 }
 
@@ -202,8 +232,26 @@ static void free_handle(uv_handle_t *handle) {
   mcp_mem_free(handle);
 }
 
-mcp_stream_t *mcp_stream_over(mcp_loop_t *loop, void *in, void *out) {
-  carrier_t *c = mcp_mem_zalloc(sizeof *c);
+/* With its share, and what it costs charged to that. NULL: it may not be had.
+ */
+static carrier_t *new_carrier(mcp_share_t *parent) {
+  mcp_share_t *share = mcp_share_new(parent, MCP_SHARE_CONNECTION);
+  carrier_t *c = NULL;
+  if (share && mcp_share_charge(share, STREAM_COST) == 0) {
+    c = mcp_mem_zalloc(sizeof *c);
+    if (c) {
+      c->base.share = share;
+      return c;
+    }
+    mcp_share_release(share, STREAM_COST);
+  }
+  mcp_share_drop(share);
+  return NULL;
+}
+
+mcp_stream_t *mcp_stream_over(mcp_loop_t *loop, void *in, void *out,
+                              mcp_share_t *parent) {
+  carrier_t *c = new_carrier(parent);
   if (!c) {
     if (in) uv_close(in, free_handle);
     if (out && out != in) uv_close(out, free_handle);

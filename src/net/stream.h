@@ -45,7 +45,9 @@ struct mcp_stream {
   const mcp_stream_ways_t *ways;
   const mcp_stream_events_t *events;
   void *owner;
-  size_t queued;        /* bytes taken and not yet written */
+  mcp_share_t *share;   /* of its peer: what is kept for it is charged here */
+  size_t queued;        /* bytes held for what is not yet written: capacities
+                           and records, not only payload */
   uint64_t progress_ms; /* when a queued byte last went out */
   bool paused, closing;
   bool ended;      /* on_end has been called */
@@ -60,9 +62,10 @@ int mcp_stream_start(mcp_stream_t *stream, const mcp_stream_events_t *events,
 void mcp_stream_pause(mcp_stream_t *stream, bool pause);
 
 /* Writes bytes->data[from…]. What can be written at once is; the rest is taken
- * over with its memory. Afterwards `bytes` is empty, and keeps its memory if
- * nothing had to wait. 0, MCP_ECLOSED, MCP_EBUSY at the hard limit (nothing is
- * written then), MCP_ENOMEM, or a libuv code: the stream is then useless. */
+ * over with its memory, or copied where most of that memory is to spare.
+ * Afterwards `bytes` is empty, and keeps its memory if that was not taken. 0,
+ * MCP_ECLOSED, MCP_EBUSY at the hard limit (nothing is written then),
+ * MCP_ENOMEM, MCP_EBUDGET, or a libuv code: the stream is then useless. */
 int mcp_stream_send(mcp_stream_t *stream, mcp_buf_t *bytes, size_t from);
 
 /* Asks the system, not the loop: is the peer still there, and silent? False as
@@ -83,9 +86,12 @@ void mcp_stream_end(mcp_stream_t *stream, int code);
 
 /* A stream over libuv handles that this call takes over: `in` is read, `out`
  * is written, they may be the same (a socket) or one of them NULL. Both were
- * allocated with mcp_mem_alloc and opened on `loop`. NULL when there is no
- * memory: the handles are then closed and freed all the same. */
-mcp_stream_t *mcp_stream_over(mcp_loop_t *loop, void *in, void *out);
+ * allocated with mcp_mem_alloc and opened on `loop`. It gets a share of its
+ * own, below `parent` (NULL: below the account). NULL when there is no memory,
+ * or none left for it in the account: the handles are then closed and freed
+ * all the same. */
+mcp_stream_t *mcp_stream_over(mcp_loop_t *loop, void *in, void *out,
+                              mcp_share_t *parent);
 
 /* Two streams back to back: what one sends the other reads, a turn later. 0 or
  * MCP_ENOMEM. */

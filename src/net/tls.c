@@ -36,7 +36,7 @@ typedef struct {
   mcp_buf_t out;     /* ciphertext of the step now under way */
   mcp_buf_t held;
   piece_t *first, *last; /* the queue */
-  size_t pending;        /* its bytes */
+  size_t pending;        /* what it holds, in bytes */
   size_t chatter;        /* ciphertext queued while reading, not yet written */
   int code;              /* of the failure; 0 while all is well */
   bool started;
@@ -109,6 +109,17 @@ static void end(tls_stream_t *t, int code) {
   }
 }
 
+/* The first of the queue has been encrypted, or never will be. */
+static void drop_first(tls_stream_t *t) {
+  piece_t *p = t->first;
+  t->first = p->next;
+  if (!t->first) t->last = NULL;
+  t->pending -= sizeof *p + p->bytes.cap;
+  mcp_buf_deinit(&p->bytes);
+  mcp_share_release(t->base.share, sizeof *p);
+  mcp_mem_free(p);
+}
+
 /* Encrypts what waits, as much as the stream below may have. 0 or a code. */
 static int fill(tls_stream_t *t) {
   if (t->code < 0 && t->first) return t->code;
@@ -122,12 +133,7 @@ static int fill(tls_stream_t *t) {
     if (code == 0) code = send_out(t);
     if (code < 0) return code;
     p->from += n;
-    t->pending -= n;
-    if (p->from < p->bytes.len) continue;
-    t->first = p->next;
-    if (!t->first) t->last = NULL;
-    mcp_buf_deinit(&p->bytes);
-    mcp_mem_free(p);
+    if (p->from == p->bytes.len) drop_first(t);
   }
   return 0;
 }
@@ -286,15 +292,11 @@ static void on_drain(void *owner) {
 
 static void on_closed(void *owner) {
   tls_stream_t *t = owner;
-  piece_t *p;
   mcp_timer_stop(t->turn);
   t->tls->ways->close(t->session);
   mcp_tls_release(t->tls);
-  while ((p = t->first)) {
-    t->first = p->next;
-    mcp_buf_deinit(&p->bytes);
-    mcp_mem_free(p);
-  }
+  while (t->first) drop_first(t);
+  mcp_share_release(t->base.share, MCP_TLS_COST);
   mcp_buf_deinit(&t->out);
   mcp_buf_deinit(&t->held);
   if (t->base.events) t->base.events->on_closed(t->base.owner);
@@ -324,13 +326,22 @@ static void pause_reading(mcp_stream_t *stream, bool pause) {
 
 /* Keeps what cannot be encrypted yet. */
 static int enqueue(tls_stream_t *t, mcp_buf_t *bytes, size_t from) {
-  piece_t *p = mcp_mem_alloc(sizeof *p);
-  if (!p) return MCP_ENOMEM;
+  mcp_share_t *share = t->base.share;
+  int code = mcp_share_charge(share, sizeof(piece_t));
+  piece_t *p = code < 0 ? NULL : mcp_mem_zalloc(sizeof *p);
+  if (code < 0) return code;
+  code = MCP_ENOMEM;
+  if (p) {
+    p->bytes.share = share;
+    code = mcp_buf_move_rest(&p->bytes, bytes, from);
+  }
+  if (code < 0) {
+    mcp_share_release(share, sizeof *p);
+    mcp_mem_free(p);
+    return code;
+  }
   if (t->base.queued == 0) t->base.progress_ms = mcp_loop_now(t->loop);
-  t->pending += bytes->len - from;
-  p->next = NULL;
-  p->from = from;
-  p->bytes = mcp_buf_take(bytes);
+  t->pending += sizeof *p + p->bytes.cap;
   if (t->last) {
     t->last->next = p;
   } else {
@@ -388,9 +399,11 @@ static const mcp_stream_ways_t tls_ways = {start, pause_reading, send_bytes,
 
 int mcp_tls_wrap(mcp_tls_t *tls, mcp_loop_t *loop, mcp_stream_t *under,
                  const char *server_name, mcp_stream_t **out) {
-  tls_stream_t *t = mcp_mem_zalloc(sizeof *t);
-  int code = MCP_ENOMEM;
-  if (!t) return MCP_ENOMEM;
+  int code = mcp_share_charge(under->share, MCP_TLS_COST);
+  tls_stream_t *t = code < 0 ? NULL : mcp_mem_zalloc(sizeof *t);
+  if (code < 0) return code;
+  code = MCP_ENOMEM;
+  if (!t) goto fail;
   t->turn = mcp_timer_new(loop, false, on_turn, t);
   if (!t->turn) goto fail;
   t->wire.put = put;
@@ -398,6 +411,7 @@ int mcp_tls_wrap(mcp_tls_t *tls, mcp_loop_t *loop, mcp_stream_t *under,
   code = tls->ways->open(tls, server_name, &t->wire, &t->session);
   if (code < 0) goto fail;
   t->base.ways = &tls_ways;
+  t->base.share = t->out.share = t->held.share = under->share;
   t->loop = loop;
   t->under = under;
   t->tls = mcp_tls_retain(tls);
@@ -408,8 +422,9 @@ int mcp_tls_wrap(mcp_tls_t *tls, mcp_loop_t *loop, mcp_stream_t *under,
   return 0;
 
 fail:
-  mcp_timer_stop(t->turn);
+  if (t) mcp_timer_stop(t->turn);
   mcp_mem_free(t);
+  mcp_share_release(under->share, MCP_TLS_COST);
   return code;
 }
 

@@ -23,6 +23,9 @@
 #define MCP_TLS_RECORD 16384
 /* Ciphertext that is made ahead of what the stream below has written. */
 #define MCP_TLS_FLIGHT (128u << 10)
+/* What a connection costs beside its queue, most of it OpenSSL's: measured by
+ * `make bench ONLY=connections`. */
+#define MCP_TLS_COST (16u << 10)
 /* Bytes of TLS's own (answers to key updates, alerts) that a peer may make us
  * queue while it does not read: then we do not read either. */
 #define MCP_TLS_CHATTER (16u << 10)

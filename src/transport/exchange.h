@@ -28,6 +28,8 @@
 #define MCP_EXCHANGE_KEPT_PER_LINK 64
 /* A listener that does not read: bytes queued for it before it gets no more. */
 #define MCP_EXCHANGE_QUEUE (1u << 20)
+/* When to come again after a 503, in seconds. */
+#define MCP_EXCHANGE_RETRY 5
 /* JSON-RPC code of "busy": the range left to implementations. */
 #define MCP_EXCHANGE_BUSY (-32000)
 
@@ -45,7 +47,10 @@ typedef enum {
   MCP_ARRIVAL_GET,     /* HTTP: somebody wants to listen */
   MCP_ARRIVAL_DELETE,  /* HTTP: somebody ends a session */
   MCP_ARRIVAL_UPGRADE, /* HTTP: somebody wants a WebSocket, or HTTP+SSE */
-  MCP_ARRIVAL_POST     /* HTTP+SSE: a message for a link, as yet unread */
+  MCP_ARRIVAL_POST,    /* HTTP+SSE: a message for a link, as yet unread */
+  MCP_ARRIVAL_HEAD     /* HTTP: the head of a POST whose body is still to come:
+                          may it? Dropped with status 0 it may; a message or a
+                          status is the answer to it, and the connection ends */
 } mcp_arrival_kind_t;
 
 /* What came. `doc` and `rpc` are valid during on_arrival only. */
@@ -108,13 +113,14 @@ typedef struct {
 
 struct mcp_exchange {
   const mcp_exchange_ways_t *ways;
-  void *up;          /* whatever the room above keeps for it */
-  mcp_link_t *link;  /* the duplex connection it came by, or NULL (HTTP) */
-  unsigned status;   /* HTTP: of the answer, 0 for the usual one */
-  bool wants_answer; /* a request, a GET, a DELETE */
-  bool survives;     /* losing the way back does not cancel its handler */
-  bool waits_drain;  /* on_drain is wanted once */
-  bool kept;         /* see mcp_exchange_keep */
+  void *up;           /* whatever the room above keeps for it */
+  mcp_link_t *link;   /* the duplex connection it came by, or NULL (HTTP) */
+  mcp_share_t *share; /* of the peer: what the exchange makes us keep */
+  unsigned status;    /* HTTP: of the answer, 0 for the usual one */
+  bool wants_answer;  /* a request, a GET, a DELETE */
+  bool survives;      /* losing the way back does not cancel its handler */
+  bool waits_drain;   /* on_drain is wanted once */
+  bool kept;          /* see mcp_exchange_keep */
   /* HTTP: one that only listens ends then, in ms of the loop's clock; so does a
    * link that it becomes, once nothing is under way there. 0: never. */
   uint64_t ends_at;

@@ -25,11 +25,12 @@ typedef struct {
   mcp_stream_t *stream;
   mcp_http_t *http; /* NULL while its exchange is kept: nothing is read */
   mcp_list_t of_server;
-  mcp_buf_t body;    /* of the request now read, unless `whole` */
-  mcp_slice_t whole; /* the body, where it lies in what was just read; empty
-                        outside of read_bytes, whose caller has those bytes */
-  mcp_buf_t pending; /* bytes behind the request that is BUSY */
-  mcp_buf_t extra;   /* header fields of the answer, each with its CRLF */
+  mcp_share_t *share; /* the stream's */
+  mcp_buf_t body;     /* of the request now read, unless `whole` */
+  mcp_slice_t whole;  /* the body, where it lies in what was just read; empty
+                         outside of read_bytes, whose caller has those bytes */
+  mcp_buf_t pending;  /* bytes behind the request that is BUSY */
+  mcp_buf_t extra;    /* header fields of the answer, each with its CRLF */
   size_t body_size;
   uint64_t body_begun; /* ms */
   uint64_t deadline;   /* ms, 0 for none */
@@ -45,6 +46,7 @@ typedef struct {
   bool no_json;    /* its sender takes no application/json */
   bool no_events;  /* its sender takes no text/event-stream */
   bool refused;    /* answered at its head; the END is still to come */
+  bool at_head;    /* BUSY with the question whether the body may come */
   bool pumping;    /* inside read_messages: answering must not re-enter */
   bool logged;     /* `wire` is there */
   struct mcp_http_sse *sse; /* the session whose stream it is, or NULL */
@@ -56,6 +58,8 @@ mcp_loop_t *mcp_http_conn_loop(const mcp_http_conn_t *conn);
 void mcp_http_conn_close(mcp_http_conn_t *conn, bool flush);
 void mcp_http_conn_done(mcp_http_conn_t *conn);
 int mcp_http_conn_keep(mcp_http_conn_t *conn);
+/* The body may come: the connection goes on reading the message. */
+void mcp_http_conn_admit(mcp_http_conn_t *conn);
 /* Parts with the stream, and with what came behind the request; the connection
  * may be gone then. MCP_ECLOSED while the server closes. */
 int mcp_http_conn_give(mcp_http_conn_t *conn, mcp_stream_t **stream,

@@ -47,6 +47,7 @@ typedef struct {
   bool no_json;       /* let in, but takes no application/json */
   bool no_events;     /* let in, but takes no text/event-stream */
   bool challenge;     /* the answer must say which token is wanted */
+  bool later;         /* the answer asks to come again later */
   const mcp_http_page_t *page; /* the answer is this */
 } mcp_http_verdict_t;
 

@@ -299,6 +299,10 @@ int mcp_http_reply_error(mcp_http_conn_t *conn, unsigned status, mcp_slice_t id,
 static void drop(mcp_exchange_t *x) {
   mcp_http_conn_t *conn = (mcp_http_conn_t *)x;
   int code;
+  if (conn->at_head && x->status == 0) {
+    mcp_http_conn_admit(conn);
+    return;
+  }
   if (conn->streaming) {
     code = mcp_http_reply_end(conn);
   } else if (x->wants_answer && x->status == 0) {

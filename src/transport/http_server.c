@@ -25,8 +25,13 @@
 
 /* How often deadlines are looked at. They are promises of seconds. */
 #define SWEEP_TIME 1000
+#define TEXT(n)    #n
+#define QUOTED(n)  TEXT(n)
+#define RETRY      QUOTED(MCP_EXCHANGE_RETRY)
 /* A body buffer that grew beyond this is given back between messages. */
 #define BODY_KEEP 4096
+/* So much is reserved at once for a body that was announced. */
+#define BODY_STEP (256u << 10)
 
 struct mcp_http_server {
   mcp_loop_t *loop;
@@ -71,20 +76,48 @@ void mcp_http_conn_close(mcp_http_conn_t *conn, bool flush) {
   mcp_stream_close(conn->stream, flush);
 }
 
+/* What still comes is read and thrown away, so that the client gets to see why
+ * it was refused. */
+static void linger(mcp_http_conn_t *conn) {
+  conn->state = MCP_HTTP_LINGERING;
+  conn->deadline = now(conn) + MCP_HTTP_LINGER_TIME;
+  mcp_buf_deinit(&conn->body);
+  mcp_buf_deinit(&conn->pending);
+  mcp_stream_pause(conn->stream, false);
+}
+
+/* A decoder of requests, charged to whom it reads. NULL: it may not be had. */
+static mcp_http_t *new_decoder(mcp_stream_t *stream) {
+  mcp_http_t *http = mcp_http_new(false);
+  if (!http || mcp_http_charge(http, stream->share) == 0) return http;
+  mcp_http_free(http);
+  return NULL;
+}
+
 /* The exchange is over: the connection reads again, or ends. */
 void mcp_http_conn_done(mcp_http_conn_t *conn) {
   if (conn->state != MCP_HTTP_BUSY) return;
   if (!conn->x.kept) conn->server->busy--;
   conn->streaming = false;
+  if (conn->at_head) {
+    /* Refused: its body is thrown away. */
+    conn->at_head = false;
+    linger(conn);
+    return;
+  }
   conn->state = MCP_HTTP_READING;
   conn->deadline = now(conn) + conn->server->options.idle_time;
   if (!conn->keep_alive || !conn->server->listener) {
     mcp_http_conn_close(conn, true);
-  } else if (!conn->http && !(conn->http = mcp_http_new(false))) {
+  } else if (!conn->http && !(conn->http = new_decoder(conn->stream))) {
     mcp_http_conn_close(conn, false);
   } else if (!conn->pumping && !is_full(conn)) {
     pump(conn);
   }
+}
+
+static size_t conn_size(bool logged) {
+  return sizeof(mcp_http_conn_t) + (logged ? 2 * sizeof(mcp_log_wire_t) : 0);
 }
 
 static void free_conn(mcp_http_conn_t *conn) {
@@ -93,6 +126,7 @@ static void free_conn(mcp_http_conn_t *conn) {
   mcp_buf_deinit(&conn->body);
   mcp_buf_deinit(&conn->pending);
   mcp_buf_deinit(&conn->extra);
+  mcp_share_release(conn->share, conn_size(conn->logged));
   mcp_mem_free(conn);
 }
 
@@ -198,6 +232,8 @@ static void refuse_by(mcp_http_conn_t *conn, const mcp_http_verdict_t *verdict,
     (void)mcp_buf_append_literal(&conn->extra,
                                  "Upgrade: websocket\r\nConnection: Upgrade"
                                  "\r\nSec-WebSocket-Version: 13\r\n");
+  if (verdict->later)
+    (void)mcp_buf_append_literal(&conn->extra, "Retry-After: " RETRY "\r\n");
   if (!complete) conn->keep_alive = false;
   if (code == 0)
     code = verdict->page ? mcp_http_reply_page(conn, status, text, no_body)
@@ -209,22 +245,85 @@ static void refuse_by(mcp_http_conn_t *conn, const mcp_http_verdict_t *verdict,
   } else if (complete) {
     mcp_http_conn_close(conn, true);
   } else {
-    conn->state = MCP_HTTP_LINGERING;
-    conn->deadline = now(conn) + MCP_HTTP_LINGER_TIME;
+    linger(conn);
   }
 }
 
 static void refuse(mcp_http_conn_t *conn, unsigned status, const char *text,
                    const char *option, bool complete) {
   mcp_http_verdict_t verdict = {
-      .status = status, .text = text, .option = option};
+      .status = status, .text = text, .option = option, .later = status == 503};
   refuse_by(conn, &verdict, complete);
+}
+
+static void hand_up(mcp_http_conn_t *conn, const mcp_arrival_t *arrival,
+                    bool wants_answer) {
+  mcp_http_server_t *server = conn->server;
+  conn->x = (mcp_exchange_t){.ways = &mcp_http_ways,
+                             .share = conn->share,
+                             .wants_answer = wants_answer};
+  if (arrival->rpc) mcp_exchange_take_id(&conn->x, arrival->rpc);
+  conn->state = MCP_HTTP_BUSY;
+  conn->listening = false;
+  conn->deadline = 0;
+  mcp_http_conn_begin_fields(conn);
+  server->busy++;
+  server->upper->on_arrival(server->up, &conn->x, arrival);
+}
+
+static bool has_body(const mcp_http_head_t *head) {
+  return head->content_length > 0 || head->chunked;
+}
+
+/* Does the whole body lie in what was read, so that nothing of it is kept? */
+static bool is_whole(const mcp_http_t *http) {
+  const mcp_http_head_t *head = mcp_http_head(http);
+  return !head->chunked && head->content_length >= 0 &&
+         (uint64_t)head->content_length <= mcp_http_rest(http).len;
+}
+
+/* Tells a client that waits for it to send its body. */
+static void invite_body(mcp_http_conn_t *conn) {
+  const mcp_http_head_t *head = mcp_http_head(conn->http);
+  mcp_buf_t *out = mcp_loop_scratch(conn->server->loop);
+  if (!head->expect_continue || !has_body(head)) return;
+  out->len = 0;
+  if (mcp_buf_append_literal(out, "HTTP/1.1 100 Continue\r\n\r\n") < 0 ||
+      mcp_stream_send(conn->stream, out, 0) < 0)
+    mcp_http_conn_close(conn, false);
+}
+
+/* A token is checked before a body is taken. */
+static void ask_at_head(mcp_http_conn_t *conn) {
+  mcp_arrival_t arrival = {.kind = MCP_ARRIVAL_HEAD};
+  conn->at_head = true;
+  conn->keep_alive = false; /* in case it is refused */
+  hand_up(conn, &arrival, true);
+}
+
+void mcp_http_conn_admit(mcp_http_conn_t *conn) {
+  if (conn->state != MCP_HTTP_BUSY) return;
+  conn->server->busy--;
+  conn->at_head = false;
+  conn->keep_alive = mcp_http_head(conn->http)->keep_alive;
+  conn->state = MCP_HTTP_READING;
+  conn->body_begun = now(conn);
+  conn->deadline = conn->body_begun + conn->server->options.body_time;
+  invite_body(conn);
+  if (conn->state == MCP_HTTP_READING && !conn->pumping) pump(conn);
 }
 
 static void on_head(mcp_http_conn_t *conn) {
   mcp_http_server_t *server = conn->server;
   const mcp_http_head_t *head = mcp_http_head(conn->http);
   mcp_http_verdict_t verdict = mcp_http_judge(&server->options.gate, head);
+  /* No new work while memory is short; what ends something may come. */
+  if (!verdict.status && head->method != MCP_HTTP_DELETE &&
+      mcp_share_is_tight(conn->share))
+    verdict =
+        (mcp_http_verdict_t){.status = 503,
+                             .text = "busy: memory is short, try again later",
+                             .later = true};
   conn->keep_alive = head->keep_alive;
   conn->http_1_0 = head->http_1_0;
   conn->body.len = 0;
@@ -243,12 +342,11 @@ static void on_head(mcp_http_conn_t *conn) {
     refuse_by(conn, &verdict, bodiless);
     return;
   }
-  if (head->expect_continue && (head->content_length > 0 || head->chunked)) {
-    mcp_buf_t *out = mcp_loop_scratch(server->loop);
-    out->len = 0;
-    if (mcp_buf_append_literal(out, "HTTP/1.1 100 Continue\r\n\r\n") < 0 ||
-        mcp_stream_send(conn->stream, out, 0) < 0)
-      mcp_http_conn_close(conn, false);
+  if (has_body(head) && server->options.gate.guard.challenge &&
+      !is_whole(conn->http)) {
+    ask_at_head(conn);
+  } else {
+    invite_body(conn);
   }
 }
 
@@ -265,27 +363,16 @@ static void on_body(mcp_http_conn_t *conn, mcp_slice_t piece) {
     conn->whole = piece;
     return;
   }
+  /* What is only announced is not yet worth memory. */
   if (conn->body.len == 0 && head->content_length > 0 &&
-      mcp_buf_reserve(&conn->body, (size_t)head->content_length) < 0) {
+      mcp_buf_reserve(&conn->body, (size_t)head->content_length < BODY_STEP
+                                       ? (size_t)head->content_length
+                                       : BODY_STEP) < 0) {
     refuse(conn, 503, "out of memory", NULL, false);
     return;
   }
   if (mcp_buf_append_slice(&conn->body, piece) < 0)
     refuse(conn, 503, "out of memory", NULL, false);
-}
-
-static void hand_up(mcp_http_conn_t *conn, const mcp_arrival_t *arrival,
-                    bool wants_answer) {
-  mcp_http_server_t *server = conn->server;
-  conn->x =
-      (mcp_exchange_t){.ways = &mcp_http_ways, .wants_answer = wants_answer};
-  if (arrival->rpc) mcp_exchange_take_id(&conn->x, arrival->rpc);
-  conn->state = MCP_HTTP_BUSY;
-  conn->listening = false;
-  conn->deadline = 0;
-  mcp_http_conn_begin_fields(conn);
-  server->busy++;
-  server->upper->on_arrival(server->up, &conn->x, arrival);
 }
 
 /* A whole request that is no message. */
@@ -451,6 +538,7 @@ static void on_bad_request(mcp_http_conn_t *conn, int code) {
                     : code == MCP_ETARGET  ? 414
                     : code == MCP_EVERSION ? 505
                     : code == MCP_ENOMEM   ? 503
+                    : code == MCP_EBUDGET  ? 503
                                            : 400;
   const char *why = mcp_http_why(conn->http);
   mcp_http_refusal_log(status, why);
@@ -461,8 +549,7 @@ static void on_bad_request(mcp_http_conn_t *conn, int code) {
     mcp_http_conn_close(conn, false);
     return;
   }
-  conn->state = MCP_HTTP_LINGERING;
-  conn->deadline = now(conn) + MCP_HTTP_LINGER_TIME;
+  linger(conn);
 }
 
 /* Reads messages out of the decoder until it wants more, one is busy, or the
@@ -603,18 +690,35 @@ static void on_closed(void *owner) {
 static const mcp_stream_events_t stream_events = {on_data, on_end, on_drain,
                                                   on_closed};
 
+/* NULL: it may not be had. */
+static mcp_http_conn_t *new_conn(mcp_stream_t *stream, bool logged) {
+  mcp_share_t *share = stream->share;
+  mcp_http_conn_t *conn;
+  if (mcp_share_charge(share, conn_size(logged)) < 0) return NULL;
+  conn = mcp_mem_zalloc(conn_size(logged));
+  if (!conn) {
+    mcp_share_release(share, conn_size(logged));
+    return NULL;
+  }
+  conn->logged = logged;
+  conn->share = conn->body.share = conn->pending.share = share;
+  conn->extra.share = share;
+  mcp_list_init(&conn->of_server);
+  conn->http = new_decoder(stream);
+  if (conn->http) return conn;
+  free_conn(conn);
+  return NULL;
+}
+
 static void on_connection(void *owner, mcp_stream_t *stream) {
   mcp_http_server_t *server = owner;
   bool logged = mcp_log_enabled(MCP_LOG_WIRE);
-  mcp_http_conn_t *conn =
-      mcp_mem_zalloc(sizeof *conn + (logged ? 2 * sizeof conn->wire[0] : 0));
+  mcp_http_conn_t *conn = new_conn(stream, logged);
   server->count++;
-  if (conn) conn->http = mcp_http_new(false);
-  if (!conn || !conn->http ||
+  if (!conn ||
       (server->options.tls && mcp_tls_wrap(server->options.tls, server->loop,
                                            stream, NULL, &stream) < 0)) {
-    if (conn) mcp_http_free(conn->http);
-    mcp_mem_free(conn);
+    if (conn) free_conn(conn);
     stream->events = &orphan_events;
     stream->owner = server;
     mcp_stream_close(stream, false);
@@ -622,7 +726,6 @@ static void on_connection(void *owner, mcp_stream_t *stream) {
   }
   conn->server = server;
   conn->stream = stream;
-  conn->logged = logged;
   conn->state = MCP_HTTP_READING;
   conn->deadline = mcp_loop_now(server->loop) + server->options.head_time;
   mcp_list_append(&server->conns, &conn->of_server);

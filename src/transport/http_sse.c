@@ -120,7 +120,8 @@ int mcp_http_sse_open(mcp_http_conn_t *conn, mcp_http_sse_table_t *table,
   mcp_http_sse_t *sse = mcp_mem_zalloc(sizeof *sse);
   int code = sse ? make_id(sse->id) : MCP_ENOMEM;
   if (code == 0)
-    code = mcp_link_open_fed(&sink, conn, "sse", upper, up, &sse->link);
+    code = mcp_link_open_fed(&sink, conn, conn->share, "sse", upper, up,
+                             &sse->link);
   if (code < 0) {
     mcp_mem_free(sse);
     return code;

@@ -81,13 +81,18 @@ int mcp_link_commit(mcp_link_t *link) {
 static lane_t *take_lane(mcp_link_t *link) {
   lane_t *lane;
   if (mcp_list_empty(&link->spare)) {
+    if (mcp_share_charge(link->share, sizeof *lane) < 0) return NULL;
     lane = mcp_mem_alloc(sizeof *lane);
-    if (!lane) return NULL;
+    if (!lane) {
+      mcp_share_release(link->share, sizeof *lane);
+      return NULL;
+    }
   } else {
     lane = MCP_LIST_MEMBER(link->spare.next, lane_t, of_link);
     mcp_list_remove(&lane->of_link);
   }
-  lane->base = (mcp_exchange_t){.ways = &link->ways, .link = link};
+  lane->base =
+      (mcp_exchange_t){.ways = &link->ways, .link = link, .share = link->share};
   mcp_list_append(&link->live, &lane->of_link);
   link->busy++;
   return lane;
@@ -133,6 +138,11 @@ static void drop(mcp_exchange_t *x) {
 static bool congested(mcp_exchange_t *x) {
   mcp_link_t *link = x->link;
   return link->framing->queued(link) > MCP_STREAM_HIGH_WATER;
+}
+
+bool mcp_link_is_held_up(const mcp_link_t *link) {
+  return !link->closing &&
+         link->framing->queued(link) + link->mark > MCP_STREAM_HIGH_WATER;
 }
 
 bool mcp_link_is_full(const mcp_link_t *link) {
@@ -264,6 +274,8 @@ static const char *obstacle(mcp_link_t *link, const mcp_rpc_t *rpc, int *code) {
   if (link->draining) return "Closing: no more requests are taken";
   if (link->busy >= MCP_EXCHANGE_PER_LINK)
     return "Busy: 64 requests of this connection are under way";
+  if (mcp_share_is_tight(link->share))
+    return "Busy: memory is short, try later";
   *code = MCP_RPC_INVALID_REQUEST;
   if (rpc->id.len > 0 && is_under_way(link, rpc->id))
     return "A request with this id is under way";
@@ -342,18 +354,63 @@ void mcp_link_end_others(mcp_link_t *link, const mcp_exchange_t *x) {
   }
 }
 
-static void on_data(void *owner, mcp_slice_t bytes) {
-  mcp_link_t *link = owner;
-  mcp_link_cork(link);
-  mcp_log_wire(&link->wire_in, MCP_LOG_IN, bytes);
-  link->framing->read(link, bytes);
-  mcp_link_uncork(link);
+static void keep_unread(mcp_link_t *link, mcp_slice_t bytes) {
+  int code = mcp_buf_append_slice(&link->unread, bytes);
+  if (code == 0 || link->closing) return;
+  link->code = code;
+  mcp_link_close(link, true);
 }
 
-/* End of input. What runs may still answer for as long as the room above lets
- * the link live; it is told by on_link_closed only once it is closed. */
+/* Lets the framing read, and keeps what it leaves. */
+static void read_some(mcp_link_t *link, mcp_slice_t bytes) {
+  mcp_link_cork(link);
+  bytes = link->framing->read(link, bytes);
+  if (bytes.len > 0 && !link->closing) keep_unread(link, bytes);
+  mcp_link_uncork(link);
+  if (link->unread.len > 0 && link->stream)
+    mcp_stream_pause(link->stream, true);
+}
+
+static void take_end(mcp_link_t *link, int code);
+
+void mcp_link_read_on(mcp_link_t *link) {
+  mcp_buf_t bytes;
+  if (link->unread.len == 0 || mcp_link_is_held_up(link)) return;
+  bytes = mcp_buf_take(&link->unread);
+  read_some(link, mcp_buf_slice(&bytes));
+  mcp_buf_deinit(&bytes);
+  if (link->unread.len > 0 || !link->end_waits) return;
+  link->end_waits = false;
+  if (!link->closing) take_end(link, 0);
+}
+
+static void on_data(void *owner, mcp_slice_t bytes) {
+  mcp_link_t *link = owner;
+  mcp_log_wire(&link->wire_in, MCP_LOG_IN, bytes);
+  if (link->unread.len == 0) {
+    read_some(link, bytes);
+  } else {
+    /* A stream that decrypts had more in hand when it was paused. */
+    keep_unread(link, bytes);
+    mcp_link_read_on(link);
+  }
+}
+
+/* End of input. What is unread is served as the peer reads; the room above
+ * decides how long that may take. */
 static void on_end(void *owner, int code) {
   mcp_link_t *link = owner;
+  if (code == 0 && link->unread.len > 0 && !link->closing) {
+    link->end_waits = true;
+    link->upper->on_link_ended(link->up, link);
+  } else {
+    take_end(link, code);
+  }
+}
+
+/* What runs may still answer for as long as the room above lets the link live;
+ * it is told by on_link_closed only once it is closed. */
+static void take_end(mcp_link_t *link, int code) {
   bool goes_on;
   mcp_link_cork(link);
   if (!link->closing) {
@@ -382,6 +439,7 @@ static void on_drain(void *owner) {
   mcp_stream_pause(link->stream, false);
   if (link->framing->drained) link->framing->drained(link);
   if (!link->closing) mcp_link_drained(link);
+  mcp_link_read_on(link);
 }
 
 void mcp_link_closed(mcp_link_t *link) {
@@ -390,9 +448,11 @@ void mcp_link_closed(mcp_link_t *link) {
   link->upper->on_link_closed(link->up, link, link->code);
   MCP_LIST_EACH(&link->spare, it, after) {
     mcp_mem_free(MCP_LIST_MEMBER(it, lane_t, of_link));
+    mcp_share_release(link->share, sizeof(lane_t));
   }
   link->framing->deinit(link);
   mcp_buf_deinit(&link->out);
+  mcp_buf_deinit(&link->unread);
   mcp_mem_free(link);
 }
 
@@ -417,6 +477,12 @@ void mcp_link_init(mcp_link_t *link, const mcp_framing_t *framing,
 int mcp_link_start(mcp_link_t *link, mcp_stream_t *stream) {
   int code = 0;
   link->stream = stream;
+  link->share = link->out.share = stream->share;
+  if (link->unread.len > 0) {
+    code = mcp_buf_charge(&link->unread, stream->share);
+  } else {
+    link->unread.share = stream->share;
+  }
   if (stream->events) {
     stream->events = &stream_events;
     stream->owner = link;
@@ -436,7 +502,12 @@ void **mcp_link_tag(mcp_link_t *link) {
 }
 
 unsigned mcp_link_busy(const mcp_link_t *link) {
-  return link->busy;
+  return link->busy + (link->unread.len > 0);
+}
+
+uint64_t mcp_link_reads_until(const mcp_link_t *link, uint64_t grace_ms) {
+  if (link->unread.len == 0 || !link->stream) return 0;
+  return link->stream->progress_ms + grace_ms;
 }
 
 void mcp_link_be_client(mcp_link_t *link, size_t message_limit) {

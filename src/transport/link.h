@@ -78,10 +78,11 @@ typedef struct {
   void (*close)(void *maker, bool flush);
 } mcp_link_sink_t;
 
-/* Opens a fed link. 0 or MCP_ENOMEM. */
+/* Opens a fed link, whose memory is charged to `share`; that outlives it. 0 or
+ * MCP_ENOMEM. */
 int mcp_link_open_fed(const mcp_link_sink_t *sink, void *maker,
-                      const char *name, const mcp_upper_t *upper, void *up,
-                      mcp_link_t **link);
+                      mcp_share_t *share, const char *name,
+                      const mcp_upper_t *upper, void *up, mcp_link_t **link);
 
 /* One message for a fed link. 0; the code of mcp_json_parse, or MCP_ERPC, when
  * it is none, and nothing is said about it on the link; MCP_ECLOSED. A message
@@ -126,8 +127,13 @@ void mcp_link_end_others(mcp_link_t *link, const mcp_exchange_t *x);
  * (MCP_EXCHANGE_QUEUE) */
 bool mcp_link_is_full(const mcp_link_t *link);
 
-/* How many exchanges are under way, those kept not counted. */
+/* How many exchanges are under way, those kept not counted, and one more if
+ * messages lie unread because the peer does not read. */
 unsigned mcp_link_busy(const mcp_link_t *link);
+
+/* Until when, by the loop's clock, it may be waited for messages that lie
+ * unread: so long after the peer has last read something. 0: there are none. */
+uint64_t mcp_link_reads_until(const mcp_link_t *link, uint64_t grace_ms);
 
 /* From now on requests are refused; what is under way goes on. */
 void mcp_link_drain(mcp_link_t *link);

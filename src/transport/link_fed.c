@@ -48,11 +48,12 @@ static const mcp_framing_t framing = {.begin = begin,
                                       .deinit = deinit};
 
 int mcp_link_open_fed(const mcp_link_sink_t *sink, void *maker,
-                      const char *name, const mcp_upper_t *upper, void *up,
-                      mcp_link_t **out) {
+                      mcp_share_t *share, const char *name,
+                      const mcp_upper_t *upper, void *up, mcp_link_t **out) {
   fed_t *fed = mcp_mem_zalloc(sizeof *fed);
   if (!fed) return MCP_ENOMEM;
   mcp_link_init(&fed->base, &framing, name, upper, up);
+  fed->base.share = fed->base.out.share = share;
   fed->sink = sink;
   fed->maker = maker;
   *out = &fed->base;

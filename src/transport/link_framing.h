@@ -11,8 +11,9 @@
 
 /* How bytes become messages, and messages bytes. */
 typedef struct {
-  /* Bytes came: calls mcp_link_arrive for each message in them. */
-  void (*read)(mcp_link_t *link, mcp_slice_t bytes);
+  /* Bytes came: calls mcp_link_arrive for each message in them, until
+   * mcp_link_is_held_up. What is not read then is its result. */
+  mcp_slice_t (*read)(mcp_link_t *link, mcp_slice_t bytes);
   /* The input has ended, whole if `code` is 0. Returns whether answers may
    * still go out; if not it has closed the link. */
   bool (*end)(mcp_link_t *link, int code);
@@ -41,9 +42,12 @@ typedef struct {
 struct mcp_link {
   const mcp_framing_t *framing;
   mcp_stream_t *stream; /* NULL once closed, or if there never was one */
-  mcp_buf_t out;        /* messages not yet handed to the stream */
-  size_t mark;          /* how much of `out` is whole messages; behind it lies
-                           what was begun and not committed, or never will be */
+  mcp_share_t *share;   /* of the peer; as long as the stream lives */
+  mcp_buf_t unread; /* came behind what filled the queue: less than a read */
+  bool end_waits;   /* the end of input lies behind that */
+  mcp_buf_t out;    /* messages not yet handed to the stream */
+  size_t mark;      /* how much of `out` is whole messages; behind it lies
+                       what was begun and not committed, or never will be */
   mcp_exchange_ways_t ways;
   const mcp_upper_t *upper;
   void *up;
@@ -68,6 +72,10 @@ void mcp_link_init(mcp_link_t *link, const mcp_framing_t *framing,
  * link is closing then, and mcp_link_closed will come. */
 int mcp_link_start(mcp_link_t *link, mcp_stream_t *stream);
 
+/* Does the peer leave so much unread that no more of its messages are served?
+ * They go on when it has read. */
+bool mcp_link_is_held_up(const mcp_link_t *link);
+
 /* One message. 0, or the code of what it is not: answered with an error on the
  * link itself if `complain`. */
 int mcp_link_arrive(mcp_link_t *link, mcp_slice_t text, bool complain);
@@ -83,6 +91,9 @@ int mcp_link_put(mcp_link_t *link);
 /* Until mcp_link_uncork, what is put is gathered for one write. */
 void mcp_link_cork(mcp_link_t *link);
 void mcp_link_uncork(mcp_link_t *link);
+
+/* Reads what lies in `unread`. */
+void mcp_link_read_on(mcp_link_t *link);
 
 /* Hands all of `out` to the stream. 0 or a code. */
 int mcp_link_flush(mcp_link_t *link);

@@ -15,7 +15,7 @@ typedef struct {
 static void pump(lines_t *lines) {
   mcp_link_t *link = &lines->base;
   mcp_line_event_t event;
-  while (!link->closing) {
+  while (!link->closing && !mcp_link_is_held_up(link)) {
     int code = lines->ended ? mcp_line_finish(&lines->decoder, &event)
                             : mcp_line_next(&lines->decoder, &event);
     if (code < 0) {
@@ -41,11 +41,11 @@ static void pump(lines_t *lines) {
   }
 }
 
-static void read_bytes(mcp_link_t *link, mcp_slice_t bytes) {
+static mcp_slice_t read_bytes(mcp_link_t *link, mcp_slice_t bytes) {
   lines_t *lines = (lines_t *)link;
   mcp_line_feed(&lines->decoder, bytes);
   pump(lines);
-  mcp_line_feed(&lines->decoder, mcp_slice(NULL, 0));
+  return mcp_line_take_rest(&lines->decoder);
 }
 
 static bool end(mcp_link_t *link, int code) {
@@ -109,6 +109,7 @@ int mcp_link_open(mcp_stream_t *stream, const char *name, size_t line_limit,
   }
   mcp_link_init(&lines->base, &framing, name, upper, up);
   mcp_line_init(&lines->decoder, line_limit);
+  lines->decoder.partial.share = stream->share;
   *out = &lines->base;
   return mcp_link_start(&lines->base, stream);
 }

@@ -25,7 +25,6 @@ typedef struct {
   mcp_link_t base;
   mcp_loop_t *loop;
   mcp_ws_t *codec;
-  mcp_buf_t early;    /* came before we did; read at the next turn */
   mcp_timer_t *timer; /* for `early`, pings, and the end */
   mcp_link_ws_t options;
   uint64_t heard;      /* when there last was a sign of life, ms */
@@ -34,6 +33,7 @@ typedef struct {
   uint64_t ping_at;    /* when the next ping is due */
   uint64_t counted;    /* when `controls` was last brought up to date */
   uint64_t controls;   /* control frames that may still come, in thousandths */
+  bool early;          /* what came before we did is read at the next turn */
   bool said, answered; /* close frames: ours, the peer's */
   bool failed;         /* what comes means nothing any more */
   bool pong_waits;     /* for the peer to read */
@@ -189,7 +189,7 @@ static void on_event(socket_t *s, const mcp_ws_event_t *event) {
 
 static void pump(socket_t *s) {
   mcp_ws_event_t event;
-  while (!s->failed) {
+  while (!s->failed && !mcp_link_is_held_up(&s->base)) {
     int code = mcp_ws_next(s->codec, &event);
     if (code < 0) {
       fail(s, code, mcp_ws_status(s->codec), mcp_ws_why(s->codec));
@@ -212,33 +212,19 @@ static bool ends_in_close(mcp_slice_t bytes) {
   return false;
 }
 
-static void read_bytes(mcp_link_t *link, mcp_slice_t bytes) {
+static mcp_slice_t read_bytes(mcp_link_t *link, mcp_slice_t bytes) {
   socket_t *s = (socket_t *)link;
+  mcp_slice_t none = {0};
   note_bytes(s, bytes.len);
   if (s->failed) {
     /* Frames are no longer told apart, but it may have heard us. */
     if (link->closing && link->stream && ends_in_close(bytes))
       mcp_stream_close(link->stream, true);
-    return;
-  }
-  if (s->early.len > 0) {
-    /* What came before is read first. */
-    if (mcp_buf_append_slice(&s->early, bytes) < 0)
-      fail(s, MCP_ENOMEM, MCP_WS_FAILED, "out of memory");
-    return;
+    return none;
   }
   mcp_ws_feed(s->codec, bytes);
   pump(s);
-  mcp_ws_feed(s->codec, mcp_slice(NULL, 0));
-}
-
-static void read_early(socket_t *s) {
-  mcp_buf_t early = mcp_buf_take(&s->early);
-  mcp_link_cork(&s->base);
-  mcp_log_wire(&s->base.wire_in, MCP_LOG_IN, mcp_buf_slice(&early));
-  read_bytes(&s->base, mcp_buf_slice(&early));
-  mcp_link_uncork(&s->base);
-  mcp_buf_deinit(&early);
+  return mcp_ws_take_rest(s->codec);
 }
 
 static void end_expired(socket_t *s) {
@@ -258,8 +244,9 @@ static void on_timer(void *arg) {
     mcp_link_close(link, false);
     return;
   }
-  if (s->early.len > 0) {
-    read_early(s);
+  if (s->early) {
+    s->early = false;
+    mcp_link_read_on(link);
     if (!link->closing) set_timer(s);
     return;
   }
@@ -379,7 +366,6 @@ static void deinit(mcp_link_t *link) {
   socket_t *s = (socket_t *)link;
   mcp_timer_stop(s->timer);
   mcp_ws_free(s->codec);
-  mcp_buf_deinit(&s->early);
   mcp_buf_deinit(&s->reason);
   mcp_buf_deinit(&s->why);
 }
@@ -440,11 +426,13 @@ int mcp_link_open_ws(mcp_loop_t *loop, mcp_stream_t *stream,
   s->heard = s->counted = now(s);
   s->ping_at = s->heard + s->options.ping_time;
   s->controls = (uint64_t)s->options.control_burst * 1000;
-  s->early = mcp_buf_take(early);
+  mcp_ws_set_share(s->codec, stream->share);
+  s->base.unread = mcp_buf_take(early);
+  s->early = s->base.unread.len > 0;
   *out = &s->base;
   code = mcp_link_start(&s->base, stream);
   if (code < 0) return code;
-  if (s->early.len > 0) {
+  if (s->early) {
     mcp_timer_set(s->timer, 0);
   } else {
     set_timer(s);

@@ -21,6 +21,8 @@
 #define FIRST_LINE_LENGTH (MCP_HTTP_TARGET_LENGTH + 64)
 /* What a chunk costs beside its data: 16 digits and two line ends. */
 #define CHUNK_OVERHEAD 20
+/* The table of header fields, as large as most heads make it. */
+#define TABLE_COST (16 * sizeof(mcp_http_header_t))
 
 typedef enum {
   READ_HEAD,
@@ -65,6 +67,7 @@ struct mcp_http {
   size_t head_limit;
   int failure;
   state_t state;
+  bool charged; /* to the share of the buffers */
   bool responses;
   bool answers_head; /* the next final response has no body */
   bool bodiless;     /* this one has none */
@@ -210,6 +213,7 @@ static int collect(mcp_http_t *http, gathered_t *to, size_t limit,
   size_t base = to->bytes.len, room = limit - base, at;
   mcp_slice_t in = http->in;
   const char *next = in.data, *end, *lf;
+  int code;
   *complete = false;
   end = in.data + (in.len < room ? in.len : room);
   while (!*complete && next < end) {
@@ -229,8 +233,8 @@ static int collect(mcp_http_t *http, gathered_t *to, size_t limit,
     to->lines++;
   }
   at = (size_t)(next - in.data);
-  if (mcp_buf_append(&to->bytes, in.data, at) < 0)
-    return fail(http, MCP_ENOMEM, "not enough memory");
+  code = mcp_buf_append(&to->bytes, in.data, at);
+  if (code < 0) return fail(http, code, mcp_err_text(code));
   http->in = mcp_slice(next, in.len - at);
   return 0;
 }
@@ -427,7 +431,17 @@ void mcp_http_free(mcp_http_t *http) {
   if (!http) return;
   drop_head(&http->head, 0);
   mcp_buf_deinit(&http->trailer.bytes);
+  if (http->charged)
+    mcp_share_release(http->trailer.bytes.share, sizeof *http + TABLE_COST);
   mcp_mem_free(http);
+}
+
+int mcp_http_charge(mcp_http_t *http, mcp_share_t *share) {
+  int code = mcp_share_charge(share, sizeof *http + TABLE_COST);
+  if (code < 0) return code;
+  http->charged = true;
+  http->head.text.bytes.share = http->trailer.bytes.share = share;
+  return 0;
 }
 
 void mcp_http_expect_no_body(mcp_http_t *http) {

@@ -85,6 +85,10 @@ typedef struct mcp_http mcp_http_t;
 mcp_http_t *mcp_http_new(bool responses);
 void mcp_http_free(mcp_http_t *http);
 
+/* Charges it, and what it will keep of heads and trailers, to `share`. Before
+ * the first bytes. 0 or MCP_EBUDGET. */
+int mcp_http_charge(mcp_http_t *http, mcp_share_t *share);
+
 /* For responses: the next final one answers HEAD, so it has no body. */
 void mcp_http_expect_no_body(mcp_http_t *http);
 
@@ -99,9 +103,9 @@ void mcp_http_feed(mcp_http_t *http, mcp_slice_t bytes);
 
 /* The next event. 0, or a negative code, which is final:
  * MCP_EHTTP (bad grammar, ambiguous framing, no or two Hosts …),
- * MCP_EHEADERS, MCP_ETARGET, MCP_EVERSION, MCP_ENOMEM. Nothing of a message is
- * read before its predecessor's END was taken. Interim responses (1xx but 101)
- * are passed over. */
+ * MCP_EHEADERS, MCP_ETARGET, MCP_EVERSION, MCP_ENOMEM, MCP_EBUDGET. Nothing of
+ * a message is read before its predecessor's END was taken. Interim responses
+ * (1xx but 101) are passed over. */
 int mcp_http_next(mcp_http_t *http, mcp_http_event_t *event);
 
 /* The connection has ended; all that was fed has been pulled. What does its

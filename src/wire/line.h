@@ -45,6 +45,13 @@ void mcp_line_feed(mcp_line_t *line, mcp_slice_t bytes);
  * said once, when the limit is passed; its text is empty. */
 int mcp_line_next(mcp_line_t *line, mcp_line_event_t *event);
 
+/* Takes back what has not been read, to be fed later. */
+static inline mcp_slice_t mcp_line_take_rest(mcp_line_t *line) {
+  mcp_slice_t rest = line->rest;
+  line->rest = (mcp_slice_t){0};
+  return rest;
+}
+
 /* At the end of input, which ends a line as LF does: gives what `next` would,
  * then the last line if it had no LF, then MORE. Errors as `next`. */
 int mcp_line_finish(mcp_line_t *line, mcp_line_event_t *event);

@@ -127,6 +127,16 @@ void mcp_ws_free(mcp_ws_t *ws) {
   mcp_mem_free(ws);
 }
 
+void mcp_ws_set_share(mcp_ws_t *ws, mcp_share_t *share) {
+  ws->message.share = share;
+}
+
+mcp_slice_t mcp_ws_take_rest(mcp_ws_t *ws) {
+  mcp_slice_t rest = ws->rest;
+  ws->rest = (mcp_slice_t){0};
+  return rest;
+}
+
 void mcp_ws_feed(mcp_ws_t *ws, mcp_slice_t bytes) {
   ws->rest = bytes;
 }
@@ -156,6 +166,15 @@ static int break_rule(mcp_ws_t *ws, const char *why) {
 
 static int no_memory(mcp_ws_t *ws) {
   return fail(ws, MCP_ENOMEM, MCP_WS_FAILED, "out of memory");
+}
+
+/* Keeps a piece of a message. */
+static int keep(mcp_ws_t *ws, const char *data, size_t len) {
+  int code = mcp_buf_append(&ws->message, data, len);
+  if (code == 0) return 0;
+  return fail(ws, code, MCP_WS_FAILED,
+              code == MCP_EBUDGET ? "memory is short, try later"
+                                  : "out of memory");
 }
 
 static bool is_control(uint8_t opcode) {
@@ -286,10 +305,12 @@ static int look(mcp_ws_t *ws, mcp_slice_t text, mcp_ws_event_t *event) {
 
 /* A piece of a data frame's payload. */
 static int add(mcp_ws_t *ws, mcp_slice_t piece, mcp_ws_event_t *event) {
+  int code;
   /* One frame that wslay has in one piece is not copied again. */
   if (ws->fin && ws->left == 0 && ws->message.len == 0)
     return look(ws, piece, event);
-  if (mcp_buf_append_slice(&ws->message, piece) < 0) return no_memory(ws);
+  code = keep(ws, piece.data, piece.len);
+  if (code < 0) return code;
   return look(ws, mcp_buf_slice(&ws->message), event);
 }
 
@@ -341,9 +362,11 @@ static int read_beyond(mcp_ws_t *ws, mcp_ws_event_t *event) {
   uint64_t at = ws->promised - ws->left;
   size_t head = head_size((size_t)ws->promised, !ws->options.client);
   size_t n = ws->rest.len < ws->left ? ws->rest.len : (size_t)ws->left;
+  int code;
   /* It would go on with this frame. */
   free_frames(ws);
-  if (mcp_buf_append(&ws->message, ws->rest.data, n) < 0) return no_memory(ws);
+  code = keep(ws, ws->rest.data, n);
+  if (code < 0) return code;
   if (!ws->options.client) {
     char key[4];
     for (size_t i = 0; i < sizeof key; i++)

@@ -67,12 +67,18 @@ typedef struct mcp_ws mcp_ws_t;
 mcp_ws_t *mcp_ws_new(const mcp_ws_options_t *options);
 void mcp_ws_free(mcp_ws_t *ws);
 
+/* What is kept of a message is charged to `share`. Before the first bytes. */
+void mcp_ws_set_share(mcp_ws_t *ws, mcp_share_t *share);
+
 /* Hands over bytes, borrowed until `next` has said MORE, given a CLOSE, or
- * failed. Who stops pulling before that takes them back by feeding nothing. */
+ * failed, or until mcp_ws_take_rest. */
 void mcp_ws_feed(mcp_ws_t *ws, mcp_slice_t bytes);
 
+/* Takes back what has not been read, to be fed later. */
+mcp_slice_t mcp_ws_take_rest(mcp_ws_t *ws);
+
 /* The next event. 0, or a code, which is final: MCP_EFRAME (see
- * mcp_ws_status), MCP_EUTF8, MCP_ETOOBIG, MCP_ENOMEM. */
+ * mcp_ws_status), MCP_EUTF8, MCP_ETOOBIG, MCP_ENOMEM, MCP_EBUDGET. */
 int mcp_ws_next(mcp_ws_t *ws, mcp_ws_event_t *event);
 
 /* Which close code the last failure asks for, and why, a static line. */

@@ -163,7 +163,8 @@ end
 
 ---@class mcp.AuthRequest
 ---@field resource string what the token must be for
----@field kind string "request", "notification", "get", "delete", …
+---@field kind string "request", "notification", "get", "delete", …; "head": a POST whose body is
+---still to come, which is checked again when it has
 ---@field scheme string "bearer", or "dpop": then the key that the token is bound to is asked for
 ---@field header fun(name: string): string|nil any field but Authorization
 local Request = {}
@@ -333,6 +334,8 @@ function methods.receiver(self, receive)
   return function(x, link, kind, ...)
     local found, err = self:check(x, kind)
     if not found then return answered(x, nil, err) end
+    -- A body may come; who sent it is checked when it is there.
+    if kind == "head" then return nil end
     self.of[x] = found
     if found.expires then
       -- One that only listens ends with its token. A token that `verify` takes although its time is

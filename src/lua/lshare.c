@@ -1,0 +1,145 @@
+/* SPDX-License-Identifier: MIT
+ * lshare.c: see lshare.h. */
+#include "lua/lshare.h"
+
+#include <lauxlib.h>
+#include <stdio.h>
+
+#include "base/account.h"
+#include "base/err.h"
+#include "base/log.h"
+#include "lua/task.h"
+#include "transport/link.h"
+
+#define TYPE_NAME "mcp.share"
+
+typedef struct {
+  mcp_share_t *share; /* NULL before it is made, and once closed */
+} handle_t;
+
+static handle_t *check_handle(lua_State *L) {
+  return luaL_checkudata(L, 1, TYPE_NAME);
+}
+
+static size_t check_bytes(lua_State *L, int arg) {
+  lua_Integer bytes = luaL_checkinteger(L, arg);
+  luaL_argcheck(L, bytes >= 0, arg, "bytes expected, 0 or more");
+  return (size_t)bytes;
+}
+
+/* share() -> share: for a store of one kind, which may hold a quarter of the
+ * limit. */
+static int new_share(lua_State *L) {
+  handle_t *h = lua_newuserdatauv(L, sizeof *h, 0);
+  h->share = NULL;
+  luaL_setmetatable(L, TYPE_NAME);
+  h->share = mcp_share_new(NULL, MCP_SHARE_STORE);
+  if (!h->share) return luaL_error(L, "not enough memory");
+  return 1;
+}
+
+/* share:charge(bytes) -> true | nil, text, "EBUDGET". Before anything of that
+ * size is kept. */
+static int charge(lua_State *L) {
+  handle_t *h = check_handle(L);
+  int code = mcp_share_charge(h->share, check_bytes(L, 2));
+  if (code < 0) return mcp_task_push_error(L, code);
+  lua_pushboolean(L, true);
+  return 1;
+}
+
+/* share:release(bytes): no more than was charged. */
+static int release(lua_State *L) {
+  handle_t *h = check_handle(L);
+  size_t bytes = check_bytes(L, 2);
+  luaL_argcheck(L, bytes <= mcp_share_held(h->share), 2,
+                "more than was charged");
+  mcp_share_release(h->share, bytes);
+  return 0;
+}
+
+/* share:held() -> bytes */
+static int held(lua_State *L) {
+  lua_pushinteger(L, (lua_Integer)mcp_share_held(check_handle(L)->share));
+  return 1;
+}
+
+/* share:is_tight() -> boolean: at the soft mark, its own or the process's */
+static int is_tight(lua_State *L) {
+  lua_pushboolean(L, mcp_share_is_tight(check_handle(L)->share));
+  return 1;
+}
+
+/* share:close(), collection: what is charged is released. */
+static int close_share(lua_State *L) {
+  handle_t *h = check_handle(L);
+  mcp_share_t *share = h->share;
+  h->share = NULL;
+  mcp_share_release(share, mcp_share_held(share));
+  mcp_share_drop(share);
+  return 0;
+}
+
+/* memory() -> held, limit, refused: bytes charged to the account of the
+ * process, its limit in bytes, and how many charges have been refused */
+static int memory(lua_State *L) {
+  size_t limit = mcp_account_limit();
+  lua_pushinteger(L, (lua_Integer)mcp_account_held());
+  lua_pushinteger(L,
+                  limit > LUA_MAXINTEGER ? LUA_MAXINTEGER : (lua_Integer)limit);
+  lua_pushinteger(L, (lua_Integer)mcp_account_refused());
+  return 3;
+}
+
+/* limit_memory(bytes): 0 for no limit */
+static int limit_memory(lua_State *L) {
+  mcp_account_set_limit(check_bytes(L, 1));
+  return 0;
+}
+
+size_t mcp_lshare_cost(const mcp_arrival_t *arrival) {
+  const mcp_json_doc_t *doc = arrival->doc;
+  return doc ? MCP_LSHARE_TASK + doc->count * (size_t)MCP_LSHARE_VALUE +
+                   doc->text.len
+             : MCP_LSHARE_TASK;
+}
+
+void mcp_lshare_refuse(mcp_exchange_t *x) {
+  mcp_link_t *link = x->link;
+  if (x->wants_answer) {
+    x->status = 503;
+    if (x->ways->set_header) {
+      char seconds[12];
+      int n = snprintf(seconds, sizeof seconds, "%d", MCP_EXCHANGE_RETRY);
+      (void)x->ways->set_header(x, MCP_SLICE("Retry-After"),
+                                mcp_slice(seconds, (size_t)n));
+    }
+    mcp_exchange_fail(x, MCP_EXCHANGE_BUSY, "Busy: memory is short, try later");
+    return;
+  }
+  mcp_exchange_drop(x);
+  /* It may be the answer that somebody waits for. */
+  if (link) {
+    mcp_log(MCP_LOG_WARNING, "connection closed: over the memory limit");
+    mcp_link_close(link, true);
+  }
+}
+
+void mcp_lshare_open(lua_State *L) {
+  static const luaL_Reg methods[] = {
+      {"charge", charge},     {"release", release},   {"held", held},
+      {"is_tight", is_tight}, {"close", close_share}, {NULL, NULL}};
+  static const luaL_Reg functions[] = {{"share", new_share},
+                                       {"memory", memory},
+                                       {"limit_memory", limit_memory},
+                                       {NULL, NULL}};
+  luaL_newmetatable(L, TYPE_NAME);
+  luaL_newlib(L, methods);
+  lua_setfield(L, -2, "__index");
+  lua_pushcfunction(L, close_share);
+  lua_setfield(L, -2, "__gc");
+  lua_pushcfunction(L, close_share);
+  lua_setfield(L, -2, "__close");
+  lua_pop(L, 1);
+  luaL_setfuncs(L, functions, 0);
+}
