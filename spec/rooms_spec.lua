@@ -233,12 +233,12 @@ describe("arrows of lua/mcp", function()
     mcp.client.transport.duplex mcp.client.transport.endpoint mcp.client.transport.http
     mcp.client.transport.incoming mcp.client.transport.memory mcp.client.transport.sse
     mcp.client.transport.stdio mcp.client.transport.websocket mcp.client.watch mcp.content
-    mcp.context mcp.dispatch mcp.farewell mcp.feature.completion mcp.feature.cursor
-    mcp.feature.metadata mcp.feature.registry mcp.feature.resource mcp.feature.task
-    mcp.feature.tool mcp.fetch
-    mcp.front.duplex mcp.front.legacy mcp.header mcp.inspect mcp.limits mcp.listen
-    mcp.listen.serve mcp.middleware mcp.schema.pattern mcp.seal mcp.server mcp.session
-    mcp.task_store mcp.timeout mcp.tls mcp.worker]]):gmatch "%S+" do
+    mcp.context mcp.dispatch mcp.event_store mcp.farewell mcp.feature.completion
+    mcp.feature.cursor mcp.feature.metadata mcp.feature.registry mcp.feature.resource
+    mcp.feature.subscription mcp.feature.task mcp.feature.tool mcp.fetch mcp.front.duplex
+    mcp.front.legacy mcp.header mcp.inspect mcp.limits mcp.listen mcp.listen.serve
+    mcp.middleware mcp.schema.pattern mcp.seal mcp.server mcp.session mcp.task_store mcp.timeout
+    mcp.tls mcp.worker]]):gmatch "%S+" do
     CORE[name] = true
   end
 

@@ -679,6 +679,9 @@ function Share:release(bytes) end
 ---@return integer bytes charged now
 function Share:held() end
 
+---@return integer bytes that it may hold
+function Share:limit() end
+
 ---@return boolean tight at the soft mark: its own, or the process's
 function Share:is_tight() end
 
@@ -687,6 +690,11 @@ function Share:close() end
 ---A share for a store of one kind, which may hold a quarter of the limit.
 ---@return mcp.Share
 function core.share() end
+
+---About what values that came as JSON take, in bytes. Tables are walked.
+---@param ... any
+---@return integer bytes
+function core.weight(...) end
 
 ---The account of the process.
 ---@return integer held bytes charged now

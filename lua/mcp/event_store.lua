@@ -8,6 +8,8 @@
 --   replay(session_id, event_id, fn) -> boolean    calls fn(event_id, text) for all that came after
 --                                                  that event on its stream; false: it is unknown
 --   drop(session_id)                               forgets a session
+local core = require "mcp.core"
+
 local event_store = {}
 
 ---A client that streams and never reads: events, and bytes, kept for one session.
@@ -17,6 +19,8 @@ event_store.BYTES = 1 << 20
 event_store.TOTAL = 64 << 20
 -- What an event costs beside its text.
 local OVERHEAD = 200
+-- So many of the oldest make room for a new one while memory is short.
+local AT_ONCE = 8
 
 ---@class mcp.EventStore
 local Store = { __name = "mcp.event_store" }
@@ -32,7 +36,7 @@ local OPTIONS = { events = "EVENTS", bytes = "BYTES", total = "TOTAL" }
 ---@param options table|nil events and bytes (of one session), total (bytes of all)
 ---@return mcp.EventStore
 function event_store.new(options)
-  local self = { sessions = {}, bytes = 0 }
+  local self = { sessions = {}, bytes = 0, share = core.share() }
   for name, default in pairs(OPTIONS) do self["most_" .. name] = event_store[default] end
   for name, given in pairs(options or {}) do
     if not OPTIONS[name] then
@@ -75,18 +79,43 @@ local function drop_oldest(self, session)
   session.by_id[event.id] = nil
   session.bytes = session.bytes - event.size
   self.bytes = self.bytes - event.size
+  self.share:release(event.size)
   event.older.newer, event.newer.older = event.newer, event.older
 end
 
 local function is_empty(session) return session.first > session.last end
 
+-- The oldest of all goes.
+local function drop_oldest_of_all(self)
+  local oldest = self.ring.newer.session
+  drop_oldest(self, oldest)
+  if is_empty(oldest) then self.sessions[oldest.id] = nil end
+end
+
+-- Charges a new event. The oldest make room, while the process is short of memory, too.
+local function charge(self, size)
+  for _ = 1, AT_ONCE do
+    if self.bytes == 0 or not self.share:is_tight() then break end
+    drop_oldest_of_all(self)
+  end
+  while not self.share:charge(size) do
+    if self.bytes == 0 then return false end
+    drop_oldest_of_all(self)
+  end
+  return true
+end
+
 function Store.__index:append(session_id, stream_id, event_id, text)
+  local size = #text + OVERHEAD
+  if not charge(self, size) then
+    core.log("warning", "an event is not kept: over the memory limit")
+    return
+  end
   local session = self.sessions[session_id]
   if not session then
     session = { list = {}, first = 1, last = 0, by_id = {}, bytes = 0, id = session_id }
     self.sessions[session_id] = session
   end
-  local size = #text + OVERHEAD
   local event = { id = event_id, stream = stream_id, text = text, size = size, session = session,
     older = self.ring.older, newer = self.ring }
   self.ring.older.newer, self.ring.older = event, event
@@ -99,11 +128,7 @@ function Store.__index:append(session_id, stream_id, event_id, text)
     or session.bytes > self.most_bytes) do
     drop_oldest(self, session)
   end
-  while self.bytes > self.most_total do
-    local oldest = self.ring.newer.session
-    drop_oldest(self, oldest)
-    if is_empty(oldest) then self.sessions[oldest.id] = nil end
-  end
+  while self.bytes > self.most_total do drop_oldest_of_all(self) end
 end
 
 function Store.__index:replay(session_id, event_id, fn)

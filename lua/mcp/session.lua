@@ -17,6 +17,38 @@ session.INITIALIZE = 30 -- seconds
 ---How often a store looks for sessions that are idle for too long, at most. Their clients do not
 ---come back, so nothing else would find them before room is needed.
 session.LOOK = 30 -- seconds
+---What a session costs beside what its client has said of itself.
+session.COST = 2048 -- bytes
+
+-- Of all sessions of this Lua state; made with the first.
+local share
+
+---So much more is kept for a session, until it is closed.
+---@param one table
+---@param bytes integer
+---@return boolean charged false: there is no room, so it must not be kept
+function session.charge(one, bytes)
+  share = share or core.share()
+  if one.closed or not share:charge(bytes) then return false end
+  one.charged = (one.charged or 0) + bytes
+  return true
+end
+
+---Something of it is kept no longer.
+---@param one table
+---@param bytes integer
+function session.release(one, bytes)
+  if not one.charged then return end
+  share:release(bytes)
+  one.charged = one.charged - bytes
+end
+
+---Charges a session itself.
+---@param one table
+---@return boolean
+function session.admit(one)
+  return session.charge(one, session.COST + core.weight(one.capabilities, one.client))
+end
 
 -- What most clients declare. Shared, so nobody may write to it.
 local NOTHING = setmetatable({}, { __newindex = function() error("read-only", 2) end })
@@ -137,6 +169,7 @@ end
 ---Ends a session: what runs in it is cancelled, its stream closed.
 function session.close(one)
   one.closed = true
+  session.release(one, one.charged or 0)
   if one.running then one.running:clear() end
   if one.streams then require("mcp.channel").close(one) end
   if one.stream then one.stream:release() end
@@ -185,11 +218,9 @@ local function look(store, now)
   store:sweep()
 end
 
--- Makes room: whoever is idle goes, else whoever was used longest ago. A tenth
--- at a time, so that a flood of newcomers does not sort on every arrival.
-local function make_room(store)
-  store:sweep()
-  if store.count < store.most then return end
+-- Whoever was used longest ago goes. A tenth at a time, so that a flood of
+-- newcomers does not sort on every arrival.
+local function drop_oldest(store)
   local idle = {}
   for _, one in pairs(store.by_id) do
     if one.running:is_empty() then idle[#idle + 1] = one end
@@ -198,6 +229,17 @@ local function make_room(store)
   for i = 1, math.max(1, #idle // 10) do
     if idle[i] then store:remove(idle[i].id) end
   end
+end
+
+-- Makes room: whoever is idle goes, else the oldest.
+local function make_room(store)
+  store:sweep()
+  if store.count >= store.most then drop_oldest(store) end
+end
+
+local function make_room_of_bytes(store)
+  store:sweep()
+  drop_oldest(store)
 end
 
 -- Makes room among the sessions of one principal: the one that was used longest ago goes.
@@ -225,6 +267,10 @@ function Store.__index:add(one)
   end
   if self.count >= self.most then make_room(self) end
   if self.count >= self.most then return false end
+  if not session.admit(one) then
+    make_room_of_bytes(self)
+    if not session.admit(one) then return false end
+  end
   one.id = core.random_id()
   one.running = setmetatable({ count = 0 }, Running)
   self.by_id[one.id] = one

@@ -23,6 +23,8 @@ task_store.MOST = 1024
 task_store.RUNNING = 256
 ---What clients are told to wait between two questions.
 task_store.POLL = 1 -- seconds
+---What a task costs beside what it was asked and what came of it.
+task_store.COST = 4096 -- bytes
 
 ---@class mcp.Task
 ---@field store table
@@ -45,6 +47,8 @@ task_store.POLL = 1 -- seconds
 ---@field expires number of core.now
 ---@field finished number|nil of core.now
 ---@field waiting userdata[]|nil waiters for its end (internal)
+---@field charged integer bytes of the account (internal)
+---@field asked integer bytes of these that go with its coroutine (internal)
 
 local Store = { __name = "mcp.tasks" }
 Store.__index = {}
@@ -70,7 +74,7 @@ function task_store.new(settings)
     ttl = ttl, longest = math.max(settings.longest or task_store.LONGEST, ttl),
     most = settings.most or task_store.MOST, most_running = settings.running or task_store.RUNNING,
     poll_interval = settings.poll_interval or task_store.POLL,
-    by_id = {}, order = {}, count = 0, running = 0,
+    by_id = {}, order = {}, count = 0, running = 0, share = core.share(),
     on_change = nil, -- called with each task whose status has changed
   }, Store)
 end
@@ -107,6 +111,8 @@ local function forget(self, one)
   if self.by_id[one.id] ~= one then return end
   self.by_id[one.id] = nil
   self.count = self.count - 1
+  self.share:release(one.charged)
+  one.charged, one.asked = 0, 0
   for i, other in ipairs(self.order) do
     if other == one then
       table.remove(self.order, i)
@@ -136,11 +142,24 @@ local function make_room(self)
   return oldest ~= nil
 end
 
+-- Charges so much more to a task. Those that ended longest ago make room for it, but not for one
+-- that wants more than a half of what there is.
+local function charge(self, one, bytes)
+  repeat
+    if self.share:charge(bytes) then
+      one.charged = one.charged + bytes
+      return true
+    end
+  until bytes > self.share:limit() // 2 or not make_room(self)
+  return false
+end
+
 ---A new task, or nil if there is no room for one.
 ---@param owner any
 ---@param ttl number|nil seconds; what the client has asked for
+---@param bytes integer|nil what its work keeps of the request
 ---@return mcp.Task|nil
-function Store.__index:create(owner, ttl)
+function Store.__index:create(owner, ttl, bytes)
   self:sweep()
   if self.running >= self.most_running then return nil end
   if self.count >= self.most and not make_room(self) then return nil end
@@ -149,8 +168,9 @@ function Store.__index:create(owner, ttl)
   local one = {
     store = self, id = core.random_id(), owner = owner, status = "working",
     created = now, updated = now, ttl = ttl, expires = core.now() + ttl,
-    is_error = false, cancelled = false, asking = 0,
+    is_error = false, cancelled = false, asking = 0, charged = 0, asked = bytes or 0,
   }
+  if not charge(self, one, task_store.COST + one.asked) then return nil end
   self.by_id[one.id] = one
   self.order[#self.order + 1] = one
   self.count = self.count + 1
@@ -161,6 +181,9 @@ end
 local function ended(self, one)
   one.job = nil
   self.running = self.running - 1
+  -- What it was asked has gone with the coroutine.
+  self.share:release(one.asked)
+  one.charged, one.asked = one.charged - one.asked, 0
   if not TERMINAL[one.status] then
     one.err = { code = -32603, message = "Internal error" }
     settle(self, one, "failed", one.err.message)
@@ -191,6 +214,11 @@ end
 ---@param is_error boolean it says itself that it is an error
 function Store.__index:finish(one, result, is_error)
   if TERMINAL[one.status] then return end
+  if not charge(self, one, core.weight(result)) then
+    core.log("warning", "the result of a task is not kept: over the memory limit")
+    one.err = { code = -32000, message = "Busy: there is no memory to keep the result" }
+    return settle(self, one, "failed", one.err.message)
+  end
   one.result, one.is_error = result, is_error
   settle(self, one, "completed", one.message)
 end
@@ -200,6 +228,9 @@ end
 ---@param err table code, message, data
 function Store.__index:fail(one, err)
   if TERMINAL[one.status] then return end
+  if not charge(self, one, core.weight(err.data)) then
+    err = { code = err.code, message = err.message }
+  end
   one.err = err
   settle(self, one, "failed", err.message)
 end
@@ -259,6 +290,14 @@ function Store.__index:list(owner)
     if one.owner == owner then out[#out + 1] = one end
   end
   return out
+end
+
+---More is kept for a task, such as an answer to what it has asked. It is released with the task.
+---@param one mcp.Task
+---@param bytes integer
+---@return boolean charged false: there is no room, so it must not be kept
+function Store.__index:charge(one, bytes)
+  return self.by_id[one.id] == one and charge(self, one, bytes)
 end
 
 ---Waits until the task has ended.

@@ -504,8 +504,11 @@ static int response_event(lua_State *L) {
   lua_settop(L, 1);
   refused = refuse_coded(L, r, false);
   if (refused) return refused;
-  if (!r->sse) r->sse = mcp_sse_new(r->event_limit);
-  if (!r->sse) return mcp_task_push_error(L, MCP_ENOMEM);
+  if (!r->sse) {
+    r->sse = mcp_sse_new(r->event_limit);
+    if (!r->sse) return mcp_task_push_error(L, MCP_ENOMEM);
+    mcp_sse_set_share(r->sse, mcp_http_call_share(r->call));
+  }
   mcp_http_call_allow(r->call, MCP_HTTP_CLIENT_UNREAD);
   return wait_for(L, r, EVENT, ms, event_k);
 }

@@ -64,6 +64,15 @@ static int held(lua_State *L) {
   return 1;
 }
 
+/* share:limit() -> bytes */
+static int limit(lua_State *L) {
+  size_t most = mcp_account_limit() >> MCP_SHARE_STORE;
+  (void)check_handle(L);
+  lua_pushinteger(L,
+                  most > LUA_MAXINTEGER ? LUA_MAXINTEGER : (lua_Integer)most);
+  return 1;
+}
+
 /* share:is_tight() -> boolean: at the soft mark, its own or the process's */
 static int is_tight(lua_State *L) {
   lua_pushboolean(L, mcp_share_is_tight(check_handle(L)->share));
@@ -78,6 +87,42 @@ static int close_share(lua_State *L) {
   mcp_share_release(share, mcp_share_held(share));
   mcp_share_drop(share);
   return 0;
+}
+
+/* What a table costs beside its members, and a string beside its bytes. */
+#define TABLE_COST  56
+#define STRING_COST 25
+/* Deeper is nothing that came as JSON. */
+#define DEPTH 256
+
+/* [-0, +0, -], with two slots of the stack for each level. */
+static size_t weigh(lua_State *L, int index, int depth) {
+  size_t bytes = 0;
+  switch (lua_type(L, index)) {
+  case LUA_TSTRING: return STRING_COST + lua_rawlen(L, index);
+  case LUA_TUSERDATA: return TABLE_COST + lua_rawlen(L, index);
+  case LUA_TTABLE: break;
+  default: return 0;
+  }
+  if (depth == 0 || !lua_checkstack(L, 3)) return TABLE_COST;
+  bytes = TABLE_COST;
+  for (lua_pushnil(L); lua_next(L, index); lua_pop(L, 1)) {
+    int top = lua_gettop(L);
+    if (lua_type(L, top - 1) == LUA_TSTRING)
+      bytes += STRING_COST + lua_rawlen(L, top - 1);
+    bytes += 2 * sizeof(lua_Integer) * 2 + weigh(L, top, depth - 1);
+  }
+  return bytes;
+}
+
+/* weight(value, …) -> bytes: about what values that came as JSON take; tables
+ * are walked, whatever their metatables. */
+static int weight(lua_State *L) {
+  size_t bytes = 0;
+  int count = lua_gettop(L);
+  for (int i = 1; i <= count; i++) bytes += weigh(L, i, DEPTH);
+  lua_pushinteger(L, (lua_Integer)bytes);
+  return 1;
 }
 
 /* memory() -> held, limit, refused: bytes charged to the account of the
@@ -127,9 +172,11 @@ void mcp_lshare_refuse(mcp_exchange_t *x) {
 
 void mcp_lshare_open(lua_State *L) {
   static const luaL_Reg methods[] = {
-      {"charge", charge},     {"release", release},   {"held", held},
-      {"is_tight", is_tight}, {"close", close_share}, {NULL, NULL}};
+      {"charge", charge}, {"release", release},   {"held", held},
+      {"limit", limit},   {"is_tight", is_tight}, {"close", close_share},
+      {NULL, NULL}};
   static const luaL_Reg functions[] = {{"share", new_share},
+                                       {"weight", weight},
                                        {"memory", memory},
                                        {"limit_memory", limit_memory},
                                        {NULL, NULL}};

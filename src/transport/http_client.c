@@ -60,7 +60,8 @@ struct mcp_http_call {
   const char *why; /* static, or `note` */
   mcp_buf_t note;  /* what the stream has said, with a NUL */
   mcp_http_head_t head;
-  void *head_block; /* what `head` points into */
+  void *head_block;   /* what `head` points into */
+  mcp_share_t *share; /* of what comes of its answer */
   mcp_buf_t body;
   size_t allowed;
   size_t head_limit;
@@ -419,7 +420,7 @@ static void on_connected(void *owner, int code, mcp_stream_t *stream) {
                      origin->name ? origin->name : origin->host, &conn->stream);
   if (code == 0) {
     conn->http = mcp_http_new(true);
-    if (!conn->http) code = MCP_ENOMEM;
+    code = conn->http ? mcp_http_charge(conn->http, stream->share) : MCP_ENOMEM;
   }
   if (code == 0) {
     conn->started = true;
@@ -731,11 +732,14 @@ int mcp_http_call_start(mcp_http_pool_t *pool,
   if (pool->closed) return MCP_ECLOSED;
   origin = find_origin(pool, options);
   call = mcp_mem_zalloc(sizeof *call);
-  if (call && !origin) origin = new_origin(pool, options);
-  if (!call || !origin) {
+  if (call) call->share = mcp_share_new(NULL, MCP_SHARE_CONNECTION);
+  if (call && call->share && !origin) origin = new_origin(pool, options);
+  if (!call || !call->share || !origin) {
+    if (call) mcp_share_drop(call->share);
     mcp_mem_free(call);
     return MCP_ENOMEM;
   }
+  call->body.share = call->share;
   ref(pool);
   call->pool = pool;
   call->origin = origin;
@@ -786,6 +790,7 @@ void mcp_http_call_free(mcp_http_call_t *call) {
   mcp_buf_deinit(&call->body);
   mcp_buf_deinit(&call->note);
   mcp_mem_free(call->head_block);
+  mcp_share_drop(call->share);
   unref(call->pool);
   mcp_mem_free(call);
 }
@@ -809,6 +814,10 @@ const mcp_http_head_t *mcp_http_call_head(const mcp_http_call_t *call) {
 
 mcp_slice_t mcp_http_call_body(const mcp_http_call_t *call) {
   return mcp_buf_slice(&call->body);
+}
+
+mcp_share_t *mcp_http_call_share(const mcp_http_call_t *call) {
+  return call->share;
 }
 
 static void go_on_reading(mcp_http_call_t *call) {

@@ -130,6 +130,10 @@ const mcp_http_head_t *mcp_http_call_head(const mcp_http_call_t *call);
  * of the loop. */
 mcp_slice_t mcp_http_call_body(const mcp_http_call_t *call);
 
+/* What is kept of its answer is charged to this, which lives as long as the
+ * call or anything that is charged to it. */
+mcp_share_t *mcp_http_call_share(const mcp_http_call_t *call);
+
 /* Takes all of that; the result owns it. The socket is read again. */
 mcp_buf_t mcp_http_call_take(mcp_http_call_t *call);
 

@@ -57,6 +57,11 @@ void mcp_sse_free(mcp_sse_t *sse) {
   mcp_mem_free(sse);
 }
 
+void mcp_sse_set_share(mcp_sse_t *sse, mcp_share_t *share) {
+  sse->line.share = sse->data.share = share;
+  sse->name.share = sse->id.share = share;
+}
+
 static const char *find_lf(mcp_slice_t bytes) {
   const char *lf = NULL;
   if (bytes.len == 0) return bytes.data;

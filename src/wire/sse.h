@@ -41,6 +41,9 @@ typedef struct mcp_sse mcp_sse_t;
 mcp_sse_t *mcp_sse_new(size_t limit);
 void mcp_sse_free(mcp_sse_t *sse);
 
+/* What is kept of an event is charged to `share`. Before the first bytes. */
+void mcp_sse_set_share(mcp_sse_t *sse, mcp_share_t *share);
+
 /* Hands over bytes, borrowed until `next` has said MORE. */
 void mcp_sse_feed(mcp_sse_t *sse, mcp_slice_t bytes);
 

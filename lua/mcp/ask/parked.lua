@@ -77,6 +77,9 @@ function parked.answer(one, answers)
   end
   for key, open in pairs(found) do
     local answer, message = open.item.question:read(open.facts, answers[key])
+    if answer and not one.store:charge(one, core.weight(answers[key])) then
+      answer, message = nil, "over the memory limit"
+    end
     if answer then
       local round = open.round
       pending[key] = nil

@@ -29,24 +29,31 @@ function Cache.__tostring(self) return ("mcp.client_cache (%d results)"):format(
 ---@return mcp.client.Cache
 function cache.new(most)
   return setmetatable({ most = most or cache.MOST, count = 0, entries = {}, order = {}, from = 1,
-    last = 0, generation = 0 }, Cache)
+    last = 0, generation = 0, share = core.share() }, Cache)
 end
 
 local function remove(self, key)
-  if not self.entries[key] then return end
+  local entry = self.entries[key]
+  if not entry then return end
   self.entries[key], self.count = nil, self.count - 1
+  -- What lies in the order of it is small.
+  self.share:release(entry.bytes)
+  entry.result = nil
+end
+
+local function drop_first(self)
+  local order = self.order
+  local first = order[self.from]
+  order[self.from] = nil
+  self.from = self.from + 1
+  if self.entries[first.key] == first then remove(self, first.key) end
 end
 
 -- Takes out what came first. What was forgotten, or came anew, lies in the order still, until
 -- there is too much of that.
 local function make_room(self)
   local order, entries = self.order, self.entries
-  while self.count > self.most do
-    local first = order[self.from]
-    order[self.from] = nil
-    self.from = self.from + 1
-    if entries[first.key] == first then remove(self, first.key) end
-  end
+  while self.count > self.most do drop_first(self) end
   if self.last - self.from < 2 * self.most then return end
   local kept, count = {}, 0
   for i = self.from, self.last do
@@ -92,10 +99,17 @@ function Cache.__index:put(place, method, detail, result, generation)
   if not ttl or ttl <= 0 or generation ~= self.generation then return end
   local public, private = keys_of(place, method, detail)
   local key = result.cacheScope == "public" and public or private
-  remove(self, key == public and private or public)
+  remove(self, public)
+  remove(self, private)
+  local bytes = core.weight(result, key)
+  while not self.share:charge(bytes) do
+    if self.count == 0 then return end
+    drop_first(self)
+  end
   local entry = { key = key, server = place.server, method = method, detail = detail,
-    result = copy(result), until_then = core.now() + math.min(ttl / 1000, cache.LONGEST) }
-  if not self.entries[key] then self.count = self.count + 1 end
+    bytes = bytes, result = copy(result),
+    until_then = core.now() + math.min(ttl / 1000, cache.LONGEST) }
+  self.count = self.count + 1
   self.entries[key] = entry
   self.last = self.last + 1
   self.order[self.last] = entry

@@ -88,9 +88,12 @@ end
 ---@return any data
 function pages.all(client, method, options)
   local out, here = value.array {}, chain(client, method, options)
+  local share <close> = core.share()
   while true do
     local entries, text, code, data = next_page(here)
-    if entries then
+    if entries and not share:charge(core.weight(entries)) then
+      return nil, ("%s: the list is larger than the memory limit allows"):format(method), "ETOOBIG"
+    elseif entries then
       for _, entry in ipairs(sift(client, method, entries)) do out[#out + 1] = entry end
     elseif not text then
       return out

@@ -8,11 +8,17 @@ local tell = {}
 ---Functions of one client that have not returned yet.
 tell.MOST = 1024
 
-local Telling = { __name = "mcp.client.telling" }
-Telling.__close = function(self) self.client.telling = self.client.telling - 1 end
+-- What the arguments of these functions take; made with the first.
+local share
 
-local function run(client, fn, ...)
-  local open <close> = setmetatable({ client = client }, Telling) -- luacheck: ignore
+local Telling = { __name = "mcp.client.telling" }
+Telling.__close = function(self)
+  self.client.telling = self.client.telling - 1
+  share:release(self.bytes)
+end
+
+local function run(client, bytes, fn, ...)
+  local open <close> = setmetatable({ client = client, bytes = bytes }, Telling) -- luacheck: ignore
   fn(...)
 end
 
@@ -21,16 +27,18 @@ end
 ---@param fn function
 ---@param ... any
 function tell.run(client, fn, ...)
-  if client.telling >= tell.MOST then
+  local bytes = core.weight(...)
+  share = share or core.share()
+  if client.telling >= tell.MOST or not share:charge(bytes) then
     if not client.deaf then
       client.deaf = true
       core.log("warning", ("%d notices of the server are being worked on: further ones are dropped")
-        :format(tell.MOST))
+        :format(client.telling))
     end
     return
   end
   client.telling, client.deaf = client.telling + 1, false
-  core.spawn(run, client, fn, ...)
+  core.spawn(run, client, bytes, fn, ...)
 end
 
 return tell

@@ -3,12 +3,20 @@
 -- resources/unsubscribe of the revisions with sessions; subscriptions/listen of
 -- the stateless ones, a request that stays open. Telling is bus.lua's.
 local bus = require "mcp.bus"
+local core = require "mcp.core"
 local failure = require "mcp.failure"
 local protocol = require "mcp.protocol"
 local resource = require "mcp.feature.resource"
+local session = require "mcp.session"
 local value = require "mcp.value"
 
 local subscription = {}
+
+-- A place in the table of what a session is subscribed to, in bytes.
+local ENTRY = 64
+
+-- What a subscription costs: the URI and its normal form, which may be a little shorter.
+local function cost_of(key) return 2 * core.weight(key) + ENTRY end
 
 local function invalid(text, ...)
   return nil, failure.new(protocol.INVALID_PARAMS, text:format(...))
@@ -37,6 +45,9 @@ function subscription.subscribe(app, ctx, params)
     return nil, failure.new(protocol.BUSY,
       ("Busy: a session can subscribe to %d resources"):format(app.bus.uris))
   end
+  if not subscribed[key] and not session.charge(one, cost_of(key)) then
+    return nil, failure.new(protocol.BUSY, "Busy: memory is short, try later")
+  end
   subscribed[key] = uri
   one.subscribed = subscribed
   return {}
@@ -48,7 +59,11 @@ function subscription.unsubscribe(_, ctx, params)
   if type(uri) ~= "string" then
     return invalid("resources/unsubscribe: uri: string expected, got %s", described(uri))
   end
-  if one.subscribed then one.subscribed[bus.key(uri)] = nil end
+  local key = bus.key(uri)
+  if one.subscribed and one.subscribed[key] then
+    one.subscribed[key] = nil
+    session.release(one, cost_of(key))
+  end
   return {}
 end
 

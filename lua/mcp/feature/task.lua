@@ -315,9 +315,9 @@ local function keep(one, ctx, tool, result, err)
   end
 end
 
--- Makes a task that does work(its ctx).
-local function start(app, ctx, tool, ttl, work)
-  local one = store_of(app):create(owner_of(ctx), ttl)
+-- Makes a task that does work(its ctx), for which `params` are kept.
+local function start(app, ctx, tool, ttl, params, work)
+  local one = store_of(app):create(owner_of(ctx), ttl, core.weight(params))
   if not one then
     return nil, failure.new(ctx.own_session and protocol.BUSY or protocol.INTERNAL_ERROR,
       "Busy: too many tasks")
@@ -350,7 +350,7 @@ function task.call(app, ctx, entry, params, tool)
   if ctx.revision.tasks == "params" then
     local ttl = params.task.ttl
     if ttl == value.null then ttl = math.huge end
-    one, err = start(app, ctx, tool, ttl and ttl / 1000, function(own)
+    one, err = start(app, ctx, tool, ttl and ttl / 1000, params, function(own)
       return call_at_once(app, own, entry, params, tool)
     end)
     if not one then return nil, err end
@@ -359,7 +359,7 @@ function task.call(app, ctx, entry, params, tool)
   -- What the call itself asks is asked before there is a task.
   local args, prepared, failed = prepare(ctx, entry, params, tool)
   if not args then return prepared, failed end
-  one, err = start(app, ctx, tool, nil, function(own)
+  one, err = start(app, ctx, tool, nil, params, function(own)
     return tool.run(app, own, entry, args, prepared)
   end)
   if not one then return nil, err end

@@ -45,6 +45,9 @@ end
 local function initialize(app, x, link, params)
   local one, result = legacy.initialize(app, params)
   if not one then return nil, result end
+  if not session.admit(one) then
+    return nil, failure.new(protocol.BUSY, "Busy: memory is short, try later")
+  end
   if link.era then
     core.log("info", "a client initializes a connection that is in use: what was before it ends")
     x:end_others()

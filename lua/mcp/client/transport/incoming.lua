@@ -11,6 +11,8 @@ local incoming = {}
 
 ---Requests of a server that are served at once; what comes beyond is answered "Busy".
 incoming.SERVING = 32
+---Answers "Busy" under way; then nothing more is read until one has gone out.
+incoming.REFUSING = 32
 
 local Incoming = { __name = "mcp.incoming" }
 Incoming.__index = {}
@@ -18,7 +20,8 @@ Incoming.__index = {}
 ---@param peer table serve, notice
 ---@param answer fun(message: table): any sends a response; may wait
 function incoming.new(peer, answer)
-  return setmetatable({ peer = peer, answer = answer, serving = {}, count = 0 }, Incoming)
+  return setmetatable({ peer = peer, answer = answer, serving = {}, count = 0, refusing = 0,
+    share = core.share(), waiters = {} }, Incoming)
 end
 
 local function reply(self, id, result, err)
@@ -41,6 +44,37 @@ end
 local Serving = { __name = "mcp.serving" }
 Serving.__close = function(one)
   one.of.serving[one.key], one.of.count = nil, one.of.count - 1
+  one.of.share:release(one.charged)
+end
+
+-- A refusal that is on its way.
+local Refusing = { __name = "mcp.refusing" }
+Refusing.__close = function(one)
+  local self = one.of
+  self.refusing = self.refusing - 1
+  for _, waiter in ipairs(self.waiters) do waiter:wake() end
+end
+
+local function refuse(self, id)
+  local open <close> = setmetatable({ of = self }, Refusing) -- luacheck: ignore
+  reply(self, id, nil, failure.new(protocol.BUSY, "Busy: too many requests at once"))
+end
+
+-- Whoever reads from the server waits here while too many refusals are on their way: a server that
+-- asks and asks is not read from.
+local function hold_back(self)
+  while self.refusing >= incoming.REFUSING do
+    local waiter = core.waiter()
+    table.insert(self.waiters, waiter)
+    local ok = waiter:wait()
+    for i, other in ipairs(self.waiters) do
+      if other == waiter then
+        table.remove(self.waiters, i)
+        break
+      end
+    end
+    if not ok then return end
+  end
 end
 
 -- In a task of its own.
@@ -65,12 +99,16 @@ local function start(self, id, method, params)
   if not key or self.serving[key] then
     return core.log("warning", ("the server's request %s is dropped: its id is %s")
       :format(method, key and "that of another under way" or "none"))
-  elseif self.count >= incoming.SERVING then
-    core.spawn(reply, self, id, nil, failure.new(protocol.BUSY, "Busy: too many requests at once"))
+  end
+  local bytes = core.weight(params)
+  if self.count >= incoming.SERVING or not self.share:charge(bytes) then
+    self.refusing = self.refusing + 1
+    core.spawn(refuse, self, id)
+    hold_back(self)
     return nil
   end
   local one = setmetatable({ of = self, id = id, key = key, waiter = core.waiter(),
-    cancelled = false }, Serving)
+    cancelled = false, charged = bytes }, Serving)
   self.serving[key], self.count = one, self.count + 1
   one.waiter:spawn(serve, one, method, params)
 end
