@@ -8,6 +8,36 @@
 
 -- One entry for each row of the constant.
 local REACHED = {
+  -- Memory of the process
+  MCP_ACCOUNT_LIMIT = "base/account: refuses at the limit of each level",
+  ["limits.lua LEAST"] = "mcp/limits: raises on what is none, at the caller's line",
+  ["session.lua COST"] = "mcp/memory: are charged with what clients say of themselves",
+  ["task_store.lua COST"] = "mcp/memory: are refused when nothing can make room",
+  ["client/transport/incoming.lua REFUSING"] = "mcp/memory: refusals under way are bounded",
+  -- Introspection and proofs
+  ["auth/server/introspection.lua TIME"] = "mcp/auth/introspection: fails closed where",
+  ["auth/server/introspection.lua LENGTH"] = "mcp/auth/introspection: fails closed where",
+  ["auth/server/introspection.lua TTL"] = "mcp/auth/introspection: keeps answers for a while",
+  ["auth/server/introspection.lua REFUSED_TTL"] =
+    "mcp/auth/introspection: keeps answers for a while",
+  ["auth/server/introspection.lua CACHE"] = "mcp/auth/introspection: keeps no more bytes than",
+  ["auth/server/introspection.lua OVERHEAD"] = "mcp/auth/introspection: keeps no more bytes than",
+  ["auth/server/introspection.lua ASKING"] = "mcp/auth/introspection: asks once for those that",
+  ["auth/server/proof.lua LENGTH"] = "mcp/auth/proof: is not taken with a proof that is wrong",
+  ["auth/server/proof.lua AGE"] = "mcp/auth/proof: is not taken with a proof that is wrong",
+  ["auth/server/proof.lua JTI"] = "mcp/auth/proof: is not taken with a proof that is wrong",
+  ["auth/server/proof.lua NONCE_TIME"] = "mcp/auth/proof: needs the nonce that it is given",
+  ["auth/server/proof.lua PROOFS"] = "mcp/auth/proof: is refused where proofs cannot be remembered",
+  -- Workers
+  ["worker.lua MEMORY_LEAST"] = "mcp/worker: are told where the worker is made",
+  ["worker.lua THREADS_MOST"] = "mcp/worker: are told where the worker is made",
+  MCP_WORKER_QUEUE_BYTES = "mcp/worker: counts bytes as well",
+  MCP_WORKER_LOST = "mcp/worker: of too many such ends with an error that says so",
+  MCP_WORKER_LAST_WAIT = "mcp/worker: the end of the program waits for no thread",
+  MCP_COPY_DEPTH = "lua/copy: too deep, with a path that has an end",
+  -- The watchdog
+  MCP_WATCHDOG_HURRY = "net/watchdog: is ended by one signal once the grace is over",
+  ["listen/serve.lua STALL"] = "net/watchdog: is ended by the end of standard input, and its grace",
   -- HTTP: a listener
   MCP_HTTP_BODY_LENGTH = "transport/security: SEC-03: what is too large or never ends",
   MCP_LISTENER_CONNECTIONS = "net/listener: has its limit of connections",
@@ -193,6 +223,20 @@ local REACHED = {
 
 -- Rows that nothing reaches yet, and why.
 local UNREACHED = {
+  MCP_EXCHANGE_RETRY = "a number in an answer, nothing is refused",
+  MCP_TLS_COST = "what is counted, nothing is refused",
+  MCP_LINK_MESSAGE_RATE = "60 s of trickling bytes: make hunt-slow_attack",
+  MCP_CARRIER_NOTES = "64 KiB of notes at once; the order of notes is tested",
+  MCP_THREAD_NOTES = "the same",
+  MCP_WORKER_ARGUMENTS = "the limit of the queue is reached first",
+  ["worker.lua QUEUE"] = "100 calls; a smaller queue is reached",
+  ["worker.lua THREADS"] = "one; more are set",
+  ["worker.lua STUCK"] = "2 s; a shorter one is reached",
+  ["worker.lua OUTPUT"] = "64 MiB; a smaller one is reached",
+  MCP_WATCHDOG_SECOND = "2 s of closing after a second signal",
+  ["listen/serve.lua LEAVE"] = "12 s of closing after the grace",
+  ["listen/serve.lua UNWATCHED"] = "50 ms until a thread starts, nothing is refused",
+  ["farewell.lua CANCELED"] = "1 s after a cancelled end, nothing is refused",
   MCP_LISTENER_BACKLOG = "the kernel's queue: only it counts",
   MCP_TLS_FLIGHT = "not a refusal; more is encrypted later, with the same bytes on the wire",
   MCP_REGEX_HEAP = "the depth of a match ends it before",
