@@ -121,20 +121,10 @@ function support.start(options, more)
   return self
 end
 
--- The thread of the watchdog has descriptors of its own, and starts a moment after the server: what
--- is counted before that is no baseline. Where there is no /proc this does nothing.
-local function wait_for_watchdog(pid)
-  for _ = 1, 100 do
-    local pipe <close> = assert(io.popen(("ls /proc/%d/task 2>/dev/null | wc -l"):format(pid)))
-    if tonumber(pipe:read "a") ~= 1 then return end
-  end
-end
-
 ---A server of HTTP on a free port.
 function support.http(options, more)
   local self = support.start(("{ http = { port = 0 }, %s }"):format(options or ""), more)
   self.port = math.tointeger(self:wait_said "answers at http://[^%s]-:(%d+)/")
-  wait_for_watchdog(self.process:pid())
   return self
 end
 
