@@ -103,7 +103,7 @@ hunt.run("runaway", function(h)
     end
     if what ~= "caught" then open[#open + 1] = name end
   end
-  h:figure("%d of the others do not end by two TERM", h.stubborn)
+  h:check(h.stubborn == 0, "%d processes do not end by two TERM", h.stubborn)
   h:figure("%d of %d stopped with the server alive; not stopped: %s", h.outcomes.caught or 0,
     #SCRIPTS, table.concat(open, ", "))
 end)
