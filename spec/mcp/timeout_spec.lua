@@ -65,6 +65,21 @@ describe("a timeout", function()
     return peer:request(method, params)
   end
 
+  it("is that of a batch as well, all of it together (2025-03-26)", function()
+    local peer = helper.open(app_of { timeout = 0.03 }, "2025-03-26")
+    helper.logged(function()
+      peer:send('[{"jsonrpc":"2.0","id":5,"method":"tools/call","params":{"name":"slow"}},'
+        .. '{"jsonrpc":"2.0","id":6,"method":"ping"}]')
+      local answers = peer:receive()
+      assert.equal(2, #answers)
+      assert.equal(5, answers[1].id)
+      assert.equal(-32001, answers[1].error.code)
+    end)
+    helper.settle()
+    assert.equal("ETIMEDOUT", seen.sleep[3])
+    peer:silent()
+  end)
+
   for _, revision in ipairs(BOTH) do
     describe("in " .. revision, function()
       local peer
