@@ -180,6 +180,9 @@ local REACHED = {
   ["feature/completion.lua MOST"] = "mcp/feature/completion: at most 100 values go out",
   MCP_FOLDER_FILE_SIZE = "net/folder: holds to the limit",
   MCP_LOG_LINE = "base/log: are one write each, of at most 2 KiB",
+  MCP_WATCHDOG_HURRY = "net/watchdog: is ended by a second SIG",
+  ["listen/serve.lua STALL"] = "net/watchdog: is ended by the end of standard input, and its grace",
+  ["listen/serve.lua GRACE"] = "net/watchdog: is ended by one signal once the grace is over",
   -- And besides
   MCP_HTTP_REFUSAL_VALUE = "transport/refusals: shows foreign text harmlessly, and not all of it",
   MCP_HTTP_PREFIX_LENGTH = "transport/addresses: stands there as X-Forwarded-Prefix says",
@@ -265,7 +268,10 @@ local UNREACHED = {
   ["auth/jwks.lua LENGTH"] = "the same",
   ["auth/jwks.lua TIME"] = "the same",
   ["ask/parked.lua MOST"] = "as ask/live.lua MOST, which is reached",
-  ["listen/serve.lua GRACE"] = "10 s between a signal and the end of calls",
+  MCP_WATCHDOG_SECOND = "closing that takes for ever",
+  ["listen/serve.lua LEAVE"] = "the same, 12 s",
+  ["listen/serve.lua UNWATCHED"] = "nothing is refused",
+  ["farewell.lua CANCELED"] = "a farewell that does not end when it is cancelled",
   ["schema/limits.lua variants"] = "no schema of the specs has so many",
 }
 
