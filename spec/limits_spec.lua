@@ -183,6 +183,7 @@ local REACHED = {
   MCP_WATCHDOG_HURRY = "net/watchdog: is ended by a second SIG",
   ["listen/serve.lua STALL"] = "net/watchdog: is ended by the end of standard input, and its grace",
   ["listen/serve.lua GRACE"] = "net/watchdog: is ended by one signal once the grace is over",
+  MCP_LINK_MESSAGE_RATE = "transport/websocket: a message in trickling bytes is silence",
   -- And besides
   MCP_HTTP_REFUSAL_VALUE = "transport/refusals: shows foreign text harmlessly, and not all of it",
   MCP_HTTP_PREFIX_LENGTH = "transport/addresses: stands there as X-Forwarded-Prefix says",

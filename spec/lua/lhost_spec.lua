@@ -245,3 +245,25 @@ describe("a link in memory", function()
     end
   end)
 end)
+
+describe("a wire", function()
+  it("takes no more than a mebibyte that is not read, and says EBUSY", function()
+    local host, peer = core.memory_pair(function() end)
+    peer:pause(true)
+    local wire, sent, code = host:wire(), 0, nil
+    repeat
+      local ok, _, why = wire:send("note", { text = ("x"):rep(100000) })
+      if ok then sent = sent + 1 else code = why end
+    until code or sent > 100
+    assert.equal("EBUSY", code)
+    -- The one that goes over the mark is still taken.
+    assert.equal(11, sent)
+    peer:pause(false)
+    for _ = 1, 20 do core.step(0) end
+    assert.is_true(#peer:take() > 1100000)
+    assert.is_true(wire:send("note", {}))
+    host:close()
+    peer:close()
+    while not host:is_gone() do core.step(1) end
+  end)
+end)

@@ -47,6 +47,8 @@ describe("fields of a user", function()
   end)
 
   it("come once each, as strings, and not too many", function()
+    assert.matches('"a b" is no name of a field', refusal { ["a b"] = "1" }, 1, true)
+    assert.matches("boolean is no name of a field", refusal { [true] = "1" }, 1, true)
     assert.matches("there twice", refusal { ["X-A"] = "1", ["x-a"] = "2" }, 1, true)
     assert.matches("string expected, got table", refusal { ["X-A"] = {} }, 1, true)
     assert.matches("table expected, got string", refusal "X-A: 1", 1, true)
