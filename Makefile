@@ -56,7 +56,7 @@ export MCP_BUILD := $(CURDIR)/$(BUILD)
 export LUA
 
 .PHONY: all build deps clean test check lint format-check format demo asan \
-        valgrind gcstress failalloc fuzz conformance interop bench gdb
+        valgrind gcstress failalloc tsan fuzz conformance interop bench gdb
 
 all: build
 build: $(CORE) $(PROGRAM)
@@ -99,7 +99,7 @@ $(BUILD)/obj/llhttp/%.o: $(LLHTTP_SRC)/%.c
 # --- set-up -----------------------------------------------------------------
 # Before a developer's goal, what is missing is installed; make then reads this
 # file again, and so asks pkg-config again.
-DEV_GOALS := demo test lint format check asan valgrind gcstress failalloc fuzz \
+DEV_GOALS := demo test lint format check asan valgrind gcstress failalloc tsan fuzz \
              conformance interop bench hunts hunt-%
 ifneq ($(filter $(DEV_GOALS),$(MAKECMDGOALS)),)
 include $(BUILD)/deps.mk

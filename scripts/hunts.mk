@@ -4,6 +4,7 @@
 #   make gcstress [GC_SPECS=…]   conversations and specs, the collector never resting
 #   make valgrind                conversations and start-up under memcheck
 #   make hunts [SHALLOW=1]       attacks on the whole program: spec/hunts
+#   make tsan [TSAN_SPECS=…]     specs of workers under ThreadSanitizer
 #   make fuzz [SECONDS=20] [RUNS=…] [TARGETS="json http_request …"]
 
 FAULTS      := build/faults
@@ -60,6 +61,22 @@ valgrind: faults-build
 	    $(VALGRIND) $(FAULTS)/luamcp spec/torture/run.lua failalloc $(VALGRIND_SHARE) && \
 	  $(LUA) spec/torture/start.lua "$(VALGRIND) $(FAULTS)/luamcp" $(FAULTS) 0.001; } || \
 	  { grep -hv '^--' $(FAULTS)/valgrind-*.log; exit 1; }
+
+# Data races, where there are threads of ours: the module is instrumented, the
+# interpreter and libuv are not, so what they share with us is seen from our
+# side. No suppressions. busted's launcher is another Lua, which ThreadSanitizer
+# keeps from starting anything: the interpreter runs it itself.
+TSAN       := build/tsan
+TSAN_MAKE   = $(MAKE) BUILD=$(TSAN) OPT="-O1 -g -fsanitize=thread -fno-omit-frame-pointer"
+TSAN_SPECS ?= spec/lua/copy_spec.lua spec/mcp/worker_spec.lua
+TSAN_ENV    = MCP_BUILD=$(CURDIR)/$(TSAN) TSAN_OPTIONS=second_deadlock_stack=1 \
+              LUA_CPATH="$(CURDIR)/$(TSAN)/?.so;$(CURDIR)/$(TSAN)/spec/?.so;;"
+tsan:
+	@$(TSAN_MAKE) build $(TSAN)/spec/codecs.so
+	@for spec in $(TSAN_SPECS); do \
+	  env $(TSAN_ENV) LD_PRELOAD=$$($(CC) -print-file-name=libtsan.so) \
+	    $(LUA) $$(command -v busted) --ignore-lua --output=spec/report.lua $$spec || exit 1; \
+	done
 
 # libFuzzer, so clang. New inputs are kept in build/fuzz/corpus, what fails in
 # build/fuzz; the seeds in spec/fuzz/corpus are ours and few. Targets in Lua are

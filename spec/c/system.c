@@ -556,6 +556,18 @@ static int fd_count(lua_State *L) {
   return 1;
 }
 
+/* block(seconds): a C function that does not come back before, whatever signals
+ * arrive */
+static int block(lua_State *L) {
+  double deadline = now() + luaL_checknumber(L, 1);
+  for (double left; (left = deadline - now()) > 0;) {
+    struct timespec t = {(time_t)left,
+                         (long)((left - (double)(time_t)left) * 1e9)};
+    nanosleep(&t, NULL);
+  }
+  return 0;
+}
+
 static int get_now(lua_State *L) {
   lua_pushnumber(L, now());
   return 1;
@@ -614,6 +626,7 @@ int luaopen_codecs_system(lua_State *L) {
                                        {"fd_count", fd_count},
                                        {"now", get_now},
                                        {"poll", poll_fd},
+                                       {"block", block},
                                        {NULL, NULL}};
   /* A peer that hung up must be a result here, not the end of busted. */
   signal(SIGPIPE, SIG_IGN);

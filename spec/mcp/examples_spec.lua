@@ -41,6 +41,8 @@ describe("examples", function()
   it("there is a test here for each", function()
     local tested = { ["hello.lua"] = true, ["files.lua"] = true,
       ["auth_server.lua"] = true, ["all_transports.lua"] = true,
+      -- spec/mcp/examples_sqlite_spec.lua
+      ["sqlite.lua"] = true, ["sqlite_worker.lua"] = true,
       -- spec/mcp/embedding_spec.lua
       ["luv.lua"] = true,
       -- spec/mcp/client/examples_spec.lua

@@ -7,12 +7,15 @@ local support = require "spec.support"
 local system = support.system
 local worker = require "mcp.worker"
 
--- Entries of a folder of /proc: threads, descriptors.
-local function entries(path)
-  local count = 0
-  local pipe <close> = assert(io.popen("ls " .. path))
-  for _ in pipe:lines() do count = count + 1 end
-  return count
+-- ThreadSanitizer (make tsan) bears no shell beside it: what needs one is left out there, and said.
+local TSAN = (os.getenv "LD_PRELOAD" or ""):find("tsan", 1, true) ~= nil
+local SANITIZED = (os.getenv "LD_PRELOAD" or "") ~= ""
+-- What is measured in time there takes longer.
+local SLOW = SANITIZED and 5 or 1
+
+local function with_shell(name, test)
+  if not TSAN then return it(name, test) end
+  pending(name .. ": SKIPPED, it needs a shell beside ThreadSanitizer")
 end
 
 local function pid()
@@ -21,16 +24,24 @@ local function pid()
 end
 
 local SELF = pid()
-local function threads() return entries(("/proc/%d/task"):format(SELF)) end
-local function descriptors() return entries(("/proc/%d/fd"):format(SELF)) end
+
+-- Entries of a folder of /proc.
+local function entries(path)
+  local folder <close> = assert(mcp.folder(path))
+  return assert(folder:list())
+end
+
+-- The folder's own is one of them.
+local function descriptors() return #entries "/proc/self/fd" - 1 end
+local function threads() return #entries "/proc/self/task" end
 
 -- Children of this process that are there, guards too.
 local function children()
   local count = 0
-  local pipe <close> = assert(io.popen "cat /proc/[0-9]*/stat 2>/dev/null")
-  for line in pipe:lines() do
-    local name, parent = line:match "^%d+ %((.*)%) %a (%d+)"
-    if tonumber(parent) == SELF and name ~= "sh" then count = count + 1 end
+  for _, entry in ipairs(entries "/proc") do
+    local file <close> = entry.name:find "^%d" and io.open("/proc/" .. entry.name .. "/stat")
+    local parent = file and (file:read "a" or ""):match "^%d+ %(.*%) %a (%d+)"
+    if tonumber(parent) == SELF then count = count + 1 end
   end
   return count
 end
@@ -85,7 +96,8 @@ describe("mcp.worker", function()
   after_each(function()
     for _, made in ipairs(open) do made:close() end
     for _, made in ipairs(open) do
-      helper.wait_until(function() return worker.counts(made).hands == 0 end, "the end of a worker")
+      helper.wait_until(function() return worker.counts(made).hands == 0 end, "the end of a worker",
+        5 * SLOW)
     end
     open = {}
     helper.remove_files()
@@ -136,18 +148,14 @@ describe("mcp.worker", function()
 
   both("has several hands", function(process)
     local many = start { function()
-      return { nap = function(seconds)
-        local ends = os.clock() + seconds
-        os.execute("sleep " .. seconds)
-        return ends
-      end }
+      return { nap = function(seconds) require "codecs.system".block(seconds) end }
     end, threads = 4, process = process }
     local began = system.now()
     mcp.run(function()
       mcp.all { function() return many:nap(0.3) end, function() return many:nap(0.3) end,
         function() return many:nap(0.3) end, function() return many:nap(0.3) end }
     end)
-    assert.is_true(system.now() - began < 1.1)
+    assert.is_true(system.now() - began < 1.1 * SLOW)
     assert.equal(4, worker.counts(many).hands)
   end)
 
@@ -451,7 +459,7 @@ describe("mcp.worker", function()
     it("a C function that does not return loses its thread, and another one comes", function()
       local own = start { function()
         return {
-          nap = function(seconds) os.execute("sleep " .. seconds) end,
+          nap = function(seconds) require "codecs.system".block(seconds) end,
           add = function(a, b) return a + b end,
         }
       end, stuck = 0.1 }
@@ -468,10 +476,10 @@ describe("mcp.worker", function()
 
     it("of too many such ends with an error that says so", function()
       local own = start { function()
-        return { nap = function(seconds) os.execute("sleep " .. seconds) end }
+        return { nap = function(seconds) require "codecs.system".block(seconds) end }
       end, stuck = 0.05 }
       for _ = 1, 4 do
-        cancelled_after(0.02, function() return own:nap(2) end)
+        cancelled_after(0.02, function() return own:nap(1) end)
         helper.wait_until(function()
           core.step(0.02)
           return worker.counts(own).busy == worker.counts(own).lost
@@ -494,7 +502,7 @@ describe("mcp.worker", function()
       assert.is_nil(ok)
       assert.equal("ETIMEDOUT", code)
       assert.matches("the call took longer than its budget of 0.1 s", text, 1, true)
-      assert.is_true(took >= 0.09 and took < 0.6, took)
+      assert.is_true(took >= 0.09 and took < 0.6 * SLOW, took)
       assert.equal(3, maths:add(1, 2))
     end)
 
@@ -518,7 +526,7 @@ describe("mcp.worker", function()
           end,
           garbage = function() for _ = 1, 200 do local _ = ("x"):rep(1 << 20) end return "fine" end,
         }
-      end, budget = { memory = 16 << 20, time = 10 }, process = process }
+      end, budget = { memory = 16 << 20, time = 10 * SLOW }, process = process }
       for _, name in ipairs { "tables", "trap", "rep", "concat" } do
         local ok, text, code = bombs[name](bombs)
         assert.is_nil(ok, name)
@@ -601,7 +609,7 @@ describe("mcp.worker", function()
       end, "the end of the threads")
     end)
 
-    it("the end of the program waits for no thread", function()
+    with_shell("the end of the program waits for no thread", function()
       for _, process in ipairs { false, true } do
         local script = file(([[
           local mcp = require "mcp"
@@ -620,7 +628,7 @@ describe("mcp.worker", function()
         local out, status = helper.shell(("%s run %s 2>/dev/null"):format(helper.program(), script))
         assert.equal("end\n", out)
         assert.equal(0, status)
-        assert.is_true(system.now() - began < 2.5)
+        assert.is_true(system.now() - began < 2.5 * SLOW)
       end
     end)
   end)
@@ -660,18 +668,20 @@ describe("mcp.worker", function()
         return {
           spin = function() while true do end end,
           tables = function()
-            local all = {}
-            while true do all[#all + 1] = { ("x"):rep(100000) .. #all } end
+            local all, block = {}, ("x"):rep(1000):rep(1000)
+            while true do all[#all + 1] = { block .. #all } end
           end,
           make = function() return ("x"):rep(2 << 20) end,
         }
       ]]
       assert.equal("ETIMEDOUT", (select(3, own:spin())))
-      assert.equal("ENOMEM", (select(3, own:tables())))
+      -- A sanitizer may be slower than its budget of time.
+      local _, _, code = own:tables()
+      assert.is_true(code == "ENOMEM" or SANITIZED and code == "ETIMEDOUT", code)
       assert.equal("ETOOBIG", (select(3, own:make())))
     end)
 
-    -- The budget is 0.3 s, and the state is made anew each time.
+    -- The budget is 0.2 s, and the state is made anew each time.
     both("the hostile set ends within its budget", function(process)
       local own = untrusted([[
         local function spin() while true do end end
@@ -708,14 +718,16 @@ describe("mcp.worker", function()
         end
         function H.add(a, b) return a + b end
         return H
-      ]], { process = process, budget = { time = 0.3, memory = 32 << 20 } })
+      ]], { process = process, budget = { time = 0.2, memory = 32 << 20 },
+        stuck = 2 * SLOW })
       local outcome = {}
       for _, name in ipairs { "loop", "trap", "nest", "rep", "rep_nothing", "move", "insert",
         "bomb", "concat", "exit", "finalizer", "len", "format", "closes" } do
         local began = system.now()
         local ok, _, _, code = pcall(own[name], own)
         local took = system.now() - began
-        assert.is_true(took < 2 * 0.3 + (process and 0.3 or 0), ("%s: %.2f s"):format(name, took))
+        -- What is above twice its budget is the start of a state, or of a process.
+        assert.is_true(took < (2 * 0.2 + 0.3) * SLOW, ("%s: %.2f s"):format(name, took))
         outcome[name] = ok and code or "raised"
         assert.equal(3, own:add(1, 2), name)
       end
@@ -857,7 +869,7 @@ describe("mcp.worker", function()
       end
     end)
     -- A sanitizer costs what it costs.
-    local most = (os.getenv "LD_PRELOAD" or "") == "" and 40e-6 or 1
+    local most = SANITIZED and 1 or 40e-6
     assert.is_true(best < most, ("%.1f us a call"):format(best * 1e6))
   end)
 end)

@@ -321,6 +321,10 @@ static int open_hand(pool_t *pool, hand_t **out) {
   hand = mcp_mem_zalloc(sizeof *hand);
   if (!hand) return MCP_ENOMEM;
   options.environment = pool->clean ? bare : (const char *const *)environ;
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+  /* Their library is preloaded. */
+  options.environment = (const char *const *)environ;
+#endif
   options.owner = hand;
   code = mcp_carrier_open(pool->rt->loop, &options, &hand->carrier);
   if (code < 0) {
