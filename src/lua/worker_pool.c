@@ -1,0 +1,517 @@
+/* SPDX-License-Identifier: MIT
+ * worker_pool.c: see worker_pool.h. */
+#include "lua/worker_pool.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "base/err.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "lua/worker_carrier.h"
+#include "net/thread.h"
+
+/* A thread that has not stopped is signalled again after so many ms. */
+#define AGAIN 20
+
+extern char **environ;
+
+typedef mcp_pool_t pool_t;
+typedef mcp_call_t call_t;
+typedef struct mcp_hand hand_t;
+
+struct mcp_pool {
+  mcp_runtime_t *rt;
+  mcp_ward_t ward;
+  unsigned refs; /* the owner, hands, calls */
+  mcp_list_t hands, waiting;
+  unsigned hand_count; /* that count */
+  unsigned lost_count, waiting_count;
+  size_t waiting_bytes;
+  mcp_timer_t *timer;
+  uint64_t look_at; /* when it is due, 0: it is not going */
+  mcp_pool_options_t to;
+  bool closed;
+};
+
+struct mcp_hand {
+  mcp_list_t of_pool;
+  pool_t *pool;
+  mcp_carrier_t *carrier;
+  call_t *call;        /* NULL: idle, or the call has ended for its caller */
+  uint64_t due;        /* when its call is out of time, 0: never */
+  uint64_t stopped_at; /* since when it is to stop, 0: it is not */
+  bool busy;
+  bool held;    /* it keeps the loop going */
+  bool counted; /* in the pool's hand_count */
+  bool lost;
+};
+
+void mcp_pool_unref(mcp_pool_t *pool) {
+  if (--pool->refs > 0) return;
+  mcp_buf_deinit(&pool->to.setup);
+  mcp_mem_free(pool->to.arguments);
+  mcp_mem_free(pool);
+}
+
+/* --- calls -----------------------------------------------------------------
+ */
+
+static void leave_queue(call_t *call) {
+  if (mcp_list_empty(&call->of_waiting)) return;
+  mcp_list_remove(&call->of_waiting);
+  call->pool->waiting_count--;
+  call->pool->waiting_bytes -= call->request.len;
+}
+
+static void drop_notes(call_t *call) {
+  while (!mcp_list_empty(&call->notes)) {
+    mcp_note_t *note = MCP_LIST_MEMBER(call->notes.next, mcp_note_t, of_call);
+    mcp_list_remove(&note->of_call);
+    mcp_buf_deinit(&note->bytes);
+    mcp_mem_free(note);
+  }
+}
+
+/* Whoever waits for `call` looks at it. It may run, and do anything. */
+static void wake(call_t *call) {
+  mcp_task_t *task = call->task;
+  call->task = NULL;
+  if (task) {
+    mcp_task_wake(task, 0);
+  } else if (call->pool->rt->loop) {
+    mcp_loop_wake(call->pool->rt->loop);
+  }
+}
+
+/* The same at the next turn. */
+static void wake_later(call_t *call) {
+  if (call->task) {
+    mcp_task_wake_later(call->task, 0);
+    call->task = NULL;
+  } else {
+    wake(call);
+  }
+}
+
+/* It has ended with `code`, or with an answer; wake follows. */
+static void end_call(call_t *call, int code, const char *why) {
+  leave_queue(call);
+  if (call->hand) call->hand->call = NULL;
+  call->hand = NULL;
+  mcp_buf_deinit(&call->request);
+  call->ended = true;
+  call->code = code;
+  snprintf(call->why, sizeof call->why, "%s", why);
+}
+
+/* --- hands -----------------------------------------------------------------
+ */
+
+/* Sees to it that `look` comes no later than in `ms`. */
+static void look_within(pool_t *pool, uint64_t ms) {
+  uint64_t at = mcp_thread_clock() + ms;
+  if (!pool->timer || (pool->look_at && pool->look_at <= at)) return;
+  pool->look_at = at;
+  mcp_timer_set(pool->timer, ms);
+}
+
+static void uncount(hand_t *hand) {
+  if (hand->counted) hand->pool->hand_count--;
+  hand->counted = false;
+}
+
+static void free_hand(hand_t *hand) {
+  pool_t *pool = hand->pool;
+  uncount(hand);
+  if (hand->lost) pool->lost_count--;
+  mcp_list_remove(&hand->of_pool);
+  mcp_mem_free(hand);
+  if (pool->closed && mcp_list_empty(&pool->hands)) {
+    mcp_loop_drop_ward(&pool->ward);
+    mcp_timer_stop(pool->timer);
+    pool->timer = NULL;
+  }
+  mcp_pool_unref(pool);
+}
+
+static void hold(hand_t *hand, bool held) {
+  if (held == hand->held) return;
+  hand->held = held;
+  mcp_carrier_hold(hand->carrier, held);
+}
+
+/* The loop goes on while somebody waits: for a hand, or behind one. */
+static void hold_hands(pool_t *pool) {
+  mcp_list_t *it, *after;
+  MCP_LIST_EACH(&pool->hands, it, after) {
+    hand_t *hand = MCP_LIST_MEMBER(it, hand_t, of_pool);
+    hold(hand, hand->call || (hand->busy && pool->waiting_count > 0));
+  }
+}
+
+/* Asks the hand to stop what it does; its caller has gone. */
+static void stop(hand_t *hand) {
+  bool process = hand->pool->to.arguments != NULL;
+  hand->due = 0;
+  hand->stopped_at = mcp_thread_clock();
+  hold(hand, false);
+  mcp_carrier_stop(hand->carrier);
+  /* A process is as good as gone. */
+  if (process) uncount(hand);
+  if (!process) look_within(hand->pool, 1);
+}
+
+static void give(hand_t *hand, call_t *call) {
+  pool_t *pool = hand->pool;
+  int code;
+  leave_queue(call);
+  hand->busy = true;
+  hand->call = call;
+  hand->stopped_at = 0;
+  hand->due = pool->to.time ? mcp_thread_clock() + pool->to.time : 0;
+  call->hand = hand;
+  hold(hand, true);
+  code = mcp_carrier_post(hand->carrier, &call->request);
+  if (code < 0) {
+    end_call(call, code, "");
+    wake_later(call);
+  }
+  if (pool->to.time) look_within(pool, pool->to.time);
+}
+
+static int open_hand(pool_t *pool, hand_t **out);
+
+/* Gives waiting calls to hands that have nothing to do. */
+static void give_all(pool_t *pool) {
+  mcp_list_t *it, *after;
+  MCP_LIST_EACH(&pool->hands, it, after) {
+    hand_t *hand = MCP_LIST_MEMBER(it, hand_t, of_pool);
+    if (pool->waiting_count == 0) return;
+    if (hand->busy || !hand->counted) continue;
+    give(hand, MCP_LIST_MEMBER(pool->waiting.next, call_t, of_waiting));
+  }
+  while (pool->waiting_count > 0 && pool->hand_count < pool->to.threads) {
+    call_t *call = MCP_LIST_MEMBER(pool->waiting.next, call_t, of_waiting);
+    hand_t *hand;
+    int code = open_hand(pool, &hand);
+    if (code == 0) {
+      give(hand, call);
+    } else if (pool->hand_count > 0) {
+      return; /* one of those will come to it */
+    } else {
+      end_call(call, code,
+               code == MCP_EBUSY ? "its threads are held by C functions that "
+                                   "do not return"
+                                 : "");
+      wake_later(call);
+    }
+  }
+}
+
+/* The same, and sees to who waits then. Runs no Lua. */
+static void dispatch(pool_t *pool) {
+  if (pool->waiting_count > 0) give_all(pool);
+  if (pool->waiting_count > 0) hold_hands(pool);
+}
+
+static void on_note(void *owner, mcp_buf_t *bytes) {
+  hand_t *hand = owner;
+  call_t *call = hand->call;
+  mcp_note_t *note = call ? mcp_mem_alloc(sizeof *note) : NULL;
+  if (!note) {
+    mcp_carrier_credit(hand->carrier, bytes->len);
+    mcp_buf_deinit(bytes);
+    return;
+  }
+  mcp_list_init(&note->of_call);
+  note->bytes = mcp_buf_take(bytes);
+  mcp_list_append(&call->notes, &note->of_call);
+  wake(call);
+}
+
+static void on_answer(void *owner, mcp_buf_t *bytes) {
+  hand_t *hand = owner;
+  pool_t *pool = hand->pool;
+  call_t *call = hand->call;
+  if (!hand->busy) { /* only a process that is not ours any more does this */
+    mcp_buf_deinit(bytes);
+    mcp_carrier_close(hand->carrier);
+    return;
+  }
+  hand->busy = false;
+  hand->due = hand->stopped_at = 0;
+  if (call) {
+    call->answer = mcp_buf_take(bytes);
+    end_call(call, 0, "");
+  } else {
+    mcp_buf_deinit(bytes);
+  }
+  hold(hand, false);
+  if (hand->lost || pool->closed) {
+    mcp_carrier_close(hand->carrier);
+  } else {
+    dispatch(pool);
+  }
+  if (call) wake(call);
+}
+
+static void on_ended(void *owner, const char *why) {
+  hand_t *hand = owner;
+  pool_t *pool = hand->pool;
+  call_t *call = hand->call;
+  if (call) end_call(call, MCP_EGONE, why);
+  pool->refs++;
+  free_hand(hand);
+  if (!pool->closed) dispatch(pool);
+  if (call) wake(call);
+  mcp_pool_unref(pool);
+}
+
+static int open_hand(pool_t *pool, hand_t **out) {
+  static const char *const bare[] = {"PATH=/usr/local/bin:/usr/bin:/bin", NULL};
+  mcp_carrier_options_t options = {.setup = mcp_buf_slice(&pool->to.setup),
+                                   .limits = pool->to.limits,
+                                   .arguments = pool->to.arguments,
+                                   .on_note = on_note,
+                                   .on_answer = on_answer,
+                                   .on_ended = on_ended};
+  hand_t *hand;
+  int code;
+  if (pool->lost_count >= MCP_WORKER_LOST) return MCP_EBUSY;
+  hand = mcp_mem_zalloc(sizeof *hand);
+  if (!hand) return MCP_ENOMEM;
+  options.environment = pool->to.clean ? bare : (const char *const *)environ;
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+  /* Their library is preloaded. */
+  options.environment = (const char *const *)environ;
+#endif
+  options.owner = hand;
+  code = mcp_carrier_open(pool->rt->loop, &options, &hand->carrier);
+  if (code < 0) {
+    mcp_mem_free(hand);
+    return code;
+  }
+  hand->pool = pool;
+  hand->counted = true;
+  pool->refs++;
+  pool->hand_count++;
+  mcp_list_append(&pool->hands, &hand->of_pool);
+  *out = hand;
+  return 0;
+}
+
+static void lose(hand_t *hand) {
+  pool_t *pool = hand->pool;
+  mcp_log(MCP_LOG_WARNING,
+          "worker \"%s\": a C function has not returned %.1f s after its call "
+          "was stopped; its thread is left behind (%u of at most %d)",
+          pool->to.name, (double)pool->to.stuck / 1000, pool->lost_count + 1,
+          MCP_WORKER_LOST);
+  hand->lost = true;
+  pool->lost_count++;
+  uncount(hand);
+}
+
+static uint64_t earlier(uint64_t a, uint64_t b) {
+  return a < b ? a : b;
+}
+
+/* What is due of one hand; when it is to be looked at again. */
+static uint64_t look_at(hand_t *hand, uint64_t now, call_t **expired) {
+  pool_t *pool = hand->pool;
+  if (hand->call && hand->due && now >= hand->due) {
+    char why[MCP_POOL_WHY];
+    *expired = hand->call;
+    snprintf(why, sizeof why, "the call took longer than its budget of %g s",
+             (double)pool->to.time / 1000);
+    end_call(hand->call, MCP_ETIMEDOUT, why);
+    stop(hand);
+  }
+  if (hand->stopped_at && !hand->lost && !pool->to.arguments) {
+    /* It may have been stopped just above, after `now`. */
+    if (now < hand->stopped_at + pool->to.stuck) {
+      mcp_carrier_stop(hand->carrier);
+      return now + AGAIN;
+    }
+    lose(hand);
+  }
+  return hand->call && hand->due ? hand->due : UINT64_MAX;
+}
+
+/* Looks after limits of time. */
+static void look(void *arg) {
+  pool_t *pool = arg;
+  uint64_t now = mcp_thread_clock(), next = UINT64_MAX;
+  mcp_list_t *it, *after;
+  pool->refs++;
+  pool->look_at = 0;
+  MCP_LIST_EACH(&pool->hands, it, after) {
+    hand_t *hand = MCP_LIST_MEMBER(it, hand_t, of_pool);
+    call_t *expired = NULL;
+    next = earlier(next, look_at(hand, now, &expired));
+    if (!expired) continue;
+    /* Who waits may run now, and change the list: the rest comes next. */
+    next = now;
+    wake(expired);
+    break;
+  }
+  if (next != UINT64_MAX) look_within(pool, next > now ? next - now : 0);
+  if (!pool->closed) dispatch(pool);
+  mcp_pool_unref(pool);
+}
+
+void mcp_call_drop(mcp_call_t *call) {
+  hand_t *hand = call->hand;
+  if (!call->ended) end_call(call, MCP_ECANCELED, "");
+  drop_notes(call);
+  if (!hand) return;
+  stop(hand);
+  if (!call->pool->closed) dispatch(call->pool);
+}
+
+static int find_place(pool_t *pool, call_t *call) {
+  size_t bytes = call->request.len;
+  mcp_list_append(&pool->waiting, &call->of_waiting);
+  pool->waiting_count++;
+  pool->waiting_bytes += bytes;
+  dispatch(pool);
+  if (call->ended) return call->code;
+  if (mcp_list_empty(&call->of_waiting)) return 0;
+  if (pool->waiting_count > pool->to.queue ||
+      pool->waiting_bytes > MCP_WORKER_QUEUE_BYTES)
+    return MCP_EBUSY;
+  return 0;
+}
+
+void mcp_pool_close(mcp_pool_t *pool) {
+  mcp_list_t *it, *after;
+  if (pool->closed) return;
+  pool->closed = true;
+  pool->refs++;
+  while (pool->waiting_count > 0) {
+    call_t *call = MCP_LIST_MEMBER(pool->waiting.next, call_t, of_waiting);
+    end_call(call, MCP_ECLOSED, "");
+    wake_later(call);
+  }
+  MCP_LIST_EACH(&pool->hands, it, after) {
+    hand_t *hand = MCP_LIST_MEMBER(it, hand_t, of_pool);
+    call_t *call = hand->call;
+    if (call) {
+      end_call(call, MCP_ECLOSED, "");
+      wake_later(call);
+    }
+    hand->due = 0;
+    hand->stopped_at = mcp_thread_clock();
+    hold(hand, false);
+    mcp_carrier_close(hand->carrier);
+  }
+  if (mcp_list_empty(&pool->hands)) {
+    mcp_loop_drop_ward(&pool->ward);
+    mcp_timer_stop(pool->timer);
+    pool->timer = NULL;
+  } else if (!pool->to.arguments) {
+    look_within(pool, 1);
+  }
+  if (pool->rt->loop) mcp_loop_wake(pool->rt->loop);
+  mcp_pool_unref(pool);
+}
+
+/* The loop ends: threads get a moment, and what has not ended then stays. */
+static void end_now(mcp_ward_t *ward) {
+  pool_t *pool = MCP_LIST_MEMBER(ward, pool_t, ward);
+  uint64_t deadline = mcp_thread_clock() + MCP_WORKER_LAST_WAIT;
+  unsigned left = 0;
+  pool->refs++;
+  mcp_pool_close(pool);
+  while (!mcp_list_empty(&pool->hands)) {
+    hand_t *hand = MCP_LIST_MEMBER(pool->hands.next, hand_t, of_pool);
+    if (!mcp_carrier_end_by(hand->carrier, deadline)) left++;
+    free_hand(hand);
+  }
+  if (left > 0)
+    mcp_log(MCP_LOG_WARNING,
+            "worker \"%s\": %u threads have not ended and are left to the end "
+            "of the process",
+            pool->to.name, left);
+  mcp_pool_unref(pool);
+}
+
+mcp_pool_t *mcp_pool_new(mcp_runtime_t *rt) {
+  pool_t *pool = mcp_mem_zalloc(sizeof *pool);
+  if (!pool) return NULL;
+  pool->rt = rt;
+  pool->refs = 1;
+  pool->closed = true;
+  mcp_list_init(&pool->hands);
+  mcp_list_init(&pool->waiting);
+  mcp_list_init(&pool->ward.of_loop);
+  pool->ward.end = end_now;
+  return pool;
+}
+
+mcp_pool_options_t *mcp_pool_options(mcp_pool_t *pool) {
+  return &pool->to;
+}
+
+int mcp_pool_open(mcp_pool_t *pool) {
+  pool->timer = mcp_timer_new(pool->rt->loop, true, look, pool);
+  if (!pool->timer) return MCP_ENOMEM;
+  mcp_loop_add_ward(pool->rt->loop, &pool->ward);
+  pool->closed = false;
+  return 0;
+}
+
+mcp_runtime_t *mcp_pool_runtime(const mcp_pool_t *pool) {
+  return pool->rt;
+}
+
+bool mcp_pool_is_closed(const mcp_pool_t *pool) {
+  return pool->closed;
+}
+
+mcp_pool_counts_t mcp_pool_count(const mcp_pool_t *pool) {
+  mcp_pool_counts_t counts = {.waiting = pool->waiting_count,
+                              .lost = pool->lost_count};
+  for (mcp_list_t *it = pool->hands.next; it != &pool->hands; it = it->next) {
+    counts.hands++;
+    if (MCP_LIST_MEMBER(it, hand_t, of_pool)->busy) counts.busy++;
+  }
+  return counts;
+}
+
+void mcp_call_init(mcp_call_t *call, mcp_pool_t *pool) {
+  *call = (mcp_call_t){.pool = pool};
+  mcp_list_init(&call->of_waiting);
+  mcp_list_init(&call->notes);
+  pool->refs++;
+}
+
+int mcp_call_submit(mcp_call_t *call) {
+  int code = find_place(call->pool, call);
+  if (code < 0 && !call->ended)
+    end_call(call, code, "as many calls as may wait are waiting already");
+  return code;
+}
+
+mcp_note_t *mcp_call_next_note(const mcp_call_t *call) {
+  if (mcp_list_empty(&call->notes)) return NULL;
+  return MCP_LIST_MEMBER(call->notes.next, mcp_note_t, of_call);
+}
+
+void mcp_call_use(mcp_call_t *call, mcp_note_t *note) {
+  if (call->hand) mcp_carrier_credit(call->hand->carrier, note->bytes.len);
+  mcp_list_remove(&note->of_call);
+  mcp_buf_deinit(&note->bytes);
+  mcp_mem_free(note);
+}
+
+void mcp_call_deinit(mcp_call_t *call) {
+  pool_t *pool = call->pool;
+  if (!pool) return;
+  call->task = NULL;
+  mcp_call_drop(call);
+  mcp_buf_deinit(&call->answer);
+  call->pool = NULL;
+  mcp_pool_unref(pool);
+}

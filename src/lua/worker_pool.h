@@ -1,0 +1,101 @@
+/* SPDX-License-Identifier: MIT
+ * worker_pool.h: workers' threads or processes, and the calls that wait for
+ * them. Used on the loop's thread only.
+ *
+ * A pool has hands, each a thread or a process that does one call at a time, and
+ * a queue. A call ends for its caller at once when it is cancelled or out of
+ * time; its hand is asked to stop and comes back when it has. A hand that does
+ * not, within the pool's `stuck`, is lost: it no longer counts, another one is
+ * opened in its place, and it is closed should it ever come back. */
+#ifndef MCP_LUA_WORKER_POOL_H
+#define MCP_LUA_WORKER_POOL_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/buf.h"
+#include "base/list.h"
+#include "lua/task.h"
+#include "lua/worker_state.h"
+
+/* Waiting calls together hold no more, in bytes of their arguments. */
+#define MCP_WORKER_QUEUE_BYTES (64u << 20)
+/* Threads of one pool that are held by a C function which does not return.
+ * There is no way to end them, so at this number the pool opens no more. */
+#define MCP_WORKER_LOST 4
+/* How long the end of a runtime waits for its threads, in ms. */
+#define MCP_WORKER_LAST_WAIT 500
+
+#define MCP_POOL_NAME 80
+#define MCP_POOL_WHY  96
+
+/* What was asked for. */
+typedef struct {
+  unsigned threads, queue;
+  uint64_t time, stuck; /* ms; time 0: no limit */
+  mcp_worker_limits_t limits;
+  mcp_buf_t setup;        /* the pool's */
+  const char **arguments; /* of a process, or NULL; one block, the pool's */
+  bool clean;             /* a process gets next to no environment */
+  char name[MCP_POOL_NAME];
+} mcp_pool_options_t;
+
+typedef struct mcp_pool mcp_pool_t;
+struct mcp_hand;
+
+/* One call, in memory of who waits for it. */
+typedef struct {
+  mcp_list_t of_waiting;
+  mcp_pool_t *pool;      /* a reference; NULL: none, so never begun */
+  struct mcp_hand *hand; /* that does it, or NULL */
+  mcp_task_t *task;      /* that waits for it, or NULL */
+  mcp_buf_t request, answer;
+  mcp_list_t notes; /* mcp_note_t */
+  bool ended;
+  int code;               /* why there is no answer, 0: there is one */
+  char why[MCP_POOL_WHY]; /* more about the code, or "" */
+} mcp_call_t;
+
+typedef struct {
+  mcp_list_t of_call;
+  mcp_buf_t bytes;
+} mcp_note_t;
+
+typedef struct {
+  unsigned hands, busy, waiting, lost;
+} mcp_pool_counts_t;
+
+/* A pool with one reference, the caller's: closed, until its options have been
+ * filled and it is opened. NULL: no memory. */
+mcp_pool_t *mcp_pool_new(mcp_runtime_t *rt);
+mcp_pool_options_t *mcp_pool_options(mcp_pool_t *pool);
+
+/* 0 or MCP_ENOMEM. */
+int mcp_pool_open(mcp_pool_t *pool);
+void mcp_pool_unref(mcp_pool_t *pool);
+
+mcp_runtime_t *mcp_pool_runtime(const mcp_pool_t *pool);
+bool mcp_pool_is_closed(const mcp_pool_t *pool);
+mcp_pool_counts_t mcp_pool_count(const mcp_pool_t *pool);
+
+/* Ends the calls (ECLOSED), and the hands as soon as they can. */
+void mcp_pool_close(mcp_pool_t *pool);
+
+/* An empty call of this pool; its request is then written. */
+void mcp_call_init(mcp_call_t *call, mcp_pool_t *pool);
+
+/* Finds a hand for it, or a place in the queue. 0, or a code: it has ended. Who
+ * waits for its end or a note sets `task`. */
+int mcp_call_submit(mcp_call_t *call);
+
+/* Takes the next note, or returns NULL. mcp_call_use gives it back. */
+mcp_note_t *mcp_call_next_note(const mcp_call_t *call);
+void mcp_call_use(mcp_call_t *call, mcp_note_t *note);
+
+/* The caller has no use for it any more: it is stopped if it has not ended. */
+void mcp_call_drop(mcp_call_t *call);
+
+/* Drops it and lets go of the pool; safe to call twice. */
+void mcp_call_deinit(mcp_call_t *call);
+
+#endif
