@@ -716,13 +716,18 @@ describe("mcp.worker", function()
           end
           while true do pcall(deeper, 1) end
         end
+        local blow_up, text = ("a?"):rep(40) .. ("a"):rep(40), ("a"):rep(40)
+        function H.find() return text:find(blow_up) end
+        function H.gsub() while true do text:rep(1000):gsub("(.-)(.-)(.-)b", "%1") end end
+        function H.gmatch() for _ in text:rep(1000):gmatch ".-.-.-.-b" do end end
         function H.add(a, b) return a + b end
         return H
       ]], { process = process, budget = { time = 0.2, memory = 32 << 20 },
         stuck = 2 * SLOW })
       local outcome = {}
       for _, name in ipairs { "loop", "trap", "nest", "rep", "rep_nothing", "move", "insert",
-        "bomb", "concat", "exit", "finalizer", "len", "format", "closes" } do
+        "bomb", "concat", "exit", "finalizer", "len", "format", "closes", "find", "gsub",
+        "gmatch" } do
         local began = system.now()
         local ok, _, _, code = pcall(own[name], own)
         local took = system.now() - began
@@ -733,7 +738,7 @@ describe("mcp.worker", function()
       end
       local stopped = { ETIMEDOUT = true, ENOMEM = true }
       for _, name in ipairs { "loop", "trap", "nest", "rep", "move", "insert", "bomb", "len",
-        "format", "closes", "concat" } do
+        "format", "closes", "concat", "find", "gsub", "gmatch" } do
         assert.is_true(stopped[outcome[name]], name .. ": " .. tostring(outcome[name]))
       end
       assert.equal("raised", outcome.exit)

@@ -11,6 +11,7 @@
 
 #include "base/err.h"
 #include "lua/copy.h"
+#include "lua/worker_pattern.h"
 
 /* Its address is a key of the registry: the ctx. */
 static const char registry_key;
@@ -380,6 +381,7 @@ static void confine(lua_State *L, mcp_worker_t *worker) {
   lua_getfield(L, -1, "string");
   remove_names(L, gone_strings);
   wrap(L, worker, "rep", safe_rep);
+  mcp_worker_pattern_open(L, worker);
   lua_pop(L, 1);
   lua_getfield(L, -1, "table");
   for (const char *const *name = lengths; *name; name++)

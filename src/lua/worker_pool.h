@@ -2,11 +2,11 @@
  * worker_pool.h: workers' threads or processes, and the calls that wait for
  * them. Used on the loop's thread only.
  *
- * A pool has hands, each a thread or a process that does one call at a time, and
- * a queue. A call ends for its caller at once when it is cancelled or out of
- * time; its hand is asked to stop and comes back when it has. A hand that does
- * not, within the pool's `stuck`, is lost: it no longer counts, another one is
- * opened in its place, and it is closed should it ever come back. */
+ * A pool has hands, each a thread or a process that does one call at a time,
+ * and a queue. A call ends for its caller at once when it is cancelled or out
+ * of time; its hand is asked to stop and comes back when it has. A hand that
+ * does not, within the pool's `stuck`, is lost: it no longer counts, another
+ * one is opened in its place, and it is closed should it ever come back. */
 #ifndef MCP_LUA_WORKER_POOL_H
 #define MCP_LUA_WORKER_POOL_H
 
