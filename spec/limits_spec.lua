@@ -138,6 +138,7 @@ local REACHED = {
   ["session.lua INITIALIZE"] = "mcp/session: that never went on after initialize ends sooner",
   ["auth/jwt.lua LENGTH"] = "mcp/auth/jwt: looks at no token that is longer than its limit",
   ["auth/jwt.lua MEMO"] = "mcp/auth/jwt: of so many, and of those that are used longest",
+  ["auth/server/init.lua ADMITTED"] = "mcp/auth/server: checks a token once for a head",
   ["auth/server/init.lua LATE"] = "mcp/auth/server: refuses what verify says has expired",
   ["auth/jwks.lua TTL"] = "mcp/auth/jwks: fetches once and keeps what it got",
   ["auth/jwks.lua REFRESH"] = "mcp/auth/jwks: asks again for a key id it does not know",

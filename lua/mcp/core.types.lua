@@ -442,6 +442,11 @@ function exchange:feed() end
 ---@return boolean open there is a way back
 function exchange:is_open() end
 
+---Of "head" and "post head", and of the message behind it, the same number; no other exchange of any
+---server has it. nil: the head came with its message.
+---@return integer|nil
+function exchange:ticket() end
+
 ---Losing the way back does not cancel the task.
 function exchange:survive() end
 

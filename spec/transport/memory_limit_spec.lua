@@ -372,6 +372,7 @@ describe("memory for peers", function()
 
   it("is not taken for a body before its token is checked", function()
     local server = start [[app = { auth = { verify = function(token)
+      io.stderr:write("verified ", token, "\n")
       require "mcp.core".sleep(0.01)
       if token == "right" then return { subject = "a", expires = os.time() + 60 } end
       return nil, "wrong"
@@ -408,6 +409,7 @@ describe("memory for peers", function()
     local answer = client:answer()
     assert.equal(200, answer.status)
     assert.equal(100000, #answer.json.result.content[1].text)
+    assert.equal(1, select(2, server:told():gsub("verified right\n", "")))
     -- And once more on the same connection, all at once.
     client:send(support.call(2, "echo", { text = ("y"):rep(200000) },
       { Authorization = "Bearer right" }))

@@ -362,7 +362,9 @@ int mcp_lexchange_frame(lua_State *L) {
     lua_pushliteral(L, "upgrade");
     break;
   case MCP_ARRIVAL_POST: lua_pushliteral(L, "post"); break;
-  case MCP_ARRIVAL_HEAD: lua_pushliteral(L, "head"); break;
+  case MCP_ARRIVAL_HEAD:
+    lua_pushstring(L, start->arrival->is_post ? "post head" : "head");
+    break;
   }
   if (x->ways->header) {
     /* nils for what this arrival has not */
@@ -753,6 +755,15 @@ static int stop_clock(lua_State *L) {
   return 0;
 }
 
+/* x:ticket() -> integer | nil: of "head" and "post head", and of the message
+ * behind it, the same; no other exchange of any server has it. */
+static int ticket(lua_State *L) {
+  handle_t *h = check_handle(L);
+  if (!h->x || h->x->ticket == 0) return 0;
+  lua_pushinteger(L, (lua_Integer)h->x->ticket);
+  return 1;
+}
+
 /* x:is_open() -> boolean */
 static int is_open(lua_State *L) {
   lua_pushboolean(L, check_handle(L)->x != NULL);
@@ -869,6 +880,7 @@ void mcp_lexchange_open(lua_State *L) {
                                      {"restart_clock", restart_clock},
                                      {"stop_clock", stop_clock},
                                      {"is_open", is_open},
+                                     {"ticket", ticket},
                                      {"survive", survive},
                                      {"transport", transport},
                                      {"header", header},

@@ -42,7 +42,8 @@ typedef struct {
  * function and its argument, for an answer that cannot be encoded:
  * mend(argument, why, error | nil) gives another result, or nil and an error.
  *   kind     "request", "notification", "result", "error", "batch", "get",
- *            "delete", "upgrade", "post", "head" (a POST's, before its body)
+ *            "delete", "upgrade", "post", "head" and "post head" (of
+ *            a message whose body is still to come)
  *   id       a string that is equal for equal ids, or nil
  *   params   the params without _meta, and of a request without what is null,
  *            or the payload of a result or error; a batch: a list of { kind,

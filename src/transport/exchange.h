@@ -59,6 +59,7 @@ typedef struct {
   const mcp_json_doc_t *doc;
   const mcp_rpc_t *rpc; /* of MCP_ARRIVAL_MESSAGE */
   mcp_link_t *link;     /* of MCP_ARRIVAL_POST; NULL: there is no such link */
+  bool is_post;         /* of MCP_ARRIVAL_HEAD: will be MCP_ARRIVAL_POST */
 } mcp_arrival_t;
 
 /* The table that the room above fills; `up` is its own. */
@@ -121,6 +122,9 @@ struct mcp_exchange {
   bool survives;      /* losing the way back does not cancel its handler */
   bool waits_drain;   /* on_drain is wanted once */
   bool kept;          /* see mcp_exchange_keep */
+  /* HTTP: what MCP_ARRIVAL_HEAD and the message behind it have in common, and
+   * nothing else has. 0: the head came with its message. */
+  uint64_t ticket;
   /* HTTP: one that only listens ends then, in ms of the loop's clock; so does a
    * link that it becomes, once nothing is under way there. 0: never. */
   uint64_t ends_at;

@@ -33,6 +33,7 @@ typedef struct {
   mcp_buf_t extra;    /* header fields of the answer, each with its CRLF */
   size_t body_size;
   uint64_t body_begun; /* ms */
+  uint64_t ticket;     /* of the message now read, see exchange.h */
   uint64_t deadline;   /* ms, 0 for none */
   uint64_t last_sent;  /* ms; while streaming */
   mcp_http_state_t state;

@@ -13,6 +13,7 @@
 
 #include <stdio.h>
 
+#include "base/crypto.h"
 #include "base/err.h"
 #include "base/log.h"
 #include "base/mem.h"
@@ -44,6 +45,7 @@ struct mcp_http_server {
   mcp_list_t conns;
   mcp_http_sse_table_t *sse; /* NULL before the first */
   unsigned count, busy;
+  uint64_t tickets;     /* the last one; they begin anywhere */
   uint64_t grace_until; /* while closing */
   void (*done)(void *);
   void *done_arg;
@@ -261,6 +263,7 @@ static void hand_up(mcp_http_conn_t *conn, const mcp_arrival_t *arrival,
   mcp_http_server_t *server = conn->server;
   conn->x = (mcp_exchange_t){.ways = &mcp_http_ways,
                              .share = conn->share,
+                             .ticket = conn->ticket,
                              .wants_answer = wants_answer};
   if (arrival->rpc) mcp_exchange_take_id(&conn->x, arrival->rpc);
   conn->state = MCP_HTTP_BUSY;
@@ -295,7 +298,11 @@ static void invite_body(mcp_http_conn_t *conn) {
 
 /* A token is checked before a body is taken. */
 static void ask_at_head(mcp_http_conn_t *conn) {
-  mcp_arrival_t arrival = {.kind = MCP_ARRIVAL_HEAD};
+  mcp_arrival_t arrival = {
+      .kind = MCP_ARRIVAL_HEAD,
+      .is_post = mcp_http_is_message_path(&conn->server->options.gate,
+                                          mcp_http_head(conn->http))};
+  conn->ticket = ++conn->server->tickets;
   conn->at_head = true;
   conn->keep_alive = false; /* in case it is refused */
   hand_up(conn, &arrival, true);
@@ -330,6 +337,7 @@ static void on_head(mcp_http_conn_t *conn) {
   conn->whole = (mcp_slice_t){0};
   conn->body_begun = now(conn);
   conn->body_size = 0;
+  conn->ticket = 0;
   conn->head_read = true;
   conn->upgrading = verdict.upgrade;
   conn->eventing = verdict.events;
@@ -825,6 +833,12 @@ int mcp_http_server_open(mcp_loop_t *loop, const mcp_http_options_t *options,
   server->options = *options;
   server->upper = upper;
   server->up = up;
+  /* Nobody must mistake one for that of another server. */
+  code = mcp_crypto_random(&server->tickets, sizeof server->tickets);
+  if (code < 0) {
+    mcp_mem_free(server);
+    return code;
+  }
   mcp_list_init(&server->conns);
   code = options->unix_path
              ? mcp_listener_open_unix(loop, options->unix_path,

@@ -104,6 +104,35 @@ describe("a token that is bound to a key", function()
       access), "post"))
   end)
 
+  it("is good for a head and the body behind it, and for no other request", function()
+    local guard = guard_with(true)
+    local client = client_of(guard)
+    local access = token(client.print)
+    local served = 0
+    local receive = guard:receiver(function()
+      served = served + 1
+      return {}
+    end)
+    for kind, head in pairs { request = "head", post = "post head" } do
+      local path = kind == "post" and RESOURCE .. "/message" or RESOURCE
+      local field = client:proof("POST", path, access)
+      local function arrive(as, ticket)
+        local x = exchange { authorization = "DPoP " .. access, dpop = field }
+        function x.ticket() return ticket end
+        function x.expire() end
+        local result, err
+        helper.logged(function() result, err = receive(x, nil, as) end)
+        return result, err and err.status
+      end
+      served = 0
+      assert.same({}, { arrive(head, 1) })
+      assert.same({ {} }, { arrive(kind, 1) })
+      assert.same({ nil, 401 }, { arrive(kind, 2) })
+      assert.same({ nil, 401 }, { arrive(head, 3) })
+      assert.equal(1, served)
+    end
+  end)
+
   it("is not taken without one, nor as a bearer token (RFC 9449 7.2)", function()
     local guard = guard_with(true)
     local client = client_of(guard)

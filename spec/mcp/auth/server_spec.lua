@@ -25,6 +25,7 @@ end
 local function exchange(fields)
   local x = { fields = fields, set = {} }
   function x:header(name) return self.fields[name] end
+  function x:ticket() return self.fields.ticket end
   function x:set_header(name, text) self.set[name] = text end
   return x
 end
@@ -188,6 +189,37 @@ describe("the guard", function()
     end
     helper.logged(function() assert.equal(401, at(os.time() - 301)) end)
     assert.is_table(at(os.time() + 10))
+  end)
+
+  it("checks a token once for a head and the body behind it, and for nobody else", function()
+    local checks = 0
+    local guard = app_with { verify = function()
+      checks = checks + 1
+      return { subject = "ada" }
+    end }.auth
+    local seen = {}
+    local receive = guard:receiver(function(x)
+      seen[#seen + 1] = guard:key(x)
+      return {}
+    end)
+    local function arrive(kind, ticket)
+      return receive(exchange { authorization = "Bearer a", ticket = ticket }, nil, kind)
+    end
+    assert.is_nil(arrive("head", 7))
+    assert.same({ 1, 0 }, { checks, #seen })
+    arrive("request", 7)
+    assert.same({ 1, 1 }, { checks, #seen })
+    -- It is used up; another number, or none, is nobody's.
+    arrive("request", 7)
+    arrive("request", 8)
+    arrive("request")
+    assert.same({ 4, 4 }, { checks, #seen })
+    -- Bodies that never come push the oldest out, which are checked anew.
+    for ticket = 1, 3 * require("mcp.auth.server").ADMITTED do arrive("post head", ticket) end
+    checks = 0
+    arrive("post", 1)
+    arrive("post", 3 * require("mcp.auth.server").ADMITTED)
+    assert.equal(1, checks)
   end)
 
   it("gives each exchange its own principal, and forgets it with the exchange (SEC-102)", function()

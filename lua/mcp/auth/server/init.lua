@@ -15,6 +15,9 @@ local url = require "mcp.url"
 
 local server = {}
 
+---So many bodies that were let in, and did not come, are remembered; twice as many at most.
+server.ADMITTED = 5000
+
 ---A verifier may allow for clocks that are apart. What is later than that has expired in any case.
 server.LATE = 300
 
@@ -95,6 +98,7 @@ function server.new(options)
     includes = includes_of(options.includes),
     -- Who an exchange is from, for as long as there is one.
     of = setmetatable({}, { __mode = "k" }),
+    newer = {}, older = {}, admitted = 0,
     own = {
       authorization_servers = servers_of(options), metadata = options.metadata,
       scopes_supported = scopes_of("scopes_supported", options.scopes_supported or options.scopes),
@@ -163,8 +167,7 @@ end
 
 ---@class mcp.AuthRequest
 ---@field resource string what the token must be for
----@field kind string "request", "notification", "get", "delete", …; "head": a POST whose body is
----still to come, which is checked again when it has
+---@field kind string "request" (or any other message that is POSTed), "get", "delete", "post", …
 ---@field scheme string "bearer", or "dpop": then the key that the token is bound to is asked for
 ---@field header fun(name: string): string|nil any field but Authorization
 local Request = {}
@@ -327,15 +330,36 @@ local function answered(x, result, err)
   return result, err
 end
 
+-- Heads whose bodies are still to come, as what will come.
+local HEADS = { head = "request", ["post head"] = "post" }
+
+-- Remembers who may send the body of a message. Bodies that never come leave something behind: of
+-- the two tables the older goes when there is too much of that.
+local function admit(self, ticket, found)
+  if self.admitted >= server.ADMITTED then
+    self.older, self.newer, self.admitted = self.newer, {}, 0
+  end
+  self.newer[ticket], self.admitted = found, self.admitted + 1
+end
+
+-- Who may send the body that has come, if that is known still.
+local function take(self, ticket)
+  local found = self.newer[ticket] or self.older[ticket]
+  self.newer[ticket], self.older[ticket] = nil, nil
+  return found
+end
+
 ---Puts the guard before the receiver of a listener.
 ---@param receive function
 ---@return function
 function methods.receiver(self, receive)
   return function(x, link, kind, ...)
-    local found, err = self:check(x, kind)
+    local as, ticket = HEADS[kind], x:ticket()
+    local found, err = not as and ticket and take(self, ticket), nil
+    if not found then found, err = self:check(x, as or kind) end
     if not found then return answered(x, nil, err) end
-    -- A body may come; who sent it is checked when it is there.
-    if kind == "head" then return nil end
+    -- Its body may come. A token, and a proof that is good for once, is checked once.
+    if as then return admit(self, ticket, found) end
     self.of[x] = found
     if found.expires then
       -- One that only listens ends with its token. A token that `verify` takes although its time is
