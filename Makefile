@@ -37,7 +37,8 @@ override CPPFLAGS += -isystem /usr/share/include/llhttp -DLLHTTP_STRICT_MODE=1
 LLHTTP_OBJ := $(patsubst %,$(BUILD)/obj/llhttp/%.o,api http llhttp)
 endif
 
-CORE_SRC := $(sort $(wildcard src/*/*.c))
+# mcp/openssl.so is a module of its own: scripts/openssl.mk.
+CORE_SRC := $(sort $(filter-out src/openssl/%,$(wildcard src/*/*.c)))
 CORE_OBJ := $(CORE_SRC:src/%.c=$(BUILD)/obj/%.o) $(LLHTTP_OBJ)
 PURE_OBJ := $(filter $(BUILD)/obj/base/% $(BUILD)/obj/wire/%,$(CORE_OBJ)) \
             $(LLHTTP_OBJ) $(BUILD)/obj/lua/value.o \

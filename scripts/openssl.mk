@@ -2,7 +2,7 @@
 # mcp/openssl.so: what needs OpenSSL, as a module of its own that is loaded when
 # it is first needed. The program and core.so never load libcrypto.
 
-OPENSSL_SRC := $(sort $(wildcard src/openssl/module/*.c))
+OPENSSL_SRC := $(sort $(wildcard src/openssl/*.c))
 # Copies of its own of what it uses of base: the module hides its symbols.
 OPENSSL_OBJ := $(OPENSSL_SRC:src/%.c=$(BUILD)/obj/%.o) \
                $(addprefix $(BUILD)/obj/base/,account.o buf.o crypto.o mem.o)

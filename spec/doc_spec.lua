@@ -111,12 +111,12 @@ describe("documentation", function()
 
   it("of every method of ctx", function()
     local seen = 0
-    local source = source_of(package.searchpath("mcp.context", package.path))
+    local source = source_of(package.searchpath("mcp.server.context", package.path))
     for i, line in ipairs(source) do
       local name = line:match "^function methods[.:]([%w_]+)"
       if name then
         seen = seen + 1
-        local path = package.searchpath("mcp.context", package.path)
+        local path = package.searchpath("mcp.server.context", package.path)
         if not annotation_above(path, i) then complain("ctx:%s has no annotation", name) end
       end
     end
@@ -125,7 +125,7 @@ describe("documentation", function()
   end)
 
   it("of every fact of ctx, in the class", function()
-    local path = package.searchpath("mcp.context", package.path)
+    local path = package.searchpath("mcp.server.context", package.path)
     local text = table.concat(source_of(path), "\n")
     for name in text:gmatch "\nfunction facts%.([%w_]+)" do
       assert.is_truthy(text:find("---@field " .. name .. " ", 1, true), "ctx." .. name)

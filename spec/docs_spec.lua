@@ -223,16 +223,17 @@ describe("the documentation names", function()
       end
     end
     local count = 0
-    for kind, name in read "lua/mcp/context.lua":gmatch "\nfunction (%a+)%.([%w_]+)%(" do
+    for kind, name in read "lua/mcp/server/context.lua":gmatch "\nfunction (%a+)%.([%w_]+)%(" do
       if kind == "methods" then assert_named("ctx:" .. name, manual) end
       if kind == "facts" and name ~= "exchange" then assert_named("ctx." .. name, manual) end
       count = count + 1
     end
-    for name in pairs(require "mcp.ask") do
+    for name in pairs(require "mcp.server.ask") do
       if name:find "^[a-z_]+$" and name ~= "state_of" then assert_named("ctx:" .. name, manual) end
     end
     assert.is_true(count >= 10)
-    for name in read "lua/mcp/listen.lua":gmatch "\nfunction Listening%.__index:([%w_]+)" do
+    local listen = read "lua/mcp/server/listen/init.lua"
+    for name in listen:gmatch "\nfunction Listening%.__index:([%w_]+)" do
       assert_named("listening:" .. name, manual)
     end
     local folder <close> = assert(mcp.folder "examples")
@@ -241,18 +242,19 @@ describe("the documentation names", function()
 
   it("every option of a server, a tool, a resource and a prompt", function()
     for _, feature in ipairs { "tool", "resource", "prompt" } do
-      for name in pairs(require("mcp.feature." .. feature).options) do
+      for name in pairs(require("mcp.server.feature." .. feature).options) do
         assert_named("`" .. name, manual)
       end
     end
-    local options = read "lua/mcp/server.lua":match "local OPTIONS = (%b{})"
+    local options = read "lua/mcp/server/init.lua":match "local OPTIONS = (%b{})"
     for name in options:gmatch "([%w_]+) = " do assert_named("`" .. name, manual) end
     -- Those that are tables have members.
     for _, list in ipairs { "SESSIONS", "SUBSCRIPTIONS", "TASKS" } do
-      local text = read "lua/mcp/server.lua":match("local " .. list .. " = (%b{})")
+      local text = read "lua/mcp/server/init.lua":match("local " .. list .. " = (%b{})")
       for name in text:gmatch "([%w_]+) = " do assert_named(name, manual) end
     end
-    local lists = read "lua/mcp/listen/options.lua" .. read "lua/mcp/listen/address.lua"
+    local lists = read "lua/mcp/server/listen/options.lua"
+      .. read "lua/mcp/server/listen/address.lua"
     for _, list in ipairs { "OPTIONS", "TLS", "SECURITY", "LIMITS", "HTTP", "UNIX" } do
       local text = lists:match("local " .. list .. " = (%b{})")
       for name in text:gmatch "([%w_]+) = " do assert_named("`" .. name, manual) end
@@ -370,11 +372,11 @@ describe("docs/limits.md", function()
 
   it("leaves no limit out that can be set", function()
     local text = read "docs/limits.md"
-    local names = read "lua/mcp/listen/options.lua":match "local LIMITS = (%b{})"
+    local names = read "lua/mcp/server/listen/options.lua":match "local LIMITS = (%b{})"
     for name in names:gmatch "([%w_]+) = " do
       assert.is_truthy(text:find("`limits." .. name .. "`", 1, true), name)
     end
-    names = read "lua/mcp/server.lua"
+    names = read "lua/mcp/server/init.lua"
     for _, list in ipairs { "sessions", "subscriptions", "tasks" } do
       for name in names:match("local " .. list:upper() .. " = (%b{})"):gmatch "([%w_]+) = " do
         assert.is_truthy(text:find("`" .. list .. "." .. name .. "`", 1, true), list .. "." .. name)
@@ -388,7 +390,7 @@ describe("docs/limits.md", function()
 
   it("leaves no number of the Lua side out", function()
     -- What is a number, and bounds nothing.
-    local other = { ["heartbeat.lua TRIFLE"] = true, ["timeout.lua CODE"] = true }
+    local other = { ["server/heartbeat.lua TRIFLE"] = true, ["server/timeout.lua CODE"] = true }
     local text, count = read "docs/limits.md", 0
     local pipe <close> = assert(io.popen "find lua/mcp -name '*.lua'")
     for path in pipe:lines() do

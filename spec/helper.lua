@@ -2,9 +2,9 @@
 -- An app and somebody who talks to it through memory: what nearly every spec of lua/mcp needs.
 -- Nothing here sleeps: waiting turns the loop until there is something, for five seconds at most.
 local core = require "mcp.core"
-local duplex = require "mcp.front.duplex"
+local duplex = require "mcp.server.front.duplex"
 local pace = require "spec.pace"
-local timeout = require "mcp.timeout"
+local timeout = require "mcp.server.timeout"
 local value = require "mcp.value"
 
 local helper = {}

@@ -74,8 +74,8 @@ function async.run(fn, ...)
     return nil, text, code
   end
   -- What the function closed may still be saying goodbye.
-  local farewell = package.loaded["mcp.farewell"]
-  if farewell then farewell.await() end
+  local closing = package.loaded["mcp.closing"]
+  if closing then closing.await() end
   if not done then error("not enough memory", 0) end
   if not done[1] then error(done[2], 0) end
   return table.unpack(done, 2, done.n)

@@ -50,7 +50,7 @@ local WITH_VALUE = {
 
 -- What of it is no address, or lacks its other half; nil if all is well.
 local function complaint(asked)
-  local address = require "mcp.listen.address"
+  local address = require "mcp.server.listen.address"
   for _, way in ipairs { "http", "sse", "websocket" } do
     if asked[way] then
       local ok, why = pcall(address.read, asked[way], way)
@@ -168,7 +168,7 @@ end
 
 -- A word behind the script that looks like an option of ours, and is none.
 local function warn_of_typos(words)
-  local nearest = require "mcp.schema.nearest"
+  local nearest = require "mcp.nearest"
   local known = { "--stdio", "--inspect" }
   for name in pairs(WITH_VALUE) do known[#known + 1] = name end
   for _, word in ipairs(words) do
@@ -206,7 +206,7 @@ local function wrong_level()
   for _, name in ipairs(LEVELS) do
     if name == wanted then return nil end
   end
-  local meant = require("mcp.schema.nearest").find(wanted, LEVELS)
+  local meant = require("mcp.nearest").find(wanted, LEVELS)
   return ("MCP_LOG: one of %s expected, got %q%s"):format(table.concat(LEVELS, ", "), wanted,
     meant and ("; did you mean %s?"):format(meant) or "")
 end
@@ -255,14 +255,14 @@ function cli.main(args)
     local meta = type(result) == "table" and getmetatable(result)
     if type(meta) == "table" and meta.__name == "mcp.server" then result:run() end
   end, explain)
-  local farewell = package.loaded["mcp.farewell"]
-  if farewell then farewell.await() end
+  local closing = package.loaded["mcp.closing"]
+  if closing then closing.await() end
   if not ok then
     fail("%s", problem)
     return 1
   end
   -- Whoever serves, or talks to an app in memory, has loaded one of these.
-  if server.made and not package.loaded["mcp.listen"]
+  if server.made and not package.loaded["mcp.server.listen"]
     and not package.loaded["mcp.client.transport.memory"] then
     fail("%s makes a server and never runs it: app:run() is missing", options.file)
     return 1

@@ -5,14 +5,14 @@
 -- it, and the program waits for all of these before it leaves. Knows nothing of what ends.
 local core = require "mcp.core"
 
-local farewell = {}
+local closing = {}
 
 ---How long a program that leaves waits for all farewells, in seconds. What is not over then ends
 ---with the Lua state: connections are cut, the guard of a child kills it.
-farewell.LIMIT = 10
+closing.LIMIT = 10
 
 ---How long one whose time is over has to end, once it is cancelled; in seconds.
-farewell.CANCELED = 1
+closing.CANCELED = 1
 
 -- What was cancelled a moment ago is closed in a later turn, and may say farewell then.
 local TURNS = 8
@@ -20,7 +20,7 @@ local TURNS = 8
 -- How many are under way.
 local pending = 0
 
-local Under_way = { __name = "mcp.farewell", __close = function() pending = pending - 1 end }
+local Under_way = { __name = "mcp.closing", __close = function() pending = pending - 1 end }
 
 local function see_off(seconds, fn, ...)
   local under_way <close> = setmetatable({}, Under_way) -- luacheck: ignore
@@ -29,7 +29,7 @@ local function see_off(seconds, fn, ...)
   work:spawn(fn, ...)
   if work:wait(seconds) then return end
   work:cancel()
-  work:wait(farewell.CANCELED)
+  work:wait(closing.CANCELED)
 end
 
 ---Runs `fn(...)`, which waits for the end of something, in a task, for `seconds` at most. Returns
@@ -37,19 +37,19 @@ end
 ---@param seconds number
 ---@param fn function
 ---@param ... any
-function farewell.say(seconds, fn, ...)
+function closing.run(seconds, fn, ...)
   local waiter = core.waiter()
   waiter:spawn(see_off, seconds, fn, ...)
   if core.may_wait() then waiter:wait() end
 end
 
 ---@return integer count of those that are under way
-function farewell.count() return pending end
+function closing.count() return pending end
 
 ---Waits until all are over; for the end of a program, outside any task.
----@param limit number|nil seconds, farewell.LIMIT if not given
-function farewell.await(limit)
-  local deadline = core.now() + (limit or farewell.LIMIT)
+---@param limit number|nil seconds, closing.LIMIT if not given
+function closing.await(limit)
+  local deadline = core.now() + (limit or closing.LIMIT)
   for _ = 1, TURNS do
     if not core.may_wait() or core.timeout() ~= 0 then break end
     core.step(0)
@@ -61,4 +61,4 @@ function farewell.await(limit)
   end
 end
 
-return farewell
+return closing

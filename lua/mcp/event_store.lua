@@ -40,7 +40,7 @@ function event_store.new(options)
   for name, default in pairs(OPTIONS) do self["most_" .. name] = event_store[default] end
   for name, given in pairs(options or {}) do
     if not OPTIONS[name] then
-      error(require("mcp.schema.nearest").unknown("event store option", tostring(name),
+      error(require("mcp.nearest").unknown("event store option", tostring(name),
         { "events", "bytes", "total" }), 2)
     end
     if math.type(given) ~= "integer" or given < 0 then

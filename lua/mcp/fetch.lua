@@ -4,7 +4,7 @@
 -- hop of a redirect is asked about again; which addresses a name may lead to (`only`) is looked at
 -- where the socket is opened, so that a name cannot change its mind in between.
 local core = require "mcp.core"
-local nearest = require "mcp.schema.nearest"
+local nearest = require "mcp.nearest"
 local url = require "mcp.url"
 
 local fetch = {}

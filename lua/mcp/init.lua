@@ -81,7 +81,7 @@ end
 return setmetatable(mcp, {
   __index = function(_, key)
     if key == "middleware" then
-      local found = require "mcp.middleware"
+      local found = require "mcp.server.middleware"
       rawset(mcp, key, found)
       return found
     end
@@ -98,7 +98,7 @@ return setmetatable(mcp, {
       return found
     end
     if QUESTION[key] then
-      local found = require("mcp.ask.question")[key]
+      local found = require("mcp.message.question")[key]
       rawset(mcp, key, found)
       return found
     end

@@ -2,7 +2,7 @@
 -- misspelt.lua: a member that is not there, but one with nearly that name is. Lua gives nil for it,
 -- and a call of nil names neither. What has no near name stays nil, so that a program may look
 -- whether something is there, and keep fields of its own.
-local nearest = require "mcp.schema.nearest"
+local nearest = require "mcp.nearest"
 
 local misspelt = {}
 

@@ -3,7 +3,7 @@
 ---@meta mcp.openssl
 -- luacheck: ignore
 
----The C side of sealing. Internal: see seal.lua.
+---The C side of sealing. Internal: see server/seal.lua.
 ---@class mcp.openssl
 local openssl = {}
 

@@ -29,7 +29,7 @@ local function check(options, known, level)
     if not known[key] then
       local names = {}
       for name in pairs(known) do names[#names + 1] = name end
-      error(require("mcp.schema.nearest").unknown("tls option", tostring(key), names), level + 1)
+      error(require("mcp.nearest").unknown("tls option", tostring(key), names), level + 1)
     end
     if type(value) ~= known[key] then
       error(("tls: %s: %s expected, got %s"):format(key, known[key], type(value)), level + 1)

@@ -24,7 +24,7 @@ worker.MEMORY_LEAST = 1 << 20
 -- What belongs to an object of ours, under keys that no function of a worker can have.
 local POOL, NAME, BUDGET = {}, {}, {}
 
--- The text that was raised last, and how much of it is a position: dispatch.lua asks.
+-- The text that was raised last, and how much of it is a position: server/dispatch.lua asks.
 local raised_text, raised_place
 
 local OPTIONS = {
@@ -55,7 +55,7 @@ local function seconds(what, given, default)
 end
 
 local function unknown(what, key, known)
-  local nearest = require "mcp.schema.nearest"
+  local nearest = require "mcp.nearest"
   error(("%s%s"):format(what, nearest.unknown("option", tostring(key), nearest.keys(known))), 0)
 end
 
@@ -217,7 +217,7 @@ local function raise_misuse(self, kind, first, trace, name, level)
   elseif first[1] == nil then
     text = ("its code returns no table of functions, so there is no %q"):format(name)
   else
-    local near = require("mcp.schema.nearest").find(name, first)
+    local near = require("mcp.nearest").find(name, first)
     text = ("it has no function %q"):format(name)
     if near then text = ("%s; did you mean %q?"):format(text, near) end
   end
@@ -292,8 +292,8 @@ Worker.__close = methods.close
 ---@return table hands, busy, waiting, lost
 function worker.counts(self) return self[POOL]:counts() end
 
----How much of a text that a worker's function raised is the position before it, for dispatch.lua:
----peers see no paths. 0 if the text came from elsewhere.
+---How much of a text that a worker's function raised is the position before it, for
+---server/dispatch.lua: peers see no paths. 0 if the text came from elsewhere.
 ---@param text string
 ---@return integer
 function worker.place_of(text) return text == raised_text and raised_place or 0 end

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT
- * ecma.c: src/wire/ecma.c for the specs.
+ * ecma.c: src/wire/regex_ecma.c for the specs.
  *
  *   pcre(pattern)   the PCRE2 form, and a table of facts; or nil, the name of
  *                   the error, what is wrong, where */
-#include "wire/ecma.h"
+#include "wire/regex_ecma.h"
 
 #include <lauxlib.h>
 #include <lua.h>
@@ -12,11 +12,11 @@
 
 static int pcre(lua_State *L) {
   mcp_slice_t pattern;
-  mcp_ecma_facts_t facts;
+  mcp_regex_ecma_facts_t facts;
   mcp_buf_t out = {0};
   int code;
   pattern.data = luaL_checklstring(L, 1, &pattern.len);
-  code = mcp_ecma_write_pcre(&out, pattern, &facts);
+  code = mcp_regex_ecma_write_pcre(&out, pattern, &facts);
   if (code < 0) {
     mcp_buf_deinit(&out);
     lua_pushnil(L);

@@ -47,7 +47,7 @@ static void drop(mcp_exchange_t *x) {
   ((kept_t *)x)->dropped = true;
 }
 
-static const mcp_exchange_ways_t ways = {
+static const mcp_exchange_ops_t ways = {
     .begin = begin, .commit = commit, .abandon = abandon, .drop = drop};
 
 static mcp_slice_t check_slice(lua_State *L, int index) {

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * ws.c: src/wire/ws.c, src/wire/ws_open.c and src/base/sha1.c for the specs. */
+ * ws.c: src/wire/ws.c, src/wire/ws_handshake.c and src/base/sha1.c for the
+ * specs. */
 #include <lauxlib.h>
 #include <lua.h>
 #include <stdio.h>
@@ -8,7 +9,7 @@
 #include "base/err.h"
 #include "base/sha1.h"
 #include "wire/ws.h"
-#include "wire/ws_open.h"
+#include "wire/ws_handshake.h"
 
 #define TYPE "codecs.ws"
 

@@ -2,7 +2,7 @@
 -- Any bytes from a client on a duplex connection. Whatever comes back is one
 -- JSON value a line; afterwards nothing is left, and a ping is answered.
 local core = require "mcp.core"
-local receiver = require("mcp.front.duplex").receiver(require "spec.torture.app"())
+local receiver = require("mcp.server.front.duplex").receiver(require "spec.torture.app"())
 
 local PING = '{"jsonrpc":"2.0","id":1,"method":"ping"}\n'
 

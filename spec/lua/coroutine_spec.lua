@@ -1,6 +1,6 @@
 -- SPDX-License-Identifier: MIT
--- task_spec.lua: src/lua/task.c: the life of tasks, and of those that were cancelled. An exchange
--- in memory is what cancels here.
+-- task_spec.lua: src/lua/coroutine.c: the life of tasks, and of those that were cancelled. An
+-- exchange in memory is what cancels here.
 local core = require "mcp.core"
 
 local PING = '{"jsonrpc":"2.0","id":%d,"method":"m"}\n'

@@ -1,5 +1,5 @@
 -- SPDX-License-Identifier: MIT
--- lhost_spec.lua: src/lua/lhost.c and src/lua/lmemory.c: the life of what listens, in a process
+-- lhost_spec.lua: src/lua/lendpoint.c and src/lua/lmemory.c: the life of what listens, in a process
 -- that goes on.
 local core = require "mcp.core"
 local system = require "codecs.system"

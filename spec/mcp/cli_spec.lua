@@ -122,7 +122,7 @@ describe("luamcp", function()
   it("the command line chooses the ways in; the script's switches stay", function()
     local text = [[
       local mcp = require "mcp"
-      local listen = require "mcp.listen"
+      local listen = require "mcp.server.listen"
       listen.open = function(_, options)
         local names = {}
         for name, given in pairs(options) do
@@ -223,7 +223,7 @@ describe("luamcp", function()
     assert.is_nil(err:find("[C]", 1, true))
     local out = helper.shell(("MCP_LOG=debug %s %s 2>&1"):format(quote(helper.program()),
       quote(file)))
-    assert.matches("lua/mcp/server.lua:", out, 1, true)
+    assert.matches("lua/mcp/server/init.lua:", out, 1, true)
   end)
 
   it("what a script says by error(text, 0) stands alone", function()

@@ -1,7 +1,7 @@
 -- SPDX-License-Identifier: MIT
 -- The polite end of what was closed where nothing can wait.
 local core = require "mcp.core"
-local farewell = require "mcp.farewell"
+local closing = require "mcp.closing"
 local helper = require "spec.helper"
 local mcp = require "mcp"
 
@@ -25,58 +25,58 @@ describe("a farewell", function()
     for _, run in ipairs { function(fn) fn() end, mcp.run } do
       local over = false
       run(function()
-        farewell.say(5, function(seconds)
+        closing.run(5, function(seconds)
           mcp.sleep(seconds)
           over = true
         end, 0.005)
       end)
       assert.is_true(over)
     end
-    assert.equal(0, farewell.count())
+    assert.equal(0, closing.count())
   end)
 
   it("goes on by itself where nothing can wait, and is waited for at the end", function()
     local over = false
     in_closing(function()
-      farewell.say(5, function()
+      closing.run(5, function()
         mcp.sleep(0.02)
         over = true
       end)
     end)
     assert.is_false(over)
-    assert.equal(1, farewell.count())
-    farewell.await()
+    assert.equal(1, closing.count())
+    closing.await()
     assert.is_true(over)
-    assert.equal(0, farewell.count())
+    assert.equal(0, closing.count())
   end)
 
   it("has its time and no more, and a program does not wait longer than it is told", function()
     local code
     in_closing(function()
-      farewell.say(0.02, function() code = select(3, mcp.sleep(60)) end)
+      closing.run(0.02, function() code = select(3, mcp.sleep(60)) end)
     end)
-    farewell.await(0)
+    closing.await(0)
     assert.is_nil(code)
-    farewell.await(5)
+    closing.await(5)
     assert.equal("ECANCELED", code)
   end)
 
   it("that fails is over", function()
     in_closing(function()
-      farewell.say(5, function()
+      closing.run(5, function()
         mcp.sleep(0)
         error "this line in the log is part of the test"
       end)
     end)
-    farewell.await()
-    assert.equal(0, farewell.count())
+    closing.await()
+    assert.equal(0, closing.count())
   end)
 
   it("is waited for by mcp.run", function()
     local over = false
     mcp.run(function()
       in_closing(function()
-        farewell.say(5, function()
+        closing.run(5, function()
           mcp.sleep(0.01)
           over = true
         end)

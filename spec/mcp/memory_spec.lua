@@ -9,9 +9,9 @@ local helper = require "spec.helper"
 local incoming = require "mcp.client.transport.incoming"
 local mcp = require "mcp"
 local protocol = require "mcp.protocol"
-local session = require "mcp.session"
-local task_store = require "mcp.task_store"
-local tell = require "mcp.client.tell"
+local session = require "mcp.server.session"
+local task_store = require "mcp.server.task_store"
+local tell = require "mcp.client.callbacks"
 local value = require "mcp.value"
 
 local LIMIT = 8 << 20

@@ -95,7 +95,7 @@ describe("docs/names.md", function()
       assert.is_true(listening:is_open())
     end
     local opened
-    local listen = require "mcp.listen"
+    local listen = require "mcp.server.listen"
     local open, serve = listen.open, listen.serve
     finally(function() listen.open, listen.serve = open, serve end)
     listen.open = function(_, given)

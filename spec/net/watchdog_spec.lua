@@ -7,7 +7,7 @@ local system = require "codecs.system"
 -- `wait` and `loop` of a server, whose times are short.
 local SCRIPT = [[
   local mcp = require "mcp"
-  local serve = require "mcp.listen.serve"
+  local serve = require "mcp.server.listen.serve"
   serve.GRACE = tonumber(os.getenv "SPEC_GRACE" or serve.GRACE)
   local app = mcp.server { name = "spec" }
   app:tool "loop" (function()

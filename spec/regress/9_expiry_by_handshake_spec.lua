@@ -3,9 +3,9 @@
 -- notifications/initialized.
 local core = require "mcp.core"
 local helper = require "spec.helper"
-local http = require "mcp.front.http"
+local http = require "mcp.server.front.http"
 local mcp = require "mcp"
-local session = require "mcp.session"
+local session = require "mcp.server.session"
 
 describe("a session whose client never sends notifications/initialized", function()
   local app, receive, now, real_now, fields, last, peer

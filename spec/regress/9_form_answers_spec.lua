@@ -66,7 +66,7 @@ describe("a form", function()
       end)
 
       it("with a required field is still refused without it", function()
-        local form = require "mcp.ask.form"
+        local form = require "mcp.message.question_form"
         local schema = assert(form.read { name = "string" })
         local content, message = form.check(schema, {}, schema)
         assert.is_nil(content)

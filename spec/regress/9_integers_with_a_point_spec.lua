@@ -123,7 +123,7 @@ describe("an integer with a point", function()
   it("is one as the default of an argument, and in a form", function()
     local args = call({ n = mcp.integer { default = 30.0 } }, "{}")
     assert.equal("integer", math.type(args.n))
-    local form = require "mcp.ask.form"
+    local form = require "mcp.message.question_form"
     local read_form = assert(form.read { n = "integer", share = "number" })
     local content = assert(form.check(read_form, { n = 3.0, share = 3.0 }, read_form))
     assert.equal("integer", math.type(content.n))

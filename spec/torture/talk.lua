@@ -34,7 +34,7 @@ talk.duplex = duplex
 function duplex.converse(app, scenario, state)
   -- What is assigned while memory fails must have its place before.
   state.host, state.wire, state.heard, state.sent = false, false, "", 0
-  local receiver = require("mcp.front.duplex").receiver(app)
+  local receiver = require("mcp.server.front.duplex").receiver(app)
   local host, wire = core.memory_pair(receiver)
   if not host then error(wire, 0) end
   state.host, state.wire = host, wire
@@ -162,7 +162,7 @@ function http.converse(app, scenario, state)
   -- What is assigned while memory fails must have its place before.
   state.host, state.peer, state.heard, state.waiting = false, false, {}, false
   state.host = assert(core.listen_http({ host = "127.0.0.1", port = 0 },
-    require("mcp.front.http").receiver(app)))
+    require("mcp.server.front.http").receiver(app)))
   state.peer = assert(require("codecs.peer").connect(state.host:port()))
   for i = 1, #scenario.texts do
     send(state, (scenario.texts[i]:gsub("SESSION", session)), scenario.pieces)

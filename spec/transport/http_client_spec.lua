@@ -1076,7 +1076,7 @@ describe("http_client over TLS and socket files", function()
   local function listen(options)
     local app = require "mcp".server "spec"
     options.path = "/mcp"
-    host = assert(core.listen_http(options, require("mcp.front.http").receiver(app)))
+    host = assert(core.listen_http(options, require("mcp.server.front.http").receiver(app)))
   end
 
   after_each(function()

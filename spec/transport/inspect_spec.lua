@@ -1,6 +1,6 @@
 -- SPDX-License-Identifier: MIT
--- The inspect page as a listener serves it: src/transport/http_guard.c, lua/mcp/inspect.lua. What
--- it does in a browser is tried by `make browser`.
+-- The inspect page as a listener serves it: src/transport/http_guard.c,
+-- lua/mcp/server/inspect/init.lua. What it does in a browser is tried by `make browser`.
 local core = require "mcp.core"
 local helper = require "spec.helper"
 local mcp = require "mcp"
@@ -119,7 +119,7 @@ describe("the inspect page", function()
 
   it("has the names of the server as text", function()
     local app = mcp.server "</title><script>x</script>\"&"
-    local page = require("mcp.inspect").page(app.name, '/"><script>')
+    local page = require("mcp.server.inspect").page(app.name, '/"><script>')
     assert.equal(1, select(2, page.body:gsub("<script", "")))
     assert.matches("<title>MCP: &lt;/title&gt;&lt;script&gt;x&lt;/script&gt;&quot;&amp;</title>",
       page.body, 1, true)

@@ -1,6 +1,6 @@
 -- SPDX-License-Identifier: MIT
 -- A call of several rounds over HTTP whose rounds reach different processes: they share a key and
--- nothing else. Over lines the same is spec/mcp/ask_spec.lua's.
+-- nothing else. Over lines the same is spec/mcp/server/ask/init_spec.lua's.
 local support = require "spec.support"
 
 local KEY, OTHER_KEY = ("k"):rep(32), ("o"):rep(32)

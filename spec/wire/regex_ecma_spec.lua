@@ -1,6 +1,6 @@
 -- SPDX-License-Identifier: MIT
--- ecma_spec.lua: src/wire/ecma.c: patterns of ECMA-262 as PCRE2 is to read them. What they then
--- match is in regex_spec.lua.
+-- ecma_spec.lua: src/wire/regex_ecma.c: patterns of ECMA-262 as PCRE2 is to read them. What they
+-- then match is in regex_spec.lua.
 local ecma = require "codecs.ecma"
 
 local function becomes(expected, pattern)

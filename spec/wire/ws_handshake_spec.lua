@@ -1,5 +1,5 @@
 -- SPDX-License-Identifier: MIT
--- ws_open_spec.lua: src/wire/ws_open.c: the opening handshake, RFC 6455 section 4.
+-- ws_open_spec.lua: src/wire/ws_handshake.c: the opening handshake, RFC 6455 section 4.
 local ws = require "codecs.ws"
 
 local KEY, ACCEPT = "dGhlIHNhbXBsZSBub25jZQ==", "s3pPLMBiTxaQ9kYGzzhZRbK+xOo="

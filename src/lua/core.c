@@ -17,24 +17,24 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/version.h"
-#include "lua/lcatch.h"
+#include "lua/coroutine.h"
 #include "lua/lchild.h"
 #include "lua/lconnect.h"
+#include "lua/lendpoint.h"
 #include "lua/lexchange.h"
 #include "lua/lfolder.h"
-#include "lua/lhost.h"
 #include "lua/lhttp.h"
 #include "lua/lid.h"
 #include "lua/lluv.h"
 #include "lua/lmemory.h"
 #include "lua/lprivate.h"
+#include "lua/lredirect.h"
 #include "lua/lregex.h"
 #include "lua/lshare.h"
 #include "lua/lturn.h"
 #include "lua/lwait.h"
 #include "lua/lwebsocket.h"
 #include "lua/lworker.h"
-#include "lua/task.h"
 #include "lua/value.h"
 #include "net/watchdog.h"
 
@@ -53,15 +53,15 @@ typedef struct {
 
 static owner_t *owner(lua_State *L) {
   /* Its first member. */
-  return (owner_t *)(void *)mcp_task_runtime(L);
+  return (owner_t *)(void *)mcp_coroutine_runtime(L);
 }
 
-/* The state is closing. Tasks end first, so that their <close> variables still
- * find everything in place. */
+/* The state is closing. Coroutines end first, so that their <close> variables
+ * still find everything in place. */
 static int collect(lua_State *L) {
   owner_t *o = luaL_checkudata(L, 1, TYPE_NAME);
   if (!o->rt.loop) return 0;
-  mcp_task_close_all(&o->rt);
+  mcp_coroutine_close_all(&o->rt);
   mcp_watchdog_stop(o->dog);
   o->dog = NULL;
   for (int i = 0; i < SIGNALS; i++) mcp_signal_stop(o->signals[i]);
@@ -132,13 +132,13 @@ static int raw(lua_State *L) {
  * takes. */
 static int step(lua_State *L) {
   mcp_runtime_t *rt = &owner(L)->rt;
-  mcp_task_t *task;
+  mcp_coroutine_t *co;
   int64_t ms = -1;
   if (rt->current)
     return mcp_lturn_raise(L, "the loop cannot be turned from inside a "
                               "handler; use mcp.sleep to wait");
-  if (!mcp_lturn_begin(L, rt, &task))
-    return mcp_task_push_error(L, MCP_ECANCELED);
+  if (!mcp_lturn_begin(L, rt, &co))
+    return mcp_coroutine_push_error(L, MCP_ECANCELED);
   if (!lua_isnoneornil(L, 1)) {
     lua_Number seconds = luaL_checknumber(L, 1);
     ms = seconds <= 0 ? 0 : (int64_t)ceil(seconds * 1000);
@@ -179,19 +179,19 @@ static int call_on_signal(lua_State *L) {
 
 static void on_signal(void *arg, int number) {
   owner_t *o = arg;
-  mcp_task_t *task = mcp_task_new(&o->rt);
-  if (task && !lua_checkstack(task->co, 3)) {
-    mcp_task_drop(task);
-    task = NULL;
+  mcp_coroutine_t *co = mcp_coroutine_new(&o->rt);
+  if (co && !lua_checkstack(co->thread, 3)) {
+    mcp_coroutine_drop(co);
+    co = NULL;
   }
-  if (!task) {
+  if (!co) {
     mcp_log(MCP_LOG_ERROR, "a signal was lost for lack of memory");
     return;
   }
-  lua_pushcfunction(task->co, call_on_signal);
-  lua_pushlightuserdata(task->co, o);
-  lua_pushinteger(task->co, number);
-  mcp_task_run(task, 2);
+  lua_pushcfunction(co->thread, call_on_signal);
+  lua_pushlightuserdata(co->thread, o);
+  lua_pushinteger(co->thread, number);
+  mcp_coroutine_run(co, 2);
 }
 
 /* Does the process ignore it? Who was started by nohup means to. */
@@ -259,7 +259,7 @@ static int watch_over(lua_State *L) {
   for (int i = 0; code == 0 && i < SIGNALS; i++)
     if (o->signals[i] && (numbers[i] != SIGHUP || hangup))
       code = mcp_watchdog_catch(o->dog, numbers[i]);
-  if (code < 0) return mcp_task_push_error(L, code);
+  if (code < 0) return mcp_coroutine_push_error(L, code);
   lua_pushboolean(L, true);
   return 1;
 }
@@ -269,7 +269,7 @@ static int watch_over(lua_State *L) {
 static int start_watch(lua_State *L) {
   owner_t *o = owner(L);
   int code = o->dog ? mcp_watchdog_start(o->dog) : 0;
-  if (code < 0) return mcp_task_push_error(L, code);
+  if (code < 0) return mcp_coroutine_push_error(L, code);
   lua_pushboolean(L, true);
   return 1;
 }
@@ -373,9 +373,9 @@ static int watch_meta(lua_State *L) {
   return 0;
 }
 
-/* task_count() -> integer: tasks that have not ended */
-static int task_count(lua_State *L) {
-  lua_pushinteger(L, (lua_Integer)owner(L)->rt.task_count);
+/* task_count() -> integer: coroutines that have not ended */
+static int coroutine_count(lua_State *L) {
+  lua_pushinteger(L, (lua_Integer)owner(L)->rt.coroutine_count);
   return 1;
 }
 
@@ -405,7 +405,7 @@ int luaopen_mcp_core(lua_State *L) {
                                        {"unbase64", unbase64},
                                        {"log", log_line},
                                        {"watch_meta", watch_meta},
-                                       {"task_count", task_count},
+                                       {"task_count", coroutine_count},
                                        {"fail_allocation", fail_allocation},
                                        {"allocation_count", allocation_count},
                                        {"bytes_held", bytes_held},
@@ -424,7 +424,7 @@ int luaopen_mcp_core(lua_State *L) {
   lua_setmetatable(L, -2);
   host = mcp_lluv_loop(L);
   code = host ? mcp_loop_over(host, &o->rt.loop) : mcp_loop_new(&o->rt.loop);
-  if (code == 0) code = mcp_task_open(L, &o->rt);
+  if (code == 0) code = mcp_coroutine_open(L, &o->rt);
   if (code < 0) return luaL_error(L, "event loop: %s", mcp_err_text(code));
   /* Anchored by the registry: it ends with the state, not with the module. */
   lua_pushvalue(L, -1);
@@ -440,11 +440,11 @@ int luaopen_mcp_core(lua_State *L) {
   lua_pushlightuserdata(L, o);
   luaL_setfuncs(L, functions, 1);
   mcp_lid_open(L);
-  mcp_lhost_open(L, &o->rt);
+  mcp_lendpoint_open(L, &o->rt);
   mcp_lmemory_open(L, &o->rt);
   mcp_lconnect_open(L, &o->rt);
   mcp_lchild_open(L, &o->rt);
-  mcp_lcatch_open(L, &o->rt);
+  mcp_lredirect_open(L, &o->rt);
   mcp_lhttp_open(L, &o->rt);
   mcp_lwait_open(L, &o->rt);
   mcp_lshare_open(L);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * task.c: see task.h. */
-#include "lua/task.h"
+ * coroutine.c: see coroutine.h. */
+#include "lua/coroutine.h"
 
 #include <lauxlib.h>
 #include <string.h>
@@ -13,11 +13,11 @@
 static void on_turn(void *arg);
 static void on_alarm(void *arg);
 
-int mcp_task_open(lua_State *L, mcp_runtime_t *rt) {
+int mcp_coroutine_open(lua_State *L, mcp_runtime_t *rt) {
   lua_rawgeti(L, LUA_REGISTRYINDEX, LUA_RIDX_MAINTHREAD);
   rt->L = lua_tothread(L, -1);
   lua_pop(L, 1);
-  mcp_list_init(&rt->tasks);
+  mcp_list_init(&rt->coroutines);
   mcp_list_init(&rt->spare);
   mcp_list_init(&rt->ready);
   rt->turn = mcp_timer_new(rt->loop, false, on_turn, rt);
@@ -28,78 +28,78 @@ int mcp_task_open(lua_State *L, mcp_runtime_t *rt) {
 
 /* What making a coroutine needs, on the far side of a protected call. */
 typedef struct {
-  mcp_task_t *task;
+  mcp_coroutine_t *co;
 } making_t;
 
 static int make_coroutine(lua_State *L) {
   making_t *making = lua_touserdata(L, 1);
-  making->task->co = lua_newthread(L);
-  making->task->anchor = luaL_ref(L, LUA_REGISTRYINDEX);
+  making->co->thread = lua_newthread(L);
+  making->co->anchor = luaL_ref(L, LUA_REGISTRYINDEX);
   return 0;
 }
 
-mcp_task_t *mcp_task_new(mcp_runtime_t *rt) {
-  mcp_task_t *task;
+mcp_coroutine_t *mcp_coroutine_new(mcp_runtime_t *rt) {
+  mcp_coroutine_t *co;
   if (rt->closing) return NULL;
   if (!mcp_list_empty(&rt->spare)) {
-    task = MCP_LIST_MEMBER(rt->spare.next, mcp_task_t, of_runtime);
-    mcp_list_remove(&task->of_runtime);
+    co = MCP_LIST_MEMBER(rt->spare.next, mcp_coroutine_t, of_runtime);
+    mcp_list_remove(&co->of_runtime);
     rt->spare_count--;
   } else {
     making_t making;
-    task = mcp_mem_zalloc(sizeof *task);
-    if (!task) return NULL;
-    making.task = task;
-    task->anchor = LUA_NOREF;
+    co = mcp_mem_zalloc(sizeof *co);
+    if (!co) return NULL;
+    making.co = co;
+    co->anchor = LUA_NOREF;
     if (!lua_checkstack(rt->L, 3)) {
-      mcp_mem_free(task);
+      mcp_mem_free(co);
       return NULL;
     }
     lua_pushcfunction(rt->L, make_coroutine);
     lua_pushlightuserdata(rt->L, &making);
     if (lua_pcall(rt->L, 1, 0, 0) != LUA_OK) {
       lua_pop(rt->L, 1);
-      mcp_mem_free(task);
+      mcp_mem_free(co);
       return NULL;
     }
-    task->rt = rt;
-    mcp_list_init(&task->of_ready);
-    mcp_list_init(&task->of_watcher);
+    co->rt = rt;
+    mcp_list_init(&co->of_ready);
+    mcp_list_init(&co->of_watcher);
   }
-  mcp_list_append(&rt->tasks, &task->of_runtime);
-  rt->task_count++;
-  return task;
+  mcp_list_append(&rt->coroutines, &co->of_runtime);
+  rt->coroutine_count++;
+  return co;
 }
 
-static void free_task(mcp_task_t *task) {
-  mcp_runtime_t *rt = task->rt;
-  luaL_unref(rt->L, LUA_REGISTRYINDEX, task->anchor);
-  mcp_mem_free(task);
+static void free_coroutine(mcp_coroutine_t *co) {
+  mcp_runtime_t *rt = co->rt;
+  luaL_unref(rt->L, LUA_REGISTRYINDEX, co->anchor);
+  mcp_mem_free(co);
 }
 
 /* The coroutine has ended one way or the other. What it still owed is
  * answered with a constant. */
-static void finish(mcp_task_t *task) {
-  mcp_runtime_t *rt = task->rt;
-  mcp_exchange_t *x = task->exchange;
-  bool cancelled = task->cancelled;
-  void (*ended)(void *) = task->ended;
-  void *ended_arg = task->ended_arg;
-  mcp_lexchange_forget(task);
-  mcp_list_remove(&task->of_runtime);
-  mcp_list_remove(&task->of_ready);
-  mcp_list_remove(&task->of_watcher);
-  rt->task_count--;
-  mcp_share_release(task->share, task->charged);
-  *task = (mcp_task_t){.rt = rt, .co = task->co, .anchor = task->anchor};
-  mcp_list_init(&task->of_runtime);
-  mcp_list_init(&task->of_ready);
-  mcp_list_init(&task->of_watcher);
-  if (rt->spare_count < MCP_TASK_SPARE && !rt->closing) {
-    mcp_list_append(&rt->spare, &task->of_runtime);
+static void finish(mcp_coroutine_t *co) {
+  mcp_runtime_t *rt = co->rt;
+  mcp_exchange_t *x = co->exchange;
+  bool cancelled = co->cancelled;
+  void (*ended)(void *) = co->ended;
+  void *ended_arg = co->ended_arg;
+  mcp_lexchange_forget(co);
+  mcp_list_remove(&co->of_runtime);
+  mcp_list_remove(&co->of_ready);
+  mcp_list_remove(&co->of_watcher);
+  rt->coroutine_count--;
+  mcp_share_release(co->share, co->charged);
+  *co = (mcp_coroutine_t){.rt = rt, .thread = co->thread, .anchor = co->anchor};
+  mcp_list_init(&co->of_runtime);
+  mcp_list_init(&co->of_ready);
+  mcp_list_init(&co->of_watcher);
+  if (rt->spare_count < MCP_COROUTINE_SPARE && !rt->closing) {
+    mcp_list_append(&rt->spare, &co->of_runtime);
     rt->spare_count++;
   } else {
-    free_task(task);
+    free_coroutine(co);
   }
   if (x) {
     x->up = NULL;
@@ -112,22 +112,22 @@ static void finish(mcp_task_t *task) {
   if (ended) ended(ended_arg);
 }
 
-void mcp_task_drop(mcp_task_t *task) {
-  lua_settop(task->co, 0);
-  task->exchange = NULL;
-  finish(task);
+void mcp_coroutine_drop(mcp_coroutine_t *co) {
+  lua_settop(co->thread, 0);
+  co->exchange = NULL;
+  finish(co);
 }
 
 /* An error that nobody caught: the text, with the traceback for debugging. The
  * coroutine is argument 1, the error argument 2 or the top of its stack. Runs
  * protected, because making the traceback takes memory. */
 static int describe(lua_State *L) {
-  lua_State *co = lua_touserdata(L, 1);
-  lua_State *holder = lua_gettop(L) > 1 ? L : co;
+  lua_State *thread = lua_touserdata(L, 1);
+  lua_State *holder = lua_gettop(L) > 1 ? L : thread;
   const char *text = lua_tostring(holder, -1);
   if (!text) text = luaL_typename(holder, -1);
   /* Of a coroutine's own stack two frames are ours. */
-  luaL_traceback(L, co, text, co == L ? 2 : 0);
+  luaL_traceback(L, thread, text, thread == L ? 2 : 0);
   /* A line of the log is a line. */
   text = luaL_gsub(L, lua_tostring(L, -1), "\t", "  ");
   for (const char *end; text; text = end ? end + 1 : NULL) {
@@ -138,75 +138,76 @@ static int describe(lua_State *L) {
   return 0;
 }
 
-static void report(mcp_task_t *task) {
-  lua_State *L = task->rt->L;
+static void report(mcp_coroutine_t *co) {
+  lua_State *L = co->rt->L;
   if (!lua_checkstack(L, 3)) return;
   lua_pushcfunction(L, describe);
-  lua_pushlightuserdata(L, task->co);
+  lua_pushlightuserdata(L, co->thread);
   if (lua_pcall(L, 1, 0, 0) != LUA_OK) {
-    mcp_log(MCP_LOG_ERROR, "a task failed for lack of memory");
+    mcp_log(MCP_LOG_ERROR, "a coroutine failed for lack of memory");
     lua_pop(L, 1);
   }
 }
 
 /* Ends what the coroutine still runs: its <close> variables do. Nothing in them
- * can yield, for the coroutine is not one any more; it stays the current task,
- * so that a wait in them is known for what it is (lturn.c) and tasks that they
- * wake run later. The handle of the exchange lies on the stack that is cut
- * here, so it is let go before. */
-static int reset(mcp_task_t *task) {
-  mcp_runtime_t *rt = task->rt;
-  mcp_task_t *outer = rt->current;
-  mcp_exchange_t *x = task->exchange;
+ * can yield, for the coroutine is not one any more; it stays the current
+ * coroutine, so that a wait in them is known for what it is (lturn.c) and
+ * coroutines that they wake run later. The handle of the exchange lies on the
+ * stack that is cut here, so it is let go before. */
+static int reset(mcp_coroutine_t *co) {
+  mcp_runtime_t *rt = co->rt;
+  mcp_coroutine_t *outer = rt->current;
+  mcp_exchange_t *x = co->exchange;
   int status;
-  mcp_lexchange_forget(task);
-  task->exchange = x;
-  task->waiting = false;
-  task->closing = true;
-  rt->current = task;
-  status = lua_resetthread(task->co);
+  mcp_lexchange_forget(co);
+  co->exchange = x;
+  co->waiting = false;
+  co->closing = true;
+  rt->current = co;
+  status = lua_resetthread(co->thread);
   rt->current = outer;
   return status;
 }
 
 /* Closes a coroutine that is not running. */
-static void kill_task(mcp_task_t *task) {
-  if (reset(task) != LUA_OK) report(task);
-  lua_settop(task->co, 0);
-  finish(task);
+static void kill_coroutine(mcp_coroutine_t *co) {
+  if (reset(co) != LUA_OK) report(co);
+  lua_settop(co->thread, 0);
+  finish(co);
 }
 
-static void resume(mcp_task_t *task, int arguments) {
-  mcp_runtime_t *rt = task->rt;
-  mcp_task_t *outer = rt->current;
+static void resume(mcp_coroutine_t *co, int arguments) {
+  mcp_runtime_t *rt = co->rt;
+  mcp_coroutine_t *outer = rt->current;
   int results = 0, status;
-  task->waiting = false;
+  co->waiting = false;
   if (rt->stress) lua_gc(rt->L, LUA_GCCOLLECT);
-  rt->current = task;
-  status = lua_resume(task->co, outer ? outer->co : rt->L, arguments, &results);
+  rt->current = co;
+  status = lua_resume(co->thread, outer ? outer->thread : rt->L, arguments,
+                      &results);
   rt->current = outer;
   if (rt->loop) mcp_loop_note_work(rt->loop);
   if (status == LUA_YIELD) {
-    lua_pop(task->co, results);
-    if (task->doomed || !task->waiting) {
-      if (!task->doomed) {
+    lua_pop(co->thread, results);
+    if (co->doomed || !co->waiting) {
+      if (!co->doomed) {
         mcp_log(MCP_LOG_ERROR, "a handler yielded outside any coroutine of "
-                               "its own; its task is closed");
+                               "its own; its coroutine is closed");
       }
-      kill_task(task);
+      kill_coroutine(co);
     }
     return;
   }
   if (status != LUA_OK) {
-    report(task);
-    (void)reset(task);
+    report(co);
+    (void)reset(co);
   }
-  lua_settop(task->co, 0);
-  finish(task);
+  lua_settop(co->thread, 0);
+  finish(co);
 }
 
-void mcp_task_run(mcp_task_t *task, int arguments) {
-  resume(task, arguments);
+void mcp_coroutine_run(mcp_coroutine_t *co, int arguments) {
+  resume(co, arguments);
 }
 
 /* The message handler below: the traceback, while the stack is still there. */
@@ -223,7 +224,7 @@ static int called(lua_State *L, int status, lua_KContext context) {
   (void)L;
   (void)context;
   if (status == LUA_ERRMEM || status == LUA_ERRERR)
-    mcp_log(MCP_LOG_ERROR, "a task failed for lack of memory");
+    mcp_log(MCP_LOG_ERROR, "a coroutine failed for lack of memory");
   return 0;
 }
 
@@ -237,35 +238,35 @@ static int call_frame(lua_State *L) {
   return called(L, lua_pcallk(L, arguments, 0, 1, 0, called), 0);
 }
 
-void mcp_task_call(mcp_task_t *task, int arguments) {
-  lua_pushcfunction(task->co, call_frame);
-  lua_insert(task->co, 1);
-  resume(task, arguments + 1);
+void mcp_coroutine_call(mcp_coroutine_t *co, int arguments) {
+  lua_pushcfunction(co->thread, call_frame);
+  lua_insert(co->thread, 1);
+  resume(co, arguments + 1);
 }
 
-mcp_runtime_t *mcp_task_runtime(lua_State *L) {
+mcp_runtime_t *mcp_coroutine_runtime(lua_State *L) {
   mcp_runtime_t *rt = lua_touserdata(L, lua_upvalueindex(1));
   if (!rt->loop) luaL_error(L, "the runtime is closed");
   return rt;
 }
 
-mcp_task_t *mcp_task_of(mcp_runtime_t *rt, lua_State *L) {
-  return rt->current && rt->current->co == L ? rt->current : NULL;
+mcp_coroutine_t *mcp_coroutine_of(mcp_runtime_t *rt, lua_State *L) {
+  return rt->current && rt->current->thread == L ? rt->current : NULL;
 }
 
 static int never(lua_State *L, int status, lua_KContext context) {
   (void)status;
   (void)context;
-  return luaL_error(L, "a cancelled task was resumed");
+  return luaL_error(L, "a cancelled coroutine was resumed");
 }
 
-void mcp_task_check(lua_State *L, mcp_task_t *task) {
+void mcp_coroutine_check(lua_State *L, mcp_coroutine_t *co) {
   if (!lua_isyieldable(L))
     luaL_error(L, "cannot wait here: inside a metamethod, an iterator or "
                   "another function that cannot yield");
-  if (!task->told) return;
+  if (!co->told) return;
   /* It was told that it is cancelled and waits again: that is the end. */
-  task->doomed = true;
+  co->doomed = true;
   lua_yieldk(L, 0, 0, never);
 }
 
@@ -286,48 +287,48 @@ static uint64_t earlier(uint64_t a, uint64_t b) {
   return a < b ? a : b;
 }
 
-static void begin_clock(mcp_task_t *task) {
-  const mcp_clock_t *clock = task->exchange ? task->clock : NULL;
-  /* As of the last turn, in which the task has begun: that it computed before
-   * it waits does count. */
-  uint64_t now = mcp_loop_now(task->rt->loop);
-  uint32_t most = clock && clock->most > task->time ? clock->most : task->time;
-  task->ticking = true;
-  task->stopped = 0;
-  task->due = task->time ? now + task->time : UINT64_MAX;
-  task->last = task->time ? now + most : UINT64_MAX;
-  task->beat = clock && clock->beat ? now + clock->beat : UINT64_MAX;
-  set_alarm(task->rt, earlier(task->due, task->beat));
+static void begin_clock(mcp_coroutine_t *co) {
+  const mcp_clock_t *clock = co->exchange ? co->clock : NULL;
+  /* As of the last turn, in which the coroutine has begun: that it computed
+   * before it waits does count. */
+  uint64_t now = mcp_loop_now(co->rt->loop);
+  uint32_t most = clock && clock->most > co->time ? clock->most : co->time;
+  co->ticking = true;
+  co->stopped = 0;
+  co->due = co->time ? now + co->time : UINT64_MAX;
+  co->last = co->time ? now + most : UINT64_MAX;
+  co->beat = clock && clock->beat ? now + clock->beat : UINT64_MAX;
+  set_alarm(co->rt, earlier(co->due, co->beat));
 }
 
-int mcp_task_wait(lua_State *L, mcp_task_t *task,
-                  void (*cancel)(mcp_task_t *, void *), void *arg,
-                  lua_KFunction k) {
-  if (task->cancelled) {
+int mcp_coroutine_wait(lua_State *L, mcp_coroutine_t *co,
+                       void (*cancel)(mcp_coroutine_t *, void *), void *arg,
+                       lua_KFunction k) {
+  if (co->cancelled) {
     /* Cancelled while it was running: the wait ends before it begins. */
-    if (cancel) cancel(task, arg);
-    task->told = true;
-    task->wake_code = MCP_ECANCELED;
-    return k(L, LUA_YIELD, (lua_KContext)task);
+    if (cancel) cancel(co, arg);
+    co->told = true;
+    co->wake_code = MCP_ECANCELED;
+    return k(L, LUA_YIELD, (lua_KContext)co);
   }
-  if (task->timed) {
-    if (!task->ticking) {
-      begin_clock(task);
+  if (co->timed) {
+    if (!co->ticking) {
+      begin_clock(co);
     } else {
       /* It may have been due while it did not wait. */
-      set_alarm(task->rt, earlier(task->due, task->beat));
+      set_alarm(co->rt, earlier(co->due, co->beat));
     }
   }
-  task->cancel = cancel;
-  task->cancel_arg = arg;
-  task->waiting = true;
-  return lua_yieldk(L, 0, (lua_KContext)task, k);
+  co->cancel = cancel;
+  co->cancel_arg = arg;
+  co->waiting = true;
+  return lua_yieldk(L, 0, (lua_KContext)co, k);
 }
 
-int mcp_task_woken(lua_State *L, int status, lua_KContext context) {
-  mcp_task_t *task = (mcp_task_t *)context;
+int mcp_coroutine_woken(lua_State *L, int status, lua_KContext context) {
+  mcp_coroutine_t *co = (mcp_coroutine_t *)context;
   (void)status;
-  if (task->wake_code < 0) return mcp_task_push_error(L, task->wake_code);
+  if (co->wake_code < 0) return mcp_coroutine_push_error(L, co->wake_code);
   lua_pushboolean(L, true);
   return 1;
 }
@@ -335,7 +336,7 @@ int mcp_task_woken(lua_State *L, int status, lua_KContext context) {
 static void on_turn(void *arg) {
   mcp_runtime_t *rt = arg;
   mcp_list_t due;
-  /* Tasks that become ready meanwhile wait for the turn after. */
+  /* Coroutines that become ready meanwhile wait for the turn after. */
   mcp_list_init(&due);
   while (!mcp_list_empty(&rt->ready)) {
     mcp_list_t *link = rt->ready.next;
@@ -343,92 +344,92 @@ static void on_turn(void *arg) {
     mcp_list_append(&due, link);
   }
   while (!mcp_list_empty(&due)) {
-    mcp_task_t *task = MCP_LIST_MEMBER(due.next, mcp_task_t, of_ready);
-    mcp_list_remove(&task->of_ready);
-    resume(task, 0);
+    mcp_coroutine_t *co = MCP_LIST_MEMBER(due.next, mcp_coroutine_t, of_ready);
+    mcp_list_remove(&co->of_ready);
+    resume(co, 0);
   }
 }
 
-static void wake(mcp_task_t *task, int code, bool later_only) {
-  mcp_runtime_t *rt = task->rt;
-  if (!task->waiting || rt->closing) return;
-  task->waiting = false;
-  task->cancel = NULL;
-  task->cancel_arg = NULL;
-  task->wake_code = code;
-  if (code == MCP_ECANCELED) task->told = true;
+static void wake(mcp_coroutine_t *co, int code, bool later_only) {
+  mcp_runtime_t *rt = co->rt;
+  if (!co->waiting || rt->closing) return;
+  co->waiting = false;
+  co->cancel = NULL;
+  co->cancel_arg = NULL;
+  co->wake_code = code;
+  if (code == MCP_ECANCELED) co->told = true;
   if (!rt->current && !later_only) {
-    resume(task, 0);
+    resume(co, 0);
     return;
   }
   if (mcp_list_empty(&rt->ready)) mcp_timer_set(rt->turn, 0);
-  mcp_list_remove(&task->of_ready); /* on_alarm may have it */
-  mcp_list_append(&rt->ready, &task->of_ready);
+  mcp_list_remove(&co->of_ready); /* on_alarm may have it */
+  mcp_list_append(&rt->ready, &co->of_ready);
 }
 
-void mcp_task_wake(mcp_task_t *task, int code) {
-  wake(task, code, false);
+void mcp_coroutine_wake(mcp_coroutine_t *co, int code) {
+  wake(co, code, false);
 }
 
-void mcp_task_wake_later(mcp_task_t *task, int code) {
-  wake(task, code, true);
+void mcp_coroutine_wake_later(mcp_coroutine_t *co, int code) {
+  wake(co, code, true);
 }
 
-static void cancel_wait(mcp_task_t *task, bool later_only) {
-  void (*cancel)(mcp_task_t *, void *) = task->cancel;
-  if (task->cancelled) return;
-  task->cancelled = true;
-  if (!task->waiting) return;
-  task->cancel = NULL;
-  if (cancel) cancel(task, task->cancel_arg);
-  wake(task, MCP_ECANCELED, later_only);
+static void cancel_wait(mcp_coroutine_t *co, bool later_only) {
+  void (*cancel)(mcp_coroutine_t *, void *) = co->cancel;
+  if (co->cancelled) return;
+  co->cancelled = true;
+  if (!co->waiting) return;
+  co->cancel = NULL;
+  if (cancel) cancel(co, co->cancel_arg);
+  wake(co, MCP_ECANCELED, later_only);
 }
 
-void mcp_task_cancel(mcp_task_t *task) {
-  cancel_wait(task, false);
+void mcp_coroutine_cancel(mcp_coroutine_t *co) {
+  cancel_wait(co, false);
 }
 
-void mcp_task_cancel_later(mcp_task_t *task) {
-  cancel_wait(task, true);
+void mcp_coroutine_cancel_later(mcp_coroutine_t *co) {
+  cancel_wait(co, true);
 }
 
-void mcp_task_limit(mcp_task_t *task, uint32_t ms) {
-  if (!task->clock || !task->exchange) return;
-  task->time = ms;
-  task->timed = ms || task->clock->beat;
-  if (task->ticking && !task->expired) begin_clock(task);
+void mcp_coroutine_limit(mcp_coroutine_t *co, uint32_t ms) {
+  if (!co->clock || !co->exchange) return;
+  co->time = ms;
+  co->timed = ms || co->clock->beat;
+  if (co->ticking && !co->expired) begin_clock(co);
 }
 
-void mcp_task_restart_clock(mcp_task_t *task) {
-  const mcp_clock_t *clock = task->exchange ? task->clock : NULL;
-  uint64_t now = mcp_loop_now(task->rt->loop);
-  if (!task->ticking || task->expired) return;
-  if (task->stopped) task->last = later(task->last, now - task->stopped);
-  task->stopped = 0;
-  if (task->time) task->due = earlier(now + task->time, task->last);
-  if (clock && clock->beat) task->beat = now + clock->beat;
-  set_alarm(task->rt, earlier(task->due, task->beat));
+void mcp_coroutine_restart_clock(mcp_coroutine_t *co) {
+  const mcp_clock_t *clock = co->exchange ? co->clock : NULL;
+  uint64_t now = mcp_loop_now(co->rt->loop);
+  if (!co->ticking || co->expired) return;
+  if (co->stopped) co->last = later(co->last, now - co->stopped);
+  co->stopped = 0;
+  if (co->time) co->due = earlier(now + co->time, co->last);
+  if (clock && clock->beat) co->beat = now + clock->beat;
+  set_alarm(co->rt, earlier(co->due, co->beat));
 }
 
-void mcp_task_stop_clock(mcp_task_t *task) {
-  if (!task->timed || task->expired || task->stopped) return;
-  if (!task->ticking) begin_clock(task);
-  task->stopped = mcp_loop_now(task->rt->loop);
-  task->due = UINT64_MAX;
+void mcp_coroutine_stop_clock(mcp_coroutine_t *co) {
+  if (!co->timed || co->expired || co->stopped) return;
+  if (!co->ticking) begin_clock(co);
+  co->stopped = mcp_loop_now(co->rt->loop);
+  co->due = UINT64_MAX;
 }
 
-/* The time of a waiting task is over. */
-static void expire(mcp_task_t *task) {
-  void (*cancel)(mcp_task_t *, void *) = task->cancel;
-  uint64_t most = task->clock && task->exchange ? task->clock->most : 0;
-  bool was_last = task->due == task->last && most > task->time;
-  task->due = task->beat = UINT64_MAX;
-  task->cancelled = task->expired = task->told = true;
-  task->cancel = NULL;
-  if (cancel) cancel(task, task->cancel_arg);
-  if (task->exchange && task->clock)
-    task->clock->expired(task, was_last ? task->clock->most : task->time);
-  mcp_task_wake(task, MCP_ETIMEDOUT);
+/* The time of a waiting coroutine is over. */
+static void expire(mcp_coroutine_t *co) {
+  void (*cancel)(mcp_coroutine_t *, void *) = co->cancel;
+  uint64_t most = co->clock && co->exchange ? co->clock->most : 0;
+  bool was_last = co->due == co->last && most > co->time;
+  co->due = co->beat = UINT64_MAX;
+  co->cancelled = co->expired = co->told = true;
+  co->cancel = NULL;
+  if (cancel) cancel(co, co->cancel_arg);
+  if (co->exchange && co->clock)
+    co->clock->expired(co, was_last ? co->clock->most : co->time);
+  mcp_coroutine_wake(co, MCP_ETIMEDOUT);
 }
 
 static void on_alarm(void *arg) {
@@ -436,61 +437,63 @@ static void on_alarm(void *arg) {
   uint64_t now = mcp_loop_now(rt->loop), next = UINT64_MAX;
   mcp_list_t due, *it, *after;
   rt->alarm_at = UINT64_MAX;
-  /* A waiting task is in no list of ready ones, so its link is free. */
+  /* A waiting coroutine is in no list of ready ones, so its link is free. */
   mcp_list_init(&due);
-  MCP_LIST_EACH(&rt->tasks, it, after) {
-    mcp_task_t *task = MCP_LIST_MEMBER(it, mcp_task_t, of_runtime);
+  MCP_LIST_EACH(&rt->coroutines, it, after) {
+    mcp_coroutine_t *co = MCP_LIST_MEMBER(it, mcp_coroutine_t, of_runtime);
     uint64_t at;
-    if (!task->ticking) continue;
-    at = earlier(task->due, task->beat);
+    if (!co->ticking) continue;
+    at = earlier(co->due, co->beat);
     if (at > now) {
       next = earlier(next, at);
-    } else if (task->waiting) {
-      mcp_list_append(&due, &task->of_ready);
+    } else if (co->waiting) {
+      mcp_list_append(&due, &co->of_ready);
     }
   }
   set_alarm(rt, next);
   while (!mcp_list_empty(&due)) {
-    mcp_task_t *task = MCP_LIST_MEMBER(due.next, mcp_task_t, of_ready);
-    mcp_list_remove(&task->of_ready);
-    if (task->due <= now) {
-      expire(task);
+    mcp_coroutine_t *co = MCP_LIST_MEMBER(due.next, mcp_coroutine_t, of_ready);
+    mcp_list_remove(&co->of_ready);
+    if (co->due <= now) {
+      expire(co);
       continue;
     }
-    if (task->exchange && task->clock) {
-      task->beat = now + task->clock->beat;
-      set_alarm(rt, earlier(task->due, task->beat));
-      task->clock->on_beat(task);
+    if (co->exchange && co->clock) {
+      co->beat = now + co->clock->beat;
+      set_alarm(rt, earlier(co->due, co->beat));
+      co->clock->on_beat(co);
     } else {
-      task->beat = UINT64_MAX;
+      co->beat = UINT64_MAX;
     }
   }
 }
 
-void mcp_task_close_all(mcp_runtime_t *rt) {
+void mcp_coroutine_close_all(mcp_runtime_t *rt) {
   rt->closing = true;
   mcp_timer_stop(rt->turn);
   mcp_timer_stop(rt->alarm);
   rt->turn = rt->alarm = NULL;
-  while (!mcp_list_empty(&rt->tasks)) {
-    mcp_task_t *task = MCP_LIST_MEMBER(rt->tasks.next, mcp_task_t, of_runtime);
-    if (task == rt->current) {
+  while (!mcp_list_empty(&rt->coroutines)) {
+    mcp_coroutine_t *co =
+        MCP_LIST_MEMBER(rt->coroutines.next, mcp_coroutine_t, of_runtime);
+    if (co == rt->current) {
       /* Its own handler closed the runtime: it goes when it yields. */
-      mcp_list_remove(&task->of_runtime);
+      mcp_list_remove(&co->of_runtime);
       continue;
     }
-    if (task->cancel) task->cancel(task, task->cancel_arg);
-    task->cancel = NULL;
-    kill_task(task);
+    if (co->cancel) co->cancel(co, co->cancel_arg);
+    co->cancel = NULL;
+    kill_coroutine(co);
   }
   while (!mcp_list_empty(&rt->spare)) {
-    mcp_task_t *task = MCP_LIST_MEMBER(rt->spare.next, mcp_task_t, of_runtime);
-    mcp_list_remove(&task->of_runtime);
-    free_task(task);
+    mcp_coroutine_t *co =
+        MCP_LIST_MEMBER(rt->spare.next, mcp_coroutine_t, of_runtime);
+    mcp_list_remove(&co->of_runtime);
+    free_coroutine(co);
   }
 }
 
-int mcp_task_push_error(lua_State *L, int code) {
+int mcp_coroutine_push_error(lua_State *L, int code) {
   lua_pushnil(L);
   lua_pushstring(L, mcp_err_text(code));
   lua_pushstring(L, mcp_err_name(code));

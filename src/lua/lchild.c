@@ -8,7 +8,7 @@
 
 #include "base/err.h"
 #include "base/mem.h"
-#include "lua/lhost.h"
+#include "lua/lendpoint.h"
 #include "net/process.h"
 
 /* More would be an accident, and the system would refuse it anyway. */
@@ -19,7 +19,7 @@ extern char **environ;
 struct mcp_lchild {
   mcp_runtime_t *rt;
   mcp_process_t *process; /* NULL once it is gone */
-  unsigned refs;          /* the process, a host, a task */
+  unsigned refs;          /* the process, a host, a coroutine */
   int pid;
   bool exited;
   int status, signal;
@@ -28,8 +28,8 @@ struct mcp_lchild {
   size_t from;     /* where what is not told begins */
   size_t dropped;  /* bytes */
   bool text_ended; /* nothing will be added */
-  bool telling;    /* a task does so */
-  bool starting;   /* such a task is just being started */
+  bool telling;    /* a coroutine does so */
+  bool starting;   /* such a coroutine is just being started */
 };
 
 void mcp_lchild_unref(mcp_lchild_t *child) {
@@ -118,26 +118,26 @@ static void tell(mcp_lchild_t *child);
 static void on_told(void *arg) {
   mcp_lchild_t *child = arg;
   child->telling = false;
-  /* An error in the function ends the task, but not the text. */
+  /* An error in the function ends the coroutine, but not the text. */
   if (!child->starting) tell(child);
   mcp_lchild_unref(child);
 }
 
-/* Starts a task with what has come, if none is at it. */
+/* Starts a coroutine with what has come, if none is at it. */
 static bool start_telling(mcp_lchild_t *child) {
-  mcp_task_t *task = mcp_task_new(child->rt);
-  if (!task) return false;
-  if (!lua_checkstack(task->co, 2)) {
-    mcp_task_drop(task);
+  mcp_coroutine_t *co = mcp_coroutine_new(child->rt);
+  if (!co) return false;
+  if (!lua_checkstack(co->thread, 2)) {
+    mcp_coroutine_drop(co);
     return false;
   }
   child->telling = true;
   child->refs++;
-  task->ended = on_told;
-  task->ended_arg = child;
-  lua_pushcfunction(task->co, begin_telling);
-  lua_pushlightuserdata(task->co, child);
-  mcp_task_run(task, 1);
+  co->ended = on_told;
+  co->ended_arg = child;
+  lua_pushcfunction(co->thread, begin_telling);
+  lua_pushlightuserdata(co->thread, child);
+  mcp_coroutine_run(co, 1);
   return true;
 }
 
@@ -341,7 +341,7 @@ static mcp_process_error_t take_error(lua_State *L, mcp_lchild_t *child) {
 /* Which of the two is not there, the text has to say. */
 static int push_failure(lua_State *L, int code, mcp_process_step_t step,
                         const char *folder) {
-  if (step != MCP_PROCESS_FOLDER) return mcp_task_push_error(L, code);
+  if (step != MCP_PROCESS_FOLDER) return mcp_coroutine_push_error(L, code);
   lua_pushnil(L);
   lua_pushfstring(L, "cwd \"%s\": %s", folder, mcp_err_text(code));
   lua_pushstring(L, mcp_err_name(code));
@@ -352,7 +352,7 @@ static int push_failure(lua_State *L, int code, mcp_process_step_t step,
  * -> host | nil, text, code
  * Starts a program and speaks with it over its standard input and output. */
 static int connect_child(lua_State *L) {
-  mcp_runtime_t *rt = mcp_task_runtime(L);
+  mcp_runtime_t *rt = mcp_coroutine_runtime(L);
   mcp_process_options_t options = {
       .on_error = on_error, .on_exit = on_exit_of, .on_gone = on_gone};
   mcp_process_step_t step;
@@ -363,26 +363,26 @@ static int connect_child(lua_State *L) {
   luaL_checktype(L, 1, LUA_TTABLE);
   luaL_checktype(L, 2, LUA_TFUNCTION);
   lua_settop(L, 2);
-  host = mcp_lhost_push(L, rt, 2);
+  host = mcp_lendpoint_push(L, rt, 2);
   options.arguments = push_arguments(L);
   options.environment = push_environment(L);
   if (lua_getfield(L, 1, "cwd") != LUA_TNIL)
     options.folder = check_text(L, "cwd");
   child = mcp_mem_zalloc(sizeof *child);
-  if (!child) return mcp_task_push_error(L, MCP_ENOMEM);
+  if (!child) return mcp_coroutine_push_error(L, MCP_ENOMEM);
   child->rt = rt;
   child->tell = LUA_NOREF;
   child->refs = 1;
   /* From here on the host frees it, whatever is raised. */
-  mcp_lhost_set_child(host, child);
+  mcp_lendpoint_set_child(host, child);
   options.error = take_error(L, child);
   options.owner = child;
   code = mcp_process_open(rt->loop, &options, &child->process, &stream, &step);
   if (code < 0) return push_failure(L, code, step, options.folder);
   child->refs++;
   child->pid = mcp_process_pid(child->process);
-  code = mcp_lhost_over(host, stream, "stdio");
-  if (code < 0) return mcp_task_push_error(L, code);
+  code = mcp_lendpoint_over(host, stream, "stdio");
+  if (code < 0) return mcp_coroutine_push_error(L, code);
   lua_settop(L, 3);
   return 1;
 }

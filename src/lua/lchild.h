@@ -6,7 +6,7 @@
 
 #include <lua.h>
 
-#include "lua/task.h"
+#include "lua/coroutine.h"
 
 /* A line of a child's standard error: longer ones come in pieces. In bytes. */
 #define MCP_LCHILD_LINE 8192

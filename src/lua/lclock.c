@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * lclock.c: see lclock.h. Each call of a Lua function is a task of its own, as
- * nothing else may run Lua. */
+ * lclock.c: see lclock.h. Each call of a Lua function is a coroutine of its
+ * own, as nothing else may run Lua. */
 #include "lua/lclock.h"
 
 #include <lauxlib.h>
@@ -8,63 +8,63 @@
 
 #include "lua/lexchange.h"
 
-/* What the frame needs; lives on the stack of whoever starts the task. */
+/* What the frame needs; lives on the stack of whoever starts the coroutine. */
 typedef struct {
-  mcp_task_t *task;
+  mcp_coroutine_t *co;
   int function, thread; /* registry references */
   uint32_t ms;
 } start_t;
 
-/* The first frame of the task that answers: argument 1 is a light userdata,
- * the start_t. */
+/* The first frame of the coroutine that answers: argument 1 is a light
+ * userdata, the start_t. */
 static int answer_frame(lua_State *L) {
   start_t start = *(const start_t *)lua_touserdata(L, 1);
   lua_settop(L, 0);
   lua_rawgeti(L, LUA_REGISTRYINDEX, start.function);
   lua_rawgeti(L, LUA_REGISTRYINDEX, start.thread);
   lua_pushnumber(L, (lua_Number)start.ms / 1000);
-  return mcp_lexchange_answer(L, start.task, 2);
+  return mcp_lexchange_answer(L, start.co, 2);
 }
 
-/* A task with room for what is pushed first, or NULL. */
-static mcp_task_t *new_task(mcp_runtime_t *rt) {
-  mcp_task_t *task = mcp_task_new(rt);
-  if (task && !lua_checkstack(task->co, 3)) {
-    mcp_task_drop(task);
-    task = NULL;
+/* A coroutine with room for what is pushed first, or NULL. */
+static mcp_coroutine_t *new_coroutine(mcp_runtime_t *rt) {
+  mcp_coroutine_t *co = mcp_coroutine_new(rt);
+  if (co && !lua_checkstack(co->thread, 3)) {
+    mcp_coroutine_drop(co);
+    co = NULL;
   }
-  return task;
+  return co;
 }
 
-static void on_expired(mcp_task_t *late, uint32_t ms) {
+static void on_expired(mcp_coroutine_t *late, uint32_t ms) {
   const mcp_lclock_t *lclock = (const mcp_lclock_t *)(const void *)late->clock;
   mcp_exchange_t *x = late->exchange;
-  mcp_task_t *task = new_task(late->rt);
-  start_t start = {task, lclock->expired, late->anchor, ms};
+  mcp_coroutine_t *co = new_coroutine(late->rt);
+  start_t start = {co, lclock->expired, late->anchor, ms};
   mcp_lexchange_lose(late);
-  if (!task) {
+  if (!co) {
     x->up = NULL;
     mcp_exchange_fail(x, MCP_LCLOCK_TIMED_OUT, "Timed out");
     return;
   }
-  task->exchange = x;
-  x->up = task;
-  lua_pushcfunction(task->co, answer_frame);
-  lua_pushlightuserdata(task->co, &start);
-  mcp_task_run(task, 1);
+  co->exchange = x;
+  x->up = co;
+  lua_pushcfunction(co->thread, answer_frame);
+  lua_pushlightuserdata(co->thread, &start);
+  mcp_coroutine_run(co, 1);
 }
 
-static void on_beat(mcp_task_t *waiting) {
+static void on_beat(mcp_coroutine_t *waiting) {
   const mcp_lclock_t *lclock =
       (const mcp_lclock_t *)(const void *)waiting->clock;
-  mcp_task_t *task;
+  mcp_coroutine_t *co;
   /* To a peer that does not read it would be no sign of life. */
   if (waiting->exchange->ways->congested(waiting->exchange)) return;
-  task = new_task(waiting->rt);
-  if (!task) return;
-  lua_rawgeti(task->co, LUA_REGISTRYINDEX, lclock->on_beat);
-  lua_rawgeti(task->co, LUA_REGISTRYINDEX, waiting->anchor);
-  mcp_task_run(task, 1);
+  co = new_coroutine(waiting->rt);
+  if (!co) return;
+  lua_rawgeti(co->thread, LUA_REGISTRYINDEX, lclock->on_beat);
+  lua_rawgeti(co->thread, LUA_REGISTRYINDEX, waiting->anchor);
+  mcp_coroutine_run(co, 1);
 }
 
 uint32_t mcp_lclock_ms(lua_State *L, int index) {

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: MIT
  * lclock.h: what becomes of a request whose time is over, as far as Lua says
- * it: a clock (task.h) whose ends are Lua functions. What they answer is not
- * known here. */
+ * it: a clock (coroutine.h) whose ends are Lua functions. What they answer is
+ * not known here. */
 #ifndef MCP_LUA_LCLOCK_H
 #define MCP_LUA_LCLOCK_H
 
 #include <lua.h>
 
-#include "lua/task.h"
+#include "lua/coroutine.h"
 
 /* JSON-RPC code of an answer that did not come in time: what others use. */
 #define MCP_LCLOCK_TIMED_OUT (-32001)

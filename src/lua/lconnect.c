@@ -7,14 +7,14 @@
 #include <string.h>
 
 #include "base/err.h"
-#include "lua/lhost.h"
+#include "lua/lendpoint.h"
 #include "lua/lturn.h"
 #include "net/connect.h"
 
 /* An attempt that somebody waits for. It lies on the stack of who waits. */
 typedef struct {
   mcp_runtime_t *rt;
-  mcp_task_t *task; /* NULL where the loop is turned instead */
+  mcp_coroutine_t *co; /* NULL where the loop is turned instead */
   mcp_connect_t *op;
   void *host; /* what the stream becomes */
   const char *name;
@@ -24,26 +24,27 @@ typedef struct {
 
 static void on_connected(void *owner, int code, mcp_stream_t *stream) {
   dial_t *dial = owner;
-  mcp_task_t *task = dial->task;
+  mcp_coroutine_t *co = dial->co;
   dial->op = NULL;
   dial->code = code;
   dial->done = true;
-  if (code == 0) dial->code = mcp_lhost_over(dial->host, stream, dial->name);
-  if (task) mcp_task_wake(task, dial->code);
+  if (code == 0)
+    dial->code = mcp_lendpoint_over(dial->host, stream, dial->name);
+  if (co) mcp_coroutine_wake(co, dial->code);
 }
 
-static void cancel_dial(mcp_task_t *task, void *arg) {
+static void cancel_dial(mcp_coroutine_t *co, void *arg) {
   dial_t *dial = arg;
-  (void)task;
+  (void)co;
   mcp_connect_cancel(dial->op);
   dial->op = NULL;
 }
 
 /* The host lies below the attempt. */
 static int dialled(lua_State *L, int status, lua_KContext context) {
-  mcp_task_t *task = (mcp_task_t *)context;
+  mcp_coroutine_t *co = (mcp_coroutine_t *)context;
   (void)status;
-  if (task->wake_code < 0) return mcp_task_push_error(L, task->wake_code);
+  if (co->wake_code < 0) return mcp_coroutine_push_error(L, co->wake_code);
   lua_settop(L, 3);
   return 1;
 }
@@ -88,8 +89,8 @@ static unsigned flags_field(lua_State *L) {
  * Waits until it is connected; messages are lines, as over standard input and
  * output. `only`: "public" or "loopback". */
 static int connect_socket(lua_State *L) {
-  mcp_runtime_t *rt = mcp_task_runtime(L);
-  mcp_task_t *task;
+  mcp_runtime_t *rt = mcp_coroutine_runtime(L);
+  mcp_coroutine_t *co;
   const char *host, *path;
   lua_Integer port;
   uint64_t ms;
@@ -108,21 +109,21 @@ static int connect_socket(lua_State *L) {
   lua_pop(L, 1);
   ms = time_field(L);
   flags = flags_field(L);
-  if (!mcp_lturn_begin(L, rt, &task))
-    return mcp_task_push_error(L, MCP_ECANCELED);
-  pushed = mcp_lhost_push(L, rt, 2);
+  if (!mcp_lturn_begin(L, rt, &co))
+    return mcp_coroutine_push_error(L, MCP_ECANCELED);
+  pushed = mcp_lendpoint_push(L, rt, 2);
   dial = lua_newuserdatauv(L, sizeof *dial, 0);
-  *dial = (dial_t){.rt = rt, .task = task, .name = path ? "unix" : "tcp"};
+  *dial = (dial_t){.rt = rt, .co = co, .name = path ? "unix" : "tcp"};
   dial->host = pushed;
   code =
       path ? mcp_unix_connect(rt->loop, path, ms, on_connected, dial, &dial->op)
            : mcp_tcp_connect(rt->loop, host,
                              port < 0 || port > 65535 ? 0 : (int)port, flags,
                              ms, on_connected, dial, &dial->op);
-  if (code < 0) return mcp_task_push_error(L, code);
-  if (task) return mcp_task_wait(L, task, cancel_dial, dial, dialled);
+  if (code < 0) return mcp_coroutine_push_error(L, code);
+  if (co) return mcp_coroutine_wait(L, co, cancel_dial, dial, dialled);
   while (!dial->done) mcp_lturn_once(L, rt, -1);
-  if (dial->code < 0) return mcp_task_push_error(L, dial->code);
+  if (dial->code < 0) return mcp_coroutine_push_error(L, dial->code);
   lua_settop(L, 3);
   return 1;
 }

@@ -6,7 +6,7 @@
 
 #include <lua.h>
 
-#include "lua/task.h"
+#include "lua/coroutine.h"
 
 /* How long connecting may take unless told otherwise, in milliseconds. */
 #define MCP_LCONNECT_TIME 10000

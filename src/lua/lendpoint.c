@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
- * lhost.c: see lhost.h. It fills the exchange's table of upper functions: this
- * is where a message that came in becomes a task. */
-#include "lua/lhost.h"
+ * lendpoint.c: see lendpoint.h. It fills the exchange's table of upper
+ * functions: this is where a message that came in becomes a coroutine. */
+#include "lua/lendpoint.h"
 
 #include <lauxlib.h>
 
@@ -116,87 +116,88 @@ static void end_if_gone(host_t *host) {
 
 static int upgrade(lua_State *L, void *up, mcp_exchange_t *x);
 
-static void begin_task(host_t *host, mcp_exchange_t *x,
-                       const mcp_arrival_t *arrival, int receive,
-                       int link_table) {
+static void begin_coroutine(host_t *host, mcp_exchange_t *x,
+                            const mcp_arrival_t *arrival, int receive,
+                            int link_table) {
   mcp_lexchange_start_t start = {.arrival = arrival,
                                  .watch = host->rt->watch,
                                  .receive = receive,
                                  .link_table = link_table,
                                  .upgrade = upgrade,
                                  .up = host};
-  mcp_task_t *task = NULL;
+  mcp_coroutine_t *co = NULL;
   size_t cost = mcp_lshare_cost(arrival);
   if (mcp_share_charge(x->share, cost) < 0) {
     mcp_lshare_refuse(x);
     return;
   }
-  if (host->rt->task_count < MCP_EXCHANGE_PER_PROCESS || !x->wants_answer)
-    task = mcp_task_new(host->rt);
-  if (task && !lua_checkstack(task->co, 3)) {
-    mcp_task_drop(task);
-    task = NULL;
+  if (host->rt->coroutine_count < MCP_EXCHANGE_PER_PROCESS || !x->wants_answer)
+    co = mcp_coroutine_new(host->rt);
+  if (co && !lua_checkstack(co->thread, 3)) {
+    mcp_coroutine_drop(co);
+    co = NULL;
   }
-  if (!task) mcp_share_release(x->share, cost);
-  if (!task && x->wants_answer) {
+  if (!co) mcp_share_release(x->share, cost);
+  if (!co && x->wants_answer) {
     x->status = 503;
     mcp_exchange_fail(x, MCP_EXCHANGE_BUSY, "Busy: too much is under way");
     return;
   }
-  if (!task) {
+  if (!co) {
     mcp_exchange_drop(x);
     return;
   }
-  task->exchange = x;
-  task->share = x->share;
-  task->charged = cost;
-  x->up = task;
-  start.task = task;
+  co->exchange = x;
+  co->share = x->share;
+  co->charged = cost;
+  x->up = co;
+  start.co = co;
   /* Requests only: who listens may do so for ever. */
   if (arrival->kind <= MCP_ARRIVAL_BATCH && x->wants_answer)
-    mcp_task_set_clock(task, &host->clock.clock);
-  lua_pushcfunction(task->co, mcp_lexchange_frame);
-  lua_pushlightuserdata(task->co, &start);
-  mcp_task_run(task, 1);
+    mcp_coroutine_set_clock(co, &host->clock.clock);
+  lua_pushcfunction(co->thread, mcp_lexchange_frame);
+  lua_pushlightuserdata(co->thread, &start);
+  mcp_coroutine_run(co, 1);
 }
 
 static void on_arrival(void *up, mcp_exchange_t *x,
                        const mcp_arrival_t *arrival) {
   host_t *host = up;
   const conn_t *of = arrival->link ? *mcp_link_tag(arrival->link) : NULL;
-  begin_task(host, x, arrival, host->receive, of ? of->table : LUA_NOREF);
+  begin_coroutine(host, x, arrival, host->receive, of ? of->table : LUA_NOREF);
 }
 
 static void on_link_arrival(void *up, mcp_exchange_t *x,
                             const mcp_arrival_t *arrival) {
   conn_t *conn = up;
   host_t *host = conn->host;
-  begin_task(host, x, arrival, host->listens ? host->duplex : host->receive,
-             conn->table);
+  begin_coroutine(host, x, arrival,
+                  host->listens ? host->duplex : host->receive, conn->table);
 }
 
 static void lose(host_t *host, mcp_exchange_t *x) {
-  mcp_task_t *task = x->up;
+  mcp_coroutine_t *co = x->up;
   bool survives = x->survives, waits = x->waits_drain;
-  if (!task) return;
+  if (!co) return;
   if (x->kept) {
     mcp_lexchange_part(host->rt->L, x);
     return;
   }
-  mcp_lexchange_lose(task);
+  mcp_lexchange_lose(co);
   x->up = NULL;
-  /* A collector's finalizer must not run Lua: the task hears of it later. */
+  /* A collector's finalizer must not run Lua: the coroutine hears of it later.
+   */
   if (!survives) {
-    (host->held ? mcp_task_cancel : mcp_task_cancel_later)(task);
+    (host->held ? mcp_coroutine_cancel : mcp_coroutine_cancel_later)(co);
   } else if (waits) {
     /* It goes on, but not by waiting for a peer that will never read. */
-    (host->held ? mcp_task_wake : mcp_task_wake_later)(task, MCP_EGONE);
+    (host->held ? mcp_coroutine_wake : mcp_coroutine_wake_later)(co, MCP_EGONE);
   }
 }
 
 static void on_drain(void *up, mcp_exchange_t *x) {
   (void)up;
-  if (x->up) mcp_task_wake(x->up, 0);
+  if (x->up) mcp_coroutine_wake(x->up, 0);
 }
 
 /* A listener's, and a link's. */
@@ -230,7 +231,7 @@ static void on_grace(void *arg) {
   uint64_t at = now(conn);
   /* Who still reads gets what was asked for, be it slowly. */
   bool over = at >= conn->until &&
-              at >= mcp_link_reads_until(conn->link, MCP_LHOST_STDIO_GRACE);
+              at >= mcp_link_reads_until(conn->link, MCP_LENDPOINT_STDIO_GRACE);
   if (mcp_link_busy(conn->link) > 0 && !over) return;
   stop_grace(conn);
   if (conn->host->listens && !over)
@@ -253,7 +254,7 @@ static void on_link_ended(void *up, mcp_link_t *link) {
   if (mcp_link_busy(link) == 0) {
     mcp_link_close(link, true);
   } else {
-    close_when_idle(up, MCP_LHOST_STDIO_GRACE);
+    close_when_idle(up, MCP_LENDPOINT_STDIO_GRACE);
   }
 }
 
@@ -281,7 +282,7 @@ static void on_link_closed(void *up, mcp_link_t *link, int code) {
   host_t *host = conn->host;
   end_t end = {conn->table, code, mcp_link_why(link)};
   bool taken = conn->taken;
-  mcp_task_t *task;
+  mcp_coroutine_t *co;
   if (code < 0)
     mcp_log(code == MCP_ENOMEM ? MCP_LOG_ERROR : MCP_LOG_INFO,
             "connection lost: %s", end.why);
@@ -291,13 +292,13 @@ static void on_link_closed(void *up, mcp_link_t *link, int code) {
   if (!host->listens) host->open = false;
   if (conn->wire) conn->wire->conn = NULL;
   conn->wire = NULL;
-  task = mcp_task_new(host->rt);
-  if (task && lua_checkstack(task->co, 2)) {
-    lua_pushcfunction(task->co, tell_end);
-    lua_pushlightuserdata(task->co, &end);
-    mcp_task_run(task, 1);
-  } else if (task) {
-    mcp_task_drop(task);
+  co = mcp_coroutine_new(host->rt);
+  if (co && lua_checkstack(co->thread, 2)) {
+    lua_pushcfunction(co->thread, tell_end);
+    lua_pushlightuserdata(co->thread, &end);
+    mcp_coroutine_run(co, 1);
+  } else if (co) {
+    mcp_coroutine_drop(co);
   }
   free_conn(conn);
   /* The listener may go with its last stream, and the host with that. */
@@ -350,7 +351,7 @@ static int upgrade(lua_State *L, void *up, mcp_exchange_t *x) {
   host_t *host = up;
   mcp_buf_t early = {0};
   mcp_stream_t *stream;
-  mcp_task_t *task = x->up;
+  mcp_coroutine_t *co = x->up;
   conn_t *conn = new_conn(L, host);
   mcp_link_ws_t ws = host->ws;
   int code;
@@ -358,16 +359,16 @@ static int upgrade(lua_State *L, void *up, mcp_exchange_t *x) {
     code = x->ways->open_events(x, &link_upper, conn, &conn->link);
     if (code == 0) {
       *mcp_link_tag(conn->link) = conn;
-      mcp_lexchange_lose(task);
+      mcp_lexchange_lose(co);
       return 1;
     }
     free_conn(conn);
-    return mcp_task_push_error(L, code);
+    return mcp_coroutine_push_error(L, code);
   }
   ws.ends_at = x->ends_at;
   code = x->ways->upgrade(x, &stream, &early);
   if (code == 0) {
-    mcp_lexchange_lose(task);
+    mcp_lexchange_lose(co);
     conn->taken = true;
     code = mcp_link_open_ws(host->rt->loop, stream, &ws, &early, &link_upper,
                             conn, &conn->link);
@@ -375,7 +376,7 @@ static int upgrade(lua_State *L, void *up, mcp_exchange_t *x) {
   }
   if (code == 0) return 1;
   if (!conn->link) free_conn(conn);
-  return mcp_task_push_error(L, code);
+  return mcp_coroutine_push_error(L, code);
 }
 
 /* wire:send(method, params [, id]) -> true | nil, text, code
@@ -391,10 +392,10 @@ static int wire_send(lua_State *L) {
   mcp_buf_t *out;
   int code;
   lua_settop(L, 4);
-  if (!link) return mcp_task_push_error(L, MCP_ECLOSED);
-  if (mcp_link_is_full(link)) return mcp_task_push_error(L, MCP_EBUSY);
+  if (!link) return mcp_coroutine_push_error(L, MCP_ECLOSED);
+  if (mcp_link_is_full(link)) return mcp_coroutine_push_error(L, MCP_EBUSY);
   out = mcp_link_begin(link);
-  if (!out) return mcp_task_push_error(L, MCP_ENOMEM);
+  if (!out) return mcp_coroutine_push_error(L, MCP_ENOMEM);
   code = mcp_lexchange_write(L, out, mcp_slice(method, length), 3,
                              lua_isnil(L, 4) ? NULL : &id, &fault);
   if (code == 0) {
@@ -404,7 +405,7 @@ static int wire_send(lua_State *L) {
     if (fault.what[0] && code != MCP_ENOMEM)
       return luaL_error(L, "%s: params cannot be JSON: %s", method, fault.what);
   }
-  if (code < 0) return mcp_task_push_error(L, code);
+  if (code < 0) return mcp_coroutine_push_error(L, code);
   lua_pushboolean(L, true);
   return 1;
 }
@@ -458,7 +459,7 @@ static host_t *new_host(lua_State *L, mcp_runtime_t *rt, int receive,
 }
 
 static mcp_runtime_t *runtime(lua_State *L) {
-  return mcp_task_runtime(L);
+  return mcp_coroutine_runtime(L);
 }
 
 static conn_t *first_conn(host_t *host) {
@@ -475,7 +476,7 @@ static void seconds_field(lua_State *L, int table, const char *name,
   lua_pop(L, 1);
 }
 
-void mcp_lhost_read_ws(lua_State *L, int table, mcp_link_ws_t *ws) {
+void mcp_lendpoint_read_ws(lua_State *L, int table, mcp_link_ws_t *ws) {
   if (lua_getfield(L, table, "message_limit") != LUA_TNIL)
     ws->message_limit = (size_t)luaL_checkinteger(L, -1);
   if (lua_getfield(L, table, "fragments") != LUA_TNIL)
@@ -517,7 +518,7 @@ static void read_links(lua_State *L, host_t *host,
                        mcp_http_options_t *options) {
   host->ws.message_limit = options->gate.body_limit;
   host->ws.stall_time = options->stall_time;
-  mcp_lhost_read_ws(L, 1, &host->ws);
+  mcp_lendpoint_read_ws(L, 1, &host->ws);
   if (lua_getfield(L, 1, "duplex") == LUA_TFUNCTION) {
     host->duplex = luaL_ref(L, LUA_REGISTRYINDEX);
   } else {
@@ -606,7 +607,7 @@ static int listen_http(lua_State *L) {
   code = mcp_http_server_open(rt->loop, &options, &upper, host, &host->http);
   if (code < 0) {
     release(host);
-    return mcp_task_push_error(L, code);
+    return mcp_coroutine_push_error(L, code);
   }
   host->open = true;
   return 1;
@@ -636,20 +637,20 @@ static int serve_stdio(lua_State *L) {
   } else {
     release(host);
   }
-  if (code < 0) return mcp_task_push_error(L, code);
+  if (code < 0) return mcp_coroutine_push_error(L, code);
   return 1;
 }
 
-void *mcp_lhost_push(lua_State *L, mcp_runtime_t *rt, int receive) {
+void *mcp_lendpoint_push(lua_State *L, mcp_runtime_t *rt, int receive) {
   return new_host(L, rt, lua_absindex(L, receive), 0);
 }
 
-int mcp_lhost_over(void *host, void *stream, const char *name) {
+int mcp_lendpoint_over(void *host, void *stream, const char *name) {
   return open_link(host, stream, name);
 }
 
-int mcp_lhost_over_ws(void *up, void *stream, const mcp_link_ws_t *options,
-                      mcp_buf_t *early) {
+int mcp_lendpoint_over_ws(void *up, void *stream, const mcp_link_ws_t *options,
+                          mcp_buf_t *early) {
   host_t *host = up;
   conn_t *conn = first_conn(host);
   int code = mcp_link_open_ws(host->rt->loop, stream, options, early,
@@ -659,7 +660,7 @@ int mcp_lhost_over_ws(void *up, void *stream, const mcp_link_ws_t *options,
   return code;
 }
 
-void mcp_lhost_set_child(void *host, mcp_lchild_t *child) {
+void mcp_lendpoint_set_child(void *host, mcp_lchild_t *child) {
   ((host_t *)host)->child = child;
 }
 
@@ -902,7 +903,7 @@ static int host_to_string(lua_State *L) {
   return 1;
 }
 
-void mcp_lhost_open(lua_State *L, mcp_runtime_t *rt) {
+void mcp_lendpoint_open(lua_State *L, mcp_runtime_t *rt) {
   static const luaL_Reg functions[] = {
       {"listen_http", listen_http}, {"serve_stdio", serve_stdio}, {NULL, NULL}};
   static const luaL_Reg wire_methods[] = {

@@ -20,35 +20,35 @@
 static const char type_key;
 
 typedef struct {
-  mcp_exchange_t *x; /* NULL once it is over, or the way back is gone */
-  mcp_task_t *task;  /* who owes the answer; NULL once it is over, or kept */
+  mcp_exchange_t *x;   /* NULL once it is over, or the way back is gone */
+  mcp_coroutine_t *co; /* who owes the answer; NULL once it is over, or kept */
   const char *transport;
   int (*upgrade)(lua_State *L, void *up, mcp_exchange_t *x); /* or NULL */
   void *up;   /* of `upgrade`; lives as long as x */
   int anchor; /* registry reference to the userdata itself while it is kept */
   size_t charged; /* to the share of `x` while it is kept */
-  bool expired;   /* how the task, which is gone, has ended */
+  bool expired;   /* how the coroutine, which is gone, has ended */
 } handle_t;
 
 static handle_t *check_handle(lua_State *L) {
   return luaL_checkudata(L, 1, TYPE_NAME);
 }
 
-void mcp_lexchange_forget(mcp_task_t *task) {
-  handle_t *h = task->handle;
+void mcp_lexchange_forget(mcp_coroutine_t *co) {
+  handle_t *h = co->handle;
   if (h) {
     h->x = NULL;
-    h->task = NULL;
-    h->expired = task->expired;
+    h->co = NULL;
+    h->expired = co->expired;
   }
-  task->handle = NULL;
-  task->exchange = NULL;
+  co->handle = NULL;
+  co->exchange = NULL;
 }
 
-void mcp_lexchange_lose(mcp_task_t *task) {
-  handle_t *h = task->handle;
+void mcp_lexchange_lose(mcp_coroutine_t *co) {
+  handle_t *h = co->handle;
   if (h) h->x = NULL;
-  task->exchange = NULL;
+  co->exchange = NULL;
 }
 
 void mcp_lexchange_part(lua_State *L, mcp_exchange_t *x) {
@@ -65,14 +65,14 @@ void mcp_lexchange_part(lua_State *L, mcp_exchange_t *x) {
 }
 
 /* [-0, +1, m] */
-static handle_t *push_exchange(lua_State *L, mcp_task_t *task) {
+static handle_t *push_exchange(lua_State *L, mcp_coroutine_t *co) {
   handle_t *h = lua_newuserdatauv(L, sizeof *h, 0);
-  *h = (handle_t){.transport = task->exchange->ways->name, .anchor = LUA_NOREF};
+  *h = (handle_t){.transport = co->exchange->ways->name, .anchor = LUA_NOREF};
   lua_rawgetp(L, LUA_REGISTRYINDEX, &type_key);
   lua_setmetatable(L, -2);
-  h->x = task->exchange;
-  h->task = task;
-  task->handle = h;
+  h->x = co->exchange;
+  h->co = co;
+  co->handle = h;
   return h;
 }
 
@@ -237,10 +237,10 @@ static void push_error(lua_State *L, mcp_exchange_t *x, int index) {
 }
 
 /* Ends the exchange without a message, with an HTTP status if `status` > 0. */
-static int end_without_message(mcp_task_t *task, lua_Integer status) {
-  mcp_exchange_t *x = task->exchange;
+static int end_without_message(mcp_coroutine_t *co, lua_Integer status) {
+  mcp_exchange_t *x = co->exchange;
   if (status > 0) x->status = (unsigned)status;
-  mcp_lexchange_forget(task);
+  mcp_lexchange_forget(co);
   x->up = NULL;
   mcp_exchange_drop(x);
   return 0;
@@ -272,11 +272,11 @@ static int write_answer(lua_State *L, mcp_exchange_t *x, int result, int error,
 }
 
 /* Answers `x` with the value at `result` or, if it is not nil, the error at
- * `error`. `task` owes the answer; NULL for a kept exchange. What cannot be
+ * `error`. `co` owes the answer; NULL for a kept exchange. What cannot be
  * encoded is given to the function at `mend`, if there is one: mend(what is at
  * mend + 1, why, error) gives the result and the error to answer with. */
-static int answer(lua_State *L, mcp_exchange_t *x, mcp_task_t *task, int result,
-                  int error, int mend) {
+static int answer(lua_State *L, mcp_exchange_t *x, mcp_coroutine_t *co,
+                  int result, int error, int mend) {
   mcp_value_fault_t fault = {0};
   int code = write_answer(L, x, result, error, &fault);
   if (code < 0 && code != MCP_ENOMEM && mend && lua_isfunction(L, mend)) {
@@ -285,10 +285,10 @@ static int answer(lua_State *L, mcp_exchange_t *x, mcp_task_t *task, int result,
     lua_pushstring(L, fault.what);
     lua_pushvalue(L, error);
     lua_call(L, 3, 2);
-    return answer(L, x, task, lua_gettop(L) - 1, lua_gettop(L), 0);
+    return answer(L, x, co, lua_gettop(L) - 1, lua_gettop(L), 0);
   }
-  if (task) {
-    mcp_lexchange_forget(task);
+  if (co) {
+    mcp_lexchange_forget(co);
     x->up = NULL;
   } else {
     mcp_lexchange_part(L, x);
@@ -307,40 +307,40 @@ static int answer(lua_State *L, mcp_exchange_t *x, mcp_task_t *task, int result,
 
 /* receive has returned `result, error [, mend, its argument]`. */
 static int after(lua_State *L, int status, lua_KContext context) {
-  mcp_task_t *task = (mcp_task_t *)context;
-  mcp_exchange_t *x = task->exchange;
+  mcp_coroutine_t *co = (mcp_coroutine_t *)context;
+  mcp_exchange_t *x = co->exchange;
   int result = lua_gettop(L) - RESULTS + 1, error = result + 1;
   bool failed = !lua_isnil(L, error);
   (void)status;
   if (!x) return 0; /* the way back is gone, or it is kept */
-  if (task->cancelled) return end_without_message(task, 0);
+  if (co->cancelled) return end_without_message(co, 0);
   if (!x->wants_answer && (!failed || x->link))
-    return end_without_message(task, lua_tointeger(L, result));
+    return end_without_message(co, lua_tointeger(L, result));
   if (!failed && x->id_length == 0 &&
       (lua_isnil(L, result) || lua_isinteger(L, result)))
-    return end_without_message(task, lua_tointeger(L, result));
+    return end_without_message(co, lua_tointeger(L, result));
   if (!failed && lua_isnil(L, result))
     return luaL_error(L, "a request was left without a result");
-  return answer(L, x, task, result, error, error + 1);
+  return answer(L, x, co, result, error, error + 1);
 }
 
-int mcp_lexchange_answer(lua_State *L, mcp_task_t *task, int arguments) {
-  lua_callk(L, arguments, RESULTS, (lua_KContext)task, after);
-  return after(L, LUA_OK, (lua_KContext)task);
+int mcp_lexchange_answer(lua_State *L, mcp_coroutine_t *co, int arguments) {
+  lua_callk(L, arguments, RESULTS, (lua_KContext)co, after);
+  return after(L, LUA_OK, (lua_KContext)co);
 }
 
 int mcp_lexchange_frame(lua_State *L) {
   const mcp_lexchange_start_t *start = lua_touserdata(L, 1);
   const mcp_lexchange_watch_t *watch = start->watch;
-  mcp_task_t *task = start->task;
-  mcp_exchange_t *x = task->exchange;
+  mcp_coroutine_t *co = start->co;
+  mcp_exchange_t *x = co->exchange;
   handle_t *h;
   int first;
   luaL_checkstack(L, 24 + MCP_LEXCHANGE_WATCHED, NULL);
   lua_settop(L, 0);
   /* At the bottom of the stack it cannot be collected while it is in use, and
    * so needs no finalizer. */
-  h = push_exchange(L, task);
+  h = push_exchange(L, co);
   lua_rawgeti(L, LUA_REGISTRYINDEX, start->receive);
   first = lua_gettop(L) + 1;
   lua_pushvalue(L, 1);
@@ -374,12 +374,12 @@ int mcp_lexchange_frame(lua_State *L) {
     push_header(L, x, MCP_SLICE("mcp-name"));
     push_header(L, x, MCP_SLICE("mcp-session-id"));
   }
-  return mcp_lexchange_answer(L, task, lua_gettop(L) - first + 1);
+  return mcp_lexchange_answer(L, co, lua_gettop(L) - first + 1);
 }
 
-static void stop_waiting_drain(mcp_task_t *task, void *arg) {
+static void stop_waiting_drain(mcp_coroutine_t *co, void *arg) {
   (void)arg;
-  if (task->exchange) task->exchange->waits_drain = false;
+  if (co->exchange) co->exchange->waits_drain = false;
 }
 
 int mcp_lexchange_write(lua_State *L, mcp_buf_t *out, mcp_slice_t method,
@@ -416,40 +416,41 @@ static int send_message(lua_State *L) {
   const char *method = luaL_checklstring(L, 2, &length);
   mcp_value_fault_t fault = {0};
   mcp_exchange_t *x = h->x;
-  mcp_task_t *task = h->task;
+  mcp_coroutine_t *co = h->co;
   lua_Integer id = luaL_optinteger(L, 4, 0);
   bool late = lua_toboolean(L, 5), waits;
   mcp_buf_t *out;
   int code;
   lua_settop(L, 4);
-  if (!x) return mcp_task_push_error(L, MCP_ECLOSED);
-  if (task && task->cancelled && !late)
-    return mcp_task_push_error(L, MCP_ECANCELED);
+  if (!x) return mcp_coroutine_push_error(L, MCP_ECLOSED);
+  if (co && co->cancelled && !late)
+    return mcp_coroutine_push_error(L, MCP_ECANCELED);
   if (!can_stream_to(x)) {
     /* A request would wait for ever; a notification may be lost. */
-    if (!lua_isnil(L, 4)) return mcp_task_push_error(L, MCP_ENOSTREAM);
+    if (!lua_isnil(L, 4)) return mcp_coroutine_push_error(L, MCP_ENOSTREAM);
     lua_pushboolean(L, true);
     return 1;
   }
   waits =
-      !late && task && task == mcp_task_of(task->rt, L) && lua_isyieldable(L);
+      !late && co && co == mcp_coroutine_of(co->rt, L) && lua_isyieldable(L);
   if (!waits && !late && x->ways->full(x))
-    return mcp_task_push_error(L, MCP_EBUSY);
+    return mcp_coroutine_push_error(L, MCP_EBUSY);
   out = mcp_exchange_begin(x, MCP_OUT_NOTICE);
-  if (!out) return mcp_task_push_error(L, MCP_ENOMEM);
+  if (!out) return mcp_coroutine_push_error(L, MCP_ENOMEM);
   code = mcp_lexchange_write(L, out, mcp_slice(method, length), 3,
                              lua_isnil(L, 4) ? NULL : &id, &fault);
   if (code < 0) {
     mcp_exchange_abandon(x);
     if (fault.what[0] && code != MCP_ENOMEM)
       return luaL_error(L, "%s: params cannot be JSON: %s", method, fault.what);
-    return mcp_task_push_error(L, code);
+    return mcp_coroutine_push_error(L, code);
   }
   code = mcp_exchange_commit(x, MCP_OUT_NOTICE);
-  if (code < 0) return mcp_task_push_error(L, code);
+  if (code < 0) return mcp_coroutine_push_error(L, code);
   if (h->x && waits && x->ways->congested(x)) {
     x->waits_drain = true;
-    return mcp_task_wait(L, task, stop_waiting_drain, NULL, mcp_task_woken);
+    return mcp_coroutine_wait(L, co, stop_waiting_drain, NULL,
+                              mcp_coroutine_woken);
   }
   lua_pushboolean(L, true);
   return 1;
@@ -462,11 +463,11 @@ static int can_stream(lua_State *L) {
   return 1;
 }
 
-/* HTTP: the response ends, and the task goes on without a way back. */
+/* HTTP: the response ends, and the coroutine goes on without a way back. */
 static void end_response(lua_State *L, handle_t *h, bool commit, int *code) {
   mcp_exchange_t *x = h->x;
-  if (h->task) {
-    mcp_lexchange_lose(h->task);
+  if (h->co) {
+    mcp_lexchange_lose(h->co);
     x->up = NULL;
   } else {
     mcp_lexchange_part(L, x);
@@ -487,7 +488,8 @@ static bool is_line(const char *text, size_t length) {
  *   -> true | nil, text, code
  * HTTP: an event of the stream, which begins with it: the text of a message, or
  * an empty one. Waits as x:send does. With `last` the response ends with it (or
- * at once, if `text` is nil) and the exchange is over, but the task goes on. */
+ * at once, if `text` is nil) and the exchange is over, but the coroutine goes
+ * on. */
 static int send_event(lua_State *L) {
   handle_t *h = check_handle(L);
   size_t length = 0, id_length = 0;
@@ -499,34 +501,34 @@ static int send_event(lua_State *L) {
   bool last = lua_toboolean(L, 5), late = last || lua_toboolean(L, 6), waits;
   mcp_out_t what = last ? MCP_OUT_ANSWER : MCP_OUT_NOTICE;
   mcp_exchange_t *x = h->x;
-  mcp_task_t *task = h->task;
+  mcp_coroutine_t *co = h->co;
   mcp_buf_t *out;
   int code = 0;
   luaL_argcheck(L, text || last, 2, "string expected");
   luaL_argcheck(L, is_line(text, length), 2, "one line expected");
   luaL_argcheck(L, is_line(id, id_length), 3, "one line expected");
-  if (!x) return mcp_task_push_error(L, MCP_ECLOSED);
+  if (!x) return mcp_coroutine_push_error(L, MCP_ECLOSED);
   luaL_argcheck(L, x->ways->open_stream, 1, "it has no events");
-  if (task && task->cancelled && !late)
-    return mcp_task_push_error(L, MCP_ECANCELED);
+  if (co && co->cancelled && !late)
+    return mcp_coroutine_push_error(L, MCP_ECANCELED);
   waits =
-      !late && task && task == mcp_task_of(task->rt, L) && lua_isyieldable(L);
+      !late && co && co == mcp_coroutine_of(co->rt, L) && lua_isyieldable(L);
   if (!waits && !late && x->ways->full(x))
-    return mcp_task_push_error(L, MCP_EBUSY);
-  if (!can_stream_to(x)) return mcp_task_push_error(L, MCP_ENOSTREAM);
+    return mcp_coroutine_push_error(L, MCP_EBUSY);
+  if (!can_stream_to(x)) return mcp_coroutine_push_error(L, MCP_ENOSTREAM);
   /* Nothing but a stream can be answered and yet go on. */
   if (last) code = x->ways->open_stream(x);
   if (code == 0 && !h->x) code = MCP_EGONE;
-  if (code < 0) return mcp_task_push_error(L, code);
+  if (code < 0) return mcp_coroutine_push_error(L, code);
   if (text) {
     x->event = &event;
     out = mcp_exchange_begin(x, what);
     x->event = NULL;
-    if (!out) return mcp_task_push_error(L, MCP_ENOMEM);
+    if (!out) return mcp_coroutine_push_error(L, MCP_ENOMEM);
     code = mcp_buf_append(out, text, length);
     if (code < 0) {
       mcp_exchange_abandon(x);
-      return mcp_task_push_error(L, code);
+      return mcp_coroutine_push_error(L, code);
     }
   }
   if (last) {
@@ -534,10 +536,11 @@ static int send_event(lua_State *L) {
   } else {
     code = mcp_exchange_commit(x, what);
   }
-  if (code < 0) return mcp_task_push_error(L, code);
+  if (code < 0) return mcp_coroutine_push_error(L, code);
   if (h->x && waits && x->ways->congested(x)) {
     x->waits_drain = true;
-    return mcp_task_wait(L, task, stop_waiting_drain, NULL, mcp_task_woken);
+    return mcp_coroutine_wait(L, co, stop_waiting_drain, NULL,
+                              mcp_coroutine_woken);
   }
   lua_pushboolean(L, true);
   return 1;
@@ -548,58 +551,58 @@ static int send_event(lua_State *L) {
 static int open_stream(lua_State *L) {
   handle_t *h = check_handle(L);
   int code = 0;
-  if (!h->x) return mcp_task_push_error(L, MCP_ECLOSED);
+  if (!h->x) return mcp_coroutine_push_error(L, MCP_ECLOSED);
   if (h->x->ways->open_stream) code = h->x->ways->open_stream(h->x);
-  if (code < 0) return mcp_task_push_error(L, code);
+  if (code < 0) return mcp_coroutine_push_error(L, code);
   lua_pushboolean(L, true);
   return 1;
 }
 
 /* x:hold() -> true | nil, text, code. Keeps the exchange open until somebody
- * calls x:release(), or it is cancelled or lost. By its own task only. */
+ * calls x:release(), or it is cancelled or lost. By its own coroutine only. */
 static int hold(lua_State *L) {
   handle_t *h = check_handle(L);
-  mcp_task_t *task = h->task;
-  if (!task || !h->x) return mcp_task_push_error(L, MCP_ECLOSED);
-  luaL_argcheck(L, task == mcp_task_of(task->rt, L), 1,
+  mcp_coroutine_t *co = h->co;
+  if (!co || !h->x) return mcp_coroutine_push_error(L, MCP_ECLOSED);
+  luaL_argcheck(L, co == mcp_coroutine_of(co->rt, L), 1,
                 "only the handler itself can hold its exchange");
-  mcp_task_check(L, task);
-  mcp_task_limit(task, 0);
-  return mcp_task_wait(L, task, NULL, NULL, mcp_task_woken);
+  mcp_coroutine_check(L, co);
+  mcp_coroutine_limit(co, 0);
+  return mcp_coroutine_wait(L, co, NULL, NULL, mcp_coroutine_woken);
 }
 
 /* x:keep() -> true | nil, text, code. The handler may return, and what it
  * returns is nobody's answer any more: the exchange stays open (over HTTP as an
  * event stream) and costs little, until it is finished, released, cancelled or
- * lost. By its own task only. */
+ * lost. By its own coroutine only. */
 static int keep(lua_State *L) {
   handle_t *h = check_handle(L);
-  mcp_task_t *task = h->task;
+  mcp_coroutine_t *co = h->co;
   mcp_share_t *share;
   int code = 0;
-  if (!task || !h->x) return mcp_task_push_error(L, MCP_ECLOSED);
-  luaL_argcheck(L, task == mcp_task_of(task->rt, L), 1,
+  if (!co || !h->x) return mcp_coroutine_push_error(L, MCP_ECLOSED);
+  luaL_argcheck(L, co == mcp_coroutine_of(co->rt, L), 1,
                 "only the handler itself can keep its exchange");
-  if (task->cancelled) return mcp_task_push_error(L, MCP_ECANCELED);
+  if (co->cancelled) return mcp_coroutine_push_error(L, MCP_ECANCELED);
   lua_settop(L, 1);
   /* What it was asked is kept with it. */
   share = h->x->share;
-  code = mcp_share_charge(share, task->charged);
-  if (code < 0) return mcp_task_push_error(L, code);
+  code = mcp_share_charge(share, co->charged);
+  if (code < 0) return mcp_coroutine_push_error(L, code);
   h->anchor = luaL_ref(L, LUA_REGISTRYINDEX);
   if (h->x->ways->open_stream) code = h->x->ways->open_stream(h->x);
   if (code == 0 && h->x) code = mcp_exchange_keep(h->x);
   if (code < 0 || !h->x) {
     luaL_unref(L, LUA_REGISTRYINDEX, h->anchor);
     h->anchor = LUA_NOREF;
-    mcp_share_release(share, task->charged);
-    return mcp_task_push_error(L, code < 0 ? code : MCP_EGONE);
+    mcp_share_release(share, co->charged);
+    return mcp_coroutine_push_error(L, code < 0 ? code : MCP_EGONE);
   }
-  h->charged = task->charged;
+  h->charged = co->charged;
   h->x->up = h;
-  h->task = NULL;
-  task->handle = NULL;
-  task->exchange = NULL;
+  h->co = NULL;
+  co->handle = NULL;
+  co->exchange = NULL;
   lua_pushboolean(L, true);
   return 1;
 }
@@ -615,8 +618,8 @@ static void end_kept(lua_State *L, mcp_exchange_t *x) {
 static int finish(lua_State *L) {
   handle_t *h = check_handle(L);
   lua_settop(L, 3);
-  if (!h->x) return mcp_task_push_error(L, MCP_ECLOSED);
-  luaL_argcheck(L, !h->task, 1, "it is not kept: return its answer");
+  if (!h->x) return mcp_coroutine_push_error(L, MCP_ECLOSED);
+  luaL_argcheck(L, !h->co, 1, "it is not kept: return its answer");
   luaL_argcheck(L, h->x->id_length > 0, 1, "no answer is owed: release it");
   (void)answer(L, h->x, NULL, 2, 3, 0);
   lua_pushboolean(L, true);
@@ -628,7 +631,7 @@ static int finish(lua_State *L) {
 static int cut(lua_State *L) {
   handle_t *h = check_handle(L);
   mcp_exchange_t *x = h->x;
-  if (!x || h->task) return 0;
+  if (!x || h->co) return 0;
   if (x->ways->cut) {
     x->ways->cut(x);
     return 0;
@@ -641,8 +644,8 @@ static int cut(lua_State *L) {
 /* x:release(): ends hold, and a kept exchange without an answer. */
 static int release(lua_State *L) {
   handle_t *h = check_handle(L);
-  if (h->task) {
-    mcp_task_wake(h->task, 0);
+  if (h->co) {
+    mcp_coroutine_wake(h->co, 0);
   } else if (h->x) {
     end_kept(L, h->x);
   }
@@ -652,8 +655,8 @@ static int release(lua_State *L) {
 /* x:cancel(): the handler is cancelled. A kept exchange has none: it ends. */
 static int cancel(lua_State *L) {
   handle_t *h = check_handle(L);
-  if (h->task) {
-    mcp_task_cancel(h->task);
+  if (h->co) {
+    mcp_coroutine_cancel(h->co);
   } else if (h->x) {
     end_kept(L, h->x);
   }
@@ -672,7 +675,7 @@ static int cancel_other(lua_State *L) {
   if (other && other->kept) {
     end_kept(L, other);
   } else if (other && other->up) {
-    mcp_task_cancel(other->up);
+    mcp_coroutine_cancel(other->up);
   }
   return 0;
 }
@@ -692,7 +695,7 @@ static int feed(lua_State *L) {
   int code = MCP_ECLOSED;
   lua_settop(L, 1);
   if (h->x && h->x->ways->feed) code = h->x->ways->feed(h->x);
-  if (code < 0) return mcp_task_push_error(L, code);
+  if (code < 0) return mcp_coroutine_push_error(L, code);
   lua_pushboolean(L, true);
   return 1;
 }
@@ -703,7 +706,7 @@ static int feed(lua_State *L) {
 static int upgrade(lua_State *L) {
   handle_t *h = check_handle(L);
   lua_settop(L, 1);
-  if (!h->x || !h->task) return mcp_task_push_error(L, MCP_ECLOSED);
+  if (!h->x || !h->co) return mcp_coroutine_push_error(L, MCP_ECLOSED);
   luaL_argcheck(L, h->upgrade, 1, "nobody has asked for an upgrade");
   return h->upgrade(L, h->up, h->x);
 }
@@ -712,10 +715,10 @@ static int upgrade(lua_State *L) {
  * "ECANCELED" */
 static int is_cancelled(lua_State *L) {
   handle_t *h = check_handle(L);
-  bool cancelled = h->task ? h->task->cancelled : h->anchor == LUA_NOREF;
+  bool cancelled = h->co ? h->co->cancelled : h->anchor == LUA_NOREF;
   lua_pushboolean(L, cancelled);
   if (!cancelled) return 1;
-  lua_pushstring(L, mcp_err_name((h->task ? h->task->expired : h->expired)
+  lua_pushstring(L, mcp_err_name((h->co ? h->co->expired : h->expired)
                                      ? MCP_ETIMEDOUT
                                      : MCP_ECANCELED));
   return 2;
@@ -726,7 +729,7 @@ static int is_cancelled(lua_State *L) {
 static int limit(lua_State *L) {
   handle_t *h = check_handle(L);
   uint32_t ms = mcp_lclock_ms(L, 2);
-  if (h->task) mcp_task_limit(h->task, ms);
+  if (h->co) mcp_coroutine_limit(h->co, ms);
   return 0;
 }
 
@@ -735,8 +738,8 @@ static int limit(lua_State *L) {
 static int expire(lua_State *L) {
   handle_t *h = check_handle(L);
   lua_Number seconds = luaL_checknumber(L, 2);
-  if (h->x && h->task && seconds < 1e9)
-    h->x->ends_at = mcp_loop_now(h->task->rt->loop) +
+  if (h->x && h->co && seconds < 1e9)
+    h->x->ends_at = mcp_loop_now(h->co->rt->loop) +
                     (seconds > 0 ? (uint64_t)(seconds * 1000) : 1);
   return 0;
 }
@@ -744,14 +747,14 @@ static int expire(lua_State *L) {
 /* x:restart_clock(): its time begins anew, or goes on after stop_clock. */
 static int restart_clock(lua_State *L) {
   handle_t *h = check_handle(L);
-  if (h->task) mcp_task_restart_clock(h->task);
+  if (h->co) mcp_coroutine_restart_clock(h->co);
   return 0;
 }
 
 /* x:stop_clock(): what the handler does now has a limit of its own. */
 static int stop_clock(lua_State *L) {
   handle_t *h = check_handle(L);
-  if (h->task) mcp_task_stop_clock(h->task);
+  if (h->co) mcp_coroutine_stop_clock(h->co);
   return 0;
 }
 

@@ -6,7 +6,7 @@
 
 #include <lua.h>
 
-#include "lua/task.h"
+#include "lua/coroutine.h"
 #include "lua/value.h"
 
 /* Registers the type "mcp.exchange". [-0, +0, m] */
@@ -21,12 +21,13 @@ typedef struct {
   const char *names[MCP_LEXCHANGE_WATCHED]; /* owned by Lua strings */
 } mcp_lexchange_watch_t;
 
-/* What the frame needs; lives on the stack of whoever starts the task. */
+/* What the frame needs; lives on the stack of whoever starts the coroutine. */
 typedef struct {
-  mcp_task_t *task;
+  mcp_coroutine_t *co;
   const mcp_arrival_t *arrival;
   const mcp_lexchange_watch_t *watch;
-  /* Grants the upgrade that `x` asks for, as lhost.c does it. [-0, +?, m] */
+  /* Grants the upgrade that `x` asks for, as lendpoint.c does it. [-0, +?, m]
+   */
   int (*upgrade)(lua_State *L, void *up, mcp_exchange_t *x);
   void *up;
   int receive;    /* registry reference of the Lua function */
@@ -54,12 +55,12 @@ typedef struct {
  * false where a field came twice */
 int mcp_lexchange_frame(lua_State *L);
 
-/* Calls the function below its `arguments` and answers the exchange of `task`,
+/* Calls the function below its `arguments` and answers the exchange of `co`,
  * which runs on `L`, with what it returns. [-(arguments + 1), +0, e] */
-int mcp_lexchange_answer(lua_State *L, mcp_task_t *task, int arguments);
+int mcp_lexchange_answer(lua_State *L, mcp_coroutine_t *co, int arguments);
 
-/* The exchange of `task` is over or gone: the userdata no longer reaches it. */
-void mcp_lexchange_forget(mcp_task_t *task);
+/* The exchange of `co` is over or gone: the userdata no longer reaches it. */
+void mcp_lexchange_forget(mcp_coroutine_t *co);
 
 /* The way back of a kept exchange is gone, or it has its end: the userdata no
  * longer reaches it, and the registry holds it no longer. [-0, +0, -] */
@@ -72,7 +73,8 @@ int mcp_lexchange_write(lua_State *L, mcp_buf_t *out, mcp_slice_t method,
                         int params, const lua_Integer *id,
                         mcp_value_fault_t *fault);
 
-/* The way back is gone, but the task goes on: it can still be cancelled. */
-void mcp_lexchange_lose(mcp_task_t *task);
+/* The way back is gone, but the coroutine goes on: it can still be cancelled.
+ */
+void mcp_lexchange_lose(mcp_coroutine_t *co);
 
 #endif

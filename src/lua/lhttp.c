@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  * lhttp.c: see lhttp.h; what each function takes and gives is annotated in
- * lua/mcp/core.types.lua. Inside a task waiting yields; outside it turns the
- * loop.
+ * lua/mcp/core.types.lua. Inside a coroutine waiting yields; outside it turns
+ * the loop.
  *
  * While a method makes Lua values of what an answer holds, the collector may
  * run, and with it a finalizer that closes that very answer: it is marked
@@ -38,8 +38,8 @@ typedef enum { NOTHING, HEAD, BODY, EVENT } wait_t;
 typedef struct {
   mcp_runtime_t *rt;
   mcp_http_call_t *call; /* NULL before it is sent and once it is closed */
-  mcp_task_t *task;      /* which waits, or NULL */
-  wait_t wait;           /* for what somebody waits, in a task or not */
+  mcp_coroutine_t *co;   /* which waits, or NULL */
+  wait_t wait;           /* for what somebody waits, in a coroutine or not */
   bool rang;             /* the time of that wait is over */
   uint64_t deadline;     /* of that wait, in ms of the loop's clock */
   uint64_t body_time;
@@ -58,7 +58,7 @@ typedef struct {
 } response_t;
 
 static mcp_runtime_t *runtime(lua_State *L) {
-  return mcp_task_runtime(L);
+  return mcp_coroutine_runtime(L);
 }
 
 static uint64_t now(const response_t *r) {
@@ -124,15 +124,15 @@ static void set_alarm(response_t *r) {
 }
 
 static void end_wait(response_t *r, int code) {
-  mcp_task_t *task = r->task;
-  r->task = NULL;
-  if (task) mcp_task_wake(task, code);
+  mcp_coroutine_t *co = r->co;
+  r->co = NULL;
+  if (co) mcp_coroutine_wake(co, code);
 }
 
 static void on_change(void *owner) {
   response_t *r = owner;
   if (r->wait == NOTHING || !r->call) return;
-  if (!r->task) return; /* who turns the loop looks for himself */
+  if (!r->co) return; /* who turns the loop looks for himself */
   if (is_ready(r)) {
     end_wait(r, 0);
   } else {
@@ -150,10 +150,10 @@ static void on_alarm(void *owner) {
 static const mcp_http_call_events_t call_events = {on_change, on_alarm};
 
 /* Whoever is cancelled wants nothing of it any more: its connection ends. */
-static void cancel_wait(mcp_task_t *task, void *arg) {
+static void cancel_wait(mcp_coroutine_t *co, void *arg) {
   response_t *r = arg;
-  (void)task;
-  r->task = NULL;
+  (void)co;
+  r->co = NULL;
   r->wait = NOTHING;
   if (r->call) mcp_http_call_stop(r->call);
 }
@@ -163,17 +163,17 @@ static void cancel_wait(mcp_task_t *task, void *arg) {
  * ended. [-0, +?, e] */
 static int wait_for(lua_State *L, response_t *r, wait_t wait, uint64_t ms,
                     lua_KFunction k) {
-  mcp_task_t *task;
-  if (!mcp_lturn_begin(L, r->rt, &task))
-    return mcp_task_push_error(L, MCP_ECANCELED);
+  mcp_coroutine_t *co;
+  if (!mcp_lturn_begin(L, r->rt, &co))
+    return mcp_coroutine_push_error(L, MCP_ECANCELED);
   r->wait = wait;
   r->rang = false;
   r->deadline = later(now(r), ms);
   if (is_ready(r)) return k(L, LUA_OK, 0);
   set_alarm(r);
-  if (task) {
-    r->task = task;
-    return mcp_task_wait(L, task, cancel_wait, r, k);
+  if (co) {
+    r->co = co;
+    return mcp_coroutine_wait(L, co, cancel_wait, r, k);
   }
   while (r->call && !r->rang && !is_ready(r)) {
     size_t had = mcp_http_call_body(r->call).len;
@@ -188,10 +188,10 @@ static int wait_for(lua_State *L, response_t *r, wait_t wait, uint64_t ms,
 /* How a wait has ended: 0, or a code. That its time was over is no code: what
  * has come meanwhile counts. */
 static int outcome(response_t *r, lua_KContext context) {
-  mcp_task_t *task = (mcp_task_t *)context;
+  mcp_coroutine_t *co = (mcp_coroutine_t *)context;
   r->wait = NOTHING;
   if (r->call) mcp_http_call_alarm(r->call, NEVER);
-  if (task && task->wake_code < 0) return task->wake_code;
+  if (co && co->wake_code < 0) return co->wake_code;
   return r->call ? 0 : MCP_ECLOSED;
 }
 
@@ -242,16 +242,16 @@ static void close_it(response_t *r) {
 /* response:close(), response:__close() */
 static int response_close(lua_State *L) {
   response_t *r = luaL_checkudata(L, 1, RESPONSE_TYPE);
-  mcp_task_t *task = r->task;
-  r->task = NULL;
+  mcp_coroutine_t *co = r->co;
+  r->co = NULL;
   close_it(r);
-  if (task) mcp_task_wake(task, MCP_ECLOSED);
+  if (co) mcp_coroutine_wake(co, MCP_ECLOSED);
   return 0;
 }
 
 static int response_collect(lua_State *L) {
   response_t *r = luaL_checkudata(L, 1, RESPONSE_TYPE);
-  r->task = NULL;
+  r->co = NULL;
   r->busy = false;
   close_it(r);
   return 0;
@@ -361,7 +361,7 @@ static int refuse_coded(lua_State *L, response_t *r, bool bytes) {
  * has pushed. */
 static int take_body(lua_State *L, response_t *r, lua_KContext context) {
   int code = outcome(r, context);
-  if (code < 0) return mcp_task_push_error(L, code);
+  if (code < 0) return mcp_coroutine_push_error(L, code);
   if (mcp_http_call_body(r->call).len > r->limit) {
     mcp_http_call_stop(r->call);
     return push_failure(L, NULL, MCP_ETOOBIG, "the body of an answer");
@@ -472,7 +472,7 @@ static int event_k(lua_State *L, int status, lua_KContext context) {
   response_t *r = lua_touserdata(L, 1);
   int code = outcome(r, context), n;
   (void)status;
-  if (code < 0) return mcp_task_push_error(L, code);
+  if (code < 0) return mcp_coroutine_push_error(L, code);
   if (r->has_event) {
     begin(r);
     n = push_event(L, &r->event);
@@ -491,7 +491,7 @@ static int event_k(lua_State *L, int status, lua_KContext context) {
   case MCP_HTTP_CALL_WAITING:
   case MCP_HTTP_CALL_BODY: break;
   }
-  return mcp_task_push_error(L, MCP_ETIMEDOUT);
+  return mcp_coroutine_push_error(L, MCP_ETIMEDOUT);
 }
 
 /* response:event([timeout]) -> event [, message | nil, text]
@@ -506,7 +506,7 @@ static int response_event(lua_State *L) {
   if (refused) return refused;
   if (!r->sse) {
     r->sse = mcp_sse_new(r->event_limit);
-    if (!r->sse) return mcp_task_push_error(L, MCP_ENOMEM);
+    if (!r->sse) return mcp_coroutine_push_error(L, MCP_ENOMEM);
     mcp_sse_set_share(r->sse, mcp_http_call_share(r->call));
   }
   mcp_http_call_allow(r->call, MCP_HTTP_CLIENT_UNREAD);
@@ -755,7 +755,7 @@ static int pool_request(lua_State *L) {
   pool_t *pool = luaL_checkudata(L, 1, POOL_TYPE);
   const char *why = NULL, *name = NULL;
   request_t request;
-  mcp_task_t *task;
+  mcp_coroutine_t *co;
   response_t *r;
   int code;
   lua_settop(L, 2);
@@ -775,8 +775,8 @@ static int pool_request(lua_State *L) {
     return push_failure(L, lua_tostring(L, -1), code, why);
   }
   /* Before anything is sent. */
-  if (!mcp_lturn_begin(L, pool->rt, &task))
-    return mcp_task_push_error(L, MCP_ECANCELED);
+  if (!mcp_lturn_begin(L, pool->rt, &co))
+    return mcp_coroutine_push_error(L, MCP_ECANCELED);
   code = mcp_http_call_start(pool->pool, &request.call, &r->body, &call_events,
                              r, &r->call);
   if (code < 0) return push_failure(L, push_place(L), code, NULL);

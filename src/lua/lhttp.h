@@ -6,7 +6,7 @@
 
 #include <lua.h>
 
-#include "lua/task.h"
+#include "lua/coroutine.h"
 
 /* Adds http_pool to the table at the top, whose functions carry the runtime as
  * upvalue 1. [-0, +0, m] */

@@ -6,7 +6,7 @@
 
 #include "base/err.h"
 #include "base/mem.h"
-#include "lua/lhost.h"
+#include "lua/lendpoint.h"
 #include "net/stream.h"
 
 #define TYPE_NAME "mcp.wire_end"
@@ -54,7 +54,7 @@ static const mcp_stream_events_t events = {on_data, on_end, on_drain,
 
 /* memory_pair(receive) -> host, wire_end | nil, text, code */
 static int memory_pair(lua_State *L) {
-  mcp_runtime_t *rt = mcp_task_runtime(L);
+  mcp_runtime_t *rt = mcp_coroutine_runtime(L);
   mcp_stream_t *near, *far;
   handle_t *handle;
   end_t *end;
@@ -62,48 +62,48 @@ static int memory_pair(lua_State *L) {
   int code;
   luaL_checktype(L, 1, LUA_TFUNCTION);
   lua_settop(L, 1);
-  host = mcp_lhost_push(L, rt, 1);
+  host = mcp_lendpoint_push(L, rt, 1);
   handle = lua_newuserdatauv(L, sizeof *handle, 0);
   handle->end = NULL;
   luaL_setmetatable(L, TYPE_NAME);
   end = mcp_mem_zalloc(sizeof *end);
-  if (!end) return mcp_task_push_error(L, MCP_ENOMEM);
+  if (!end) return mcp_coroutine_push_error(L, MCP_ENOMEM);
   handle->end = end;
   end->held = true;
   code = mcp_stream_pair(rt->loop, &near, &far);
-  if (code < 0) return mcp_task_push_error(L, code);
+  if (code < 0) return mcp_coroutine_push_error(L, code);
   end->stream = far;
   code = mcp_stream_start(far, &events, end);
   if (code == 0) {
-    code = mcp_lhost_over(host, near, "memory");
+    code = mcp_lendpoint_over(host, near, "memory");
   } else {
     mcp_stream_close(near, false);
   }
-  if (code < 0) return mcp_task_push_error(L, code);
+  if (code < 0) return mcp_coroutine_push_error(L, code);
   return 2;
 }
 
 /* memory_link(receive, receive) -> host, host | nil, text, code
  * Two connections back to back: what one sends the other receives. */
 static int memory_link(lua_State *L) {
-  mcp_runtime_t *rt = mcp_task_runtime(L);
+  mcp_runtime_t *rt = mcp_coroutine_runtime(L);
   mcp_stream_t *near, *far;
   void *one, *other;
   int code;
   luaL_checktype(L, 1, LUA_TFUNCTION);
   luaL_checktype(L, 2, LUA_TFUNCTION);
   lua_settop(L, 2);
-  one = mcp_lhost_push(L, rt, 1);
-  other = mcp_lhost_push(L, rt, 2);
+  one = mcp_lendpoint_push(L, rt, 1);
+  other = mcp_lendpoint_push(L, rt, 2);
   code = mcp_stream_pair(rt->loop, &near, &far);
-  if (code < 0) return mcp_task_push_error(L, code);
-  code = mcp_lhost_over(one, near, "memory");
+  if (code < 0) return mcp_coroutine_push_error(L, code);
+  code = mcp_lendpoint_over(one, near, "memory");
   if (code == 0) {
-    code = mcp_lhost_over(other, far, "memory");
+    code = mcp_lendpoint_over(other, far, "memory");
   } else {
     mcp_stream_close(far, false);
   }
-  if (code < 0) return mcp_task_push_error(L, code);
+  if (code < 0) return mcp_coroutine_push_error(L, code);
   return 2;
 }
 
@@ -123,7 +123,7 @@ static int end_send(lua_State *L) {
     if (code == 0) code = mcp_stream_send(end->stream, &bytes, 0);
     mcp_buf_deinit(&bytes);
   }
-  if (code < 0) return mcp_task_push_error(L, code);
+  if (code < 0) return mcp_coroutine_push_error(L, code);
   lua_pushboolean(L, true);
   return 1;
 }

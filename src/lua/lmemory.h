@@ -6,7 +6,7 @@
 
 #include <lua.h>
 
-#include "lua/task.h"
+#include "lua/coroutine.h"
 
 /* Adds memory_pair to the table at the top. [-0, +0, m] */
 void mcp_lmemory_open(lua_State *L, mcp_runtime_t *rt);

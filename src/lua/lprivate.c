@@ -5,7 +5,7 @@
 #include <lauxlib.h>
 
 #include "base/err.h"
-#include "lua/task.h"
+#include "lua/coroutine.h"
 #include "net/private_file.h"
 
 #define HELD "mcp.private.held"
@@ -25,7 +25,7 @@ static int read_private(lua_State *L) {
   code = mcp_private_file_read(path, held);
   if (code < 0) {
     mcp_buf_deinit(held);
-    return mcp_task_push_error(L, code);
+    return mcp_coroutine_push_error(L, code);
   }
   lua_pushlstring(L, held->data ? held->data : "", held->len);
   mcp_buf_deinit(held);
@@ -39,7 +39,7 @@ static int write_private(lua_State *L) {
   int code;
   bytes.data = luaL_checklstring(L, 2, &bytes.len);
   code = mcp_private_file_write(path, bytes);
-  if (code < 0) return mcp_task_push_error(L, code);
+  if (code < 0) return mcp_coroutine_push_error(L, code);
   lua_pushboolean(L, true);
   return 1;
 }

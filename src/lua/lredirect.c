@@ -1,35 +1,35 @@
 /* SPDX-License-Identifier: MIT
- * lcatch.c: see lcatch.h. */
-#include "lua/lcatch.h"
+ * lredirect.c: see lredirect.h. */
+#include "lua/lredirect.h"
 
 #include <lauxlib.h>
 
 #include "base/err.h"
-#include "transport/http_catch.h"
+#include "transport/redirect_listener.h"
 
 #define TYPE_NAME "mcp.catcher"
 
 typedef struct {
   mcp_runtime_t *rt;
-  mcp_http_catch_t *catcher; /* NULL once closed */
-  int fn;                    /* registry reference */
+  mcp_redirect_listener_t *catcher; /* NULL once closed */
+  int fn;                           /* registry reference */
 } catcher_t;
 
 static void on_visit(void *owner, mcp_slice_t target) {
   catcher_t *self = owner;
-  mcp_task_t *task = mcp_task_new(self->rt);
-  if (!task) return;
-  if (!lua_checkstack(task->co, 3)) {
-    mcp_task_drop(task);
+  mcp_coroutine_t *co = mcp_coroutine_new(self->rt);
+  if (!co) return;
+  if (!lua_checkstack(co->thread, 3)) {
+    mcp_coroutine_drop(co);
     return;
   }
-  lua_rawgeti(task->co, LUA_REGISTRYINDEX, self->fn);
-  /* A light one: making a string may raise, here outside of any task. */
-  lua_pushlightuserdata(task->co, &target);
-  mcp_task_run(task, 1);
+  lua_rawgeti(co->thread, LUA_REGISTRYINDEX, self->fn);
+  /* A light one: making a string may raise, here outside of any coroutine. */
+  lua_pushlightuserdata(co->thread, &target);
+  mcp_coroutine_run(co, 1);
 }
 
-/* The function that runs in the task: upvalue 1 is the user's. */
+/* The function that runs in the coroutine: upvalue 1 is the user's. */
 static int tell(lua_State *L) {
   const mcp_slice_t *target = lua_touserdata(L, 1);
   lua_pushvalue(L, lua_upvalueindex(1));
@@ -40,7 +40,7 @@ static int tell(lua_State *L) {
 
 static int close_catcher(lua_State *L) {
   catcher_t *self = luaL_checkudata(L, 1, TYPE_NAME);
-  mcp_http_catch_close(self->catcher);
+  mcp_redirect_listener_close(self->catcher);
   self->catcher = NULL;
   luaL_unref(L, LUA_REGISTRYINDEX, self->fn);
   self->fn = LUA_NOREF;
@@ -50,7 +50,7 @@ static int close_catcher(lua_State *L) {
 /* catch_redirect(host, port, path, fn) -> catcher, port | nil, text, code
  * fn(target) must not wait. */
 static int catch_redirect(lua_State *L) {
-  mcp_runtime_t *rt = mcp_task_runtime(L);
+  mcp_runtime_t *rt = mcp_coroutine_runtime(L);
   const char *host = luaL_checkstring(L, 1);
   int port = (int)luaL_checkinteger(L, 2), code;
   const char *path = luaL_checkstring(L, 3);
@@ -63,18 +63,18 @@ static int catch_redirect(lua_State *L) {
   lua_pushvalue(L, 4);
   lua_pushcclosure(L, tell, 1);
   self->fn = luaL_ref(L, LUA_REGISTRYINDEX);
-  code = mcp_http_catch_open(rt->loop, host, port, path, on_visit, self,
-                             &self->catcher);
+  code = mcp_redirect_listener_open(rt->loop, host, port, path, on_visit, self,
+                                    &self->catcher);
   if (code < 0) {
     luaL_unref(L, LUA_REGISTRYINDEX, self->fn);
     self->fn = LUA_NOREF;
-    return mcp_task_push_error(L, code);
+    return mcp_coroutine_push_error(L, code);
   }
-  lua_pushinteger(L, mcp_http_catch_port(self->catcher));
+  lua_pushinteger(L, mcp_redirect_listener_port(self->catcher));
   return 2;
 }
 
-void mcp_lcatch_open(lua_State *L, mcp_runtime_t *rt) {
+void mcp_lredirect_open(lua_State *L, mcp_runtime_t *rt) {
   luaL_newmetatable(L, TYPE_NAME);
   lua_pushcfunction(L, close_catcher);
   lua_setfield(L, -2, "__gc");

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: MIT
- * lcatch.h: waiting for a browser that is sent back to us, for Lua. */
-#ifndef MCP_LUA_LCATCH_H
-#define MCP_LUA_LCATCH_H
+ * lredirect.h: waiting for a browser that is sent back to us, for Lua. */
+#ifndef MCP_LUA_LREDIRECT_H
+#define MCP_LUA_LREDIRECT_H
 
 #include <lua.h>
 
-#include "lua/task.h"
+#include "lua/coroutine.h"
 
 /* Adds catch_redirect to the table at the top. [-0, +0, m] */
-void mcp_lcatch_open(lua_State *L, mcp_runtime_t *rt);
+void mcp_lredirect_open(lua_State *L, mcp_runtime_t *rt);
 
 #endif

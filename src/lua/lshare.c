@@ -8,7 +8,7 @@
 #include "base/account.h"
 #include "base/err.h"
 #include "base/log.h"
-#include "lua/task.h"
+#include "lua/coroutine.h"
 #include "transport/link.h"
 
 #define TYPE_NAME "mcp.share"
@@ -43,7 +43,7 @@ static int new_share(lua_State *L) {
 static int charge(lua_State *L) {
   handle_t *h = check_handle(L);
   int code = mcp_share_charge(h->share, check_bytes(L, 2));
-  if (code < 0) return mcp_task_push_error(L, code);
+  if (code < 0) return mcp_coroutine_push_error(L, code);
   lua_pushboolean(L, true);
   return 1;
 }

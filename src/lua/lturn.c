@@ -10,11 +10,11 @@
 
 /* Where a wait stands. */
 typedef enum {
-  YIELDS,    /* in a task */
+  YIELDS,    /* in a coroutine */
   TURNS,     /* outside any: the loop turns */
-  CLOSING,   /* the task, or all, is being closed */
-  STUCK,     /* in a task, where nothing can yield */
-  FOREIGN,   /* in a coroutine of the user's inside a task */
+  CLOSING,   /* the coroutine, or all, is being closed */
+  STUCK,     /* in a coroutine, where nothing can yield */
+  FOREIGN,   /* in a coroutine of the user's inside a coroutine */
   FINALIZES, /* in a __gc */
   INSIDE,    /* in a callback of the loop */
   LUVS       /* in a callback of luv's */
@@ -33,9 +33,9 @@ static const char *const mistakes[] = {
 
 /* [-0, +0, e] */
 static place_t find_place(lua_State *L, mcp_runtime_t *rt) {
-  mcp_task_t *task = mcp_task_of(rt, L);
-  if (rt->closing || (task && task->closing)) return CLOSING;
-  if (task) return lua_isyieldable(L) ? YIELDS : STUCK;
+  mcp_coroutine_t *co = mcp_coroutine_of(rt, L);
+  if (rt->closing || (co && co->closing)) return CLOSING;
+  if (co) return lua_isyieldable(L) ? YIELDS : STUCK;
   if (rt->current) return rt->current->closing ? CLOSING : FOREIGN;
   if (mcp_loop_is_turning(rt->loop)) return INSIDE;
   /* Lua answers nothing about its collector while one of its finalizers
@@ -62,19 +62,19 @@ int mcp_lturn_raise(lua_State *L, const char *text) {
   return lua_error(L);
 }
 
-bool mcp_lturn_begin(lua_State *L, mcp_runtime_t *rt, mcp_task_t **task) {
+bool mcp_lturn_begin(lua_State *L, mcp_runtime_t *rt, mcp_coroutine_t **co) {
   place_t place = find_place(L, rt);
-  *task = mcp_task_of(rt, L);
+  *co = mcp_coroutine_of(rt, L);
   if (place == CLOSING) return false;
   if (place > CLOSING) mcp_lturn_raise(L, mistakes[place]);
-  if (*task) mcp_task_check(L, *task);
+  if (*co) mcp_coroutine_check(L, *co);
   return true;
 }
 
 bool mcp_lturn_may_wait(lua_State *L, mcp_runtime_t *rt) {
   place_t place = find_place(L, rt);
-  const mcp_task_t *task = mcp_task_of(rt, L);
-  return place == TURNS || (place == YIELDS && !task->cancelled);
+  const mcp_coroutine_t *co = mcp_coroutine_of(rt, L);
+  return place == TURNS || (place == YIELDS && !co->cancelled);
 }
 
 bool mcp_lturn_once(lua_State *L, mcp_runtime_t *rt, int64_t timeout_ms) {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * lwait.c: see lwait.h. Inside a task waiting yields; on the main thread,
- * outside any task, it turns the loop until it is done. */
+ * lwait.c: see lwait.h. Inside a coroutine waiting yields; on the main thread,
+ * outside any coroutine, it turns the loop until it is done. */
 #include "lua/lwait.h"
 
 #include <lauxlib.h>
@@ -12,12 +12,12 @@
 
 #define TYPE_NAME "mcp.waiter"
 
-/* A wait of somebody. `task` is NULL while nobody waits in a task. */
+/* A wait of somebody. `co` is NULL while nobody waits in a coroutine. */
 typedef struct {
   mcp_runtime_t *rt;
-  mcp_task_t *task;
+  mcp_coroutine_t *co;
   mcp_timer_t *timer;
-  mcp_list_t watched; /* tasks that it started and that have not ended */
+  mcp_list_t watched; /* coroutines that it started and that have not ended */
   bool has_watched;   /* there were some: when the last has ended it wakes */
   bool waiting, woken, timed_out;
 } waiter_t;
@@ -43,30 +43,30 @@ static void on_time(void *arg) {
   waiter_t *w = arg;
   stop_timer(w);
   w->timed_out = true;
-  if (w->task) {
-    mcp_task_t *task = w->task;
-    w->task = NULL;
-    mcp_task_wake(task, MCP_ETIMEDOUT);
+  if (w->co) {
+    mcp_coroutine_t *co = w->co;
+    w->co = NULL;
+    mcp_coroutine_wake(co, MCP_ETIMEDOUT);
   } else {
     mcp_loop_wake(w->rt->loop);
   }
 }
 
-static void cancel_wait(mcp_task_t *task, void *arg) {
+static void cancel_wait(mcp_coroutine_t *co, void *arg) {
   waiter_t *w = arg;
-  (void)task;
+  (void)co;
   stop_timer(w);
-  w->task = NULL;
+  w->co = NULL;
 }
 
 /* Ends the wait of whoever waits. */
 static void wake(waiter_t *w) {
-  mcp_task_t *task = w->task;
+  mcp_coroutine_t *co = w->co;
   w->woken = true;
   stop_timer(w);
-  w->task = NULL;
-  if (task) {
-    mcp_task_wake(task, 0);
+  w->co = NULL;
+  if (co) {
+    mcp_coroutine_wake(co, 0);
   } else if (w->rt->loop) {
     mcp_loop_wake(w->rt->loop);
   }
@@ -85,35 +85,35 @@ static int push_payload(lua_State *L) {
 }
 
 static int waited(lua_State *L, int status, lua_KContext context) {
-  mcp_task_t *task = (mcp_task_t *)context;
+  mcp_coroutine_t *co = (mcp_coroutine_t *)context;
   (void)status;
-  if (task->wake_code < 0) return mcp_task_push_error(L, task->wake_code);
+  if (co->wake_code < 0) return mcp_coroutine_push_error(L, co->wake_code);
   return push_payload(L);
 }
 
 /* waiter:wait([seconds]) -> true, value | nil, text, code ("ETIMEDOUT",
  * "ECANCELED"). One waits at a time; a waiter woken before returns at once, as
- * does one whose tasks have all ended. */
+ * does one whose coroutines have all ended. */
 static int waiter_wait(lua_State *L) {
   waiter_t *w = luaL_checkudata(L, 1, TYPE_NAME);
-  mcp_task_t *task;
+  mcp_coroutine_t *co;
   bool limited = !lua_isnoneornil(L, 2);
   uint64_t ms = limited ? to_ms(L, 2) : 0;
   if (w->has_watched && mcp_list_empty(&w->watched)) w->woken = true;
   if (w->woken) return push_payload(L);
-  if (w->task || w->timer) return luaL_error(L, "somebody is waiting already");
-  if (!mcp_lturn_begin(L, w->rt, &task))
-    return mcp_task_push_error(L, MCP_ECANCELED);
+  if (w->co || w->timer) return luaL_error(L, "somebody is waiting already");
+  if (!mcp_lturn_begin(L, w->rt, &co))
+    return mcp_coroutine_push_error(L, MCP_ECANCELED);
   w->timed_out = false;
   w->waiting = true;
   if (limited) {
     w->timer = mcp_timer_start(w->rt->loop, ms, 0, false, on_time, w);
-    if (!w->timer) return mcp_task_push_error(L, MCP_ENOMEM);
+    if (!w->timer) return mcp_coroutine_push_error(L, MCP_ENOMEM);
   }
   lua_settop(L, 1);
-  if (task) {
-    w->task = task;
-    return mcp_task_wait(L, task, cancel_wait, w, waited);
+  if (co) {
+    w->co = co;
+    return mcp_coroutine_wait(L, co, cancel_wait, w, waited);
   }
   while (!w->woken && !w->timed_out) {
     if (!mcp_lturn_once(L, w->rt, -1) && !w->timer && !w->woken &&
@@ -122,7 +122,7 @@ static int waiter_wait(lua_State *L) {
                            "nothing is open");
   }
   stop_timer(w);
-  if (!w->woken) return mcp_task_push_error(L, MCP_ETIMEDOUT);
+  if (!w->woken) return mcp_coroutine_push_error(L, MCP_ETIMEDOUT);
   return push_payload(L);
 }
 
@@ -136,16 +136,16 @@ static int waiter_wake(lua_State *L) {
   return 0;
 }
 
-/* waiter:cancel(): cancels the tasks that it has started and that have not
+/* waiter:cancel(): cancels the coroutines that it has started and that have not
  * ended. */
 static int waiter_cancel(lua_State *L) {
   waiter_t *w = luaL_checkudata(L, 1, TYPE_NAME);
   mcp_list_t *at = w->watched.next;
   while (at != &w->watched) {
-    mcp_task_t *task = MCP_LIST_MEMBER(at, mcp_task_t, of_watcher);
+    mcp_coroutine_t *co = MCP_LIST_MEMBER(at, mcp_coroutine_t, of_watcher);
     at = at->next;
-    if (task->cancelled) continue;
-    mcp_task_cancel(task);
+    if (co->cancelled) continue;
+    mcp_coroutine_cancel(co);
     /* It may have run, and others have ended with it. */
     at = w->watched.next;
   }
@@ -163,9 +163,10 @@ static int waiter_collect(lua_State *L) {
   waiter_t *w = luaL_checkudata(L, 1, TYPE_NAME);
   stop_timer(w);
   while (!mcp_list_empty(&w->watched)) {
-    mcp_task_t *task = MCP_LIST_MEMBER(w->watched.next, mcp_task_t, of_watcher);
-    mcp_list_remove(&task->of_watcher);
-    task->ended = NULL;
+    mcp_coroutine_t *co =
+        MCP_LIST_MEMBER(w->watched.next, mcp_coroutine_t, of_watcher);
+    mcp_list_remove(&co->of_watcher);
+    co->ended = NULL;
   }
   return 0;
 }
@@ -180,7 +181,7 @@ static int new_waiter(lua_State *L) {
 }
 
 typedef struct {
-  mcp_task_t *task;
+  mcp_coroutine_t *co;
   mcp_timer_t *timer;
 } nap_t;
 
@@ -191,13 +192,13 @@ static void end_nap(nap_t *nap) {
 
 static void on_nap_over(void *arg) {
   nap_t *nap = arg;
-  mcp_task_t *task = nap->task;
+  mcp_coroutine_t *co = nap->co;
   end_nap(nap);
-  mcp_task_wake(task, 0);
+  mcp_coroutine_wake(co, 0);
 }
 
-static void cancel_nap(mcp_task_t *task, void *arg) {
-  (void)task;
+static void cancel_nap(mcp_coroutine_t *co, void *arg) {
+  (void)co;
   end_nap(arg);
 }
 
@@ -208,55 +209,56 @@ static void note(void *arg) {
 /* sleep(seconds) -> true | nil, text, "ECANCELED" */
 static int sleep_for(lua_State *L) {
   mcp_runtime_t *rt = runtime(L);
-  mcp_task_t *task;
+  mcp_coroutine_t *co;
   uint64_t ms = to_ms(L, 1);
   nap_t *nap;
-  if (!mcp_lturn_begin(L, rt, &task))
-    return mcp_task_push_error(L, MCP_ECANCELED);
-  if (!task) {
+  if (!mcp_lturn_begin(L, rt, &co))
+    return mcp_coroutine_push_error(L, MCP_ECANCELED);
+  if (!co) {
     bool over = false;
     mcp_timer_t *timer;
     timer = mcp_timer_start(rt->loop, ms, 0, false, note, &over);
-    if (!timer) return mcp_task_push_error(L, MCP_ENOMEM);
+    if (!timer) return mcp_coroutine_push_error(L, MCP_ENOMEM);
     while (!over && mcp_loop_step(rt->loop, -1) >= 0) continue;
     mcp_timer_stop(timer);
     lua_pushboolean(L, true);
     return 1;
   }
   nap = mcp_mem_alloc(sizeof *nap);
-  if (!nap) return mcp_task_push_error(L, MCP_ENOMEM);
-  nap->task = task;
+  if (!nap) return mcp_coroutine_push_error(L, MCP_ENOMEM);
+  nap->co = co;
   nap->timer = mcp_timer_start(rt->loop, ms, 0, false, on_nap_over, nap);
   if (!nap->timer) {
     mcp_mem_free(nap);
-    return mcp_task_push_error(L, MCP_ENOMEM);
+    return mcp_coroutine_push_error(L, MCP_ENOMEM);
   }
-  return mcp_task_wait(L, task, cancel_nap, nap, mcp_task_woken);
+  return mcp_coroutine_wait(L, co, cancel_nap, nap, mcp_coroutine_woken);
 }
 
-/* A task with the function at `first` and its arguments, which are the top of
- * the stack, moved over to it. [-n, +0, v] */
-static mcp_task_t *new_task(lua_State *L, mcp_runtime_t *rt, int first) {
+/* A coroutine with the function at `first` and its arguments, which are the top
+ * of the stack, moved over to it. [-n, +0, v] */
+static mcp_coroutine_t *new_coroutine(lua_State *L, mcp_runtime_t *rt,
+                                      int first) {
   int n = lua_gettop(L) - first + 1;
-  mcp_task_t *task;
+  mcp_coroutine_t *co;
   luaL_checktype(L, first, LUA_TFUNCTION);
-  task = mcp_task_new(rt);
-  if (task && !lua_checkstack(task->co, n + 1)) {
-    mcp_task_drop(task);
-    task = NULL;
+  co = mcp_coroutine_new(rt);
+  if (co && !lua_checkstack(co->thread, n + 1)) {
+    mcp_coroutine_drop(co);
+    co = NULL;
   }
-  if (!task)
+  if (!co)
     mcp_lturn_raise(L, rt->closing ? "the runtime is closing"
-                                   : "not enough memory for a task");
-  lua_xmove(L, task->co, n);
-  return task;
+                                   : "not enough memory for a coroutine");
+  lua_xmove(L, co->thread, n);
+  return co;
 }
 
-/* spawn(fn, …): runs fn(…) in a task of its own, at once up to its first wait.
- * An error it does not catch goes to the log. */
+/* spawn(fn, …): runs fn(…) in a coroutine of its own, at once up to its first
+ * wait. An error it does not catch goes to the log. */
 static int spawn(lua_State *L) {
   int arguments = lua_gettop(L) - 1;
-  mcp_task_call(new_task(L, runtime(L), 1), arguments);
+  mcp_coroutine_call(new_coroutine(L, runtime(L), 1), arguments);
   return 0;
 }
 
@@ -265,19 +267,19 @@ static int spawn(lua_State *L) {
 static int waiter_spawn(lua_State *L) {
   waiter_t *w = luaL_checkudata(L, 1, TYPE_NAME);
   int arguments = lua_gettop(L) - 2;
-  mcp_task_t *task = new_task(L, w->rt, 2);
+  mcp_coroutine_t *co = new_coroutine(L, w->rt, 2);
   w->has_watched = true;
-  mcp_list_append(&w->watched, &task->of_watcher);
-  task->ended = on_ended;
-  task->ended_arg = w;
-  mcp_task_call(task, arguments);
+  mcp_list_append(&w->watched, &co->of_watcher);
+  co->ended = on_ended;
+  co->ended_arg = w;
+  mcp_coroutine_call(co, arguments);
   return 0;
 }
 
 /* in_task() -> boolean */
-static int in_task(lua_State *L) {
+static int in_coroutine(lua_State *L) {
   mcp_runtime_t *rt = runtime(L);
-  lua_pushboolean(L, mcp_task_of(rt, L) != NULL);
+  lua_pushboolean(L, mcp_coroutine_of(rt, L) != NULL);
   return 1;
 }
 
@@ -289,8 +291,8 @@ static int may_wait(lua_State *L) {
 
 void mcp_lwait_open(lua_State *L, mcp_runtime_t *rt) {
   static const luaL_Reg functions[] = {
-      {"spawn", spawn},     {"sleep", sleep_for},   {"waiter", new_waiter},
-      {"in_task", in_task}, {"may_wait", may_wait}, {NULL, NULL}};
+      {"spawn", spawn},          {"sleep", sleep_for},   {"waiter", new_waiter},
+      {"in_task", in_coroutine}, {"may_wait", may_wait}, {NULL, NULL}};
   static const luaL_Reg methods[] = {
       {"wait", waiter_wait},         {"wake", waiter_wake},
       {"spawn", waiter_spawn},       {"cancel", waiter_cancel},

@@ -10,7 +10,7 @@
 #include "base/err.h"
 #include "base/utf8.h"
 #include "base/version.h"
-#include "lua/lhost.h"
+#include "lua/lendpoint.h"
 #include "lua/lturn.h"
 #include "transport/ws_client.h"
 #include "wire/http_request.h"
@@ -21,7 +21,7 @@
  * the host; its finalizer is for those who raise, and for the end of all. */
 typedef struct {
   mcp_runtime_t *rt;
-  mcp_task_t *task; /* NULL where the loop is turned instead */
+  mcp_coroutine_t *co; /* NULL where the loop is turned instead */
   mcp_ws_client_t *client;
   mcp_buf_t head;   /* our request, while it is written */
   mcp_buf_t fields; /* of a refusal: each name and value, with a NUL */
@@ -46,7 +46,7 @@ static size_t shown_length(mcp_slice_t body, size_t size, size_t used) {
   return end - whole < 4 ? whole : end;
 }
 
-static void describe(dial_t *dial, const mcp_ws_opened_t *opened) {
+static void describe(dial_t *dial, const mcp_ws_handshake_t *opened) {
   size_t end;
   int n;
   if (opened->status == 0) {
@@ -77,27 +77,27 @@ static void describe(dial_t *dial, const mcp_ws_opened_t *opened) {
   }
 }
 
-static void on_opened(void *owner, const mcp_ws_opened_t *opened) {
+static void on_opened(void *owner, const mcp_ws_handshake_t *opened) {
   dial_t *dial = owner;
-  mcp_task_t *task = dial->task;
+  mcp_coroutine_t *co = dial->co;
   dial->client = NULL;
   dial->done = true;
   dial->code = opened->code;
   if (opened->code == 0)
-    dial->code = mcp_lhost_over_ws(dial->host, opened->stream, &dial->link,
-                                   opened->early);
+    dial->code = mcp_lendpoint_over_ws(dial->host, opened->stream, &dial->link,
+                                       opened->early);
   if (opened->code < 0) {
     describe(dial, opened);
   } else if (dial->code < 0) {
-    describe(dial, &(mcp_ws_opened_t){.code = dial->code,
-                                      .why = mcp_err_text(dial->code)});
+    describe(dial, &(mcp_ws_handshake_t){.code = dial->code,
+                                         .why = mcp_err_text(dial->code)});
   }
-  if (task) mcp_task_wake(task, dial->code);
+  if (co) mcp_coroutine_wake(co, dial->code);
 }
 
-static void cancel_dial(mcp_task_t *task, void *arg) {
+static void cancel_dial(mcp_coroutine_t *co, void *arg) {
   dial_t *dial = arg;
-  (void)task;
+  (void)co;
   mcp_ws_client_cancel(dial->client);
   dial->client = NULL;
 }
@@ -153,10 +153,10 @@ static int push_outcome(lua_State *L, const dial_t *dial) {
 }
 
 static int dialled(lua_State *L, int status, lua_KContext context) {
-  mcp_task_t *task = (mcp_task_t *)context;
+  mcp_coroutine_t *co = (mcp_coroutine_t *)context;
   dial_t *dial = lua_touserdata(L, DIAL);
   (void)status;
-  if (!dial->done) return mcp_task_push_error(L, task->wake_code);
+  if (!dial->done) return mcp_coroutine_push_error(L, co->wake_code);
   return push_outcome(L, dial);
 }
 
@@ -270,13 +270,13 @@ static int write_head(lua_State *L, mcp_buf_t *out,
 
 /* connect_websocket({ host =, port = | unix =, target =, tls =, server_name =,
  *   headers = { { name, value }, … }, timeout =, only =, any_protocol =,
- *   and the limits of mcp_lhost_read_ws }, receive)
+ *   and the limits of mcp_lendpoint_read_ws }, receive)
  *   -> host | nil, text, code [, fields]
  * Waits until it is open. A refusal's code is "EHTTP" and the status; its
  * header fields come with it. */
 static int connect_websocket(lua_State *L) {
-  mcp_runtime_t *rt = mcp_task_runtime(L);
-  mcp_task_t *task;
+  mcp_runtime_t *rt = mcp_coroutine_runtime(L);
+  mcp_coroutine_t *co;
   mcp_ws_client_options_t options = {0};
   dial_t *dial;
   void *host;
@@ -285,20 +285,20 @@ static int connect_websocket(lua_State *L) {
   luaL_checktype(L, 2, LUA_TFUNCTION);
   lua_settop(L, 2);
   read_options(L, &options);
-  if (!mcp_lturn_begin(L, rt, &task))
-    return mcp_task_push_error(L, MCP_ECANCELED);
-  host = mcp_lhost_push(L, rt, 2);
+  if (!mcp_lturn_begin(L, rt, &co))
+    return mcp_coroutine_push_error(L, MCP_ECANCELED);
+  host = mcp_lendpoint_push(L, rt, 2);
   dial = lua_newuserdatauv(L, sizeof *dial, 0);
-  *dial = (dial_t){.rt = rt, .task = task, .host = host};
+  *dial = (dial_t){.rt = rt, .co = co, .host = host};
   luaL_setmetatable(L, TYPE_NAME);
   dial->link.client = true;
-  mcp_lhost_read_ws(L, 1, &dial->link);
+  mcp_lendpoint_read_ws(L, 1, &dial->link);
   code = write_head(L, &dial->head, &options);
   if (code == 0)
     code = mcp_ws_client_open(rt->loop, &options, &dial->head, on_opened, dial,
                               &dial->client);
-  if (code < 0) return mcp_task_push_error(L, code);
-  if (task) return mcp_task_wait(L, task, cancel_dial, dial, dialled);
+  if (code < 0) return mcp_coroutine_push_error(L, code);
+  if (co) return mcp_coroutine_wait(L, co, cancel_dial, dial, dialled);
   while (!dial->done) mcp_lturn_once(L, rt, -1);
   return push_outcome(L, dial);
 }

@@ -5,7 +5,7 @@
 
 #include <lua.h>
 
-#include "lua/task.h"
+#include "lua/coroutine.h"
 
 /* Adds connect_websocket to the table at the top. [-0, +0, m] */
 void mcp_lwebsocket_open(lua_State *L, mcp_runtime_t *rt);

@@ -23,18 +23,18 @@ typedef mcp_pool_t pool_t;
 /* --- a call ------------------------------------------------------
  */
 
-static void cancel_wait(mcp_task_t *task, void *arg) {
+static void cancel_wait(mcp_coroutine_t *co, void *arg) {
   call_t *call = arg;
-  (void)task;
-  call->task = NULL;
+  (void)co;
+  call->co = NULL;
   mcp_call_drop(call);
 }
 
 static int call_close(lua_State *L) {
   call_t *call = luaL_checkudata(L, 1, CALL_TYPE);
-  mcp_task_t *task = call->task;
+  mcp_coroutine_t *co = call->co;
   /* At the end of the state only. */
-  if (task && task->cancel_arg == call) task->cancel = NULL;
+  if (co && co->cancel_arg == call) co->cancel = NULL;
   mcp_call_deinit(call);
   return 0;
 }
@@ -66,9 +66,9 @@ static int push_outcome(lua_State *L, call_t *call) {
 }
 
 static int waited(lua_State *L, int status, lua_KContext context) {
-  mcp_task_t *task = (mcp_task_t *)context;
+  mcp_coroutine_t *co = (mcp_coroutine_t *)context;
   (void)status;
-  if (task->wake_code < 0) return push_failed(L, task->wake_code, "");
+  if (co->wake_code < 0) return push_failed(L, co->wake_code, "");
   return push_outcome(L, lua_touserdata(L, 1));
 }
 
@@ -81,18 +81,18 @@ static bool is_ready(const call_t *call) {
 static int call_wait(lua_State *L) {
   call_t *call = luaL_checkudata(L, 1, CALL_TYPE);
   mcp_runtime_t *rt;
-  mcp_task_t *task;
+  mcp_coroutine_t *co;
   if (!call->pool) return luaL_error(L, "the call is closed");
   lua_settop(L, 1);
   rt = mcp_pool_runtime(call->pool);
   if (is_ready(call)) return push_outcome(L, call);
-  if (!mcp_lturn_begin(L, rt, &task)) {
+  if (!mcp_lturn_begin(L, rt, &co)) {
     mcp_call_drop(call);
     return push_failed(L, MCP_ECANCELED, "");
   }
-  if (task) {
-    call->task = task;
-    return mcp_task_wait(L, task, cancel_wait, call, waited);
+  if (co) {
+    call->co = co;
+    return mcp_coroutine_wait(L, co, cancel_wait, call, waited);
   }
   while (!is_ready(call)) {
     if (!mcp_lturn_once(L, rt, -1) && !is_ready(call))
@@ -131,13 +131,13 @@ static int write_request(lua_State *L, call_t *call, int last) {
 static int pool_start(lua_State *L) {
   pool_t *pool = check_pool(L);
   int last = lua_gettop(L), pushed, code;
-  mcp_task_t *task;
+  mcp_coroutine_t *co;
   call_t *call;
   if (!pool || mcp_pool_is_closed(pool))
-    return mcp_task_push_error(L, MCP_ECLOSED);
+    return mcp_coroutine_push_error(L, MCP_ECLOSED);
   /* The wait follows: where it may not be, nothing is begun. */
-  if (!mcp_lturn_begin(L, mcp_pool_runtime(pool), &task))
-    return mcp_task_push_error(L, MCP_ECANCELED);
+  if (!mcp_lturn_begin(L, mcp_pool_runtime(pool), &co))
+    return mcp_coroutine_push_error(L, MCP_ECANCELED);
   call = lua_newuserdatauv(L, sizeof *call, 1);
   mcp_call_init(call, pool);
   luaL_setmetatable(L, CALL_TYPE);
@@ -283,7 +283,7 @@ static void open_types(lua_State *L) {
 /* worker_pool { name, threads, queue, time, stuck, memory, output, setup,
  * arguments, clean } -> pool. Seconds and bytes; checked by worker.lua. */
 static int worker_pool(lua_State *L) {
-  mcp_runtime_t *rt = mcp_task_runtime(L);
+  mcp_runtime_t *rt = mcp_coroutine_runtime(L);
   mcp_copy_fault_t fault;
   mcp_pool_options_t *to;
   pool_t **slot;

@@ -7,7 +7,7 @@
 
 #include <lua.h>
 
-#include "lua/task.h"
+#include "lua/coroutine.h"
 
 /* The arguments of one call, in bytes: a process's standard input takes twice
  * that in one piece. */

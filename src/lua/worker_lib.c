@@ -29,41 +29,41 @@ static mcp_worker_t *worker_of(lua_State *L) {
 
 /* Resumes `co` with the `count` values at the top. The number of results that
  * were moved here, or -1 with the error. [-count, +?, m] */
-static int resume(lua_State *L, lua_State *co, int count) {
+static int resume(lua_State *L, lua_State *thread, int count) {
   mcp_worker_t *worker = worker_of(L);
   lua_State *outer;
   int status, results = 0;
-  if (!lua_checkstack(co, count)) {
+  if (!lua_checkstack(thread, count)) {
     lua_pop(L, count);
     lua_pushliteral(L, "too many arguments to resume");
     return -1;
   }
-  lua_xmove(L, co, count);
-  outer = mcp_worker_enter(worker, co);
-  status = lua_resume(co, L, count, &results);
+  lua_xmove(L, thread, count);
+  outer = mcp_worker_enter(worker, thread);
+  status = lua_resume(thread, L, count, &results);
   (void)mcp_worker_enter(worker, outer);
   if (status != LUA_OK && status != LUA_YIELD) {
-    lua_xmove(co, L, 1);
+    lua_xmove(thread, L, 1);
     return -1;
   }
   if (!lua_checkstack(L, results + 1)) {
-    lua_pop(co, results);
+    lua_pop(thread, results);
     lua_pushliteral(L, "too many results to resume");
     return -1;
   }
-  lua_xmove(co, L, results);
+  lua_xmove(thread, L, results);
   return results;
 }
 
 static lua_State *check_coroutine(lua_State *L) {
-  lua_State *co = lua_tothread(L, 1);
-  luaL_argexpected(L, co, 1, "coroutine");
-  return co;
+  lua_State *thread = lua_tothread(L, 1);
+  luaL_argexpected(L, thread, 1, "coroutine");
+  return thread;
 }
 
 static int co_resume(lua_State *L) {
-  lua_State *co = check_coroutine(L);
-  int n = resume(L, co, lua_gettop(L) - 1);
+  lua_State *thread = check_coroutine(L);
+  int n = resume(L, thread, lua_gettop(L) - 1);
   lua_pushboolean(L, n >= 0);
   if (n < 0) n = 1;
   lua_insert(L, -(n + 1));
@@ -72,7 +72,7 @@ static int co_resume(lua_State *L) {
 
 /* Ends `co`; its <close> variables run, and may do the same. The status, with
  * the error moved here. [-0, +(0|1), e] */
-static int end_coroutine(lua_State *L, lua_State *co) {
+static int end_coroutine(lua_State *L, lua_State *thread) {
   mcp_worker_t *worker = worker_of(L);
   unsigned *depth = mcp_worker_depth(worker);
   lua_State *outer;
@@ -80,23 +80,23 @@ static int end_coroutine(lua_State *L, lua_State *co) {
   if (*depth == CLOSING_MOST)
     return luaL_error(L, "coroutines are closed inside each other too deep");
   ++*depth;
-  outer = mcp_worker_enter(worker, co);
-  status = lua_resetthread(co);
+  outer = mcp_worker_enter(worker, thread);
+  status = lua_resetthread(thread);
   (void)mcp_worker_enter(worker, outer);
   --*depth;
-  if (status != LUA_OK) lua_xmove(co, L, 1);
+  if (status != LUA_OK) lua_xmove(thread, L, 1);
   return status;
 }
 
 static int call_wrapped(lua_State *L) {
-  lua_State *co = lua_tothread(L, lua_upvalueindex(2));
-  int n = resume(L, co, lua_gettop(L)), status;
+  lua_State *thread = lua_tothread(L, lua_upvalueindex(2));
+  int n = resume(L, thread, lua_gettop(L)), status;
   if (n >= 0) return n;
-  status = lua_status(co);
+  status = lua_status(thread);
   if (status != LUA_OK && status != LUA_YIELD) {
     /* Its error may change while it is closed. */
     lua_settop(L, 0);
-    status = end_coroutine(L, co);
+    status = end_coroutine(L, thread);
   }
   if (status != LUA_ERRMEM && lua_type(L, -1) == LUA_TSTRING) {
     luaL_where(L, 1);
@@ -107,24 +107,24 @@ static int call_wrapped(lua_State *L) {
 }
 
 static int co_wrap(lua_State *L) {
-  lua_State *co;
+  lua_State *thread;
   luaL_checktype(L, 1, LUA_TFUNCTION);
   lua_pushlightuserdata(L, worker_of(L));
-  co = lua_newthread(L);
+  thread = lua_newthread(L);
   lua_pushvalue(L, 1);
-  lua_xmove(L, co, 1);
+  lua_xmove(L, thread, 1);
   lua_pushcclosure(L, call_wrapped, 2);
   return 1;
 }
 
 static int co_close(lua_State *L) {
-  lua_State *co = check_coroutine(L);
-  int status = lua_status(co);
+  lua_State *thread = check_coroutine(L);
+  int status = lua_status(thread);
   lua_Debug ar;
-  bool normal = status == LUA_OK && co != L && lua_getstack(co, 0, &ar);
-  if (co == L) return luaL_error(L, "cannot close a running coroutine");
+  bool normal = status == LUA_OK && thread != L && lua_getstack(thread, 0, &ar);
+  if (thread == L) return luaL_error(L, "cannot close a running coroutine");
   if (normal) return luaL_error(L, "cannot close a normal coroutine");
-  status = end_coroutine(L, co);
+  status = end_coroutine(L, thread);
   lua_pushboolean(L, status == LUA_OK);
   if (status == LUA_OK) return 1;
   lua_insert(L, -2);
@@ -210,7 +210,7 @@ static int send_note(lua_State *L, const char *kind) {
   } else {
     mcp_buf_deinit(&bytes);
   }
-  if (code < 0) return mcp_task_push_error(L, code);
+  if (code < 0) return mcp_coroutine_push_error(L, code);
   lua_pushboolean(L, 1);
   return 1;
 }
@@ -239,7 +239,7 @@ static int ctx_sleep(lua_State *L) {
   luaL_argcheck(L, seconds >= 0 && seconds < 1e12, 2,
                 "seconds expected, 0 or more");
   if (!ways->sleep(carrier, (uint64_t)ceil(seconds * 1000)))
-    return mcp_task_push_error(L, MCP_ECANCELED);
+    return mcp_coroutine_push_error(L, MCP_ECANCELED);
   lua_pushboolean(L, 1);
   return 1;
 }

@@ -22,7 +22,7 @@ typedef struct mcp_hand hand_t;
 
 struct mcp_pool {
   mcp_runtime_t *rt;
-  mcp_ward_t ward;
+  mcp_loop_cleanup_t cleanup;
   unsigned refs; /* the owner, hands, calls */
   mcp_list_t hands, waiting;
   unsigned hand_count; /* that count */
@@ -75,10 +75,10 @@ static void drop_notes(call_t *call) {
 
 /* Whoever waits for `call` looks at it. It may run, and do anything. */
 static void wake(call_t *call) {
-  mcp_task_t *task = call->task;
-  call->task = NULL;
-  if (task) {
-    mcp_task_wake(task, 0);
+  mcp_coroutine_t *co = call->co;
+  call->co = NULL;
+  if (co) {
+    mcp_coroutine_wake(co, 0);
   } else if (call->pool->rt->loop) {
     mcp_loop_wake(call->pool->rt->loop);
   }
@@ -86,9 +86,9 @@ static void wake(call_t *call) {
 
 /* The same at the next turn. */
 static void wake_later(call_t *call) {
-  if (call->task) {
-    mcp_task_wake_later(call->task, 0);
-    call->task = NULL;
+  if (call->co) {
+    mcp_coroutine_wake_later(call->co, 0);
+    call->co = NULL;
   } else {
     wake(call);
   }
@@ -128,7 +128,7 @@ static void free_hand(hand_t *hand) {
   mcp_list_remove(&hand->of_pool);
   mcp_mem_free(hand);
   if (pool->closed && mcp_list_empty(&pool->hands)) {
-    mcp_loop_drop_ward(&pool->ward);
+    mcp_loop_drop_cleanup(&pool->cleanup);
     mcp_timer_stop(pool->timer);
     pool->timer = NULL;
   }
@@ -407,7 +407,7 @@ void mcp_pool_close(mcp_pool_t *pool) {
     mcp_carrier_close(hand->carrier);
   }
   if (mcp_list_empty(&pool->hands)) {
-    mcp_loop_drop_ward(&pool->ward);
+    mcp_loop_drop_cleanup(&pool->cleanup);
     mcp_timer_stop(pool->timer);
     pool->timer = NULL;
   } else if (!pool->to.arguments) {
@@ -418,8 +418,8 @@ void mcp_pool_close(mcp_pool_t *pool) {
 }
 
 /* The loop ends: threads get a moment, and what has not ended then stays. */
-static void end_now(mcp_ward_t *ward) {
-  pool_t *pool = MCP_LIST_MEMBER(ward, pool_t, ward);
+static void end_now(mcp_loop_cleanup_t *cleanup) {
+  pool_t *pool = MCP_LIST_MEMBER(cleanup, pool_t, cleanup);
   uint64_t deadline = mcp_thread_clock() + MCP_WORKER_LAST_WAIT;
   unsigned left = 0;
   pool->refs++;
@@ -445,8 +445,8 @@ mcp_pool_t *mcp_pool_new(mcp_runtime_t *rt) {
   pool->closed = true;
   mcp_list_init(&pool->hands);
   mcp_list_init(&pool->waiting);
-  mcp_list_init(&pool->ward.of_loop);
-  pool->ward.end = end_now;
+  mcp_list_init(&pool->cleanup.of_loop);
+  pool->cleanup.end = end_now;
   return pool;
 }
 
@@ -457,7 +457,7 @@ mcp_pool_options_t *mcp_pool_options(mcp_pool_t *pool) {
 int mcp_pool_open(mcp_pool_t *pool) {
   pool->timer = mcp_timer_new(pool->rt->loop, true, look, pool);
   if (!pool->timer) return MCP_ENOMEM;
-  mcp_loop_add_ward(pool->rt->loop, &pool->ward);
+  mcp_loop_add_cleanup(pool->rt->loop, &pool->cleanup);
   pool->closed = false;
   return 0;
 }
@@ -509,7 +509,7 @@ void mcp_call_use(mcp_call_t *call, mcp_note_t *note) {
 void mcp_call_deinit(mcp_call_t *call) {
   pool_t *pool = call->pool;
   if (!pool) return;
-  call->task = NULL;
+  call->co = NULL;
   mcp_call_drop(call);
   mcp_buf_deinit(&call->answer);
   call->pool = NULL;

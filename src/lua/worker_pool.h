@@ -15,7 +15,7 @@
 
 #include "base/buf.h"
 #include "base/list.h"
-#include "lua/task.h"
+#include "lua/coroutine.h"
 #include "lua/worker_state.h"
 
 /* Waiting calls together hold no more, in bytes of their arguments. */
@@ -48,7 +48,7 @@ typedef struct {
   mcp_list_t of_waiting;
   mcp_pool_t *pool;      /* a reference; NULL: none, so never begun */
   struct mcp_hand *hand; /* that does it, or NULL */
-  mcp_task_t *task;      /* that waits for it, or NULL */
+  mcp_coroutine_t *co;   /* that waits for it, or NULL */
   mcp_buf_t request, answer;
   mcp_list_t notes; /* mcp_note_t */
   bool ended;
@@ -85,7 +85,7 @@ void mcp_pool_close(mcp_pool_t *pool);
 void mcp_call_init(mcp_call_t *call, mcp_pool_t *pool);
 
 /* Finds a hand for it, or a place in the queue. 0, or a code: it has ended. Who
- * waits for its end or a note sets `task`. */
+ * waits for its end or a note sets `co`. */
 int mcp_call_submit(mcp_call_t *call);
 
 /* Takes the next note, or returns NULL. mcp_call_use gives it back. */

@@ -121,16 +121,16 @@ static void arm(mcp_worker_t *worker) {
   if (!running) return;
   lua_sethook(running, on_hook, LUA_MASKCOUNT | LUA_MASKCALL, 1);
   if (rt && rt->current)
-    lua_sethook(rt->current->co, on_hook, LUA_MASKCOUNT | LUA_MASKCALL, 1);
+    lua_sethook(rt->current->thread, on_hook, LUA_MASKCOUNT | LUA_MASKCALL, 1);
 }
 
 void mcp_worker_interrupt(mcp_worker_t *worker) {
   if (mcp_worker_is_stopped(worker)) arm(worker);
 }
 
-lua_State *mcp_worker_enter(mcp_worker_t *worker, lua_State *co) {
+lua_State *mcp_worker_enter(mcp_worker_t *worker, lua_State *thread) {
   lua_State *before = worker->running;
-  worker->running = co;
+  worker->running = thread;
   if (worker->over || worker->spoilt || mcp_worker_is_stopped(worker))
     arm(worker);
   return before;

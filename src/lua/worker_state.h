@@ -26,7 +26,7 @@
 #include <stdint.h>
 
 #include "base/buf.h"
-#include "lua/task.h"
+#include "lua/coroutine.h"
 
 typedef struct mcp_worker mcp_worker_t;
 
@@ -66,8 +66,8 @@ void mcp_worker_interrupt(mcp_worker_t *worker);
 /* The worker whose state this is, or NULL. [-0, +0, -] */
 mcp_worker_t *mcp_worker_of(lua_State *L);
 
-/* Where a runtime of its own is opened in a worker's state (core.c): its tasks
- * are stopped as well. */
+/* Where a runtime of its own is opened in a worker's state (core.c): its
+ * coroutines are stopped as well. */
 void mcp_worker_adopt(lua_State *L, mcp_runtime_t *rt);
 
 /* --- for worker_lib.c ------------------------------------------------------
@@ -79,7 +79,7 @@ bool mcp_worker_is_stopped(const mcp_worker_t *worker);
 unsigned *mcp_worker_depth(mcp_worker_t *worker);
 
 /* `co` runs from now on; returns what ran before, to be set again after. */
-lua_State *mcp_worker_enter(mcp_worker_t *worker, lua_State *co);
+lua_State *mcp_worker_enter(mcp_worker_t *worker, lua_State *thread);
 
 const mcp_worker_ways_t *mcp_worker_ways(const mcp_worker_t *worker,
                                          void **carrier);

@@ -17,7 +17,7 @@ struct mcp_loop {
   uv_async_t waker;
   uv_prepare_t starter; /* of `set`, on a loop that a host turns */
   mcp_list_t set;       /* timers that timers have set: not started yet */
-  mcp_list_t wards;
+  mcp_list_t cleanups;
   mcp_list_t starved; /* see mcp_loop_starved */
   mcp_buf_t scratch;
   mcp_peers_t *peers;  /* NULL before the first */
@@ -122,7 +122,7 @@ static int open_loop(uv_loop_t *uv, mcp_loop_t **out) {
   loop->uv = uv ? uv : &loop->own;
   loop->waker.data = loop;
   loop->input = -1;
-  mcp_list_init(&loop->wards);
+  mcp_list_init(&loop->cleanups);
   mcp_list_init(&loop->starved);
   /* A peer that hangs up must be an error code, not the end of the process.
    * libuv has no MSG_NOSIGNAL, so it is the whole process's disposition; a
@@ -169,10 +169,11 @@ static void let_go(uv_handle_t *handle, void *arg) {
 
 void mcp_loop_free(mcp_loop_t *loop) {
   if (!loop) return;
-  while (!mcp_list_empty(&loop->wards)) {
-    mcp_ward_t *ward = MCP_LIST_MEMBER(loop->wards.next, mcp_ward_t, of_loop);
-    mcp_list_remove(&ward->of_loop);
-    ward->end(ward);
+  while (!mcp_list_empty(&loop->cleanups)) {
+    mcp_loop_cleanup_t *cleanup =
+        MCP_LIST_MEMBER(loop->cleanups.next, mcp_loop_cleanup_t, of_loop);
+    mcp_list_remove(&cleanup->of_loop);
+    cleanup->end(cleanup);
   }
   if (loop->turning) return;
   uv_close((uv_handle_t *)&loop->waker, NULL);
@@ -267,12 +268,12 @@ void mcp_loop_end_lookup(mcp_loop_t *loop) {
   loop->lookups--;
 }
 
-void mcp_loop_add_ward(mcp_loop_t *loop, mcp_ward_t *ward) {
-  mcp_list_append(&loop->wards, &ward->of_loop);
+void mcp_loop_add_cleanup(mcp_loop_t *loop, mcp_loop_cleanup_t *cleanup) {
+  mcp_list_append(&loop->cleanups, &cleanup->of_loop);
 }
 
-void mcp_loop_drop_ward(mcp_ward_t *ward) {
-  mcp_list_remove(&ward->of_loop);
+void mcp_loop_drop_cleanup(mcp_loop_cleanup_t *cleanup) {
+  mcp_list_remove(&cleanup->of_loop);
 }
 
 uint64_t mcp_loop_now(const mcp_loop_t *loop) {

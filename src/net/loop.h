@@ -24,10 +24,10 @@ typedef struct mcp_signal mcp_signal_t;
 
 /* Something that must not outlive the loop, not even where its owner has no
  * time left to wait for its end. */
-typedef struct mcp_ward {
+typedef struct mcp_loop_cleanup {
   mcp_list_t of_loop;
-  void (*end)(struct mcp_ward *ward);
-} mcp_ward_t;
+  void (*end)(struct mcp_loop_cleanup *cleanup);
+} mcp_loop_cleanup_t;
 
 /* A loop of our own. 0 or a libuv code, MCP_ENOMEM. */
 int mcp_loop_new(mcp_loop_t **loop);
@@ -41,7 +41,7 @@ bool mcp_loop_is_hosts(const mcp_loop_t *loop);
 
 /* Closes what is still open, turns the loop until all is gone, frees it.
  * Inside a callback of the loop (a handler ends the process and closes its
- * state) it only ends the wards: the memory goes with the process. NULL is
+ * state) it only ends the cleanups: the memory goes with the process. NULL is
  * accepted. */
 void mcp_loop_free(mcp_loop_t *loop);
 
@@ -77,10 +77,10 @@ uint64_t mcp_loop_now(const mcp_loop_t *loop);
 int mcp_loop_fd(const mcp_loop_t *loop);
 int mcp_loop_timeout(mcp_loop_t *loop);
 
-/* Lets mcp_loop_free call `ward->end(ward)`, which may still close handles, and
- * not any more. */
-void mcp_loop_add_ward(mcp_loop_t *loop, mcp_ward_t *ward);
-void mcp_loop_drop_ward(mcp_ward_t *ward);
+/* Lets mcp_loop_free call `cleanup->end(cleanup)`, which may still close
+ * handles, and not any more. */
+void mcp_loop_add_cleanup(mcp_loop_t *loop, mcp_loop_cleanup_t *cleanup);
+void mcp_loop_drop_cleanup(mcp_loop_cleanup_t *cleanup);
 
 /* The listeners that wait for a descriptor, the one that waited longest first.
  */

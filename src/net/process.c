@@ -28,7 +28,7 @@
 struct mcp_process {
   mcp_stream_t base;
   mcp_loop_t *loop;
-  mcp_ward_t ward;
+  mcp_loop_cleanup_t cleanup;
   mcp_stream_t *in, *out, *err; /* NULL once they are closed */
   uv_pipe_t line;               /* to the guard */
   int line_fd;                  /* -1 once it is closed */
@@ -55,7 +55,7 @@ static void release(mcp_process_t *p) {
   void (*on_gone)(void *) = p->on_gone;
   void *owner = p->owner;
   if (p->open > 0) return;
-  mcp_loop_drop_ward(&p->ward);
+  mcp_loop_drop_cleanup(&p->cleanup);
   mcp_timer_stop(p->drain);
   mcp_mem_free(p);
   if (on_gone) on_gone(owner);
@@ -312,8 +312,8 @@ static const mcp_stream_ways_t process_ways = {start, pause_reading, send_bytes,
                                                close_stream, NULL};
 
 /* The loop ends. Whoever watches over what we leave behind, it is not us. */
-static void end_now(mcp_ward_t *ward) {
-  mcp_process_t *p = MCP_LIST_MEMBER(ward, mcp_process_t, ward);
+static void end_now(mcp_loop_cleanup_t *cleanup) {
+  mcp_process_t *p = MCP_LIST_MEMBER(cleanup, mcp_process_t, cleanup);
   struct timespec pause = {.tv_nsec = 1000000};
   p->base.closing = true;
   send_word(p, 0);
@@ -469,8 +469,8 @@ int mcp_process_open(mcp_loop_t *loop, const mcp_process_options_t *options,
   p->grace = MCP_PROCESS_GRACE;
   p->on_error = ignore_error;
   p->on_exit = ignore_exit;
-  mcp_list_init(&p->ward.of_loop);
-  p->ward.end = end_now;
+  mcp_list_init(&p->cleanup.of_loop);
+  p->cleanup.end = end_now;
   p->drain = mcp_timer_new(loop, false, on_drain_time, p);
   code = p->drain ? launch(p, options, step) : MCP_ENOMEM;
   if (code < 0) {
@@ -486,7 +486,7 @@ int mcp_process_open(mcp_loop_t *loop, const mcp_process_options_t *options,
   if (options->on_exit) p->on_exit = options->on_exit;
   p->on_gone = options->on_gone;
   p->owner = options->owner;
-  mcp_loop_add_ward(loop, &p->ward);
+  mcp_loop_add_cleanup(loop, &p->cleanup);
   *process = p;
   *stream = &p->base;
   return 0;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  * tls.h: TLS, as a stream over a stream (tls.c), and what makes it secret: an
  * engine, which knows bytes only. The engine is OpenSSL's and lives in a module
- * of its own, mcp.openssl (src/openssl/module/tls_engine.c), that nobody loads
+ * of its own, mcp.openssl (src/openssl/tls_engine.c), that nobody loads
  * before TLS is wanted; it comes here as a table of functions. So memory and
  * time are this room's alone, and no buffer changes hands between the two.
  *

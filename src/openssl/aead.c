@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  * aead.c: see aead.h. */
-#include "openssl/module/aead.h"
+#include "openssl/aead.h"
 
 #include <errno.h>
 #include <limits.h>

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  * jose.c: see jose.h. */
-#include "openssl/module/jose.h"
+#include "openssl/jose.h"
 
 #include <errno.h>
 #include <limits.h>

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: MIT
  * ljose.c: see ljose.h. Holds nothing: whatever is on its way to Lua lies on
  * the C stack, so an error of Lua's leaves nothing behind. */
-#include "openssl/module/ljose.h"
+#include "openssl/ljose.h"
 
 #include <errno.h>
 #include <lauxlib.h>
 
 #include "base/err.h"
-#include "openssl/module/jose.h"
+#include "openssl/jose.h"
 
 static mcp_slice_t check_bytes(lua_State *L, int index) {
   mcp_slice_t s;

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT
  * ltls.c: see ltls.h. A context is a userdata of the type that net/tls.h names;
  * mcp.core takes it from there. Its user value is what it was made of. */
-#include "openssl/module/ltls.h"
+#include "openssl/ltls.h"
 
 #include <lauxlib.h>
 
-#include "openssl/module/tls_engine.h"
+#include "openssl/tls_engine.h"
 
 /* The longest line about what is wrong. */
 #define WHY_SIZE 512

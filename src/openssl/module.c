@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: MIT
- * door.c: the Lua module mcp.openssl, apart from mcp.core for the reason in
+ * module.c: the Lua module mcp.openssl, apart from mcp.core for the reason in
  * aead.h. It holds nothing and touches no loop. */
 #include <errno.h>
 #include <lauxlib.h>
 
 #include "base/err.h"
-#include "openssl/module/aead.h"
-#include "openssl/module/ljose.h"
-#include "openssl/module/ltls.h"
+#include "openssl/aead.h"
+#include "openssl/ljose.h"
+#include "openssl/ltls.h"
 
 static mcp_slice_t check_bytes(lua_State *L, int index) {
   mcp_slice_t s;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  * tls_context.c: see tls_context.h. */
-#include "openssl/module/tls_context.h"
+#include "openssl/tls_context.h"
 
 #include <dirent.h>
 #include <errno.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  * tls_engine.c: see tls_engine.h. A session is OpenSSL's SSL over a BIO that
  * reads where the bytes lie and writes where they are wanted. */
-#include "openssl/module/tls_engine.h"
+#include "openssl/tls_engine.h"
 
 #include <arpa/inet.h>
 #include <openssl/err.h>
@@ -9,7 +9,7 @@
 
 #include "base/err.h"
 #include "base/mem.h"
-#include "openssl/module/tls_why.h"
+#include "openssl/tls_error.h"
 
 /* The longest name that SNI carries (RFC 1035 2.3.4), and its NUL. */
 #define HOST_SIZE 256

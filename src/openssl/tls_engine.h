@@ -5,7 +5,7 @@
 #define MCP_OPENSSL_TLS_ENGINE_H
 
 #include "net/tls.h"
-#include "openssl/module/tls_context.h"
+#include "openssl/tls_context.h"
 
 /* The longest name of a protocol for ALPN. */
 #define MCP_TLS_ALPN 64

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
- * tls_why.c: see tls_why.h. Names in certificates are a stranger's: they come
- * with their controls escaped, and cut. */
-#include "openssl/module/tls_why.h"
+ * tls_error.c: see tls_error.h. Names in certificates are a stranger's: they
+ * come with their controls escaped, and cut. */
+#include "openssl/tls_error.h"
 
 #include <openssl/err.h>
 #include <openssl/x509v3.h>

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT
- * tls_why.h: from OpenSSL's errors to our codes, and to one line that says what
- * somebody can mend. */
-#ifndef MCP_OPENSSL_TLS_WHY_H
-#define MCP_OPENSSL_TLS_WHY_H
+ * tls_error.h: from OpenSSL's errors to our codes, and to one line that says
+ * what somebody can mend. */
+#ifndef MCP_OPENSSL_TLS_ERROR_H
+#define MCP_OPENSSL_TLS_ERROR_H
 
 #include <openssl/ssl.h>
 

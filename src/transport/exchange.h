@@ -103,7 +103,7 @@ typedef struct {
   /* HTTP, to MCP_ARRIVAL_POST: hands its message to the link. 0; MCP_ECLOSED
    * if there is none; MCP_EBUSY; or why it is no message. */
   int (*feed)(mcp_exchange_t *x);
-} mcp_exchange_ways_t;
+} mcp_exchange_ops_t;
 
 /* HTTP: what a message carries beside its text, in an event stream. */
 typedef struct {
@@ -113,7 +113,7 @@ typedef struct {
 } mcp_exchange_event_t;
 
 struct mcp_exchange {
-  const mcp_exchange_ways_t *ways;
+  const mcp_exchange_ops_t *ways;
   void *up;           /* whatever the room above keeps for it */
   mcp_link_t *link;   /* the duplex connection it came by, or NULL (HTTP) */
   mcp_share_t *share; /* of the peer: what the exchange makes us keep */

@@ -72,7 +72,7 @@ int mcp_http_conn_open_events(mcp_http_conn_t *conn, const mcp_upper_t *upper,
 int mcp_http_conn_feed(mcp_http_conn_t *conn);
 
 /* http_reply.c: the ways of its exchanges */
-extern const mcp_exchange_ways_t mcp_http_ways;
+extern const mcp_exchange_ops_t mcp_http_ways;
 
 /* A short plain answer (`no_body`: to HEAD). 0 or a code of the stream. */
 int mcp_http_reply_text(mcp_http_conn_t *conn, unsigned status,

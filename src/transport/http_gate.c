@@ -4,7 +4,7 @@
 #include "transport/http_gate.h"
 
 #include "wire/origin.h"
-#include "wire/ws_open.h"
+#include "wire/ws_handshake.h"
 
 static mcp_slice_t text(const char *s) {
   return mcp_slice(s, strlen(s));

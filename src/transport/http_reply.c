@@ -9,7 +9,7 @@
 #include "base/err.h"
 #include "transport/http_conn.h"
 #include "wire/sse.h"
-#include "wire/ws_open.h"
+#include "wire/ws_handshake.h"
 
 /* The gap: a status line, our own fields, a chunk's size. Fields set by the
  * upper side come on top. */
@@ -396,7 +396,7 @@ static int set_header(mcp_exchange_t *x, mcp_slice_t name, mcp_slice_t value) {
   return code;
 }
 
-const mcp_exchange_ways_t mcp_http_ways = {
+const mcp_exchange_ops_t mcp_http_ways = {
     .name = "http",
     .begin = begin,
     .commit = commit,

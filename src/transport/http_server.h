@@ -63,7 +63,7 @@ bool mcp_http_server_is_loopback(const mcp_http_server_t *server);
 /* How many connections are open. */
 unsigned mcp_http_server_connections(const mcp_http_server_t *server);
 
-/* A stream that was given away by mcp_exchange_ways_t.upgrade, and taken over
+/* A stream that was given away by mcp_exchange_ops_t.upgrade, and taken over
  * by somebody else's events, has been closed: until then it counts as one of
  * the server's. */
 void mcp_http_server_release(mcp_http_server_t *server);

@@ -15,7 +15,7 @@
 typedef struct {
   mcp_exchange_t base;
   mcp_list_t of_link; /* live, or spare */
-} lane_t;
+} slot_t;
 
 /* Of a line that is no message, in bytes. */
 #define SHOWN_LINE 60
@@ -78,35 +78,35 @@ int mcp_link_commit(mcp_link_t *link) {
   return link->framing->commit(link);
 }
 
-static lane_t *take_lane(mcp_link_t *link) {
-  lane_t *lane;
+static slot_t *take_slot(mcp_link_t *link) {
+  slot_t *slot;
   if (mcp_list_empty(&link->spare)) {
-    if (mcp_share_charge(link->share, sizeof *lane) < 0) return NULL;
-    lane = mcp_mem_alloc(sizeof *lane);
-    if (!lane) {
-      mcp_share_release(link->share, sizeof *lane);
+    if (mcp_share_charge(link->share, sizeof *slot) < 0) return NULL;
+    slot = mcp_mem_alloc(sizeof *slot);
+    if (!slot) {
+      mcp_share_release(link->share, sizeof *slot);
       return NULL;
     }
   } else {
-    lane = MCP_LIST_MEMBER(link->spare.next, lane_t, of_link);
-    mcp_list_remove(&lane->of_link);
+    slot = MCP_LIST_MEMBER(link->spare.next, slot_t, of_link);
+    mcp_list_remove(&slot->of_link);
   }
-  lane->base =
+  slot->base =
       (mcp_exchange_t){.ways = &link->ways, .link = link, .share = link->share};
-  mcp_list_append(&link->live, &lane->of_link);
+  mcp_list_append(&link->live, &slot->of_link);
   link->busy++;
-  return lane;
+  return slot;
 }
 
-static void give_lane(lane_t *lane) {
-  mcp_link_t *link = lane->base.link;
-  mcp_list_remove(&lane->of_link);
-  if (lane->base.kept) {
+static void give_slot(slot_t *slot) {
+  mcp_link_t *link = slot->base.link;
+  mcp_list_remove(&slot->of_link);
+  if (slot->base.kept) {
     link->kept--;
   } else {
     link->busy--;
   }
-  mcp_list_append(&link->spare, &lane->of_link);
+  mcp_list_append(&link->spare, &slot->of_link);
 }
 
 static mcp_buf_t *begin(mcp_exchange_t *x, mcp_out_t out) {
@@ -117,7 +117,7 @@ static mcp_buf_t *begin(mcp_exchange_t *x, mcp_out_t out) {
 static int commit(mcp_exchange_t *x, mcp_out_t out) {
   mcp_link_t *link = x->link;
   int code;
-  if (out == MCP_OUT_ANSWER) give_lane((lane_t *)x);
+  if (out == MCP_OUT_ANSWER) give_slot((slot_t *)x);
   code = mcp_link_commit(link);
   /* Better no connection than one on which an answer never comes. */
   if (code < 0 && out == MCP_OUT_ANSWER) {
@@ -132,7 +132,7 @@ static void abandon(mcp_exchange_t *x) {
 }
 
 static void drop(mcp_exchange_t *x) {
-  give_lane((lane_t *)x);
+  give_slot((slot_t *)x);
 }
 
 static bool congested(mcp_exchange_t *x) {
@@ -161,18 +161,18 @@ static int keep(mcp_exchange_t *x) {
   return 0;
 }
 
-static const mcp_exchange_ways_t link_ways = {.begin = begin,
-                                              .commit = commit,
-                                              .abandon = abandon,
-                                              .drop = drop,
-                                              .congested = congested,
-                                              .full = full,
-                                              .keep = keep};
+static const mcp_exchange_ops_t link_ways = {.begin = begin,
+                                             .commit = commit,
+                                             .abandon = abandon,
+                                             .drop = drop,
+                                             .congested = congested,
+                                             .full = full,
+                                             .keep = keep};
 
 mcp_exchange_t *mcp_link_find(mcp_link_t *link, mcp_slice_t key) {
   for (mcp_list_t *it = link->live.next; it != &link->live; it = it->next) {
-    lane_t *lane = MCP_LIST_MEMBER(it, lane_t, of_link);
-    if (mcp_exchange_has_key(&lane->base, key)) return &lane->base;
+    slot_t *slot = MCP_LIST_MEMBER(it, slot_t, of_link);
+    if (mcp_exchange_has_key(&slot->base, key)) return &slot->base;
   }
   return NULL;
 }
@@ -181,8 +181,8 @@ mcp_exchange_t *mcp_link_find(mcp_link_t *link, mcp_slice_t key) {
  * other's. */
 static bool is_under_way(mcp_link_t *link, mcp_slice_t id) {
   for (mcp_list_t *it = link->live.next; it != &link->live; it = it->next) {
-    lane_t *lane = MCP_LIST_MEMBER(it, lane_t, of_link);
-    if (mcp_rpc_id_equal(mcp_exchange_id(&lane->base), id)) return true;
+    slot_t *slot = MCP_LIST_MEMBER(it, slot_t, of_link);
+    if (mcp_rpc_id_equal(mcp_exchange_id(&slot->base), id)) return true;
   }
   return false;
 }
@@ -217,14 +217,14 @@ static void hand_up_stand_in(mcp_link_t *link, mcp_rpc_id_found_t about,
   mcp_rpc_t rpc;
   mcp_arrival_t arrival = {
       .kind = MCP_ARRIVAL_MESSAGE, .doc = &doc, .rpc = &rpc};
-  lane_t *lane;
+  slot_t *slot;
   mcp_json_doc_init(&doc);
   if (mcp_rpc_stand_in(&doc, &text, &rpc, about, error, why) < 0) goto fail;
-  lane = take_lane(link);
-  if (!lane) goto fail;
-  lane->base.wants_answer = !about.is_response;
-  mcp_exchange_take_id(&lane->base, &rpc);
-  link->upper->on_arrival(link->up, &lane->base, &arrival);
+  slot = take_slot(link);
+  if (!slot) goto fail;
+  slot->base.wants_answer = !about.is_response;
+  mcp_exchange_take_id(&slot->base, &rpc);
+  link->upper->on_arrival(link->up, &slot->base, &arrival);
   mcp_json_doc_deinit(&doc);
   mcp_buf_deinit(&text);
   return;
@@ -288,7 +288,7 @@ int mcp_link_arrive(mcp_link_t *link, mcp_slice_t text, bool complain) {
   mcp_arrival_t arrival = {.kind = MCP_ARRIVAL_MESSAGE, .doc = &doc};
   mcp_rpc_t rpc = {.kind = MCP_RPC_REQUEST};
   const char *why;
-  lane_t *lane;
+  slot_t *slot;
   int code, error;
   mcp_json_doc_init(&doc);
   code = mcp_json_parse(&doc, text, &mcp_json_default_limits, &fault);
@@ -320,20 +320,20 @@ int mcp_link_arrive(mcp_link_t *link, mcp_slice_t text, bool complain) {
     mcp_link_complain(link, rpc.id, error, why);
     goto fail;
   }
-  lane = take_lane(link);
-  if (!lane && link->client) {
+  slot = take_slot(link);
+  if (!slot && link->client) {
     /* It may be the answer that somebody waits for. */
     link->code = MCP_ENOMEM;
     mcp_link_close(link, true);
     goto fail;
   }
-  if (!lane) {
+  if (!slot) {
     mcp_link_complain(link, rpc.id, MCP_RPC_INTERNAL_ERROR, "Out of memory");
     goto fail;
   }
-  lane->base.wants_answer = rpc.kind == MCP_RPC_REQUEST;
-  mcp_exchange_take_id(&lane->base, &rpc);
-  link->upper->on_arrival(link->up, &lane->base, &arrival);
+  slot->base.wants_answer = rpc.kind == MCP_RPC_REQUEST;
+  mcp_exchange_take_id(&slot->base, &rpc);
+  link->upper->on_arrival(link->up, &slot->base, &arrival);
 
 fail:
   mcp_json_doc_deinit(&doc);
@@ -343,13 +343,13 @@ fail:
 void mcp_link_end_others(mcp_link_t *link, const mcp_exchange_t *x) {
   mcp_list_t *it = link->live.next;
   while (it != &link->live) {
-    lane_t *lane = MCP_LIST_MEMBER(it, lane_t, of_link);
-    if (&lane->base == x) {
+    slot_t *slot = MCP_LIST_MEMBER(it, slot_t, of_link);
+    if (&slot->base == x) {
       it = it->next;
       continue;
     }
-    link->upper->on_gone(link->up, &lane->base);
-    give_lane(lane);
+    link->upper->on_gone(link->up, &slot->base);
+    give_slot(slot);
     it = link->live.next; /* what was told may have ended others */
   }
 }
@@ -425,12 +425,12 @@ static void take_end(mcp_link_t *link, int code) {
 void mcp_link_drained(mcp_link_t *link) {
   mcp_list_t *it, *after;
   MCP_LIST_EACH(&link->live, it, after) {
-    lane_t *lane = MCP_LIST_MEMBER(it, lane_t, of_link);
-    if (!lane->base.waits_drain) continue;
-    lane->base.waits_drain = false;
-    link->upper->on_drain(link->up, &lane->base);
+    slot_t *slot = MCP_LIST_MEMBER(it, slot_t, of_link);
+    if (!slot->base.waits_drain) continue;
+    slot->base.waits_drain = false;
+    link->upper->on_drain(link->up, &slot->base);
     /* Whoever was woken may have filled the queue, or closed the link. */
-    if (link->closing || congested(&lane->base)) return;
+    if (link->closing || congested(&slot->base)) return;
   }
 }
 
@@ -447,8 +447,8 @@ void mcp_link_closed(mcp_link_t *link) {
   link->stream = NULL;
   link->upper->on_link_closed(link->up, link, link->code);
   MCP_LIST_EACH(&link->spare, it, after) {
-    mcp_mem_free(MCP_LIST_MEMBER(it, lane_t, of_link));
-    mcp_share_release(link->share, sizeof(lane_t));
+    mcp_mem_free(MCP_LIST_MEMBER(it, slot_t, of_link));
+    mcp_share_release(link->share, sizeof(slot_t));
   }
   link->framing->deinit(link);
   mcp_buf_deinit(&link->out);
@@ -533,9 +533,9 @@ void mcp_link_close(mcp_link_t *link, bool flush_first) {
   }
   link->closing = true;
   while (!mcp_list_empty(&link->live)) {
-    lane_t *lane = MCP_LIST_MEMBER(link->live.next, lane_t, of_link);
-    link->upper->on_gone(link->up, &lane->base);
-    give_lane(lane);
+    slot_t *slot = MCP_LIST_MEMBER(link->live.next, slot_t, of_link);
+    link->upper->on_gone(link->up, &slot->base);
+    give_slot(slot);
   }
   link->framing->close(link, flush_first);
 }

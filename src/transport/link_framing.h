@@ -48,11 +48,11 @@ struct mcp_link {
   mcp_buf_t out;    /* messages not yet handed to the stream */
   size_t mark;      /* how much of `out` is whole messages; behind it lies
                        what was begun and not committed, or never will be */
-  mcp_exchange_ways_t ways;
+  mcp_exchange_ops_t ways;
   const mcp_upper_t *upper;
   void *up;
   void *tag;
-  mcp_list_t live, spare; /* lanes */
+  mcp_list_t live, spare; /* slots */
   unsigned busy, kept;
   unsigned corked; /* > 0: a later uncork flushes */
   bool closing, draining;

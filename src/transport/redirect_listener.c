@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * http_catch.c: see http_catch.h. */
-#include "transport/http_catch.h"
+ * redirect_listener.c: see redirect_listener.h. */
+#include "transport/redirect_listener.h"
 
 #include <errno.h>
 #include <string.h>
@@ -33,17 +33,17 @@ static const char not_found[] = "HTTP/1.1 404 Not Found\r\n"
 /* One connection; lives until its stream is closed. */
 typedef struct {
   mcp_list_t of_catcher;
-  mcp_http_catch_t *catcher; /* NULL once that is closed */
+  mcp_redirect_listener_t *catcher; /* NULL once that is closed */
   mcp_stream_t *stream;
   mcp_http_t *http;
   mcp_timer_t *timer;
   bool answered;
 } visit_t;
 
-struct mcp_http_catch {
+struct mcp_redirect_listener {
   mcp_loop_t *loop;
   mcp_listener_t *listener;
-  mcp_http_catch_fn fn;
+  mcp_redirect_listener_fn fn;
   void *owner;
   mcp_list_t visits;
   size_t path_length;
@@ -62,7 +62,7 @@ static void answer(visit_t *visit, const char *text, size_t length) {
 static void on_data(void *owner, mcp_slice_t bytes) {
   visit_t *visit = owner;
   const mcp_http_head_t *head;
-  mcp_http_catch_t *catcher = visit->catcher;
+  mcp_redirect_listener_t *catcher = visit->catcher;
   mcp_http_event_t event = {0};
   if (visit->answered || !catcher) return;
   mcp_http_feed(visit->http, bytes);
@@ -111,7 +111,7 @@ static const mcp_stream_events_t events = {on_data, on_end, on_drain,
                                            on_closed};
 
 static void on_visit(void *owner, mcp_stream_t *stream) {
-  mcp_http_catch_t *catcher = owner;
+  mcp_redirect_listener_t *catcher = owner;
   visit_t *visit = mcp_mem_zalloc(sizeof *visit);
   if (visit) visit->http = mcp_http_new(false);
   if (visit && visit->http)
@@ -132,11 +132,11 @@ static void on_visit(void *owner, mcp_stream_t *stream) {
     mcp_stream_close(stream, false);
 }
 
-int mcp_http_catch_open(mcp_loop_t *loop, const char *host, int port,
-                        const char *path, mcp_http_catch_fn fn, void *owner,
-                        mcp_http_catch_t **catcher) {
+int mcp_redirect_listener_open(mcp_loop_t *loop, const char *host, int port,
+                               const char *path, mcp_redirect_listener_fn fn,
+                               void *owner, mcp_redirect_listener_t **catcher) {
   size_t length = strlen(path);
-  mcp_http_catch_t *self = mcp_mem_zalloc(sizeof *self + length);
+  mcp_redirect_listener_t *self = mcp_mem_zalloc(sizeof *self + length);
   int code;
   if (!self) return MCP_ENOMEM;
   self->loop = loop;
@@ -145,7 +145,7 @@ int mcp_http_catch_open(mcp_loop_t *loop, const char *host, int port,
   self->path_length = length;
   memcpy(self->path, path, length);
   mcp_list_init(&self->visits);
-  code = mcp_listener_open(loop, host, port, MCP_HTTP_CATCH_CONNECTIONS,
+  code = mcp_listener_open(loop, host, port, MCP_REDIRECT_LISTENER_CONNECTIONS,
                            on_visit, self, &self->listener);
   if (code == 0 && !mcp_listener_is_loopback(self->listener)) {
     mcp_listener_close(self->listener);
@@ -159,11 +159,11 @@ int mcp_http_catch_open(mcp_loop_t *loop, const char *host, int port,
   return 0;
 }
 
-int mcp_http_catch_port(const mcp_http_catch_t *catcher) {
+int mcp_redirect_listener_port(const mcp_redirect_listener_t *catcher) {
   return mcp_listener_port(catcher->listener);
 }
 
-void mcp_http_catch_close(mcp_http_catch_t *catcher) {
+void mcp_redirect_listener_close(mcp_redirect_listener_t *catcher) {
   mcp_list_t *it, *after;
   if (!catcher) return;
   MCP_LIST_EACH(&catcher->visits, it, after) {

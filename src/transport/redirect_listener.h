@@ -1,32 +1,32 @@
 /* SPDX-License-Identifier: MIT
- * http_catch.h: a listener on loopback that waits for a browser to be sent back
- * to it (RFC 8252 7.3), tells what address it came with, and shows a page that
- * may be closed. It knows nothing of what the address means. */
-#ifndef MCP_TRANSPORT_HTTP_CATCH_H
-#define MCP_TRANSPORT_HTTP_CATCH_H
+ * redirect_listener.h: a listener on loopback that waits for a browser to be
+ * sent back to it (RFC 8252 7.3), tells what address it came with, and shows a
+ * page that may be closed. It knows nothing of what the address means. */
+#ifndef MCP_TRANSPORT_REDIRECT_LISTENER_H
+#define MCP_TRANSPORT_REDIRECT_LISTENER_H
 
 #include "base/buf.h"
 #include "net/loop.h"
 
 /* Browsers open more connections than they use. */
-#define MCP_HTTP_CATCH_CONNECTIONS 16
+#define MCP_REDIRECT_LISTENER_CONNECTIONS 16
 
-typedef struct mcp_http_catch mcp_http_catch_t;
+typedef struct mcp_redirect_listener mcp_redirect_listener_t;
 
 /* Called with the target of each request for the path, "/callback?code=…",
  * which is valid during the call. */
-typedef void (*mcp_http_catch_fn)(void *owner, mcp_slice_t target);
+typedef void (*mcp_redirect_listener_fn)(void *owner, mcp_slice_t target);
 
 /* Listens on `host`, which must be loopback (else MCP_EINVAL), and `port` (0:
  * any free one), for `path`, which is copied. 0 or a code. */
-int mcp_http_catch_open(mcp_loop_t *loop, const char *host, int port,
-                        const char *path, mcp_http_catch_fn fn, void *owner,
-                        mcp_http_catch_t **catcher);
+int mcp_redirect_listener_open(mcp_loop_t *loop, const char *host, int port,
+                               const char *path, mcp_redirect_listener_fn fn,
+                               void *owner, mcp_redirect_listener_t **catcher);
 
-int mcp_http_catch_port(const mcp_http_catch_t *catcher);
+int mcp_redirect_listener_port(const mcp_redirect_listener_t *catcher);
 
 /* Stops listening; pages under way are still sent. `fn` is not called again.
  * NULL is accepted. */
-void mcp_http_catch_close(mcp_http_catch_t *catcher);
+void mcp_redirect_listener_close(mcp_redirect_listener_t *catcher);
 
 #endif

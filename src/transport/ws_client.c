@@ -6,7 +6,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "wire/http.h"
-#include "wire/ws_open.h"
+#include "wire/ws_handshake.h"
 
 struct mcp_ws_client {
   mcp_loop_t *loop;
@@ -57,7 +57,7 @@ static const mcp_stream_events_t no_events = {ignore_data, ignore_end, ignore,
                                               ignore};
 
 /* Says how it went, and ends. */
-static void finish(mcp_ws_client_t *client, mcp_ws_opened_t *opened) {
+static void finish(mcp_ws_client_t *client, mcp_ws_handshake_t *opened) {
   mcp_ws_client_fn fn = client->fn;
   client->fn = NULL;
   if (opened->code == 0) {
@@ -81,15 +81,15 @@ static void finish(mcp_ws_client_t *client, mcp_ws_opened_t *opened) {
 }
 
 static void fail(mcp_ws_client_t *client, int code, const char *why) {
-  finish(client, &(mcp_ws_opened_t){.code = code, .why = why});
+  finish(client, &(mcp_ws_handshake_t){.code = code, .why = why});
 }
 
 static void refused(mcp_ws_client_t *client) {
   unsigned status = mcp_http_head(client->http)->status;
-  finish(client, &(mcp_ws_opened_t){.code = MCP_EGONE,
-                                    .status = status,
-                                    .head = mcp_http_head(client->http),
-                                    .why = mcp_http_reason(status)});
+  finish(client, &(mcp_ws_handshake_t){.code = MCP_EGONE,
+                                       .status = status,
+                                       .head = mcp_http_head(client->http),
+                                       .why = mcp_http_reason(status)});
 }
 
 /* The answer is there: what does it say? */
@@ -105,7 +105,7 @@ static void judge(mcp_ws_client_t *client) {
              0) {
     fail(client, MCP_ENOMEM, NULL);
   } else {
-    finish(client, &(mcp_ws_opened_t){.code = 0});
+    finish(client, &(mcp_ws_handshake_t){.code = 0});
   }
 }
 

@@ -37,9 +37,9 @@ typedef struct {
   mcp_slice_t body;            /* of it, as far as that came */
   mcp_stream_t *stream;        /* the callee's */
   mcp_buf_t *early; /* what came behind the handshake; may be moved out */
-} mcp_ws_opened_t;
+} mcp_ws_handshake_t;
 
-typedef void (*mcp_ws_client_fn)(void *owner, const mcp_ws_opened_t *opened);
+typedef void (*mcp_ws_client_fn)(void *owner, const mcp_ws_handshake_t *opened);
 
 /* `head` is the request line and the fields but those of WebSocket, without
  * the empty line; it is moved out. 0, and fn will be called once, from the

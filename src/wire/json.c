@@ -8,9 +8,9 @@
 
 #include "base/err.h"
 #include "base/mem.h"
-#include "wire/keys.h"
+#include "wire/json_keys.h"
+#include "wire/json_scan.h"
 #include "wire/number.h"
-#include "wire/scan.h"
 
 const mcp_json_limits_t mcp_json_default_limits = {
     .depth = MCP_JSON_DEPTH, .nodes = MCP_JSON_NODES, .duplicates = false};
@@ -324,7 +324,7 @@ static bool check_keys(reader_t *r, uint32_t object) {
   uint32_t again = 0;
   const mcp_json_token_t *t = &r->doc->tokens[object];
   int code = t->count > 1 && !r->limits.duplicates
-                 ? mcp_keys_check(r->doc, object, &again)
+                 ? mcp_json_keys_check(r->doc, object, &again)
                  : 0;
   if (code == 0) return true;
   if (code == MCP_EDUPLICATE)

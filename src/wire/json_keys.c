@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * keys.c: see keys.h. */
-#include "wire/keys.h"
+ * json_keys.c: see json_keys.h. */
+#include "wire/json_keys.h"
 
 #include <stdbool.h>
 
@@ -125,8 +125,8 @@ static int check_many(const mcp_json_doc_t *doc, uint32_t object,
 
 /* Few keys mostly differ in length, first or last letter and so fall on
  * different bits of `seen`; only those that do not are compared. */
-int mcp_keys_check(const mcp_json_doc_t *doc, uint32_t object,
-                   uint32_t *again) {
+int mcp_json_keys_check(const mcp_json_doc_t *doc, uint32_t object,
+                        uint32_t *again) {
   const mcp_json_token_t *tokens = doc->tokens;
   const char *text = doc->text.data;
   uint32_t n = tokens[object].count, at = object + 1, keys[FEW_KEYS];

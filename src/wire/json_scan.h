@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT
- * scan.h: how far a JSON string goes on without anything to do. Reading and
- * writing a text of 100 KB is hardly more than these loops, so they look at
+ * json_scan.h: how far a JSON string goes on without anything to do. Reading
+ * and writing a text of 100 KB is hardly more than these loops, so they look at
  * 16 bytes at a time where SSE2 is there. None reads beyond the bytes it is
  * given. */
-#ifndef MCP_WIRE_SCAN_H
-#define MCP_WIRE_SCAN_H
+#ifndef MCP_WIRE_JSON_SCAN_H
+#define MCP_WIRE_JSON_SCAN_H
 
 #include <stdbool.h>
 #include <stddef.h>

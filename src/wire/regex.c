@@ -11,7 +11,7 @@
 
 #include "base/err.h"
 #include "base/mem.h"
-#include "wire/ecma.h"
+#include "wire/regex_ecma.h"
 
 /* Bytes that cost as much to walk over as one item costs to try. */
 #define BYTES_PER_STEP 16
@@ -88,7 +88,7 @@ static int compile(mcp_regex_t *regex, mcp_slice_t pattern, bool captures,
 
 int mcp_regex_new(mcp_regex_t **out, mcp_slice_t pattern, size_t longest,
                   mcp_regex_fault_t *fault) {
-  mcp_ecma_facts_t facts = {0};
+  mcp_regex_ecma_facts_t facts = {0};
   mcp_buf_t text = {0};
   mcp_regex_t *regex = NULL;
   int code;
@@ -96,7 +96,7 @@ int mcp_regex_new(mcp_regex_t **out, mcp_slice_t pattern, size_t longest,
   if (pattern.len > (longest ? longest : MCP_REGEX_PATTERN_LENGTH)) {
     return fail_with(fault, MCP_ETOOBIG, "longer than the limit", 0);
   }
-  code = mcp_ecma_write_pcre(&text, pattern, &facts);
+  code = mcp_regex_ecma_write_pcre(&text, pattern, &facts);
   if (code) {
     fail_with(fault, code, facts.what ? facts.what : mcp_err_text(code),
               facts.offset);

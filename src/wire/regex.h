@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  * regex.h: regular expressions that cannot hang. The syntax is ECMA-262's
- * (ecma.h), the engine PCRE2's, behind a meter.
+ * (regex_ecma.h), the engine PCRE2's, behind a meter.
  *
  * Both pattern and subject may come from a stranger. PCRE2's own match limit
  * counts backtracking for one starting point only and sees neither the length

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
- * ecma.c: see ecma.h. One pass; what is appended is ASCII except for literal
- * characters of the pattern itself. */
-#include "wire/ecma.h"
+ * regex_ecma.c: see regex_ecma.h. One pass; what is appended is ASCII except
+ * for literal characters of the pattern itself. */
+#include "wire/regex_ecma.h"
 
 #include <stdint.h>
 #include <stdio.h>
@@ -25,7 +25,7 @@
 typedef struct {
   const char *at, *end;
   mcp_buf_t *out;
-  mcp_ecma_facts_t *facts;
+  mcp_regex_ecma_facts_t *facts;
   const char *start;
   int code;        /* the first failure, sticky */
   bool repeatable; /* may a quantifier stand here? */
@@ -436,14 +436,14 @@ static void step(reader_t *r) {
   r->repeatable = true;
 }
 
-int mcp_ecma_write_pcre(mcp_buf_t *out, mcp_slice_t pattern,
-                        mcp_ecma_facts_t *facts) {
+int mcp_regex_ecma_write_pcre(mcp_buf_t *out, mcp_slice_t pattern,
+                              mcp_regex_ecma_facts_t *facts) {
   reader_t r = {.at = pattern.data,
                 .end = pattern.data + pattern.len,
                 .start = pattern.data,
                 .out = out,
                 .facts = facts};
-  *facts = (mcp_ecma_facts_t){0};
+  *facts = (mcp_regex_ecma_facts_t){0};
   if (!mcp_utf8_valid(pattern)) return MCP_EUTF8;
   while (!r.code && r.at < r.end) step(&r);
   return r.code;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * ws_open.c: see ws_open.h. */
-#include "wire/ws_open.h"
+ * ws_handshake.c: see ws_handshake.h. */
+#include "wire/ws_handshake.h"
 
 #include "base/crypto.h"
 #include "base/sha1.h"

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT
- * ws_open.h: the opening handshake of WebSocket (RFC 6455 4), both sides: what
- * the heads of a request and its answer must say. MCP's subprotocol is "mcp"
- * (WS-01). No extension is ever agreed on, so none compresses (WS-14). */
-#ifndef MCP_WIRE_WS_OPEN_H
-#define MCP_WIRE_WS_OPEN_H
+ * ws_handshake.h: the opening handshake of WebSocket (RFC 6455 4), both sides:
+ * what the heads of a request and its answer must say. MCP's subprotocol is
+ * "mcp" (WS-01). No extension is ever agreed on, so none compresses (WS-14). */
+#ifndef MCP_WIRE_WS_HANDSHAKE_H
+#define MCP_WIRE_WS_HANDSHAKE_H
 
 #include "wire/http.h"
 

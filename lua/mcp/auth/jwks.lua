@@ -84,7 +84,7 @@ function jwks.new(given)
   end
   for name, value in pairs(options) do
     if not OPTIONS[name] then
-      local nearest = require "mcp.schema.nearest"
+      local nearest = require "mcp.nearest"
       error("jwks: " .. nearest.unknown("option", tostring(name), nearest.keys(OPTIONS)), 0)
     end
     if type(value) ~= OPTIONS[name] then

@@ -3,9 +3,9 @@
 -- it may take, which progress puts off, and giving it up. It knows neither what methods mean nor
 -- how a transport sends.
 local core = require "mcp.core"
-local misuse = require "mcp.client.misuse"
+local misuse = require "mcp.client.options"
 local protocol = require "mcp.protocol"
-local tell = require "mcp.client.tell"
+local tell = require "mcp.client.callbacks"
 local value = require "mcp.value"
 
 local call = {}

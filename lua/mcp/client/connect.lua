@@ -3,7 +3,7 @@
 -- script, an address.
 local client = require "mcp.client"
 local handshake = require "mcp.client.handshake"
-local misuse = require "mcp.client.misuse"
+local misuse = require "mcp.client.options"
 local settings = require "mcp.client.settings"
 
 local connect = {}

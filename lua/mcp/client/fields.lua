@@ -3,7 +3,7 @@
 -- (`headers = …`): checked once, kept as a list. What the protocol itself says
 -- in a field is not theirs to say.
 local header = require "mcp.header"
-local misuse = require "mcp.client.misuse"
+local misuse = require "mcp.client.options"
 
 local fields = {}
 

@@ -5,13 +5,13 @@
 local cache = require "mcp.client.cache"
 local call = require "mcp.client.call"
 local core = require "mcp.core"
-local farewell = require "mcp.farewell"
+local closing = require "mcp.closing"
 local handshake = require "mcp.client.handshake"
-local misuse = require "mcp.client.misuse"
+local misuse = require "mcp.client.options"
 local protocol = require "mcp.protocol"
 local serve = require "mcp.client.serve"
 local settings = require "mcp.client.settings"
-local tell = require "mcp.client.tell"
+local tell = require "mcp.client.callbacks"
 local tools = require "mcp.client.tools"
 local verbs = require "mcp.client.verbs"
 local watch = require "mcp.client.watch"
@@ -234,7 +234,7 @@ local function until_gone(host)
 end
 
 ---Closes it: calls under way end with "ECLOSED", a session is ended, a child is stopped. Waits for
----that where waiting is possible (see farewell.lua); elsewhere it goes on by itself. Safe to call
+---that where waiting is possible (see closing.lua); elsewhere it goes on by itself. Safe to call
 ---again.
 ---@param grace number|nil seconds that a child has to end by itself
 function methods.close(self, grace)
@@ -247,7 +247,7 @@ function methods.close(self, grace)
   if not ok then error(host, 0) end
   if type(host) == "userdata" and not host:is_gone() then
     -- Without the memory for it the host goes all the same; nobody waits for it.
-    pcall(farewell.say, client.CLOSE, until_gone, host)
+    pcall(closing.run, client.CLOSE, until_gone, host)
   end
 end
 Client.__close = function(self) self:close() end

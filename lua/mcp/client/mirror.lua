@@ -3,7 +3,7 @@
 -- whatever stands in front of a server can route by them: Mcp-Method, Mcp-Name
 -- and, for arguments that a tool's schema marks, Mcp-Param-*. It knows messages
 -- and schemas; not connections, and not when a list of tools is old.
-local annotations = require "mcp.feature.mirror"
+local annotations = require "mcp.message.param_headers"
 local header = require "mcp.header"
 local value = require "mcp.value"
 

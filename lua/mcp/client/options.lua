@@ -4,7 +4,7 @@
 local misuse = {}
 
 -- Where our own files are: a level of the stack that is there is not the caller's.
-local HERE = debug.getinfo(1, "S").source:match "^(.*)misuse%.?l?u?a?$"
+local HERE = debug.getinfo(1, "S").source:match "^(.*)options%.?l?u?a?$"
 
 -- Options of a client that others look for in its transport.
 local OF_CLIENT = { timeout = true, max_timeout = true, client = true, roots = true,
@@ -38,7 +38,7 @@ function misuse.check(what, given, known)
   for name, member in pairs(given) do
     local kinds = known[name]
     if not kinds then
-      local nearest = require "mcp.schema.nearest"
+      local nearest = require "mcp.nearest"
       if OF_CLIENT[name] then
         misuse.raise("%s: %q is no option here, but one of the options (second argument) of "
           .. "mcp.session and mcp.connect", what, name)

@@ -2,7 +2,7 @@
 -- pages: lists that a server gives in pages: whole, or one entry after the other. A chain of pages
 -- has a bound, and a cursor that comes twice ends it.
 local core = require "mcp.core"
-local fetch = require "mcp.client.fetch"
+local fetch = require "mcp.client.request"
 local protocol = require "mcp.protocol"
 local value = require "mcp.value"
 

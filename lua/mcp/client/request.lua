@@ -3,7 +3,7 @@
 -- the rounds of questions, and once more when the server has forgotten the session.
 local call = require "mcp.client.call"
 local protocol = require "mcp.protocol"
-local rounds = require "mcp.client.rounds"
+local rounds = require "mcp.client.input_required"
 
 local fetch = {}
 

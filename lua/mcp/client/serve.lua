@@ -62,8 +62,8 @@ local function fill(form, check, content)
   end
   for name in pairs(content) do
     if properties[name] == nil then
-      return nil, require("mcp.schema.nearest").unknown("field", tostring(name),
-        require("mcp.schema.nearest").keys(properties))
+      return nil, require("mcp.nearest").unknown("field", tostring(name),
+        require("mcp.nearest").keys(properties))
     end
   end
   schema.apply_defaults(form, out)
@@ -151,7 +151,7 @@ local function read_messages(list)
       end
     end
   end
-  return require("mcp.ask.question").check_tool_use(out)
+  return require("mcp.message.question").check_tool_use(out)
 end
 
 -- What the program gave as a result of sampling; nil and what is wrong with it.

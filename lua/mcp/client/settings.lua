@@ -3,10 +3,10 @@
 local cache = require "mcp.client.cache"
 local call = require "mcp.client.call"
 local core = require "mcp.core"
-local misuse = require "mcp.client.misuse"
+local misuse = require "mcp.client.options"
 local pages = require "mcp.client.pages"
 local protocol = require "mcp.protocol"
-local rounds = require "mcp.client.rounds"
+local rounds = require "mcp.client.input_required"
 local serve = require "mcp.client.serve"
 
 local settings = {}

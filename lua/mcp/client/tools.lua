@@ -2,7 +2,7 @@
 -- tools: what a client knows of a server's tools when it calls one: the schema that a result has to
 -- fit, and the arguments that go into header fields as well.
 local core = require "mcp.core"
-local fetch = require "mcp.client.fetch"
+local fetch = require "mcp.client.request"
 local pages = require "mcp.client.pages"
 local protocol = require "mcp.protocol"
 local schema = require "mcp.schema"

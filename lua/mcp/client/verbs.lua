@@ -3,8 +3,8 @@
 -- server says so, returns nil, a message and a code: an integer of the server's, or a short word;
 -- after an integer comes the error's data. What is misused raises.
 local call = require "mcp.client.call"
-local fetch = require "mcp.client.fetch"
-local misuse = require "mcp.client.misuse"
+local fetch = require "mcp.client.request"
+local misuse = require "mcp.client.options"
 local pages = require "mcp.client.pages"
 local protocol = require "mcp.protocol"
 local tools = require "mcp.client.tools"

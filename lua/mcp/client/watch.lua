@@ -4,9 +4,9 @@
 -- is made anew when what is wanted changes, and when its connection has broken.
 local call = require "mcp.client.call"
 local core = require "mcp.core"
-local fetch = require "mcp.client.fetch"
+local fetch = require "mcp.client.request"
 local protocol = require "mcp.protocol"
-local tells = require "mcp.client.tell"
+local tells = require "mcp.client.callbacks"
 local tools = require "mcp.client.tools"
 local value = require "mcp.value"
 local normal = require("mcp.uri").normal

@@ -3,8 +3,8 @@
 -- the capability it needs, and how its answer is read. How it gets there is not known here.
 local content = require "mcp.content"
 local core = require "mcp.core"
-local form = require "mcp.ask.form"
-local nearest = require "mcp.schema.nearest"
+local form = require "mcp.message.question_form"
+local nearest = require "mcp.nearest"
 local value = require "mcp.value"
 
 local question = {}

@@ -2,7 +2,7 @@
 -- form: the schema of what a user is asked for (protocol, Elicitation): one flat object whose
 -- members are strings, numbers, booleans and choices. Checks it, shapes it as a revision knows it,
 -- and checks what came back. Knows nothing of messages.
-local nearest = require "mcp.schema.nearest"
+local nearest = require "mcp.nearest"
 local value = require "mcp.value"
 
 local form = {}

@@ -3,7 +3,7 @@
 -- expected and what came.
 
 local value = require "mcp.value"
-local nearest = require "mcp.schema.nearest"
+local nearest = require "mcp.nearest"
 local reference = require "mcp.schema.reference"
 local describe = require "mcp.schema.describe"
 

@@ -1,6 +1,7 @@
 -- SPDX-License-Identifier: MIT
--- schema.lua: JSON Schema 2020-12: compile once, check often, say why not in words that a model can
--- repair its call by. Nothing is ever fetched. The shorthand makes schemas from a few words.
+-- schema/init.lua: JSON Schema 2020-12: compile once, check often, say why not in words that a
+-- model can repair its call by. Nothing is ever fetched. The shorthand makes schemas from a few
+-- words.
 --
 -- lua/mcp/schema/ has it in pieces: index.lua finds schemas by name, compile.lua turns them into
 -- functions, scalars, objects, arrays, combine and unevaluated hold the keywords, report.lua and
@@ -9,7 +10,7 @@
 local compile = require "mcp.schema.compile"
 local shorthand = require "mcp.schema.shorthand"
 local defaults = require "mcp.schema.defaults"
-local nearest = require "mcp.schema.nearest"
+local nearest = require "mcp.nearest"
 local limits = require "mcp.schema.limits"
 
 local schema = {

@@ -2,7 +2,7 @@
 -- limits.lua: what a schema and a validation may cost. A schema can come from a stranger (a tool of
 -- some server, read by a client), a value nearly always does. Each number has the attack it stops.
 
-local nearest = require "mcp.schema.nearest"
+local nearest = require "mcp.nearest"
 
 ---@class mcp.schema.Limits
 local DEFAULTS = {

@@ -3,7 +3,7 @@
 
 local value = require "mcp.value"
 local describe = require "mcp.schema.describe"
-local nearest = require "mcp.schema.nearest"
+local nearest = require "mcp.nearest"
 local mark = require "mcp.schema.mark"
 
 local type, next, getmetatable = type, next, getmetatable

@@ -6,7 +6,7 @@ local value = require "mcp.value"
 local equal = require "mcp.schema.equal"
 local decimal = require "mcp.schema.decimal"
 local describe = require "mcp.schema.describe"
-local nearest = require "mcp.schema.nearest"
+local nearest = require "mcp.nearest"
 
 local type, math_type, utf8_len, getmetatable = type, math.type, utf8.len, getmetatable
 local null, array_mt, kind_of = value.null, value.array_mt, value.kind

@@ -11,7 +11,7 @@
 local value = require "mcp.value"
 local compile = require "mcp.schema.compile"
 local describe = require "mcp.schema.describe"
-local nearest = require "mcp.schema.nearest"
+local nearest = require "mcp.nearest"
 local limits = require "mcp.schema.limits"
 
 local shorthand = {}

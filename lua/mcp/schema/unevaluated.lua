@@ -4,7 +4,7 @@
 
 local value = require "mcp.value"
 local mark = require "mcp.schema.mark"
-local nearest = require "mcp.schema.nearest"
+local nearest = require "mcp.nearest"
 
 local next = next
 local is_array, is_object = value.is_array, value.is_object

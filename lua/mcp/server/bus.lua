@@ -5,10 +5,10 @@
 -- What changes in one turn of the loop goes out in the next, each change once.
 --
 -- The bus never waits: whoever does not read loses its stream, not the others
--- their turn. It knows nothing of how one subscribes: feature/subscription.lua.
+-- their turn. It knows nothing of how one subscribes: server/feature/subscription.lua.
 local core = require "mcp.core"
 local protocol = require "mcp.protocol"
-local session = require "mcp.session"
+local session = require "mcp.server.session"
 
 local bus = {}
 
@@ -60,7 +60,7 @@ end
 ---@return string
 bus.key = require("mcp.uri").normal
 
-local Bus = { __name = "mcp.bus" }
+local Bus = { __name = "mcp.server.bus" }
 Bus.__index = {}
 
 ---@param app table
@@ -161,7 +161,7 @@ end
 local function stream_of(app, one)
   local stream = session.stream_of(one)
   if stream and session.is_resumable(app, one) then
-    stream = require("mcp.channel").standalone(app, one, stream)
+    stream = require("mcp.server.resumable").standalone(app, one, stream)
     one.stream = stream
   end
   return stream

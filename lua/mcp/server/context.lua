@@ -53,7 +53,7 @@ end
 
 -- Where streams can be resumed (legacy.request), the way back outlives the connection.
 function facts.exchange(ctx)
-  return require("mcp.channel").of(ctx.app, ctx.own_session, ctx.own_exchange)
+  return require("mcp.server.resumable").of(ctx.app, ctx.own_session, ctx.own_exchange)
 end
 
 function facts.headers(ctx)
@@ -146,7 +146,7 @@ function methods.progress(ctx, done, total, text)
   -- A client that is not ready yet is sent nothing but answers, pings and log messages (IO-41).
   if session and not session.initialized then return false end
   if rawget(ctx, "beaten") then
-    done = require("mcp.heartbeat").reported(ctx, done) -- loaded by servers that have beats
+    done = require("mcp.server.heartbeat").reported(ctx, done) -- loaded by servers that have beats
   else
     ctx.reported = done
   end
@@ -217,11 +217,11 @@ function methods.cancelled(ctx)
   return ctx.exchange:is_cancelled()
 end
 
--- Asking the client in the middle of a handler: ask/init.lua, loaded by the first who asks.
+-- Asking the client in the middle of a handler: server/ask/init.lua, loaded by the first who asks.
 for _, name in ipairs { "elicit", "elicit_url", "sample", "roots", "ask", "once" } do
   methods[name] = function(ctx, ...)
     check_self(ctx, name)
-    return require("mcp.ask")[name](ctx, ...)
+    return require("mcp.server.ask")[name](ctx, ...)
   end
 end
 

@@ -1,15 +1,15 @@
 -- SPDX-License-Identifier: MIT
 -- dispatch: method to handler, and the one place where an error becomes what
 -- goes over the wire. Which message may come when is the fronts' business
--- (front/http.lua, front/duplex.lua).
-local completion = require "mcp.feature.completion"
+-- (server/front/http.lua, server/front/duplex.lua).
+local completion = require "mcp.server.feature.completion"
 local core = require "mcp.core"
 local failure = require "mcp.failure"
 local protocol = require "mcp.protocol"
-local prompt = require "mcp.feature.prompt"
-local resource = require "mcp.feature.resource"
-local state = require "mcp.ask.state"
-local tool = require "mcp.feature.tool"
+local prompt = require "mcp.server.feature.prompt"
+local resource = require "mcp.server.feature.resource"
+local state = require "mcp.server.ask.state"
+local tool = require "mcp.server.feature.tool"
 
 local dispatch = {}
 
@@ -39,12 +39,12 @@ local both = {
 
 -- Loaded by whoever subscribes first.
 local function subscription(name)
-  return function(...) return require("mcp.feature.subscription")[name](...) end
+  return function(...) return require("mcp.server.feature.subscription")[name](...) end
 end
 
 -- Loaded by whoever asks about a task first.
 local function task(name)
-  return function(...) return require("mcp.feature.task")[name](...) end
+  return function(...) return require("mcp.server.feature.task")[name](...) end
 end
 
 local legacy = {
@@ -113,7 +113,7 @@ function dispatch.handlers(app, era)
       if not need or app:has(need) then handlers[method] = handler end
     end
   end
-  -- What middleware.lua puts around them.
+  -- What server/middleware.lua puts around them.
   if app.wrap then handlers = app.wrap(era, handlers) end
   app.handlers[era] = handlers
   return handlers

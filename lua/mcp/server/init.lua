@@ -3,18 +3,18 @@
 -- prompts all have one decorator shape:
 --
 --   app:tool "name" { options } (handler)        the braces may be left out
-local bus = require "mcp.bus"
-local completion = require "mcp.feature.completion"
+local bus = require "mcp.server.bus"
+local completion = require "mcp.server.feature.completion"
 local core = require "mcp.core"
-local cursor = require "mcp.feature.cursor"
-local metadata = require "mcp.feature.metadata"
-local prompt = require "mcp.feature.prompt"
+local cursor = require "mcp.server.feature.cursor"
+local metadata = require "mcp.server.feature.metadata"
+local prompt = require "mcp.server.feature.prompt"
 local protocol = require "mcp.protocol"
-local registry = require "mcp.feature.registry"
-local resource = require "mcp.feature.resource"
-local session = require "mcp.session"
-local timeout = require "mcp.timeout"
-local tool = require "mcp.feature.tool"
+local registry = require "mcp.server.feature.registry"
+local resource = require "mcp.server.feature.resource"
+local session = require "mcp.server.session"
+local timeout = require "mcp.server.timeout"
+local tool = require "mcp.server.feature.tool"
 local uri = require "mcp.uri"
 
 local server = {}
@@ -39,7 +39,7 @@ local misspelt
 setmetatable(methods, { __index = function(app, key)
   if ABSENT[key] then return nil end
   misspelt = misspelt or require("mcp.misspelt").index("app", function()
-    return require("mcp.schema.nearest").keys(methods)
+    return require("mcp.nearest").keys(methods)
   end)
   return misspelt(app, key)
 end })
@@ -67,7 +67,7 @@ local function check_options(what, options, known, level)
       local names = {}
       for name in pairs(known) do names[#names + 1] = name end
       error(("%s: %s"):format(what,
-        require("mcp.schema.nearest").unknown("option", tostring(key), names)), level + 1)
+        require("mcp.nearest").unknown("option", tostring(key), names)), level + 1)
     end
     if kind ~= "any" and type(given) ~= kind then
       error(("%s: option %q: %s expected, got %s"):format(what, key, kind, type(given)), level + 1)
@@ -189,7 +189,7 @@ end
 ---@param fn fun(request: mcp.Request, next: fun(request: mcp.Request): table|nil, table|nil)
 function methods.use(app, fn)
   check_self("use", app)
-  return require("mcp.middleware").use(app, fn)
+  return require("mcp.server.middleware").use(app, fn)
 end
 
 ---Takes a tool, resource or prompt away again.
@@ -329,7 +329,7 @@ end
 function methods.listen(app, options)
   check_call("listen", app, options, "http = 8000", 2)
   check_complete(app)
-  local ok, listening = pcall(require("mcp.listen").open, app, options or {})
+  local ok, listening = pcall(require("mcp.server.listen").open, app, options or {})
   if not ok then error(listening, 2) end
   return listening
 end
@@ -354,7 +354,7 @@ end
 -- line where the app is run.
 local function run(app, options)
   check_complete(app)
-  local listen = require "mcp.listen"
+  local listen = require "mcp.server.listen"
   options = merged(options or {}, server.asked)
   if not listen.asks(options) then
     local with = { stdio = true }
@@ -446,7 +446,7 @@ local function make_guard(options) return require("mcp.auth.server").new(options
 
 -- The keys that what goes through a client is sealed with.
 local function make_ring(options)
-  return require("mcp.seal").ring(options.state_keys, options.state_ttl)
+  return require("mcp.server.seal").ring(options.state_keys, options.state_ttl)
 end
 
 ---What the command line asked for; set by the program.
@@ -512,7 +512,7 @@ function server.new(options)
     state = (options.state_keys or options.state_ttl)
       and checked(make_ring, options) or nil,
     auth = options.auth and checked(make_guard, options.auth) or false,
-    wrap = false, -- what middleware.lua puts around handlers
+    wrap = false, -- what server/middleware.lua puts around handlers
   }, App)
   server.made = true
   app.info = info

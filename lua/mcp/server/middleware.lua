@@ -12,7 +12,7 @@
 -- of the fronts, which decide whether there is a request at all. initialize and methods that are
 -- not there are answered without any of this.
 local core = require "mcp.core"
-local dispatch = require "mcp.dispatch"
+local dispatch = require "mcp.server.dispatch"
 local failure = require "mcp.failure"
 local protocol = require "mcp.protocol"
 local cut = require("mcp.text").cut
@@ -112,7 +112,7 @@ local function check(what, options, known)
   end
   for key, member in pairs(options) do
     if not known[key] then
-      local nearest = require "mcp.schema.nearest"
+      local nearest = require "mcp.nearest"
       error(("mcp.middleware.%s: %s"):format(what,
         nearest.unknown("option", tostring(key), nearest.keys(known))), 3)
     end

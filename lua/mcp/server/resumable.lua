@@ -26,7 +26,7 @@ local encode = core.encode
 ---@field own userdata|false the exchange that the request came by
 ---@field x userdata|false the exchange that the stream goes out by now
 ---@field id string of the stream
-local Channel = { __name = "mcp.channel" }
+local Channel = { __name = "mcp.server.resumable" }
 local methods = {}
 
 -- What a channel does not do itself is its exchange's affair.

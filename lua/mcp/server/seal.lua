@@ -40,7 +40,7 @@ local function from_url(text)
   return core.unbase64(text .. ("="):rep(-#text % 4))
 end
 
-local Ring = { __name = "mcp.seal" }
+local Ring = { __name = "mcp.server.seal" }
 Ring.__index = {}
 
 function Ring.__tostring(self) return ("mcp.seal (%d keys)"):format(#self.secrets) end

@@ -171,7 +171,7 @@ function session.close(one)
   one.closed = true
   session.release(one, one.charged or 0)
   if one.running then one.running:clear() end
-  if one.streams then require("mcp.channel").close(one) end
+  if one.streams then require("mcp.server.resumable").close(one) end
   if one.stream then one.stream:release() end
   one.stream = nil
 end

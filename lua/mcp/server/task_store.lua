@@ -1,7 +1,7 @@
 -- SPDX-License-Identifier: MIT
 -- task_store: work that goes on after its request has been answered: what is known of each piece,
 -- whom it belongs to, how long it is kept, and how it is stopped. One store per app. Knows neither
--- tools nor how a task looks on the wire: feature/task.lua.
+-- tools nor how a task looks on the wire: server/feature/task.lua.
 --
 --   working <-> input_required -> completed | failed | cancelled
 --
@@ -41,7 +41,7 @@ task_store.COST = 4096 -- bytes
 ---@field cancelled boolean
 ---@field is_watched nil|fun(one: mcp.Task): boolean does anybody wait to hear of it?
 ---@field asking integer how often it waits for answers now
----@field pending table|nil what it asks: ask/parked.lua
+---@field pending table|nil what it asks: server/ask/parked.lua
 ---@field related table|nil what marks messages that belong to it
 ---@field job userdata|nil what runs it (internal)
 ---@field expires number of core.now

@@ -1,17 +1,17 @@
 -- SPDX-License-Identifier: MIT
 -- timeout: how long a request may take, and what its client is told when that is over. The clocks
--- are the runtime's (src/lua/task.c); here is what they are set to, and the answer in place of a
--- handler that has not come to an end.
+-- are the runtime's (src/lua/coroutine.c); here is what they are set to, and the answer in place
+-- of a handler that has not come to an end.
 --
 -- A request that never waits has no clock and pays nothing for this, not even by being written down
 -- somewhere. So the request that a late handler serves is looked for where it is: on the stack of
 -- the handler's coroutine, as the arguments of our own functions.
 local core = require "mcp.core"
-local dispatch = require "mcp.dispatch"
+local dispatch = require "mcp.server.dispatch"
 local failure = require "mcp.failure"
-local heartbeat = require "mcp.heartbeat"
-local legacy = require "mcp.front.legacy"
-local tool = require "mcp.feature.tool"
+local heartbeat = require "mcp.server.heartbeat"
+local legacy = require "mcp.server.front.legacy"
+local tool = require "mcp.server.feature.tool"
 local value = require "mcp.value"
 
 local timeout = {}

@@ -200,7 +200,7 @@ describe("mcp.connect", function()
   end)
 end)
 
-describe("mcp.session", function()
+describe("mcp.server.session", function()
   after_each(scripted.leftovers)
 
   it("is a client over a transport, opened by initialize", function()

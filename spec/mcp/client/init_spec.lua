@@ -230,7 +230,7 @@ describe("a client", function()
   end)
 
   it("hears so much at once and no more; what comes then is dropped", function()
-    local tell = require "mcp.client.tell"
+    local tell = require "mcp.client.callbacks"
     local real, heard = tell.MOST, 0
     tell.MOST = 3
     local log = helper.logged(function()

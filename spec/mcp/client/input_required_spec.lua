@@ -1,9 +1,10 @@
 -- SPDX-License-Identifier: MIT
--- rounds_spec.lua: lua/mcp/client/rounds.lua: calls that the server ends with questions (4.15).
+-- input_required_spec.lua: lua/mcp/client/input_required.lua: calls that the server ends with
+-- questions (4.15).
 local core = require "mcp.core"
 local helper = require "spec.helper"
 local mcp = require "mcp"
-local rounds = require "mcp.client.rounds"
+local rounds = require "mcp.client.input_required"
 local scripted = require "spec.scripted"
 local value = require "mcp.value"
 

@@ -1,7 +1,7 @@
 -- SPDX-License-Identifier: MIT
 local header = require "mcp.header"
 local mirror = require "mcp.client.mirror"
-local server_side = require "mcp.feature.mirror"
+local server_side = require "mcp.message.param_headers"
 local value = require "mcp.value"
 
 local function schema(properties)

@@ -3,7 +3,7 @@
 -- fields that HTTP would have put in by hand.
 local core = require "mcp.core"
 local helper = require "spec.helper"
-local http = require "mcp.front.http"
+local http = require "mcp.server.front.http"
 local mcp = require "mcp"
 
 describe("mirror", function()
@@ -19,7 +19,7 @@ describe("mirror", function()
     local function wrong(text, schema, shorthand)
       local ok, err = pcall(declare, schema, shorthand)
       assert.is_false(ok, "nothing was refused")
-      assert.matches('mirror_spec%.lua:%d+: tool "t": ', err)
+      assert.matches('param_headers_spec%.lua:%d+: tool "t": ', err)
       assert.matches(text, err, 1, true)
     end
 

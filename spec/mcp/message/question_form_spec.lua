@@ -1,5 +1,5 @@
 -- SPDX-License-Identifier: MIT
-local form = require "mcp.ask.form"
+local form = require "mcp.message.question_form"
 local helper = require "spec.helper"
 local mcp = require "mcp"
 local protocol = require "mcp.protocol"

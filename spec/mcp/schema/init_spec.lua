@@ -4,7 +4,7 @@
 
 local value = require "mcp.value"
 local schema = require "mcp.schema"
-local nearest = require "mcp.schema.nearest"
+local nearest = require "mcp.nearest"
 
 local null, array = value.null, value.array
 
@@ -40,7 +40,7 @@ end
 -- The message without the place it blames, which has to be in this file.
 local function blamed(fn)
   local message = raised(fn)
-  local text = message:match "^[^\n]*schema_spec%.lua:%d+: (.*)$"
+  local text = message:match "^[^\n]*init_spec%.lua:%d+: (.*)$"
   assert.is_string(text, "not blamed on the caller: " .. tostring(message))
   return text
 end

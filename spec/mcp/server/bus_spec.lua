@@ -1,7 +1,7 @@
 -- SPDX-License-Identifier: MIT
 -- What has changed, and who hears of it: once, by one stream, in the way of its era.
 local core = require "mcp.core"
-local bus = require "mcp.bus"
+local bus = require "mcp.server.bus"
 local helper = require "spec.helper"
 local mcp = require "mcp"
 
@@ -48,9 +48,10 @@ describe("the bus", function()
 
   -- A session as it is kept for HTTP, with a stream that writes down what it is told.
   local function session_with_stream()
-    local one = require("mcp.front.legacy").initialize(app, { protocolVersion = "2025-11-25" })
+    local one = require("mcp.server.front.legacy").initialize(app,
+      { protocolVersion = "2025-11-25" })
     app.sessions:add(one)
-    require("mcp.front.legacy").notification(nil, one, "notifications/initialized")
+    require("mcp.server.front.legacy").notification(nil, one, "notifications/initialized")
     local stream = { told = {} }
     function stream:is_cancelled() return self.over end
     function stream:is_open() return not self.over end
@@ -346,7 +347,7 @@ describe("the bus", function()
     local function raises(pattern, fn)
       local ok, why = pcall(fn)
       assert.is_false(ok)
-      assert.matches("^spec/mcp/bus_spec.lua:%d+: " .. pattern, why)
+      assert.matches("^spec/mcp/server/bus_spec.lua:%d+: " .. pattern, why)
     end
     raises('app:changed: .*got "tool"', function() app:changed "tool" end)
     raises("app:changed: .*got nil", function() app:changed() end)

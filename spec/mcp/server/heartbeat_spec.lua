@@ -1,7 +1,7 @@
 -- SPDX-License-Identifier: MIT
--- heartbeat_spec.lua: lua/mcp/heartbeat.lua: progress that nobody told of.
+-- heartbeat_spec.lua: lua/mcp/server/heartbeat.lua: progress that nobody told of.
 local core = require "mcp.core"
-local heartbeat = require "mcp.heartbeat"
+local heartbeat = require "mcp.server.heartbeat"
 local helper = require "spec.helper"
 local mcp = require "mcp"
 

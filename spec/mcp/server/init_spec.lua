@@ -56,7 +56,7 @@ describe("server", function()
       for kind, name in pairs { tool = "a", prompt = "a", resource = "a:a" } do
         local line = here() + 1
         local err = refused(function() app[kind](app, name) end)
-        assert.matches(("server_spec.lua:%d: %s %q is registered already"):format(line, kind, name),
+        assert.matches(("init_spec.lua:%d: %s %q is registered already"):format(line, kind, name),
           err, 1, true)
       end
     end)
@@ -67,7 +67,7 @@ describe("server", function()
       first(function() end)
       local line = here() + 1
       local err = refused(function() second(function() end) end)
-      assert.matches(("server_spec.lua:%d: tool \"a\" is registered already"):format(line), err, 1,
+      assert.matches(("init_spec.lua:%d: tool \"a\" is registered already"):format(line), err, 1,
         true)
     end)
 
@@ -78,9 +78,9 @@ describe("server", function()
       app:prompt "too"
       for _, method in ipairs { "run", "listen", "run_stdio", "run_http" } do
         local err = refused(app[method], app, method == "listen" and {} or nil)
-        assert.matches(("server_spec.lua:%d: app:tool \"forgotten\" never got its function")
+        assert.matches(("init_spec.lua:%d: app:tool \"forgotten\" never got its function")
           :format(line), err, 1, true)
-        assert.matches(("server_spec.lua:%d: app:prompt \"too\""):format(line + 1), err, 1, true)
+        assert.matches(("init_spec.lua:%d: app:prompt \"too\""):format(line + 1), err, 1, true)
       end
     end)
 
@@ -91,14 +91,14 @@ describe("server", function()
         for _, given in ipairs { 8000, "127.0.0.1:8000", true } do
           local line = here() + 1
           local err = refused(function() app[name](app, given) end)
-          assert.matches(("server_spec.lua:%d: app:%s: a table such as {"):format(line, name), err,
+          assert.matches(("init_spec.lua:%d: app:%s: a table such as {"):format(line, name), err,
             1, true)
           assert.matches("expected, got " .. type(given), err, 1, true)
         end
         for _, wrong in ipairs { "", {} } do
           local line = here() + 1
           local err = refused(function() app[name](wrong) end)
-          assert.matches(("server_spec.lua:%d: app:%s is called with a colon, not with a dot")
+          assert.matches(("init_spec.lua:%d: app:%s is called with a colon, not with a dot")
             :format(line, name), err, 1, true)
         end
       end
@@ -106,7 +106,7 @@ describe("server", function()
         app:run_stdio { port = 1 }
       end), 1, true)
       for _, way in ipairs { "http", "sse", "websocket" } do
-        assert.matches(('server_spec.lua:%d: app:run_%s: unknown option "%s": host, port'):format(
+        assert.matches(('init_spec.lua:%d: app:run_%s: unknown option "%s": host, port'):format(
           here() + 1, way, way), refused(function()
             app["run_" .. way](app, { [way] = 0 }) end), 1, true)
       end
@@ -117,11 +117,11 @@ describe("server", function()
       for _, kind in ipairs { "tool", "resource", "prompt" } do
         local line = here() + 1
         local err = refused(function() app[kind](app, "a:b", function() end) end)
-        assert.matches(('server_spec.lua:%d: app:%s: one name expected; options and function '
+        assert.matches(('init_spec.lua:%d: app:%s: one name expected; options and function '
           .. 'follow it: app:%s "a:b" { … } (function)'):format(line, kind, kind), err, 1, true)
         line = here() + 1
         err = refused(function() app[kind]("a:b") end)
-        assert.matches(("server_spec.lua:%d: app:%s is called with a colon"):format(line, kind),
+        assert.matches(("init_spec.lua:%d: app:%s is called with a colon"):format(line, kind),
           err, 1, true)
       end
       -- Nothing of that is left half made.
@@ -132,7 +132,7 @@ describe("server", function()
       local app = mcp.server "spec"
       local line
       coroutine.wrap(function() line = here() app:tool "a" end)()
-      assert.matches(("server_spec.lua:%d:"):format(line), refused(app.listen, app, {}), 1, true)
+      assert.matches(("init_spec.lua:%d:"):format(line), refused(app.listen, app, {}), 1, true)
     end)
 
     it("an option that is unknown names the nearest, at its line", function()
@@ -142,7 +142,7 @@ describe("server", function()
       for _, case in ipairs(cases) do
         local line = here() + 1
         local err = refused(function() app[case[1]](app, case[2]) { [case[3]] = {} } end)
-        assert.matches(("server_spec.lua:%d: %s %q: unknown option %q, did you mean %q?")
+        assert.matches(("init_spec.lua:%d: %s %q: unknown option %q, did you mean %q?")
           :format(line, case[1], case[2], case[3], case[4]), err, 1, true)
       end
     end)
@@ -155,20 +155,20 @@ describe("server", function()
 
     it("options twice, a handler twice, or something else altogether", function()
       local app = mcp.server "spec"
-      assert.matches("server_spec.lua:%d+: tool \"a\": options were given twice",
+      assert.matches("init_spec.lua:%d+: tool \"a\": options were given twice",
         refused(function() app:tool "a" {} {} end))
       local done = app:tool "b"
       done(function() end)
-      assert.matches("server_spec.lua:%d+: tool \"b\" has its handler already",
+      assert.matches("init_spec.lua:%d+: tool \"b\" has its handler already",
         refused(function() done(function() end) end))
-      assert.matches("server_spec.lua:%d+: tool \"c\": a table of options or a function expected, "
+      assert.matches("init_spec.lua:%d+: tool \"c\": a table of options or a function expected, "
         .. "got number", refused(function() app:tool "c" (5) end))
     end)
 
     it("a name that is none", function()
       local app = mcp.server "spec"
       for _, name in ipairs { 5, {}, "" } do
-        assert.matches("server_spec.lua:%d+: app:tool: a name expected",
+        assert.matches("init_spec.lua:%d+: app:tool: a name expected",
           refused(function() app:tool(name) end))
       end
       assert.matches("a name expected, got nil", refused(function() app:prompt() end), 1, true)
@@ -194,7 +194,7 @@ describe("server", function()
       for _, case in ipairs(cases) do
         local err = refused(function() mcp.server(case[1]) end)
         assert.matches(case[2], err, 1, true)
-        assert.matches("^[^\n]*server_spec.lua:%d+: mcp.server", err)
+        assert.matches("^[^\n]*init_spec.lua:%d+: mcp.server", err)
       end
       assert.matches("got nil", refused(function() mcp.server() end), 1, true)
     end)
@@ -321,7 +321,7 @@ describe("server", function()
     it("refuses a kind it does not know, at the caller's line", function()
       local app = mcp.server "spec"
       local err = refused(function() app:remove("tol", "a") end)
-      assert.matches('server_spec.lua:%d+: app:remove: "tool", "resource" or "prompt" expected',
+      assert.matches('init_spec.lua:%d+: app:remove: "tool", "resource" or "prompt" expected',
         err)
     end)
   end)
@@ -331,7 +331,7 @@ describe("server", function()
 
     -- What app:run would have opened, without opening or serving it.
     local function ran(asked, run)
-      local listen = require "mcp.listen"
+      local listen = require "mcp.server.listen"
       local open, serve = listen.open, listen.serve
       opened = nil
       listen.open = function(_, options) opened = options return { urls = {} } end
@@ -367,11 +367,11 @@ describe("server", function()
       local app = mcp.server "spec"
       local line = here() + 1
       local err = refused(function() app:run { htpt = 8000 } end)
-      assert.matches(("server_spec.lua:%d: unknown option \"htpt\", did you mean \"http\"?")
+      assert.matches(("init_spec.lua:%d: unknown option \"htpt\", did you mean \"http\"?")
         :format(line), err, 1, true)
       line = here() + 1
       err = refused(function() app:listen { http = { prot = 1 } } end)
-      assert.matches(("server_spec.lua:%d: unknown http option \"prot\", did you mean \"port\"?")
+      assert.matches(("init_spec.lua:%d: unknown http option \"prot\", did you mean \"port\"?")
         :format(line), err, 1, true)
     end)
   end)

@@ -1,5 +1,5 @@
 -- SPDX-License-Identifier: MIT
--- middleware_spec.lua: lua/mcp/middleware.lua.
+-- middleware_spec.lua: lua/mcp/server/middleware.lua.
 local core = require "mcp.core"
 local helper = require "spec.helper"
 local mcp = require "mcp"
@@ -307,11 +307,11 @@ describe("middleware", function()
     local app = app_of()
     local peer = helper.open(app)
     peer:call "echo"
-    assert.equal(require("mcp.feature.tool").call, app.handlers.legacy["tools/call"])
+    assert.equal(require("mcp.server.feature.tool").call, app.handlers.legacy["tools/call"])
   end)
 end)
 
-describe("mcp.middleware", function()
+describe("mcp.server.middleware", function()
   after_each(helper.leftovers)
 
   local function app_of()

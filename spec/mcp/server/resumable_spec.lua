@@ -1,7 +1,7 @@
 -- SPDX-License-Identifier: MIT
 -- The channel between a handler and whoever reads its stream, without any socket: exchanges are
 -- tables that write down what they are told.
-local channel = require "mcp.channel"
+local channel = require "mcp.server.resumable"
 local core = require "mcp.core"
 local event_store = require "mcp.event_store"
 local helper = require "spec.helper"

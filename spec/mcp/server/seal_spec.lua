@@ -1,6 +1,6 @@
 -- SPDX-License-Identifier: MIT
 local core = require "mcp.core"
-local seal = require "mcp.seal"
+local seal = require "mcp.server.seal"
 
 local A, B = ("a"):rep(32), ("b"):rep(40)
 

@@ -1,7 +1,7 @@
 -- SPDX-License-Identifier: MIT
 local core = require "mcp.core"
 local protocol = require "mcp.protocol"
-local session = require "mcp.session"
+local session = require "mcp.server.session"
 
 describe("session", function()
   local FACTS = protocol.revision "2025-11-25"

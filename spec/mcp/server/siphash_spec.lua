@@ -1,5 +1,5 @@
 -- SPDX-License-Identifier: MIT
-local siphash = require "mcp.siphash"
+local siphash = require "mcp.server.siphash"
 
 describe("siphash", function()
   local KEY = ""

@@ -1,9 +1,9 @@
 -- SPDX-License-Identifier: MIT
--- lua/mcp/task_store.lua without a server: life, times and bounds of tasks. A clock that the spec
--- turns stands in for core.now where time has to pass.
+-- lua/mcp/server/task_store.lua without a server: life, times and bounds of tasks. A clock that
+-- the spec turns stands in for core.now where time has to pass.
 local core = require "mcp.core"
 local helper = require "spec.helper"
-local task_store = require "mcp.task_store"
+local task_store = require "mcp.server.task_store"
 
 local RESULT = core.raw { content = {} }
 

@@ -1,11 +1,11 @@
 -- SPDX-License-Identifier: MIT
--- timeout_spec.lua: lua/mcp/timeout.lua and the clocks of src/lua/task.c and lclock.c.
+-- timeout_spec.lua: lua/mcp/server/timeout.lua and the clocks of src/lua/coroutine.c and lclock.c.
 local core = require "mcp.core"
 local helper = require "spec.helper"
-local http = require "mcp.front.http"
+local http = require "mcp.server.front.http"
 local mcp = require "mcp"
 local support = require "spec.support"
-local timeout = require "mcp.timeout"
+local timeout = require "mcp.server.timeout"
 
 local BOTH = { "2025-11-25", "2026-07-28" }
 

@@ -43,7 +43,7 @@ local function check(name, given, ...)
     if not kinds then
       local names = {}
       for one in pairs(known) do names[#names + 1] = one end
-      error(require("mcp.schema.nearest").unknown("option of mcp.auth." .. name, tostring(key),
+      error(require("mcp.nearest").unknown("option of mcp.auth." .. name, tostring(key),
         names), 3)
     end
     if not ("|" .. kinds .. "|"):find("|" .. type(value) .. "|", 1, true) then

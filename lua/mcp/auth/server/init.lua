@@ -76,7 +76,7 @@ function server.new(options)
   for name, given in pairs(options) do
     local kinds = OPTIONS[name]
     if not kinds then
-      local nearest = require "mcp.schema.nearest"
+      local nearest = require "mcp.nearest"
       error("auth: " .. nearest.unknown("option", tostring(name), nearest.keys(OPTIONS)), 0)
     end
     if not ("|" .. kinds .. "|"):find("|" .. type(given) .. "|", 1, true) then

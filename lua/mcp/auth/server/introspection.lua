@@ -37,7 +37,7 @@ local function check_options(options)
   for name, given in pairs(options) do
     local kinds = OPTIONS[name]
     if not kinds then
-      local nearest = require "mcp.schema.nearest"
+      local nearest = require "mcp.nearest"
       fail("%s", nearest.unknown("option", tostring(name), nearest.keys(OPTIONS)))
     end
     if kinds ~= "any" and not ("|" .. kinds .. "|"):find("|" .. type(given) .. "|", 1, true) then

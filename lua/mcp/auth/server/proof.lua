@@ -65,7 +65,7 @@ Checker.__index = {}
 function proof.new(options)
   for name, given in pairs(options) do
     if not OPTIONS[name] then
-      local nearest = require "mcp.schema.nearest"
+      local nearest = require "mcp.nearest"
       error("auth: dpop: " .. nearest.unknown("option", tostring(name), nearest.keys(OPTIONS)), 0)
     elseif type(given) ~= OPTIONS[name] then
       error(("auth: dpop: %s: %s expected, got %s"):format(name, OPTIONS[name], type(given)), 0)

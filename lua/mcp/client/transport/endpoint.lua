@@ -5,7 +5,7 @@
 -- of JSON-RPC.
 local core = require "mcp.core"
 local fields = require "mcp.client.fields"
-local misuse = require "mcp.client.misuse"
+local misuse = require "mcp.client.options"
 local url = require "mcp.url"
 local cut = require("mcp.text").cut
 
@@ -40,7 +40,7 @@ local SCHEMES = { http = true, https = true, unix = true }
 ---@param defaults table<string, number>
 ---@return table<string, number>
 function endpoint.limits(what, given, defaults)
-  local nearest, out = require "mcp.schema.nearest", {}
+  local nearest, out = require "mcp.nearest", {}
   for name, number in pairs(given or {}) do
     if not defaults[name] then
       misuse.raise("%s: %s", what, nearest.unknown("limit", name, nearest.keys(defaults)))

@@ -10,10 +10,10 @@
 -- Which era it is, and what is in the messages, is the Client's affair.
 local core = require "mcp.core"
 local endpoint = require "mcp.client.transport.endpoint"
-local farewell = require "mcp.farewell"
+local closing = require "mcp.closing"
 local incoming = require "mcp.client.transport.incoming"
 local mirror = require "mcp.client.mirror"
-local misuse = require "mcp.client.misuse"
+local misuse = require "mcp.client.options"
 local protocol = require "mcp.protocol"
 local value = require "mcp.value"
 local waiting = require "mcp.client.transport.waiting"
@@ -548,7 +548,7 @@ end
 
 -- The session is ended, and then the connections are.
 local function say_goodbye(self, time)
-  farewell.say(time, function()
+  closing.run(time, function()
     local shut <close> = setmetatable({}, { __close = function() self.endpoint:close() end }) -- luacheck: ignore
     delete(self, time)
   end)

@@ -3,8 +3,8 @@
 -- and messages, that ends in the app instead of a socket.
 local core = require "mcp.core"
 local duplex = require "mcp.client.transport.duplex"
-local front = require "mcp.front.duplex"
-local timeout = require "mcp.timeout"
+local front = require "mcp.server.front.duplex"
+local timeout = require "mcp.server.timeout"
 
 local memory = {}
 

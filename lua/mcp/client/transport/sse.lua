@@ -6,7 +6,7 @@
 local core = require "mcp.core"
 local endpoint = require "mcp.client.transport.endpoint"
 local incoming = require "mcp.client.transport.incoming"
-local misuse = require "mcp.client.misuse"
+local misuse = require "mcp.client.options"
 local url = require "mcp.url"
 local waiting = require "mcp.client.transport.waiting"
 

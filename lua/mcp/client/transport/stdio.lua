@@ -3,7 +3,7 @@
 -- without a shell and with little of our environment; how it is ended, src/net/process.c knows.
 local core = require "mcp.core"
 local duplex = require "mcp.client.transport.duplex"
-local misuse = require "mcp.client.misuse"
+local misuse = require "mcp.client.options"
 
 local stdio = {}
 

@@ -7,7 +7,7 @@ local core = require "mcp.core"
 local duplex = require "mcp.client.transport.duplex"
 local endpoint = require "mcp.client.transport.endpoint"
 local fields = require "mcp.client.fields"
-local misuse = require "mcp.client.misuse"
+local misuse = require "mcp.client.options"
 local url = require "mcp.url"
 
 local websocket = {}

@@ -4,10 +4,10 @@
 -- repeats it (replay.lua). A handler sees no difference, so what one era forbids neither allows.
 local core = require "mcp.core"
 local failure = require "mcp.failure"
-local nearest = require "mcp.schema.nearest"
+local nearest = require "mcp.nearest"
 local protocol = require "mcp.protocol"
-local question = require "mcp.ask.question"
-local state = require "mcp.ask.state"
+local question = require "mcp.message.question"
+local state = require "mcp.server.ask.state"
 
 local ask = {}
 
@@ -86,7 +86,7 @@ local function run(ctx, what, list, timeout)
   end
   local asking, task = state.of(ctx), rawget(ctx, "task")
   local rounds = ctx.revision.rounds and not task
-  if rounds then require("mcp.ask.replay").check(asking) end
+  if rounds then require("mcp.server.ask.replay").check(asking) end
   for _, one in ipairs(list) do
     if not one.key then
       asking.automatic = asking.automatic + 1
@@ -109,12 +109,12 @@ local function run(ctx, what, list, timeout)
     if not ok then error(("%s: %s"):format(what, raw), 3) end
     one.params = raw
   end
-  if rounds then return require("mcp.ask.replay").run(ctx, asking, list) end
+  if rounds then return require("mcp.server.ask.replay").run(ctx, asking, list) end
   if task then
-    return require("mcp.ask.parked").run(ctx, task, asking, list, timeout or ask.TIMEOUT)
+    return require("mcp.server.ask.parked").run(ctx, task, asking, list, timeout or ask.TIMEOUT)
   end
   local answers, text, code =
-    require("mcp.ask.live").run(ctx, asking, list, timeout or ask.TIMEOUT)
+    require("mcp.server.ask.live").run(ctx, asking, list, timeout or ask.TIMEOUT)
   -- What got no answer may be asked once more.
   if not answers then for _, one in ipairs(list) do asking.asked[one.key] = nil end end
   return answers, text, code

@@ -51,7 +51,7 @@ function parked.run(ctx, one, asking, list, timeout)
   if ctx.revision.rounds then return park(ctx, one, list, timeout) end
   one.store:ask(one, 1)
   local _ <close> = setmetatable({}, { __close = function() one.store:ask(one, -1) end })
-  return require("mcp.ask.live").run(ctx, asking, list, timeout)
+  return require("mcp.server.ask.live").run(ctx, asking, list, timeout)
 end
 
 ---What the client is asked now.

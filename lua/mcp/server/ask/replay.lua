@@ -8,7 +8,7 @@ local core = require "mcp.core"
 local failure = require "mcp.failure"
 local principal = require "mcp.auth.server.principal"
 local protocol = require "mcp.protocol"
-local seal = require "mcp.seal"
+local seal = require "mcp.server.seal"
 
 local replay = {}
 

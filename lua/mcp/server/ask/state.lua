@@ -78,7 +78,7 @@ function state.begin(app, ctx, params)
   end
   if text ~= nil then
     params.requestState = nil
-    return require("mcp.ask.replay").open(ctx, asking, text)
+    return require("mcp.server.ask.replay").open(ctx, asking, text)
   end
   return nil
 end
@@ -87,7 +87,7 @@ end
 ---@param asking mcp.Asking
 ---@return table|nil result
 function state.finish(asking)
-  if asking.sent then require("mcp.ask.live").finish(asking.sent) end
+  if asking.sent then require("mcp.server.ask.live").finish(asking.sent) end
   return asking.result
 end
 

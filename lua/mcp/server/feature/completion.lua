@@ -12,7 +12,7 @@
 -- all, or true if there are more and nobody has counted.
 local core = require "mcp.core"
 local failure = require "mcp.failure"
-local gate = require "mcp.feature.gate"
+local gate = require "mcp.server.feature.gate"
 local protocol = require "mcp.protocol"
 local uri = require "mcp.uri"
 local value = require "mcp.value"
@@ -59,7 +59,7 @@ function completion.compile(given, known)
   local completers = {}
   for name, one in pairs(given) do
     if not known[name] then
-      local nearest = require "mcp.schema.nearest"
+      local nearest = require "mcp.nearest"
       error("complete: " .. nearest.unknown("argument", name, nearest.keys(known)), 0)
     end
     if type(one) == "table" and not (getmetatable(one) or {}).__call then
@@ -88,7 +88,7 @@ local function invalid(text, ...)
 end
 
 local function unknown(noun, name, registry, ctx)
-  local near = require("mcp.schema.nearest").find(name, gate.names(registry, ctx))
+  local near = require("mcp.nearest").find(name, gate.names(registry, ctx))
   return invalid("unknown %s: %s%s", noun, name,
     near and (" (did you mean %s?)"):format(near) or "")
 end
@@ -203,7 +203,7 @@ function completion.complete(app, ctx, params)
   end
   local known = entry.known
   if not known or not known[name] then
-    local nearest = require "mcp.schema.nearest"
+    local nearest = require "mcp.nearest"
     return invalid("%s %q: %s", entry.kind, entry.name,
       nearest.unknown("argument", name, nearest.keys(known or {})))
   end

@@ -33,7 +33,7 @@ end
 ---@return string
 function cursor.issue(pager, list, generation, page)
   -- Loaded by servers that have pages, when a list has a second one.
-  local tag = require("mcp.siphash").tag(pager.key, ("<i8i8"):pack(generation, page) .. list)
+  local tag = require("mcp.server.siphash").tag(pager.key, ("<i8i8"):pack(generation, page) .. list)
   return ("%x-%016x"):format(page, tag)
 end
 

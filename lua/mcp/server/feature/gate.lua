@@ -6,8 +6,8 @@
 --   scopes = { "files:read" }                     what a caller's token must allow (scope.lua)
 --
 -- A list with such a choice in it is made for each caller, and kept by nobody.
-local cursor = require "mcp.feature.cursor"
-local registry_of = require "mcp.feature.registry"
+local cursor = require "mcp.server.feature.cursor"
+local registry_of = require "mcp.server.feature.registry"
 local value = require "mcp.value"
 
 local gate = {}

@@ -17,7 +17,7 @@ local function check_keys(what, noun, given, known)
   for key, member in pairs(given) do
     local kind = known[key]
     if not kind then
-      local nearest = require "mcp.schema.nearest"
+      local nearest = require "mcp.nearest"
       error(("%s: %s"):format(what, nearest.unknown(noun, key, nearest.keys(known))), 0)
     end
     if kind ~= "any" and type(member) ~= kind then

@@ -1,12 +1,12 @@
 -- SPDX-License-Identifier: MIT
 -- prompt: registering, listing and getting prompts.
-local completion = require "mcp.feature.completion"
+local completion = require "mcp.server.feature.completion"
 local content = require "mcp.content"
 local failure = require "mcp.failure"
-local gate = require "mcp.feature.gate"
-local metadata = require "mcp.feature.metadata"
+local gate = require "mcp.server.feature.gate"
+local metadata = require "mcp.server.feature.metadata"
 local protocol = require "mcp.protocol"
-local registry = require "mcp.feature.registry"
+local registry = require "mcp.server.feature.registry"
 local value = require "mcp.value"
 
 local prompt = {}
@@ -123,7 +123,7 @@ local function check_arguments(entry, args)
     if not entry.known[name] then
       local names = {}
       for i, argument in ipairs(entry.arguments) do names[i] = argument.name end
-      local near = require("mcp.schema.nearest").find(name, names)
+      local near = require("mcp.nearest").find(name, names)
       return invalid("prompt %q: unknown argument %q%s", entry.name, name,
         near and (", did you mean %q?"):format(near) or "")
     end
@@ -174,7 +174,7 @@ function prompt.get(app, ctx, params)
       return invalid("prompts/get: name: string expected, got %s",
         name == nil and "nothing" or value.kind(name))
     end
-    local near = require("mcp.schema.nearest").find(name, gate.names(app.prompts, ctx))
+    local near = require("mcp.nearest").find(name, gate.names(app.prompts, ctx))
     return invalid("Unknown prompt: %s%s", name,
       near and (" (did you mean %s?)"):format(near) or "")
   end

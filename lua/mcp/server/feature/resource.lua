@@ -1,14 +1,14 @@
 -- SPDX-License-Identifier: MIT
 -- resource: registering, listing and reading resources and templates.
-local completion = require "mcp.feature.completion"
+local completion = require "mcp.server.feature.completion"
 local content = require "mcp.content"
 local core = require "mcp.core"
-local cursor = require "mcp.feature.cursor"
+local cursor = require "mcp.server.feature.cursor"
 local failure = require "mcp.failure"
-local gate = require "mcp.feature.gate"
-local metadata = require "mcp.feature.metadata"
+local gate = require "mcp.server.feature.gate"
+local metadata = require "mcp.server.feature.metadata"
 local protocol = require "mcp.protocol"
-local registry = require "mcp.feature.registry"
+local registry = require "mcp.server.feature.registry"
 local uri = require "mcp.uri"
 local value = require "mcp.value"
 

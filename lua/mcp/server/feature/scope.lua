@@ -5,10 +5,10 @@
 --
 -- Looked at before a request is dispatched, middleware included: only then can the refusal still be
 -- an HTTP status with a challenge in it. Loaded by servers that have authorization.
-local completion = require "mcp.feature.completion"
-local gate = require "mcp.feature.gate"
+local completion = require "mcp.server.feature.completion"
+local gate = require "mcp.server.feature.gate"
 local principal = require "mcp.auth.server.principal"
-local resource = require "mcp.feature.resource"
+local resource = require "mcp.server.feature.resource"
 
 local scope = {}
 

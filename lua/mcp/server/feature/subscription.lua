@@ -1,13 +1,13 @@
 -- SPDX-License-Identifier: MIT
 -- subscription: how one asks to be told of changes. resources/subscribe and
 -- resources/unsubscribe of the revisions with sessions; subscriptions/listen of
--- the stateless ones, a request that stays open. Telling is bus.lua's.
-local bus = require "mcp.bus"
+-- the stateless ones, a request that stays open. Telling is server/bus.lua's.
+local bus = require "mcp.server.bus"
 local core = require "mcp.core"
 local failure = require "mcp.failure"
 local protocol = require "mcp.protocol"
-local resource = require "mcp.feature.resource"
-local session = require "mcp.session"
+local resource = require "mcp.server.feature.resource"
+local session = require "mcp.server.session"
 local value = require "mcp.value"
 
 local subscription = {}
@@ -120,7 +120,7 @@ function subscription.listen(app, ctx, params)
   local tasks, err
   if filter.taskIds ~= nil and app:has "tasks" then
     -- Loaded by clients that know tasks.
-    tasks, err = require("mcp.feature.task").listenable(app, ctx, filter.taskIds)
+    tasks, err = require("mcp.server.feature.task").listenable(app, ctx, filter.taskIds)
     if not tasks then return nil, err end
     local ids = value.array {}
     for i, one in ipairs(tasks) do ids[i] = one.id end
@@ -141,7 +141,7 @@ function subscription.listen(app, ctx, params)
   app.bus:add(x, set)
   x:send("notifications/subscriptions/acknowledged",
     { notifications = honoured, _meta = { [protocol.KEY_SUBSCRIPTION] = x:id() } })
-  if tasks then require("mcp.feature.task").listen(tasks, x) end
+  if tasks then require("mcp.server.feature.task").listen(tasks, x) end
   return nil
 end
 

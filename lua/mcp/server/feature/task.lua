@@ -1,15 +1,15 @@
 -- SPDX-License-Identifier: MIT
 -- task: calls of tools that go on after they have been answered, and what clients may ask about
--- them. There is one store of tasks (task_store.lua) and two views of it: the tasks extension of
--- the revisions without sessions, where the server decides what becomes a task and its questions
--- lie in it, and the experimental tasks of the last one with sessions, where the client decides
--- and a task's questions go out on the stream of whoever waits for its result.
+-- them. There is one store of tasks (server/task_store.lua) and two views of it: the tasks
+-- extension of the revisions without sessions, where the server decides what becomes a task and
+-- its questions lie in it, and the experimental tasks of the last one with sessions, where the
+-- client decides and a task's questions go out on the stream of whoever waits for its result.
 local core = require "mcp.core"
-local cursor = require "mcp.feature.cursor"
+local cursor = require "mcp.server.feature.cursor"
 local failure = require "mcp.failure"
 local principal = require "mcp.auth.server.principal"
 local protocol = require "mcp.protocol"
-local task_store = require "mcp.task_store"
+local task_store = require "mcp.server.task_store"
 local value = require "mcp.value"
 
 local task = {}
@@ -121,7 +121,7 @@ end
 function task.view(one)
   local view = short_view(one)
   if one.status == "input_required" then
-    view.inputRequests = require("mcp.ask.parked").requests(one)
+    view.inputRequests = require("mcp.server.ask.parked").requests(one)
   elseif one.status == "completed" then
     view.result = one.result
   elseif one.status == "failed" then
@@ -339,7 +339,7 @@ end
 ---@param ctx table
 ---@param entry table
 ---@param params table
----@param tool table arguments, run, guarded, failed of feature/tool.lua, which is above
+---@param tool table arguments, run, guarded, failed of server/feature/tool.lua, which is above
 ---@return table|nil result
 ---@return table|nil err
 function task.call(app, ctx, entry, params, tool)
@@ -471,7 +471,7 @@ function methods.extension.update(_, _, params, one)
     return invalid("tasks/update: inputResponses: object expected, got %s",
       answers == nil and "nothing" or value.kind(answers))
   end
-  if one.pending then require("mcp.ask.parked").answer(one, answers) end
+  if one.pending then require("mcp.server.ask.parked").answer(one, answers) end
   return {}
 end
 

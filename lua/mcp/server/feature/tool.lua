@@ -3,10 +3,10 @@
 local content = require "mcp.content"
 local core = require "mcp.core"
 local failure = require "mcp.failure"
-local gate = require "mcp.feature.gate"
-local metadata = require "mcp.feature.metadata"
+local gate = require "mcp.server.feature.gate"
+local metadata = require "mcp.server.feature.metadata"
 local protocol = require "mcp.protocol"
-local registry = require "mcp.feature.registry"
+local registry = require "mcp.server.feature.registry"
 local value = require "mcp.value"
 
 local tool = {}
@@ -78,7 +78,7 @@ function tool.new(name, options, handler)
     entry.defaults = require("mcp.schema").defaults(input)
     entry.input = input
     -- Like the schemas, loaded only if there is a schema.
-    entry.mirrors = require("mcp.feature.mirror").find(input)
+    entry.mirrors = require("mcp.message.param_headers").find(input)
   end
   if output ~= nil then
     entry.check_output = compile("output", output)
@@ -272,7 +272,7 @@ local function unknown(app, ctx, name)
     return failure.new(protocol.INVALID_PARAMS, "tools/call: name: string expected, got "
       .. (name == nil and "nothing" or value.kind(name)))
   end
-  local near = require("mcp.schema.nearest").find(name, gate.names(app.tools, ctx))
+  local near = require("mcp.nearest").find(name, gate.names(app.tools, ctx))
   return failure.new(protocol.INVALID_PARAMS, near
     and ("Unknown tool: %s (did you mean %s?)"):format(name, near)
     or ("Unknown tool: %s"):format(name))
@@ -302,7 +302,8 @@ local function arguments_of(entry, params)
     require("mcp.schema").explain(errors, args, entry.input)))
 end
 
----For feature/task.lua, which is below: the parts of a call. dispatch.lua adds `guarded`.
+---For server/feature/task.lua, which is below: the parts of a call. server/dispatch.lua adds
+---`guarded`.
 tool.arguments = arguments_of
 
 ---@param app table
@@ -324,7 +325,7 @@ function tool.call(app, ctx, params)
   ctx.entry = entry
   if entry.task or params.task ~= nil then
     -- Loaded by servers that have such tools, and clients that ask for them.
-    return require("mcp.feature.task").call(app, ctx, entry, params, tool)
+    return require("mcp.server.feature.task").call(app, ctx, entry, params, tool)
   end
   local args, result, err = arguments_of(entry, params)
   if not args then return result, err end

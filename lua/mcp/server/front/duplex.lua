@@ -2,13 +2,13 @@
 -- duplex: the front of connections that carry messages both ways: stdio, and
 -- whatever frames them alike. The first message that means an era settles it
 -- for the connection; looking (server/discover) does not. An initialize can come at any time.
-local context = require "mcp.context"
+local context = require "mcp.server.context"
 local core = require "mcp.core"
 local failure = require "mcp.failure"
-local legacy = require "mcp.front.legacy"
-local modern = require "mcp.front.modern"
+local legacy = require "mcp.server.front.legacy"
+local modern = require "mcp.server.front.modern"
 local protocol = require "mcp.protocol"
-local session = require "mcp.session"
+local session = require "mcp.server.session"
 
 local duplex = {}
 

@@ -1,13 +1,13 @@
 -- SPDX-License-Identifier: MIT
 -- http: the front of Streamable HTTP. Both eras come in at one path; the body
 -- decides which it is, then a session or an envelope takes over.
-local bus = require "mcp.bus"
-local channel = require "mcp.channel"
+local bus = require "mcp.server.bus"
+local channel = require "mcp.server.resumable"
 local failure = require "mcp.failure"
-local legacy = require "mcp.front.legacy"
-local modern = require "mcp.front.modern"
+local legacy = require "mcp.server.front.legacy"
+local modern = require "mcp.server.front.modern"
 local protocol = require "mcp.protocol"
-local session = require "mcp.session"
+local session = require "mcp.server.session"
 
 local http = {}
 

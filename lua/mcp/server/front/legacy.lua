@@ -1,13 +1,13 @@
 -- SPDX-License-Identifier: MIT
 -- legacy: what the revisions with a handshake have in common, whichever
 -- transport carries them: initialize, requests and notifications of a session.
-local bus = require "mcp.bus"
-local context = require "mcp.context"
+local bus = require "mcp.server.bus"
+local context = require "mcp.server.context"
 local core = require "mcp.core"
-local dispatch = require "mcp.dispatch"
+local dispatch = require "mcp.server.dispatch"
 local failure = require "mcp.failure"
 local protocol = require "mcp.protocol"
-local session = require "mcp.session"
+local session = require "mcp.server.session"
 local value = require "mcp.value"
 
 local legacy = {}
@@ -59,7 +59,7 @@ function legacy.request(app, x, one, method, params, meta, token)
   ctx.app = app
   if app.auth then
     -- Loaded by servers that have authorization.
-    local err = require("mcp.feature.scope").admit(app, ctx, x, method, params or {})
+    local err = require("mcp.server.feature.scope").admit(app, ctx, x, method, params or {})
     if err then return nil, err end
   end
   return dispatch.request(app, ctx, handler, params)
@@ -76,7 +76,7 @@ function legacy.notification(x, one, method, params)
     if one.initialized then return end
     -- One field fewer, for sessions are many.
     one.initialized, one.declared = one.declared or true, nil
-    if one.waiting then require("mcp.ask.live").ready(one) end
+    if one.waiting then require("mcp.server.ask.live").ready(one) end
   elseif method == "notifications/cancelled" and params then
     -- Over HTTP the request came by another connection, so the session knows;
     -- a connection that carries it all knows by itself.

@@ -1,10 +1,10 @@
 -- SPDX-License-Identifier: MIT
 -- modern: the checks a request of the stateless era passes before it is
 -- dispatched, in one fixed order: the first failure wins.
-local context = require "mcp.context"
-local dispatch = require "mcp.dispatch"
+local context = require "mcp.server.context"
+local dispatch = require "mcp.server.dispatch"
 local failure = require "mcp.failure"
-local gate = require "mcp.feature.gate"
+local gate = require "mcp.server.feature.gate"
 local header = require "mcp.header"
 local protocol = require "mcp.protocol"
 
@@ -84,7 +84,7 @@ local function check_mirrors(app, ctx, x, params)
   if not entry or not entry.mirrors or not gate.sees(entry, ctx) then return true end
   if arguments ~= nil and type(arguments) ~= "table" then return true end -- the handler will say so
   -- Loaded by servers that have such tools.
-  local wrong = require("mcp.feature.mirror").check(entry.mirrors, arguments or {}, x)
+  local wrong = require("mcp.message.param_headers").check(entry.mirrors, arguments or {}, x)
   if wrong then return refuse(protocol.HEADER_MISMATCH, wrong) end
   return true
 end
@@ -133,7 +133,7 @@ function modern.serve(app, x, method, params, meta, claim, capabilities, client,
   ctx.app = app
   if app.auth then
     -- Loaded by servers that have authorization.
-    local err = require("mcp.feature.scope").admit(app, ctx, x, method, params)
+    local err = require("mcp.server.feature.scope").admit(app, ctx, x, method, params)
     if err then return nil, err end
   end
   if http and method == "tools/call" then

@@ -77,10 +77,11 @@ end
 ---@param path string where its messages are answered
 ---@return mcp.Page page with its `path`
 function inspect.page(name, path)
-  local style = require "mcp.inspect.style"
+  local style = require "mcp.server.inspect.style"
   -- The last one begins to talk.
-  local script = '"use strict";\n' .. require "mcp.inspect.form" .. require "mcp.inspect.result"
-    .. require "mcp.inspect.script"
+  local script = '"use strict";\n' .. require "mcp.server.inspect.form"
+    .. require "mcp.server.inspect.result"
+    .. require "mcp.server.inspect.script"
   return {
     path = "/", type = "text/html; charset=utf-8",
     body = PAGE:format(escape(path), protocol.negotiate("").name, core.version, escape(name), style,

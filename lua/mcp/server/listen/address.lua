@@ -1,7 +1,7 @@
 -- SPDX-License-Identifier: MIT
 -- address: where to listen, from what somebody wrote: 8000, "127.0.0.1:8000", "[::1]:8000/mcp",
 -- a table. It raises, without a place, what is wrong with it.
-local nearest = require "mcp.schema.nearest"
+local nearest = require "mcp.nearest"
 
 local address = {}
 

@@ -1,22 +1,22 @@
 -- SPDX-License-Identifier: MIT
 -- listen: from what `app:run` and the command line were told to open listeners, all with one set
--- of handlers and one end. What they were told is read in listen/options.lua; how a process serves
--- is listen/serve.lua's.
-local address = require "mcp.listen.address"
+-- of handlers and one end. What they were told is read in server/listen/options.lua; how a process
+-- serves is server/listen/serve.lua's.
+local address = require "mcp.server.listen.address"
 local core = require "mcp.core"
-local options = require "mcp.listen.options"
-local timeout = require "mcp.timeout"
+local options = require "mcp.server.listen.options"
+local timeout = require "mcp.server.timeout"
 
 local listen = {}
 
----Reads an address; see listen/address.lua.
+---Reads an address; see server/listen/address.lua.
 listen.address = address.read
 
----Serves until the end; see listen/serve.lua.
+---Serves until the end; see server/listen/serve.lua.
 ---@param listening mcp.Listening
 ---@param announce boolean
 function listen.serve(listening, announce)
-  require("mcp.listen.serve").run(listening, announce)
+  require("mcp.server.listen.serve").run(listening, announce)
 end
 
 ---Is any way in asked for?
@@ -150,15 +150,15 @@ end
 local function open_all(self, given, places, stdio)
   if given.inspect then
     if self.app.auth then error("inspect: the page has no token, and auth wants one", 0) end
-    self.page = require("mcp.inspect").page(self.app.name, places[1].path)
+    self.page = require("mcp.server.inspect").page(self.app.name, places[1].path)
   end
   if given.tls then
     local context, text = require("mcp.tls").server(given.tls)
     if not context then error(text, 0) end
     self.tls = context
   end
-  local duplex = require("mcp.front.duplex").receiver(self.app)
-  local receive = places[1] and require("mcp.front.http").receiver(self.app)
+  local duplex = require("mcp.server.front.duplex").receiver(self.app)
+  local receive = places[1] and require("mcp.server.front.http").receiver(self.app)
   -- What comes by a network is asked who it is; standard input is not.
   local asked = self.app.auth and self.app.auth:duplex(duplex) or duplex
   for _, place in ipairs(places) do open_http(self, place, receive, asked, given.quiet) end

@@ -1,7 +1,7 @@
 -- SPDX-License-Identifier: MIT
 -- options: what `app:run` and `app:listen` were told, checked, as a list of what to open. It opens
 -- nothing. It raises, without a place, what is wrong.
-local address = require "mcp.listen.address"
+local address = require "mcp.server.listen.address"
 
 local options = {}
 

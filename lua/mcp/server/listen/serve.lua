@@ -76,8 +76,8 @@ function serve.run(listening, announce)
   while not listening:is_gone() do core.step() end
   listening:close()
   -- Clients that handlers have closed may still be ending their sessions and children.
-  local farewell = package.loaded["mcp.farewell"]
-  if farewell then farewell.await() end
+  local closing = package.loaded["mcp.closing"]
+  if closing then closing.await() end
   app.before_work = nil
   core.catch_signals(nil)
 end

@@ -2,9 +2,9 @@
 -- Asking the client from straight-line handlers, the same in both eras (protocol 3.10, 4.12-4.15).
 local core = require "mcp.core"
 local helper = require "spec.helper"
-local live = require "mcp.ask.live"
+local live = require "mcp.server.ask.live"
 local mcp = require "mcp"
-local replay = require "mcp.ask.replay"
+local replay = require "mcp.server.ask.replay"
 
 local MODERN = "2026-07-28"
 local BOTH = { "2025-11-25", MODERN }
@@ -212,7 +212,7 @@ describe("asking", function()
             message = select(2, pcall(case[1], ctx))
             return "x"
           end), error)
-          assert.matches("ask_spec.lua:%d+: ", message)
+          assert.matches("init_spec.lua:%d+: ", message)
           assert.matches(case[2], message, 1, true)
         end
       end)
@@ -788,7 +788,7 @@ describe("asking", function()
       it("is for the same person (SEC-57)", function()
         local app = two_tools()
         local state = round(connect(app), {}).result.requestState
-        local context = require "mcp.context"
+        local context = require "mcp.server.context"
         local new = context.new
         finally(function() context.new = new end)
         context.new = function(...)
@@ -831,7 +831,7 @@ describe("asking", function()
         } do
           local ok, message = pcall(function() mcp.server(case[1]) end)
           assert.is_false(ok)
-          assert.matches("ask_spec.lua:%d+: ", message)
+          assert.matches("init_spec.lua:%d+: ", message)
           assert.matches(case[2], message, 1, true)
         end
       end)

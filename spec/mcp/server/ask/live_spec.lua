@@ -1,9 +1,10 @@
 -- SPDX-License-Identifier: MIT
 -- What a session's questions wait for before they go out (IO-41), and what may be told after one
--- (4.13). The rest of ask/live.lua is in spec/mcp/ask_spec.lua, with its counterpart.
+-- (4.13). The rest of server/ask/live.lua is in spec/mcp/server/ask/init_spec.lua, with its
+-- counterpart.
 local core = require "mcp.core"
 local helper = require "spec.helper"
-local live = require "mcp.ask.live"
+local live = require "mcp.server.ask.live"
 local mcp = require "mcp"
 
 local ALL = { elicitation = { form = {}, url = {} }, roots = {} }

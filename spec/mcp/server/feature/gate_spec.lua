@@ -1,5 +1,5 @@
 -- SPDX-License-Identifier: MIT
--- gate_spec.lua: lua/mcp/feature/gate.lua: what some callers see and others do not.
+-- gate_spec.lua: lua/mcp/server/feature/gate.lua: what some callers see and others do not.
 local helper = require "spec.helper"
 local mcp = require "mcp"
 

@@ -1,6 +1,6 @@
 -- SPDX-License-Identifier: MIT
 local core = require "mcp.core"
-local registry = require "mcp.feature.registry"
+local registry = require "mcp.server.feature.registry"
 
 describe("registry", function()
   local function texts(raw) return core.encode(raw) end

@@ -1,7 +1,7 @@
 -- SPDX-License-Identifier: MIT
 -- How one asks to be told: resources/subscribe of the sessions, subscriptions/listen of the
--- stateless era. What is told is spec/mcp/bus_spec.lua's.
-local bus = require "mcp.bus"
+-- stateless era. What is told is spec/mcp/server/bus_spec.lua's.
+local bus = require "mcp.server.bus"
 local core = require "mcp.core"
 local helper = require "spec.helper"
 local mcp = require "mcp"

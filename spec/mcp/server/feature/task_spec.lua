@@ -1,6 +1,7 @@
 -- SPDX-License-Identifier: MIT
 -- Tasks as clients see them: the extension of the stateless era and the experimental tasks of
--- 2025-11-25, two views of one store (protocol 4.16). The store is spec/mcp/task_store_spec.lua's.
+-- 2025-11-25, two views of one store (protocol 4.16). The store is
+-- spec/mcp/server/task_store_spec.lua's.
 local core = require "mcp.core"
 local helper = require "spec.helper"
 local mcp = require "mcp"
@@ -411,7 +412,7 @@ describe("tasks", function()
     end)
 
     it("are named by the header Mcp-Name over HTTP (HM-24)", function()
-      local receive, name = require("mcp.front.http").receiver(app), nil
+      local receive, name = require("mcp.server.front.http").receiver(app), nil
       local http <close> = helper.peer(function(x, _, kind, id, method, params, meta, claim, ...)
         return receive(x, nil, kind, id, method, params, meta, claim, ..., nil, nil, nil, MODERN,
           method, name)
@@ -663,7 +664,7 @@ describe("tasks", function()
       for i, task in ipairs(result.tasks) do assert.equal(ids[i], task.taskId) end
       assert.is_nil(result.nextCursor)
       assert.equal(-32602, peer:request("tasks/list", { cursor = "x" }).error.code)
-      app.pager = require("mcp.feature.cursor").new(2)
+      app.pager = require("mcp.server.feature.cursor").new(2)
       local cursor, got = nil, {}
       repeat
         result = peer:request("tasks/list", { cursor = cursor }).result
@@ -792,7 +793,7 @@ describe("tasks", function()
 
     it("let the oldest of many waiting requests go", function()
       local id = make("gated").taskId
-      local most = require("mcp.feature.task").WAITING
+      local most = require("mcp.server.feature.task").WAITING
       for i = 1, most + 1 do
         peer:send { jsonrpc = "2.0", id = i + 1000, method = "tasks/result",
           params = { taskId = id } }

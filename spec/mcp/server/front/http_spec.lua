@@ -3,7 +3,7 @@
 -- fields and the kinds GET and DELETE put in by hand. Sockets are spec/transport's business.
 local core = require "mcp.core"
 local helper = require "spec.helper"
-local http = require "mcp.front.http"
+local http = require "mcp.server.front.http"
 local mcp = require "mcp"
 
 local MODERN = "2026-07-28"

@@ -3,7 +3,7 @@
 -- http_spec (with header fields) and duplex_spec (without).
 local helper = require "spec.helper"
 local mcp = require "mcp"
-local modern = require "mcp.front.modern"
+local modern = require "mcp.server.front.modern"
 
 describe("the modern front", function()
   after_each(helper.leftovers)

@@ -1,6 +1,6 @@
 -- SPDX-License-Identifier: MIT
 local helper = require "spec.helper"
-local listen = require "mcp.listen"
+local listen = require "mcp.server.listen"
 local mcp = require "mcp"
 
 describe("listen", function()
@@ -145,7 +145,7 @@ describe("listen", function()
     local listening <close> = app:listen { http = 0 }
     local ok, err = pcall(function() app:listen { http = listening.port } end)
     assert.is_false(ok)
-    assert.matches(("listen_spec.lua:%%d+: cannot listen on 127.0.0.1 port %d: ")
+    assert.matches(("init_spec.lua:%%d+: cannot listen on 127.0.0.1 port %d: ")
       :format(listening.port), err)
     assert.matches("choose another", err, 1, true)
   end)
