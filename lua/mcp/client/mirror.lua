@@ -5,6 +5,7 @@
 -- and schemas; not connections, and not when a list of tools is old.
 local annotations = require "mcp.message.param_headers"
 local header = require "mcp.header"
+local methods = require "mcp.protocol.methods"
 local value = require "mcp.value"
 
 local mirror = {}
@@ -16,19 +17,14 @@ mirror.LENGTH = 16384
 -- The integers that every JSON reader has exactly (HM-41).
 local SAFE = 2 ^ 53 - 1
 
--- The member of params that Mcp-Name repeats (HM-24).
-local NAMED = {
-  ["tools/call"] = "name", ["prompts/get"] = "name", ["resources/read"] = "uri",
-  ["tasks/get"] = "taskId", ["tasks/update"] = "taskId", ["tasks/cancel"] = "taskId",
-}
-
 ---The fields of any request: its method, and the name of what it is about.
 ---@param method string
 ---@param params table|nil
 ---@return table[] list of { name, value }
 function mirror.fields(method, params)
   local out = { { "Mcp-Method", header.encode(method) } }
-  local member = NAMED[method]
+  local row = methods[method]
+  local member = row and row.target
   local name = member and type(params) == "table" and params[member]
   if type(name) == "string" then out[2] = { "Mcp-Name", header.encode(name) } end
   return out

@@ -2,16 +2,12 @@
 -- fetch: requests as the verbs make them: in whatever era, by the cache where there is one, through
 -- the rounds of questions, and once more when the server has forgotten the session.
 local call = require "mcp.client.call"
-local protocol = require "mcp.protocol"
+local methods = require "mcp.protocol.methods"
 local rounds = require "mcp.client.input_required"
 
 local fetch = {}
 
--- What of the params tells results apart (protocol, 4.8); methods that are not here are not kept.
-local CACHED = {
-  ["tools/list"] = "cursor", ["prompts/list"] = "cursor", ["resources/list"] = "cursor",
-  ["resources/templates/list"] = "cursor", ["resources/read"] = "uri",
-}
+local NO_ROW = {}
 
 -- Once, and again if the session was forgotten in between.
 local function once(client, method, params, options, about)
@@ -42,7 +38,8 @@ function fetch.run(client, method, params, options, about)
   about = about or {}
   local function send(with) return once(client, method, with, options, about) end
   if not client.facts.stamp then return send(params) end
-  local member, cache = CACHED[method], client.cache
+  local row = methods[method] or NO_ROW
+  local member, cache = row.cache_key, client.cache
   local detail = member and params and params[member]
   local place = cache and member and client.place
   if place and not options.fresh and not options.meta then
@@ -50,7 +47,7 @@ function fetch.run(client, method, params, options, about)
     if kept then return kept, nil, nil, nil, true end
   end
   local generation = cache and cache.generation
-  if not protocol.ASKING[method] then
+  if not row.asks then
     local result, why, name, data = send(params)
     local kind = result and result.resultType
     local plain = kind == nil or kind == "complete"

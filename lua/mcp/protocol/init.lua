@@ -36,9 +36,6 @@ protocol.WATCHED = {
   "progressToken",
 }
 
----Methods whose handlers may ask the client, and the member of params that names their target.
-protocol.ASKING = { ["tools/call"] = "name", ["prompts/get"] = "name", ["resources/read"] = "uri" }
-
 ---The eight levels of logging, by rank (RFC 5424).
 protocol.LOG_RANK = {
   debug = 1, info = 2, notice = 3, warning = 4,

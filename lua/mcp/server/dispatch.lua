@@ -5,6 +5,7 @@
 local completion = require "mcp.server.feature.completion"
 local core = require "mcp.core"
 local failure = require "mcp.failure"
+local methods = require "mcp.protocol.methods"
 local protocol = require "mcp.protocol"
 local prompt = require "mcp.server.feature.prompt"
 local resource = require "mcp.server.feature.resource"
@@ -26,78 +27,61 @@ local function stamp(app, result)
   return result
 end
 
-local both = {
+-- Loaded by the first request that needs it.
+local function subscription(name)
+  return function(...) return require("mcp.server.feature.subscription")[name](...) end
+end
+
+-- Loaded by the first request that needs it.
+local function task(name)
+  return function(...) return require("mcp.server.feature.task")[name](...) end
+end
+
+local function set_level(_, ctx, params)
+  local rank = protocol.LOG_RANK[params.level]
+  if not rank then
+    return nil, failure.new(protocol.INVALID_PARAMS,
+      ("logging/setLevel: unknown level %s"):format(tostring(params.level)))
+  end
+  ctx.session.log_rank = rank
+  return {}
+end
+
+local function discover(app, ctx)
+  return app:cacheable(ctx.revision, {
+    supportedVersions = protocol.names,
+    capabilities = app:capabilities(ctx.revision),
+    instructions = app.instructions,
+  })
+end
+
+---The function that serves each method: fn(app, ctx, params) returns a result, or nil and the
+---error. What else there is to know about a method is its row in protocol/methods.lua.
+---@type table<string, function>
+dispatch.serve = {
   ["tools/list"] = tool.list,
   ["tools/call"] = tool.call,
   ["resources/list"] = resource.list,
   ["resources/templates/list"] = resource.list_templates,
   ["resources/read"] = resource.read,
+  ["resources/subscribe"] = subscription "subscribe",
+  ["resources/unsubscribe"] = subscription "unsubscribe",
   ["prompts/list"] = prompt.list,
   ["prompts/get"] = prompt.get,
   ["completion/complete"] = completion.complete,
-}
-
--- Loaded by whoever subscribes first.
-local function subscription(name)
-  return function(...) return require("mcp.server.feature.subscription")[name](...) end
-end
-
--- Loaded by whoever asks about a task first.
-local function task(name)
-  return function(...) return require("mcp.server.feature.task")[name](...) end
-end
-
-local legacy = {
-  ["tasks/get"] = task "get",
-  ["tasks/cancel"] = task "cancel",
-  ["tasks/list"] = task "list",
-  ["tasks/result"] = task "result",
-  ["resources/subscribe"] = subscription "subscribe",
-  ["resources/unsubscribe"] = subscription "unsubscribe",
-  ping = function() return {} end,
-  ["logging/setLevel"] = function(_, ctx, params)
-    local rank = protocol.LOG_RANK[params.level]
-    if not rank then
-      return nil, failure.new(protocol.INVALID_PARAMS,
-        ("logging/setLevel: unknown level %s"):format(tostring(params.level)))
-    end
-    ctx.session.log_rank = rank
-    return {}
-  end,
-}
-
-local modern = {
   ["tasks/get"] = task "get",
   ["tasks/cancel"] = task "cancel",
   ["tasks/update"] = task "update",
+  ["tasks/list"] = task "list",
+  ["tasks/result"] = task "result",
   ["subscriptions/listen"] = subscription "listen",
-  ["server/discover"] = function(app, ctx)
-    return app:cacheable(ctx.revision, {
-      supportedVersions = protocol.names,
-      capabilities = app:capabilities(ctx.revision),
-      instructions = app.instructions,
-    })
-  end,
+  ["logging/setLevel"] = set_level,
+  ["server/discover"] = discover,
+  ping = function() return {} end,
 }
 
----Handlers by era and method.
-dispatch.methods = { legacy = legacy, modern = modern }
-
--- Which capability a method belongs to: what has not been registered is not
--- there (HTTP and JSON-RPC alike: method not found).
-local NEEDS = {
-  ["tools/list"] = "tools", ["tools/call"] = "tools",
-  ["resources/list"] = "resources", ["resources/templates/list"] = "resources",
-  ["resources/read"] = "resources",
-  ["resources/subscribe"] = "resources", ["resources/unsubscribe"] = "resources",
-  ["prompts/list"] = "prompts", ["prompts/get"] = "prompts",
-  ["completion/complete"] = "completions",
-  ["tasks/get"] = "tasks", ["tasks/cancel"] = "tasks", ["tasks/update"] = "tasks",
-  ["tasks/list"] = "tasks", ["tasks/result"] = "tasks",
-}
-
----The handlers of what an app offers now, by method. Made anew when something
----is registered or removed.
+---The handlers of the methods that an app offers now. The table is rebuilt after something has
+---been registered or removed.
 ---@param app table
 ---@param era "legacy"|"modern"
 ---@return table<string, function>
@@ -107,10 +91,10 @@ function dispatch.handlers(app, era)
   -- Where a process serves, what watches over it starts before any handler does.
   if app.before_work then app.before_work() end
   handlers = {}
-  for _, methods in ipairs { both, dispatch.methods[era] } do
-    for method, handler in pairs(methods) do
-      local need = NEEDS[method]
-      if not need or app:has(need) then handlers[method] = handler end
+  for method, handler in pairs(dispatch.serve) do
+    local row = methods[method] or error(method .. ": no row in protocol/methods.lua")
+    if row[era] and (not row.capability or app:has(row.capability)) then
+      handlers[method] = handler
     end
   end
   -- What server/middleware.lua puts around them.
@@ -263,7 +247,7 @@ end
 ---@return function mend what an answer that JSON cannot carry is given to
 ---@return table ctx its argument
 function dispatch.request(app, ctx, handler, params)
-  if ctx.revision.rounds and params and protocol.ASKING[ctx.method] then
+  if ctx.revision.rounds and params and methods[ctx.method].asks then
     local err = state.begin(app, ctx, params)
     if err then return nil, err, dispatch.mend, ctx end
   end

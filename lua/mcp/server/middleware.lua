@@ -14,6 +14,7 @@
 local core = require "mcp.core"
 local dispatch = require "mcp.server.dispatch"
 local failure = require "mcp.failure"
+local methods = require "mcp.protocol.methods"
 local protocol = require "mcp.protocol"
 local cut = require("mcp.text").cut
 
@@ -25,13 +26,6 @@ local middleware = {}
 ---@field kind "tool"|"prompt"|"resource"|"list"|"completion"|"other"
 ---@field name string|nil of the tool or prompt, or the URI
 ---@field ctx mcp.Context
-
-local KIND = {
-  ["tools/call"] = "tool", ["prompts/get"] = "prompt", ["resources/read"] = "resource",
-  ["tools/list"] = "list", ["prompts/list"] = "list", ["resources/list"] = "list",
-  ["resources/templates/list"] = "list", ["completion/complete"] = "completion",
-}
-local NAMED = { tool = "name", prompt = "name", resource = "uri" }
 
 -- What a function of middleware gave, as dispatch wants it.
 local function given(request, result, err, ...)
@@ -71,8 +65,9 @@ end
 
 -- The handler of a method with all middleware around it.
 local function around(app, method)
-  local kind = KIND[method] or "other"
-  local member = NAMED[kind]
+  local row = methods[method]
+  local kind = row.kind or "other"
+  local member = row.kind and row.target
   return function(_, ctx, params)
     local name = member and params[member] or nil
     -- What is raised on the way to a tool is the tool's failure, whether there is one or not.

@@ -12,6 +12,7 @@ local core = require "mcp.core"
 local endpoint = require "mcp.client.transport.endpoint"
 local closing = require "mcp.closing"
 local incoming = require "mcp.client.transport.incoming"
+local methods = require "mcp.protocol.methods"
 local mirror = require "mcp.client.mirror"
 local misuse = require "mcp.client.options"
 local protocol = require "mcp.protocol"
@@ -56,14 +57,6 @@ local OPTIONS = {
 local LIMITS = {
   message = http.MESSAGE, resumes = http.RESUMES, connections = endpoint.CONNECTIONS,
   stream_wait = http.STREAM_WAIT,
-}
-
--- May be sent again by the pool when a kept connection turns out to be dead (T-36).
-local IDEMPOTENT = {
-  initialize = true, ping = true, ["server/discover"] = true, ["tools/list"] = true,
-  ["prompts/list"] = true, ["resources/list"] = true, ["resources/templates/list"] = true,
-  ["resources/read"] = true, ["prompts/get"] = true, ["completion/complete"] = true,
-  ["tasks/get"] = true, ["tasks/list"] = true, ["subscriptions/listen"] = true,
 }
 
 local BOTH = { "Accept", "application/json, text/event-stream" }
@@ -302,8 +295,9 @@ local function perform(self, run, method, params, call)
     for _, field in ipairs(mirror.fields(method, params)) do list[#list + 1] = field end
     for _, field in ipairs(call.headers or {}) do list[#list + 1] = field end
   end
+  local row = methods[method]
   local response, text, code = self.endpoint:send { method = "POST", fields = list, body = body,
-    timeout = 0, event_limit = self.limits.message, idempotent = IDEMPOTENT[method] or false,
+    timeout = 0, event_limit = self.limits.message, idempotent = row and row.idempotent or false,
     lasting = method == "subscriptions/listen" }
   if not response then return nil, text, code end
   local open <close> = response

@@ -4,6 +4,7 @@
 -- repeats it (replay.lua). A handler sees no difference, so what one era forbids neither allows.
 local core = require "mcp.core"
 local failure = require "mcp.failure"
+local methods = require "mcp.protocol.methods"
 local nearest = require "mcp.nearest"
 local protocol = require "mcp.protocol"
 local question = require "mcp.message.question"
@@ -81,7 +82,8 @@ end
 -- Asks { key, question }, …; returns the answers by key, or nil, text and code. Raises, at the
 -- line of whoever called the method, what is wrong with the questions.
 local function run(ctx, what, list, timeout)
-  if not protocol.ASKING[ctx.method] then
+  local row = methods[ctx.method]
+  if not (row and row.asks) then
     error(("%s: a handler of %s cannot ask"):format(what, ctx.method), 3)
   end
   local asking, task = state.of(ctx), rawget(ctx, "task")

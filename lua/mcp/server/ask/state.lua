@@ -3,6 +3,7 @@
 -- in rounds, since only then its arguments are as they came; otherwise by the first who asks.
 -- Small: most calls never ask.
 local failure = require "mcp.failure"
+local methods = require "mcp.protocol.methods"
 local protocol = require "mcp.protocol"
 local value = require "mcp.value"
 
@@ -63,7 +64,7 @@ function state.begin(app, ctx, params)
     return nil
   end
   -- A copy: handlers may change their arguments.
-  local target = params[protocol.ASKING[ctx.method]]
+  local target = params[methods[ctx.method].target]
   if ctx.method == "resources/read" and type(target) == "string" then
     target = require("mcp.uri").normal(target)
   end

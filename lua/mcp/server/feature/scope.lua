@@ -7,22 +7,25 @@
 -- an HTTP status with a challenge in it. Loaded by servers that have authorization.
 local completion = require "mcp.server.feature.completion"
 local gate = require "mcp.server.feature.gate"
+local methods = require "mcp.protocol.methods"
 local principal = require "mcp.auth.server.principal"
 local resource = require "mcp.server.feature.resource"
 
 local scope = {}
 
--- The entry that a request is about, by method. What is not there, or hidden, is for the feature
--- to say.
+-- How the entry that a request is about is found: the `scope` of the method's row in
+-- protocol/methods.lua. An entry that does not exist or is hidden is reported by the feature.
 local FIND = {}
 
-FIND["tools/call"] = function(app, _, params) return app.tools.by_name[params.name] end
-FIND["prompts/get"] = function(app, _, params) return app.prompts.by_name[params.name] end
-FIND["resources/read"] = function(app, ctx, params)
+function FIND.tool(app, _, params) return app.tools.by_name[params.name] end
+
+function FIND.prompt(app, _, params) return app.prompts.by_name[params.name] end
+
+function FIND.resource(app, ctx, params)
   return type(params.uri) == "string" and resource.find(app, params.uri, ctx) or nil
 end
-FIND["resources/subscribe"] = FIND["resources/read"]
-FIND["completion/complete"] = function(app, _, params)
+
+function FIND.ref(app, _, params)
   local ref = params.ref
   if type(ref) ~= "table" then return nil end
   if ref.type == "ref/prompt" then return app.prompts.by_name[ref.name] end
@@ -31,7 +34,8 @@ end
 
 -- What a request is answered with whose caller lacks a scope; nil if it may go on.
 local function refusal(app, ctx, method, params)
-  local find = FIND[method]
+  local row = methods[method]
+  local find = row and FIND[row.scope]
   local entry = find and find(app, ctx, params)
   if not entry or not entry.scopes or not principal.lacks(ctx.auth, entry.scopes)
     or not gate.sees(entry, ctx) then

@@ -6,6 +6,7 @@ local dispatch = require "mcp.server.dispatch"
 local failure = require "mcp.failure"
 local gate = require "mcp.server.feature.gate"
 local header = require "mcp.header"
+local methods = require "mcp.protocol.methods"
 local protocol = require "mcp.protocol"
 
 local modern = {}
@@ -15,10 +16,6 @@ local KEY_CLIENT, KEY_LOG_LEVEL = protocol.KEY_CLIENT, protocol.KEY_LOG_LEVEL
 
 -- What every encoded field begins with: "=".
 local ENCODED = 61
-
--- Which member of params the Mcp-Name header mirrors (HM-24).
-local NAMED = { ["tools/call"] = "name", ["prompts/get"] = "name", ["resources/read"] = "uri",
-  ["tasks/get"] = "taskId", ["tasks/update"] = "taskId", ["tasks/cancel"] = "taskId" }
 
 local function refuse(code, message, data)
   return nil, failure.new(code, message, data, 400)
@@ -56,24 +53,23 @@ end
 
 -- Mcp-Method and Mcp-Name mirror the body, so that whatever stands in front of
 -- us may route by them; they must not lie (HM-23 to HM-27).
-local function check_headers(method, params, mcp_method, mcp_name)
+local function check_headers(method, params, target, mcp_method, mcp_name)
   if mcp_method ~= method then
     return refuse(protocol.HEADER_MISMATCH, mcp_method
       and ("Mcp-Method is %s, but the body says %s"):format(mcp_method, method)
       or ("Mcp-Method must be sent once and say %s"):format(method))
   end
-  local member = NAMED[method]
-  if not member then return true end
-  local name = params[member]
+  if not target then return true end
+  local name = params[target]
   if type(name) ~= "string" then return true end -- the handler will say so
   if not mcp_name then
     if name == "" and mcp_name == nil then return true end
     return refuse(protocol.HEADER_MISMATCH, ("Mcp-Name must be sent once and equal params.%s")
-      :format(member))
+      :format(target))
   end
   -- A name that looks like an encoding stands for what it decodes to, and not for itself.
   if modern.decode_header(mcp_name) ~= name then
-    return refuse(protocol.HEADER_MISMATCH, ("Mcp-Name does not match params.%s"):format(member))
+    return refuse(protocol.HEADER_MISMATCH, ("Mcp-Name does not match params.%s"):format(target))
   end
   return true
 end
@@ -122,10 +118,14 @@ function modern.serve(app, x, method, params, meta, claim, capabilities, client,
     local ok, err = check_envelope(capabilities, client, level, token)
     if not ok then return nil, err end
   end
-  if http and (mcp_method ~= method or mcp_name ~= params[NAMED[method] or method]
-    or mcp_name and mcp_name:byte() == ENCODED) then
-    local ok, err = check_headers(method, params, mcp_method, mcp_name)
-    if not ok then return nil, err end
+  if http then
+    local row = methods[method]
+    local target = row and row.target
+    if mcp_method ~= method or mcp_name ~= (target and params[target])
+      or mcp_name and mcp_name:byte() == ENCODED then
+      local ok, err = check_headers(method, params, target, mcp_method, mcp_name)
+      if not ok then return nil, err end
+    end
   end
   local handler = (app.handlers.modern or dispatch.handlers(app, "modern"))[method]
   if not handler then return nil, dispatch.unknown("modern", method) end
