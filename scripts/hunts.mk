@@ -29,20 +29,23 @@ failalloc: faults-build
 # specs are multiplied by MCP_SLOW, see spec/pace.lua. Each file has a process of its
 # own: a collection takes as long as all that is held. SHALLOW=1 takes fewer specs.
 GC_SLOW  ?= 20
-GC_SPECS ?= spec/mcp/front spec/mcp/feature spec/mcp/ask spec/lua/lexchange_spec.lua \
-            $(addprefix spec/mcp/,$(addsuffix _spec.lua,ask async content context \
-              dispatch listen server session url)) \
-            $(addprefix spec/mcp/client/,$(addsuffix _spec.lua,cache call fields http \
-              mirror pages rounds serve tools verbs transport/duplex transport/memory \
-              transport/sse transport/websocket)) \
-            spec/regress/hunts_client_spec.lua
-GC_SHALLOW := $(addprefix spec/mcp/,$(addsuffix _spec.lua,front/duplex front/legacy \
-                front/modern ask/live session client/call client/transport/memory))
+GC_SPECS ?= spec/mcp/server/front spec/mcp/server/feature spec/mcp/server/ask spec/mcp/message \
+            spec/lua/lexchange_spec.lua spec/regress/hunts_client_spec.lua \
+            $(addprefix spec/mcp/,$(addsuffix _spec.lua,async content url \
+              $(addprefix server/,context dispatch init session listen/init listen/serve) \
+              $(addprefix client/,cache call fields http input_required mirror pages serve \
+                tools verbs transport/duplex transport/memory transport/sse \
+                transport/websocket)))
+GC_SHALLOW := $(addprefix spec/mcp/,$(addsuffix _spec.lua,server/front/duplex \
+                server/front/legacy server/front/modern server/ask/live server/session \
+                client/call client/transport/memory))
+GC_CHOSEN  := $(if $(SHALLOW),$(GC_SHALLOW),$(GC_SPECS))
 gcstress: faults-build
+	@for f in $(GC_CHOSEN); do test -e $$f || { echo "gcstress: there is no $$f"; exit 1; }; done
 	@$(FAULTS_ENV) MCP_SLOW=$(GC_SLOW) MCP_GC_STRESS=1 MCP_LOG=off $(FAULTS)/luamcp \
 	  spec/torture/run.lua once
 	@$(FAULTS_ENV) MCP_SLOW=$(GC_SLOW) MCP_GC_STRESS=1 MCP_LOG=off \
-	  $(LUA) spec/run.lua $(JOBS) '$(BUSTED)' $(if $(SHALLOW),$(GC_SHALLOW),$(GC_SPECS))
+	  $(LUA) spec/run.lua $(JOBS) '$(BUSTED)' $(GC_CHOSEN)
 
 # Errors anywhere, and blocks that nothing points to any more when the program
 # has ended. SHALLOW=1 fails fewer allocations, and in whole clients none; they all
@@ -147,7 +150,7 @@ fuzz-guidance:
 	done; done
 
 # Lines and branches that the suite runs, of C by gcov and of Lua by a line hook.
-# What a child does that ends by _exit, the guard of a process, is not counted.
+# Not counted: what ends by _exit or a signal, such as guards and servers that specs kill.
 COVERAGE      := build/coverage
 COVERAGE_MAKE  = $(MAKE) BUILD=$(COVERAGE) OPT="-O0 -g --coverage" LDFLAGS=--coverage
 coverage:

@@ -64,6 +64,9 @@ for line in lines_of(("find %s/obj -name '*.gcda' | xargs gcov -b -n 2>&1"):form
     current.lines = part(line)
   elseif current and line:find "^Taken at least once" then
     current.branches = part(line)
+  elseif line:find "^Calls executed" or line == "No calls" then
+    -- That ends a file. What follows the last one is a sum.
+    current = nil
   end
 end
 report("C", c_files, { "branches", "lines" })

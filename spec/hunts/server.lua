@@ -1,11 +1,12 @@
 -- SPDX-License-Identifier: MIT
 -- The server that hunts attack. SPEC_OPTIONS is what app:run gets; `app` in it what mcp.server
--- gets, `secure` a certificate for a second listener, over TLS.
+-- gets, `secure` a certificate for a second listener, over TLS, `memory` the process's limit.
 local core = require "mcp.core"
 local mcp = require "mcp"
 local options = load("return " .. os.getenv "SPEC_OPTIONS")()
 local about, secure = options.app or {}, options.secure
-options.app, options.secure, about.name = nil, nil, "hunt"
+if options.memory then mcp.limits { memory = options.memory } end
+options.app, options.secure, options.memory, about.name = nil, nil, nil, "hunt"
 local app = mcp.server(about)
 
 app:tool "echo" { input = { text = "string" } } (function(args) return args.text end)
