@@ -209,7 +209,7 @@ function core.memory_link(one, other) end
 function core.connect_child(options, receive) end
 
 ---Connects to a TCP address or a socket file that carries a message a line. Waits. `only` is "public"
----or "loopback": other addresses are "EPRIVATE" or "ENOTLOCAL".
+---or "loopback": other addresses are "ENOTPUBLIC" or "ENOTLOCAL".
 ---@param options table host and port, or unix; only; timeout in seconds, 0 for none
 ---@param receive mcp.core.Receive
 ---@return mcp.core.Host? host
@@ -502,7 +502,7 @@ function core.http_pool(options) end
 ---@param options table
 ---@return mcp.core.HttpResponse? response
 ---@return string? message
----@return string? code "ETIMEDOUT", "ECONNREFUSED", "EPRIVATE", "EGONE", "EHTTP", "ECANCELED", …
+---@return string? code "ETIMEDOUT", "ECONNREFUSED", "ENOTPUBLIC", "EGONE", "EHTTP", "ECANCELED", …
 function http_pool:request(options) end
 
 ---Ends all requests under way with "ECLOSED", and all connections.
@@ -636,7 +636,7 @@ function folder:close() end
 ---@param path string
 ---@return string? bytes
 ---@return string? message
----@return string? code "ENOENT", "ENOTPRIVATE": others may read it, or it is theirs
+---@return string? code "ENOENT", "EFILEMODE": others may read it, or it is theirs
 function core.read_private(path) end
 
 ---Replaces it, mode 0600; there is always a whole one.

@@ -136,7 +136,7 @@ local function ask(state, pool, at)
   local left = state.deadline - core.now()
   if left <= 0 then return nil, at.authority .. ": timed out", "ETIMEDOUT" end
   if at.unix and options.only == "public" then
-    return nil, at.origin .. ": a socket file is not a public address", "EPRIVATE"
+    return nil, at.origin .. ": a socket file is not a public address", "ENOTPUBLIC"
   end
   local context, text, code = tls_of(state, at)
   if context == false then return nil, text, code end
@@ -255,7 +255,7 @@ end
 ---@param options? mcp.FetchOptions
 ---@return mcp.Fetched? answer
 ---@return string? message
----@return string? code "ETIMEDOUT", "ETOOBIG", "EPRIVATE", "EREDIRECT", "ECONNREFUSED", …
+---@return string? code "ETIMEDOUT", "ETOOBIG", "ENOTPUBLIC", "EREDIRECT", "ECONNREFUSED", …
 function fetch.request(address, options) return run(address, options, nil, 2) end
 
 ---The same with GET.

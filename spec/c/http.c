@@ -7,6 +7,7 @@
 #include "base/err.h"
 #include "base/mem.h"
 #include "wire/http.h"
+#include "wire/http_status.h"
 
 #define TYPE "codecs.http"
 
@@ -195,7 +196,7 @@ static int accepts(lua_State *L) {
 }
 
 static int reason(lua_State *L) {
-  lua_pushstring(L, mcp_http_reason((unsigned)luaL_checkinteger(L, 1)));
+  lua_pushstring(L, mcp_http_status_phrase((unsigned)luaL_checkinteger(L, 1)));
   return 1;
 }
 

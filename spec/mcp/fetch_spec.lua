@@ -133,9 +133,9 @@ describe("fetch", function()
     for _, address in ipairs { server.at, "http://localhost:" .. server.port,
       "http://[::ffff:127.0.0.1]:" .. server.port, "http://10.0.0.1/", "http://169.254.169.254/",
       "http://[::1]/", "http://[fd00::1]/", "http://[64:ff9b::a00:1]/" } do
-      failed("EPRIVATE", "not public", fetch.get(address, { only = "public" }))
+      failed("ENOTPUBLIC", "not public", fetch.get(address, { only = "public" }))
     end
-    failed("EPRIVATE", "not a public address", fetch.get("unix:/run/x", { only = "public" }))
+    failed("ENOTPUBLIC", "not a public address", fetch.get("unix:/run/x", { only = "public" }))
     assert(fetch.get(server.at, { only = "loopback" }))
     failed("ENOTLOCAL", "not of this machine", fetch.get("http://10.0.0.1/",
       { only = "loopback" }))

@@ -60,7 +60,7 @@ describe("a private file", function()
     for _, mode in ipairs { "640", "604", "601", "610", "620", "602", "666" } do
       shell("chmod " .. mode .. " PATH")
       local bytes, text, code = core.read_private(path)
-      assert.same({ nil, "ENOTPRIVATE" }, { bytes, code }, mode)
+      assert.same({ nil, "EFILEMODE" }, { bytes, code }, mode)
       assert.is_true(#text > 10)
     end
     for _, mode in ipairs { "600", "400" } do
@@ -70,10 +70,10 @@ describe("a private file", function()
   end)
 
   it("is a file: no folder, no pipe that would be waited for", function()
-    assert.equal("ENOTPRIVATE", select(3, core.read_private(folder)))
+    assert.equal("EFILEMODE", select(3, core.read_private(folder)))
     shell "mkfifo -m 600 PATH"
-    assert.equal("ENOTPRIVATE", select(3, core.read_private(path)))
-    assert.equal("ENOTPRIVATE", select(3, core.read_private "/dev/null"))
+    assert.equal("EFILEMODE", select(3, core.read_private(path)))
+    assert.equal("EFILEMODE", select(3, core.read_private "/dev/null"))
   end)
 
   it("has 1 MiB at most", function()

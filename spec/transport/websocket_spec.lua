@@ -1007,7 +1007,7 @@ describe("our client", function()
     host, _, code = outcome(dial(server))
     assert.same({ nil, "ECONNREFUSED" }, { host, code })
     host, _, code = outcome(dial(server, { only = "public" }))
-    assert.same({ nil, "EPRIVATE" }, { host, code })
+    assert.same({ nil, "ENOTPUBLIC" }, { host, code })
   end)
 
   it("refuses what cannot be sent, by name", function()

@@ -28,7 +28,7 @@
   X(ECANCELED, -20042, "cancelled")                                            \
   X(ETIMEDOUT, -20043, "timed out")                                            \
   X(EBUSY, -20044, "too many at once")                                         \
-  X(EPRIVATE, -20045, "the address is not public")                             \
+  X(ENOTPUBLIC, -20045, "the address is not public")                           \
   X(ENOTLOCAL, -20046, "the address is not of this machine")                   \
   X(ENESTED, -20047, "the event loop is running already")                      \
   X(ENOSTREAM, -20048, "the client accepts no event stream")                   \
@@ -48,7 +48,7 @@
   X(EENCODE, -20050, "a value that JSON cannot carry")                         \
   X(EPATTERN, -20070, "not a valid pattern")                                   \
   X(EOUTSIDE, -20060, "leads out of the folder")                               \
-  X(ENOTPRIVATE, -20061, "not a file that only its owner can read")
+  X(EFILEMODE, -20061, "not a file that only its owner can read")
 
 #define MCP_ERR_ENUM(name, number, text) MCP_##name = number,
 enum { MCP_ERR_LIST(MCP_ERR_ENUM) MCP_ERR_END = 0 };

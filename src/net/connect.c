@@ -210,7 +210,7 @@ static void sort(mcp_connect_t *op, const struct addrinfo *found) {
 /* Why none of the addresses is left. */
 static int refusal(const mcp_connect_t *op) {
   if (op->flags & MCP_CONNECT_LOOPBACK) return MCP_ENOTLOCAL;
-  return op->flags & MCP_CONNECT_PUBLIC ? MCP_EPRIVATE : UV_EAI_NODATA;
+  return op->flags & MCP_CONNECT_PUBLIC ? MCP_ENOTPUBLIC : UV_EAI_NODATA;
 }
 
 static void on_found(uv_getaddrinfo_t *lookup, int status,

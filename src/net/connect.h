@@ -39,7 +39,7 @@ typedef void (*mcp_connect_fn)(void *owner, int code, mcp_stream_t *stream);
 
 /* Connects to `host`, a name or an address (IPv6 without brackets), and `port`.
  * `flags`: MCP_CONNECT_… or 0. `timeout_ms` is for all of it, 0 for none.
- * 0: fn will be called, with 0, MCP_ETIMEDOUT, MCP_EPRIVATE or MCP_ENOTLOCAL
+ * 0: fn will be called, with 0, MCP_ETIMEDOUT, MCP_ENOTPUBLIC or MCP_ENOTLOCAL
  * if the flags leave no address, MCP_ENOMEM, or a libuv code (the lookup's
  * begin with UV_EAI_). Or at once UV_EINVAL for what is no host or port, or
  * MCP_ENOMEM; `*op` is not set then. */

@@ -8,7 +8,6 @@
 
 #include "base/err.h"
 #include "base/mem.h"
-#include "net/peers.h"
 
 struct mcp_loop {
   uv_loop_t *uv; /* our own, or a host's */
@@ -20,7 +19,8 @@ struct mcp_loop {
   mcp_list_t cleanups;
   mcp_list_t starved; /* see mcp_loop_starved */
   mcp_buf_t scratch;
-  mcp_peers_t *peers;  /* NULL before the first */
+  mcp_peers_t *peers; /* NULL before the first connection */
+  void (*free_peers)(mcp_peers_t *peers);
   unsigned lookups;    /* under way in other threads */
   unsigned rounds;     /* of closing that leaving still takes */
   atomic_uint answers; /* signs of life */
@@ -167,6 +167,12 @@ static void let_go(uv_handle_t *handle, void *arg) {
   uv_unref(handle);
 }
 
+static void free_loop(mcp_loop_t *loop) {
+  mcp_buf_deinit(&loop->scratch);
+  if (loop->peers) loop->free_peers(loop->peers);
+  mcp_mem_free(loop);
+}
+
 void mcp_loop_free(mcp_loop_t *loop) {
   if (!loop) return;
   while (!mcp_list_empty(&loop->cleanups)) {
@@ -179,9 +185,7 @@ void mcp_loop_free(mcp_loop_t *loop) {
   uv_close((uv_handle_t *)&loop->waker, NULL);
   if (mcp_loop_is_hosts(loop)) {
     leave(loop);
-    mcp_buf_deinit(&loop->scratch);
-    mcp_peers_free(loop->peers);
-    mcp_mem_free(loop);
+    free_loop(loop);
     return;
   }
   /* Owners have closed their handles; their callbacks still have to run. One
@@ -191,9 +195,7 @@ void mcp_loop_free(mcp_loop_t *loop) {
   uv_walk(loop->uv, let_go, NULL);
   (void)turn(loop, UV_RUN_DEFAULT);
   uv_loop_close(loop->uv);
-  mcp_buf_deinit(&loop->scratch);
-  mcp_peers_free(loop->peers);
-  mcp_mem_free(loop);
+  free_loop(loop);
 }
 
 /* Its only work is to be due: that ends the wait of a step. Before libuv 1.45
@@ -308,8 +310,14 @@ mcp_buf_t *mcp_loop_scratch(mcp_loop_t *loop) {
   return &loop->scratch;
 }
 
-mcp_peers_t **mcp_loop_peers(mcp_loop_t *loop) {
-  return &loop->peers;
+mcp_peers_t *mcp_loop_peers(const mcp_loop_t *loop) {
+  return loop->peers;
+}
+
+void mcp_loop_set_peers(mcp_loop_t *loop, mcp_peers_t *peers,
+                        void (*free_peers)(mcp_peers_t *peers)) {
+  loop->peers = peers;
+  loop->free_peers = free_peers;
 }
 
 static void on_timer(uv_timer_t *uv) {

@@ -21,6 +21,7 @@
 typedef struct mcp_loop mcp_loop_t;
 typedef struct mcp_timer mcp_timer_t;
 typedef struct mcp_signal mcp_signal_t;
+typedef struct mcp_peers mcp_peers_t;
 
 /* Something that must not outlive the loop, not even where its owner has no
  * time left to wait for its end. */
@@ -102,8 +103,11 @@ char *mcp_loop_read_buffer(mcp_loop_t *loop);
 /* One buffer that encoders share; empty it before use. */
 mcp_buf_t *mcp_loop_scratch(mcp_loop_t *loop);
 
-/* Where peers.c keeps its table; NULL at first, freed with the loop. */
-struct mcp_peers **mcp_loop_peers(mcp_loop_t *loop);
+/* The table of peers.c, and the function that frees it with the loop. NULL
+ * until it is set. */
+mcp_peers_t *mcp_loop_peers(const mcp_loop_t *loop);
+void mcp_loop_set_peers(mcp_loop_t *loop, mcp_peers_t *peers,
+                        void (*free_peers)(mcp_peers_t *peers));
 
 /* A timer that is not going: mcp_timer_set starts it without needing memory,
  * for what must not fail any more. A quiet timer does not keep the loop going.

@@ -76,15 +76,29 @@ static peer_t *new_peer(void) {
   return peer;
 }
 
+/* Shares that are still in use outlive the table. */
+static void free_peers(mcp_peers_t *peers) {
+  mcp_list_t *it, *after;
+  for (size_t i = 0; i < BUCKETS; i++) {
+    MCP_LIST_EACH(&peers->buckets[i], it, after) {
+      mcp_list_remove(it);
+    }
+  }
+  mcp_mem_free(peers);
+}
+
 mcp_share_t *mcp_peers_hold(mcp_loop_t *loop, const struct sockaddr *address) {
-  mcp_peers_t **table = mcp_loop_peers(loop);
+  mcp_peers_t *peers = mcp_loop_peers(loop);
   unsigned char key[KEY_SIZE];
   mcp_list_t *in;
   peer_t *peer;
-  if (!*table) *table = new_peers();
-  if (!*table) return NULL;
+  if (!peers) {
+    peers = new_peers();
+    if (!peers) return NULL;
+    mcp_loop_set_peers(loop, peers, free_peers);
+  }
   write_key(key, address);
-  in = bucket(*table, key);
+  in = bucket(peers, key);
   for (mcp_list_t *it = in->next; it != in; it = it->next) {
     peer = MCP_LIST_MEMBER(it, peer_t, of_bucket);
     if (memcmp(peer->key, key, KEY_SIZE) == 0)
@@ -95,16 +109,4 @@ mcp_share_t *mcp_peers_hold(mcp_loop_t *loop, const struct sockaddr *address) {
   memcpy(peer->key, key, KEY_SIZE);
   mcp_list_append(in, &peer->of_bucket);
   return peer->share;
-}
-
-void mcp_peers_free(mcp_peers_t *peers) {
-  mcp_list_t *it, *after;
-  if (!peers) return;
-  for (size_t i = 0; i < BUCKETS; i++) {
-    MCP_LIST_EACH(&peers->buckets[i], it, after) {
-      /* It may outlive the table: what is left of it is in no list. */
-      mcp_list_remove(it);
-    }
-  }
-  mcp_mem_free(peers);
 }

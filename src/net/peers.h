@@ -16,9 +16,4 @@ struct sockaddr;
  * charged to it. NULL when there is no memory. */
 mcp_share_t *mcp_peers_hold(mcp_loop_t *loop, const struct sockaddr *address);
 
-/* Frees the table of a loop; shares that are still in use live on. NULL is
- * accepted. */
-typedef struct mcp_peers mcp_peers_t;
-void mcp_peers_free(mcp_peers_t *peers);
-
 #endif

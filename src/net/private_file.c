@@ -18,7 +18,7 @@ static int check(int fd, size_t *size) {
   struct stat st;
   if (fstat(fd, &st) < 0) return -errno;
   if (!S_ISREG(st.st_mode) || st.st_uid != geteuid() || (st.st_mode & 077))
-    return MCP_ENOTPRIVATE;
+    return MCP_EFILEMODE;
   if (st.st_size > (off_t)MCP_PRIVATE_FILE_LENGTH) return MCP_ETOOBIG;
   *size = (size_t)st.st_size;
   return 0;
@@ -72,13 +72,13 @@ int mcp_private_file_write(const char *path, mcp_slice_t bytes) {
   fd = open(beside, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
   if (fd < 0) {
     code = -errno;
-    goto fail;
+    goto done;
   }
   code = write_all(fd, bytes);
   if (close(fd) < 0 && code == 0) code = -errno;
   if (code == 0 && rename(beside, path) < 0) code = -errno;
   if (code < 0) unlink(beside);
-fail:
+done:
   mcp_mem_free(beside);
   return code;
 }

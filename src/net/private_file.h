@@ -9,7 +9,7 @@
 /* No store of tokens is larger. In bytes. */
 #define MCP_PRIVATE_FILE_LENGTH (1u << 20)
 
-/* Appends the file's bytes to `out`. 0, MCP_ENOTPRIVATE when somebody else may
+/* Appends the file's bytes to `out`. 0, MCP_EFILEMODE when somebody else may
  * read it or owns it, or when it is no plain file; MCP_ETOOBIG, MCP_ENOMEM, or
  * the negated errno. */
 int mcp_private_file_read(const char *path, mcp_buf_t *out);

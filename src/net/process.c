@@ -413,7 +413,7 @@ static int launch(mcp_process_t *p, const mcp_process_options_t *options,
     if (err[1] < 0) code = -errno;
   }
   if (code == 0) code = uv_socketpair(SOCK_STREAM, 0, line, 0, 0);
-  if (code < 0) goto fail;
+  if (code < 0) goto done;
   guard.fds[0] = in[0];
   guard.fds[1] = out[1];
   if (options->error != MCP_PROCESS_INHERIT) guard.fds[2] = err[1];
@@ -424,7 +424,7 @@ static int launch(mcp_process_t *p, const mcp_process_options_t *options,
     code = wrap(p, &err[0], true, &err_events, &p->err);
   if (code == 0 && p->err) code = mcp_stream_start(p->err, &err_events, p);
   if (code == 0) code = mcp_guard_start(&guard, line[1], &p->guard);
-  if (code < 0) goto fail;
+  if (code < 0) goto done;
   close(line[1]);
   line[1] = -1;
   code = hear_first(line[0], p, step);
@@ -440,7 +440,7 @@ static int launch(mcp_process_t *p, const mcp_process_options_t *options,
     bury(p->guard);
     p->guard = 0;
   }
-fail:
+done:
   for (int i = 0; i < 4; i++) close_pair(pairs[i]);
   return code;
 }

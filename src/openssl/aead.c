@@ -35,9 +35,9 @@ int mcp_aead_seal(const void *key, mcp_slice_t about, mcp_slice_t plain,
       !EVP_EncryptFinal_ex(ctx, text + plain.len, &n) ||
       !EVP_CIPHER_CTX_ctrl(ctx, EVP_CTRL_AEAD_GET_TAG, MCP_AEAD_TAG,
                            text + plain.len))
-    goto fail;
+    goto done;
   code = 0;
-fail:
+done:
   EVP_CIPHER_CTX_free(ctx);
   return code;
 }
@@ -59,9 +59,9 @@ int mcp_aead_open(const void *key, mcp_slice_t about, mcp_slice_t sealed,
       !EVP_DecryptUpdate(ctx, NULL, &n, bytes_of(about), (int)about.len) ||
       !EVP_DecryptUpdate(ctx, to, &n, text, (int)len) ||
       !EVP_CIPHER_CTX_ctrl(ctx, EVP_CTRL_AEAD_SET_TAG, MCP_AEAD_TAG, tag))
-    goto fail;
+    goto done;
   code = EVP_DecryptFinal_ex(ctx, to + len, &n) > 0 ? 0 : -EINVAL;
-fail:
+done:
   EVP_CIPHER_CTX_free(ctx);
   return code;
 }

@@ -52,7 +52,7 @@ static const unsigned char *bytes_of(mcp_slice_t s) {
 
 /* The queue of errors belongs to the thread: whoever reads it next, TLS for
  * one, must not find ours. */
-static int done(int code) {
+static int finish(int code) {
   ERR_clear_error();
   return code;
 }
@@ -164,7 +164,7 @@ static int rsa_of(const mcp_jose_jwk_t *jwk, EVP_PKEY **key, const char **why) {
   int code;
   if ((code = member(&n, jwk->n, why)) < 0 ||
       (code = member(&e, jwk->e, why)) < 0)
-    goto fail;
+    goto done;
   code = no_memory(why);
   build = OSSL_PARAM_BLD_new();
   bn_n = BN_bin2bn((unsigned char *)n.data, (int)n.len, NULL);
@@ -172,10 +172,10 @@ static int rsa_of(const mcp_jose_jwk_t *jwk, EVP_PKEY **key, const char **why) {
   if (!build || !bn_n || !bn_e ||
       !OSSL_PARAM_BLD_push_BN(build, OSSL_PKEY_PARAM_RSA_N, bn_n) ||
       !OSSL_PARAM_BLD_push_BN(build, OSSL_PKEY_PARAM_RSA_E, bn_e))
-    goto fail;
+    goto done;
   *key = from_params("RSA", build);
   code = *key ? 0 : refuse(why, "a JWK that makes no RSA key");
-fail:
+done:
   OSSL_PARAM_BLD_free(build);
   BN_free(bn_n);
   BN_free(bn_e);
@@ -192,13 +192,13 @@ static int ec_of(const mcp_jose_jwk_t *jwk, EVP_PKEY **key, const char **why) {
     return refuse(why, "an EC key of another curve than P-256");
   /* SEC 1, 2.3.3: 4, x, y. Both in full length (RFC 7518 6.2.1.2). */
   if (mcp_buf_append_char(&point, 4) < 0) return no_memory(why);
-  if ((code = member(&point, jwk->x, why)) < 0) goto fail;
+  if ((code = member(&point, jwk->x, why)) < 0) goto done;
   code = point.len == 1 + PART ? member(&point, jwk->y, why) : -EINVAL;
   if (code == 0 && point.len != 1 + 2 * PART) code = -EINVAL;
   if (code < 0) {
     if (code == -EINVAL)
       *why = "an EC key whose coordinates are not of 32 bytes";
-    goto fail;
+    goto done;
   }
   code = no_memory(why);
   build = OSSL_PARAM_BLD_new();
@@ -207,10 +207,10 @@ static int ec_of(const mcp_jose_jwk_t *jwk, EVP_PKEY **key, const char **why) {
                                        "P-256", 0) ||
       !OSSL_PARAM_BLD_push_octet_string(build, OSSL_PKEY_PARAM_PUB_KEY,
                                         point.data, point.len))
-    goto fail;
+    goto done;
   *key = from_params("EC", build);
   code = *key ? 0 : refuse(why, "an EC key whose point is not on its curve");
-fail:
+done:
   OSSL_PARAM_BLD_free(build);
   mcp_buf_deinit(&point);
   return code;
@@ -298,7 +298,7 @@ static int verify_with(alg_t alg, EVP_PKEY *key, mcp_slice_t data,
   if (alg == ES256) {
     int n;
     if (length != 2 * PART) return 0;
-    if ((n = to_der(signature, &der)) < 0) goto fail;
+    if ((n = to_der(signature, &der)) < 0) goto done;
     bytes = der;
     length = (size_t)n;
   }
@@ -306,9 +306,9 @@ static int verify_with(alg_t alg, EVP_PKEY *key, mcp_slice_t data,
   if (!ctx ||
       EVP_DigestVerifyInit(ctx, &of_key, digest_of(alg), NULL, key) <= 0 ||
       !set_padding(alg, of_key))
-    goto fail;
+    goto done;
   code = EVP_DigestVerify(ctx, bytes, length, bytes_of(data), data.len) == 1;
-fail:
+done:
   EVP_MD_CTX_free(ctx);
   OPENSSL_free(der);
   return code;
@@ -324,7 +324,7 @@ int mcp_jose_verify(mcp_slice_t alg, const mcp_jose_jwk_t *jwk,
   if (code == 0) code = check_for(by, key, why);
   if (code == 0) code = verify_with(by, key, data, signature, why);
   EVP_PKEY_free(key);
-  return done(code);
+  return finish(code);
 }
 
 static int sign_with(alg_t alg, EVP_PKEY *key, mcp_slice_t data, void *out,
@@ -338,15 +338,15 @@ static int sign_with(alg_t alg, EVP_PKEY *key, mcp_slice_t data, void *out,
       EVP_DigestSignInit(ctx, &of_key, digest_of(alg), NULL, key) <= 0 ||
       !set_padding(alg, of_key) ||
       EVP_DigestSign(ctx, made, length, bytes_of(data), data.len) <= 0)
-    goto fail;
+    goto done;
   if (alg == ES256) {
-    if (!from_der(made, *length, out)) goto fail;
+    if (!from_der(made, *length, out)) goto done;
     *length = 2 * PART;
   } else {
     memcpy(out, made, *length);
   }
   code = 0;
-fail:
+done:
   EVP_MD_CTX_free(ctx);
   return code;
 }
@@ -362,7 +362,7 @@ int mcp_jose_sign(mcp_slice_t alg, mcp_slice_t pem, mcp_slice_t data, void *out,
              : refuse(why, "not a private key in PEM, or one with a password");
   if (code == 0) code = sign_with(by, key, data, out, length, why);
   EVP_PKEY_free(key);
-  return done(code);
+  return finish(code);
 }
 
 /* --- keys ----------------------------------------------------------------- */
@@ -382,15 +382,15 @@ int mcp_jose_generate(mcp_slice_t alg, char *out, size_t *length,
   bio = BIO_new(BIO_s_mem());
   if (!key || !bio ||
       !PEM_write_bio_PKCS8PrivateKey(bio, key, NULL, NULL, 0, NULL, NULL))
-    goto fail;
+    goto done;
   n = BIO_read(bio, out, MCP_JOSE_PEM);
-  if (n <= 0 || BIO_pending(bio) > 0) goto fail;
+  if (n <= 0 || BIO_pending(bio) > 0) goto done;
   *length = (size_t)n;
   code = 0;
-fail:
+done:
   BIO_free(bio);
   EVP_PKEY_free(key);
-  return done(code);
+  return finish(code);
 }
 
 /* Writes a text to `out`, which has room for `size` bytes. */
@@ -453,5 +453,5 @@ int mcp_jose_public(mcp_slice_t pem, mcp_jose_public_t *out, const char **why) {
              : refuse(why, "not a key in PEM, or one with a password");
   if (code == 0 && !put_public(key, out)) code = no_memory(why);
   EVP_PKEY_free(key);
-  return done(code);
+  return finish(code);
 }

@@ -8,6 +8,7 @@
 
 #include "base/err.h"
 #include "transport/http_conn.h"
+#include "wire/http_status.h"
 #include "wire/sse.h"
 #include "wire/ws_handshake.h"
 
@@ -101,7 +102,7 @@ static size_t write_head(mcp_http_conn_t *conn, mcp_buf_t *out, size_t end,
   if (status == 200) {
     put(out, &at, MCP_SLICE("HTTP/1.1 200 OK"));
   } else {
-    const char *reason = mcp_http_reason(status);
+    const char *reason = mcp_http_status_phrase(status);
     put(out, &at, mcp_slice(reason, strlen(reason)));
     put(out, &at, MCP_SLICE(" "));
     put_number(out, &at, status);

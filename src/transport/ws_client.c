@@ -6,6 +6,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "wire/http.h"
+#include "wire/http_status.h"
 #include "wire/ws_handshake.h"
 
 struct mcp_ws_client {
@@ -89,7 +90,7 @@ static void refused(mcp_ws_client_t *client) {
   finish(client, &(mcp_ws_handshake_t){.code = MCP_EGONE,
                                        .status = status,
                                        .head = mcp_http_head(client->http),
-                                       .why = mcp_http_reason(status)});
+                                       .why = mcp_http_status_phrase(status)});
 }
 
 /* The answer is there: what does it say? */

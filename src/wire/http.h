@@ -134,9 +134,6 @@ bool mcp_http_begun(const mcp_http_t *http);
  * mcp_http_next. */
 mcp_slice_t mcp_http_rest(const mcp_http_t *http);
 
-/* The reason phrase of a status code ("Not Found"); "" if unknown. */
-const char *mcp_http_reason(unsigned status);
-
 /* Would the request's Accept fields, all together, take `essence`? True when
  * there is none (RFC 9110 12.5.1). mcp_http_accepts judges one field. */
 bool mcp_http_head_accepts(const mcp_http_head_t *head, mcp_slice_t essence);

@@ -24,6 +24,11 @@ static inline bool mcp_scan_is_plain(char c) {
   return u >= 0x20 && u < 0x80 && u != '"' && u != '\\';
 }
 
+/* Is the byte part of a character outside ASCII? */
+static inline bool mcp_scan_is_letter(char c) {
+  return (unsigned char)c >= 0x80;
+}
+
 #ifdef __SSE2__
 
 static inline __m128i mcp_scan_load(const char *p) {

@@ -15,11 +15,8 @@
 
 #include "base/buf.h"
 #include "wire/json.h"
+#include "wire/rpc_errors.h"
 #include "wire/rpc_id.h"
-
-#define MCP_RPC_PARSE_ERROR     (-32700)
-#define MCP_RPC_INVALID_REQUEST (-32600)
-#define MCP_RPC_INTERNAL_ERROR  (-32603)
 
 typedef enum {
   MCP_RPC_INVALID,

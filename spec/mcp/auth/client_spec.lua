@@ -218,7 +218,7 @@ describe("what may be fetched (SSRF)", function()
     local name = ("http://localhost:%d/"):format(private.port)
     local answer, _, code = fetch.get(name, { only = "public" })
     assert.is_nil(answer)
-    assert.equal("EPRIVATE", code)
+    assert.equal("ENOTPUBLIC", code)
     -- A hop from a place that may be asked to one that may not.
     local asked = {}
     local open <close> = raw_server.start(function() return 302, { Location = name }, "" end)

@@ -1,0 +1,408 @@
+/* SPDX-License-Identifier: MIT
+ * json_parse.c: see json.h. The reader walks the text in one loop, without
+ * recursion and without a stack of its own: while a container is open, the
+ * `next` of its token holds the index of the container around it. */
+#include <math.h>
+
+#include "base/err.h"
+#include "base/mem.h"
+#include "wire/json.h"
+#include "wire/json_escape.h"
+#include "wire/json_keys.h"
+#include "wire/json_scan.h"
+#include "wire/number.h"
+
+const mcp_json_limits_t mcp_json_default_limits = {
+    .depth = MCP_JSON_DEPTH, .nodes = MCP_JSON_NODES, .duplicates = false};
+
+_Static_assert(MCP_JSON_NUMBER_LENGTH == MCP_NUMBER_LENGTH,
+               "number.c reads what the limit lets through");
+
+/* No container: the parent of the outermost value. */
+#define NOWHERE UINT32_MAX
+
+/* What the `count` of a token can hold. */
+#define COUNT_MASK 0x7ffffffu
+
+typedef struct {
+  mcp_json_doc_t *doc;
+  const char *begin, *end;
+  mcp_json_limits_t limits;
+  uint32_t room; /* tokens there is room for and leave to use */
+  uint32_t parent;
+  size_t depth;
+  int code; /* of the fault, with where and what */
+  const char *where, *what;
+} reader_t;
+
+/* Notes a fault. The readers of parts return the place behind what they read,
+ * or this NULL. */
+static const char *refuse(reader_t *r, int code, const char *where,
+                          const char *what) {
+  r->code = code;
+  r->where = where;
+  r->what = what;
+  return NULL;
+}
+
+static inline const char *skip_space(const char *p, const char *end) {
+  while (p < end && (unsigned char)*p <= ' ' &&
+         (*p == ' ' || *p == '\n' || *p == '\r' || *p == '\t')) {
+    p++;
+  }
+  return p;
+}
+
+/* -- tokens -- */
+
+static bool grow(reader_t *r, const char *at) {
+  mcp_json_doc_t *doc = r->doc;
+  mcp_json_token_t *tokens = doc->tokens;
+  size_t cap = (size_t)doc->cap * 4;
+  if (doc->count >= r->limits.nodes) {
+    refuse(r, MCP_ENODES, at, "more values than the limit");
+    return false;
+  }
+  if (cap > r->limits.nodes) cap = r->limits.nodes;
+  if (tokens == doc->few) {
+    tokens = mcp_mem_alloc(cap * sizeof *tokens);
+    if (tokens) memcpy(tokens, doc->few, doc->count * sizeof *tokens);
+  } else {
+    tokens = mcp_mem_realloc(tokens, cap * sizeof *tokens);
+  }
+  if (!tokens) {
+    refuse(r, MCP_ENOMEM, at, "not enough memory");
+    return false;
+  }
+  doc->tokens = tokens;
+  doc->cap = r->room = (uint32_t)cap;
+  return true;
+}
+
+static inline bool add(reader_t *r, mcp_json_kind_t kind, const char *start,
+                       const char *end, bool escaped) {
+  mcp_json_doc_t *doc = r->doc;
+  uint32_t at = doc->count;
+  if (at == r->room && !grow(r, start)) return false;
+  doc->count++;
+  doc->tokens[at] = (mcp_json_token_t){.start = (uint32_t)(start - r->begin),
+                                       .length = (uint32_t)(end - start),
+                                       .next = at + 1,
+                                       .kind = kind,
+                                       .escaped = escaped};
+  return true;
+}
+
+/* Opens a container. Its `next` is its parent until it is closed. */
+static bool open_container(reader_t *r, mcp_json_kind_t kind, const char *at) {
+  uint32_t parent = r->parent;
+  if (r->depth == r->limits.depth) {
+    refuse(r, MCP_EDEPTH, at, "nested deeper than the limit");
+    return false;
+  }
+  r->parent = r->doc->count;
+  if (!add(r, kind, at, at, false)) return false;
+  r->doc->tokens[r->parent].next = parent;
+  r->depth++;
+  return true;
+}
+
+static void close_container(reader_t *r, const char *end) {
+  mcp_json_token_t *t = &r->doc->tokens[r->parent];
+  t->length = (uint32_t)(end - r->begin) - t->start;
+  r->parent = t->next;
+  t->next = r->doc->count;
+  r->depth--;
+}
+
+/* -- strings -- */
+
+/* The four digits behind "\u" at `p`. */
+static const char *read_unit(reader_t *r, const char *p) {
+  for (int i = 2; i < 6; i++) {
+    if (p + i >= r->end)
+      return refuse(r, MCP_EJSON, r->end, "the text ends inside a string");
+    if (mcp_escape_hex(p[i]) > 15)
+      return refuse(r, MCP_EJSON, p + i,
+                    "expected four hexadecimal digits behind \\u");
+  }
+  return p + 6;
+}
+
+/* The escape at `p`, which is a backslash. */
+static const char *read_escape(reader_t *r, const char *p) {
+  const char *behind;
+  unsigned unit;
+  if (p + 1 == r->end)
+    return refuse(r, MCP_EJSON, r->end, "the text ends inside a string");
+  if (mcp_escape_short(p[1])) return p + 2;
+  if (p[1] != 'u') return refuse(r, MCP_EJSON, p, "unknown escape in a string");
+  behind = read_unit(r, p);
+  if (!behind) return NULL;
+  unit = mcp_escape_unit(p + 2);
+  if (mcp_escape_is_low(unit))
+    return refuse(r, MCP_EUTF8, p, "second half of a surrogate pair alone");
+  if (!mcp_escape_is_high(unit)) return behind;
+  if (r->end - behind < 2 || behind[0] != '\\' || behind[1] != 'u')
+    return refuse(r, MCP_EUTF8, p, "first half of a surrogate pair alone");
+  if (!read_unit(r, behind)) return NULL;
+  if (!mcp_escape_is_low(mcp_escape_unit(behind + 2)))
+    return refuse(r, MCP_EUTF8, p, "first half of a surrogate pair alone");
+  return behind + 6;
+}
+
+/* The string from `start`, behind its quote, of which the bytes before `p`
+ * are plain. */
+static const char *read_rest(reader_t *r, const char *start, const char *p,
+                             size_t limit) {
+  const char *end = r->end;
+  bool escaped = false;
+  for (;;) {
+    p += mcp_scan_plain(p, (size_t)(end - p));
+    if (p < end && mcp_scan_is_letter(*p)) p = mcp_scan_letters(p, end);
+    if (p == end)
+      return refuse(r, MCP_EJSON, p, "the text ends inside a string");
+    if (*p == '"') break;
+    if (*p == '\\') {
+      escaped = true;
+      p = read_escape(r, p);
+      if (!p) return NULL;
+    } else if (mcp_scan_is_letter(*p)) {
+      return refuse(r, MCP_EUTF8, p, "not valid UTF-8");
+    } else {
+      return refuse(r, MCP_EJSON, p, "raw control character in a string");
+    }
+  }
+  if ((size_t)(p - start) > limit)
+    return refuse(r, MCP_ETOOBIG, start - 1, "a key longer than the limit");
+  if (!add(r, MCP_JSON_STRING, start, p, escaped)) {
+    r->where--; /* the string begins with its quote */
+    return NULL;
+  }
+  return p + 1;
+}
+
+/* The string whose opening quote is at `p`; adds its token. Most end within
+ * 16 bytes and come past here only. */
+static inline const char *read_string(reader_t *r, const char *p,
+                                      size_t limit) {
+  const char *start = ++p;
+#ifdef __SSE2__
+  if (r->end - p >= 16 && r->doc->count < r->room) {
+    unsigned mask = mcp_scan_mask(mcp_scan_load(p));
+    p += mask ? __builtin_ctz(mask) : 16;
+    if (mask && *p == '"') {
+      add(r, MCP_JSON_STRING, start, p, false);
+      return p + 1;
+    }
+  }
+#endif
+  return read_rest(r, start, p, limit);
+}
+
+/* -- keys -- */
+
+/* Sees that the object that ends here has no key twice. */
+static bool check_keys(reader_t *r, uint32_t object) {
+  uint32_t again = 0;
+  const mcp_json_token_t *t = &r->doc->tokens[object];
+  int code = t->count > 1 && !r->limits.duplicates
+                 ? mcp_json_keys_check(r->doc, object, &again)
+                 : 0;
+  if (code == 0) return true;
+  if (code == MCP_EDUPLICATE)
+    refuse(r, code, r->begin + r->doc->tokens[again].start - 1,
+           "the same key twice in one object");
+  else
+    refuse(r, code, r->begin + t->start, mcp_err_text(code));
+  return false;
+}
+
+/* A key and its colon. */
+static inline const char *read_key(reader_t *r, const char *p,
+                                   const char *expected) {
+  p = skip_space(p, r->end);
+  if (p == r->end || *p != '"') return refuse(r, MCP_EJSON, p, expected);
+  p = read_string(r, p, MCP_JSON_KEY_LENGTH);
+  if (!p) return NULL;
+  p = skip_space(p, r->end);
+  if (p == r->end || *p != ':')
+    return refuse(r, MCP_EJSON, p, "expected ':' behind a key");
+  return p + 1;
+}
+
+/* -- numbers and names -- */
+
+static bool is_digit(const char *p, const char *end) {
+  return p < end && *p >= '0' && *p <= '9';
+}
+
+static const char *skip_digits(const char *p, const char *end) {
+  while (is_digit(p, end)) p++;
+  return p;
+}
+
+/* Do `n` digits without leading zeros, negative or not, fit int64? */
+static bool fits(const char *digits, size_t n, bool negative) {
+  const char *top = negative ? "9223372036854775808" : "9223372036854775807";
+  return n < 19 || (n == 19 && memcmp(digits, top, 19) <= 0);
+}
+
+static const char *read_number(reader_t *r, const char *p) {
+  const char *start = p, *end = r->end, *digits, *exponent;
+  bool negative = *p == '-', integer;
+  size_t whole;
+  if (negative) p++;
+  digits = p;
+  if (!is_digit(p, end))
+    return refuse(r, MCP_EJSON, p, "expected a digit behind '-'");
+  p = skip_digits(p, end);
+  whole = (size_t)(p - digits);
+  if (*digits == '0' && whole > 1)
+    return refuse(r, MCP_EJSON, start, "a number with leading zeros");
+  integer = fits(digits, whole, negative);
+  if (p < end && *p == '.') {
+    integer = false;
+    if (!is_digit(++p, end))
+      return refuse(r, MCP_EJSON, p, "expected a digit behind '.'");
+    p = skip_digits(p, end);
+  }
+  exponent = p;
+  if (p < end && (*p == 'e' || *p == 'E')) {
+    integer = false;
+    p++;
+    if (p < end && (*p == '-' || *p == '+')) p++;
+    if (!is_digit(p, end))
+      return refuse(r, MCP_EJSON, p, "expected a digit in the exponent");
+    p = skip_digits(p, end);
+  }
+  if (p - start > MCP_JSON_NUMBER_LENGTH)
+    return refuse(r, MCP_ENUMBER, start, "a number longer than the limit");
+  /* An integer has no negative zero. */
+  if (integer && !(negative && *digits == '0'))
+    return add(r, MCP_JSON_INTEGER, start, p, false) ? p : NULL;
+  /* Without an exponent it is too short to be infinite. */
+  if (p > exponent &&
+      !isfinite(mcp_number_read(mcp_slice(start, (size_t)(p - start)))))
+    return refuse(r, MCP_ENUMBER, start, "a number too large for a double");
+  return add(r, MCP_JSON_DOUBLE, start, p, false) ? p : NULL;
+}
+
+static const char *read_name(reader_t *r, const char *p, const char *name,
+                             size_t len, mcp_json_kind_t kind) {
+  if ((size_t)(r->end - p) < len || memcmp(p, name, len) != 0)
+    return refuse(r, MCP_EJSON, p, "expected a value");
+  return add(r, kind, p, p + len, false) ? p + len : NULL;
+}
+
+/* -- the text -- */
+
+/* The value that begins at `p`; of a container only its beginning. */
+static inline const char *read_scalar(reader_t *r, const char *p) {
+  switch (*p) {
+  case '"': return read_string(r, p, SIZE_MAX);
+  case 't': return read_name(r, p, "true", 4, MCP_JSON_TRUE);
+  case 'f': return read_name(r, p, "false", 5, MCP_JSON_FALSE);
+  case 'n': return read_name(r, p, "null", 4, MCP_JSON_NULL);
+  case '-':
+  case '0':
+  case '1':
+  case '2':
+  case '3':
+  case '4':
+  case '5':
+  case '6':
+  case '7':
+  case '8':
+  case '9': return read_number(r, p);
+  default: return refuse(r, MCP_EJSON, p, "expected a value");
+  }
+}
+
+/* Behind a value: closes what ends here and steps to the next value, or to
+ * the end of the text. */
+static inline const char *read_on(reader_t *r, const char *p) {
+  const char *end = r->end;
+  while (r->parent != NOWHERE) {
+    mcp_json_token_t *t = &r->doc->tokens[r->parent];
+    bool object = t->kind == MCP_JSON_OBJECT;
+    p = skip_space(p, end);
+    if (p < end && *p == ',') {
+      t->count = (t->count + 1) & COUNT_MASK;
+      return object ? read_key(r, p + 1, "expected a key in quotes behind ','")
+                    : p + 1;
+    }
+    if (p == end || *p != (object ? '}' : ']'))
+      return refuse(r, MCP_EJSON, p,
+                    object ? "expected ',' or '}' behind a member"
+                           : "expected ',' or ']' behind an element");
+    if (object && !check_keys(r, r->parent)) return NULL;
+    close_container(r, ++p);
+  }
+  p = skip_space(p, end);
+  if (p < end) return refuse(r, MCP_EJSON, p, "more text behind the value");
+  return p;
+}
+
+static bool read_text(reader_t *r) {
+  const char *p = skip_space(r->begin, r->end), *end = r->end;
+  if (p == end) return refuse(r, MCP_EJSON, p, "no value in the text");
+  if (end - p >= 3 && memcmp(p, "\xef\xbb\xbf", 3) == 0)
+    return refuse(r, MCP_EUTF8, p, "a byte order mark");
+  do {
+    p = skip_space(p, end);
+    if (p == end)
+      return refuse(r, MCP_EJSON, p, "the text ends where a value is due");
+    if (*p == '{') {
+      if (!open_container(r, MCP_JSON_OBJECT, p)) return false;
+      p = skip_space(p + 1, end);
+      if (p == end || *p != '}') {
+        r->doc->tokens[r->parent].count = 1;
+        p = read_key(r, p, "expected a key in quotes or '}'");
+        if (!p) return false;
+        continue;
+      }
+    } else if (*p == '[') {
+      if (!open_container(r, MCP_JSON_ARRAY, p)) return false;
+      p = skip_space(p + 1, end);
+      if (p == end || *p != ']') {
+        r->doc->tokens[r->parent].count = 1;
+        continue;
+      }
+    } else {
+      p = read_scalar(r, p);
+      if (!p) return false;
+    }
+    p = read_on(r, p);
+    if (!p) return false;
+  } while (r->parent != NOWHERE);
+  return true;
+}
+
+int mcp_json_parse(mcp_json_doc_t *doc, mcp_slice_t text,
+                   const mcp_json_limits_t *limits, mcp_json_fault_t *fault) {
+  const char *begin = text.len ? text.data : "";
+  reader_t r;
+  r.doc = doc;
+  r.begin = begin;
+  r.end = begin + text.len;
+  r.limits = *limits;
+  r.parent = NOWHERE;
+  r.depth = 0;
+  if (r.limits.depth > MCP_JSON_DEPTH) r.limits.depth = MCP_JSON_DEPTH;
+  if (r.limits.nodes > COUNT_MASK) r.limits.nodes = COUNT_MASK;
+  r.room = doc->cap;
+  if (r.room > r.limits.nodes) r.room = (uint32_t)r.limits.nodes;
+  doc->text = text;
+  doc->count = 0;
+  if (text.len > MCP_JSON_TEXT_LENGTH)
+    refuse(&r, MCP_ETOOBIG, begin, "a text longer than the limit");
+  else if (read_text(&r))
+    return 0;
+  doc->count = 0;
+  if (fault) {
+    fault->offset = (size_t)(r.where - begin);
+    fault->what = r.what;
+  }
+  return r.code;
+}

@@ -1,0 +1,127 @@
+/* SPDX-License-Identifier: MIT
+ * json_write.c: see json.h. */
+#include <math.h>
+
+#include "base/err.h"
+#include "wire/json.h"
+#include "wire/json_scan.h"
+#include "wire/number.h"
+
+/* The longest escape, \u001f; and a store of 16 bytes may lie over the end. */
+#define ESCAPE_ROOM 6
+#define SLACK       (ESCAPE_ROOM + 16 + 2)
+
+static char *escape(char *out, unsigned char c) {
+  static const char letters[] = "01234567btn1fr";
+  static const char digits[] = "0123456789abcdef";
+  *out++ = '\\';
+  if (c == '"' || c == '\\') {
+    *out++ = (char)c;
+  } else if (c >= '\b' && c <= '\r' && c != '\v') {
+    *out++ = letters[c];
+  } else {
+    memcpy(out, "u00", 3);
+    out[3] = digits[c >> 4];
+    out[4] = digits[c & 15];
+    out += 5;
+  }
+  return out;
+}
+
+/* Copies `s` to `to` if it is shorter than 16 bytes and all plain. */
+static inline bool copy_plain(char *to, mcp_slice_t s) {
+  if (s.len >= 16) return false;
+  if (s.len >= 8) {
+    const char *tail = s.data + s.len - 8;
+    if (!mcp_scan_word(s.data) || !mcp_scan_word(tail)) return false;
+    memcpy(to, s.data, 8);
+    memcpy(to + s.len - 8, tail, 8);
+    return true;
+  }
+  for (size_t i = 0; i < s.len; i++) {
+    if (!mcp_scan_is_plain(s.data[i])) return false;
+    to[i] = s.data[i];
+  }
+  return true;
+}
+
+/* The same for any `s`. Before each turn there is room for all that is left
+ * as it stands, the closing quote and SLACK. */
+static int copy_string(mcp_buf_t *out, mcp_slice_t s) {
+  const char *p = s.data, *end = p + s.len;
+  char *to = out->data + out->len;
+  for (;;) {
+    size_t n;
+    int code;
+#ifdef __SSE2__
+    while (end - p >= 16) {
+      __m128i v = mcp_scan_load(p);
+      unsigned mask = mcp_scan_mask(v);
+      n = mask ? (size_t)__builtin_ctz(mask) : 16;
+      _mm_storeu_si128((__m128i *)(void *)to, v);
+      p += n;
+      to += n;
+      if (mask) break;
+    }
+#endif
+    if (p < end && mcp_scan_is_plain(*p)) {
+      n = mcp_scan_plain(p, (size_t)(end - p));
+      memcpy(to, p, n);
+      p += n;
+      to += n;
+    }
+    if (p < end && mcp_scan_is_letter(*p)) {
+      n = (size_t)(mcp_scan_letters(p, end) - p);
+      memcpy(to, p, n);
+      p += n;
+      to += n;
+      if (p < end && mcp_scan_is_letter(*p)) return MCP_EUTF8;
+    }
+    if (p == end) break;
+    to = escape(to, (unsigned char)*p++);
+    out->len = (size_t)(to - out->data);
+    code = mcp_buf_reserve(out, (size_t)(end - p) + SLACK);
+    if (code < 0) return code;
+    to = out->data + out->len;
+  }
+  out->len = (size_t)(to - out->data);
+  return 0;
+}
+
+int mcp_json_write_string(mcp_buf_t *out, mcp_slice_t s) {
+  size_t before = out->len;
+  int code;
+  if (s.len > SIZE_MAX / 2) return MCP_ETOOBIG;
+  if (out->cap - before < s.len + SLACK) {
+    code = mcp_buf_reserve(out, s.len + SLACK);
+    if (code < 0) return code;
+  }
+  out->data[out->len++] = '"';
+  if (copy_plain(out->data + out->len, s)) {
+    out->len += s.len;
+  } else {
+    code = copy_string(out, s);
+    if (code < 0) {
+      out->len = before;
+      return code;
+    }
+  }
+  out->data[out->len++] = '"';
+  return 0;
+}
+
+int mcp_json_write_integer(mcp_buf_t *out, int64_t n) {
+  int code = mcp_buf_reserve(out, MCP_NUMBER_ROOM);
+  if (code < 0) return code;
+  out->len += mcp_number_write_integer(out->data + out->len, n);
+  return 0;
+}
+
+int mcp_json_write_double(mcp_buf_t *out, double n) {
+  int code;
+  if (!isfinite(n)) return MCP_ENUMBER;
+  code = mcp_buf_reserve(out, MCP_NUMBER_ROOM);
+  if (code < 0) return code;
+  out->len += mcp_number_write_double(out->data + out->len, n);
+  return 0;
+}
