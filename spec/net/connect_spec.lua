@@ -253,7 +253,7 @@ describe("core.connect_socket", function()
     refused({ host = "a\0b", port = 1 }, "zero byte")
     refused({ host = "a" }, "number expected")
     refused({ host = "a", port = 1, only = "publik" }, "publik")
-    refused({ host = "a", port = 1, timeout = -1 }, "seconds expected")
+    refused({ host = "a", port = 1, timeout = -1 }, "expected seconds")
     assert.equal("EINVAL", select(3, core.connect_socket({ host = "127.0.0.1", port = 1 << 40 },
       print)))
   end)

@@ -5,7 +5,6 @@
 #include "lua/core.h"
 
 #include <lauxlib.h>
-#include <math.h>
 #include <signal.h>
 #ifdef MCP_MEM_FAULTS
 #include <stdlib.h>
@@ -23,7 +22,7 @@
 #include "lua/lendpoint.h"
 #include "lua/lexchange.h"
 #include "lua/lfolder.h"
-#include "lua/lhttp.h"
+#include "lua/lhttp_pool.h"
 #include "lua/lid.h"
 #include "lua/lluv.h"
 #include "lua/lmemory.h"
@@ -35,6 +34,7 @@
 #include "lua/lwait.h"
 #include "lua/lwebsocket.h"
 #include "lua/lworker.h"
+#include "lua/seconds.h"
 #include "lua/value.h"
 #include "net/watchdog.h"
 
@@ -140,8 +140,7 @@ static int step(lua_State *L) {
   if (!mcp_lturn_begin(L, rt, &co))
     return mcp_coroutine_push_error(L, MCP_ECANCELED);
   if (!lua_isnoneornil(L, 1)) {
-    lua_Number seconds = luaL_checknumber(L, 1);
-    ms = seconds <= 0 ? 0 : (int64_t)ceil(seconds * 1000);
+    ms = (int64_t)mcp_seconds_to_ms(luaL_checknumber(L, 1));
   }
   lua_pushboolean(L, mcp_lturn_once(L, rt, ms));
   return 1;
@@ -228,12 +227,11 @@ static int catch_signals(lua_State *L) {
 }
 
 static uint32_t ms_field(lua_State *L, const char *name) {
-  lua_Number seconds;
+  uint32_t ms;
   lua_getfield(L, 1, name);
-  seconds = luaL_checknumber(L, -1);
-  luaL_argcheck(L, seconds >= 0 && seconds < 1e6, 1, name);
+  ms = mcp_seconds_read32(L, -1, name);
   lua_pop(L, 1);
-  return (uint32_t)ceil(seconds * 1000);
+  return ms;
 }
 
 /* watch_over { drain =, leave =, stall =, hangup =, input = }
@@ -445,7 +443,7 @@ int luaopen_mcp_core(lua_State *L) {
   mcp_lconnect_open(L, &o->rt);
   mcp_lchild_open(L, &o->rt);
   mcp_lredirect_open(L, &o->rt);
-  mcp_lhttp_open(L, &o->rt);
+  mcp_lhttp_pool_open(L, &o->rt);
   mcp_lwait_open(L, &o->rt);
   mcp_lshare_open(L);
   mcp_lwebsocket_open(L, &o->rt);

@@ -4,9 +4,9 @@
 #include "lua/lclock.h"
 
 #include <lauxlib.h>
-#include <math.h>
 
 #include "lua/lexchange.h"
+#include "lua/seconds.h"
 
 /* What the frame needs; lives on the stack of whoever starts the coroutine. */
 typedef struct {
@@ -67,16 +67,10 @@ static void on_beat(mcp_coroutine_t *waiting) {
   mcp_coroutine_run(co, 1);
 }
 
-uint32_t mcp_lclock_ms(lua_State *L, int index) {
-  lua_Number seconds = luaL_checknumber(L, index);
-  if (!(seconds >= 0)) luaL_error(L, "a time: seconds expected, 0 or more");
-  seconds = ceil(seconds * 1000);
-  return seconds < UINT32_MAX ? (uint32_t)seconds : UINT32_MAX;
-}
-
 static uint32_t ms_field(lua_State *L, int index, const char *name) {
   uint32_t ms = 0;
-  if (lua_getfield(L, index, name) != LUA_TNIL) ms = mcp_lclock_ms(L, -1);
+  if (lua_getfield(L, index, name) != LUA_TNIL)
+    ms = mcp_seconds_read32(L, -1, name);
   lua_pop(L, 1);
   return ms;
 }

@@ -20,10 +20,6 @@ typedef struct {
 /* No limits. */
 void mcp_lclock_init(mcp_lclock_t *lclock);
 
-/* A time in seconds as ms, rounded up; one that does not fit is as long as can
- * be. Raises what is no such time. [-0, +0, v] */
-uint32_t mcp_lclock_ms(lua_State *L, int index);
-
 /* Reads the table at `index`: in seconds time, most, beat (0 or absent: none);
  * expired(thread, seconds) -> result | nil, error, which answers for the
  * handler that runs in `thread`; on_beat(thread). Raises what is of the wrong

@@ -3,12 +3,12 @@
 #include "lua/lconnect.h"
 
 #include <lauxlib.h>
-#include <math.h>
 #include <string.h>
 
 #include "base/err.h"
 #include "lua/lendpoint.h"
 #include "lua/lturn.h"
+#include "lua/seconds.h"
 #include "net/connect.h"
 
 /* An attempt that somebody waits for. It lies on the stack of who waits. */
@@ -64,13 +64,7 @@ static const char *string_field(lua_State *L, const char *name) {
 
 static uint64_t time_field(lua_State *L) {
   uint64_t ms = MCP_LCONNECT_TIME;
-  if (lua_getfield(L, 1, "timeout") != LUA_TNIL) {
-    lua_Number seconds = luaL_checknumber(L, -1);
-    luaL_argcheck(L, seconds >= 0 && seconds < 1e9, 1,
-                  "timeout: seconds expected, 0 or more");
-    ms = (uint64_t)ceil(seconds * 1000);
-  }
-  lua_pop(L, 1);
+  (void)mcp_seconds_field(L, 1, "timeout", &ms);
   return ms;
 }
 

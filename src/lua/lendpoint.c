@@ -12,6 +12,7 @@
 #include "lua/lclock.h"
 #include "lua/lexchange.h"
 #include "lua/lshare.h"
+#include "lua/seconds.h"
 #include "net/pipe.h"
 #include "transport/http_server.h"
 #include "transport/link.h"
@@ -471,7 +472,7 @@ static void seconds_field(lua_State *L, int table, const char *name,
                           uint64_t *ms) {
   if (lua_getfield(L, table, name) != LUA_TNIL) {
     lua_Number seconds = luaL_checknumber(L, -1);
-    *ms = seconds <= 0 ? UINT64_MAX / 4 : (uint64_t)(seconds * 1000);
+    *ms = seconds <= 0 ? MCP_SECONDS_FOREVER : mcp_seconds_to_ms(seconds);
   }
   lua_pop(L, 1);
 }
@@ -716,7 +717,7 @@ static int host_close(lua_State *L) {
   host_t *host = check_host(L);
   lua_Number grace = lua_isnumber(L, 2) ? lua_tonumber(L, 2) : 0;
   if (host)
-    close_host(host, grace > 0 ? (uint64_t)(grace * 1000) : 0,
+    close_host(host, mcp_seconds_to_ms(grace),
                !(grace > 0) &&
                    (!host->open || (host->child && lua_isnumber(L, 2))));
   return 0;

@@ -8,8 +8,8 @@
 
 #include "base/err.h"
 #include "base/log.h"
-#include "lua/lclock.h"
 #include "lua/lid.h"
+#include "lua/seconds.h"
 #include "lua/value.h"
 #include "transport/link.h"
 
@@ -728,7 +728,7 @@ static int is_cancelled(lua_State *L) {
  * likes. */
 static int limit(lua_State *L) {
   handle_t *h = check_handle(L);
-  uint32_t ms = mcp_lclock_ms(L, 2);
+  uint32_t ms = mcp_seconds_read32(L, 2, "limit");
   if (h->co) mcp_coroutine_limit(h->co, ms);
   return 0;
 }
@@ -740,7 +740,7 @@ static int expire(lua_State *L) {
   lua_Number seconds = luaL_checknumber(L, 2);
   if (h->x && h->co && seconds < 1e9)
     h->x->ends_at = mcp_loop_now(h->co->rt->loop) +
-                    (seconds > 0 ? (uint64_t)(seconds * 1000) : 1);
+                    (seconds > 0 ? mcp_seconds_to_ms(seconds) : 1);
   return 0;
 }
 

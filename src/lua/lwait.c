@@ -4,11 +4,11 @@
 #include "lua/lwait.h"
 
 #include <lauxlib.h>
-#include <math.h>
 
 #include "base/err.h"
 #include "base/mem.h"
 #include "lua/lturn.h"
+#include "lua/seconds.h"
 
 #define TYPE_NAME "mcp.waiter"
 
@@ -24,14 +24,6 @@ typedef struct {
 
 static mcp_runtime_t *runtime(lua_State *L) {
   return lua_touserdata(L, lua_upvalueindex(1));
-}
-
-/* Seconds to milliseconds, rounded up so that no wait ends early. */
-static uint64_t to_ms(lua_State *L, int index) {
-  lua_Number seconds = luaL_checknumber(L, index);
-  luaL_argcheck(L, seconds >= 0 && seconds < 1e12, index,
-                "seconds expected, 0 or more");
-  return (uint64_t)ceil(seconds * 1000);
 }
 
 static void stop_timer(waiter_t *w) {
@@ -98,10 +90,10 @@ static int waiter_wait(lua_State *L) {
   waiter_t *w = luaL_checkudata(L, 1, TYPE_NAME);
   mcp_coroutine_t *co;
   bool limited = !lua_isnoneornil(L, 2);
-  uint64_t ms = limited ? to_ms(L, 2) : 0;
+  uint64_t ms = limited ? mcp_seconds_read(L, 2, "timeout") : 0;
   if (w->has_watched && mcp_list_empty(&w->watched)) w->woken = true;
   if (w->woken) return push_payload(L);
-  if (w->co || w->timer) return luaL_error(L, "somebody is waiting already");
+  if (w->co || w->timer) return luaL_error(L, "another coroutine is waiting already");
   if (!mcp_lturn_begin(L, w->rt, &co))
     return mcp_coroutine_push_error(L, MCP_ECANCELED);
   w->timed_out = false;
@@ -210,7 +202,7 @@ static void note(void *arg) {
 static int sleep_for(lua_State *L) {
   mcp_runtime_t *rt = runtime(L);
   mcp_coroutine_t *co;
-  uint64_t ms = to_ms(L, 1);
+  uint64_t ms = mcp_seconds_read(L, 1, "sleep");
   nap_t *nap;
   if (!mcp_lturn_begin(L, rt, &co))
     return mcp_coroutine_push_error(L, MCP_ECANCELED);

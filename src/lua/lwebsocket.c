@@ -3,7 +3,6 @@
 #include "lua/lwebsocket.h"
 
 #include <lauxlib.h>
-#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -12,6 +11,7 @@
 #include "base/version.h"
 #include "lua/lendpoint.h"
 #include "lua/lturn.h"
+#include "lua/seconds.h"
 #include "transport/ws_client.h"
 #include "wire/http_request.h"
 
@@ -206,15 +206,10 @@ static void read_options(lua_State *L, mcp_ws_client_options_t *options) {
     options->port = options->tls ? 443 : 80;
   }
   options->timeout = MCP_WS_CLIENT_TIME;
-  if (lua_getfield(L, 1, "timeout") != LUA_TNIL) {
-    lua_Number seconds = luaL_checknumber(L, -1);
-    if (!(seconds >= 0 && seconds < 1e9))
-      luaL_error(L, "timeout: seconds expected, 0 or more");
-    options->timeout = (uint64_t)ceil(seconds * 1000);
-  }
+  (void)mcp_seconds_field(L, 1, "timeout", &options->timeout);
   lua_getfield(L, 1, "any_protocol");
   options->any_protocol = lua_toboolean(L, -1);
-  lua_pop(L, 4);
+  lua_pop(L, 3);
 }
 
 /* The fields { name, value } of the list on top. */

@@ -3,7 +3,6 @@
 #include "lua/lworker.h"
 
 #include <lauxlib.h>
-#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -11,6 +10,7 @@
 #include "base/mem.h"
 #include "lua/copy.h"
 #include "lua/lturn.h"
+#include "lua/seconds.h"
 #include "lua/worker_carrier.h"
 #include "lua/worker_pool.h"
 
@@ -202,13 +202,12 @@ static lua_Integer integer_of(lua_State *L, const char *name) {
   return value;
 }
 
-/* Seconds, as ms. */
 static uint64_t ms_of(lua_State *L, const char *name) {
-  lua_Number value;
+  uint64_t ms;
   lua_getfield(L, 1, name);
-  value = luaL_checknumber(L, -1);
+  ms = mcp_seconds_read(L, -1, name);
   lua_pop(L, 1);
-  return (uint64_t)ceil(value * 1000);
+  return ms;
 }
 
 /* Copies the list `arguments` into one block: pointers, then the texts. */

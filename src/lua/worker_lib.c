@@ -4,13 +4,13 @@
 
 #include <lauxlib.h>
 #include <limits.h>
-#include <math.h>
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
 
 #include "base/err.h"
 #include "lua/copy.h"
+#include "lua/seconds.h"
 #include "lua/worker_pattern.h"
 
 /* Its address is a key of the registry: the ctx. */
@@ -233,12 +233,10 @@ static int ctx_cancelled(lua_State *L) {
 }
 
 static int ctx_sleep(lua_State *L) {
-  lua_Number seconds = luaL_checknumber(L, 2);
+  uint64_t ms = mcp_seconds_read(L, 2, "sleep");
   void *carrier;
   const mcp_worker_ways_t *ways = mcp_worker_ways(worker_of(L), &carrier);
-  luaL_argcheck(L, seconds >= 0 && seconds < 1e12, 2,
-                "seconds expected, 0 or more");
-  if (!ways->sleep(carrier, (uint64_t)ceil(seconds * 1000)))
+  if (!ways->sleep(carrier, ms))
     return mcp_coroutine_push_error(L, MCP_ECANCELED);
   lua_pushboolean(L, 1);
   return 1;

@@ -1,6 +1,6 @@
 -- SPDX-License-Identifier: MIT
--- lhttp_spec.lua: src/lua/lhttp.c: pools, requests and answers as Lua has them. What goes over the
--- sockets below is in transport/http_client_spec.lua.
+-- lhttp_pool_spec.lua: src/lua/lhttp_pool.c and src/lua/lhttp_call.c: pools, requests and responses
+-- as Lua sees them. What goes over the sockets is in transport/http_client_spec.lua.
 local core = require "mcp.core"
 local helper = require "spec.helper"
 local openssl = require "mcp.openssl"
@@ -19,13 +19,13 @@ describe("http_pool", function()
     raises('http_pool: unknown option ""', core.http_pool, { "x" })
     raises("table expected", core.http_pool, 5)
     for _, bad in ipairs { 0, -1, 65536, 1.5, "x", true } do
-      raises("http_pool: connections: an integer from 1 to 65535 expected", core.http_pool,
+      raises("http_pool: connections: expected an integer from 1 to 65535", core.http_pool,
         { connections = bad })
     end
     for _, name in ipairs { "idle_timeout", "connect_timeout", "body_timeout" } do
-      raises(name .. ": number expected, got boolean", core.http_pool, { [name] = true })
+      raises(name .. ": expected seconds, got boolean", core.http_pool, { [name] = true })
       for _, bad in ipairs { -1, 0 / 0, 1 / 0, 1e12 } do
-        raises(name .. ": seconds expected, 0 or more", core.http_pool, { [name] = bad })
+        raises(name .. ": expected seconds, 0 or more", core.http_pool, { [name] = bad })
       end
     end
     local pool <close> = core.http_pool { connections = 65535, idle_timeout = 0,
@@ -74,33 +74,33 @@ describe("a request", function()
   it("refuses what is no option, or of another type, and says which", function()
     raises("table expected", pool.request, pool, "x")
     raises('request: unknown option "path"', request, { path = "/" })
-    raises("request: host and port, or unix, expected", request, { host = "none" })
-    raises("request: host and port, or unix, expected", request, { port = "none" })
+    raises("request: expected host and port, or unix", request, { host = "none" })
+    raises("request: expected host and port, or unix", request, { port = "none" })
     for _, bad in ipairs { 0, 65536, 1.5, "x" } do
-      raises("request: port: an integer from 1 to 65535 expected", request, { port = bad })
-      raises("request: head_limit: an integer from 1 to 1048576 expected", request,
+      raises("request: port: expected an integer from 1 to 65535", request, { port = bad })
+      raises("request: head_limit: expected an integer from 1 to 1048576", request,
         { head_limit = bad ~= 65536 and bad or 1048577 })
     end
-    raises("request: event_limit: an integer from 1 to 1073741824 expected", request,
+    raises("request: event_limit: expected an integer from 1 to 1073741824", request,
       { event_limit = 1073741825 })
     for _, name in ipairs { "host", "unix", "server_name", "method", "target", "body", "only" } do
-      raises(("request: %s: string expected, got table"):format(name), request, { [name] = {} })
+      raises(("request: %s: expected a string, got table"):format(name), request, { [name] = {} })
     end
     for _, name in ipairs { "host", "unix", "server_name", "only" } do
-      raises(("request: %s: a NUL in it"):format(name), request, { [name] = "a\0b" })
+      raises(("request: %s: contains a zero byte"):format(name), request, { [name] = "a\0b" })
     end
-    raises('request: only: "public" or "loopback" expected, got "private"', request,
+    raises('request: only: expected "public" or "loopback", got "private"', request,
       { only = "private" })
-    raises("request: tls: a client's TLS context expected, got boolean", request, { tls = true })
+    raises("request: tls: expected a client's TLS context, got boolean", request, { tls = true })
     local certificate = require("codecs.certificate").make {}
-    raises("request: tls: a client's TLS context expected, got a server's", request,
+    raises("request: tls: expected a client's TLS context, got a server's", request,
       { tls = assert(openssl.tls { role = "server", cert = certificate.cert,
         key = certificate.key }) })
-    raises("request: timeout: number expected, got string", request, { timeout = "x" })
-    raises("request: timeout: seconds expected, 0 or more", request, { timeout = -1 })
-    raises("request: headers: table expected, got string", request, { headers = "x" })
+    raises("request: timeout: expected seconds, got string", request, { timeout = "x" })
+    raises("request: timeout: expected seconds, 0 or more", request, { timeout = -1 })
+    raises("request: headers: expected a table, got string", request, { headers = "x" })
     for _, bad in ipairs { "x", {}, { "A" }, { "A", 1 }, { 1, "b" } } do
-      raises("request: headers: { name, value } expected at 2", request,
+      raises("request: headers: expected { name, value } at 2", request,
         { headers = { { "A", "b" }, bad } })
     end
     -- Nothing was sent.
@@ -216,8 +216,8 @@ describe("an answer", function()
     server:close()
     local response = ask(200, {}, "body")
     raises("number of bytes expected", response.read, response, -1)
-    raises("timeout: number expected, got boolean", response.read, response, 4, true)
-    raises("timeout: seconds expected", response.read, response, 4, -1)
+    raises("timeout: expected seconds, got boolean", response.read, response, 4, true)
+    raises("timeout: expected seconds, 0 or more", response.read, response, 4, -1)
     assert.equal("body", response:read(4, 5))
   end)
 
@@ -231,7 +231,7 @@ describe("an answer", function()
     local got
     core.spawn(function() got = response:read() end)
     for _, method in ipairs { "read", "json", "event" } do
-      raises("somebody is waiting already", response[method], response)
+      raises("another method of this response is waiting", response[method], response)
     end
     assert.is_nil(got)
     release()
