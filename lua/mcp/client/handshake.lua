@@ -4,6 +4,7 @@
 -- say more, mcp.client.probe does the judging.
 local call = require "mcp.client.call"
 local core = require "mcp.core"
+local errors = require "mcp.protocol.errors"
 local protocol = require "mcp.protocol"
 local serve = require "mcp.client.serve"
 local value = require "mcp.value"
@@ -136,7 +137,7 @@ local function look(client)
     if result then
       list = value.is_array(result.supportedVersions) and result.supportedVersions
       if not list then return "legacy" end
-    elseif number == protocol.UNSUPPORTED_VERSION then
+    elseif number == errors.UNSUPPORTED_VERSION then
       list = value.is_object(data) and value.is_array(data.supported) and data.supported
       -- It knows this era, and does not say what of it.
       if not list then return "legacy" end
@@ -197,12 +198,12 @@ function handshake.duplex(client, anew)
   if not ok then return nil, text, code end
   local data
   ok, text, code, data = shake_hands(client)
-  if not ok and code == protocol.UNSUPPORTED_VERSION and era == "auto" then
+  if not ok and code == errors.UNSUPPORTED_VERSION and era == "auto" then
     -- It was slow, not old; or is not what it was.
     local found = look(client)
     if found == "modern" then return true end
   end
-  if not ok and probed and anew and code ~= protocol.UNSUPPORTED_VERSION
+  if not ok and probed and anew and code ~= errors.UNSUPPORTED_VERSION
     and (math.type(code) == "integer" or code == "EGONE" or code == "ERPC") then
     local why, name
     ok, why, name = anew()

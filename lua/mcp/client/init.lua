@@ -6,9 +6,9 @@ local cache = require "mcp.client.cache"
 local call = require "mcp.client.call"
 local core = require "mcp.core"
 local closing = require "mcp.closing"
+local errors = require "mcp.protocol.errors"
 local handshake = require "mcp.client.handshake"
 local misuse = require "mcp.client.options"
-local protocol = require "mcp.protocol"
 local serve = require "mcp.client.serve"
 local settings = require "mcp.client.settings"
 local tell = require "mcp.client.callbacks"
@@ -67,7 +67,7 @@ local function peer_of(self)
   local held = setmetatable({ self }, { __mode = "v" })
   return {
     serve = function(method, params)
-      if not held[1] then return nil, { code = protocol.INTERNAL_ERROR, message = "Closed" } end
+      if not held[1] then return nil, { code = errors.INTERNAL_ERROR, message = "Closed" } end
       return serve.answer(held[1], method, params)
     end,
     notice = function(method, params)

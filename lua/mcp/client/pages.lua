@@ -2,8 +2,8 @@
 -- pages: lists that a server gives in pages: whole, or one entry after the other. A chain of pages
 -- has a bound, and a cursor that comes twice ends it.
 local core = require "mcp.core"
+local errors = require "mcp.protocol.errors"
 local fetch = require "mcp.client.request"
-local protocol = require "mcp.protocol"
 local value = require "mcp.value"
 
 local pages = {}
@@ -97,7 +97,7 @@ function pages.all(client, method, options)
       for _, entry in ipairs(sift(client, method, entries)) do out[#out + 1] = entry end
     elseif not text then
       return out
-    elseif here.kept and code == protocol.INVALID_PARAMS then
+    elseif here.kept and code == errors.INVALID_PARAMS then
       -- A cursor out of a page that we have kept is not good any more: all from the beginning.
       client.cache:drop(client.place, method)
       out, here = value.array {}, chain(client, method, options)

@@ -5,6 +5,7 @@
 -- affair. That somebody wants authorization, fails or is not there says nothing
 -- about an era.
 local core = require "mcp.core"
+local errors = require "mcp.protocol.errors"
 local protocol = require "mcp.protocol"
 local url = require "mcp.url"
 local value = require "mcp.value"
@@ -123,10 +124,10 @@ function probe.judge(reply, text, code)
     return choose(versions)
   end
   local err = reply.error
-  if err.code == protocol.UNSUPPORTED_VERSION then
+  if err.code == errors.UNSUPPORTED_VERSION then
     return choose(value.is_object(err.data) and err.data.supported, true)
   end
-  if (err.code == protocol.HEADER_MISMATCH or err.code == protocol.MISSING_CAPABILITY)
+  if (err.code == errors.HEADER_MISMATCH or err.code == errors.MISSING_CAPABILITY)
     and not reply.unasked then
     return "fail", ("server/discover: error %d: %s"):format(err.code, err.message), "ERPC"
   end
@@ -137,8 +138,8 @@ end
 local function is_refusal(reply, code)
   if not reply then return code == "EHTTP400" or code == "EHTTP404" or code == "EHTTP405" end
   local err, status = reply.error, reply.status
-  if not err or err.code == protocol.HEADER_MISMATCH or err.code == protocol.MISSING_CAPABILITY
-    or err.code == protocol.UNSUPPORTED_VERSION then
+  if not err or err.code == errors.HEADER_MISMATCH or err.code == errors.MISSING_CAPABILITY
+    or err.code == errors.UNSUPPORTED_VERSION then
     return false
   end
   return status == 400 or status == 404 or status == 405
@@ -149,7 +150,7 @@ end
 local function is_costly(reply, code)
   if not reply then return code == "EHTTP400" or code == "EHTTP409" end
   local err = reply.error
-  return err and err.code ~= protocol.UNSUPPORTED_VERSION and reply.status ~= 404
+  return err and err.code ~= errors.UNSUPPORTED_VERSION and reply.status ~= 404
     and reply.status ~= 405 or false
 end
 

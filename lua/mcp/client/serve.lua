@@ -3,8 +3,8 @@
 -- the folders we work in. The answers are made by the program's callbacks; here is what is checked
 -- on the way in and out, whichever era has brought the question.
 local core = require "mcp.core"
+local errors = require "mcp.protocol.errors"
 local failure = require "mcp.failure"
-local protocol = require "mcp.protocol"
 local schema = require "mcp.schema"
 local value = require "mcp.value"
 
@@ -15,16 +15,16 @@ local REJECTED = -1
 
 local function refuse(code, text, ...) return nil, failure.new(code, text:format(...)) end
 
-local function invalid(text, ...) return refuse(protocol.INVALID_PARAMS, text, ...) end
+local function invalid(text, ...) return refuse(errors.INVALID_PARAMS, text, ...) end
 
 local function missing(method)
-  return refuse(protocol.METHOD_NOT_FOUND, "%s: this client does not offer that", method)
+  return refuse(errors.METHOD_NOT_FOUND, "%s: this client does not offer that", method)
 end
 
 -- What the program has done wrong is its own affair: the log has it, the server hears little.
 local function our_fault(method, text)
   core.log("error", ("%s: %s"):format(method, text))
-  return refuse(protocol.INTERNAL_ERROR, "Internal error")
+  return refuse(errors.INTERNAL_ERROR, "Internal error")
 end
 
 -- Calls the program: true and what it returned, or nil and the error for the server.
@@ -67,8 +67,8 @@ local function fill(form, check, content)
     end
   end
   schema.apply_defaults(form, out)
-  local ok, errors = check(out)
-  if not ok then return nil, schema.explain(errors, out, form, "field") end
+  local ok, problems = check(out)
+  if not ok then return nil, schema.explain(problems, out, form, "field") end
   return out
 end
 
@@ -274,7 +274,7 @@ function serve.answer(client, method, params)
   if method == "ping" then return {} end
   local answer = METHODS[method]
   if not answer then
-    return refuse(protocol.METHOD_NOT_FOUND, "Method not found: %s", method)
+    return refuse(errors.METHOD_NOT_FOUND, "Method not found: %s", method)
   end
   local open <close> = setmetatable({ client = client }, Serving) -- luacheck: ignore
   client.serving = client.serving + 1

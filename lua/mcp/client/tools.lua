@@ -2,9 +2,9 @@
 -- tools: what a client knows of a server's tools when it calls one: the schema that a result has to
 -- fit, and the arguments that go into header fields as well.
 local core = require "mcp.core"
+local errors = require "mcp.protocol.errors"
 local fetch = require "mcp.client.request"
 local pages = require "mcp.client.pages"
-local protocol = require "mcp.protocol"
 local schema = require "mcp.schema"
 local value = require "mcp.value"
 
@@ -67,10 +67,10 @@ local function complaint(one, name, result)
   if given == nil then
     return ("tool %q has an output schema, and its result has no structuredContent"):format(name)
   end
-  local ok, errors = check(given)
+  local ok, problems = check(given)
   if ok then return nil end
   return ("tool %q: its result does not fit its output schema: %s"):format(name,
-    schema.explain(errors, given, one.output, "member"))
+    schema.explain(problems, given, one.output, "member"))
 end
 
 -- Does the result fit what its tool has promised? (protocol, 4.9)
@@ -109,7 +109,7 @@ function tools.call(client, name, arguments, options)
   local about, text, code = about_of(client, name, arguments)
   if not about then return nil, text, code end
   local result, why, number, data = fetch.run(client, METHOD, params, options, about)
-  if number == protocol.HEADER_MISMATCH and about.headers then
+  if number == errors.HEADER_MISMATCH and about.headers then
     -- The annotations are others than we know, or were never seen (HM-47).
     known(client, true)
     about, text, code = about_of(client, name, arguments)

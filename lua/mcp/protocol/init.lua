@@ -1,21 +1,10 @@
 -- SPDX-License-Identifier: MIT
 -- protocol: which revisions exist, how one is chosen, and what a message
 -- claims about its era. Pure: no state, no I/O.
+local errors = require "mcp.protocol.errors"
 local revisions = require "mcp.protocol.revisions"
 
 local protocol = {}
-
----Codes of JSON-RPC and of the protocol.
-protocol.PARSE_ERROR = -32700
-protocol.INVALID_REQUEST = -32600
-protocol.METHOD_NOT_FOUND = -32601
-protocol.INVALID_PARAMS = -32602
-protocol.INTERNAL_ERROR = -32603
-protocol.HEADER_MISMATCH = -32020
-protocol.MISSING_CAPABILITY = -32021
-protocol.UNSUPPORTED_VERSION = -32022
----Ours, of the range that is left to implementations: too much at once.
-protocol.BUSY = -32000
 
 ---Reserved keys of _meta.
 protocol.PREFIX = "io.modelcontextprotocol/"
@@ -111,18 +100,18 @@ end
 ---@return any detail the claimed version of a modern request, or the error
 function protocol.classify(kind, method, claim, capabilities, version)
   if version == false then
-    return reject(protocol.HEADER_MISMATCH, "MCP-Protocol-Version was sent twice")
+    return reject(errors.HEADER_MISMATCH, "MCP-Protocol-Version was sent twice")
   end
   if kind ~= "request" and kind ~= "notification" then
     if is_modern_header(version) then
-      return reject(protocol.INVALID_REQUEST, "A client sends no responses in this revision")
+      return reject(errors.INVALID_REQUEST, "A client sends no responses in this revision")
     end
     return "legacy"
   end
   if method == "initialize" then
     if not protocol.is_envelope(claim, capabilities) then
       if is_modern_header(version) then
-        return reject(protocol.HEADER_MISMATCH, "MCP-Protocol-Version " .. version
+        return reject(errors.HEADER_MISMATCH, "MCP-Protocol-Version " .. version
           .. " does not belong to initialize, which opens an older session")
       end
       return "legacy"
@@ -130,16 +119,16 @@ function protocol.classify(kind, method, claim, capabilities, version)
   end
   if claim ~= nil then
     if type(claim) ~= "string" then
-      return reject(protocol.INVALID_PARAMS,
+      return reject(errors.INVALID_PARAMS,
         "_meta[\"" .. protocol.KEY_VERSION .. "\"]: string expected, got " .. type(claim))
     end
     if version and version ~= claim then
-      return reject(protocol.HEADER_MISMATCH, ("MCP-Protocol-Version is %s, but the body says %s")
+      return reject(errors.HEADER_MISMATCH, ("MCP-Protocol-Version is %s, but the body says %s")
         :format(version, claim))
     end
     local facts = by_name[claim]
     if facts and facts.era == "legacy" then
-      return reject(protocol.UNSUPPORTED_VERSION, protocol.unsupported_text(claim),
+      return reject(errors.UNSUPPORTED_VERSION, protocol.unsupported_text(claim),
         protocol.unsupported_data(claim))
     end
     if kind == "notification" then return "drop" end
@@ -147,7 +136,7 @@ function protocol.classify(kind, method, claim, capabilities, version)
   end
   if is_modern_header(version) then
     if kind == "notification" then return "drop" end
-    return reject(protocol.INVALID_PARAMS,
+    return reject(errors.INVALID_PARAMS,
       "params._meta needs " .. protocol.KEY_VERSION .. " and " .. protocol.KEY_CAPABILITIES)
   end
   return "legacy"

@@ -1,28 +1,29 @@
 -- SPDX-License-Identifier: MIT
--- revisions.lua: what differs between the revisions of the protocol, as data.
--- One table a revision; code elsewhere asks for facts and never for names.
+-- revisions: what differs between the revisions of the protocol, as data: one table of facts for
+-- each, derived from its predecessor. Code elsewhere reads facts and never compares names.
 --
--- era               "legacy": initialize opens a session; "modern": every
---                   request carries its own envelope
--- batch             arrays of messages are received
--- resume            events of a stream have ids, and a client may come back for the rest
--- polling           a stream begins with an id, and the server may end it before the answer
+-- era               "legacy": initialize opens a session; "modern": every request carries its own
+--                   envelope
+-- batch             an array of messages is accepted
+-- resume            the events of a stream have ids, and a client may resume the stream
+-- polling           a stream begins with an id, and the server may end it before the response
 -- tool, resource, template, prompt, argument, implementation
---                   members of a definition that this revision knows
--- annotations       members of a resource's annotations
--- completions       there is a capability of that name (completion/complete itself is in all)
--- completion_context  completion/complete tells what has been chosen already
--- structured        "none", "object" (anything else is wrapped) or "any"
+--                   the members of a definition in this revision
+-- annotations       the members of a resource's annotations
+-- completions       the capability "completions" exists (every revision has completion/complete)
+-- completion_context  completion/complete carries the arguments chosen so far
+-- structured        structuredContent: "none", "object" (other values are wrapped) or "any"
 -- audio, resource_link
 --                   content types
--- not_found         error code of a resource that does not exist
--- elicitation       how the user can be asked: false, "plain" (forms of single values) or "full"
--- elicitation_id    a page that the user is sent to has an id
--- sampling_tools    a model can be given tools, and several contents in one message
--- tasks             how a call goes on after its answer: false, "params" (if the request asks for
---                   it) or "extension" (if client and server like)
--- rounds            the client is asked by ending the call, which it then repeats
+-- not_found         the error code of a resource that does not exist
+-- elicitation       false, "plain" (forms of single values) or "full"
+-- elicitation_id    a URL elicitation has an id
+-- sampling_tools    sampling accepts tools, and several contents in a message
+-- tasks             how a call becomes a task: false, "params" (the request asks for it) or
+--                   "extension" (the server decides, if the client has declared the extension)
+-- rounds            the server asks the client by ending the call; the client repeats the call
 -- stamp             results carry resultType, serverInfo and caching hints
+local errors = require "mcp.protocol.errors"
 
 local function set(...)
   local members = {}
@@ -36,6 +37,18 @@ local function with(base, ...)
   return members
 end
 
+-- A revision: the facts of an earlier one, and what has changed since.
+local function derive(base, changes)
+  local facts = {}
+  for name, fact in pairs(base) do facts[name] = fact end
+  for name, fact in pairs(changes) do
+    assert(facts[name] ~= nil, name)
+    facts[name] = fact
+  end
+  return facts
+end
+
+-- The first revision names every fact.
 local v2024_11_05 = {
   name = "2024-11-05",
   era = "legacy",
@@ -54,7 +67,7 @@ local v2024_11_05 = {
   structured = "none",
   audio = false,
   resource_link = false,
-  not_found = -32002,
+  not_found = errors.RESOURCE_NOT_FOUND,
   stamp = false,
   elicitation = false,
   elicitation_id = false,
@@ -63,39 +76,18 @@ local v2024_11_05 = {
   tasks = false,
 }
 
-local v2025_03_26 = {
+local v2025_03_26 = derive(v2024_11_05, {
   name = "2025-03-26",
-  era = "legacy",
   batch = true,
   resume = true,
-  polling = false,
   tool = with(v2024_11_05.tool, "annotations"),
-  resource = v2024_11_05.resource,
-  template = v2024_11_05.template,
-  prompt = v2024_11_05.prompt,
-  argument = v2024_11_05.argument,
-  implementation = v2024_11_05.implementation,
-  annotations = v2024_11_05.annotations,
   completions = true,
-  completion_context = false,
-  structured = "none",
   audio = true,
-  resource_link = false,
-  not_found = -32002,
-  stamp = false,
-  elicitation = false,
-  elicitation_id = false,
-  sampling_tools = false,
-  rounds = false,
-  tasks = false,
-}
+})
 
-local v2025_06_18 = {
+local v2025_06_18 = derive(v2025_03_26, {
   name = "2025-06-18",
-  era = "legacy",
   batch = false,
-  resume = true,
-  polling = false,
   tool = with(v2025_03_26.tool, "title", "outputSchema", "_meta"),
   resource = with(v2025_03_26.resource, "title", "_meta"),
   template = with(v2025_03_26.template, "title", "_meta"),
@@ -103,73 +95,39 @@ local v2025_06_18 = {
   argument = with(v2025_03_26.argument, "title"),
   implementation = with(v2025_03_26.implementation, "title"),
   annotations = with(v2025_03_26.annotations, "lastModified"),
-  completions = true,
   completion_context = true,
   structured = "object",
-  audio = true,
   resource_link = true,
-  not_found = -32002,
-  stamp = false,
   elicitation = "plain",
-  elicitation_id = false,
-  sampling_tools = false,
-  rounds = false,
-  tasks = false,
-}
+})
 
-local v2025_11_25 = {
+local v2025_11_25 = derive(v2025_06_18, {
   name = "2025-11-25",
-  era = "legacy",
-  batch = false,
-  resume = true,
   polling = true,
   tool = with(v2025_06_18.tool, "icons", "execution"),
   resource = with(v2025_06_18.resource, "icons"),
   template = with(v2025_06_18.template, "icons"),
   prompt = with(v2025_06_18.prompt, "icons"),
-  argument = v2025_06_18.argument,
   implementation = with(v2025_06_18.implementation, "description", "websiteUrl", "icons"),
-  annotations = v2025_06_18.annotations,
-  completions = true,
-  completion_context = true,
-  structured = "object",
-  audio = true,
-  resource_link = true,
-  not_found = -32002,
-  stamp = false,
   elicitation = "full",
   elicitation_id = true,
   sampling_tools = true,
-  rounds = false,
   tasks = "params",
-}
+})
 
-local v2026_07_28 = {
+local v2026_07_28 = derive(v2025_11_25, {
   name = "2026-07-28",
   era = "modern",
-  batch = false,
   resume = false,
   polling = false,
   tool = with(v2025_06_18.tool, "icons"),
-  resource = v2025_11_25.resource,
-  template = v2025_11_25.template,
-  prompt = v2025_11_25.prompt,
-  argument = v2025_11_25.argument,
-  implementation = v2025_11_25.implementation,
-  annotations = v2025_06_18.annotations,
-  completions = true,
-  completion_context = true,
   structured = "any",
-  audio = true,
-  resource_link = true,
-  not_found = -32602,
+  not_found = errors.INVALID_PARAMS,
   stamp = true,
-  elicitation = "full",
   elicitation_id = false,
-  sampling_tools = true,
   rounds = true,
   tasks = "extension",
-}
+})
 
 ---Newest first, as they are offered.
 return { v2026_07_28, v2025_11_25, v2025_06_18, v2025_03_26, v2024_11_05 }

@@ -3,6 +3,7 @@
 -- tell them something before the answer. It sees a revision's facts and never
 -- its name, a session or an envelope but not which.
 local core = require "mcp.core"
+local errors = require "mcp.protocol.errors"
 local failure = require "mcp.failure"
 local protocol = require "mcp.protocol"
 local value = require "mcp.value"
@@ -248,8 +249,8 @@ function methods.require_capability(ctx, wanted)
   local text = "Client capability required: " .. table.concat(names, ", ")
   core.log("info", ("%s: %s"):format(ctx.entry and ("%s %q"):format(ctx.entry.kind, ctx.entry.name)
     or ctx.method, text))
-  if ctx.own_session then error(failure.new(protocol.INVALID_REQUEST, text)) end
-  error(failure.new(protocol.MISSING_CAPABILITY, text, { requiredCapabilities = wanted }, 400))
+  if ctx.own_session then error(failure.new(errors.INVALID_REQUEST, text)) end
+  error(failure.new(errors.MISSING_CAPABILITY, text, { requiredCapabilities = wanted }, 400))
 end
 
 return context

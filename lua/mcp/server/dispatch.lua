@@ -4,6 +4,7 @@
 -- (server/front/http.lua, server/front/duplex.lua).
 local completion = require "mcp.server.feature.completion"
 local core = require "mcp.core"
+local errors = require "mcp.protocol.errors"
 local failure = require "mcp.failure"
 local methods = require "mcp.protocol.methods"
 local protocol = require "mcp.protocol"
@@ -40,7 +41,7 @@ end
 local function set_level(_, ctx, params)
   local rank = protocol.LOG_RANK[params.level]
   if not rank then
-    return nil, failure.new(protocol.INVALID_PARAMS,
+    return nil, failure.new(errors.INVALID_PARAMS,
       ("logging/setLevel: unknown level %s"):format(tostring(params.level)))
   end
   ctx.session.log_rank = rank
@@ -108,7 +109,7 @@ end
 ---@param method string
 ---@return table err
 function dispatch.unknown(era, method)
-  return failure.new(protocol.METHOD_NOT_FOUND, "Method not found: " .. method, nil,
+  return failure.new(errors.METHOD_NOT_FOUND, "Method not found: " .. method, nil,
     era == "modern" and 404 or nil)
 end
 
@@ -183,7 +184,7 @@ function dispatch.mend(ctx, why, err)
   if ctx.entry and ctx.entry.kind == "tool" then
     return dispatch.stamped(ctx.app, ctx, tool.failed(text))
   end
-  return nil, failure.new(protocol.INTERNAL_ERROR, "Internal error in " .. text)
+  return nil, failure.new(errors.INTERNAL_ERROR, "Internal error in " .. text)
 end
 
 tool.mend = dispatch.mend
@@ -204,7 +205,7 @@ local function judge(ctx, problem)
   local what = named(ctx)
   for line in (what .. ": " .. problem.traceback):gmatch "[^\n]+" do core.log("error", line) end
   if ctx.entry and ctx.entry.kind == "tool" then return tool.failed(problem.text) end
-  return nil, failure.new(protocol.INTERNAL_ERROR, "Internal error in " .. what)
+  return nil, failure.new(errors.INTERNAL_ERROR, "Internal error in " .. what)
 end
 
 ---For what is nested in a request: `fn(…)`, and what it raises as it would go out.

@@ -13,9 +13,9 @@
 -- not there are answered without any of this.
 local core = require "mcp.core"
 local dispatch = require "mcp.server.dispatch"
+local errors = require "mcp.protocol.errors"
 local failure = require "mcp.failure"
 local methods = require "mcp.protocol.methods"
-local protocol = require "mcp.protocol"
 local cut = require("mcp.text").cut
 
 local middleware = {}
@@ -197,7 +197,7 @@ function middleware.limit(options)
   local guard = setmetatable({}, { __close = function() count = count - 1 end })
   return function(request, next)
     if count >= most then
-      return nil, failure.new(protocol.BUSY,
+      return nil, failure.new(errors.BUSY,
         ("Busy: %d requests are under way"):format(most), nil, 503)
     end
     count = count + 1

@@ -8,16 +8,13 @@
 --
 -- The standalone stream of a session is a channel, too, of another kind.
 local core = require "mcp.core"
+local errors = require "mcp.protocol.errors"
 local failure = require "mcp.failure"
-local protocol = require "mcp.protocol"
 
 local channel = {}
 
 ---Seconds after which a client comes back to a stream that the server has ended.
 channel.RETRY = 1
-
--- What other implementations say, too.
-local TIMED_OUT = -32001
 
 local encode = core.encode
 
@@ -264,7 +261,7 @@ local function answer(self, result, err, mend, ctx)
     text, why = encode(err and error_of(err) or result, err ~= nil)
   end
   if not text then
-    err = failure.new(protocol.INTERNAL_ERROR,
+    err = failure.new(errors.INTERNAL_ERROR,
       "Internal error: the result cannot be JSON: " .. why)
     core.log("error", err.message)
     text = encode(error_of(err), true)
@@ -292,9 +289,9 @@ function methods.finish(self, result, err, mend, ctx)
     detach(self)
     return nil
   end
-  if timed_out then err = failure.new(TIMED_OUT, "Timed out") end
+  if timed_out then err = failure.new(errors.TIMED_OUT, "Timed out") end
   if result == nil and not err then
-    err = failure.new(protocol.INTERNAL_ERROR, "a request was left without a result")
+    err = failure.new(errors.INTERNAL_ERROR, "a request was left without a result")
   end
   local text = answer(self, result, err, mend, ctx)
   send_out(self, text, keep(self, text), true)
@@ -346,7 +343,7 @@ function channel.resume(one, x, last)
   local streams = one.streams
   local list = last and streams and events_after(one, last)
   if not list then
-    return nil, failure.new(protocol.INVALID_REQUEST, last == false
+    return nil, failure.new(errors.INVALID_REQUEST, last == false
       and "Last-Event-ID was sent twice"
       or "Last-Event-ID names no event that is kept for this session", nil, 400)
   end

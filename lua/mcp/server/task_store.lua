@@ -8,6 +8,7 @@
 -- No timer watches over it: what is over is found when it is asked for, and all of it when
 -- something new comes.
 local core = require "mcp.core"
+local errors = require "mcp.protocol.errors"
 
 local task_store = {}
 
@@ -185,7 +186,7 @@ local function ended(self, one)
   self.share:release(one.asked)
   one.charged, one.asked = one.charged - one.asked, 0
   if not TERMINAL[one.status] then
-    one.err = { code = -32603, message = "Internal error" }
+    one.err = { code = errors.INTERNAL_ERROR, message = "Internal error" }
     settle(self, one, "failed", one.err.message)
   end
 end
@@ -216,7 +217,7 @@ function Store.__index:finish(one, result, is_error)
   if TERMINAL[one.status] then return end
   if not charge(self, one, core.weight(result)) then
     core.log("warning", "the result of a task is not kept: over the memory limit")
-    one.err = { code = -32000, message = "Busy: there is no memory to keep the result" }
+    one.err = { code = errors.BUSY, message = "Busy: there is no memory to keep the result" }
     return settle(self, one, "failed", one.err.message)
   end
   one.result, one.is_error = result, is_error

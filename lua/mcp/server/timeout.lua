@@ -8,6 +8,7 @@
 -- the handler's coroutine, as the arguments of our own functions.
 local core = require "mcp.core"
 local dispatch = require "mcp.server.dispatch"
+local errors = require "mcp.protocol.errors"
 local failure = require "mcp.failure"
 local heartbeat = require "mcp.server.heartbeat"
 local legacy = require "mcp.server.front.legacy"
@@ -20,8 +21,6 @@ local timeout = {}
 timeout.TIME = 60
 ---How far progress can put that off.
 timeout.MOST = 600
----JSON-RPC code: what other implementations say when a request has timed out.
-timeout.CODE = -32001
 
 local function checked(options, name, default)
   local given = options[name]
@@ -89,7 +88,7 @@ local function batch_answer(messages, text)
     local message = messages[i]
     if message[1] == "request" then
       answers[#answers + 1] = { jsonrpc = "2.0", id = message.raw_id or value.null,
-        error = { code = timeout.CODE, message = text } }
+        error = { code = errors.TIMED_OUT, message = text } }
     end
   end
   return answers
@@ -105,7 +104,7 @@ local function answer(app, thread, seconds)
   if ctx and ctx.entry and ctx.entry.kind == "tool" then
     return dispatch.stamped(app, ctx, tool.failed(text))
   end
-  return nil, failure.new(timeout.CODE, text)
+  return nil, failure.new(errors.TIMED_OUT, text)
 end
 
 ---Puts what comes by a host under the limits of the app.

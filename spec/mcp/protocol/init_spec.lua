@@ -1,5 +1,6 @@
 -- SPDX-License-Identifier: MIT
 -- Which era a message belongs to: the table of vectors, row by row, and the rules behind it.
+local errors = require "mcp.protocol.errors"
 local protocol = require "mcp.protocol"
 local value = require "mcp.value"
 
@@ -149,9 +150,9 @@ describe("protocol", function()
 
   it("the codes and keys are the protocol's (1.6, 1.10)", function()
     assert.same({ -32700, -32600, -32601, -32602, -32603, -32020, -32021, -32022 },
-      { protocol.PARSE_ERROR, protocol.INVALID_REQUEST, protocol.METHOD_NOT_FOUND,
-        protocol.INVALID_PARAMS, protocol.INTERNAL_ERROR, protocol.HEADER_MISMATCH,
-        protocol.MISSING_CAPABILITY, protocol.UNSUPPORTED_VERSION })
+      { errors.PARSE_ERROR, errors.INVALID_REQUEST, errors.METHOD_NOT_FOUND,
+        errors.INVALID_PARAMS, errors.INTERNAL_ERROR, errors.HEADER_MISMATCH,
+        errors.MISSING_CAPABILITY, errors.UNSUPPORTED_VERSION })
     assert.equal("io.modelcontextprotocol/protocolVersion", protocol.KEY_VERSION)
     assert.equal("io.modelcontextprotocol/clientCapabilities", protocol.KEY_CAPABILITIES)
     assert.equal("io.modelcontextprotocol/clientInfo", protocol.KEY_CLIENT)

@@ -7,10 +7,10 @@
 --
 -- A token is taken out of the Authorization field, handed to `verify`, and forgotten.
 local core = require "mcp.core"
+local errors = require "mcp.protocol.errors"
 local failure = require "mcp.failure"
 local metadata = require "mcp.auth.server.metadata"
 local principal = require "mcp.auth.server.principal"
-local protocol = require "mcp.protocol"
 local url = require "mcp.url"
 
 local server = {}
@@ -143,7 +143,7 @@ local function challenge(self, code, text, scopes, scheme)
 end
 
 local function refuse(self, status, code, text, scopes, scheme)
-  local err = failure.new(protocol.INVALID_REQUEST, text, nil, status)
+  local err = failure.new(errors.INVALID_REQUEST, text, nil, status)
   err.challenge = challenge(self, code, code and text, scopes, scheme)
   return nil, err
 end
@@ -190,7 +190,7 @@ local function without(text, token)
 end
 
 local function failed(status, text)
-  return nil, failure.new(protocol.INTERNAL_ERROR, text, nil, status)
+  return nil, failure.new(errors.INTERNAL_ERROR, text, nil, status)
 end
 
 -- What is wrong with a token that no header field of RFC 6750 2.1 carries: one character of it, and
@@ -311,7 +311,7 @@ end
 ---@return table err
 function methods.insufficient(self, scopes)
   local text = "The access token does not allow this"
-  local err = failure.new(protocol.INVALID_REQUEST, text, nil, 403)
+  local err = failure.new(errors.INVALID_REQUEST, text, nil, 403)
   err.challenge = challenge(self, "insufficient_scope", text, scopes)
   return err
 end
@@ -390,7 +390,7 @@ function methods.duplex(self, receive)
       if found and link.wire then end_expired(link.wire) end
       -- An answer that nobody waits for would be none.
       if kind ~= "request" then return nil end
-      return nil, failure.new(protocol.INVALID_REQUEST,
+      return nil, failure.new(errors.INVALID_REQUEST,
         found and "The access token has expired: connect anew" or "Nobody is authorized here")
     end
     self.of[x] = found

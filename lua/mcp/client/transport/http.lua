@@ -11,11 +11,11 @@
 local core = require "mcp.core"
 local endpoint = require "mcp.client.transport.endpoint"
 local closing = require "mcp.closing"
+local errors = require "mcp.protocol.errors"
 local incoming = require "mcp.client.transport.incoming"
 local methods = require "mcp.protocol.methods"
 local mirror = require "mcp.client.mirror"
 local misuse = require "mcp.client.options"
-local protocol = require "mcp.protocol"
 local value = require "mcp.value"
 local waiting = require "mcp.client.transport.waiting"
 local cut = require("mcp.text").cut
@@ -157,7 +157,7 @@ local function says_session_lost(reply, text)
   if not reply then return text ~= nil and is_about_session(text) end
   local err = reply.error
   -- What is wrong with the params of a call is no business of the session.
-  return err.code ~= protocol.INVALID_PARAMS and err.code ~= protocol.METHOD_NOT_FOUND
+  return err.code ~= errors.INVALID_PARAMS and err.code ~= errors.METHOD_NOT_FOUND
     and is_about_session(err.message)
 end
 

@@ -3,8 +3,8 @@
 -- requests, which are served in tasks of their own and answered by whoever
 -- carries messages to the server. Knows no connection.
 local core = require "mcp.core"
+local errors = require "mcp.protocol.errors"
 local failure = require "mcp.failure"
-local protocol = require "mcp.protocol"
 local value = require "mcp.value"
 
 local incoming = {}
@@ -35,7 +35,7 @@ local function reply(self, id, result, err)
   if not text then
     core.log("error", "an answer to the server cannot be JSON: " .. why)
     text = core.encode { jsonrpc = "2.0", id = id, error = {
-      code = protocol.INTERNAL_ERROR, message = "Internal error: the result cannot be JSON" } }
+      code = errors.INTERNAL_ERROR, message = "Internal error: the result cannot be JSON" } }
   end
   self.answer(text)
 end
@@ -57,7 +57,7 @@ end
 
 local function refuse(self, id)
   local open <close> = setmetatable({ of = self }, Refusing) -- luacheck: ignore
-  reply(self, id, nil, failure.new(protocol.BUSY, "Busy: too many requests at once"))
+  reply(self, id, nil, failure.new(errors.BUSY, "Busy: too many requests at once"))
 end
 
 -- Whoever reads from the server waits here while too many refusals are on their way: a server that
@@ -84,11 +84,11 @@ local function serve(one, method, params)
   local ok, result, err = xpcall(self.peer.serve, function(why)
     if failure.is(why) then return why end
     core.log("error", ("%s: %s"):format(method, debug.traceback(tostring(why), 2)))
-    return failure.new(protocol.INTERNAL_ERROR, "Internal error")
+    return failure.new(errors.INTERNAL_ERROR, "Internal error")
   end, method, params)
   if not ok then result, err = nil, result end
   if result == nil and not err then
-    err = failure.new(protocol.INTERNAL_ERROR, "Internal error")
+    err = failure.new(errors.INTERNAL_ERROR, "Internal error")
   end
   -- The server has given up on it and wants no answer (4.2).
   if not open.cancelled then reply(self, id, result, err) end

@@ -3,10 +3,10 @@
 -- waits (live.lua); one without ends the call with the questions, and answers them when the client
 -- repeats it (replay.lua). A handler sees no difference, so what one era forbids neither allows.
 local core = require "mcp.core"
+local errors = require "mcp.protocol.errors"
 local failure = require "mcp.failure"
 local methods = require "mcp.protocol.methods"
 local nearest = require "mcp.nearest"
-local protocol = require "mcp.protocol"
 local question = require "mcp.message.question"
 local state = require "mcp.server.ask.state"
 
@@ -58,9 +58,9 @@ local function refuse(ctx, lacking)
   table.sort(names)
   local text = "Client capability required: " .. table.concat(names, ", ")
   if not ctx.own_session then
-    raise(ctx, text, protocol.MISSING_CAPABILITY, { requiredCapabilities = lacking }, 400)
+    raise(ctx, text, errors.MISSING_CAPABILITY, { requiredCapabilities = lacking }, 400)
   end
-  raise(ctx, text, protocol.INVALID_REQUEST)
+  raise(ctx, text, errors.INVALID_REQUEST)
 end
 
 -- `none`: the request says that nothing is offered.
@@ -103,7 +103,7 @@ local function run(ctx, what, list, timeout)
   for _, one in ipairs(list) do
     local params
     one.method, params = one.question:request(ctx.revision)
-    if not one.method then raise(ctx, ("%s: %s"):format(what, params), protocol.INVALID_REQUEST) end
+    if not one.method then raise(ctx, ("%s: %s"):format(what, params), errors.INVALID_REQUEST) end
     one.elicitation = params.elicitationId
     if task then params._meta = task.related end
     -- Encoded here, where whoever asks can be told.

@@ -2,6 +2,7 @@
 -- live: questions of a session. Each goes out as a request on the stream of the call that asks, and
 -- the handler waits; its answer comes back as a message of its own, by whichever connection.
 local core = require "mcp.core"
+local errors = require "mcp.protocol.errors"
 
 local live = {}
 
@@ -74,12 +75,12 @@ local function read(ctx, item, came)
   if came.kind == "error" then
     if type(payload) ~= "table" then payload = {} end
     return nil, type(payload.message) == "string" and payload.message or "the client has failed",
-      math.tointeger(payload.code) or -32603
+      math.tointeger(payload.code) or errors.INTERNAL_ERROR
   end
   local answer, message = item.question:read(ctx.revision, payload)
   if answer then return answer end
   core.log("info", ("%s: a bad answer of the client: %s"):format(item.method, message))
-  return nil, "the client's answer is not what was asked for: " .. message, -32602
+  return nil, "the client's answer is not what was asked for: " .. message, errors.INVALID_PARAMS
 end
 
 -- Until the client has said that it is ready, nothing but pings and log messages may go to it

@@ -5,9 +5,9 @@
 -- between the rounds goes through the client, sealed, so any process that has the key can serve the
 -- next one.
 local core = require "mcp.core"
+local errors = require "mcp.protocol.errors"
 local failure = require "mcp.failure"
 local principal = require "mcp.auth.server.principal"
-local protocol = require "mcp.protocol"
 local seal = require "mcp.server.seal"
 
 local replay = {}
@@ -16,7 +16,7 @@ local replay = {}
 replay.ROUNDS = 10
 
 -- Raised to end a handler. It is remembered in its context, so catching it is of no use.
-local ENDED = failure.new(protocol.INTERNAL_ERROR,
+local ENDED = failure.new(errors.INTERNAL_ERROR,
   "The call ends here; it runs again when the client has answered")
 
 local REFUSED = "Invalid or expired requestState"
@@ -41,7 +41,7 @@ function replay.open(ctx, asking, text)
   local plain = ring_of(app):open(purpose(app), text)
   if not plain or plain.method ~= ctx.method or plain.target ~= asking.target
     or plain.principal ~= principal.key(ctx) or plain.arguments ~= digest(asking.arguments) then
-    return failure.new(protocol.INVALID_PARAMS, REFUSED)
+    return failure.new(errors.INVALID_PARAMS, REFUSED)
   end
   asking.answers, asking.kept, asking.round = plain.answers, plain.once, plain.round
   return nil
@@ -50,7 +50,7 @@ end
 -- Ends the call with what has no answer.
 local function stop(ctx, asking, missing)
   if asking.round >= replay.ROUNDS then
-    error(failure.new(protocol.INVALID_PARAMS,
+    error(failure.new(errors.INVALID_PARAMS,
       ("%s: still without an answer after %d rounds"):format(ctx.method, replay.ROUNDS)))
   end
   local requests = {}
@@ -63,7 +63,7 @@ local function stop(ctx, asking, missing)
     answers = asking.answers, once = asking.kept,
   })
   if not text then
-    error(failure.new(protocol.INTERNAL_ERROR,
+    error(failure.new(errors.INTERNAL_ERROR,
       ("%s: the answers and what ctx:once remembers are too large to be sent along: %s")
         :format(ctx.method, message)))
   end

@@ -2,9 +2,9 @@
 -- state: what one call has asked and remembered. Begun before the handler of a revision that asks
 -- in rounds, since only then its arguments are as they came; otherwise by the first who asks.
 -- Small: most calls never ask.
+local errors = require "mcp.protocol.errors"
 local failure = require "mcp.failure"
 local methods = require "mcp.protocol.methods"
-local protocol = require "mcp.protocol"
 local value = require "mcp.value"
 
 local state = {}
@@ -73,7 +73,7 @@ function state.begin(app, ctx, params)
   if given ~= nil then
     params.inputResponses = nil
     if type(given) ~= "table" or not value.is_object(given) then
-      return failure.new(protocol.INVALID_PARAMS,
+      return failure.new(errors.INVALID_PARAMS,
         ("%s: inputResponses: object expected, got %s"):format(ctx.method, value.kind(given)))
     end
   end

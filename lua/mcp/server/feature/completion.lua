@@ -11,9 +11,9 @@
 -- tell. A function may return, after its list, how many values there are in
 -- all, or true if there are more and nobody has counted.
 local core = require "mcp.core"
+local errors = require "mcp.protocol.errors"
 local failure = require "mcp.failure"
 local gate = require "mcp.server.feature.gate"
-local protocol = require "mcp.protocol"
 local uri = require "mcp.uri"
 local value = require "mcp.value"
 
@@ -84,7 +84,7 @@ function completion.any(entries)
 end
 
 local function invalid(text, ...)
-  return nil, failure.new(protocol.INVALID_PARAMS, "completion/complete: " .. text:format(...))
+  return nil, failure.new(errors.INVALID_PARAMS, "completion/complete: " .. text:format(...))
 end
 
 local function unknown(noun, name, registry, ctx)

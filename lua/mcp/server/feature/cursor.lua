@@ -11,8 +11,8 @@
 -- stale cursors and to keep them from counting pages by themselves, not to
 -- guard anything, and its length and an ordinary comparison are enough.
 local core = require "mcp.core"
+local errors = require "mcp.protocol.errors"
 local failure = require "mcp.failure"
-local protocol = require "mcp.protocol"
 local value = require "mcp.value"
 
 local cursor = {}
@@ -38,7 +38,7 @@ function cursor.issue(pager, list, generation, page)
 end
 
 local function invalid()
-  return nil, failure.new(protocol.INVALID_PARAMS,
+  return nil, failure.new(errors.INVALID_PARAMS,
     "Invalid cursor: begin again without one, the list may have changed")
 end
 
@@ -46,7 +46,7 @@ end
 local function page_of(pager, list, generation, given)
   if given == nil or given == value.null then return 1 end
   if type(given) ~= "string" then
-    return nil, failure.new(protocol.INVALID_PARAMS,
+    return nil, failure.new(errors.INVALID_PARAMS,
       "Invalid cursor: string expected, got " .. value.kind(given))
   end
   local digits = pager and #given <= 32 and given:match "^(%x+)%-%x+$"

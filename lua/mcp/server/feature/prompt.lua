@@ -2,10 +2,10 @@
 -- prompt: registering, listing and getting prompts.
 local completion = require "mcp.server.feature.completion"
 local content = require "mcp.content"
+local errors = require "mcp.protocol.errors"
 local failure = require "mcp.failure"
 local gate = require "mcp.server.feature.gate"
 local metadata = require "mcp.server.feature.metadata"
-local protocol = require "mcp.protocol"
 local registry = require "mcp.server.feature.registry"
 local value = require "mcp.value"
 
@@ -105,7 +105,7 @@ function prompt.list(app, ctx, params)
 end
 
 local function invalid(text, ...)
-  return nil, failure.new(protocol.INVALID_PARAMS, text:format(...))
+  return nil, failure.new(errors.INVALID_PARAMS, text:format(...))
 end
 
 local function check_arguments(entry, args)

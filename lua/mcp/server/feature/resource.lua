@@ -4,10 +4,10 @@ local completion = require "mcp.server.feature.completion"
 local content = require "mcp.content"
 local core = require "mcp.core"
 local cursor = require "mcp.server.feature.cursor"
+local errors = require "mcp.protocol.errors"
 local failure = require "mcp.failure"
 local gate = require "mcp.server.feature.gate"
 local metadata = require "mcp.server.feature.metadata"
-local protocol = require "mcp.protocol"
 local registry = require "mcp.server.feature.registry"
 local uri = require "mcp.uri"
 local value = require "mcp.value"
@@ -230,7 +230,7 @@ end
 function resource.read(app, ctx, params)
   local asked = params.uri
   if type(asked) ~= "string" then
-    return nil, failure.new(protocol.INVALID_PARAMS, "resources/read: uri: string expected, got "
+    return nil, failure.new(errors.INVALID_PARAMS, "resources/read: uri: string expected, got "
       .. (asked == nil and "nothing" or value.kind(asked)))
   end
   local entry, vars = resource.find(app, asked, ctx)

@@ -4,6 +4,7 @@
 -- the stateless ones, a request that stays open. Telling is server/bus.lua's.
 local bus = require "mcp.server.bus"
 local core = require "mcp.core"
+local errors = require "mcp.protocol.errors"
 local failure = require "mcp.failure"
 local protocol = require "mcp.protocol"
 local resource = require "mcp.server.feature.resource"
@@ -19,7 +20,7 @@ local ENTRY = 64
 local function cost_of(key) return 2 * core.weight(key) + ENTRY end
 
 local function invalid(text, ...)
-  return nil, failure.new(protocol.INVALID_PARAMS, text:format(...))
+  return nil, failure.new(errors.INVALID_PARAMS, text:format(...))
 end
 
 local function described(given) return given == nil and "nothing" or value.kind(given) end
@@ -42,11 +43,11 @@ function subscription.subscribe(app, ctx, params)
   local subscribed, count, key = one.subscribed or {}, 0, bus.key(uri)
   for _ in pairs(subscribed) do count = count + 1 end
   if not subscribed[key] and count >= app.bus.uris then
-    return nil, failure.new(protocol.BUSY,
+    return nil, failure.new(errors.BUSY,
       ("Busy: a session can subscribe to %d resources"):format(app.bus.uris))
   end
   if not subscribed[key] and not session.charge(one, cost_of(key)) then
-    return nil, failure.new(protocol.BUSY, "Busy: memory is short, try later")
+    return nil, failure.new(errors.BUSY, "Busy: memory is short, try later")
   end
   subscribed[key] = uri
   one.subscribed = subscribed
@@ -105,7 +106,7 @@ local function read_filter(app, ctx, filter)
 end
 
 local function busy(text, ...)
-  return nil, failure.new(protocol.INTERNAL_ERROR, ("Busy: " .. text):format(...))
+  return nil, failure.new(errors.INTERNAL_ERROR, ("Busy: " .. text):format(...))
 end
 
 ---subscriptions/listen: acknowledged first, and answered when the server closes.
@@ -132,11 +133,11 @@ function subscription.listen(app, ctx, params)
   local kept, _, code = x:keep()
   if not kept then
     if code == "ENOSTREAM" then
-      return nil, failure.new(protocol.INVALID_REQUEST, "subscriptions/listen: Accept: "
+      return nil, failure.new(errors.INVALID_REQUEST, "subscriptions/listen: Accept: "
         .. "text/event-stream expected, as it is answered by an event stream", nil, 406)
     end
     if code == "EBUSY" then return busy "this connection has too many listens open" end
-    return nil, failure.new(protocol.INTERNAL_ERROR, "The connection is gone")
+    return nil, failure.new(errors.INTERNAL_ERROR, "The connection is gone")
   end
   app.bus:add(x, set)
   x:send("notifications/subscriptions/acknowledged",

@@ -6,6 +6,7 @@
 -- client decides and a task's questions go out on the stream of whoever waits for its result.
 local core = require "mcp.core"
 local cursor = require "mcp.server.feature.cursor"
+local errors = require "mcp.protocol.errors"
 local failure = require "mcp.failure"
 local principal = require "mcp.auth.server.principal"
 local protocol = require "mcp.protocol"
@@ -18,11 +19,11 @@ local task = {}
 task.WAITING = 16
 
 local function invalid(text, ...)
-  return nil, failure.new(protocol.INVALID_PARAMS, text:format(...))
+  return nil, failure.new(errors.INVALID_PARAMS, text:format(...))
 end
 
 local function unknown_method(method)
-  return nil, failure.new(protocol.METHOD_NOT_FOUND, "Method not found: " .. method)
+  return nil, failure.new(errors.METHOD_NOT_FOUND, "Method not found: " .. method)
 end
 
 local function object(given) return type(given) == "table" and value.is_object(given) end
@@ -233,13 +234,13 @@ local function declares(ctx)
 end
 
 local function need_extension()
-  return nil, failure.new(protocol.MISSING_CAPABILITY,
+  return nil, failure.new(errors.MISSING_CAPABILITY,
     "Client capability required: extensions[\"" .. protocol.TASKS .. "\"]",
     { requiredCapabilities = { extensions = { [protocol.TASKS] = {} } } }, 400)
 end
 
 local function only_as_task(entry)
-  return nil, failure.new(protocol.METHOD_NOT_FOUND,
+  return nil, failure.new(errors.METHOD_NOT_FOUND,
     ("tool %q can only be called as a task"):format(entry.name))
 end
 
@@ -264,7 +265,7 @@ local function is_wanted(app, ctx, entry, params)
     return invalid("tools/call: task.ttl: milliseconds expected, 0 or more")
   end
   if not entry.task then
-    return nil, failure.new(protocol.METHOD_NOT_FOUND,
+    return nil, failure.new(errors.METHOD_NOT_FOUND,
       ("tool %q cannot be called as a task"):format(entry.name))
   end
   return true
@@ -319,7 +320,7 @@ end
 local function start(app, ctx, tool, ttl, params, work)
   local one = store_of(app):create(owner_of(ctx), ttl, core.weight(params))
   if not one then
-    return nil, failure.new(ctx.own_session and protocol.BUSY or protocol.INTERNAL_ERROR,
+    return nil, failure.new(ctx.own_session and errors.BUSY or errors.INTERNAL_ERROR,
       "Busy: too many tasks")
   end
   one.outbox, one.streams, one.listens, one.is_watched = {}, {}, {}, is_watched
@@ -513,9 +514,9 @@ function methods.params.result(_, ctx, _, one)
     return nil, failure.new(one.err.code, one.err.message, one.err.data)
   end
   if one.status == "cancelled" then
-    return nil, failure.new(protocol.INVALID_REQUEST, "The task was cancelled: it has no result")
+    return nil, failure.new(errors.INVALID_REQUEST, "The task was cancelled: it has no result")
   end
-  return nil, failure.new(protocol.BUSY, "Busy: too many wait for the result of this task")
+  return nil, failure.new(errors.BUSY, "Busy: too many wait for the result of this task")
 end
 
 return task

@@ -2,10 +2,10 @@
 -- tool: registering, listing and calling tools.
 local content = require "mcp.content"
 local core = require "mcp.core"
+local errors = require "mcp.protocol.errors"
 local failure = require "mcp.failure"
 local gate = require "mcp.server.feature.gate"
 local metadata = require "mcp.server.feature.metadata"
-local protocol = require "mcp.protocol"
 local registry = require "mcp.server.feature.registry"
 local value = require "mcp.value"
 
@@ -174,9 +174,9 @@ end
 -- Checks structured content against the tool's own promise.
 local function keeps_promise(entry, result)
   if not entry.check_output then return true end
-  local ok, errors = entry.check_output(result)
+  local ok, problems = entry.check_output(result)
   if ok then return true end
-  local text = require("mcp.schema").explain(errors, result, nil, "member")
+  local text = require("mcp.schema").explain(problems, result, nil, "member")
   core.log("error", ("tool %q: its result does not fit its output schema: %s")
     :format(entry.name, text))
   return false, tool.failed(("tool %q: its result does not fit its output schema: %s")
@@ -269,17 +269,17 @@ end
 -- An unknown tool is an error of the protocol, and names the nearest ones.
 local function unknown(app, ctx, name)
   if type(name) ~= "string" then
-    return failure.new(protocol.INVALID_PARAMS, "tools/call: name: string expected, got "
+    return failure.new(errors.INVALID_PARAMS, "tools/call: name: string expected, got "
       .. (name == nil and "nothing" or value.kind(name)))
   end
   local near = require("mcp.nearest").find(name, gate.names(app.tools, ctx))
-  return failure.new(protocol.INVALID_PARAMS, near
+  return failure.new(errors.INVALID_PARAMS, near
     and ("Unknown tool: %s (did you mean %s?)"):format(name, near)
     or ("Unknown tool: %s"):format(name))
 end
 
 local function no_object(args)
-  return failure.new(protocol.INVALID_PARAMS,
+  return failure.new(errors.INVALID_PARAMS,
     "tools/call: arguments: object expected, got " .. value.kind(args))
 end
 
@@ -293,13 +293,13 @@ local function arguments_of(entry, params)
     if type(args) ~= "table" or not value.is_object(args) then return nil, nil, no_object(args) end
     return args
   end
-  local ok, errors = check(args)
+  local ok, problems = check(args)
   -- true: there are floats such as 3.0 where the schema says integer.
-  if ok and errors then return require("mcp.schema").apply_integers(entry.input, args) end
+  if ok and problems then return require("mcp.schema").apply_integers(entry.input, args) end
   if ok then return args end
   if type(args) ~= "table" or not value.is_object(args) then return nil, nil, no_object(args) end
   return nil, tool.failed(("tool %q: %s"):format(entry.name,
-    require("mcp.schema").explain(errors, args, entry.input)))
+    require("mcp.schema").explain(problems, args, entry.input)))
 end
 
 ---For server/feature/task.lua, which is below: the parts of a call. server/dispatch.lua adds

@@ -4,6 +4,7 @@
 -- for the connection; looking (server/discover) does not. An initialize can come at any time.
 local context = require "mcp.server.context"
 local core = require "mcp.core"
+local errors = require "mcp.protocol.errors"
 local failure = require "mcp.failure"
 local legacy = require "mcp.server.front.legacy"
 local modern = require "mcp.server.front.modern"
@@ -13,7 +14,7 @@ local session = require "mcp.server.session"
 local duplex = {}
 
 local function invalid(text)
-  return nil, failure.new(protocol.INVALID_REQUEST, text)
+  return nil, failure.new(errors.INVALID_REQUEST, text)
 end
 
 local MISSING = "params._meta needs " .. protocol.KEY_VERSION .. " and "
@@ -22,7 +23,7 @@ local MISSING = "params._meta needs " .. protocol.KEY_VERSION .. " and "
 -- A request with an envelope.
 local function serve_modern(app, x, link, method, params, meta, claim, ...)
   if type(claim) ~= "string" then
-    return nil, failure.new(protocol.INVALID_PARAMS,
+    return nil, failure.new(errors.INVALID_PARAMS,
       ("_meta[%q]: string expected"):format(protocol.KEY_VERSION))
   end
   if not link.era and method ~= "server/discover" then
@@ -46,7 +47,7 @@ local function initialize(app, x, link, params)
   local one, result = legacy.initialize(app, params)
   if not one then return nil, result end
   if not session.admit(one) then
-    return nil, failure.new(protocol.BUSY, "Busy: memory is short, try later")
+    return nil, failure.new(errors.BUSY, "Busy: memory is short, try later")
   end
   if link.era then
     core.log("info", "a client initializes a connection that is in use: what was before it ends")
@@ -83,7 +84,7 @@ local function request(app, x, link, method, params, meta, claim, capabilities, 
       token, false)
   end
   if method == "ping" and not link.era then return {} end
-  return nil, failure.new(protocol.INVALID_PARAMS, link.era and MISSING
+  return nil, failure.new(errors.INVALID_PARAMS, link.era and MISSING
     or MISSING .. "; older clients begin with initialize")
 end
 

@@ -3,6 +3,7 @@
 -- decides which it is, then a session or an envelope takes over.
 local bus = require "mcp.server.bus"
 local channel = require "mcp.server.resumable"
+local errors = require "mcp.protocol.errors"
 local failure = require "mcp.failure"
 local legacy = require "mcp.server.front.legacy"
 local modern = require "mcp.server.front.modern"
@@ -19,17 +20,16 @@ end
 -- as none (HL-58).
 local function find_session(app, x, sid, version)
   if not sid then
-    return fail(400, protocol.INVALID_REQUEST, sid == false and "Mcp-Session-Id was sent twice"
+    return fail(400, errors.INVALID_REQUEST, sid == false and "Mcp-Session-Id was sent twice"
       or "Mcp-Session-Id is missing; a session begins with initialize")
   end
   local one = app.sessions:find(sid, app.auth and app.auth:key(x))
-  -- -32001 is what deployed servers say here; the status is what counts.
-  if not one then return fail(404, -32001, "Session not found") end
+  if not one then return fail(404, errors.SESSION_NOT_FOUND, "Session not found") end
   if version == false then
-    return fail(400, protocol.INVALID_REQUEST, "MCP-Protocol-Version was sent twice")
+    return fail(400, errors.INVALID_REQUEST, "MCP-Protocol-Version was sent twice")
   end
   if version and not protocol.revision(version) then
-    return fail(400, protocol.INVALID_REQUEST, ("MCP-Protocol-Version %s is not supported; "
+    return fail(400, errors.INVALID_REQUEST, ("MCP-Protocol-Version %s is not supported; "
       .. "this server speaks %s"):format(version, table.concat(protocol.names, ", ")))
   end
   return one
@@ -38,13 +38,13 @@ end
 local function initialize(app, x, params, sid)
   local owner = app.auth and app.auth:key(x)
   if sid and app.sessions:find(sid, owner) then
-    return fail(400, protocol.INVALID_REQUEST, "This session has been initialized already")
+    return fail(400, errors.INVALID_REQUEST, "This session has been initialized already")
   end
   local one, result = legacy.initialize(app, params)
   if not one then return nil, result end
   one.owner = owner or nil
   if not app.sessions:add(one) then
-    return fail(503, -32000, "Busy: too many sessions")
+    return fail(503, errors.BUSY, "Busy: too many sessions")
   end
   x:set_header("Mcp-Session-Id", one.id)
   return result
@@ -58,7 +58,7 @@ local function serve_legacy(app, x, kind, id, method, params, meta, token, versi
     -- A dropped connection is no cancellation here (HL-27).
     x:survive()
     if not one.running:add(id, x) then
-      return fail(400, protocol.INVALID_REQUEST, "A request with this id is under way")
+      return fail(400, errors.INVALID_REQUEST, "A request with this id is under way")
     end
     local result, mend, ctx
     result, err, mend, ctx = legacy.request(app, x, one, method, params, meta, token)
@@ -91,7 +91,7 @@ local function listen(app, x, version, sid)
     return status, why
   end
   if session.stream_of(one) then
-    return fail(409, protocol.INVALID_REQUEST, "This session has a stream already")
+    return fail(409, errors.INVALID_REQUEST, "This session has a stream already")
   end
   one.stream = x
   if x:keep() and one.missed then
@@ -113,7 +113,7 @@ local function serve_batch(app, x, messages, version, sid)
   local verdict, detail = protocol.classify("result", nil, nil, nil, version)
   if verdict == "reject" then return nil, failure.new(detail.code, detail.message, nil, 400) end
   if #messages == 0 or has_claim(messages) then
-    return fail(400, protocol.INVALID_REQUEST, #messages == 0 and "An empty batch"
+    return fail(400, errors.INVALID_REQUEST, #messages == 0 and "An empty batch"
       or "Batches are not part of this revision")
   end
   local one, err = find_session(app, x, sid, version)
@@ -150,7 +150,7 @@ local function upgrade(app, x)
   if link then
     link.auth, link.fields = auth, fields
   elseif code ~= "ECLOSED" then
-    return fail(503, -32000, "Busy: " .. text)
+    return fail(503, errors.BUSY, "Busy: " .. text)
   end
   return 503
 end
@@ -160,7 +160,7 @@ end
 local function post(app, x, link)
   local auth = app.auth and app.auth.of[x]
   if not link or auth and not (link.auth and link.auth.key == auth.key) then
-    return fail(404, -32001, "Session not found")
+    return fail(404, errors.SESSION_NOT_FOUND, "Session not found")
   end
   link.auth = auth -- a token that was renewed counts from now on
   -- Its message is taken in before that returns.
@@ -168,11 +168,11 @@ local function post(app, x, link)
   local ok, text, code = x:feed()
   link.posted = nil
   if ok then return 202 end
-  if code == "ECLOSED" then return fail(404, -32001, "Session not found") end
-  if code == "EBUSY" then return fail(503, -32000, "Busy: the event stream is not read") end
+  if code == "ECLOSED" then return fail(404, errors.SESSION_NOT_FOUND, "Session not found") end
+  if code == "EBUSY" then return fail(503, errors.BUSY, "Busy: the event stream is not read") end
   if code == "ENOMEM" then return 503 end
-  if code == "ERPC" then return fail(400, protocol.INVALID_REQUEST, "Invalid Request") end
-  return fail(400, -32700, "Parse error: " .. text)
+  if code == "ERPC" then return fail(400, errors.INVALID_REQUEST, "Invalid Request") end
+  return fail(400, errors.PARSE_ERROR, "Parse error: " .. text)
 end
 
 ---Makes the function that gets every message of an HTTP listener. What it

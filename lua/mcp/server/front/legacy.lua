@@ -5,6 +5,7 @@ local bus = require "mcp.server.bus"
 local context = require "mcp.server.context"
 local core = require "mcp.core"
 local dispatch = require "mcp.server.dispatch"
+local errors = require "mcp.protocol.errors"
 local failure = require "mcp.failure"
 local protocol = require "mcp.protocol"
 local session = require "mcp.server.session"
@@ -13,7 +14,7 @@ local value = require "mcp.value"
 local legacy = {}
 
 local function invalid_params(text)
-  return nil, failure.new(protocol.INVALID_PARAMS, text)
+  return nil, failure.new(errors.INVALID_PARAMS, text)
 end
 
 ---Answers initialize: a new session and its result, or nil and the error.
@@ -97,11 +98,11 @@ end
 ---@return table|nil err
 function legacy.batch(app, x, one, messages)
   if not one.revision.batch then
-    return nil, failure.new(protocol.INVALID_REQUEST,
+    return nil, failure.new(errors.INVALID_REQUEST,
       "Batches are not part of revision " .. one.revision.name, nil, 400)
   end
   if #messages == 0 or #messages > legacy.BATCH then
-    return nil, failure.new(protocol.INVALID_REQUEST,
+    return nil, failure.new(errors.INVALID_REQUEST,
       ("A batch has 1 to %d messages"):format(legacy.BATCH), nil, 400)
   end
   local answers = {}
@@ -117,12 +118,12 @@ function legacy.batch(app, x, one, messages)
     elseif kind == "notification" then
       legacy.notification(x, one, method, params)
     elseif kind == "request" then
-      err = failure.new(protocol.INVALID_REQUEST, "initialize cannot be part of a batch")
+      err = failure.new(errors.INVALID_REQUEST, "initialize cannot be part of a batch")
     elseif kind == "invalid" and method == nil and one.questions
       and one.questions:answer("bad response", message[2], { message = message.why }) then
       err = nil
     elseif kind == "invalid" then
-      err = failure.new(protocol.INVALID_REQUEST, message.why)
+      err = failure.new(errors.INVALID_REQUEST, message.why)
     elseif one.questions then
       one.questions:answer(kind, message[2], params)
     end

@@ -3,6 +3,7 @@
 -- dispatched, in one fixed order: the first failure wins.
 local context = require "mcp.server.context"
 local dispatch = require "mcp.server.dispatch"
+local errors = require "mcp.protocol.errors"
 local failure = require "mcp.failure"
 local gate = require "mcp.server.feature.gate"
 local header = require "mcp.header"
@@ -34,19 +35,19 @@ end
 -- Beside the version: what else the envelope must and may hold.
 local function check_envelope(capabilities, client, level, token)
   if capabilities ~= true then
-    return refuse(protocol.INVALID_PARAMS, ("_meta[%q]: object expected, got %s")
+    return refuse(errors.INVALID_PARAMS, ("_meta[%q]: object expected, got %s")
       :format(KEY_CAPABILITIES, described(capabilities)))
   end
   if client ~= nil and client ~= true then
-    return refuse(protocol.INVALID_PARAMS,
+    return refuse(errors.INVALID_PARAMS,
       ("_meta[%q]: an object with name and version expected"):format(KEY_CLIENT))
   end
   if level ~= nil and not protocol.LOG_RANK[level] then
-    return refuse(protocol.INVALID_PARAMS, ("_meta[%q]: unknown level %s")
+    return refuse(errors.INVALID_PARAMS, ("_meta[%q]: unknown level %s")
       :format(KEY_LOG_LEVEL, tostring(level)))
   end
   if token == false or token == true then
-    return refuse(protocol.INVALID_PARAMS, "_meta.progressToken: string or integer expected")
+    return refuse(errors.INVALID_PARAMS, "_meta.progressToken: string or integer expected")
   end
   return true
 end
@@ -55,7 +56,7 @@ end
 -- us may route by them; they must not lie (HM-23 to HM-27).
 local function check_headers(method, params, target, mcp_method, mcp_name)
   if mcp_method ~= method then
-    return refuse(protocol.HEADER_MISMATCH, mcp_method
+    return refuse(errors.HEADER_MISMATCH, mcp_method
       and ("Mcp-Method is %s, but the body says %s"):format(mcp_method, method)
       or ("Mcp-Method must be sent once and say %s"):format(method))
   end
@@ -64,12 +65,12 @@ local function check_headers(method, params, target, mcp_method, mcp_name)
   if type(name) ~= "string" then return true end -- the handler will say so
   if not mcp_name then
     if name == "" and mcp_name == nil then return true end
-    return refuse(protocol.HEADER_MISMATCH, ("Mcp-Name must be sent once and equal params.%s")
+    return refuse(errors.HEADER_MISMATCH, ("Mcp-Name must be sent once and equal params.%s")
       :format(target))
   end
   -- A name that looks like an encoding stands for what it decodes to, and not for itself.
   if modern.decode_header(mcp_name) ~= name then
-    return refuse(protocol.HEADER_MISMATCH, ("Mcp-Name does not match params.%s"):format(target))
+    return refuse(errors.HEADER_MISMATCH, ("Mcp-Name does not match params.%s"):format(target))
   end
   return true
 end
@@ -81,7 +82,7 @@ local function check_mirrors(app, ctx, x, params)
   if arguments ~= nil and type(arguments) ~= "table" then return true end -- the handler will say so
   -- Loaded by servers that have such tools.
   local wrong = require("mcp.message.param_headers").check(entry.mirrors, arguments or {}, x)
-  if wrong then return refuse(protocol.HEADER_MISMATCH, wrong) end
+  if wrong then return refuse(errors.HEADER_MISMATCH, wrong) end
   return true
 end
 
@@ -106,12 +107,12 @@ end
 function modern.serve(app, x, method, params, meta, claim, capabilities, client, level, token,
   http, version, mcp_method, mcp_name)
   if http and version ~= claim then
-    return refuse(protocol.HEADER_MISMATCH,
+    return refuse(errors.HEADER_MISMATCH,
       "MCP-Protocol-Version must be sent and equal the envelope's " .. claim)
   end
   local facts = protocol.revision(claim)
   if not facts or facts.era ~= "modern" then
-    return refuse(protocol.UNSUPPORTED_VERSION, protocol.unsupported_text(claim),
+    return refuse(errors.UNSUPPORTED_VERSION, protocol.unsupported_text(claim),
       protocol.unsupported_data(claim))
   end
   if capabilities ~= true or client ~= true or level ~= nil or token ~= nil then
