@@ -111,7 +111,8 @@ describe("fetch", function()
     failed("ETOOBIG", "response body", fetch.get(server.at .. "/big"))
     assert.equal((1 << 20) + 1, #assert(fetch.get(server.at .. "/big", { limit = 2 << 20 })).body)
     failed("ETIMEDOUT", "no head came", fetch.get(server.at .. "/slow", { timeout = 0.03 }))
-    failed("ETIMEDOUT", "waiting for the response body", fetch.get(server.at .. "/", { timeout = 0.03 }))
+    failed("ETIMEDOUT", "waiting for the response body",
+      fetch.get(server.at .. "/", { timeout = 0.03 }))
     assert.equal(10, fetch.TIMEOUT)
   end)
 

@@ -192,7 +192,7 @@ describe("http_client", function()
       wrong("timeout: expected seconds, 0 or more", { host = "a", port = 1, timeout = -1 })
       wrong("expected { name, value } at 2",
         { host = "a", port = 1, headers = { { "A", "b" }, { "C" } } })
-      wrong("headers: table expected", { host = "a", port = 1, headers = "A: b" })
+      wrong("headers: expected a table", { host = "a", port = 1, headers = "A: b" })
       for _, bad in ipairs { { connections = 0 }, { connections = 1.5 }, { idle_timeout = -1 },
         { idle_timeout = "x" }, { conections = 1 } } do
         assert.is_false(pcall(core.http_pool, bad))
