@@ -26,6 +26,7 @@
 #include "lua/lid.h"
 #include "lua/lluv.h"
 #include "lua/lmemory.h"
+#include "lua/lmessage.h"
 #include "lua/lprivate.h"
 #include "lua/lredirect.h"
 #include "lua/lregex.h"
@@ -47,7 +48,7 @@ typedef struct {
   mcp_signal_t *signals[SIGNALS];
   int on_signal; /* registry reference of the Lua function */
   mcp_watchdog_t *dog;
-  mcp_lexchange_watch_t watch;
+  mcp_lmessage_watch_t watch;
   int watch_names; /* registry reference: the table whose strings it names */
 } owner_t;
 
@@ -357,7 +358,7 @@ static int mark_array(lua_State *L) {
 static int watch_meta(lua_State *L) {
   owner_t *o = owner(L);
   lua_Integer count = luaL_len(L, 1);
-  luaL_argcheck(L, count <= MCP_LEXCHANGE_WATCHED, 1, "too many names");
+  luaL_argcheck(L, count <= MCP_LMESSAGE_WATCHED, 1, "too many names");
   lua_settop(L, 1);
   for (lua_Integer i = 1; i <= count; i++) {
     if (lua_rawgeti(L, 1, i) != LUA_TSTRING)
@@ -432,7 +433,7 @@ int luaopen_mcp_core(lua_State *L) {
   if (wanted && *wanted) stress(L, &o->rt);
 #endif
   mcp_value_open(L);
-  mcp_lexchange_open(L);
+  mcp_lexchange_open(L, &o->rt);
 
   lua_newtable(L);
   lua_pushlightuserdata(L, o);

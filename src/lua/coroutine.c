@@ -8,7 +8,6 @@
 #include "base/err.h"
 #include "base/log.h"
 #include "base/mem.h"
-#include "lua/lexchange.h"
 
 static void on_turn(void *arg);
 static void on_alarm(void *arg);
@@ -77,6 +76,12 @@ static void free_coroutine(mcp_coroutine_t *co) {
   mcp_mem_free(co);
 }
 
+/* Separates `co` from its exchange, which neither reaches any more. */
+static void detach(mcp_coroutine_t *co) {
+  if (co->handle) co->rt->detach_handle(co);
+  co->exchange = NULL;
+}
+
 /* The coroutine has ended one way or the other. What it still owed is
  * answered with a constant. */
 static void finish(mcp_coroutine_t *co) {
@@ -85,7 +90,7 @@ static void finish(mcp_coroutine_t *co) {
   bool cancelled = co->cancelled;
   void (*ended)(void *) = co->ended;
   void *ended_arg = co->ended_arg;
-  mcp_lexchange_forget(co);
+  detach(co);
   mcp_list_remove(&co->of_runtime);
   mcp_list_remove(&co->of_ready);
   mcp_list_remove(&co->of_watcher);
@@ -159,7 +164,7 @@ static int reset(mcp_coroutine_t *co) {
   mcp_coroutine_t *outer = rt->current;
   mcp_exchange_t *x = co->exchange;
   int status;
-  mcp_lexchange_forget(co);
+  detach(co);
   co->exchange = x;
   co->waiting = false;
   co->closing = true;

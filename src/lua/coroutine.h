@@ -48,7 +48,9 @@ typedef struct {
   unsigned spare_count, coroutine_count;
   bool closing;      /* the door is shut: nothing is started or woken */
   bool stress;       /* a hunt: all garbage is collected at the door */
-  const void *watch; /* lexchange.c's, what it shows of params._meta */
+  const void *watch; /* lmessage.h: what messages show of params._meta */
+  /* Takes co->handle, the userdata of its exchange, off `co`. */
+  void (*detach_handle)(mcp_coroutine_t *co);
 } mcp_runtime_t;
 
 struct mcp_coroutine {
@@ -57,7 +59,7 @@ struct mcp_coroutine {
   int anchor; /* keeps `co` from the collector */
   mcp_list_t of_runtime, of_ready;
   mcp_exchange_t *exchange; /* whose answer it owes, or NULL */
-  void *handle;             /* lexchange.c's view of that exchange */
+  void *handle;             /* the userdata of that exchange, or NULL */
   mcp_share_t *share;       /* whose request it works on; NULL: nobody's */
   size_t charged;           /* to that, until it ends */
   void (*cancel)(mcp_coroutine_t *co, void *arg); /* of the wait, or NULL */

@@ -5,7 +5,8 @@
 
 #include <lauxlib.h>
 
-#include "lua/lexchange.h"
+#include "lua/lexchange_handle.h"
+#include "lua/lhandler.h"
 #include "lua/seconds.h"
 
 /* What the frame needs; lives on the stack of whoever starts the coroutine. */
@@ -23,7 +24,7 @@ static int answer_frame(lua_State *L) {
   lua_rawgeti(L, LUA_REGISTRYINDEX, start.function);
   lua_rawgeti(L, LUA_REGISTRYINDEX, start.thread);
   lua_pushnumber(L, (lua_Number)start.ms / 1000);
-  return mcp_lexchange_answer(L, start.co, 2);
+  return mcp_lhandler_answer(L, start.co, 2);
 }
 
 /* A coroutine with room for what is pushed first, or NULL. */
@@ -41,7 +42,7 @@ static void on_expired(mcp_coroutine_t *late, uint32_t ms) {
   mcp_exchange_t *x = late->exchange;
   mcp_coroutine_t *co = new_coroutine(late->rt);
   start_t start = {co, lclock->expired, late->anchor, ms};
-  mcp_lexchange_lose(late);
+  mcp_lexchange_detach_exchange(late);
   if (!co) {
     x->up = NULL;
     mcp_exchange_fail(x, MCP_LCLOCK_TIMED_OUT, "Timed out");

@@ -10,7 +10,9 @@
 #include "base/mem.h"
 #include "lua/lchild.h"
 #include "lua/lclock.h"
-#include "lua/lexchange.h"
+#include "lua/lexchange_handle.h"
+#include "lua/lhandler.h"
+#include "lua/lmessage.h"
 #include "lua/lshare.h"
 #include "lua/seconds.h"
 #include "net/pipe.h"
@@ -120,12 +122,12 @@ static int upgrade(lua_State *L, void *up, mcp_exchange_t *x);
 static void begin_coroutine(host_t *host, mcp_exchange_t *x,
                             const mcp_arrival_t *arrival, int receive,
                             int link_table) {
-  mcp_lexchange_start_t start = {.arrival = arrival,
-                                 .watch = host->rt->watch,
-                                 .receive = receive,
-                                 .link_table = link_table,
-                                 .upgrade = upgrade,
-                                 .up = host};
+  mcp_lhandler_start_t start = {.arrival = arrival,
+                                .watch = host->rt->watch,
+                                .receive = receive,
+                                .link_table = link_table,
+                                .upgrade = upgrade,
+                                .up = host};
   mcp_coroutine_t *co = NULL;
   size_t cost = mcp_lshare_cost(arrival);
   if (mcp_share_charge(x->share, cost) < 0) {
@@ -156,7 +158,7 @@ static void begin_coroutine(host_t *host, mcp_exchange_t *x,
   /* Requests only: who listens may do so for ever. */
   if (arrival->kind <= MCP_ARRIVAL_BATCH && x->wants_answer)
     mcp_coroutine_set_clock(co, &host->clock.clock);
-  lua_pushcfunction(co->thread, mcp_lexchange_frame);
+  lua_pushcfunction(co->thread, mcp_lhandler_frame);
   lua_pushlightuserdata(co->thread, &start);
   mcp_coroutine_run(co, 1);
 }
@@ -181,10 +183,10 @@ static void lose(host_t *host, mcp_exchange_t *x) {
   bool survives = x->survives, waits = x->waits_drain;
   if (!co) return;
   if (x->kept) {
-    mcp_lexchange_part(host->rt->L, x);
+    mcp_lexchange_detach_kept(host->rt->L, x);
     return;
   }
-  mcp_lexchange_lose(co);
+  mcp_lexchange_detach_exchange(co);
   x->up = NULL;
   /* A collector's finalizer must not run Lua: the coroutine hears of it later.
    */
@@ -360,7 +362,7 @@ static int upgrade(lua_State *L, void *up, mcp_exchange_t *x) {
     code = x->ways->open_events(x, &link_upper, conn, &conn->link);
     if (code == 0) {
       *mcp_link_tag(conn->link) = conn;
-      mcp_lexchange_lose(co);
+      mcp_lexchange_detach_exchange(co);
       return 1;
     }
     free_conn(conn);
@@ -369,7 +371,7 @@ static int upgrade(lua_State *L, void *up, mcp_exchange_t *x) {
   ws.ends_at = x->ends_at;
   code = x->ways->upgrade(x, &stream, &early);
   if (code == 0) {
-    mcp_lexchange_lose(co);
+    mcp_lexchange_detach_exchange(co);
     conn->taken = true;
     code = mcp_link_open_ws(host->rt->loop, stream, &ws, &early, &link_upper,
                             conn, &conn->link);
@@ -397,8 +399,8 @@ static int wire_send(lua_State *L) {
   if (mcp_link_is_full(link)) return mcp_coroutine_push_error(L, MCP_EBUSY);
   out = mcp_link_begin(link);
   if (!out) return mcp_coroutine_push_error(L, MCP_ENOMEM);
-  code = mcp_lexchange_write(L, out, mcp_slice(method, length), 3,
-                             lua_isnil(L, 4) ? NULL : &id, &fault);
+  code = mcp_lmessage_write(L, out, mcp_slice(method, length), 3,
+                            lua_isnil(L, 4) ? NULL : &id, &fault);
   if (code == 0) {
     code = mcp_link_commit(link);
   } else {

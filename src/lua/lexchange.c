@@ -3,401 +3,20 @@
 #include "lua/lexchange.h"
 
 #include <lauxlib.h>
-#include <math.h>
-#include <stdio.h>
+#include <string.h>
 
 #include "base/err.h"
-#include "base/log.h"
+#include "lua/lexchange_handle.h"
+#include "lua/lhandler.h"
 #include "lua/lid.h"
+#include "lua/lmessage.h"
 #include "lua/seconds.h"
 #include "lua/value.h"
 #include "transport/link.h"
 
-#define TYPE_NAME "mcp.exchange"
-
-/* Its address is the registry's key of the metatable: one lookup a message,
- * without a string. */
-static const char type_key;
-
-typedef struct {
-  mcp_exchange_t *x;   /* NULL once it is over, or the way back is gone */
-  mcp_coroutine_t *co; /* who owes the answer; NULL once it is over, or kept */
-  const char *transport;
-  int (*upgrade)(lua_State *L, void *up, mcp_exchange_t *x); /* or NULL */
-  void *up;   /* of `upgrade`; lives as long as x */
-  int anchor; /* registry reference to the userdata itself while it is kept */
-  size_t charged; /* to the share of `x` while it is kept */
-  bool expired;   /* how the coroutine, which is gone, has ended */
-} handle_t;
-
-static handle_t *check_handle(lua_State *L) {
-  return luaL_checkudata(L, 1, TYPE_NAME);
-}
-
-void mcp_lexchange_forget(mcp_coroutine_t *co) {
-  handle_t *h = co->handle;
-  if (h) {
-    h->x = NULL;
-    h->co = NULL;
-    h->expired = co->expired;
-  }
-  co->handle = NULL;
-  co->exchange = NULL;
-}
-
-void mcp_lexchange_lose(mcp_coroutine_t *co) {
-  handle_t *h = co->handle;
-  if (h) h->x = NULL;
-  co->exchange = NULL;
-}
-
-void mcp_lexchange_part(lua_State *L, mcp_exchange_t *x) {
-  handle_t *h = x->up;
-  int anchor;
-  if (!h) return;
-  anchor = h->anchor;
-  mcp_share_release(x->share, h->charged);
-  h->charged = 0;
-  x->up = NULL;
-  h->x = NULL;
-  h->anchor = LUA_NOREF;
-  luaL_unref(L, LUA_REGISTRYINDEX, anchor);
-}
-
-/* [-0, +1, m] */
-static handle_t *push_exchange(lua_State *L, mcp_coroutine_t *co) {
-  handle_t *h = lua_newuserdatauv(L, sizeof *h, 0);
-  *h = (handle_t){.transport = co->exchange->ways->name, .anchor = LUA_NOREF};
-  lua_rawgetp(L, LUA_REGISTRYINDEX, &type_key);
-  lua_setmetatable(L, -2);
-  h->x = co->exchange;
-  h->co = co;
-  co->handle = h;
-  return h;
-}
-
-/* The members of params._meta that the Lua side asked to be told of (see
- * mcp_lexchange_watch): their values, not their meaning. */
-static void push_watched(lua_State *L, const mcp_lexchange_watch_t *watch,
-                         const mcp_json_doc_t *doc, uint32_t meta_at) {
-  for (unsigned i = 0; i < watch->count; i++) {
-    uint32_t at = 0;
-    if (meta_at) {
-      at = mcp_json_member(doc, meta_at,
-                           mcp_slice(watch->names[i], strlen(watch->names[i])));
-    }
-    if (!at) {
-      lua_pushnil(L);
-      continue;
-    }
-    switch ((mcp_json_kind_t)doc->tokens[at].kind) {
-    case MCP_JSON_STRING:
-    case MCP_JSON_INTEGER: mcp_value_push(L, doc, at); break;
-    case MCP_JSON_OBJECT: lua_pushboolean(L, true); break;
-    case MCP_JSON_NULL: lua_pushnil(L); break;
-    case MCP_JSON_DOUBLE: { /* 3.0 is an integer, and goes back as it came */
-      double n = mcp_json_double(doc, at);
-      if (n == floor(n)) {
-        mcp_value_push(L, doc, at);
-      } else {
-        lua_pushboolean(L, false);
-      }
-      break;
-    }
-    default: lua_pushboolean(L, false); break;
-    }
-  }
-}
-
-/* Takes out of the table at the top, the params of a request at `at`, what is
- * null: clients write that for what they do not use. [-0, +0, m] */
-static void drop_nulls(lua_State *L, const mcp_json_doc_t *doc, uint32_t at) {
-  uint32_t end = doc->tokens[at].next;
-  for (uint32_t key = at + 1; key < end; key = doc->tokens[key + 1].next) {
-    if (doc->tokens[key + 1].kind != MCP_JSON_NULL) continue;
-    mcp_value_push(L, doc, key);
-    lua_pushnil(L);
-    lua_rawset(L, -3);
-  }
-}
-
-/* How many values push_message leaves, beside the watched ones. */
-#define MESSAGE_VALUES 5
-
-/* Pushes kind, id, method, params, meta and what is watched. _meta is handed
- * over as text, and made into a table by who asks for it: most handlers never
- * do, and it is the larger part of a small request. */
-static void push_message(lua_State *L, const mcp_lexchange_watch_t *watch,
-                         const mcp_json_doc_t *doc, const mcp_rpc_t *rpc) {
-  static const char *const kinds[] = {"invalid",     "request", "notification",
-                                      "result",      "error",   "bad request",
-                                      "bad response"};
-  uint32_t meta_at = 0;
-  lua_pushstring(L, kinds[rpc->kind]);
-  if (rpc->id.len > 0) {
-    mcp_lid_push(L, rpc->id);
-  } else {
-    lua_pushnil(L);
-  }
-  if (rpc->method_at) {
-    mcp_value_push(L, doc, rpc->method_at);
-  } else {
-    lua_pushnil(L);
-  }
-  if (rpc->params_at) {
-    meta_at = mcp_json_member(doc, rpc->params_at, MCP_SLICE("_meta"));
-    if (meta_at && doc->tokens[meta_at].kind == MCP_JSON_OBJECT) {
-      mcp_value_push_without(L, doc, rpc->params_at, meta_at);
-    } else {
-      meta_at = 0;
-      mcp_value_push(L, doc, rpc->params_at);
-    }
-    if (rpc->kind == MCP_RPC_REQUEST) drop_nulls(L, doc, rpc->params_at);
-  } else if (rpc->payload_at) {
-    mcp_value_push(L, doc, rpc->payload_at);
-  } else {
-    lua_pushnil(L);
-  }
-  if (meta_at) {
-    mcp_slice_t text = mcp_json_raw(doc, meta_at);
-    lua_pushlstring(L, text.data, text.len);
-  } else {
-    lua_pushnil(L);
-  }
-  push_watched(L, watch, doc, meta_at);
-}
-
-/* Pushes a batch as push_message does a message: "batch", nil, nil, a list of
- * its messages, each an array of what push_message pushes, with the members
- * raw_id and why beside it. */
-static void push_batch(lua_State *L, const mcp_lexchange_watch_t *watch,
-                       const mcp_json_doc_t *doc) {
-  uint32_t count = doc->tokens[0].count, at = 1;
-  int values = MESSAGE_VALUES + (int)watch->count;
-  lua_pushliteral(L, "batch");
-  lua_pushnil(L);
-  lua_pushnil(L);
-  lua_createtable(L, (int)count, 0);
-  for (uint32_t i = 1; i <= count; i++, at = doc->tokens[at].next) {
-    mcp_rpc_t rpc;
-    mcp_rpc_read(doc, at, &rpc);
-    lua_createtable(L, values, 2);
-    push_message(L, watch, doc, &rpc);
-    for (int value = values; value >= 1; value--)
-      lua_rawseti(L, -1 - value, value);
-    if (rpc.id.len > 0) {
-      mcp_value_push_raw(L, rpc.id);
-      lua_setfield(L, -2, "raw_id");
-    }
-    if (rpc.why) {
-      lua_pushstring(L, rpc.why);
-      lua_setfield(L, -2, "why");
-    }
-    lua_rawseti(L, -2, (lua_Integer)i);
-  }
-}
-
-/* A header field as a string; nil if it is absent, false if it came twice. */
-static void push_header(lua_State *L, mcp_exchange_t *x, mcp_slice_t name) {
-  mcp_slice_t value;
-  bool twice = false;
-  if (!x->ways->header(x, name, &value, &twice)) {
-    lua_pushnil(L);
-  } else if (twice) {
-    lua_pushboolean(L, false);
-  } else {
-    lua_pushlstring(L, value.data, value.len);
-  }
-}
-
-/* What could not be encoded is the author's to mend: it goes to the log, and
- * to the peer as far as it names a place in the result. */
-static void answer_unencodable(mcp_exchange_t *x,
-                               const mcp_value_fault_t *fault) {
-  char text[256];
-  snprintf(text, sizeof text, "Internal error: the result cannot be JSON: %s",
-           fault->what);
-  mcp_log(MCP_LOG_ERROR, "%s", text);
-  mcp_exchange_fail(x, MCP_RPC_INTERNAL_ERROR, text);
-}
-
-/* The answer is `nil, error`: { code, message, data, status }. Pushes what of
- * it goes out. [-0, +1, e] */
-static void push_error(lua_State *L, mcp_exchange_t *x, int index) {
-  lua_getfield(L, index, "status");
-  x->status = (unsigned)luaL_optinteger(L, -1, 0);
-  lua_pop(L, 1);
-  lua_createtable(L, 0, 3);
-  lua_getfield(L, index, "code");
-  lua_setfield(L, -2, "code");
-  lua_getfield(L, index, "message");
-  lua_setfield(L, -2, "message");
-  lua_getfield(L, index, "data");
-  lua_setfield(L, -2, "data");
-}
-
-/* Ends the exchange without a message, with an HTTP status if `status` > 0. */
-static int end_without_message(mcp_coroutine_t *co, lua_Integer status) {
-  mcp_exchange_t *x = co->exchange;
-  if (status > 0) x->status = (unsigned)status;
-  mcp_lexchange_forget(co);
-  x->up = NULL;
-  mcp_exchange_drop(x);
-  return 0;
-}
-
-/* Appends the answer: the value at `result` or, if it is not nil, the error at
- * `error`. 0 or a code. [-0, +(0|1), e] */
-static int write_answer(lua_State *L, mcp_exchange_t *x, int result, int error,
-                        mcp_value_fault_t *fault) {
-  bool failed = !lua_isnil(L, error);
-  /* A request has an id and its result an envelope; a batch is its own. */
-  bool envelope = failed || x->id_length > 0;
-  mcp_buf_t *out;
-  int code;
-  if (failed) push_error(L, x, error);
-  out = mcp_exchange_begin(x, MCP_OUT_ANSWER);
-  if (!out) return luaL_error(L, "not enough memory for an answer");
-  /* From here to its end nothing raises. */
-  if (failed) {
-    code = mcp_rpc_begin_error(out, mcp_exchange_id(x));
-    if (code == 0) code = mcp_value_write(L, lua_gettop(L), out, 1, fault);
-  } else {
-    code = envelope ? mcp_rpc_begin_result(out, mcp_exchange_id(x)) : 0;
-    if (code == 0) code = mcp_value_write(L, result, out, 0, fault);
-  }
-  if (code == 0 && envelope) code = mcp_buf_append_char(out, '}');
-  if (code < 0) mcp_exchange_abandon(x);
-  return code;
-}
-
-/* Answers `x` with the value at `result` or, if it is not nil, the error at
- * `error`. `co` owes the answer; NULL for a kept exchange. What cannot be
- * encoded is given to the function at `mend`, if there is one: mend(what is at
- * mend + 1, why, error) gives the result and the error to answer with. */
-static int answer(lua_State *L, mcp_exchange_t *x, mcp_coroutine_t *co,
-                  int result, int error, int mend) {
-  mcp_value_fault_t fault = {0};
-  int code = write_answer(L, x, result, error, &fault);
-  if (code < 0 && code != MCP_ENOMEM && mend && lua_isfunction(L, mend)) {
-    lua_pushvalue(L, mend);
-    lua_pushvalue(L, mend + 1);
-    lua_pushstring(L, fault.what);
-    lua_pushvalue(L, error);
-    lua_call(L, 3, 2);
-    return answer(L, x, co, lua_gettop(L) - 1, lua_gettop(L), 0);
-  }
-  if (co) {
-    mcp_lexchange_forget(co);
-    x->up = NULL;
-  } else {
-    mcp_lexchange_part(L, x);
-  }
-  if (code == 0) {
-    (void)mcp_exchange_commit(x, MCP_OUT_ANSWER);
-  } else if (code == MCP_ENOMEM) {
-    mcp_exchange_fail(x, MCP_RPC_INTERNAL_ERROR, "Out of memory");
-  } else {
-    answer_unencodable(x, &fault);
-  }
-  return 0;
-}
-
-#define RESULTS 4
-
-/* receive has returned `result, error [, mend, its argument]`. */
-static int after(lua_State *L, int status, lua_KContext context) {
-  mcp_coroutine_t *co = (mcp_coroutine_t *)context;
-  mcp_exchange_t *x = co->exchange;
-  int result = lua_gettop(L) - RESULTS + 1, error = result + 1;
-  bool failed = !lua_isnil(L, error);
-  (void)status;
-  if (!x) return 0; /* the way back is gone, or it is kept */
-  if (co->cancelled) return end_without_message(co, 0);
-  if (!x->wants_answer && (!failed || x->link))
-    return end_without_message(co, lua_tointeger(L, result));
-  if (!failed && x->id_length == 0 &&
-      (lua_isnil(L, result) || lua_isinteger(L, result)))
-    return end_without_message(co, lua_tointeger(L, result));
-  if (!failed && lua_isnil(L, result))
-    return luaL_error(L, "a request was left without a result");
-  return answer(L, x, co, result, error, error + 1);
-}
-
-int mcp_lexchange_answer(lua_State *L, mcp_coroutine_t *co, int arguments) {
-  lua_callk(L, arguments, RESULTS, (lua_KContext)co, after);
-  return after(L, LUA_OK, (lua_KContext)co);
-}
-
-int mcp_lexchange_frame(lua_State *L) {
-  const mcp_lexchange_start_t *start = lua_touserdata(L, 1);
-  const mcp_lexchange_watch_t *watch = start->watch;
-  mcp_coroutine_t *co = start->co;
-  mcp_exchange_t *x = co->exchange;
-  handle_t *h;
-  int first;
-  luaL_checkstack(L, 24 + MCP_LEXCHANGE_WATCHED, NULL);
-  lua_settop(L, 0);
-  /* At the bottom of the stack it cannot be collected while it is in use, and
-   * so needs no finalizer. */
-  h = push_exchange(L, co);
-  lua_rawgeti(L, LUA_REGISTRYINDEX, start->receive);
-  first = lua_gettop(L) + 1;
-  lua_pushvalue(L, 1);
-  if (start->link_table == LUA_NOREF) {
-    lua_pushnil(L);
-  } else {
-    lua_rawgeti(L, LUA_REGISTRYINDEX, start->link_table);
-  }
-  switch (start->arrival->kind) {
-  case MCP_ARRIVAL_MESSAGE:
-    push_message(L, watch, start->arrival->doc, start->arrival->rpc);
-    break;
-  case MCP_ARRIVAL_BATCH: push_batch(L, watch, start->arrival->doc); break;
-  case MCP_ARRIVAL_GET: lua_pushliteral(L, "get"); break;
-  case MCP_ARRIVAL_DELETE: lua_pushliteral(L, "delete"); break;
-  case MCP_ARRIVAL_UPGRADE:
-    h->upgrade = start->upgrade;
-    h->up = start->up;
-    lua_pushliteral(L, "upgrade");
-    break;
-  case MCP_ARRIVAL_POST: lua_pushliteral(L, "post"); break;
-  case MCP_ARRIVAL_HEAD:
-    lua_pushstring(L, start->arrival->is_post ? "post head" : "head");
-    break;
-  }
-  if (x->ways->header) {
-    /* nils for what this arrival has not */
-    lua_settop(L, first + 1 + MESSAGE_VALUES + (int)watch->count);
-    push_header(L, x, MCP_SLICE("mcp-protocol-version"));
-    push_header(L, x, MCP_SLICE("mcp-method"));
-    push_header(L, x, MCP_SLICE("mcp-name"));
-    push_header(L, x, MCP_SLICE("mcp-session-id"));
-  }
-  return mcp_lexchange_answer(L, co, lua_gettop(L) - first + 1);
-}
-
 static void stop_waiting_drain(mcp_coroutine_t *co, void *arg) {
   (void)arg;
   if (co->exchange) co->exchange->waits_drain = false;
-}
-
-int mcp_lexchange_write(lua_State *L, mcp_buf_t *out, mcp_slice_t method,
-                        int params, const lua_Integer *id,
-                        mcp_value_fault_t *fault) {
-  int code = mcp_buf_append_literal(out, "{\"jsonrpc\":\"2.0\",");
-  if (code == 0 && id) {
-    code = mcp_buf_append_literal(out, "\"id\":");
-    if (code == 0) code = mcp_json_write_integer(out, *id);
-    if (code == 0) code = mcp_buf_append_char(out, ',');
-  }
-  if (code == 0) code = mcp_buf_append_literal(out, "\"method\":");
-  if (code == 0) code = mcp_json_write_string(out, method);
-  if (code == 0 && !lua_isnil(L, params)) {
-    code = mcp_buf_append_literal(out, ",\"params\":");
-    if (code == 0) code = mcp_value_write(L, params, out, 0, fault);
-  }
-  return code == 0 ? mcp_buf_append_char(out, '}') : code;
 }
 
 static bool can_stream_to(mcp_exchange_t *x) {
@@ -411,7 +30,7 @@ static bool can_stream_to(mcp_exchange_t *x) {
  * `late` it goes out even when the handler has been cancelled, and never waits:
  * for taking back what was sent before. */
 static int send_message(lua_State *L) {
-  handle_t *h = check_handle(L);
+  mcp_lexchange_handle_t *h = mcp_lexchange_check(L);
   size_t length;
   const char *method = luaL_checklstring(L, 2, &length);
   mcp_value_fault_t fault = {0};
@@ -437,8 +56,8 @@ static int send_message(lua_State *L) {
     return mcp_coroutine_push_error(L, MCP_EBUSY);
   out = mcp_exchange_begin(x, MCP_OUT_NOTICE);
   if (!out) return mcp_coroutine_push_error(L, MCP_ENOMEM);
-  code = mcp_lexchange_write(L, out, mcp_slice(method, length), 3,
-                             lua_isnil(L, 4) ? NULL : &id, &fault);
+  code = mcp_lmessage_write(L, out, mcp_slice(method, length), 3,
+                            lua_isnil(L, 4) ? NULL : &id, &fault);
   if (code < 0) {
     mcp_exchange_abandon(x);
     if (fault.what[0] && code != MCP_ENOMEM)
@@ -458,19 +77,20 @@ static int send_message(lua_State *L) {
 
 /* x:can_stream() -> boolean. Does its client take more than the answer? */
 static int can_stream(lua_State *L) {
-  handle_t *h = check_handle(L);
+  mcp_lexchange_handle_t *h = mcp_lexchange_check(L);
   lua_pushboolean(L, h->x && can_stream_to(h->x));
   return 1;
 }
 
 /* HTTP: the response ends, and the coroutine goes on without a way back. */
-static void end_response(lua_State *L, handle_t *h, bool commit, int *code) {
+static void end_response(lua_State *L, mcp_lexchange_handle_t *h, bool commit,
+                         int *code) {
   mcp_exchange_t *x = h->x;
   if (h->co) {
-    mcp_lexchange_lose(h->co);
+    mcp_lexchange_detach_exchange(h->co);
     x->up = NULL;
   } else {
-    mcp_lexchange_part(L, x);
+    mcp_lexchange_detach_kept(L, x);
   }
   if (commit) {
     *code = mcp_exchange_commit(x, MCP_OUT_ANSWER);
@@ -491,7 +111,7 @@ static bool is_line(const char *text, size_t length) {
  * at once, if `text` is nil) and the exchange is over, but the coroutine goes
  * on. */
 static int send_event(lua_State *L) {
-  handle_t *h = check_handle(L);
+  mcp_lexchange_handle_t *h = mcp_lexchange_check(L);
   size_t length = 0, id_length = 0;
   const char *text = luaL_optlstring(L, 2, NULL, &length);
   const char *id = luaL_optlstring(L, 3, NULL, &id_length);
@@ -549,7 +169,7 @@ static int send_event(lua_State *L) {
 /* x:open_stream() -> true | nil, text, code. HTTP: the event stream begins
  * now, before the first message. Nothing elsewhere. */
 static int open_stream(lua_State *L) {
-  handle_t *h = check_handle(L);
+  mcp_lexchange_handle_t *h = mcp_lexchange_check(L);
   int code = 0;
   if (!h->x) return mcp_coroutine_push_error(L, MCP_ECLOSED);
   if (h->x->ways->open_stream) code = h->x->ways->open_stream(h->x);
@@ -561,7 +181,7 @@ static int open_stream(lua_State *L) {
 /* x:hold() -> true | nil, text, code. Keeps the exchange open until somebody
  * calls x:release(), or it is cancelled or lost. By its own coroutine only. */
 static int hold(lua_State *L) {
-  handle_t *h = check_handle(L);
+  mcp_lexchange_handle_t *h = mcp_lexchange_check(L);
   mcp_coroutine_t *co = h->co;
   if (!co || !h->x) return mcp_coroutine_push_error(L, MCP_ECLOSED);
   luaL_argcheck(L, co == mcp_coroutine_of(co->rt, L), 1,
@@ -576,7 +196,7 @@ static int hold(lua_State *L) {
  * event stream) and costs little, until it is finished, released, cancelled or
  * lost. By its own coroutine only. */
 static int keep(lua_State *L) {
-  handle_t *h = check_handle(L);
+  mcp_lexchange_handle_t *h = mcp_lexchange_check(L);
   mcp_coroutine_t *co = h->co;
   mcp_share_t *share;
   int code = 0;
@@ -609,19 +229,19 @@ static int keep(lua_State *L) {
 
 /* Ends a kept exchange without an answer. */
 static void end_kept(lua_State *L, mcp_exchange_t *x) {
-  mcp_lexchange_part(L, x);
+  mcp_lexchange_detach_kept(L, x);
   mcp_exchange_drop(x);
 }
 
 /* x:finish(result | nil, error) -> true | nil, text, code. Answers a kept
  * exchange. */
 static int finish(lua_State *L) {
-  handle_t *h = check_handle(L);
+  mcp_lexchange_handle_t *h = mcp_lexchange_check(L);
   lua_settop(L, 3);
   if (!h->x) return mcp_coroutine_push_error(L, MCP_ECLOSED);
   luaL_argcheck(L, !h->co, 1, "it is not kept: return its answer");
   luaL_argcheck(L, h->x->id_length > 0, 1, "no answer is owed: release it");
-  (void)answer(L, h->x, NULL, 2, 3, 0);
+  mcp_lhandler_finish(L, h->x, 2, 3);
   lua_pushboolean(L, true);
   return 1;
 }
@@ -629,21 +249,21 @@ static int finish(lua_State *L) {
 /* x:cut(): a kept exchange whose peer does not read is given up. Over HTTP the
  * connection ends with it, elsewhere it is answered with an error. */
 static int cut(lua_State *L) {
-  handle_t *h = check_handle(L);
+  mcp_lexchange_handle_t *h = mcp_lexchange_check(L);
   mcp_exchange_t *x = h->x;
   if (!x || h->co) return 0;
   if (x->ways->cut) {
     x->ways->cut(x);
     return 0;
   }
-  mcp_lexchange_part(L, x);
+  mcp_lexchange_detach_kept(L, x);
   mcp_exchange_fail(x, MCP_EXCHANGE_BUSY, "Ended: too much was left unread");
   return 0;
 }
 
 /* x:release(): ends hold, and a kept exchange without an answer. */
 static int release(lua_State *L) {
-  handle_t *h = check_handle(L);
+  mcp_lexchange_handle_t *h = mcp_lexchange_check(L);
   if (h->co) {
     mcp_coroutine_wake(h->co, 0);
   } else if (h->x) {
@@ -654,7 +274,7 @@ static int release(lua_State *L) {
 
 /* x:cancel(): the handler is cancelled. A kept exchange has none: it ends. */
 static int cancel(lua_State *L) {
-  handle_t *h = check_handle(L);
+  mcp_lexchange_handle_t *h = mcp_lexchange_check(L);
   if (h->co) {
     mcp_coroutine_cancel(h->co);
   } else if (h->x) {
@@ -666,7 +286,7 @@ static int cancel(lua_State *L) {
 /* x:cancel_other(id): cancels the request of that id on the same connection,
  * if it is under way. For what notifications/cancelled asks. */
 static int cancel_other(lua_State *L) {
-  handle_t *h = check_handle(L);
+  mcp_lexchange_handle_t *h = mcp_lexchange_check(L);
   mcp_exchange_t *other;
   char key[MCP_RPC_KEY_LENGTH];
   size_t length = mcp_lid_of_value(L, 2, key);
@@ -683,7 +303,7 @@ static int cancel_other(lua_State *L) {
 /* x:end_others(): every other request of the same connection ends without an
  * answer, and what is kept of it: its peer has begun anew. */
 static int end_others(lua_State *L) {
-  handle_t *h = check_handle(L);
+  mcp_lexchange_handle_t *h = mcp_lexchange_check(L);
   if (h->x && h->x->link) mcp_link_end_others(h->x->link, h->x);
   return 0;
 }
@@ -691,7 +311,7 @@ static int end_others(lua_State *L) {
 /* x:feed() -> true | nil, text, code. To an arrival "post": hands its message
  * to the connection that it is for. */
 static int feed(lua_State *L) {
-  handle_t *h = check_handle(L);
+  mcp_lexchange_handle_t *h = mcp_lexchange_check(L);
   int code = MCP_ECLOSED;
   lua_settop(L, 1);
   if (h->x && h->x->ways->feed) code = h->x->ways->feed(h->x);
@@ -704,7 +324,7 @@ static int feed(lua_State *L) {
  * connection becomes a WebSocket, or the stream of HTTP+SSE, whose own table is
  * returned. The exchange is over; the handler owes nothing. */
 static int upgrade(lua_State *L) {
-  handle_t *h = check_handle(L);
+  mcp_lexchange_handle_t *h = mcp_lexchange_check(L);
   lua_settop(L, 1);
   if (!h->x || !h->co) return mcp_coroutine_push_error(L, MCP_ECLOSED);
   luaL_argcheck(L, h->upgrade, 1, "nobody has asked for an upgrade");
@@ -714,7 +334,7 @@ static int upgrade(lua_State *L) {
 /* x:is_cancelled() -> boolean [, code]: "ETIMEDOUT" if its time is over, else
  * "ECANCELED" */
 static int is_cancelled(lua_State *L) {
-  handle_t *h = check_handle(L);
+  mcp_lexchange_handle_t *h = mcp_lexchange_check(L);
   bool cancelled = h->co ? h->co->cancelled : h->anchor == LUA_NOREF;
   lua_pushboolean(L, cancelled);
   if (!cancelled) return 1;
@@ -727,7 +347,7 @@ static int is_cancelled(lua_State *L) {
 /* x:limit(seconds): the handler may take so long from now; 0: as long as it
  * likes. */
 static int limit(lua_State *L) {
-  handle_t *h = check_handle(L);
+  mcp_lexchange_handle_t *h = mcp_lexchange_check(L);
   uint32_t ms = mcp_seconds_read32(L, 2, "limit");
   if (h->co) mcp_coroutine_limit(h->co, ms);
   return 0;
@@ -736,7 +356,7 @@ static int limit(lua_State *L) {
 /* x:expire(seconds): HTTP: should it come to only listen, its stream ends then,
  * and so does a connection that it becomes. */
 static int expire(lua_State *L) {
-  handle_t *h = check_handle(L);
+  mcp_lexchange_handle_t *h = mcp_lexchange_check(L);
   lua_Number seconds = luaL_checknumber(L, 2);
   if (h->x && h->co && seconds < 1e9)
     h->x->ends_at = mcp_loop_now(h->co->rt->loop) +
@@ -746,14 +366,14 @@ static int expire(lua_State *L) {
 
 /* x:restart_clock(): its time begins anew, or goes on after stop_clock. */
 static int restart_clock(lua_State *L) {
-  handle_t *h = check_handle(L);
+  mcp_lexchange_handle_t *h = mcp_lexchange_check(L);
   if (h->co) mcp_coroutine_restart_clock(h->co);
   return 0;
 }
 
 /* x:stop_clock(): what the handler does now has a limit of its own. */
 static int stop_clock(lua_State *L) {
-  handle_t *h = check_handle(L);
+  mcp_lexchange_handle_t *h = mcp_lexchange_check(L);
   if (h->co) mcp_coroutine_stop_clock(h->co);
   return 0;
 }
@@ -761,7 +381,7 @@ static int stop_clock(lua_State *L) {
 /* x:ticket() -> integer | nil: of "head" and "post head", and of the message
  * behind it, the same; no other exchange of any server has it. */
 static int ticket(lua_State *L) {
-  handle_t *h = check_handle(L);
+  mcp_lexchange_handle_t *h = mcp_lexchange_check(L);
   if (!h->x || h->x->ticket == 0) return 0;
   lua_pushinteger(L, (lua_Integer)h->x->ticket);
   return 1;
@@ -769,14 +389,14 @@ static int ticket(lua_State *L) {
 
 /* x:is_open() -> boolean */
 static int is_open(lua_State *L) {
-  lua_pushboolean(L, check_handle(L)->x != NULL);
+  lua_pushboolean(L, mcp_lexchange_check(L)->x != NULL);
   return 1;
 }
 
 /* x:id() -> raw value | nil: the id of a request as it came, for answers that
  * refer to it. */
 static int get_id(lua_State *L) {
-  handle_t *h = check_handle(L);
+  mcp_lexchange_handle_t *h = mcp_lexchange_check(L);
   if (!h->x || h->x->id_length == 0) return 0;
   mcp_value_push_raw(L, mcp_exchange_id(h->x));
   return 1;
@@ -784,26 +404,26 @@ static int get_id(lua_State *L) {
 
 /* x:survive(): losing the way back does not cancel the handler. */
 static int survive(lua_State *L) {
-  handle_t *h = check_handle(L);
+  mcp_lexchange_handle_t *h = mcp_lexchange_check(L);
   if (h->x) h->x->survives = true;
   return 0;
 }
 
 /* x:transport() -> "stdio", "http", … */
 static int transport(lua_State *L) {
-  lua_pushstring(L, check_handle(L)->transport);
+  lua_pushstring(L, mcp_lexchange_check(L)->transport);
   return 1;
 }
 
 /* x:header(name) -> string | nil (absent) | false (came twice) */
 static int header(lua_State *L) {
-  handle_t *h = check_handle(L);
+  mcp_lexchange_handle_t *h = mcp_lexchange_check(L);
   size_t length;
   const char *name = luaL_checklstring(L, 2, &length);
   if (!h->x || !h->x->ways->header) {
     lua_pushnil(L);
   } else {
-    push_header(L, h->x, mcp_slice(name, length));
+    mcp_lexchange_push_header(L, h->x, mcp_slice(name, length));
   }
   return 1;
 }
@@ -811,7 +431,7 @@ static int header(lua_State *L) {
 /* x:headers() -> { [lower-case name] = value }; several fields of one name are
  * joined by ", " (RFC 9110 5.3). An empty table where there are none. */
 static int headers(lua_State *L) {
-  handle_t *h = check_handle(L);
+  mcp_lexchange_handle_t *h = mcp_lexchange_check(L);
   mcp_slice_t name, value;
   size_t count;
   lua_newtable(L);
@@ -842,7 +462,7 @@ static int headers(lua_State *L) {
 
 /* x:set_header(name, value): of the HTTP answer; nothing elsewhere. */
 static int set_header(lua_State *L) {
-  handle_t *h = check_handle(L);
+  mcp_lexchange_handle_t *h = mcp_lexchange_check(L);
   size_t name_length, value_length;
   const char *name = luaL_checklstring(L, 2, &name_length);
   const char *value = luaL_checklstring(L, 3, &value_length);
@@ -855,13 +475,13 @@ static int set_header(lua_State *L) {
 }
 
 static int to_string(lua_State *L) {
-  handle_t *h = check_handle(L);
-  lua_pushfstring(L, TYPE_NAME " (%s, %s)", h->transport,
+  mcp_lexchange_handle_t *h = mcp_lexchange_check(L);
+  lua_pushfstring(L, MCP_LEXCHANGE_TYPE " (%s, %s)", h->transport,
                   h->x ? "open" : "over");
   return 1;
 }
 
-void mcp_lexchange_open(lua_State *L) {
+void mcp_lexchange_open(lua_State *L, mcp_runtime_t *rt) {
   static const luaL_Reg methods[] = {{"send", send_message},
                                      {"event", send_event},
                                      {"can_stream", can_stream},
@@ -890,9 +510,8 @@ void mcp_lexchange_open(lua_State *L) {
                                      {"headers", headers},
                                      {"set_header", set_header},
                                      {NULL, NULL}};
-  luaL_newmetatable(L, TYPE_NAME);
-  lua_pushvalue(L, -1);
-  lua_rawsetp(L, LUA_REGISTRYINDEX, &type_key);
+  rt->detach_handle = mcp_lexchange_detach_handle;
+  mcp_lexchange_push_metatable(L);
   luaL_newlib(L, methods);
   lua_setfield(L, -2, "__index");
   lua_pushcfunction(L, to_string);

@@ -93,7 +93,8 @@ static int waiter_wait(lua_State *L) {
   uint64_t ms = limited ? mcp_seconds_read(L, 2, "timeout") : 0;
   if (w->has_watched && mcp_list_empty(&w->watched)) w->woken = true;
   if (w->woken) return push_payload(L);
-  if (w->co || w->timer) return luaL_error(L, "another coroutine is waiting already");
+  if (w->co || w->timer)
+    return luaL_error(L, "another coroutine is waiting already");
   if (!mcp_lturn_begin(L, w->rt, &co))
     return mcp_coroutine_push_error(L, MCP_ECANCELED);
   w->timed_out = false;
