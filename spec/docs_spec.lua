@@ -14,8 +14,8 @@ local mcp = require "mcp"
 local value = require "mcp.value"
 
 local PAGES = { "README.md", "docs/architecture.md", "docs/authorization.md", "docs/client.md",
-  "docs/limits.md", "docs/names.md",
-  "docs/security.md", "docs/server.md", "docs/transports.md" }
+  "docs/contributing.md", "docs/limits.md", "docs/names.md", "docs/reliability.md", "docs/rules.md",
+  "docs/security.md", "docs/server.md", "docs/transports.md", "docs/workers.md" }
 
 local function read(path)
   local file <close> = assert(io.open(path, "rb"))

@@ -1,8 +1,8 @@
 -- SPDX-License-Identifier: MIT
--- Which rules of the protocol are proven: every rule has an id, and some spec has it in its name.
--- Not a test of behaviour: it keeps a rule from losing its proof. The ids are those of our brief of
--- the protocol: IO stdio, HL Streamable HTTP with sessions, HM without, HS HTTP+SSE, WS
--- WebSocket, SEC attacks, T traps where implementations differ.
+-- Every rule of the protocol has an id, a line in docs/rules.md, and a spec with the id in its
+-- name. This does not test behaviour: it keeps a rule from losing its proof. IO is stdio, HL
+-- Streamable HTTP with sessions, HM without sessions, HS HTTP+SSE, WS WebSocket, SEC attacks, T
+-- points on which implementations differ.
 
 -- "1-3 7" stands for 01, 02, 03 and 07.
 local RULES = {
@@ -89,6 +89,22 @@ describe("the rules of the protocol", function()
     for id, where in pairs(named) do
       assert.is_true(seen[id], ("%s names %s, which is no rule"):format(where, id))
     end
+  end)
+
+  it("stand in docs/rules.md, once each", function()
+    local file <close> = assert(io.open "docs/rules.md")
+    local listed = {}
+    for id, text in file:read "a":gmatch "\n| (%u+%-%d+) | ([^\n|]*) |" do
+      assert.is_nil(listed[id], id .. " has two lines in docs/rules.md")
+      listed[id] = text
+    end
+    local wrong = {}
+    for _, id in ipairs(all_rules()) do
+      if not listed[id] then wrong[#wrong + 1] = id .. ": no line in docs/rules.md" end
+      listed[id] = nil
+    end
+    for id in pairs(listed) do wrong[#wrong + 1] = id .. ": docs/rules.md lists an unknown rule" end
+    assert.equal("", table.concat(wrong, "\n"))
   end)
 
   it("have a spec that names them", function()
