@@ -47,7 +47,7 @@ describe("a share of the account", function()
     assert.is_true(share:charge(1000))
     assert.same({ 1000, before + 1000 }, { share:held(), (core.memory()) })
     local _, limit, refused = core.memory()
-    assert.same({ nil, "over the memory limit of the process", "EBUDGET" },
+    assert.same({ nil, "memory limit of the process exceeded", "EBUDGET" },
       { share:charge(limit // 4) })
     assert.equal(refused + 1, (select(3, core.memory())))
     assert.is_false(share:is_tight())

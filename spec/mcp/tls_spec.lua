@@ -20,7 +20,7 @@ describe("tls.server", function()
     assert.equal("server", context:role())
     assert.same({ nil, "tls: cert: /none.pem: No such file or directory", "ETLS" },
       { tls.server { cert = "/none.pem", key = own.key } })
-    assert.same({ nil, "tls: cert: a server needs one", "ETLS" }, { tls.server {} })
+    assert.same({ nil, "tls: cert: required for a server", "ETLS" }, { tls.server {} })
     assert(tls.server { cert = own.cert, key = own.key, client_ca = own.cert, require = false })
   end)
 

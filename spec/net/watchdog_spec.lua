@@ -66,7 +66,7 @@ describe("a handler that computes for ever", function()
       local how, status, took = time_end(server)
       assert.same({ "exit", 128 + number }, { how, status })
       assert.is_true(took < 1.5, took)
-      server:wait_said "a second signal, and a handler that computes: the process ends"
+      server:wait_said "second signal while a handler is running: exiting"
     end)
   end
 
@@ -77,7 +77,7 @@ describe("a handler that computes for ever", function()
     local how, status, took = time_end(server)
     assert.same({ "exit", 143 }, { how, status })
     assert.is_true(took > 0.3 and took < 2, took)
-    server:wait_said "its grace is over, and a handler still computes: the process ends"
+    server:wait_said "the grace period is over and a handler is still running: exiting"
   end)
 
   it("is ended by the end of standard input, and its grace", function()
@@ -90,7 +90,7 @@ describe("a handler that computes for ever", function()
       local how, status, took = time_end(server)
       assert.same({ "exit", 1 }, { how, status })
       assert.is_true(took > 1 and took < 4, took)
-      server:wait_said "standard input has ended, and a handler still computes: the process ends"
+      server:wait_said "standard input closed while a handler is running: exiting"
     end
   end)
 
@@ -133,7 +133,7 @@ describe("a loop that turns", function()
     server:wait_said "waiting"
     server.process:kill "TERM"
     assert.same({ "exit", 0 }, { server:wait_end() })
-    assert.is_nil(server.said:find("the process ends", 1, true))
+    assert.is_nil(server.said:find("exiting with status", 1, true))
   end)
 
   it("answers what was asked before the end of input, though it computes", function()

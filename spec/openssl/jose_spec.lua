@@ -78,7 +78,7 @@ describe("mcp.openssl verify", function()
           assert.equal(alg == known.alg, valid)
         else
           assert.is_nil(valid)
-          assert.equal("the key is of another kind than the algorithm's", text)
+          assert.equal("the key type does not match the algorithm", text)
         end
       end
     end)
@@ -89,7 +89,7 @@ describe("mcp.openssl verify", function()
       "RS256\0", "Ed25519" } do
       local valid, text = openssl.verify(alg, RSA.key, RSA.data, from_url(RSA.signature))
       assert.is_nil(valid)
-      assert.equal("an algorithm that is not supported", text)
+      assert.equal("unsupported algorithm", text)
     end
   end)
 
@@ -108,9 +108,9 @@ describe("mcp.openssl verify", function()
 
   it("refuses weak RSA keys (RFC 7518 3.3) and those that take too long", function()
     local n = from_url(RSA.key.n)
-    refused("less than 2048", "RS256", with(RSA.key, { n = to_url(n:sub(1, 128)) }))
-    refused("less than 2048", "PS256", with(RSA.key, { n = to_url("\1" .. n:sub(2)) }))
-    refused("more than 8192", "RS256", with(RSA.key, { n = to_url(n .. n .. n .. n .. n) }))
+    refused("at least 2048 bits", "RS256", with(RSA.key, { n = to_url(n:sub(1, 128)) }))
+    refused("at least 2048 bits", "PS256", with(RSA.key, { n = to_url("\1" .. n:sub(2)) }))
+    refused("at most 8192 bits", "RS256", with(RSA.key, { n = to_url(n .. n .. n .. n .. n) }))
     refused("too long", "RS256", with(RSA.key, { n = ("A"):rep(100000) }))
     for _, e in ipairs { "\1", "\3", "\1\0\0", "\255\255", ("\1"):rep(9), "\1\0\1\0" } do
       refused("exponent", "RS256", with(RSA.key, { e = to_url(e) }))
@@ -122,10 +122,10 @@ describe("mcp.openssl verify", function()
     refused("not on its curve", "ES256",
       with(EC.key, { x = to_url(("\0"):rep(32)), y = to_url(("\0"):rep(32)) }))
     refused("not on its curve", "ES256", with(EC.key, { x = to_url(("\255"):rep(32)) }))
-    refused("another curve", "ES256", with(EC.key, { crv = "secp256k1" }))
-    refused("another curve", "ES256", with(EC.key, { crv = "P-384" }))
-    refused("another curve", "EdDSA", with(OKP.key, { crv = "Ed448" }))
-    refused("another curve", "EdDSA", with(OKP.key, { crv = "X25519" }))
+    refused("expected the curve P%-256", "ES256", with(EC.key, { crv = "secp256k1" }))
+    refused("expected the curve P%-256", "ES256", with(EC.key, { crv = "P-384" }))
+    refused("expected the curve Ed25519", "EdDSA", with(OKP.key, { crv = "Ed448" }))
+    refused("expected the curve Ed25519", "EdDSA", with(OKP.key, { crv = "X25519" }))
   end)
 
   it("reads coordinates in their full length only (RFC 7518 6.2.1.2)", function()
@@ -143,19 +143,19 @@ describe("mcp.openssl verify", function()
       x .. "\0" } do
       refused("not base64url", "EdDSA", with(OKP.key, { x = wrong }))
     end
-    refused("lacks a member", "EdDSA", with(OKP.key, { x = false }))
-    refused("lacks a member", "EdDSA", with(OKP.key, { x = 12 }))
-    refused("lacks a member", "RS256", with(RSA.key, { e = false }))
+    refused("a member of the key is missing", "EdDSA", with(OKP.key, { x = false }))
+    refused("a member of the key is missing", "EdDSA", with(OKP.key, { x = 12 }))
+    refused("a member of the key is missing", "RS256", with(RSA.key, { e = false }))
   end)
 
   it("knows RSA, EC and OKP, and no shared secret", function()
-    refused("kind that is not supported", "RS256", { kty = "oct", k = "c2VjcmV0" })
-    refused("kind that is not supported", "RS256", {})
-    refused("kind that is not supported", "RS256", with(RSA.key, { kty = "rsa" }))
+    refused("unsupported key type", "RS256", { kty = "oct", k = "c2VjcmV0" })
+    refused("unsupported key type", "RS256", {})
+    refused("unsupported key type", "RS256", with(RSA.key, { kty = "rsa" }))
   end)
 
   it("looks at no metatable of a key", function()
-    refused("not supported", "RS256", setmetatable({}, { __index = RSA.key }))
+    refused("unsupported key type", "RS256", setmetatable({}, { __index = RSA.key }))
   end)
 
   it("raises what is no key at all", function()
@@ -169,7 +169,7 @@ describe("mcp.openssl verify", function()
   it("refuses what is no public key in PEM", function()
     for _, pem in ipairs { "x", "-----BEGIN PUBLIC KEY-----\nAAAA\n-----END PUBLIC KEY-----\n",
       openssl.generate_key "EdDSA", ("\0"):rep(100) } do
-      refused("not a public key", "EdDSA", pem)
+      refused("expected a public key", "EdDSA", pem)
     end
   end)
 end)
@@ -223,32 +223,32 @@ describe("mcp.openssl sign", function()
     -- Nobody is asked for the password.
     local none, text = openssl.sign("ES256", locked, "x")
     assert.is_nil(none)
-    assert.matches("not a private key in PEM, or one with a password", text)
+    assert.matches("expected a private key in PEM without a password", text)
     for _, use in ipairs { openssl.public_jwk, function(given)
       return openssl.sign("RS256", given, "x") end } do
       none, text = use(weak)
       assert.is_nil(none)
-      assert.matches("less than 2048", text)
+      assert.matches("at least 2048 bits", text)
     end
     none, text = openssl.sign("ES256", k1, "x")
     assert.is_nil(none)
-    assert.matches("another curve", text)
+    assert.matches("expected the curve P%-256", text)
     none, text = openssl.sign("RS256", pem, "x")
     assert.is_nil(none)
-    assert.matches("another kind", text)
+    assert.matches("does not match the algorithm", text)
     none, text = openssl.sign("ES256", public, "x")
     assert.is_nil(none)
-    assert.matches("not a private key", text)
+    assert.matches("expected a private key", text)
   end)
 
   it("knows no other algorithm", function()
     for _, alg in ipairs { "none", "HS256", "", "RSA" } do
       local pem, text = openssl.generate_key(alg)
       assert.is_nil(pem)
-      assert.equal("an algorithm that is not supported", text)
+      assert.equal("unsupported algorithm", text)
       pem, text = openssl.sign(alg, "x", "x")
       assert.is_nil(pem)
-      assert.equal("an algorithm that is not supported", text)
+      assert.equal("unsupported algorithm", text)
     end
   end)
 end)

@@ -29,7 +29,7 @@ local CASES = {
   { 417, "Expect: 100-continue expected", "POST", { Expect = "else" }, PING },
   { 426, "Sec-WebSocket-Version: 13 expected", "GET", { Upgrade = "websocket",
     Connection = "Upgrade", ["Sec-WebSocket-Version"] = "8" } },
-  { 400, "Sec-WebSocket-Protocol: mcp expected", "GET", { Upgrade = "websocket",
+  { 400, "expected Sec-WebSocket-Protocol: mcp", "GET", { Upgrade = "websocket",
     Connection = "Upgrade", ["Sec-WebSocket-Version"] = "13",
     ["Sec-WebSocket-Key"] = "dGhlIHNhbXBsZSBub25jZQ==" } },
   { 400, "Parse error", "POST", {}, "{" },

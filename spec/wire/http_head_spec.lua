@@ -36,16 +36,16 @@ describe("a request line", function()
       refused(why, request(("GET %s HTTP/1.1"):format(text), "Host: h"))
     end
     target("target * is for OPTIONS only", "*")
-    target("target neither a path nor an http URL", "a")
-    target("target neither a path nor an http URL", "ftp://h/")
-    target("target neither a path nor an http URL", "**")
+    target("invalid target: expected a path or an http URL", "a")
+    target("invalid target: expected a path or an http URL", "ftp://h/")
+    target("invalid target: expected a path or an http URL", "**")
     target("bad host in the target", "http:///a")
     target("bad host in the target", "http://a,b/")
     target("fragment in the target", "/a#b")
     target("byte beyond ASCII in the target", "/\xc3\xa4")
     target("control character in the target", "/\1")
     target("control character in the target", "/\x7f")
-    target("two spaces or no target", " /")
+    target("malformed request line", " /")
     refused("Host differs from the target", request("GET http://a/ HTTP/1.1", "Host: b"))
     assert(http.scan(request("GET http://A/ HTTP/1.1", "Host: a")))
     refused("target too long", request("GET /" .. ("a"):rep(8192) .. " HTTP/1.1", "Host: h"),
@@ -129,8 +129,8 @@ describe("a field", function()
     for line, why in pairs {
       ["A"] = "field without a colon", [": b"] = "empty field name",
       ["A : b"] = "blank before the colon or in a field name",
-      [" A: b"] = "line begins with a blank: folded or hidden",
-      ["\tA: b"] = "line begins with a blank: folded or hidden",
+      [" A: b"] = "obsolete line folding",
+      ["\tA: b"] = "obsolete line folding",
       ["A\1: b"] = "bad character in a field name", ["\xff: b"] = "bad character in a field name",
       ["A: b\1c"] = "control character in a field value",
       ["A: b\0"] = "control character in a field value",
@@ -165,13 +165,14 @@ describe("the fields that frame a message", function()
       post("Transfer-Encoding: chunked", "Transfer-Encoding: chunked"))
     refused("Content-Length and Transfer-Encoding",
       post("Content-Length: 1", "Transfer-Encoding: chunked"))
-    refused("Transfer-Encoding not chunked", post "Transfer-Encoding: gzip, chunked")
+    refused("unsupported Transfer-Encoding: expected chunked",
+      post "Transfer-Encoding: gzip, chunked")
     refused("Transfer-Encoding in HTTP/1.0",
       request("POST / HTTP/1.0", "Host: h", "Transfer-Encoding: chunked"))
     refused("empty Content-Length", post "Content-Length:")
     refused("Content-Length too large", post "Content-Length: 9223372036854775808")
     for _, length in ipairs { "+1", "-1", "1 1", "1,1", "0x1", "1.0", "a" } do
-      refused("Content-Length not a number", post("Content-Length: " .. length))
+      refused("Content-Length is not a number", post("Content-Length: " .. length))
     end
   end)
 

@@ -9,7 +9,7 @@ local function object(keys)
 end
 
 local function refused(text, offset)
-  assert.are.same({ nil, "EDUPLICATE", offset, "the same key twice in one object" },
+  assert.are.same({ nil, "EDUPLICATE", offset, "duplicate key in an object" },
     { json.decode(text) }, text:sub(1, 80))
 end
 

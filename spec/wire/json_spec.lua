@@ -57,13 +57,13 @@ describe("the tokens of a text", function()
 end)
 
 describe("a text that is no JSON (RFC 8259)", function()
-  local open_array = "expected ',' or ']' behind an element"
-  local open_object = "expected ',' or '}' behind a member"
-  local due = "the text ends where a value is due"
+  local open_array = "expected ',' or ']' after an element"
+  local open_object = "expected ',' or '}' after a member"
+  local due = "unexpected end of text: expected a value"
 
   it("says where and why: structure (2, 4, 5)", function()
-    refused("", "EJSON", 0, "no value in the text")
-    refused(" \n\t\r", "EJSON", 4, "no value in the text")
+    refused("", "EJSON", 0, "empty text: expected a value")
+    refused(" \n\t\r", "EJSON", 4, "empty text: expected a value")
     refused("[", "EJSON", 1, due)
     refused("[1,", "EJSON", 3, due)
     refused("[1", "EJSON", 2, open_array)
@@ -74,18 +74,18 @@ describe("a text that is no JSON (RFC 8259)", function()
     refused("]", "EJSON", 0, "expected a value")
     refused("{", "EJSON", 1, "expected a key in quotes or '}'")
     refused("{1:2}", "EJSON", 1, "expected a key in quotes or '}'")
-    refused('{"a"', "EJSON", 4, "expected ':' behind a key")
-    refused('{"a" 1}', "EJSON", 5, "expected ':' behind a key")
+    refused('{"a"', "EJSON", 4, "expected ':' after a key")
+    refused('{"a" 1}', "EJSON", 5, "expected ':' after a key")
     refused('{"a":', "EJSON", 5, due)
     refused('{"a":}', "EJSON", 5, "expected a value")
     refused('{"a":1', "EJSON", 6, open_object)
     refused('{"a":1]', "EJSON", 6, open_object)
     refused('{"a":1 "b":2}', "EJSON", 7, open_object)
-    refused('{"a":1,}', "EJSON", 7, "expected a key in quotes behind ','")
-    refused('{"a":1,2}', "EJSON", 7, "expected a key in quotes behind ','")
-    refused("1 2", "EJSON", 2, "more text behind the value")
-    refused("{}\0", "EJSON", 2, "more text behind the value")
-    refused("[1]]", "EJSON", 3, "more text behind the value")
+    refused('{"a":1,}', "EJSON", 7, "expected a key in quotes after ','")
+    refused('{"a":1,2}', "EJSON", 7, "expected a key in quotes after ','")
+    refused("1 2", "EJSON", 2, "unexpected text after the value")
+    refused("{}\0", "EJSON", 2, "unexpected text after the value")
+    refused("[1]]", "EJSON", 3, "unexpected text after the value")
   end)
 
   it("says where and why: names and foreign spellings (3)", function()
@@ -97,42 +97,42 @@ describe("a text that is no JSON (RFC 8259)", function()
       assert.are.equal("EJSON", code, text)
       assert.are.equal((text:find "^%-" or text:find "^0x") and 1 or 0, offset, text)
     end
-    refused("truex", "EJSON", 4, "more text behind the value")
+    refused("truex", "EJSON", 4, "unexpected text after the value")
   end)
 
   it("says where and why: numbers (6)", function()
-    refused("-", "EJSON", 1, "expected a digit behind '-'")
-    refused("[-a]", "EJSON", 2, "expected a digit behind '-'")
-    refused("[-01]", "EJSON", 1, "a number with leading zeros")
-    refused("[00]", "EJSON", 1, "a number with leading zeros")
-    refused("1.", "EJSON", 2, "expected a digit behind '.'")
-    refused("[1.e1]", "EJSON", 3, "expected a digit behind '.'")
+    refused("-", "EJSON", 1, "expected a digit after '-'")
+    refused("[-a]", "EJSON", 2, "expected a digit after '-'")
+    refused("[-01]", "EJSON", 1, "number with leading zeros")
+    refused("[00]", "EJSON", 1, "number with leading zeros")
+    refused("1.", "EJSON", 2, "expected a digit after '.'")
+    refused("[1.e1]", "EJSON", 3, "expected a digit after '.'")
     refused("1e", "EJSON", 2, "expected a digit in the exponent")
     refused("[1E+]", "EJSON", 4, "expected a digit in the exponent")
-    refused("[ 1e309]", "ENUMBER", 2, "a number too large for a double")
-    refused("-1e99999999999999999999", "ENUMBER", 0, "a number too large for a double")
-    refused("[" .. ("9"):rep(129) .. "]", "ENUMBER", 1, "a number longer than the limit")
+    refused("[ 1e309]", "ENUMBER", 2, "number too large for a double")
+    refused("-1e99999999999999999999", "ENUMBER", 0, "number too large for a double")
+    refused("[" .. ("9"):rep(129) .. "]", "ENUMBER", 1, "number longer than its limit")
     assert.are.equal(tonumber(("9"):rep(128) .. ".0"), decode(("9"):rep(128)))
   end)
 
   it("says where and why: strings (7)", function()
-    refused('"', "EJSON", 1, "the text ends inside a string")
-    refused('"a\\', "EJSON", 3, "the text ends inside a string")
-    refused('"a\\u12', "EJSON", 6, "the text ends inside a string")
+    refused('"', "EJSON", 1, "unterminated string")
+    refused('"a\\', "EJSON", 3, "unterminated string")
+    refused('"a\\u12', "EJSON", 6, "unterminated string")
     refused('["a\\x"]', "EJSON", 3, "unknown escape in a string")
-    refused('"\\u12g4"', "EJSON", 5, "expected four hexadecimal digits behind \\u")
-    refused('"\\u 123"', "EJSON", 3, "expected four hexadecimal digits behind \\u")
+    refused('"\\u12g4"', "EJSON", 5, "expected four hexadecimal digits after \\u")
+    refused('"\\u 123"', "EJSON", 3, "expected four hexadecimal digits after \\u")
     for c = 0, 31 do
       for before = 0, 40, 5 do
         refused('"' .. ("a"):rep(before) .. string.char(c) .. ("b"):rep(20) .. '"', "EJSON",
-          before + 1, "raw control character in a string")
+          before + 1, "unescaped control character in a string")
       end
     end
     assert.are.equal("\x7f", decode '"\x7f"')
   end)
 
-  it("is refused with a byte order mark (8.1)", function()
-    refused("\xef\xbb\xbf{}", "EUTF8", 0, "a byte order mark")
+  it("is refused with unexpected byte order mark (8.1)", function()
+    refused("\xef\xbb\xbf{}", "EUTF8", 0, "unexpected byte order mark")
     assert.are.equal("\u{feff}", decode '"\xef\xbb\xbf"')
   end)
 end)
@@ -219,7 +219,7 @@ describe("a string's escapes (RFC 8259 7)", function()
 
   it("are refused as halves of a surrogate pair, with their place", function()
     local first, second =
-      "first half of a surrogate pair alone", "second half of a surrogate pair alone"
+      "unpaired high surrogate", "unpaired low surrogate"
     refused([["a\ud800"]], "EUTF8", 2, first)
     refused([["a\udbffb"]], "EUTF8", 2, first)
     refused([["a\ud800\n"]], "EUTF8", 2, first)
@@ -293,11 +293,11 @@ describe("the limits", function()
 
   it("count every value and every key", function()
     assert.is_true(json.check('{"a":[1]}', { nodes = 4 }))
-    assert.are.same({ nil, "ENODES", 6, "more values than the limit" },
+    assert.are.same({ nil, "ENODES", 6, "too many values" },
       { json.check('{"a":[1]}', { nodes = 3 }) })
-    assert.are.same({ nil, "ENODES", 1, "more values than the limit" },
+    assert.are.same({ nil, "ENODES", 1, "too many values" },
       { json.check('["a"]', { nodes = 1 }) })
-    assert.are.same({ nil, "ENODES", 0, "more values than the limit" },
+    assert.are.same({ nil, "ENODES", 0, "too many values" },
       { json.check("1", { nodes = 0 }) })
     assert.is_true(json.check("[" .. ("1,"):rep(999) .. "1]", { nodes = 1001 }))
     assert.are.equal("ENODES", (refusal("[" .. ("1,"):rep(999) .. "1]", { nodes = 1000 })))
@@ -306,8 +306,8 @@ describe("the limits", function()
   it("hold a key at MCP_JSON_KEY_LENGTH bytes of text", function()
     local key = ("k"):rep(1024)
     assert.are.same({ [key] = 1 }, decode('{"' .. key .. '":1}'))
-    refused('{"a":1,"k' .. key .. '":1}', "ETOOBIG", 7, "a key longer than the limit")
-    refused('{"' .. ("\\u0061"):rep(171) .. '":1}', "ETOOBIG", 1, "a key longer than the limit")
+    refused('{"a":1,"k' .. key .. '":1}', "ETOOBIG", 7, "key longer than its limit")
+    refused('{"' .. ("\\u0061"):rep(171) .. '":1}', "ETOOBIG", 1, "key longer than its limit")
   end)
 end)
 

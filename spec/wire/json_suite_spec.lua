@@ -47,7 +47,7 @@ local choices = {
   ["i_string_UTF-16LE_with_BOM.json"] = "EJSON",
   ["i_string_utf16BE_no_BOM.json"] = "EJSON",
   ["i_string_utf16LE_no_BOM.json"] = "EJSON",
-  -- RFC 8259 8.1: a byte order mark must not be sent.
+  -- RFC 8259 8.1: unexpected byte order mark must not be sent.
   ["i_structure_UTF-8_BOM_empty_object.json"] = "EUTF8",
   -- Deeper than MCP_JSON_DEPTH.
   ["i_structure_500_nested_arrays.json"] = "EDEPTH",

@@ -94,7 +94,7 @@ static void give_signals_back(mcp_watchdog_t *dog) {
 /* --- rules, on the thread ------------------------------------------------ */
 
 static _Noreturn void end_process(int status, const char *why) {
-  mcp_log(MCP_LOG_ERROR, "%s: the process ends, with status %d", why, status);
+  mcp_log(MCP_LOG_ERROR, "%s: exiting with status %d", why, status);
   _exit(status);
 }
 
@@ -125,12 +125,12 @@ static void on_signal_alarm(void *arg) {
     begin_stall(dog);
   } else if (stall(dog) >= dog->limit) {
     end_process(status, dog->signals > 1
-                            ? "a second signal, and a handler that computes"
-                            : "a signal, its grace is over, and a handler "
-                              "still computes");
+                            ? "second signal while a handler is running"
+                            : "signal: the grace period is over and a "
+                              "handler is still running");
   }
   if (now_ms() >= dog->last)
-    end_process(status, "a signal, and closing takes too long");
+    end_process(status, "signal: shutdown took too long");
   mcp_watchdog_arm(dog, &dog->signal_alarm, MCP_WATCHDOG_TICK);
 }
 
@@ -138,7 +138,7 @@ static void look_at_signals(mcp_watchdog_t *dog) {
   unsigned count = atomic_load(&signal_count);
   if (count == dog->signals) return;
   dog->number = atomic_load(&signal_number);
-  if (count > 2) end_process(128 + dog->number, "a third signal");
+  if (count > 2) end_process(128 + dog->number, "third signal");
   dog->signals = count;
   if (count == 1) {
     dog->limit = 0;
@@ -155,7 +155,7 @@ static void look_at_signals(mcp_watchdog_t *dog) {
 static void on_input_alarm(void *arg) {
   mcp_watchdog_t *dog = arg;
   if (stall(dog) >= dog->rules.stall)
-    end_process(1, "standard input has ended, and a handler still computes");
+    end_process(1, "standard input closed while a handler is running");
   mcp_watchdog_arm(dog, &dog->input_alarm, MCP_WATCHDOG_TICK);
 }
 

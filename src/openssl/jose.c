@@ -62,14 +62,13 @@ static int check_rsa(EVP_PKEY *key, const char **why) {
   BIGNUM *e = NULL;
   int bits = EVP_PKEY_get_bits(key), code = 0;
   if (bits < MCP_JOSE_RSA_LEAST)
-    return refuse(why, "an RSA key of less than 2048 bits");
+    return refuse(why, "RSA key: expected at least 2048 bits");
   if (bits > MCP_JOSE_RSA_MOST)
-    return refuse(why, "an RSA key of more than 8192 bits");
+    return refuse(why, "RSA key: expected at most 8192 bits");
   if (!EVP_PKEY_get_bn_param(key, OSSL_PKEY_PARAM_RSA_E, &e))
     return no_memory(why);
   if (!BN_is_odd(e) || BN_num_bits(e) < 17 || BN_num_bytes(e) > EXPONENT)
-    code =
-        refuse(why, "an RSA key whose exponent is even, below 65537 or huge");
+    code = refuse(why, "RSA key: expected an odd exponent of 17 to 64 bits");
   BN_free(e);
   return code;
 }
@@ -81,13 +80,12 @@ static int check_p256(EVP_PKEY *key, const char **why) {
   int good;
   if (!EVP_PKEY_get_group_name(key, name, sizeof name, &length) ||
       strcmp(name, "prime256v1") != 0)
-    return refuse(why, "an EC key of another curve than P-256");
+    return refuse(why, "EC key: expected the curve P-256");
   ctx = EVP_PKEY_CTX_new(key, NULL);
   if (!ctx) return no_memory(why);
   good = EVP_PKEY_public_check(ctx);
   EVP_PKEY_CTX_free(ctx);
-  return good > 0 ? 0
-                  : refuse(why, "an EC key whose point is not on its curve");
+  return good > 0 ? 0 : refuse(why, "EC key: the point is not on its curve");
 }
 
 /* A key of any kind that we know, and strong enough. */
@@ -96,7 +94,7 @@ static int check(EVP_PKEY *key, const char **why) {
   case EVP_PKEY_RSA: return check_rsa(key, why);
   case EVP_PKEY_EC: return check_p256(key, why);
   case EVP_PKEY_ED25519: return 0;
-  default: return refuse(why, "a key of a kind that is not supported");
+  default: return refuse(why, "unsupported key type");
   }
 }
 
@@ -106,7 +104,7 @@ static int check_for(alg_t alg, EVP_PKEY *key, const char **why) {
                : alg == EDDSA ? EVP_PKEY_ED25519
                               : EVP_PKEY_RSA;
   if (kind != wanted)
-    return refuse(why, "the key is of another kind than the algorithm's");
+    return refuse(why, "the key type does not match the algorithm");
   return check(key, why);
 }
 
@@ -136,13 +134,12 @@ static EVP_PKEY *read_pem(mcp_slice_t pem, bool secret) {
 /* The bytes of a member, which must be spelled as base64url is written. */
 static int member(mcp_buf_t *out, mcp_slice_t text, const char **why) {
   int code;
-  if (text.len == 0) return refuse(why, "a JWK that lacks a member of its key");
+  if (text.len == 0) return refuse(why, "JWK: a member of the key is missing");
   if (text.len > MCP_JOSE_RSA_MOST / 4)
-    return refuse(why, "a JWK with a member that is too long");
+    return refuse(why, "JWK: a member is too long");
   code = mcp_crypto_read_base64url(out, text);
   if (code == MCP_ENOMEM) return no_memory(why);
-  return code < 0 ? refuse(why, "a JWK with a member that is not base64url")
-                  : 0;
+  return code < 0 ? refuse(why, "JWK: a member is not base64url") : 0;
 }
 
 static EVP_PKEY *from_params(const char *kind, OSSL_PARAM_BLD *build) {
@@ -174,7 +171,7 @@ static int rsa_of(const mcp_jose_jwk_t *jwk, EVP_PKEY **key, const char **why) {
       !OSSL_PARAM_BLD_push_BN(build, OSSL_PKEY_PARAM_RSA_E, bn_e))
     goto done;
   *key = from_params("RSA", build);
-  code = *key ? 0 : refuse(why, "a JWK that makes no RSA key");
+  code = *key ? 0 : refuse(why, "JWK: not a valid RSA key");
 done:
   OSSL_PARAM_BLD_free(build);
   BN_free(bn_n);
@@ -189,7 +186,7 @@ static int ec_of(const mcp_jose_jwk_t *jwk, EVP_PKEY **key, const char **why) {
   OSSL_PARAM_BLD *build = NULL;
   int code;
   if (!mcp_slice_equal(jwk->crv, MCP_SLICE("P-256")))
-    return refuse(why, "an EC key of another curve than P-256");
+    return refuse(why, "EC key: expected the curve P-256");
   /* SEC 1, 2.3.3: 4, x, y. Both in full length (RFC 7518 6.2.1.2). */
   if (mcp_buf_append_char(&point, 4) < 0) return no_memory(why);
   if ((code = member(&point, jwk->x, why)) < 0) goto done;
@@ -209,7 +206,7 @@ static int ec_of(const mcp_jose_jwk_t *jwk, EVP_PKEY **key, const char **why) {
                                         point.data, point.len))
     goto done;
   *key = from_params("EC", build);
-  code = *key ? 0 : refuse(why, "an EC key whose point is not on its curve");
+  code = *key ? 0 : refuse(why, "EC key: the point is not on its curve");
 done:
   OSSL_PARAM_BLD_free(build);
   mcp_buf_deinit(&point);
@@ -220,10 +217,10 @@ static int okp_of(const mcp_jose_jwk_t *jwk, EVP_PKEY **key, const char **why) {
   mcp_buf_t x = {0};
   int code;
   if (!mcp_slice_equal(jwk->crv, MCP_SLICE("Ed25519")))
-    return refuse(why, "an OKP key of another curve than Ed25519");
+    return refuse(why, "OKP key: expected the curve Ed25519");
   code = member(&x, jwk->x, why);
   if (code == 0 && x.len != PART)
-    code = refuse(why, "an Ed25519 key that is not of 32 bytes");
+    code = refuse(why, "Ed25519 key: expected 32 bytes");
   if (code == 0) {
     *key = EVP_PKEY_new_raw_public_key(EVP_PKEY_ED25519, NULL,
                                        (unsigned char *)x.data, x.len);
@@ -237,12 +234,12 @@ static int public_of(const mcp_jose_jwk_t *jwk, EVP_PKEY **key,
                      const char **why) {
   if (jwk->pem.len > 0) {
     *key = read_pem(jwk->pem, false);
-    return *key ? 0 : refuse(why, "not a public key in PEM");
+    return *key ? 0 : refuse(why, "expected a public key in PEM");
   }
   if (mcp_slice_equal(jwk->kty, MCP_SLICE("RSA"))) return rsa_of(jwk, key, why);
   if (mcp_slice_equal(jwk->kty, MCP_SLICE("EC"))) return ec_of(jwk, key, why);
   if (mcp_slice_equal(jwk->kty, MCP_SLICE("OKP"))) return okp_of(jwk, key, why);
-  return refuse(why, "a JWK of a kind that is not supported");
+  return refuse(why, "JWK: unsupported key type");
 }
 
 /* --- signatures ----------------------------------------------------------- */
@@ -319,7 +316,7 @@ int mcp_jose_verify(mcp_slice_t alg, const mcp_jose_jwk_t *jwk,
   alg_t by = alg_of(alg);
   EVP_PKEY *key = NULL;
   int code;
-  if (by == NONE) return refuse(why, "an algorithm that is not supported");
+  if (by == NONE) return refuse(why, "unsupported algorithm");
   code = public_of(jwk, &key, why);
   if (code == 0) code = check_for(by, key, why);
   if (code == 0) code = verify_with(by, key, data, signature, why);
@@ -356,10 +353,10 @@ int mcp_jose_sign(mcp_slice_t alg, mcp_slice_t pem, mcp_slice_t data, void *out,
   alg_t by = alg_of(alg);
   EVP_PKEY *key;
   int code;
-  if (by == NONE) return refuse(why, "an algorithm that is not supported");
+  if (by == NONE) return refuse(why, "unsupported algorithm");
   key = read_pem(pem, true);
   code = key ? check_for(by, key, why)
-             : refuse(why, "not a private key in PEM, or one with a password");
+             : refuse(why, "expected a private key in PEM without a password");
   if (code == 0) code = sign_with(by, key, data, out, length, why);
   EVP_PKEY_free(key);
   return finish(code);
@@ -373,7 +370,7 @@ int mcp_jose_generate(mcp_slice_t alg, char *out, size_t *length,
   EVP_PKEY *key = NULL;
   BIO *bio = NULL;
   int code, n;
-  if (by == NONE) return refuse(why, "an algorithm that is not supported");
+  if (by == NONE) return refuse(why, "unsupported algorithm");
   code = no_memory(why);
   key = by == ES256 ? EVP_PKEY_Q_keygen(NULL, NULL, "EC", "P-256")
         : by == EDDSA
@@ -450,7 +447,7 @@ int mcp_jose_public(mcp_slice_t pem, mcp_jose_public_t *out, const char **why) {
   *out = (mcp_jose_public_t){.kty = "", .crv = ""};
   if (!key) key = read_pem(pem, false);
   code = key ? check(key, why)
-             : refuse(why, "not a key in PEM, or one with a password");
+             : refuse(why, "expected a key in PEM without a password");
   if (code == 0 && !put_public(key, out)) code = no_memory(why);
   EVP_PKEY_free(key);
   return finish(code);

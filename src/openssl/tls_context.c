@@ -35,7 +35,7 @@ __attribute__((format(printf, 2, 3))) static int say(why_t why,
 
 static const char *reason(void) {
   const char *text = ERR_reason_error_string(ERR_peek_last_error());
-  return text ? text : "OpenSSL does not say why";
+  return text ? text : "no details from OpenSSL";
 }
 
 static bool is_pem(mcp_slice_t s) {
@@ -50,8 +50,7 @@ static int read_file(const char *option, const char *path, mcp_buf_t *out,
   if (!file) return say(why, "%s: %s: %s", option, path, strerror(errno));
   if (fstat(fileno(file), &about) == 0 && S_ISDIR(about.st_mode)) {
     fclose(file);
-    return say(why, "%s: %s: a file expected, and it is a folder", option,
-               path);
+    return say(why, "%s: %s: expected a file, got a folder", option, path);
   }
   while (n > 0 && out->len <= MCP_TLS_FILE_SIZE) {
     if (mcp_buf_reserve(out, BUFSIZ) < 0) break;
@@ -61,7 +60,7 @@ static int read_file(const char *option, const char *path, mcp_buf_t *out,
   if (ferror(file)) {
     say(why, "%s: %s: %s", option, path, strerror(errno));
   } else if (out->len > MCP_TLS_FILE_SIZE) {
-    say(why, "%s: %s: too large to be certificates", option, path);
+    say(why, "%s: %s: larger than the limit for certificates", option, path);
   } else if (n > 0) {
     say(why, "%s: %s: not enough memory", option, path);
   } else {
@@ -136,8 +135,8 @@ static int believe(SSL_CTX *ctx, const char *option, mcp_slice_t given,
     X509_free(cert);
   }
   if (code == 0 && count == 0)
-    code = say(why, "%s: %s: there is no certificate in it (PEM is expected)",
-               option, name_of(given));
+    code = say(why, "%s: %s: no certificate found (expected PEM)", option,
+               name_of(given));
   BIO_free(bio);
   mcp_buf_deinit(&file);
   return code;
@@ -190,8 +189,9 @@ static int believe_folder(SSL_CTX *ctx, const char *option, const char *path,
   }
   closedir(folder);
   if (code == 0 && count == 0)
-    code = say(why, "%s: %s: no file in it ends in .pem, .crt or .cer", option,
-               path);
+    code = say(
+        why, "%s: %s: expected a file ending in .pem, .crt or .cer, found none",
+        option, path);
   return code;
 }
 
@@ -226,7 +226,7 @@ static int use_chain(SSL_CTX *ctx, mcp_slice_t given, why_t why) {
     X509_free(cert);
   }
   if (code == 0 && count == 0)
-    code = say(why, "cert: %s: there is no certificate in it (PEM is expected)",
+    code = say(why, "cert: %s: no certificate found (expected PEM)",
                name_of(given));
   BIO_free(bio);
   mcp_buf_deinit(&file);
@@ -245,12 +245,12 @@ static int use_key(SSL_CTX *ctx, mcp_slice_t given, why_t why) {
   key = PEM_read_bio_PrivateKey(bio, NULL, no_password, NULL);
   if (!key)
     code = say(why,
-               "key: %s: there is no private key in it that can be read "
-               "(PEM without a password is expected)",
+               "key: %s: no readable private key found "
+               "(expected PEM without a password)",
                name_of(given));
   else if (SSL_CTX_use_PrivateKey(ctx, key) != 1)
     code = ERR_GET_REASON(ERR_peek_last_error()) == X509_R_KEY_VALUES_MISMATCH
-               ? say(why, "key: %s: it does not belong to the certificate",
+               ? say(why, "key: %s: does not match the certificate",
                      name_of(given))
                : say(why, "key: %s: %s", name_of(given), reason());
   EVP_PKEY_free(key);
@@ -264,19 +264,19 @@ static int use_pair(SSL_CTX *ctx, const mcp_tls_options_t *options, why_t why) {
   int code;
   if (!options->cert.len && !options->key.len) return 0;
   /* One file may hold both. */
-  if (!options->cert.len) return say(why, "cert: wanted with a key");
+  if (!options->cert.len) return say(why, "cert: required with key");
   code = use_chain(ctx, options->cert, why);
   if (code == 0)
     code = use_key(ctx, options->key.len ? options->key : options->cert, why);
   if (code == 0 && SSL_CTX_check_private_key(ctx) != 1)
-    code = say(why, "key: it does not belong to the certificate");
+    code = say(why, "key: does not match the certificate");
   return code;
 }
 
 static int be_server(SSL_CTX *ctx, const mcp_tls_options_t *options,
                      why_t why) {
   int code = 0, demand = SSL_VERIFY_PEER;
-  if (!options->cert.len) return say(why, "cert: a server needs one");
+  if (!options->cert.len) return say(why, "cert: required for a server");
   /* Tickets of one context are of no use with another's sessions. */
   SSL_CTX_set_session_id_context(ctx, (const unsigned char *)"luamcp", 6);
   if (options->client_ca.len) {
@@ -293,7 +293,7 @@ static int be_client(SSL_CTX *ctx, const mcp_tls_options_t *options,
   SSL_CTX_set_verify(ctx, SSL_VERIFY_PEER, NULL);
   if (options->ca.len) return believe_any(ctx, "ca", options->ca, false, why);
   if (!SSL_CTX_set_default_verify_paths(ctx))
-    return say(why, "the system's certificates: %s", reason());
+    return say(why, "system certificates: %s", reason());
   return 0;
 }
 

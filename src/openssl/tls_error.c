@@ -83,9 +83,8 @@ int mcp_tls_why_verify(int ok, X509_STORE_CTX *chain) {
   name_text(X509_get_subject_name(cert), name, sizeof name);
   switch (verify_code(error)) {
   case MCP_ETLSEXPIRED:
-    snprintf(wire->why, sizeof wire->why,
-             "the certificate of %s has expired on %s", name,
-             time_text(X509_get0_notAfter(cert), more, sizeof more));
+    snprintf(wire->why, sizeof wire->why, "the certificate of %s expired on %s",
+             name, time_text(X509_get0_notAfter(cert), more, sizeof more));
     break;
   case MCP_ETLSEARLY:
     snprintf(wire->why, sizeof wire->why,
@@ -97,7 +96,7 @@ int mcp_tls_why_verify(int ok, X509_STORE_CTX *chain) {
     const char *host = X509_VERIFY_PARAM_get0_host(param, 0);
     char *address = host ? NULL : X509_VERIFY_PARAM_get1_ip_asc(param);
     snprintf(wire->why, sizeof wire->why,
-             "the certificate is for %s and not for %.64s",
+             "the certificate is for %s, not for %.64s",
              host_text(cert, more, sizeof more),
              host      ? host
              : address ? address
@@ -124,7 +123,7 @@ static int alert_code(int alert, mcp_tls_wire_t *wire) {
   case TLS13_AD_CERTIFICATE_REQUIRED: return MCP_ETLSMISSING;
   default:
     snprintf(wire->why, sizeof wire->why,
-             "the other side has broken off TLS: %s",
+             "the peer aborted the TLS connection: %s",
              SSL_alert_desc_string_long(alert));
     return MCP_ETLSREFUSED;
   }
@@ -157,7 +156,7 @@ static int queued_code(SSL *ssl, mcp_tls_wire_t *wire) {
     default: break;
     }
   }
-  if (text) snprintf(wire->why, sizeof wire->why, "TLS has failed: %s", text);
+  if (text) snprintf(wire->why, sizeof wire->why, "TLS error: %s", text);
   return MCP_ETLS;
 }
 

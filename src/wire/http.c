@@ -200,7 +200,7 @@ static int consult(mcp_http_t *http) {
   code = execute(http, bytes, &used);
   if (code < 0) return code;
   if (used != bytes.len || !agrees(http))
-    return fail(http, MCP_EHTTP, "framing that can be read in two ways");
+    return fail(http, MCP_EHTTP, "ambiguous framing");
   return 0;
 }
 
@@ -355,7 +355,7 @@ static int read_body(mcp_http_t *http, mcp_http_event_t *event) {
   if (http->noted.complete) {
     if (http->head.view.chunked ||
         http->received != (uint64_t)http->head.view.content_length)
-      return fail(http, MCP_EHTTP, "body that ends in two places");
+      return fail(http, MCP_EHTTP, "body length does not match its framing");
     http->state = GIVE_END;
   } else if (http->noted.last_chunk) {
     forget(&http->trailer, 0);
@@ -394,7 +394,7 @@ static int read_trailer(mcp_http_t *http) {
   code = execute(http, bytes, &used);
   if (code < 0) return code;
   if (!http->noted.complete || used != bytes.len)
-    return fail(http, MCP_EHTTP, "body that ends in two places");
+    return fail(http, MCP_EHTTP, "body length does not match its framing");
   forget(&http->trailer, 0);
   http->state = GIVE_END;
   return 0;
@@ -511,7 +511,7 @@ int mcp_http_finish(mcp_http_t *http) {
     return 0;
   case READ_TRAILER: break;
   }
-  return fail(http, MCP_EHTTP, "message cut short");
+  return fail(http, MCP_EHTTP, "connection closed in the middle of a message");
 }
 
 const char *mcp_http_why(const mcp_http_t *http) {

@@ -169,7 +169,7 @@ static int split_target(mcp_http_head_t *head, mcp_slice_t *authority,
                                                      MCP_SLICE("https://")))
       len = 8;
     else
-      return refuse(why, "target neither a path nor an http URL");
+      return refuse(why, "invalid target: expected a path or an http URL");
     rest = skip(rest, len);
     for (len = 0;
          len < rest.len && rest.data[len] != '/' && rest.data[len] != '?';)
@@ -216,7 +216,7 @@ static int scan_request_line(mcp_slice_t line, mcp_http_head_t *head,
     return refuse(why, (unsigned char)line.data[i] >= 0x80
                            ? "byte beyond ASCII in the target"
                            : "control character in the target");
-  if (i == 0) return refuse(why, "two spaces or no target");
+  if (i == 0) return refuse(why, "malformed request line");
   if (i > MCP_HTTP_TARGET_LENGTH) {
     *why = "target too long";
     return MCP_ETARGET;
@@ -272,7 +272,7 @@ static int scan_field(mcp_slice_t *rest, mcp_http_header_t *field,
     if (*p == '\r') return refuse(why, "CR without LF");
     if (*p != ' ' && *p != '\t')
       return refuse(why, "bad character in a field name");
-    return refuse(why, first ? "line begins with a blank: folded or hidden"
+    return refuse(why, first ? "obsolete line folding"
                              : "blank before the colon or in a field name");
   }
   if (p == rest->data) return refuse(why, "empty field name");
@@ -291,7 +291,7 @@ static int scan_length(mcp_slice_t value, int64_t *length, const char **why) {
   for (size_t i = 0; i < value.len; i++) {
     int digit = value.data[i] - '0';
     if (!is_digit(value.data[i]))
-      return refuse(why, "Content-Length not a number");
+      return refuse(why, "Content-Length is not a number");
     if (n > (INT64_MAX - digit) / 10)
       return refuse(why, "Content-Length too large");
     n = n * 10 + digit;
@@ -405,7 +405,7 @@ static int settle_framing(mcp_http_head_t *head, const framing_t *framing,
       return refuse(why, "Content-Length and Transfer-Encoding");
     if (head->http_1_0) return refuse(why, "Transfer-Encoding in HTTP/1.0");
     if (!mcp_slice_equal_nocase(framing->coding, MCP_SLICE("chunked")))
-      return refuse(why, "Transfer-Encoding not chunked");
+      return refuse(why, "unsupported Transfer-Encoding: expected chunked");
     head->chunked = true;
   }
   head->keep_alive =

@@ -70,7 +70,7 @@ int mcp_http_request_field(mcp_buf_t *out, mcp_slice_t name, mcp_slice_t value,
   if (!mcp_http_head_is_token(name))
     return refuse(why, "a field name is not a token");
   if (is_ours(name))
-    return refuse(why, "a field that only the client itself writes");
+    return refuse(why, "reserved header field: the client sets it");
   value = mcp_slice_trim(value);
   if (!mcp_http_head_is_value(value))
     return refuse(why, "a field value holds a control character");

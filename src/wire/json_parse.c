@@ -60,7 +60,7 @@ static bool grow(reader_t *r, const char *at) {
   mcp_json_token_t *tokens = doc->tokens;
   size_t cap = (size_t)doc->cap * 4;
   if (doc->count >= r->limits.nodes) {
-    refuse(r, MCP_ENODES, at, "more values than the limit");
+    refuse(r, MCP_ENODES, at, "too many values");
     return false;
   }
   if (cap > r->limits.nodes) cap = r->limits.nodes;
@@ -121,10 +121,10 @@ static void close_container(reader_t *r, const char *end) {
 static const char *read_unit(reader_t *r, const char *p) {
   for (int i = 2; i < 6; i++) {
     if (p + i >= r->end)
-      return refuse(r, MCP_EJSON, r->end, "the text ends inside a string");
+      return refuse(r, MCP_EJSON, r->end, "unterminated string");
     if (mcp_escape_hex(p[i]) > 15)
       return refuse(r, MCP_EJSON, p + i,
-                    "expected four hexadecimal digits behind \\u");
+                    "expected four hexadecimal digits after \\u");
   }
   return p + 6;
 }
@@ -134,20 +134,20 @@ static const char *read_escape(reader_t *r, const char *p) {
   const char *behind;
   unsigned unit;
   if (p + 1 == r->end)
-    return refuse(r, MCP_EJSON, r->end, "the text ends inside a string");
+    return refuse(r, MCP_EJSON, r->end, "unterminated string");
   if (mcp_escape_short(p[1])) return p + 2;
   if (p[1] != 'u') return refuse(r, MCP_EJSON, p, "unknown escape in a string");
   behind = read_unit(r, p);
   if (!behind) return NULL;
   unit = mcp_escape_unit(p + 2);
   if (mcp_escape_is_low(unit))
-    return refuse(r, MCP_EUTF8, p, "second half of a surrogate pair alone");
+    return refuse(r, MCP_EUTF8, p, "unpaired low surrogate");
   if (!mcp_escape_is_high(unit)) return behind;
   if (r->end - behind < 2 || behind[0] != '\\' || behind[1] != 'u')
-    return refuse(r, MCP_EUTF8, p, "first half of a surrogate pair alone");
+    return refuse(r, MCP_EUTF8, p, "unpaired high surrogate");
   if (!read_unit(r, behind)) return NULL;
   if (!mcp_escape_is_low(mcp_escape_unit(behind + 2)))
-    return refuse(r, MCP_EUTF8, p, "first half of a surrogate pair alone");
+    return refuse(r, MCP_EUTF8, p, "unpaired high surrogate");
   return behind + 6;
 }
 
@@ -160,8 +160,7 @@ static const char *read_rest(reader_t *r, const char *start, const char *p,
   for (;;) {
     p += mcp_scan_plain(p, (size_t)(end - p));
     if (p < end && mcp_scan_is_letter(*p)) p = mcp_scan_letters(p, end);
-    if (p == end)
-      return refuse(r, MCP_EJSON, p, "the text ends inside a string");
+    if (p == end) return refuse(r, MCP_EJSON, p, "unterminated string");
     if (*p == '"') break;
     if (*p == '\\') {
       escaped = true;
@@ -170,11 +169,11 @@ static const char *read_rest(reader_t *r, const char *start, const char *p,
     } else if (mcp_scan_is_letter(*p)) {
       return refuse(r, MCP_EUTF8, p, "not valid UTF-8");
     } else {
-      return refuse(r, MCP_EJSON, p, "raw control character in a string");
+      return refuse(r, MCP_EJSON, p, "unescaped control character in a string");
     }
   }
   if ((size_t)(p - start) > limit)
-    return refuse(r, MCP_ETOOBIG, start - 1, "a key longer than the limit");
+    return refuse(r, MCP_ETOOBIG, start - 1, "key longer than its limit");
   if (!add(r, MCP_JSON_STRING, start, p, escaped)) {
     r->where--; /* the string begins with its quote */
     return NULL;
@@ -212,7 +211,7 @@ static bool check_keys(reader_t *r, uint32_t object) {
   if (code == 0) return true;
   if (code == MCP_EDUPLICATE)
     refuse(r, code, r->begin + r->doc->tokens[again].start - 1,
-           "the same key twice in one object");
+           "duplicate key in an object");
   else
     refuse(r, code, r->begin + t->start, mcp_err_text(code));
   return false;
@@ -227,7 +226,7 @@ static inline const char *read_key(reader_t *r, const char *p,
   if (!p) return NULL;
   p = skip_space(p, r->end);
   if (p == r->end || *p != ':')
-    return refuse(r, MCP_EJSON, p, "expected ':' behind a key");
+    return refuse(r, MCP_EJSON, p, "expected ':' after a key");
   return p + 1;
 }
 
@@ -255,16 +254,16 @@ static const char *read_number(reader_t *r, const char *p) {
   if (negative) p++;
   digits = p;
   if (!is_digit(p, end))
-    return refuse(r, MCP_EJSON, p, "expected a digit behind '-'");
+    return refuse(r, MCP_EJSON, p, "expected a digit after '-'");
   p = skip_digits(p, end);
   whole = (size_t)(p - digits);
   if (*digits == '0' && whole > 1)
-    return refuse(r, MCP_EJSON, start, "a number with leading zeros");
+    return refuse(r, MCP_EJSON, start, "number with leading zeros");
   integer = fits(digits, whole, negative);
   if (p < end && *p == '.') {
     integer = false;
     if (!is_digit(++p, end))
-      return refuse(r, MCP_EJSON, p, "expected a digit behind '.'");
+      return refuse(r, MCP_EJSON, p, "expected a digit after '.'");
     p = skip_digits(p, end);
   }
   exponent = p;
@@ -277,14 +276,14 @@ static const char *read_number(reader_t *r, const char *p) {
     p = skip_digits(p, end);
   }
   if (p - start > MCP_JSON_NUMBER_LENGTH)
-    return refuse(r, MCP_ENUMBER, start, "a number longer than the limit");
+    return refuse(r, MCP_ENUMBER, start, "number longer than its limit");
   /* An integer has no negative zero. */
   if (integer && !(negative && *digits == '0'))
     return add(r, MCP_JSON_INTEGER, start, p, false) ? p : NULL;
   /* Without an exponent it is too short to be infinite. */
   if (p > exponent &&
       !isfinite(mcp_number_read(mcp_slice(start, (size_t)(p - start)))))
-    return refuse(r, MCP_ENUMBER, start, "a number too large for a double");
+    return refuse(r, MCP_ENUMBER, start, "number too large for a double");
   return add(r, MCP_JSON_DOUBLE, start, p, false) ? p : NULL;
 }
 
@@ -329,30 +328,32 @@ static inline const char *read_on(reader_t *r, const char *p) {
     p = skip_space(p, end);
     if (p < end && *p == ',') {
       t->count = (t->count + 1) & COUNT_MASK;
-      return object ? read_key(r, p + 1, "expected a key in quotes behind ','")
+      return object ? read_key(r, p + 1, "expected a key in quotes after ','")
                     : p + 1;
     }
     if (p == end || *p != (object ? '}' : ']'))
       return refuse(r, MCP_EJSON, p,
-                    object ? "expected ',' or '}' behind a member"
-                           : "expected ',' or ']' behind an element");
+                    object ? "expected ',' or '}' after a member"
+                           : "expected ',' or ']' after an element");
     if (object && !check_keys(r, r->parent)) return NULL;
     close_container(r, ++p);
   }
   p = skip_space(p, end);
-  if (p < end) return refuse(r, MCP_EJSON, p, "more text behind the value");
+  if (p < end)
+    return refuse(r, MCP_EJSON, p, "unexpected text after the value");
   return p;
 }
 
 static bool read_text(reader_t *r) {
   const char *p = skip_space(r->begin, r->end), *end = r->end;
-  if (p == end) return refuse(r, MCP_EJSON, p, "no value in the text");
+  if (p == end) return refuse(r, MCP_EJSON, p, "empty text: expected a value");
   if (end - p >= 3 && memcmp(p, "\xef\xbb\xbf", 3) == 0)
-    return refuse(r, MCP_EUTF8, p, "a byte order mark");
+    return refuse(r, MCP_EUTF8, p, "unexpected byte order mark");
   do {
     p = skip_space(p, end);
     if (p == end)
-      return refuse(r, MCP_EJSON, p, "the text ends where a value is due");
+      return refuse(r, MCP_EJSON, p,
+                    "unexpected end of text: expected a value");
     if (*p == '{') {
       if (!open_container(r, MCP_JSON_OBJECT, p)) return false;
       p = skip_space(p + 1, end);
@@ -396,7 +397,7 @@ int mcp_json_parse(mcp_json_doc_t *doc, mcp_slice_t text,
   doc->text = text;
   doc->count = 0;
   if (text.len > MCP_JSON_TEXT_LENGTH)
-    refuse(&r, MCP_ETOOBIG, begin, "a text longer than the limit");
+    refuse(&r, MCP_ETOOBIG, begin, "text longer than its limit");
   else if (read_text(&r))
     return 0;
   doc->count = 0;

@@ -235,7 +235,7 @@ static int begin_frame(mcp_ws_t *ws) {
     ws->checked = 0;
     if (ws->binary && !ws->options.binary)
       return fail(ws, MCP_EFRAME, MCP_WS_KIND,
-                  "a binary message; only text is understood");
+                  "unexpected binary message: expected text");
   }
   if (++ws->fragments > ws->options.fragments)
     return fail(ws, MCP_ETOOBIG, MCP_WS_TOO_BIG,

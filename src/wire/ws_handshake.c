@@ -75,7 +75,7 @@ unsigned mcp_ws_judge(const mcp_http_head_t *head, bool any_protocol,
   }
   if (!any_protocol && !offers_mcp(head)) {
     *why =
-        "Sec-WebSocket-Protocol: mcp expected (security.any_subprotocol allows "
+        "expected Sec-WebSocket-Protocol: mcp (security.any_subprotocol allows "
         "others)";
     return 400;
   }

@@ -740,7 +740,7 @@ describe("tokens", function()
     pipe:close()
     os.execute("chmod 644 " .. path)
     assert.error_matches(function() client.file_store(path) end,
-      "cannot be used: not a file that only its owner can read", 1, true)
+      "cannot be used: expected a file that only its owner can read", 1, true)
     os.remove(path)
   end)
 end)
