@@ -20,7 +20,38 @@ local CALL = '{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"%s
   .. '"_meta":{"io.modelcontextprotocol/protocolVersion":"2026-07-28",'
   .. '"io.modelcontextprotocol/clientCapabilities":{},"progressToken":1}}}'
 
+-- A worker, whose state is made while memory fails, too; where it is a process only our side is.
+local ECHO = function() return { echo = function(...) return ... end, fail = error } end
+
+local function worker_work(name, process)
+  return {
+    name = name,
+    run = function(state)
+      local made = mcp.worker { ECHO, threads = 2, process = process }
+      state.worker = made
+      made:echo({ 1, "two", mcp.null, mcp.array {} }, ("x"):rep(1000))
+      pcall(made.fail, made, "as told")
+      mcp.run(function()
+        mcp.all { function() return made:echo(1) end, function() return made:echo(2) end }
+      end)
+    end,
+    mend = function(state)
+      local made = state.worker
+      if made then
+        made:close()
+        local ended = talk.settle(function()
+          return require "mcp.worker".counts(made).hands == 0
+        end)
+        if not ended then return "a thread or a process is left" end
+      end
+      return settled()
+    end,
+  }
+end
+
 return {
+  worker_work("worker", false),
+  worker_work("worker process", true),
   { name = "app", run = function() new_app() end, mend = settled },
   {
     name = "codec",
