@@ -400,6 +400,17 @@ describe("mcp.worker", function()
             local inner = require "mcp"
             inner.run(function() while true do pcall(spin) end end)
           end,
+          asleep = function() require "mcp".sleep(60) end,
+          running = function()
+            local inner = require "mcp"
+            inner.run(function() inner.sleep(60) end)
+          end,
+          connecting = function()
+            local inner = require "mcp"
+            local app = inner.server "slow"
+            app:tool "t" (function(_, ctx) ctx:sleep(60) end)
+            inner.connect(app):call("t")
+          end,
           made_before = function()
             local co = coroutine.wrap(function() coroutine.yield() spin() end)
             co()
@@ -409,7 +420,8 @@ describe("mcp.worker", function()
         }
       end, threads = 1, stuck = 2 }
       for _, name in ipairs { "pcall_trap", "xpcall_trap", "handler", "nest", "wrapped", "closing",
-        "closed", "sort", "gsub", "meta", "in_task", "made_before", "c_only" } do
+        "closed", "sort", "gsub", "meta", "in_task", "asleep", "running", "connecting",
+        "made_before", "c_only" } do
         traps[name] = traps[name]
         local ok, text, code = cancelled_after(0.03, function() return traps[name](traps) end)
         assert.is_nil(ok, name)
@@ -562,6 +574,13 @@ describe("mcp.worker", function()
       assert.equal("EGONE", code)
       assert.matches("its process ended with status 3", text, 1, true)
       assert.equal(3, own:add(1, 2))
+    end)
+
+    it("is what os.exit needs", function()
+      local own = start { function() return { exit = function() os.exit(3) end } end }
+      local ok, err = pcall(own.exit, own)
+      assert.is_false(ok)
+      assert.matches("os.exit: this worker is a thread of the program", err, 1, true)
     end)
 
     it("its prints are not the wire", function()

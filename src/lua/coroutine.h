@@ -51,6 +51,10 @@ typedef struct {
   const void *watch; /* lmessage.h: what messages show of params._meta */
   /* Takes co->handle, the userdata of its exchange, off `co`. */
   void (*detach_handle)(mcp_coroutine_t *co);
+  /* Of a runtime inside a worker (worker_state.c), else NULL: the call that it
+   * serves has been stopped, and what waits outside coroutines is to end. */
+  bool (*stopped)(void *arg);
+  void *stopped_arg;
 } mcp_runtime_t;
 
 struct mcp_coroutine {
@@ -106,6 +110,10 @@ void mcp_coroutine_run(mcp_coroutine_t *co, int arguments);
 /* The same, for a function of the user's that nothing of ours protects: after
  * an error its <close> variables may wait. Results are dropped. */
 void mcp_coroutine_call(mcp_coroutine_t *co, int arguments);
+
+static inline bool mcp_coroutine_is_stopped(const mcp_runtime_t *rt) {
+  return rt->stopped && rt->stopped(rt->stopped_arg);
+}
 
 /* The runtime that is upvalue 1 of the running C function. Raises once it is
  * closed: the finalizer of what is older than the runtime runs after that.

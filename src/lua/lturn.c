@@ -80,5 +80,7 @@ bool mcp_lturn_may_wait(lua_State *L, mcp_runtime_t *rt) {
 bool mcp_lturn_once(lua_State *L, mcp_runtime_t *rt, int64_t timeout_ms) {
   int open = mcp_loop_step(rt->loop, timeout_ms);
   if (open < 0) mcp_lturn_raise(L, mistakes[INSIDE]);
+  /* That is the end of this state, and of what it has opened. */
+  if (mcp_coroutine_is_stopped(rt)) luaL_error(L, "stopped");
   return open > 0;
 }

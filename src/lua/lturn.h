@@ -29,7 +29,8 @@ bool mcp_lturn_begin(lua_State *L, mcp_runtime_t *rt, mcp_coroutine_t **co);
 bool mcp_lturn_may_wait(lua_State *L, mcp_runtime_t *rt);
 
 /* Turns the loop for code outside any coroutine, once, for at most `timeout_ms`
- * (negative: as long as it takes). False when nothing is open any more.
+ * (negative: as long as it takes). False when nothing is open any more. Raises
+ * once a worker's call has been stopped.
  * [-0, +0, v] */
 bool mcp_lturn_once(lua_State *L, mcp_runtime_t *rt, int64_t timeout_ms);
 

@@ -212,8 +212,12 @@ static int sleep_for(lua_State *L) {
     mcp_timer_t *timer;
     timer = mcp_timer_start(rt->loop, ms, 0, false, note, &over);
     if (!timer) return mcp_coroutine_push_error(L, MCP_ENOMEM);
-    while (!over && mcp_loop_step(rt->loop, -1) >= 0) continue;
+    while (!over && !mcp_coroutine_is_stopped(rt) &&
+           mcp_loop_step(rt->loop, -1) >= 0)
+      continue;
     mcp_timer_stop(timer);
+    if (!over && mcp_coroutine_is_stopped(rt))
+      return mcp_coroutine_push_error(L, MCP_ECANCELED);
     lua_pushboolean(L, true);
     return 1;
   }

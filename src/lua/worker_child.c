@@ -86,7 +86,7 @@ static int send_note(void *carrier, mcp_buf_t *bytes) {
   return sent ? 0 : MCP_EGONE;
 }
 
-static const mcp_worker_ways_t ways = {never, sleep_for, send_note};
+static const mcp_worker_ways_t ways = {true, never, sleep_for, send_note};
 
 /* Bytes of address space now in use, or 0 where that cannot be known. */
 static size_t size_of_process(void) {

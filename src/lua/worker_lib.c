@@ -170,6 +170,12 @@ static int safe_xpcall(lua_State *L) {
   return finish_xpcall(L, status, 2);
 }
 
+/* On a thread it would end everything. */
+static int refuse_exit(lua_State *L) {
+  return luaL_error(L, "os.exit: this worker is a thread of the program, which "
+                       "would end; return, or use a process (process = true)");
+}
+
 /* Standard output may be the wire. */
 static int print(lua_State *L) {
   int n = lua_gettop(L);
@@ -408,6 +414,7 @@ void mcp_worker_lib_open(lua_State *L, mcp_worker_t *worker, bool untrusted) {
                                  {"cancelled", ctx_cancelled},
                                  {"sleep", ctx_sleep},
                                  {NULL, NULL}};
+  void *carrier;
   lua_pushglobaltable(L);
   lua_pushlightuserdata(L, worker);
   luaL_setfuncs(L, functions, 1);
@@ -419,5 +426,12 @@ void mcp_worker_lib_open(lua_State *L, mcp_worker_t *worker, bool untrusted) {
   lua_pushlightuserdata(L, worker);
   luaL_setfuncs(L, ctx, 1);
   lua_rawsetp(L, LUA_REGISTRYINDEX, &registry_key);
-  if (untrusted) confine(L, worker);
+  if (untrusted) {
+    confine(L, worker);
+  } else if (!mcp_worker_ways(worker, &carrier)->own_process) {
+    lua_getglobal(L, "os");
+    lua_pushcfunction(L, refuse_exit);
+    lua_setfield(L, -2, "exit");
+    lua_pop(L, 1);
+  }
 }

@@ -83,9 +83,16 @@ size_t mcp_worker_output(const mcp_worker_t *worker) {
   return worker->limits.output;
 }
 
+static bool is_stopped(void *arg) {
+  return mcp_worker_is_stopped(arg);
+}
+
 void mcp_worker_adopt(lua_State *L, mcp_runtime_t *rt) {
   mcp_worker_t *worker = mcp_worker_of(L);
-  if (worker) worker->rt = rt;
+  if (!worker) return;
+  rt->stopped = is_stopped;
+  rt->stopped_arg = worker;
+  worker->rt = rt;
 }
 
 /* --- stopping --------------------------------------------------------------
@@ -125,7 +132,11 @@ static void arm(mcp_worker_t *worker) {
 }
 
 void mcp_worker_interrupt(mcp_worker_t *worker) {
-  if (mcp_worker_is_stopped(worker)) arm(worker);
+  mcp_runtime_t *rt = worker->rt;
+  if (!mcp_worker_is_stopped(worker)) return;
+  arm(worker);
+  /* What waits in its loop looks at the flag when that has turned. */
+  if (worker->running && rt && rt->loop) mcp_loop_ask(rt->loop);
 }
 
 lua_State *mcp_worker_enter(mcp_worker_t *worker, lua_State *thread) {

@@ -32,6 +32,7 @@ typedef struct mcp_worker mcp_worker_t;
 
 /* What carries a state. All are called on its thread. */
 typedef struct {
+  bool own_process; /* its end is the end of nothing else */
   bool (*stopped)(void *carrier);
   /* Waits; false: stopped meanwhile. */
   bool (*sleep)(void *carrier, uint64_t ms);

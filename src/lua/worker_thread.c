@@ -26,7 +26,7 @@ static int send_note(void *carrier, mcp_buf_t *bytes) {
   return mcp_thread_note(seat->thread, bytes);
 }
 
-static const mcp_worker_ways_t ways = {stopped, sleep_for, send_note};
+static const mcp_worker_ways_t ways = {false, stopped, sleep_for, send_note};
 
 static void interrupt(void *arg) {
   seat_t *seat = arg;

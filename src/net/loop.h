@@ -59,9 +59,10 @@ bool mcp_loop_is_turning(const mcp_loop_t *loop);
 /* Makes a step that is waiting return. */
 void mcp_loop_wake(mcp_loop_t *loop);
 
-/* For the watchdog's thread: asks the loop for a sign of life, and how many it
- * has given. A loop that turns answers each question, or several with one;
- * what it calls may give signs of its own, one for each piece of work. */
+/* For the watchdog's thread, and for a signal handler: asks the loop for a sign
+ * of life, and how many it has given. A loop that turns answers each question,
+ * or several with one; what it calls may give signs of its own, one for each
+ * piece of work. */
 void mcp_loop_ask(mcp_loop_t *loop);
 unsigned mcp_loop_answers(const mcp_loop_t *loop);
 void mcp_loop_note_work(mcp_loop_t *loop);
