@@ -5,6 +5,11 @@
 #include <stdio.h>
 
 #include "base/log.h"
+#include "transport/exchange.h"
+
+#define TEXT(n)   #n
+#define QUOTED(n) TEXT(n)
+#define RETRY     QUOTED(MCP_EXCHANGE_RETRY)
 
 void mcp_http_refusal_write(const mcp_http_verdict_t *verdict,
                             char line[MCP_HTTP_REFUSAL_LINE]) {
@@ -26,4 +31,32 @@ void mcp_http_refusal_write(const mcp_http_verdict_t *verdict,
 
 void mcp_http_refusal_log(unsigned status, const char *line) {
   mcp_log(MCP_LOG_INFO, "http: request refused with %u: %s", status, line);
+}
+
+int mcp_http_refusal_write_fields(const mcp_http_verdict_t *verdict,
+                                  const mcp_http_guard_t *guard,
+                                  const mcp_http_head_t *head, mcp_buf_t *out) {
+  const char *allow = verdict->allow;
+  int code = 0;
+  if (verdict->page) {
+    out->len = 0;
+    code = mcp_http_guard_write_page(verdict->page, head, out);
+  } else if (verdict->challenge) {
+    code = mcp_http_guard_write_challenge(guard, verdict->status, out);
+  }
+  if (allow) {
+    size_t before = out->len;
+    if (mcp_buf_append_literal(out, "Allow: ") < 0 ||
+        mcp_buf_append(out, allow, strlen(allow)) < 0 ||
+        mcp_buf_append_literal(out, "\r\n") < 0)
+      out->len = before;
+  }
+  /* What the client should have asked for (RFC 9110 15.5.22, RFC 6455 4.4). */
+  if (verdict->status == 426)
+    (void)mcp_buf_append_literal(out, "Upgrade: websocket\r\n"
+                                      "Connection: Upgrade\r\n"
+                                      "Sec-WebSocket-Version: 13\r\n");
+  if (verdict->later)
+    (void)mcp_buf_append_literal(out, "Retry-After: " RETRY "\r\n");
+  return code;
 }

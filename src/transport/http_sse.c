@@ -15,7 +15,7 @@ struct mcp_http_sse_table {
 };
 
 struct mcp_http_sse {
-  mcp_http_conn_t *conn; /* of the stream */
+  mcp_http_connection_t *conn; /* of the stream */
   mcp_link_t *link;
   mcp_list_t of_table;
   uint64_t opened; /* ms */
@@ -42,37 +42,36 @@ static mcp_list_t *bucket(mcp_http_sse_table_t *table, const char *id) {
  */
 
 static mcp_buf_t *begin(void *maker) {
-  mcp_http_conn_t *conn = maker;
-  return mcp_http_ways.begin(&conn->x, MCP_OUT_NOTICE);
+  mcp_http_connection_t *conn = maker;
+  return mcp_exchange_begin(&conn->x, MCP_OUT_NOTICE);
 }
 
 static void abandon(void *maker) {
-  mcp_http_conn_t *conn = maker;
-  mcp_http_ways.abandon(&conn->x);
+  mcp_http_connection_t *conn = maker;
+  mcp_exchange_abandon(&conn->x);
 }
 
 static int commit(void *maker) {
-  mcp_http_conn_t *conn = maker;
+  mcp_http_connection_t *conn = maker;
   if (conn->state == MCP_HTTP_CLOSING) {
-    /* What is being flushed must not be cut for what comes too late. */
-    abandon(conn);
+    /* What is being flushed must not be cut for a message that comes late. */
+    mcp_exchange_abandon(&conn->x);
     return MCP_ECLOSED;
   }
-  return mcp_http_ways.commit(&conn->x, MCP_OUT_NOTICE);
+  return mcp_exchange_commit(&conn->x, MCP_OUT_NOTICE);
 }
 
 static size_t queued(void *maker) {
-  mcp_http_conn_t *conn = maker;
+  mcp_http_connection_t *conn = maker;
   return conn->stream->queued;
 }
 
 static void close_stream(void *maker, bool flush) {
-  mcp_http_conn_t *conn = maker;
-  /* It ends as streams do, so that the client knows. */
-  if (flush && conn->streaming && conn->state != MCP_HTTP_CLOSING)
-    (void)mcp_http_reply_end(conn);
-  conn->streaming = false;
-  mcp_http_conn_close(conn, flush);
+  mcp_http_connection_t *conn = maker;
+  /* The end of the stream tells the client. */
+  if (flush && conn->reply.streaming && conn->state != MCP_HTTP_CLOSING)
+    (void)mcp_http_reply_end(&conn->reply);
+  mcp_http_connection_close(conn, flush);
 }
 
 static const mcp_link_sink_t sink = {.begin = begin,
@@ -98,8 +97,8 @@ static int make_id(char *id) {
 
 /* The first event: where to POST (HS-02). Relative to the root, as every
  * server of that revision has it. */
-static int send_endpoint(mcp_http_conn_t *conn, const mcp_http_gate_t *gate,
-                         const char *id) {
+static int send_endpoint(mcp_http_connection_t *conn,
+                         const mcp_http_gate_t *gate, const char *id) {
   mcp_buf_t address = {0};
   const char *path = gate->message_path;
   int code = mcp_buf_append_slice(
@@ -108,13 +107,13 @@ static int send_endpoint(mcp_http_conn_t *conn, const mcp_http_gate_t *gate,
   if (code == 0) code = mcp_buf_append_literal(&address, "?session_id=");
   if (code == 0) code = mcp_buf_append(&address, id, MCP_HTTP_SSE_ID_LENGTH);
   if (code == 0)
-    code = mcp_http_reply_event(conn, MCP_SLICE("endpoint"),
+    code = mcp_http_reply_event(&conn->reply, MCP_SLICE("endpoint"),
                                 mcp_buf_slice(&address));
   mcp_buf_deinit(&address);
   return code;
 }
 
-int mcp_http_sse_open(mcp_http_conn_t *conn, mcp_http_sse_table_t *table,
+int mcp_http_sse_open(mcp_http_connection_t *conn, mcp_http_sse_table_t *table,
                       const mcp_http_gate_t *gate, const mcp_upper_t *upper,
                       void *up, mcp_link_t **link) {
   mcp_http_sse_t *sse = mcp_mem_zalloc(sizeof *sse);
@@ -127,18 +126,18 @@ int mcp_http_sse_open(mcp_http_conn_t *conn, mcp_http_sse_table_t *table,
     return code;
   }
   sse->conn = conn;
-  sse->opened = mcp_loop_now(mcp_http_conn_loop(conn));
+  sse->opened = mcp_loop_now(conn->service->loop);
   mcp_list_append(bucket(table, sse->id), &sse->of_table);
   conn->sse = sse;
   *link = sse->link;
   /* The exchange of the GET is over: it is the link's way out from here on. */
   conn->x.up = NULL;
-  conn->keep_alive = false;
+  mcp_http_reply_close_after(&conn->reply);
   code = send_endpoint(conn, gate, sse->id);
-  conn->listening = conn->x.kept = true;
-  (void)mcp_http_conn_keep(conn);
+  mcp_http_connection_listen(conn);
+  (void)mcp_exchange_keep(&conn->x);
   /* Closing tells the link, later. */
-  if (code < 0) mcp_http_conn_close(conn, false);
+  if (code < 0) mcp_http_connection_close(conn, false);
   return 0;
 }
 
@@ -175,11 +174,22 @@ bool mcp_http_sse_is_forgotten(const mcp_http_sse_t *sse, uint64_t at,
   return !sse->fed && at - sse->opened >= limit;
 }
 
-void mcp_http_sse_end(mcp_http_conn_t *conn) {
-  mcp_http_sse_t *sse = conn->sse;
+static mcp_link_t *find_link(mcp_http_sse_table_t *table, mcp_slice_t query) {
+  mcp_http_sse_t *sse = mcp_http_sse_find(table, query);
+  return sse ? sse->link : NULL;
+}
+
+static void on_drained(mcp_http_sse_t *sse) {
+  mcp_link_fed_drained(sse->link);
+}
+
+static void on_closed(mcp_http_sse_t *sse) {
   mcp_link_t *link = sse->link;
-  conn->sse = NULL;
+  sse->conn->sse = NULL;
   mcp_list_remove(&sse->of_table);
   mcp_mem_free(sse);
   mcp_link_fed_closed(link, 0);
 }
+
+const mcp_http_sse_hooks_t mcp_http_sse_hooks = {
+    .find = find_link, .drained = on_drained, .closed = on_closed};

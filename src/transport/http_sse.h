@@ -9,23 +9,20 @@
 #ifndef MCP_TRANSPORT_HTTP_SSE_H
 #define MCP_TRANSPORT_HTTP_SSE_H
 
-#include "transport/http_conn.h"
+#include "transport/http_connection.h"
 
 /* Characters of a session's id: 128 bits in base64url. */
 #define MCP_HTTP_SSE_ID_LENGTH 22
 
-/* The sessions of a server, found by their ids. */
-typedef struct mcp_http_sse_table mcp_http_sse_table_t;
-typedef struct mcp_http_sse mcp_http_sse_t;
-
-/* NULL when there is no memory. Freeing NULL is fine; it must be empty. */
+/* The sessions of a server, found by their ids. NULL when there is no memory.
+ * Freeing NULL is fine; the table must be empty. */
 mcp_http_sse_table_t *mcp_http_sse_table_new(void);
 void mcp_http_sse_table_free(mcp_http_sse_table_t *table);
 
 /* Makes of the connection, whose GET is under way, the stream of a new session
  * whose link is `*link`; `upper` and `up` are the link's. 0, and `conn->sse` is
  * set; or a code, and there is no link. */
-int mcp_http_sse_open(mcp_http_conn_t *conn, mcp_http_sse_table_t *table,
+int mcp_http_sse_open(mcp_http_connection_t *conn, mcp_http_sse_table_t *table,
                       const mcp_http_gate_t *gate, const mcp_upper_t *upper,
                       void *up, mcp_link_t **link);
 
@@ -45,7 +42,7 @@ int mcp_http_sse_feed(mcp_http_sse_t *sse, mcp_slice_t text, uint64_t ends_at);
 bool mcp_http_sse_is_forgotten(const mcp_http_sse_t *sse, uint64_t at,
                                uint64_t limit);
 
-/* The connection's stream is closed: the session ends, and its link. */
-void mcp_http_sse_end(mcp_http_conn_t *conn);
+/* For the connections of a server. */
+extern const mcp_http_sse_hooks_t mcp_http_sse_hooks;
 
 #endif

@@ -10,6 +10,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/utf8.h"
+#include "transport/incoming.h"
 #include "transport/link_framing.h"
 
 typedef struct {
@@ -207,64 +208,51 @@ void mcp_link_complain(mcp_link_t *link, mcp_slice_t id, int code,
   }
 }
 
-/* Hands up that a message with a readable id was refused, for whoever it is
- * about: a call of ours that it should have answered, or a request that is owed
- * an error. Otherwise both sides would wait until their time is over. */
-static void hand_up_stand_in(mcp_link_t *link, mcp_rpc_id_found_t about,
-                             int error, const char *why) {
-  mcp_json_doc_t doc;
-  mcp_buf_t text = {0};
-  mcp_rpc_t rpc;
-  mcp_arrival_t arrival = {
-      .kind = MCP_ARRIVAL_MESSAGE, .doc = &doc, .rpc = &rpc};
-  slot_t *slot;
-  mcp_json_doc_init(&doc);
-  if (mcp_rpc_stand_in(&doc, &text, &rpc, about, error, why) < 0) goto fail;
-  slot = take_slot(link);
-  if (!slot) goto fail;
-  slot->base.wants_answer = !about.is_response;
-  mcp_exchange_take_id(&slot->base, &rpc);
-  link->upper->on_arrival(link->up, &slot->base, &arrival);
-  mcp_json_doc_deinit(&doc);
-  mcp_buf_deinit(&text);
-  return;
+static void hand_up(mcp_link_t *link, slot_t *slot, const mcp_incoming_t *in,
+                    bool wants_answer) {
+  slot->base.wants_answer = wants_answer;
+  mcp_exchange_take_id(&slot->base, &in->rpc);
+  link->upper->on_arrival(link->up, &slot->base, &in->arrival);
+}
 
-fail:
-  mcp_json_doc_deinit(&doc);
-  mcp_buf_deinit(&text);
+static void end_without_memory(mcp_link_t *link) {
   if (!link->closing) link->code = MCP_ENOMEM;
   mcp_link_close(link, true);
 }
 
 /* A message was refused. A response never gets an error back, and a client
- * knows only above whether a request of the server may be answered. */
-static void refuse(mcp_link_t *link, mcp_rpc_id_found_t about, int error,
-                   const char *why, bool complain) {
-  bool own = about.is_response || link->client;
-  if (about.id.len > 0 && own && link->busy < MCP_EXCHANGE_PER_LINK) {
-    mcp_log(MCP_LOG_INFO, "%s: a message cannot be used: %s", link->ways.name,
-            why);
-    hand_up_stand_in(link, about, error, why);
+ * knows only above whether a request of the server may be answered: if the id
+ * could be read, the upper side is told of both, or its caller and the server
+ * would wait until they time out. */
+static void refuse(mcp_link_t *link, mcp_incoming_t *in, bool complain) {
+  bool own = in->about.is_response || link->client;
+  if (in->about.id.len > 0 && own && link->busy < MCP_EXCHANGE_PER_LINK) {
+    slot_t *slot = NULL;
+    mcp_log(MCP_LOG_INFO, "%s: invalid message: %s", link->ways.name,
+            in->reason);
+    if (mcp_incoming_stand_in(in) == 0) slot = take_slot(link);
+    if (slot) {
+      hand_up(link, slot, in, !in->about.is_response);
+    } else {
+      end_without_memory(link);
+    }
   } else if (complain) {
-    mcp_link_complain(link, about.is_response ? MCP_SLICE("") : about.id, error,
-                      why);
+    mcp_link_complain(link,
+                      in->about.is_response ? MCP_SLICE("") : in->about.id,
+                      in->error, in->reason);
   }
 }
 
-static void refuse_text(mcp_link_t *link, int code, mcp_slice_t line,
-                        const mcp_json_fault_t *fault, bool complain) {
-  char text[256];
-  int n =
-      snprintf(text, sizeof text, "Parse error: %s at byte %zu",
-               fault->what ? fault->what : mcp_err_text(code), fault->offset);
-  /* A banner among a server's messages is found by its words; what looks like
-   * a message keeps them to itself. */
-  if (link->client && line.len > 0 && line.data[0] != '{' &&
-      line.data[0] != '[' && n > 0 && (size_t)n < sizeof text)
-    snprintf(text + n, sizeof text - (size_t)n, ": %.*s%s",
-             (int)mcp_utf8_cut(line, SHOWN_LINE), line.data,
-             line.len > SHOWN_LINE ? "..." : "");
-  refuse(link, mcp_rpc_id_find(line), MCP_RPC_PARSE_ERROR, text, complain);
+/* A banner among a server's messages is found by its words; what looks like a
+ * message is not quoted. */
+static void quote(const mcp_link_t *link, mcp_slice_t line, char *reason) {
+  size_t length = strlen(reason);
+  if (!link->client || line.len == 0 || line.data[0] == '{' ||
+      line.data[0] == '[')
+    return;
+  snprintf(reason + length, MCP_INCOMING_REASON - length, ": %.*s%s",
+           (int)mcp_utf8_cut(line, SHOWN_LINE), line.data,
+           line.len > SHOWN_LINE ? "..." : "");
 }
 
 /* Why a request cannot be served now, or NULL. */
@@ -282,61 +270,40 @@ static const char *obstacle(mcp_link_t *link, const mcp_rpc_t *rpc, int *code) {
   return NULL;
 }
 
-int mcp_link_arrive(mcp_link_t *link, mcp_slice_t text, bool complain) {
-  mcp_json_doc_t doc;
-  mcp_json_fault_t fault = {0};
-  mcp_arrival_t arrival = {.kind = MCP_ARRIVAL_MESSAGE, .doc = &doc};
-  mcp_rpc_t rpc = {.kind = MCP_RPC_REQUEST};
-  const char *why;
+/* Serves a message, or answers that it cannot be served now. */
+static void serve(mcp_link_t *link, const mcp_incoming_t *in) {
+  int error;
+  const char *reason = obstacle(link, &in->rpc, &error);
   slot_t *slot;
-  int code, error;
-  mcp_json_doc_init(&doc);
-  code = mcp_json_parse(&doc, text, &mcp_json_default_limits, &fault);
-  if (code < 0) {
-    if (complain && code == MCP_ENOMEM) {
-      /* Whose answer will be missing cannot be told. */
-      link->code = code;
-      mcp_link_close(link, true);
-    } else if (code != MCP_ENOMEM) {
-      refuse_text(link, code, text, &fault, complain);
-    }
-    goto fail;
-  }
-  if (doc.tokens[0].kind == MCP_JSON_ARRAY) {
-    arrival.kind = MCP_ARRIVAL_BATCH;
-  } else {
-    mcp_rpc_read(&doc, 0, &rpc);
-    arrival.rpc = &rpc;
-    if (rpc.kind == MCP_RPC_INVALID) {
-      code = MCP_ERPC;
-      refuse(link,
-             (mcp_rpc_id_found_t){rpc.id, rpc.payload_at && !rpc.method_at},
-             MCP_RPC_INVALID_REQUEST, rpc.why, complain);
-      goto fail;
-    }
-  }
-  why = obstacle(link, &rpc, &error);
-  if (why) {
-    mcp_link_complain(link, rpc.id, error, why);
-    goto fail;
+  if (reason) {
+    mcp_link_complain(link, in->rpc.id, error, reason);
+    return;
   }
   slot = take_slot(link);
-  if (!slot && link->client) {
-    /* It may be the answer that somebody waits for. */
-    link->code = MCP_ENOMEM;
-    mcp_link_close(link, true);
-    goto fail;
+  if (slot) {
+    hand_up(link, slot, in, in->rpc.kind == MCP_RPC_REQUEST);
+  } else if (link->client) {
+    /* It may be an answer that a caller waits for. */
+    end_without_memory(link);
+  } else {
+    mcp_link_complain(link, in->rpc.id, MCP_RPC_INTERNAL_ERROR,
+                      "Out of memory");
   }
-  if (!slot) {
-    mcp_link_complain(link, rpc.id, MCP_RPC_INTERNAL_ERROR, "Out of memory");
-    goto fail;
-  }
-  slot->base.wants_answer = rpc.kind == MCP_RPC_REQUEST;
-  mcp_exchange_take_id(&slot->base, &rpc);
-  link->upper->on_arrival(link->up, &slot->base, &arrival);
+}
 
-fail:
-  mcp_json_doc_deinit(&doc);
+int mcp_link_arrive(mcp_link_t *link, mcp_slice_t text, bool complain) {
+  mcp_incoming_t in;
+  int code = mcp_incoming_read(&in, text);
+  if (code == 0) {
+    serve(link, &in);
+  } else if (code != MCP_ENOMEM) {
+    if (in.error == MCP_RPC_PARSE_ERROR) quote(link, text, in.reason);
+    refuse(link, &in, complain);
+  } else if (complain) {
+    /* Its id is unknown: no one can be told that its answer will be missing. */
+    end_without_memory(link);
+  }
+  mcp_incoming_deinit(&in);
   return code;
 }
 

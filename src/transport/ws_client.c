@@ -5,6 +5,7 @@
 #include "base/err.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "transport/orphan.h"
 #include "wire/http.h"
 #include "wire/http_status.h"
 #include "wire/ws_handshake.h"
@@ -39,23 +40,9 @@ static void free_client(mcp_ws_client_t *client) {
   mcp_mem_free(client);
 }
 
-static void ignore_data(void *owner, mcp_slice_t bytes) {
-  (void)owner;
-  (void)bytes;
-}
-
-static void ignore_end(void *owner, int code) {
-  (void)owner;
-  (void)code;
-}
-
-static void ignore(void *owner) {
-  (void)owner;
-}
-
 /* Of a stream that is on its way to its next owner. */
-static const mcp_stream_events_t no_events = {ignore_data, ignore_end, ignore,
-                                              ignore};
+static const mcp_stream_events_t no_events =
+    MCP_ORPHAN_EVENTS(mcp_orphan_ignore);
 
 /* Says how it went, and ends. */
 static void finish(mcp_ws_client_t *client, mcp_ws_handshake_t *opened) {
@@ -155,8 +142,8 @@ static void on_closed(void *owner) {
   free_client(owner);
 }
 
-static const mcp_stream_events_t stream_events = {on_data, on_end, ignore,
-                                                  on_closed};
+static const mcp_stream_events_t stream_events = {on_data, on_end,
+                                                  mcp_orphan_ignore, on_closed};
 
 static void on_time(void *arg) {
   mcp_ws_client_t *client = arg;

@@ -1,0 +1,226 @@
+/* SPDX-License-Identifier: MIT
+ * http_exchange.c: what can be done with an exchange that came by HTTP: sending
+ * messages, opening an event stream, reading and setting header fields, and
+ * turning the connection into a WebSocket or HTTP+SSE. */
+#include "transport/http_exchange.h"
+
+#include "base/err.h"
+#include "transport/http_connection.h"
+#include "transport/http_sse.h"
+#include "transport/link.h"
+#include "wire/rpc.h"
+#include "wire/sse.h"
+
+static mcp_http_connection_t *connection_of(mcp_exchange_t *x) {
+  return (mcp_http_connection_t *)x;
+}
+
+/* Goes `what` into an event stream? An answer that tells of an error by its
+ * status is JSON even for those who asked for events only. */
+static bool is_event(const mcp_http_connection_t *conn, mcp_out_t what) {
+  unsigned status = conn->x.status;
+  return conn->reply.streaming || what == MCP_OUT_NOTICE ||
+         (conn->no_json && (status == 0 || status == 200));
+}
+
+static mcp_buf_t *begin(mcp_exchange_t *x, mcp_out_t what) {
+  mcp_http_connection_t *conn = connection_of(x);
+  mcp_buf_t *out = mcp_http_reply_begin(&conn->reply);
+  if (!out) return NULL;
+  if (is_event(conn, what)) {
+    const mcp_exchange_event_t *event = x->event;
+    bool named = !event || event->is_message;
+    if (mcp_sse_write_begin(out, named ? MCP_SLICE("message") : MCP_SLICE(""),
+                            event ? event->id : MCP_SLICE(""),
+                            event ? event->retry_ms : -1) < 0)
+      return NULL;
+  }
+  return out;
+}
+
+static int commit(mcp_exchange_t *x, mcp_out_t what) {
+  mcp_http_connection_t *conn = connection_of(x);
+  bool last = what == MCP_OUT_ANSWER;
+  int code;
+  if (is_event(conn, what)) {
+    code = mcp_sse_write_end(mcp_loop_scratch(conn->reply.loop));
+    if (code == 0) code = mcp_http_reply_send_event(&conn->reply, last);
+  } else {
+    code = mcp_http_reply_send_json(&conn->reply, x->status ? x->status : 200);
+  }
+  if (code < 0) {
+    mcp_http_connection_close(conn, false);
+  } else if (last) {
+    mcp_http_connection_done(conn);
+  }
+  return code;
+}
+
+static void abandon(mcp_exchange_t *x) {
+  mcp_http_reply_abandon(&connection_of(x)->reply);
+}
+
+static bool can_stream(mcp_exchange_t *x) {
+  return !connection_of(x)->no_events;
+}
+
+static int open_stream(mcp_exchange_t *x) {
+  mcp_http_connection_t *conn = connection_of(x);
+  int code;
+  if (conn->reply.streaming) return 0;
+  if (conn->no_events) return MCP_ENOSTREAM;
+  if (mcp_http_head(conn->http)->method == MCP_HTTP_GET)
+    mcp_http_connection_listen(conn);
+  if (!mcp_http_reply_begin(&conn->reply)) return MCP_ENOMEM;
+  code = mcp_http_reply_send_event(&conn->reply, false);
+  if (code < 0) mcp_http_connection_close(conn, false);
+  return code;
+}
+
+/* A notification was taken in: 202. A stream just ends. A request whose answer
+ * will not come (it was cancelled) still needs a body where nothing has been
+ * sent. */
+static void drop(mcp_exchange_t *x) {
+  mcp_http_connection_t *conn = connection_of(x);
+  int code;
+  if (conn->at_head && x->status == 0) {
+    mcp_http_connection_admit(conn);
+    return;
+  }
+  if (conn->reply.streaming) {
+    code = mcp_http_reply_end(&conn->reply);
+  } else if (x->wants_answer && x->status == 0) {
+    mcp_http_connection_begin_fields(conn);
+    code = mcp_http_reply_error(&conn->reply, 200, mcp_exchange_id(x),
+                                MCP_RPC_CANCELLED, "Request cancelled");
+  } else {
+    code = mcp_http_reply_text(&conn->reply, x->status ? x->status : 202, "",
+                               false);
+  }
+  if (code < 0) {
+    mcp_http_connection_close(conn, false);
+  } else {
+    mcp_http_connection_done(conn);
+  }
+}
+
+static bool congested(mcp_exchange_t *x) {
+  mcp_http_connection_t *conn = connection_of(x);
+  return conn->state == MCP_HTTP_BUSY &&
+         conn->stream->queued > MCP_STREAM_HIGH_WATER;
+}
+
+static bool full(mcp_exchange_t *x) {
+  return connection_of(x)->stream->queued > MCP_EXCHANGE_QUEUE;
+}
+
+static int keep(mcp_exchange_t *x) {
+  mcp_http_connection_keep(connection_of(x));
+  return 0;
+}
+
+static void cut(mcp_exchange_t *x) {
+  mcp_http_connection_close(connection_of(x), false);
+}
+
+static int upgrade(mcp_exchange_t *x, mcp_stream_t **stream, mcp_buf_t *early) {
+  return mcp_http_connection_give(connection_of(x), stream, early);
+}
+
+static bool wants_events(mcp_exchange_t *x) {
+  return connection_of(x)->eventing;
+}
+
+static int open_events(mcp_exchange_t *x, const mcp_upper_t *upper, void *up,
+                       mcp_link_t **link) {
+  mcp_http_connection_t *conn = connection_of(x);
+  mcp_http_service_t *service = conn->service;
+  if (service->closing) return MCP_ECLOSED;
+  if (!service->sse) service->sse = mcp_http_sse_table_new();
+  if (!service->sse) return MCP_ENOMEM;
+  return mcp_http_sse_open(conn, service->sse, &service->options.gate, upper,
+                           up, link);
+}
+
+static int feed(mcp_exchange_t *x) {
+  mcp_http_connection_t *conn = connection_of(x);
+  mcp_buf_t body = mcp_buf_take(&conn->body);
+  mcp_http_sse_t *sse =
+      conn->http ? mcp_http_sse_find(conn->service->sse,
+                                     mcp_http_head(conn->http)->query)
+                 : NULL;
+  int code = MCP_ECLOSED;
+  if (sse) code = mcp_http_sse_feed(sse, mcp_buf_slice(&body), x->ends_at);
+  if (code < 0 && code != MCP_ECLOSED && code != MCP_EBUSY) {
+    mcp_rpc_id_found_t found = mcp_rpc_id_find(mcp_buf_slice(&body));
+    mcp_rpc_t rpc = {.kind = MCP_RPC_BAD_REQUEST};
+    if (!found.is_response) rpc.id = found.id;
+    mcp_exchange_take_id(x, &rpc);
+  }
+  mcp_buf_deinit(&body);
+  return code;
+}
+
+static bool header(mcp_exchange_t *x, mcp_slice_t name, mcp_slice_t *value,
+                   bool *twice) {
+  mcp_http_connection_t *conn = connection_of(x);
+  bool found;
+  if (!conn->http) return false;
+  *value = mcp_http_header(mcp_http_head(conn->http), name, &found, twice);
+  return found;
+}
+
+static size_t each_header(mcp_exchange_t *x, size_t i, mcp_slice_t *name,
+                          mcp_slice_t *value) {
+  mcp_http_connection_t *conn = connection_of(x);
+  const mcp_http_head_t *head = conn->http ? mcp_http_head(conn->http) : NULL;
+  if (!head) return 0;
+  if (i < head->header_count) {
+    *name = head->headers[i].name;
+    *value = head->headers[i].value;
+  }
+  return head->header_count;
+}
+
+static bool is_clean(mcp_slice_t s) {
+  for (size_t i = 0; i < s.len; i++)
+    if ((unsigned char)s.data[i] < ' ' || s.data[i] == 127) return false;
+  return true;
+}
+
+static int set_header(mcp_exchange_t *x, mcp_slice_t name, mcp_slice_t value) {
+  mcp_http_connection_t *conn = connection_of(x);
+  mcp_buf_t *extra = &conn->reply.fields;
+  size_t before = extra->len;
+  int code;
+  if (name.len == 0 || !is_clean(name) || !is_clean(value) ||
+      memchr(name.data, ':', name.len) || memchr(name.data, ' ', name.len))
+    return MCP_EHTTP;
+  if ((code = mcp_buf_append_slice(extra, name)) < 0 ||
+      (code = mcp_buf_append_literal(extra, ": ")) < 0 ||
+      (code = mcp_buf_append_slice(extra, value)) < 0 ||
+      (code = mcp_buf_append_literal(extra, "\r\n")) < 0)
+    extra->len = before;
+  return code;
+}
+
+const mcp_exchange_ops_t mcp_http_exchange_ops = {
+    .name = "http",
+    .begin = begin,
+    .commit = commit,
+    .abandon = abandon,
+    .drop = drop,
+    .congested = congested,
+    .full = full,
+    .keep = keep,
+    .cut = cut,
+    .can_stream = can_stream,
+    .open_stream = open_stream,
+    .header = header,
+    .each_header = each_header,
+    .set_header = set_header,
+    .upgrade = upgrade,
+    .wants_events = wants_events,
+    .open_events = open_events,
+    .feed = feed,
+};
