@@ -223,8 +223,8 @@ local REACHED = {
   MCP_TLS_FILE_SIZE = "net/tls: reads no more of a file than 4 MiB",
   ["auth/jwt.lua CLOCK_SKEW"] = "mcp/auth/jwt: looks at exp, nbf and iat, with clocks a little",
   ["auth/jwks.lua STALE"] = "mcp/auth/jwks: goes on with old keys while new ones are fetched",
-  MCP_JOSE_RSA_LEAST = "openssl/jose: refuses weak RSA keys",
-  MCP_JOSE_RSA_MOST = "openssl/jose: refuses weak RSA keys",
+  MCP_JOSE_RSA_MIN = "openssl/jose: refuses weak RSA keys",
+  MCP_JOSE_RSA_MAX = "openssl/jose: refuses weak RSA keys",
   ["server/bus.lua URI_LENGTH"] =
     "mcp/server/feature/subscription: need a resource, or a template that matches",
   ["server/task_store.lua LONGEST"] =

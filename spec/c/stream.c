@@ -25,7 +25,7 @@
 /* An engine that notes its session, for what a well-behaved peer never does. */
 typedef struct {
   mcp_tls_t base;
-  mcp_tls_ways_t ways;
+  mcp_tls_ops_t ops;
   mcp_tls_t *real;
   SSL *session;
   int users;
@@ -99,7 +99,7 @@ static void noted_release(mcp_tls_t *tls) {
 static int noted_open(mcp_tls_t *tls, const char *server_name,
                       mcp_tls_wire_t *wire, mcp_tls_session_t **session) {
   noted_t *n = (noted_t *)tls;
-  int code = n->real->ways->open(n->real, server_name, wire, session);
+  int code = n->real->ops->open(n->real, server_name, wire, session);
   if (code == 0) n->session = (SSL *)*session;
   return code;
 }
@@ -107,11 +107,11 @@ static int noted_open(mcp_tls_t *tls, const char *server_name,
 static noted_t *new_noted(mcp_tls_t *real) {
   noted_t *n = calloc(1, sizeof *n);
   if (!n) abort();
-  n->ways = *real->ways;
-  n->ways.retain = noted_retain;
-  n->ways.release = noted_release;
-  n->ways.open = noted_open;
-  n->base = (mcp_tls_t){&n->ways, real->server};
+  n->ops = *real->ops;
+  n->ops.retain = noted_retain;
+  n->ops.release = noted_release;
+  n->ops.open = noted_open;
+  n->base = (mcp_tls_t){&n->ops, real->server};
   n->real = mcp_tls_retain(real);
   return n;
 }

@@ -101,8 +101,8 @@ static void close_end(mcp_stream_t *stream, bool flush) {
   schedule(e);
 }
 
-static const mcp_stream_ways_t memory_ways = {start, pause_reading, send_bytes,
-                                              close_end, NULL};
+static const mcp_stream_ops_t memory_ops = {start, pause_reading, send_bytes,
+                                            close_end, NULL};
 
 static end_t *new_end(mcp_loop_t *loop) {
   end_t *e = mcp_mem_zalloc(sizeof *e);
@@ -114,7 +114,7 @@ static end_t *new_end(mcp_loop_t *loop) {
     return NULL;
   }
   e->incoming.share = e->base.share;
-  e->base.ways = &memory_ways;
+  e->base.ops = &memory_ops;
   e->loop = loop;
   return e;
 }

@@ -146,8 +146,8 @@ static void close_mixed(mcp_stream_t *stream, bool flush) {
   }
 }
 
-static const mcp_stream_ways_t mixed_ways = {start_mixed, pause_mixed,
-                                             send_mixed, close_mixed, NULL};
+static const mcp_stream_ops_t mixed_ops = {start_mixed, pause_mixed, send_mixed,
+                                           close_mixed, NULL};
 
 static int private_copy(int fd) {
   int copy = fcntl(fd, F_DUPFD_CLOEXEC, 3);
@@ -205,7 +205,7 @@ int mcp_pipe_stdio(mcp_loop_t *loop, mcp_stream_t **out_stream) {
     code = MCP_ENOMEM;
     goto fail;
   }
-  m->base.ways = &mixed_ways;
+  m->base.ops = &mixed_ops;
   m->loop = loop;
   m->inner = stream;
   m->base.share = stream ? stream->share : NULL;

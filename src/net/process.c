@@ -23,7 +23,7 @@
  * turns of a millisecond. */
 #define LAST_WAIT 1000
 /* "the process was ended by signal 9" and the like. */
-#define WHY_SIZE 48
+#define REASON_SIZE 48
 
 struct mcp_process {
   mcp_stream_t base;
@@ -48,7 +48,7 @@ struct mcp_process {
   bool active; /* something came since the last look */
   bool exited; /* there is no child any more */
   bool failed; /* and it did not end well */
-  char why[WHY_SIZE];
+  char reason[REASON_SIZE];
 };
 
 static void release(mcp_process_t *p) {
@@ -70,7 +70,7 @@ static void send_word(mcp_process_t *p, uint32_t grace) {
 
 static void end_stream(mcp_process_t *p, int code) {
   if (!p->base.events || p->base.closing) return;
-  p->base.why = p->exited ? p->why : "the process closed its output";
+  p->base.why = p->exited ? p->reason : "the process closed its output";
   mcp_stream_end(&p->base, code == 0 && p->failed ? MCP_EGONE : code);
 }
 
@@ -143,10 +143,10 @@ static void take_news(mcp_process_t *p) {
   if (news->kind != MCP_GUARD_EXITED || p->exited) return;
   p->failed = news->one != 0 || news->two != 0;
   if (news->two) {
-    snprintf(p->why, sizeof p->why, "the process was ended by signal %d",
+    snprintf(p->reason, sizeof p->reason, "the process was ended by signal %d",
              (int)news->two);
   } else {
-    snprintf(p->why, sizeof p->why, "the process ended with status %d",
+    snprintf(p->reason, sizeof p->reason, "the process ended with status %d",
              (int)news->one);
   }
   p->exited = true;
@@ -165,7 +165,7 @@ static void on_guard_gone(mcp_process_t *p) {
     /* Somebody has killed it. Then nobody will tell of the child's end. */
     kill(-p->child, SIGKILL);
     p->exited = p->failed = true;
-    snprintf(p->why, sizeof p->why, "the process lost its guard");
+    snprintf(p->reason, sizeof p->reason, "the process lost its guard");
   }
   wind_up(p);
 }
@@ -308,8 +308,8 @@ static void close_stream(mcp_stream_t *stream, bool flush) {
   if (!p->guard) wind_up(p);
 }
 
-static const mcp_stream_ways_t process_ways = {start, pause_reading, send_bytes,
-                                               close_stream, NULL};
+static const mcp_stream_ops_t process_ops = {start, pause_reading, send_bytes,
+                                             close_stream, NULL};
 
 /* The loop ends. Whoever watches over what we leave behind, it is not us. */
 static void end_now(mcp_loop_cleanup_t *cleanup) {
@@ -463,7 +463,7 @@ int mcp_process_open(mcp_loop_t *loop, const mcp_process_options_t *options,
   int code;
   *step = 0;
   if (!p) return MCP_ENOMEM;
-  p->base.ways = &process_ways;
+  p->base.ops = &process_ops;
   p->loop = loop;
   p->line_fd = -1;
   p->grace = MCP_PROCESS_GRACE;

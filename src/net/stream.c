@@ -33,14 +33,14 @@ int mcp_stream_start(mcp_stream_t *stream, const mcp_stream_events_t *events,
                      void *owner) {
   stream->events = events;
   stream->owner = owner;
-  return stream->ways->start(stream);
+  return stream->ops->start(stream);
 }
 
 void mcp_stream_pause(mcp_stream_t *stream, bool pause) {
   if (stream->closing || stream->paused == pause) return;
   stream->paused = pause;
   /* Reading an ended stream again would find its end again. */
-  if (!stream->ended) stream->ways->pause(stream, pause);
+  if (!stream->ended) stream->ops->pause(stream, pause);
 }
 
 void mcp_stream_end(mcp_stream_t *stream, int code) {
@@ -58,7 +58,7 @@ int mcp_stream_send(mcp_stream_t *stream, mcp_buf_t *bytes, size_t from) {
   if (!stream->closing) {
     code = stream->queued > MCP_STREAM_HARD_LIMIT
                ? MCP_EBUSY
-               : stream->ways->send(stream, bytes, from);
+               : stream->ops->send(stream, bytes, from);
   }
   bytes->len = 0;
   return code;
@@ -66,11 +66,11 @@ int mcp_stream_send(mcp_stream_t *stream, mcp_buf_t *bytes, size_t from) {
 
 bool mcp_stream_is_quiet(mcp_stream_t *stream) {
   if (stream->closing || stream->ended) return false;
-  return !stream->ways->is_quiet || stream->ways->is_quiet(stream);
+  return !stream->ops->is_quiet || stream->ops->is_quiet(stream);
 }
 
 void mcp_stream_close(mcp_stream_t *stream, bool flush) {
-  stream->ways->close(stream, flush);
+  stream->ops->close(stream, flush);
 }
 
 static void on_alloc(uv_handle_t *handle, size_t size, uv_buf_t *buf) {
@@ -225,8 +225,8 @@ static bool is_quiet(mcp_stream_t *stream) {
          errno == ENOTSOCK;
 }
 
-static const mcp_stream_ways_t carrier_ways = {start, pause_reading, send_bytes,
-                                               close_stream, is_quiet};
+static const mcp_stream_ops_t carrier_ops = {start, pause_reading, send_bytes,
+                                             close_stream, is_quiet};
 
 static void free_handle(uv_handle_t *handle) {
   mcp_mem_free(handle);
@@ -257,7 +257,7 @@ mcp_stream_t *mcp_stream_over(mcp_loop_t *loop, void *in, void *out,
     if (out && out != in) uv_close(out, free_handle);
     return NULL;
   }
-  c->base.ways = &carrier_ways;
+  c->base.ops = &carrier_ops;
   c->loop = loop;
   c->in = in;
   c->out = out;

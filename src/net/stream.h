@@ -39,10 +39,10 @@ typedef struct {
   int (*send)(mcp_stream_t *stream, mcp_buf_t *bytes, size_t from);
   void (*close)(mcp_stream_t *stream, bool flush);
   bool (*is_quiet)(mcp_stream_t *stream); /* NULL: it cannot tell */
-} mcp_stream_ways_t;
+} mcp_stream_ops_t;
 
 struct mcp_stream {
-  const mcp_stream_ways_t *ways;
+  const mcp_stream_ops_t *ops;
   const mcp_stream_events_t *events;
   void *owner;
   mcp_share_t *share;   /* of its peer: what is kept for it is charged here */

@@ -86,7 +86,7 @@ static void finish(tls_stream_t *t, bool flush) {
   /* Who is told that all is said must have been sent all of it. */
   if (t->ready && t->code == 0 && !t->first &&
       (flush || t->under->queued == 0)) {
-    t->tls->ways->end(t->session);
+    t->tls->ops->end(t->session);
     (void)send_out(t);
   }
   mcp_stream_close(t->under, flush);
@@ -98,7 +98,7 @@ static void end(tls_stream_t *t, int code) {
     t->code = code;
     /* The alert, if there is one. */
     if (!t->over) (void)send_out(t);
-    if (t->wire.why[0]) t->base.why = t->wire.why;
+    if (t->wire.reason[0]) t->base.why = t->wire.reason;
   }
   if (t->flushing && code < 0) {
     finish(t, false);
@@ -129,7 +129,7 @@ static int fill(tls_stream_t *t) {
     int code;
     if (n > MCP_TLS_FLIGHT) n = MCP_TLS_FLIGHT;
     code =
-        t->tls->ways->write(t->session, mcp_slice(p->bytes.data + p->from, n));
+        t->tls->ops->write(t->session, mcp_slice(p->bytes.data + p->from, n));
     if (code == 0) code = send_out(t);
     if (code < 0) return code;
     p->from += n;
@@ -160,9 +160,9 @@ static int step(tls_stream_t *t, char *plain, size_t *got, bool *done) {
   int code;
   *got = 0;
   if (t->ready) {
-    code = t->tls->ways->read(t->session, plain, got);
+    code = t->tls->ops->read(t->session, plain, got);
   } else {
-    code = t->tls->ways->shake(t->session);
+    code = t->tls->ops->shake(t->session);
     t->ready = *done = code > 0;
   }
   /* The last of the handshake goes out with the first of what waits for it. */
@@ -207,7 +207,7 @@ static bool read_records(tls_stream_t *t) {
 
 /* The stream below has ended, and all that came is read. */
 static void on_cut(tls_stream_t *t) {
-  snprintf(t->wire.why, sizeof t->wire.why, "%s",
+  snprintf(t->wire.reason, sizeof t->wire.reason, "%s",
            t->ready ? "" : "the connection was cut during the TLS handshake");
   end(t, MCP_ETLSCUT);
 }
@@ -293,7 +293,7 @@ static void on_drain(void *owner) {
 static void on_closed(void *owner) {
   tls_stream_t *t = owner;
   mcp_timer_stop(t->turn);
-  t->tls->ways->close(t->session);
+  t->tls->ops->close(t->session);
   mcp_tls_release(t->tls);
   while (t->first) drop_first(t);
   mcp_share_release(t->base.share, MCP_TLS_COST);
@@ -311,7 +311,7 @@ static int start(mcp_stream_t *stream) {
   int code = mcp_stream_start(t->under, &under_events, t);
   t->started = code == 0;
   /* A client speaks first. A server has nothing to say yet. */
-  if (code == 0) code = t->tls->ways->shake(t->session);
+  if (code == 0) code = t->tls->ops->shake(t->session);
   if (code >= 0) code = send_out(t);
   if (code < 0) t->code = code;
   return code;
@@ -359,7 +359,7 @@ static int send_bytes(mcp_stream_t *stream, mcp_buf_t *bytes, size_t from) {
   if (code == 0 && t->ready && !t->first && t->under->queued < MCP_TLS_FLIGHT) {
     if (n > MCP_TLS_FLIGHT) n = MCP_TLS_FLIGHT;
     if (n > 0)
-      code = t->tls->ways->write(t->session, mcp_slice(bytes->data + from, n));
+      code = t->tls->ops->write(t->session, mcp_slice(bytes->data + from, n));
     if (code == 0) code = send_out(t);
     from += n;
   }
@@ -394,8 +394,8 @@ static bool is_quiet(mcp_stream_t *stream) {
          mcp_stream_is_quiet(t->under);
 }
 
-static const mcp_stream_ways_t tls_ways = {start, pause_reading, send_bytes,
-                                           close_stream, is_quiet};
+static const mcp_stream_ops_t tls_ops = {start, pause_reading, send_bytes,
+                                         close_stream, is_quiet};
 
 int mcp_tls_wrap(mcp_tls_t *tls, mcp_loop_t *loop, mcp_stream_t *under,
                  const char *server_name, mcp_stream_t **out) {
@@ -408,9 +408,9 @@ int mcp_tls_wrap(mcp_tls_t *tls, mcp_loop_t *loop, mcp_stream_t *under,
   if (!t->turn) goto fail;
   t->wire.put = put;
   t->wire.owner = t;
-  code = tls->ways->open(tls, server_name, &t->wire, &t->session);
+  code = tls->ops->open(tls, server_name, &t->wire, &t->session);
   if (code < 0) goto fail;
-  t->base.ways = &tls_ways;
+  t->base.ops = &tls_ops;
   t->base.share = t->out.share = t->held.share = under->share;
   t->loop = loop;
   t->under = under;
@@ -429,12 +429,12 @@ fail:
 }
 
 mcp_tls_t *mcp_tls_retain(mcp_tls_t *tls) {
-  tls->ways->retain(tls);
+  tls->ops->retain(tls);
   return tls;
 }
 
 void mcp_tls_release(mcp_tls_t *tls) {
-  if (tls) tls->ways->release(tls);
+  if (tls) tls->ops->release(tls);
 }
 
 bool mcp_tls_is_server(const mcp_tls_t *tls) {

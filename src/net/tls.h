@@ -76,8 +76,8 @@ typedef struct {
   /* Takes ciphertext that is to be sent: 0 or MCP_ENOMEM. Calls nobody. */
   int (*put)(void *owner, const char *bytes, size_t len);
   void *owner;
-  int code;      /* what put said, if it failed */
-  char why[192]; /* of the last failure; "" where its code says it all */
+  int code;         /* what put said, if it failed */
+  char reason[192]; /* of the last failure; "" where its code says it all */
 } mcp_tls_wire_t;
 
 typedef struct {
@@ -97,10 +97,10 @@ typedef struct {
   /* Says that nothing more will be written. */
   void (*end)(mcp_tls_session_t *session);
   void (*close)(mcp_tls_session_t *session);
-} mcp_tls_ways_t;
+} mcp_tls_ops_t;
 
 struct mcp_tls {
-  const mcp_tls_ways_t *ways;
+  const mcp_tls_ops_t *ops;
   bool server;
 };
 

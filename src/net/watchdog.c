@@ -43,10 +43,10 @@ struct mcp_watchdog {
   unsigned signals; /* how many it has seen */
   int number;       /* of the last one */
   mcp_alarm_t signal_alarm, input_alarm;
-  uint64_t last;    /* when the process ends in any case */
-  uint32_t limit;   /* how long the loop may stand still after a signal */
-  uint64_t since;   /* when it was last known to turn */
-  unsigned answers; /* that it had given then */
+  uint64_t deadline; /* when the process ends in any case */
+  uint32_t limit;    /* how long the loop may stand still after a signal */
+  uint64_t since;    /* when it was last known to turn */
+  unsigned answers;  /* that it had given then */
 };
 
 static atomic_uint signal_count;
@@ -71,112 +71,114 @@ static void on_signal(int number) {
   errno = saved;
 }
 
-int mcp_watchdog_catch(mcp_watchdog_t *dog, int number) {
+int mcp_watchdog_catch(mcp_watchdog_t *watchdog, int number) {
   struct sigaction action;
   if (number <= 0 || number >= NUMBERS) return UV_EINVAL;
-  if (dog->caught[number]) return 0;
+  if (watchdog->caught[number]) return 0;
   if (sigaction(number, NULL, &before[number]) < 0) return -errno;
   /* One that takes more is not libuv's. */
   if (before[number].sa_flags & SA_SIGINFO) return UV_EINVAL;
   action = before[number];
   action.sa_handler = on_signal;
   if (sigaction(number, &action, NULL) < 0) return -errno;
-  dog->caught[number] = true;
+  watchdog->caught[number] = true;
   return 0;
 }
 
-static void give_signals_back(mcp_watchdog_t *dog) {
+static void give_signals_back(mcp_watchdog_t *watchdog) {
   for (int number = 1; number < NUMBERS; number++)
-    if (dog->caught[number]) (void)sigaction(number, &before[number], NULL);
+    if (watchdog->caught[number])
+      (void)sigaction(number, &before[number], NULL);
   atomic_store(&signal_fd, -1);
 }
 
 /* --- rules, on the thread ------------------------------------------------ */
 
-static _Noreturn void end_process(int status, const char *why) {
-  mcp_log(MCP_LOG_ERROR, "%s: exiting with status %d", why, status);
+static _Noreturn void end_process(int status, const char *reason) {
+  mcp_log(MCP_LOG_ERROR, "%s: exiting with status %d", reason, status);
   _exit(status);
 }
 
 /* From here on it is watched whether the loop turns. */
-static void begin_stall(mcp_watchdog_t *dog) {
-  dog->since = now_ms();
-  dog->answers = mcp_loop_answers(dog->loop);
-  mcp_loop_ask(dog->loop);
+static void begin_stall(mcp_watchdog_t *watchdog) {
+  watchdog->since = now_ms();
+  watchdog->answers = mcp_loop_answers(watchdog->loop);
+  mcp_loop_ask(watchdog->loop);
 }
 
 /* For how long has the loop not answered? */
-static uint64_t stall(mcp_watchdog_t *dog) {
-  unsigned answers = mcp_loop_answers(dog->loop);
-  if (answers != dog->answers) {
-    dog->since = now_ms();
-    dog->answers = answers;
+static uint64_t stall(mcp_watchdog_t *watchdog) {
+  unsigned answers = mcp_loop_answers(watchdog->loop);
+  if (answers != watchdog->answers) {
+    watchdog->since = now_ms();
+    watchdog->answers = answers;
   }
-  mcp_loop_ask(dog->loop);
-  return now_ms() - dog->since;
+  mcp_loop_ask(watchdog->loop);
+  return now_ms() - watchdog->since;
 }
 
 static void on_signal_alarm(void *arg) {
-  mcp_watchdog_t *dog = arg;
-  int status = 128 + dog->number;
-  if (dog->limit == 0) {
+  mcp_watchdog_t *watchdog = arg;
+  int status = 128 + watchdog->number;
+  if (watchdog->limit == 0) {
     /* The time to drain is over: has the loop seen that? */
-    dog->limit = MCP_WATCHDOG_HURRY;
-    begin_stall(dog);
-  } else if (stall(dog) >= dog->limit) {
-    end_process(status, dog->signals > 1
+    watchdog->limit = MCP_WATCHDOG_HURRY;
+    begin_stall(watchdog);
+  } else if (stall(watchdog) >= watchdog->limit) {
+    end_process(status, watchdog->signals > 1
                             ? "second signal while a handler is running"
                             : "signal: the grace period is over and a "
                               "handler is still running");
   }
-  if (now_ms() >= dog->last)
+  if (now_ms() >= watchdog->deadline)
     end_process(status, "signal: shutdown took too long");
-  mcp_watchdog_arm(dog, &dog->signal_alarm, MCP_WATCHDOG_TICK);
+  mcp_watchdog_arm(watchdog, &watchdog->signal_alarm, MCP_WATCHDOG_TICK);
 }
 
-static void look_at_signals(mcp_watchdog_t *dog) {
+static void look_at_signals(mcp_watchdog_t *watchdog) {
   unsigned count = atomic_load(&signal_count);
-  if (count == dog->signals) return;
-  dog->number = atomic_load(&signal_number);
-  if (count > 2) end_process(128 + dog->number, "third signal");
-  dog->signals = count;
+  if (count == watchdog->signals) return;
+  watchdog->number = atomic_load(&signal_number);
+  if (count > 2) end_process(128 + watchdog->number, "third signal");
+  watchdog->signals = count;
   if (count == 1) {
-    dog->limit = 0;
-    dog->last = now_ms() + dog->rules.drain + dog->rules.leave;
-    mcp_watchdog_arm(dog, &dog->signal_alarm, dog->rules.drain);
+    watchdog->limit = 0;
+    watchdog->deadline =
+        now_ms() + watchdog->rules.drain + watchdog->rules.leave;
+    mcp_watchdog_arm(watchdog, &watchdog->signal_alarm, watchdog->rules.drain);
   } else {
-    dog->limit = MCP_WATCHDOG_HURRY;
-    dog->last = now_ms() + MCP_WATCHDOG_SECOND;
-    begin_stall(dog);
-    mcp_watchdog_arm(dog, &dog->signal_alarm, MCP_WATCHDOG_TICK);
+    watchdog->limit = MCP_WATCHDOG_HURRY;
+    watchdog->deadline = now_ms() + MCP_WATCHDOG_SECOND;
+    begin_stall(watchdog);
+    mcp_watchdog_arm(watchdog, &watchdog->signal_alarm, MCP_WATCHDOG_TICK);
   }
 }
 
 static void on_input_alarm(void *arg) {
-  mcp_watchdog_t *dog = arg;
-  if (stall(dog) >= dog->rules.stall)
+  mcp_watchdog_t *watchdog = arg;
+  if (stall(watchdog) >= watchdog->rules.stall)
     end_process(1, "standard input closed while a handler is running");
-  mcp_watchdog_arm(dog, &dog->input_alarm, MCP_WATCHDOG_TICK);
+  mcp_watchdog_arm(watchdog, &watchdog->input_alarm, MCP_WATCHDOG_TICK);
 }
 
 /* What was written before may still be read: only a loop that stands still is
  * against its owner. */
-static void input_ended(mcp_watchdog_t *dog) {
-  close(dog->input);
-  dog->input = -1;
-  begin_stall(dog);
-  mcp_watchdog_arm(dog, &dog->input_alarm, MCP_WATCHDOG_TICK);
+static void input_ended(mcp_watchdog_t *watchdog) {
+  close(watchdog->input);
+  watchdog->input = -1;
+  begin_stall(watchdog);
+  mcp_watchdog_arm(watchdog, &watchdog->input_alarm, MCP_WATCHDOG_TICK);
 }
 
 /* --- the thread ---------------------------------------------------------- */
 
 /* The alarm that is due, or NULL and *wait: how long until the next one is, in
  * ms for poll. The lock is held. */
-static mcp_alarm_t *next_alarm(mcp_watchdog_t *dog, int *wait) {
+static mcp_alarm_t *next_alarm(mcp_watchdog_t *watchdog, int *wait) {
   uint64_t now = now_ms(), next = UINT64_MAX;
   mcp_list_t *it, *after;
-  MCP_LIST_EACH(&dog->alarms, it, after) {
-    mcp_alarm_t *alarm = MCP_LIST_MEMBER(it, mcp_alarm_t, of_dog);
+  MCP_LIST_EACH(&watchdog->alarms, it, after) {
+    mcp_alarm_t *alarm = MCP_LIST_MEMBER(it, mcp_alarm_t, of_watchdog);
     if (alarm->at <= now) return alarm;
     if (alarm->at < next) next = alarm->at;
   }
@@ -186,121 +188,122 @@ static mcp_alarm_t *next_alarm(mcp_watchdog_t *dog, int *wait) {
 }
 
 /* Does what is due. False: the thread is to end. */
-static bool run_alarms(mcp_watchdog_t *dog, int *wait) {
+static bool run_alarms(mcp_watchdog_t *watchdog, int *wait) {
   mcp_alarm_t *alarm;
   bool goes_on;
-  uv_mutex_lock(&dog->lock);
-  while (!dog->stopping && (alarm = next_alarm(dog, wait)) != NULL) {
-    mcp_watchdog_disarm(dog, alarm);
+  uv_mutex_lock(&watchdog->lock);
+  while (!watchdog->stopping && (alarm = next_alarm(watchdog, wait)) != NULL) {
+    mcp_watchdog_disarm(watchdog, alarm);
     alarm->fn(alarm->arg);
   }
-  goes_on = !dog->stopping;
-  uv_mutex_unlock(&dog->lock);
+  goes_on = !watchdog->stopping;
+  uv_mutex_unlock(&watchdog->lock);
   return goes_on;
 }
 
 static void run(void *arg) {
-  mcp_watchdog_t *dog = arg;
+  mcp_watchdog_t *watchdog = arg;
   int wait;
-  while (run_alarms(dog, &wait)) {
-    struct pollfd fds[2] = {{.fd = dog->wake[0], .events = POLLIN},
-                            {.fd = dog->input, .events = POLLRDHUP}};
+  while (run_alarms(watchdog, &wait)) {
+    struct pollfd fds[2] = {{.fd = watchdog->wake[0], .events = POLLIN},
+                            {.fd = watchdog->input, .events = POLLRDHUP}};
     char bytes[64];
     if (poll(fds, 2, wait) < 0) continue;
-    if (fds[0].revents) (void)!read(dog->wake[0], bytes, sizeof bytes);
-    look_at_signals(dog);
-    if (fds[1].revents && dog->input >= 0) input_ended(dog);
+    if (fds[0].revents) (void)!read(watchdog->wake[0], bytes, sizeof bytes);
+    look_at_signals(watchdog);
+    if (fds[1].revents && watchdog->input >= 0) input_ended(watchdog);
   }
 }
 
-static void wake(mcp_watchdog_t *dog) {
-  (void)!write(dog->wake[1], "w", 1);
+static void wake(mcp_watchdog_t *watchdog) {
+  (void)!write(watchdog->wake[1], "w", 1);
 }
 
-void mcp_watchdog_arm(mcp_watchdog_t *dog, mcp_alarm_t *alarm,
+void mcp_watchdog_arm(mcp_watchdog_t *watchdog, mcp_alarm_t *alarm,
                       uint64_t after_ms) {
-  uv_mutex_lock(&dog->lock);
-  if (!alarm->armed) mcp_list_append(&dog->alarms, &alarm->of_dog);
+  uv_mutex_lock(&watchdog->lock);
+  if (!alarm->armed) mcp_list_append(&watchdog->alarms, &alarm->of_watchdog);
   alarm->armed = true;
   alarm->at = now_ms() + after_ms;
-  uv_mutex_unlock(&dog->lock);
-  wake(dog);
+  uv_mutex_unlock(&watchdog->lock);
+  wake(watchdog);
 }
 
-void mcp_watchdog_disarm(mcp_watchdog_t *dog, mcp_alarm_t *alarm) {
-  uv_mutex_lock(&dog->lock);
-  if (alarm->armed) mcp_list_remove(&alarm->of_dog);
+void mcp_watchdog_disarm(mcp_watchdog_t *watchdog, mcp_alarm_t *alarm) {
+  uv_mutex_lock(&watchdog->lock);
+  if (alarm->armed) mcp_list_remove(&alarm->of_watchdog);
   alarm->armed = false;
-  uv_mutex_unlock(&dog->lock);
+  uv_mutex_unlock(&watchdog->lock);
 }
 
-static void free_dog(mcp_watchdog_t *dog) {
-  if (dog->input >= 0) close(dog->input);
-  if (dog->wake[0] >= 0) close(dog->wake[0]);
-  if (dog->wake[1] >= 0) close(dog->wake[1]);
-  uv_mutex_destroy(&dog->lock);
-  mcp_mem_free(dog);
+static void free_watchdog(mcp_watchdog_t *watchdog) {
+  if (watchdog->input >= 0) close(watchdog->input);
+  if (watchdog->wake[0] >= 0) close(watchdog->wake[0]);
+  if (watchdog->wake[1] >= 0) close(watchdog->wake[1]);
+  uv_mutex_destroy(&watchdog->lock);
+  mcp_mem_free(watchdog);
 }
 
 /* The thread takes no signals: who is interrupted stays who was before. */
-int mcp_watchdog_start(mcp_watchdog_t *dog) {
+int mcp_watchdog_start(mcp_watchdog_t *watchdog) {
   uv_thread_options_t options = {.flags = UV_THREAD_HAS_STACK_SIZE,
                                  .stack_size = STACK_SIZE};
   sigset_t all, old;
   int code;
-  if (dog->started) return 0;
+  if (watchdog->started) return 0;
   sigfillset(&all);
   pthread_sigmask(SIG_SETMASK, &all, &old);
-  code = uv_thread_create_ex(&dog->thread, &options, run, dog);
+  code = uv_thread_create_ex(&watchdog->thread, &options, run, watchdog);
   pthread_sigmask(SIG_SETMASK, &old, NULL);
-  dog->started = code == 0;
+  watchdog->started = code == 0;
   return code;
 }
 
 int mcp_watchdog_open(mcp_loop_t *loop, const mcp_watchdog_rules_t *rules,
                       mcp_watchdog_t **out) {
-  mcp_watchdog_t *dog = mcp_mem_zalloc(sizeof *dog);
+  mcp_watchdog_t *watchdog = mcp_mem_zalloc(sizeof *watchdog);
   int code;
-  if (!dog) return MCP_ENOMEM;
-  if ((code = uv_mutex_init_recursive(&dog->lock)) < 0) {
-    mcp_mem_free(dog);
+  if (!watchdog) return MCP_ENOMEM;
+  if ((code = uv_mutex_init_recursive(&watchdog->lock)) < 0) {
+    mcp_mem_free(watchdog);
     return code;
   }
-  dog->loop = loop;
-  dog->rules = *rules;
-  dog->wake[0] = dog->wake[1] = dog->input = -1;
-  mcp_list_init(&dog->alarms);
-  dog->signal_alarm = (mcp_alarm_t){.fn = on_signal_alarm, .arg = dog};
-  dog->input_alarm = (mcp_alarm_t){.fn = on_input_alarm, .arg = dog};
-  code = uv_pipe(dog->wake, UV_NONBLOCK_PIPE, UV_NONBLOCK_PIPE);
+  watchdog->loop = loop;
+  watchdog->rules = *rules;
+  watchdog->wake[0] = watchdog->wake[1] = watchdog->input = -1;
+  mcp_list_init(&watchdog->alarms);
+  watchdog->signal_alarm =
+      (mcp_alarm_t){.fn = on_signal_alarm, .arg = watchdog};
+  watchdog->input_alarm = (mcp_alarm_t){.fn = on_input_alarm, .arg = watchdog};
+  code = uv_pipe(watchdog->wake, UV_NONBLOCK_PIPE, UV_NONBLOCK_PIPE);
   if (code < 0) {
-    dog->wake[0] = dog->wake[1] = -1;
+    watchdog->wake[0] = watchdog->wake[1] = -1;
     goto fail;
   }
   if (rules->input >= 0) {
-    dog->input = fcntl(rules->input, F_DUPFD_CLOEXEC, 3);
-    if (dog->input < 0) {
+    watchdog->input = fcntl(rules->input, F_DUPFD_CLOEXEC, 3);
+    if (watchdog->input < 0) {
       code = -errno;
       goto fail;
     }
   }
   atomic_store(&signal_count, 0);
-  atomic_store(&signal_fd, dog->wake[1]);
-  *out = dog;
+  atomic_store(&signal_fd, watchdog->wake[1]);
+  *out = watchdog;
   return 0;
 
 fail:
-  free_dog(dog);
+  free_watchdog(watchdog);
   return code;
 }
 
-void mcp_watchdog_stop(mcp_watchdog_t *dog) {
-  if (!dog) return;
-  give_signals_back(dog);
-  uv_mutex_lock(&dog->lock);
-  dog->stopping = true;
-  uv_mutex_unlock(&dog->lock);
-  wake(dog);
-  if (dog->started) uv_thread_join(&dog->thread);
-  free_dog(dog);
+void mcp_watchdog_stop(mcp_watchdog_t *watchdog) {
+  if (!watchdog) return;
+  give_signals_back(watchdog);
+  uv_mutex_lock(&watchdog->lock);
+  watchdog->stopping = true;
+  uv_mutex_unlock(&watchdog->lock);
+  wake(watchdog);
+  if (watchdog->started) uv_thread_join(&watchdog->thread);
+  free_watchdog(watchdog);
 }

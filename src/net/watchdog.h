@@ -37,7 +37,7 @@ typedef struct {
 /* Something to be done on the watchdog's thread, at its time. Lies in its
  * owner, who disarms it before it goes. All zero is one that is not armed. */
 typedef struct {
-  mcp_list_t of_dog;
+  mcp_list_t of_watchdog;
   uint64_t at;
   bool armed;
   void (*fn)(void *arg); /* holds the lock of the watchdog: must be short */
@@ -47,23 +47,23 @@ typedef struct {
 /* Opens what it needs; it sleeps until mcp_watchdog_start, and sees then what
  * has come meanwhile. 0 or a libuv code, MCP_ENOMEM. */
 int mcp_watchdog_open(mcp_loop_t *loop, const mcp_watchdog_rules_t *rules,
-                      mcp_watchdog_t **dog);
+                      mcp_watchdog_t **watchdog);
 
 /* Starts its thread, once. 0 or a libuv code. */
-int mcp_watchdog_start(mcp_watchdog_t *dog);
+int mcp_watchdog_start(mcp_watchdog_t *watchdog);
 
 /* Ends the thread and gives the signals back. NULL is accepted. */
-void mcp_watchdog_stop(mcp_watchdog_t *dog);
+void mcp_watchdog_stop(mcp_watchdog_t *watchdog);
 
 /* From now on `number`, which libuv must catch already, counts as a signal to
  * end; libuv gets it all the same. 0 or a libuv code. */
-int mcp_watchdog_catch(mcp_watchdog_t *dog, int number);
+int mcp_watchdog_catch(mcp_watchdog_t *watchdog, int number);
 
 /* Lets alarm->fn(alarm->arg) be called once, `after_ms` from now, whether it
  * was armed or not; and not any more. From any thread, alarms' functions too.
  * After disarming it does not run. */
-void mcp_watchdog_arm(mcp_watchdog_t *dog, mcp_alarm_t *alarm,
+void mcp_watchdog_arm(mcp_watchdog_t *watchdog, mcp_alarm_t *alarm,
                       uint64_t after_ms);
-void mcp_watchdog_disarm(mcp_watchdog_t *dog, mcp_alarm_t *alarm);
+void mcp_watchdog_disarm(mcp_watchdog_t *watchdog, mcp_alarm_t *alarm);
 
 #endif

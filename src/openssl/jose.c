@@ -23,13 +23,13 @@
 
 typedef enum { NONE, RS256, PS256, ES256, EDDSA } alg_t;
 
-static int refuse(const char **why, const char *text) {
-  *why = text;
+static int refuse(const char **reason, const char *text) {
+  *reason = text;
   return -EINVAL;
 }
 
-static int no_memory(const char **why) {
-  *why = "libcrypto has failed";
+static int no_memory(const char **reason) {
+  *reason = "libcrypto has failed";
   return MCP_ENOMEM;
 }
 
@@ -58,54 +58,54 @@ static int finish(int code) {
 }
 
 /* The rules for the numbers of an RSA key (RFC 7518 3.3; FIPS 186-4 B.3.1). */
-static int check_rsa(EVP_PKEY *key, const char **why) {
+static int check_rsa(EVP_PKEY *key, const char **reason) {
   BIGNUM *e = NULL;
   int bits = EVP_PKEY_get_bits(key), code = 0;
-  if (bits < MCP_JOSE_RSA_LEAST)
-    return refuse(why, "RSA key: expected at least 2048 bits");
-  if (bits > MCP_JOSE_RSA_MOST)
-    return refuse(why, "RSA key: expected at most 8192 bits");
+  if (bits < MCP_JOSE_RSA_MIN)
+    return refuse(reason, "RSA key: expected at least 2048 bits");
+  if (bits > MCP_JOSE_RSA_MAX)
+    return refuse(reason, "RSA key: expected at most 8192 bits");
   if (!EVP_PKEY_get_bn_param(key, OSSL_PKEY_PARAM_RSA_E, &e))
-    return no_memory(why);
+    return no_memory(reason);
   if (!BN_is_odd(e) || BN_num_bits(e) < 17 || BN_num_bytes(e) > EXPONENT)
-    code = refuse(why, "RSA key: expected an odd exponent of 17 to 64 bits");
+    code = refuse(reason, "RSA key: expected an odd exponent of 17 to 64 bits");
   BN_free(e);
   return code;
 }
 
-static int check_p256(EVP_PKEY *key, const char **why) {
+static int check_p256(EVP_PKEY *key, const char **reason) {
   EVP_PKEY_CTX *ctx;
   char name[32];
   size_t length;
   int good;
   if (!EVP_PKEY_get_group_name(key, name, sizeof name, &length) ||
       strcmp(name, "prime256v1") != 0)
-    return refuse(why, "EC key: expected the curve P-256");
+    return refuse(reason, "EC key: expected the curve P-256");
   ctx = EVP_PKEY_CTX_new(key, NULL);
-  if (!ctx) return no_memory(why);
+  if (!ctx) return no_memory(reason);
   good = EVP_PKEY_public_check(ctx);
   EVP_PKEY_CTX_free(ctx);
-  return good > 0 ? 0 : refuse(why, "EC key: the point is not on its curve");
+  return good > 0 ? 0 : refuse(reason, "EC key: the point is not on its curve");
 }
 
 /* A key of any kind that we know, and strong enough. */
-static int check(EVP_PKEY *key, const char **why) {
+static int check(EVP_PKEY *key, const char **reason) {
   switch (EVP_PKEY_get_base_id(key)) {
-  case EVP_PKEY_RSA: return check_rsa(key, why);
-  case EVP_PKEY_EC: return check_p256(key, why);
+  case EVP_PKEY_RSA: return check_rsa(key, reason);
+  case EVP_PKEY_EC: return check_p256(key, reason);
   case EVP_PKEY_ED25519: return 0;
-  default: return refuse(why, "unsupported key type");
+  default: return refuse(reason, "unsupported key type");
   }
 }
 
-static int check_for(alg_t alg, EVP_PKEY *key, const char **why) {
+static int check_for(alg_t alg, EVP_PKEY *key, const char **reason) {
   int kind = EVP_PKEY_get_base_id(key);
   int wanted = alg == ES256   ? EVP_PKEY_EC
                : alg == EDDSA ? EVP_PKEY_ED25519
                               : EVP_PKEY_RSA;
   if (kind != wanted)
-    return refuse(why, "the key type does not match the algorithm");
-  return check(key, why);
+    return refuse(reason, "the key type does not match the algorithm");
+  return check(key, reason);
 }
 
 /* Nobody is asked for a password at a terminal. */
@@ -132,14 +132,15 @@ static EVP_PKEY *read_pem(mcp_slice_t pem, bool secret) {
 /* --- JWK ------------------------------------------------------------------ */
 
 /* The bytes of a member, which must be spelled as base64url is written. */
-static int member(mcp_buf_t *out, mcp_slice_t text, const char **why) {
+static int member(mcp_buf_t *out, mcp_slice_t text, const char **reason) {
   int code;
-  if (text.len == 0) return refuse(why, "JWK: a member of the key is missing");
-  if (text.len > MCP_JOSE_RSA_MOST / 4)
-    return refuse(why, "JWK: a member is too long");
+  if (text.len == 0)
+    return refuse(reason, "JWK: a member of the key is missing");
+  if (text.len > MCP_JOSE_RSA_MAX / 4)
+    return refuse(reason, "JWK: a member is too long");
   code = mcp_crypto_read_base64url(out, text);
-  if (code == MCP_ENOMEM) return no_memory(why);
-  return code < 0 ? refuse(why, "JWK: a member is not base64url") : 0;
+  if (code == MCP_ENOMEM) return no_memory(reason);
+  return code < 0 ? refuse(reason, "JWK: a member is not base64url") : 0;
 }
 
 static EVP_PKEY *from_params(const char *kind, OSSL_PARAM_BLD *build) {
@@ -154,15 +155,16 @@ static EVP_PKEY *from_params(const char *kind, OSSL_PARAM_BLD *build) {
   return key;
 }
 
-static int rsa_of(const mcp_jose_jwk_t *jwk, EVP_PKEY **key, const char **why) {
+static int rsa_of(const mcp_jose_jwk_t *jwk, EVP_PKEY **key,
+                  const char **reason) {
   mcp_buf_t n = {0}, e = {0};
   BIGNUM *bn_n = NULL, *bn_e = NULL;
   OSSL_PARAM_BLD *build = NULL;
   int code;
-  if ((code = member(&n, jwk->n, why)) < 0 ||
-      (code = member(&e, jwk->e, why)) < 0)
+  if ((code = member(&n, jwk->n, reason)) < 0 ||
+      (code = member(&e, jwk->e, reason)) < 0)
     goto done;
-  code = no_memory(why);
+  code = no_memory(reason);
   build = OSSL_PARAM_BLD_new();
   bn_n = BN_bin2bn((unsigned char *)n.data, (int)n.len, NULL);
   bn_e = BN_bin2bn((unsigned char *)e.data, (int)e.len, NULL);
@@ -171,7 +173,7 @@ static int rsa_of(const mcp_jose_jwk_t *jwk, EVP_PKEY **key, const char **why) {
       !OSSL_PARAM_BLD_push_BN(build, OSSL_PKEY_PARAM_RSA_E, bn_e))
     goto done;
   *key = from_params("RSA", build);
-  code = *key ? 0 : refuse(why, "JWK: not a valid RSA key");
+  code = *key ? 0 : refuse(reason, "JWK: not a valid RSA key");
 done:
   OSSL_PARAM_BLD_free(build);
   BN_free(bn_n);
@@ -181,23 +183,24 @@ done:
   return code;
 }
 
-static int ec_of(const mcp_jose_jwk_t *jwk, EVP_PKEY **key, const char **why) {
+static int ec_of(const mcp_jose_jwk_t *jwk, EVP_PKEY **key,
+                 const char **reason) {
   mcp_buf_t point = {0};
   OSSL_PARAM_BLD *build = NULL;
   int code;
   if (!mcp_slice_equal(jwk->crv, MCP_SLICE("P-256")))
-    return refuse(why, "EC key: expected the curve P-256");
+    return refuse(reason, "EC key: expected the curve P-256");
   /* SEC 1, 2.3.3: 4, x, y. Both in full length (RFC 7518 6.2.1.2). */
-  if (mcp_buf_append_char(&point, 4) < 0) return no_memory(why);
-  if ((code = member(&point, jwk->x, why)) < 0) goto done;
-  code = point.len == 1 + PART ? member(&point, jwk->y, why) : -EINVAL;
+  if (mcp_buf_append_char(&point, 4) < 0) return no_memory(reason);
+  if ((code = member(&point, jwk->x, reason)) < 0) goto done;
+  code = point.len == 1 + PART ? member(&point, jwk->y, reason) : -EINVAL;
   if (code == 0 && point.len != 1 + 2 * PART) code = -EINVAL;
   if (code < 0) {
     if (code == -EINVAL)
-      *why = "an EC key whose coordinates are not of 32 bytes";
+      *reason = "an EC key whose coordinates are not of 32 bytes";
     goto done;
   }
-  code = no_memory(why);
+  code = no_memory(reason);
   build = OSSL_PARAM_BLD_new();
   if (!build ||
       !OSSL_PARAM_BLD_push_utf8_string(build, OSSL_PKEY_PARAM_GROUP_NAME,
@@ -206,40 +209,44 @@ static int ec_of(const mcp_jose_jwk_t *jwk, EVP_PKEY **key, const char **why) {
                                         point.data, point.len))
     goto done;
   *key = from_params("EC", build);
-  code = *key ? 0 : refuse(why, "EC key: the point is not on its curve");
+  code = *key ? 0 : refuse(reason, "EC key: the point is not on its curve");
 done:
   OSSL_PARAM_BLD_free(build);
   mcp_buf_deinit(&point);
   return code;
 }
 
-static int okp_of(const mcp_jose_jwk_t *jwk, EVP_PKEY **key, const char **why) {
+static int okp_of(const mcp_jose_jwk_t *jwk, EVP_PKEY **key,
+                  const char **reason) {
   mcp_buf_t x = {0};
   int code;
   if (!mcp_slice_equal(jwk->crv, MCP_SLICE("Ed25519")))
-    return refuse(why, "OKP key: expected the curve Ed25519");
-  code = member(&x, jwk->x, why);
+    return refuse(reason, "OKP key: expected the curve Ed25519");
+  code = member(&x, jwk->x, reason);
   if (code == 0 && x.len != PART)
-    code = refuse(why, "Ed25519 key: expected 32 bytes");
+    code = refuse(reason, "Ed25519 key: expected 32 bytes");
   if (code == 0) {
     *key = EVP_PKEY_new_raw_public_key(EVP_PKEY_ED25519, NULL,
                                        (unsigned char *)x.data, x.len);
-    if (!*key) code = no_memory(why);
+    if (!*key) code = no_memory(reason);
   }
   mcp_buf_deinit(&x);
   return code;
 }
 
 static int public_of(const mcp_jose_jwk_t *jwk, EVP_PKEY **key,
-                     const char **why) {
+                     const char **reason) {
   if (jwk->pem.len > 0) {
     *key = read_pem(jwk->pem, false);
-    return *key ? 0 : refuse(why, "expected a public key in PEM");
+    return *key ? 0 : refuse(reason, "expected a public key in PEM");
   }
-  if (mcp_slice_equal(jwk->kty, MCP_SLICE("RSA"))) return rsa_of(jwk, key, why);
-  if (mcp_slice_equal(jwk->kty, MCP_SLICE("EC"))) return ec_of(jwk, key, why);
-  if (mcp_slice_equal(jwk->kty, MCP_SLICE("OKP"))) return okp_of(jwk, key, why);
-  return refuse(why, "JWK: unsupported key type");
+  if (mcp_slice_equal(jwk->kty, MCP_SLICE("RSA")))
+    return rsa_of(jwk, key, reason);
+  if (mcp_slice_equal(jwk->kty, MCP_SLICE("EC")))
+    return ec_of(jwk, key, reason);
+  if (mcp_slice_equal(jwk->kty, MCP_SLICE("OKP")))
+    return okp_of(jwk, key, reason);
+  return refuse(reason, "JWK: unsupported key type");
 }
 
 /* --- signatures ----------------------------------------------------------- */
@@ -285,13 +292,13 @@ static bool set_padding(alg_t alg, EVP_PKEY_CTX *ctx) {
 }
 
 static int verify_with(alg_t alg, EVP_PKEY *key, mcp_slice_t data,
-                       mcp_slice_t signature, const char **why) {
+                       mcp_slice_t signature, const char **reason) {
   EVP_MD_CTX *ctx = NULL;
   EVP_PKEY_CTX *of_key = NULL; /* the digest's own */
   unsigned char *der = NULL;
   const unsigned char *bytes = bytes_of(signature);
   size_t length = signature.len;
-  int code = no_memory(why);
+  int code = no_memory(reason);
   if (alg == ES256) {
     int n;
     if (length != 2 * PART) return 0;
@@ -312,24 +319,25 @@ done:
 }
 
 int mcp_jose_verify(mcp_slice_t alg, const mcp_jose_jwk_t *jwk,
-                    mcp_slice_t data, mcp_slice_t signature, const char **why) {
+                    mcp_slice_t data, mcp_slice_t signature,
+                    const char **reason) {
   alg_t by = alg_of(alg);
   EVP_PKEY *key = NULL;
   int code;
-  if (by == NONE) return refuse(why, "unsupported algorithm");
-  code = public_of(jwk, &key, why);
-  if (code == 0) code = check_for(by, key, why);
-  if (code == 0) code = verify_with(by, key, data, signature, why);
+  if (by == NONE) return refuse(reason, "unsupported algorithm");
+  code = public_of(jwk, &key, reason);
+  if (code == 0) code = check_for(by, key, reason);
+  if (code == 0) code = verify_with(by, key, data, signature, reason);
   EVP_PKEY_free(key);
   return finish(code);
 }
 
 static int sign_with(alg_t alg, EVP_PKEY *key, mcp_slice_t data, void *out,
-                     size_t *length, const char **why) {
+                     size_t *length, const char **reason) {
   EVP_MD_CTX *ctx = EVP_MD_CTX_new();
   EVP_PKEY_CTX *of_key = NULL;
   unsigned char made[MCP_JOSE_SIGNATURE];
-  int code = no_memory(why);
+  int code = no_memory(reason);
   *length = sizeof made;
   if (!ctx ||
       EVP_DigestSignInit(ctx, &of_key, digest_of(alg), NULL, key) <= 0 ||
@@ -349,15 +357,16 @@ done:
 }
 
 int mcp_jose_sign(mcp_slice_t alg, mcp_slice_t pem, mcp_slice_t data, void *out,
-                  size_t *length, const char **why) {
+                  size_t *length, const char **reason) {
   alg_t by = alg_of(alg);
   EVP_PKEY *key;
   int code;
-  if (by == NONE) return refuse(why, "unsupported algorithm");
+  if (by == NONE) return refuse(reason, "unsupported algorithm");
   key = read_pem(pem, true);
-  code = key ? check_for(by, key, why)
-             : refuse(why, "expected a private key in PEM without a password");
-  if (code == 0) code = sign_with(by, key, data, out, length, why);
+  code =
+      key ? check_for(by, key, reason)
+          : refuse(reason, "expected a private key in PEM without a password");
+  if (code == 0) code = sign_with(by, key, data, out, length, reason);
   EVP_PKEY_free(key);
   return finish(code);
 }
@@ -365,17 +374,17 @@ int mcp_jose_sign(mcp_slice_t alg, mcp_slice_t pem, mcp_slice_t data, void *out,
 /* --- keys ----------------------------------------------------------------- */
 
 int mcp_jose_generate(mcp_slice_t alg, char *out, size_t *length,
-                      const char **why) {
+                      const char **reason) {
   alg_t by = alg_of(alg);
   EVP_PKEY *key = NULL;
   BIO *bio = NULL;
   int code, n;
-  if (by == NONE) return refuse(why, "unsupported algorithm");
-  code = no_memory(why);
+  if (by == NONE) return refuse(reason, "unsupported algorithm");
+  code = no_memory(reason);
   key = by == ES256 ? EVP_PKEY_Q_keygen(NULL, NULL, "EC", "P-256")
         : by == EDDSA
             ? EVP_PKEY_Q_keygen(NULL, NULL, "ED25519")
-            : EVP_PKEY_Q_keygen(NULL, NULL, "RSA", (size_t)MCP_JOSE_RSA_LEAST);
+            : EVP_PKEY_Q_keygen(NULL, NULL, "RSA", (size_t)MCP_JOSE_RSA_MIN);
   bio = BIO_new(BIO_s_mem());
   if (!key || !bio ||
       !PEM_write_bio_PKCS8PrivateKey(bio, key, NULL, NULL, 0, NULL, NULL))
@@ -441,14 +450,15 @@ static bool put_public(EVP_PKEY *key, mcp_jose_public_t *out) {
   }
 }
 
-int mcp_jose_public(mcp_slice_t pem, mcp_jose_public_t *out, const char **why) {
+int mcp_jose_public(mcp_slice_t pem, mcp_jose_public_t *out,
+                    const char **reason) {
   EVP_PKEY *key = read_pem(pem, true);
   int code;
   *out = (mcp_jose_public_t){.kty = "", .crv = ""};
   if (!key) key = read_pem(pem, false);
-  code = key ? check(key, why)
-             : refuse(why, "expected a key in PEM without a password");
-  if (code == 0 && !put_public(key, out)) code = no_memory(why);
+  code = key ? check(key, reason)
+             : refuse(reason, "expected a key in PEM without a password");
+  if (code == 0 && !put_public(key, out)) code = no_memory(reason);
   EVP_PKEY_free(key);
   return finish(code);
 }

@@ -16,10 +16,10 @@
 
 /* Shorter RSA keys can be factored (RFC 7518 3.3); longer ones make a check
  * last milliseconds, and whose key it is, a stranger may have a say in. */
-#define MCP_JOSE_RSA_LEAST 2048
-#define MCP_JOSE_RSA_MOST  8192
+#define MCP_JOSE_RSA_MIN 2048
+#define MCP_JOSE_RSA_MAX 8192
 /* The longest signature: of the longest RSA key. */
-#define MCP_JOSE_SIGNATURE (MCP_JOSE_RSA_MOST / 8)
+#define MCP_JOSE_SIGNATURE (MCP_JOSE_RSA_MAX / 8)
 /* A PEM text of a key is shorter. */
 #define MCP_JOSE_PEM 8192
 
@@ -32,26 +32,28 @@ typedef struct {
 /* The public half of a key, as texts for a JWK; "" where there is none. */
 typedef struct {
   const char *kty, *crv;
-  char n[MCP_JOSE_RSA_MOST / 6 + 4], e[16], x[48], y[48];
+  char n[MCP_JOSE_RSA_MAX / 6 + 4], e[16], x[48], y[48];
 } mcp_jose_public_t;
 
 /* Is `signature` that of `data` by `key`? 1 or 0. -EINVAL if the algorithm is
- * not known or the key is not fit for it, MCP_ENOMEM, and then `*why` says what
- * it is (static). */
+ * not known or the key is not fit for it, MCP_ENOMEM, and then `*reason` says
+ * what it is (static). */
 int mcp_jose_verify(mcp_slice_t alg, const mcp_jose_jwk_t *key,
-                    mcp_slice_t data, mcp_slice_t signature, const char **why);
+                    mcp_slice_t data, mcp_slice_t signature,
+                    const char **reason);
 
 /* Signs `data` by a private key in PEM that has no password. Writes at most
  * MCP_JOSE_SIGNATURE bytes to `out`. 0, or as above. */
 int mcp_jose_sign(mcp_slice_t alg, mcp_slice_t pem, mcp_slice_t data, void *out,
-                  size_t *length, const char **why);
+                  size_t *length, const char **reason);
 
 /* A new private key that is fit for `alg`, in PEM (PKCS #8): at most
  * MCP_JOSE_PEM bytes to `out`. 0, or as above. */
 int mcp_jose_generate(mcp_slice_t alg, char *out, size_t *length,
-                      const char **why);
+                      const char **reason);
 
 /* The public half of a key in PEM, private or public. 0, or as above. */
-int mcp_jose_public(mcp_slice_t pem, mcp_jose_public_t *out, const char **why);
+int mcp_jose_public(mcp_slice_t pem, mcp_jose_public_t *out,
+                    const char **reason);
 
 #endif

@@ -16,10 +16,10 @@ static mcp_slice_t check_bytes(lua_State *L, int index) {
 }
 
 /* nil and the text. What is no fault of the key raises. */
-static int fail(lua_State *L, const char *what, int code, const char *why) {
-  if (code != -EINVAL) return luaL_error(L, "%s: %s", what, why);
+static int fail(lua_State *L, const char *what, int code, const char *reason) {
+  if (code != -EINVAL) return luaL_error(L, "%s: %s", what, reason);
   lua_pushnil(L);
-  lua_pushstring(L, why);
+  lua_pushstring(L, reason);
   return 2;
 }
 
@@ -55,11 +55,11 @@ static int verify(lua_State *L) {
   mcp_slice_t alg = check_bytes(L, 1), data = check_bytes(L, 3);
   mcp_slice_t signature = check_bytes(L, 4);
   mcp_jose_jwk_t key;
-  const char *why = "";
+  const char *reason = "";
   int code;
   read_key(L, 2, &key);
-  code = mcp_jose_verify(alg, &key, data, signature, &why);
-  if (code < 0) return fail(L, "verify", code, why);
+  code = mcp_jose_verify(alg, &key, data, signature, &reason);
+  if (code < 0) return fail(L, "verify", code, reason);
   lua_pushboolean(L, code);
   return 1;
 }
@@ -70,9 +70,9 @@ static int sign(lua_State *L) {
   mcp_slice_t data = check_bytes(L, 3);
   char out[MCP_JOSE_SIGNATURE];
   size_t length = 0;
-  const char *why = "";
-  int code = mcp_jose_sign(alg, pem, data, out, &length, &why);
-  if (code < 0) return fail(L, "sign", code, why);
+  const char *reason = "";
+  int code = mcp_jose_sign(alg, pem, data, out, &length, &reason);
+  if (code < 0) return fail(L, "sign", code, reason);
   lua_pushlstring(L, out, length);
   return 1;
 }
@@ -86,9 +86,9 @@ static void set(lua_State *L, const char *name, const char *text) {
 /* Pushes the JWK, or nil and a text; returns how many. */
 static int push_public(lua_State *L, mcp_slice_t pem) {
   mcp_jose_public_t key;
-  const char *why = "";
-  int code = mcp_jose_public(pem, &key, &why);
-  if (code < 0) return fail(L, "public_jwk", code, why);
+  const char *reason = "";
+  int code = mcp_jose_public(pem, &key, &reason);
+  if (code < 0) return fail(L, "public_jwk", code, reason);
   lua_createtable(L, 0, 4);
   set(L, "kty", key.kty);
   set(L, "crv", key.crv);
@@ -104,9 +104,9 @@ static int generate_key(lua_State *L) {
   mcp_slice_t alg = check_bytes(L, 1), pem;
   char out[MCP_JOSE_PEM];
   size_t length = 0;
-  const char *why = "";
-  int code = mcp_jose_generate(alg, out, &length, &why);
-  if (code < 0) return fail(L, "generate_key", code, why);
+  const char *reason = "";
+  int code = mcp_jose_generate(alg, out, &length, &reason);
+  if (code < 0) return fail(L, "generate_key", code, reason);
   lua_pushlstring(L, out, length);
   pem.data = lua_tolstring(L, -1, &pem.len);
   return 1 + push_public(L, pem);

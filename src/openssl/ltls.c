@@ -88,9 +88,9 @@ static mcp_tls_options_t read_options(lua_State *L, int index) {
   };
 }
 
-static int fail(lua_State *L, const char *why) {
+static int fail(lua_State *L, const char *reason) {
   lua_pushnil(L);
-  lua_pushstring(L, why);
+  lua_pushstring(L, reason);
   return 2;
 }
 
@@ -101,7 +101,7 @@ static int new_context(lua_State *L) {
   mcp_tls_options_t options;
   mcp_slice_t alpn;
   SSL_CTX *ctx;
-  char why[WHY_SIZE];
+  char reason[WHY_SIZE];
   copy_options(L);
   context = lua_newuserdatauv(L, sizeof *context, 1);
   context->tls = NULL;
@@ -111,8 +111,8 @@ static int new_context(lua_State *L) {
   options = read_options(L, 1);
   alpn = text_field(L, 1, "alpn");
   luaL_argcheck(L, alpn.len <= MCP_TLS_ALPN, 1, "alpn: too long");
-  ctx = mcp_tls_context_new(&options, why, sizeof why);
-  if (!ctx) return fail(L, why);
+  ctx = mcp_tls_context_new(&options, reason, sizeof reason);
+  if (!ctx) return fail(L, reason);
   context->tls = mcp_tls_engine_new(ctx, options.server, options.verify, alpn);
   if (!context->tls) {
     SSL_CTX_free(ctx);
@@ -127,13 +127,13 @@ static int new_context(lua_State *L) {
 static int reload(lua_State *L) {
   context_t *context = check_context(L);
   mcp_tls_options_t options;
-  char why[WHY_SIZE];
+  char reason[WHY_SIZE];
   SSL_CTX *ctx;
   lua_settop(L, 1);
   lua_getiuservalue(L, 1, 1);
   options = read_options(L, 2);
-  ctx = mcp_tls_context_new(&options, why, sizeof why);
-  if (!ctx) return fail(L, why);
+  ctx = mcp_tls_context_new(&options, reason, sizeof reason);
+  if (!ctx) return fail(L, reason);
   if (mcp_tls_engine_renew(context->tls, ctx) < 0) {
     SSL_CTX_free(ctx);
     return fail(L, "not enough memory");
@@ -160,7 +160,7 @@ static int text(lua_State *L) {
 
 static int collect(lua_State *L) {
   context_t *context = luaL_checkudata(L, 1, MCP_TLS_TYPE);
-  if (context->tls) context->tls->ways->release(context->tls);
+  if (context->tls) context->tls->ops->release(context->tls);
   context->tls = NULL;
   return 0;
 }

@@ -21,19 +21,19 @@
 typedef struct {
   char *text;
   size_t size;
-} why_t;
+} reason_t;
 
-__attribute__((format(printf, 2, 3))) static int say(why_t why,
+__attribute__((format(printf, 2, 3))) static int say(reason_t reason,
                                                      const char *format, ...) {
   va_list args;
   va_start(args, format);
-  vsnprintf(why.text, why.size, format, args);
+  vsnprintf(reason.text, reason.size, format, args);
   va_end(args);
   ERR_clear_error();
   return -EINVAL;
 }
 
-static const char *reason(void) {
+static const char *openssl_text(void) {
   const char *text = ERR_reason_error_string(ERR_peek_last_error());
   return text ? text : "no details from OpenSSL";
 }
@@ -43,14 +43,14 @@ static bool is_pem(mcp_slice_t s) {
 }
 
 static int read_file(const char *option, const char *path, mcp_buf_t *out,
-                     why_t why) {
+                     reason_t reason) {
   FILE *file = fopen(path, "rbe");
   struct stat about;
   size_t n = 1;
-  if (!file) return say(why, "%s: %s: %s", option, path, strerror(errno));
+  if (!file) return say(reason, "%s: %s: %s", option, path, strerror(errno));
   if (fstat(fileno(file), &about) == 0 && S_ISDIR(about.st_mode)) {
     fclose(file);
-    return say(why, "%s: %s: expected a file, got a folder", option, path);
+    return say(reason, "%s: %s: expected a file, got a folder", option, path);
   }
   while (n > 0 && out->len <= MCP_TLS_FILE_SIZE) {
     if (mcp_buf_reserve(out, BUFSIZ) < 0) break;
@@ -58,11 +58,11 @@ static int read_file(const char *option, const char *path, mcp_buf_t *out,
     out->len += n;
   }
   if (ferror(file)) {
-    say(why, "%s: %s: %s", option, path, strerror(errno));
+    say(reason, "%s: %s: %s", option, path, strerror(errno));
   } else if (out->len > MCP_TLS_FILE_SIZE) {
-    say(why, "%s: %s: larger than the limit for certificates", option, path);
+    say(reason, "%s: %s: larger than the limit for certificates", option, path);
   } else if (n > 0) {
-    say(why, "%s: %s: not enough memory", option, path);
+    say(reason, "%s: %s: not enough memory", option, path);
   } else {
     fclose(file);
     return 0;
@@ -79,14 +79,14 @@ static int no_password(char *buf, int size, int writing, void *arg) {
 
 /* The text that `given` is, or that is in the file it names. */
 static BIO *text_of(const char *option, mcp_slice_t given, mcp_buf_t *file,
-                    why_t why) {
+                    reason_t reason) {
   BIO *bio;
   if (!is_pem(given)) {
-    if (read_file(option, given.data, file, why) < 0) return NULL;
+    if (read_file(option, given.data, file, reason) < 0) return NULL;
     given = mcp_buf_slice(file);
   }
   bio = BIO_new_mem_buf(given.len ? given.data : "", (int)given.len);
-  if (!bio) say(why, "%s: not enough memory", option);
+  if (!bio) say(reason, "%s: not enough memory", option);
   return bio;
 }
 
@@ -113,29 +113,29 @@ static int next_certificate(BIO *bio, X509 **cert) {
 /* Adds the certificates of a file or a text to those that are believed, and
  * their names to those that clients are told. */
 static int believe(SSL_CTX *ctx, const char *option, mcp_slice_t given,
-                   bool announce, why_t why) {
+                   bool announce, reason_t reason) {
   X509_STORE *store = SSL_CTX_get_cert_store(ctx);
   mcp_buf_t file = {0};
-  BIO *bio = text_of(option, given, &file, why);
+  BIO *bio = text_of(option, given, &file, reason);
   int code = bio ? 0 : -EINVAL, count = 0;
   while (code == 0) {
     X509 *cert;
     int found = next_certificate(bio, &cert);
     if (found == 0) break;
     if (found < 0) {
-      code = say(why, "%s: %s: certificate %d: %s", option, name_of(given),
-                 count + 1, reason());
+      code = say(reason, "%s: %s: certificate %d: %s", option, name_of(given),
+                 count + 1, openssl_text());
       break;
     }
     count++;
     if (!X509_STORE_add_cert(store, cert) ||
         (announce && !SSL_CTX_add_client_CA(ctx, cert)))
-      code = say(why, "%s: %s: certificate %d: %s", option, name_of(given),
-                 count, reason());
+      code = say(reason, "%s: %s: certificate %d: %s", option, name_of(given),
+                 count, openssl_text());
     X509_free(cert);
   }
   if (code == 0 && count == 0)
-    code = say(why, "%s: %s: no certificate found (expected PEM)", option,
+    code = say(reason, "%s: %s: no certificate found (expected PEM)", option,
                name_of(given));
   BIO_free(bio);
   mcp_buf_deinit(&file);
@@ -158,17 +158,17 @@ static bool is_certificate(const char *name) {
  * certificate is looked for; of any other each file is read. Clients are told
  * the names of the latter's only. */
 static int believe_folder(SSL_CTX *ctx, const char *option, const char *path,
-                          bool announce, why_t why) {
+                          bool announce, reason_t reason) {
   DIR *folder = opendir(path);
   struct dirent *entry;
   int code = 0, count = 0;
   bool hashed = false;
-  if (!folder) return say(why, "%s: %s: %s", option, path, strerror(errno));
+  if (!folder) return say(reason, "%s: %s: %s", option, path, strerror(errno));
   while (!hashed && (entry = readdir(folder)))
     hashed = is_hashed(entry->d_name);
   if (hashed && !announce) {
     if (!SSL_CTX_load_verify_dir(ctx, path))
-      code = say(why, "%s: %s: %s", option, path, reason());
+      code = say(reason, "%s: %s: %s", option, path, openssl_text());
     closedir(folder);
     return code;
   }
@@ -179,63 +179,64 @@ static int believe_folder(SSL_CTX *ctx, const char *option, const char *path,
     if (mcp_buf_append(&name, path, strlen(path)) < 0 ||
         mcp_buf_append_char(&name, '/') < 0 ||
         mcp_buf_append(&name, entry->d_name, strlen(entry->d_name) + 1) < 0) {
-      code = say(why, "%s: not enough memory", option);
+      code = say(reason, "%s: not enough memory", option);
     } else {
       code = believe(ctx, option, mcp_slice(name.data, name.len - 1), announce,
-                     why);
+                     reason);
       count++;
     }
     mcp_buf_deinit(&name);
   }
   closedir(folder);
   if (code == 0 && count == 0)
-    code = say(
-        why, "%s: %s: expected a file ending in .pem, .crt or .cer, found none",
-        option, path);
+    code =
+        say(reason,
+            "%s: %s: expected a file ending in .pem, .crt or .cer, found none",
+            option, path);
   return code;
 }
 
 static int believe_any(SSL_CTX *ctx, const char *option, mcp_slice_t given,
-                       bool announce, why_t why) {
+                       bool announce, reason_t reason) {
   struct stat about;
   if (!is_pem(given) && stat(given.data, &about) == 0 && S_ISDIR(about.st_mode))
-    return believe_folder(ctx, option, given.data, announce, why);
-  return believe(ctx, option, given, announce, why);
+    return believe_folder(ctx, option, given.data, announce, reason);
+  return believe(ctx, option, given, announce, reason);
 }
 
 /* --- who we are ----------------------------------------------------------- */
 
 /* The first certificate is ours, the others lead from it to its authority. */
-static int use_chain(SSL_CTX *ctx, mcp_slice_t given, why_t why) {
+static int use_chain(SSL_CTX *ctx, mcp_slice_t given, reason_t reason) {
   mcp_buf_t file = {0};
-  BIO *bio = text_of("cert", given, &file, why);
+  BIO *bio = text_of("cert", given, &file, reason);
   int code = bio ? 0 : -EINVAL, count = 0;
   while (code == 0) {
     X509 *cert;
     int found = next_certificate(bio, &cert);
     if (found == 0) break;
     if (found < 0) {
-      code = say(why, "cert: %s: certificate %d: %s", name_of(given), count + 1,
-                 reason());
+      code = say(reason, "cert: %s: certificate %d: %s", name_of(given),
+                 count + 1, openssl_text());
       break;
     }
     if (count++ == 0 ? SSL_CTX_use_certificate(ctx, cert) != 1
                      : SSL_CTX_add1_chain_cert(ctx, cert) != 1)
-      code = say(why, "cert: %s: certificate %d: %s", name_of(given), count,
-                 reason());
+      code = say(reason, "cert: %s: certificate %d: %s", name_of(given), count,
+                 openssl_text());
     X509_free(cert);
   }
   if (code == 0 && count == 0)
-    code = say(why, "cert: %s: no certificate found (expected PEM)",
+    code = say(reason, "cert: %s: no certificate found (expected PEM)",
                name_of(given));
   BIO_free(bio);
   mcp_buf_deinit(&file);
   return code;
 }
 
-static int use_key(SSL_CTX *ctx, mcp_slice_t given, why_t why) {
+static int use_key(SSL_CTX *ctx, mcp_slice_t given, reason_t reason) {
   mcp_buf_t file = {0};
-  BIO *bio = text_of("key", given, &file, why);
+  BIO *bio = text_of("key", given, &file, reason);
   EVP_PKEY *key;
   int code = 0;
   if (!bio) {
@@ -244,15 +245,15 @@ static int use_key(SSL_CTX *ctx, mcp_slice_t given, why_t why) {
   }
   key = PEM_read_bio_PrivateKey(bio, NULL, no_password, NULL);
   if (!key)
-    code = say(why,
+    code = say(reason,
                "key: %s: no readable private key found "
                "(expected PEM without a password)",
                name_of(given));
   else if (SSL_CTX_use_PrivateKey(ctx, key) != 1)
     code = ERR_GET_REASON(ERR_peek_last_error()) == X509_R_KEY_VALUES_MISMATCH
-               ? say(why, "key: %s: does not match the certificate",
+               ? say(reason, "key: %s: does not match the certificate",
                      name_of(given))
-               : say(why, "key: %s: %s", name_of(given), reason());
+               : say(reason, "key: %s: %s", name_of(given), openssl_text());
   EVP_PKEY_free(key);
   BIO_free(bio);
   if (file.data) OPENSSL_cleanse(file.data, file.cap);
@@ -260,27 +261,29 @@ static int use_key(SSL_CTX *ctx, mcp_slice_t given, why_t why) {
   return code;
 }
 
-static int use_pair(SSL_CTX *ctx, const mcp_tls_options_t *options, why_t why) {
+static int use_pair(SSL_CTX *ctx, const mcp_tls_options_t *options,
+                    reason_t reason) {
   int code;
   if (!options->cert.len && !options->key.len) return 0;
   /* One file may hold both. */
-  if (!options->cert.len) return say(why, "cert: required with key");
-  code = use_chain(ctx, options->cert, why);
+  if (!options->cert.len) return say(reason, "cert: required with key");
+  code = use_chain(ctx, options->cert, reason);
   if (code == 0)
-    code = use_key(ctx, options->key.len ? options->key : options->cert, why);
+    code =
+        use_key(ctx, options->key.len ? options->key : options->cert, reason);
   if (code == 0 && SSL_CTX_check_private_key(ctx) != 1)
-    code = say(why, "key: does not match the certificate");
+    code = say(reason, "key: does not match the certificate");
   return code;
 }
 
 static int be_server(SSL_CTX *ctx, const mcp_tls_options_t *options,
-                     why_t why) {
+                     reason_t reason) {
   int code = 0, demand = SSL_VERIFY_PEER;
-  if (!options->cert.len) return say(why, "cert: required for a server");
+  if (!options->cert.len) return say(reason, "cert: required for a server");
   /* Tickets of one context are of no use with another's sessions. */
   SSL_CTX_set_session_id_context(ctx, (const unsigned char *)"luamcp", 6);
   if (options->client_ca.len) {
-    code = believe_any(ctx, "client_ca", options->client_ca, true, why);
+    code = believe_any(ctx, "client_ca", options->client_ca, true, reason);
     if (options->require) demand |= SSL_VERIFY_FAIL_IF_NO_PEER_CERT;
     SSL_CTX_set_verify(ctx, demand, NULL);
   }
@@ -288,32 +291,33 @@ static int be_server(SSL_CTX *ctx, const mcp_tls_options_t *options,
 }
 
 static int be_client(SSL_CTX *ctx, const mcp_tls_options_t *options,
-                     why_t why) {
+                     reason_t reason) {
   if (!options->verify) return 0;
   SSL_CTX_set_verify(ctx, SSL_VERIFY_PEER, NULL);
-  if (options->ca.len) return believe_any(ctx, "ca", options->ca, false, why);
+  if (options->ca.len)
+    return believe_any(ctx, "ca", options->ca, false, reason);
   if (!SSL_CTX_set_default_verify_paths(ctx))
-    return say(why, "system certificates: %s", reason());
+    return say(reason, "system certificates: %s", openssl_text());
   return 0;
 }
 
 SSL_CTX *mcp_tls_context_new(const mcp_tls_options_t *options, char *text,
                              size_t size) {
-  why_t why = {text, size};
+  reason_t reason = {text, size};
   SSL_CTX *ctx;
   int code = 0;
   ERR_clear_error();
   ctx =
       SSL_CTX_new(options->server ? TLS_server_method() : TLS_client_method());
   if (!ctx) {
-    say(why, "OpenSSL: %s", reason());
+    say(reason, "OpenSSL: %s", openssl_text());
     return NULL;
   }
   SSL_CTX_set_security_level(ctx, LEVEL);
   if (!SSL_CTX_set_min_proto_version(ctx, TLS1_2_VERSION) ||
       !SSL_CTX_set_max_proto_version(ctx, 0) ||
       !SSL_CTX_set_cipher_list(ctx, CIPHERS))
-    code = say(why, "OpenSSL: %s", reason());
+    code = say(reason, "OpenSSL: %s", openssl_text());
   SSL_CTX_set_options(ctx, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION |
                                SSL_OP_CIPHER_SERVER_PREFERENCE |
                                SSL_OP_PRIORITIZE_CHACHA);
@@ -326,10 +330,10 @@ SSL_CTX *mcp_tls_context_new(const mcp_tls_options_t *options, char *text,
   /* What is resumed is in the client's ticket; we keep nothing. */
   SSL_CTX_set_session_cache_mode(ctx, SSL_SESS_CACHE_OFF);
   SSL_CTX_set_default_passwd_cb(ctx, no_password);
-  if (code == 0) code = use_pair(ctx, options, why);
+  if (code == 0) code = use_pair(ctx, options, reason);
   if (code == 0)
-    code = options->server ? be_server(ctx, options, why)
-                           : be_client(ctx, options, why);
+    code = options->server ? be_server(ctx, options, reason)
+                           : be_client(ctx, options, reason);
   if (code < 0) {
     SSL_CTX_free(ctx);
     return NULL;

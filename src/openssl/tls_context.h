@@ -23,9 +23,9 @@ typedef struct {
   mcp_slice_t ca, cert, key, client_ca;
 } mcp_tls_options_t;
 
-/* NULL if it cannot be made, and then `why` has one line. The strings of the
+/* NULL if it cannot be made, and then `reason` has one line. The strings of the
  * options end with NUL. */
-SSL_CTX *mcp_tls_context_new(const mcp_tls_options_t *options, char *why,
+SSL_CTX *mcp_tls_context_new(const mcp_tls_options_t *options, char *reason,
                              size_t size);
 
 #endif

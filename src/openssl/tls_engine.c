@@ -103,7 +103,7 @@ static int open_session(mcp_tls_t *tls, const char *server_name,
   BIO_set_init(bio, 1);
   SSL_set_bio(ssl, bio, bio);
   bio = NULL;
-  SSL_set_verify(ssl, SSL_get_verify_mode(ssl), mcp_tls_why_verify);
+  SSL_set_verify(ssl, SSL_get_verify_mode(ssl), mcp_tls_error_verify);
   if (tls->server) {
     SSL_set_accept_state(ssl);
   } else {
@@ -128,7 +128,7 @@ static int shake(mcp_tls_session_t *session) {
   ERR_clear_error();
   result = SSL_do_handshake(ssl);
   if (result == 1) return 1;
-  result = mcp_tls_why(ssl, result, wire_of(ssl));
+  result = mcp_tls_error_code(ssl, result, wire_of(ssl));
   return result == MCP_TLS_END ? MCP_ETLSCUT : result;
 }
 
@@ -139,7 +139,7 @@ static int read_record(mcp_tls_session_t *session, char *plain, size_t *got) {
   result = SSL_read_ex(ssl, plain, MCP_TLS_RECORD, got);
   if (result == 1) return 1;
   *got = 0;
-  return mcp_tls_why(ssl, result, wire_of(ssl));
+  return mcp_tls_error_code(ssl, result, wire_of(ssl));
 }
 
 static int write_bytes(mcp_tls_session_t *session, mcp_slice_t plain) {
@@ -149,7 +149,7 @@ static int write_bytes(mcp_tls_session_t *session, mcp_slice_t plain) {
   ERR_clear_error();
   result = SSL_write_ex(ssl, plain.data, plain.len, &done);
   if (result == 1) return 0;
-  code = mcp_tls_why(ssl, result, wire_of(ssl));
+  code = mcp_tls_error_code(ssl, result, wire_of(ssl));
   /* It never waits: there is no "later" that it could mean. */
   return code < 0 ? code : MCP_ETLS;
 }
@@ -179,9 +179,9 @@ static void release(mcp_tls_t *tls) {
   mcp_mem_free(e);
 }
 
-static const mcp_tls_ways_t ways = {retain,      release,      open_session,
-                                    shake,       read_record,  write_bytes,
-                                    end_session, close_session};
+static const mcp_tls_ops_t ops = {retain,      release,      open_session,
+                                  shake,       read_record,  write_bytes,
+                                  end_session, close_session};
 
 /* A client that wants another protocol is refused (RFC 7301 3.2). */
 static int choose_protocol(SSL *ssl, const unsigned char **out,
@@ -209,7 +209,7 @@ mcp_tls_t *mcp_tls_engine_new(SSL_CTX *ctx, bool server, bool verify,
                               mcp_slice_t alpn) {
   engine_t *e = mcp_mem_zalloc(sizeof *e);
   if (!e) return NULL;
-  e->base = (mcp_tls_t){.ways = &ways, .server = server};
+  e->base = (mcp_tls_t){.ops = &ops, .server = server};
   e->users = 1;
   e->verify = verify;
   if (alpn.len > 0) {

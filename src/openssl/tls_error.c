@@ -72,7 +72,7 @@ static int verify_code(long result) {
   }
 }
 
-int mcp_tls_why_verify(int ok, X509_STORE_CTX *chain) {
+int mcp_tls_error_verify(int ok, X509_STORE_CTX *chain) {
   SSL *ssl =
       X509_STORE_CTX_get_ex_data(chain, SSL_get_ex_data_X509_STORE_CTX_idx());
   mcp_tls_wire_t *wire = ssl ? SSL_get_app_data(ssl) : NULL;
@@ -83,11 +83,12 @@ int mcp_tls_why_verify(int ok, X509_STORE_CTX *chain) {
   name_text(X509_get_subject_name(cert), name, sizeof name);
   switch (verify_code(error)) {
   case MCP_ETLSEXPIRED:
-    snprintf(wire->why, sizeof wire->why, "the certificate of %s expired on %s",
-             name, time_text(X509_get0_notAfter(cert), more, sizeof more));
+    snprintf(wire->reason, sizeof wire->reason,
+             "the certificate of %s expired on %s", name,
+             time_text(X509_get0_notAfter(cert), more, sizeof more));
     break;
   case MCP_ETLSEARLY:
-    snprintf(wire->why, sizeof wire->why,
+    snprintf(wire->reason, sizeof wire->reason,
              "the certificate of %s is not valid before %s", name,
              time_text(X509_get0_notBefore(cert), more, sizeof more));
     break;
@@ -95,7 +96,7 @@ int mcp_tls_why_verify(int ok, X509_STORE_CTX *chain) {
     X509_VERIFY_PARAM *param = X509_STORE_CTX_get0_param(chain);
     const char *host = X509_VERIFY_PARAM_get0_host(param, 0);
     char *address = host ? NULL : X509_VERIFY_PARAM_get1_ip_asc(param);
-    snprintf(wire->why, sizeof wire->why,
+    snprintf(wire->reason, sizeof wire->reason,
              "the certificate is for %s, not for %.64s",
              host_text(cert, more, sizeof more),
              host      ? host
@@ -105,13 +106,13 @@ int mcp_tls_why_verify(int ok, X509_STORE_CTX *chain) {
     break;
   }
   case MCP_ETLSISSUER:
-    snprintf(wire->why, sizeof wire->why,
+    snprintf(wire->reason, sizeof wire->reason,
              "the certificate of %s is from an unknown issuer: %s", name,
              name_text(X509_get_issuer_name(cert), more, sizeof more));
     break;
   default:
-    snprintf(wire->why, sizeof wire->why, "the certificate of %s: %s", name,
-             X509_verify_cert_error_string(error));
+    snprintf(wire->reason, sizeof wire->reason, "the certificate of %s: %s",
+             name, X509_verify_cert_error_string(error));
     break;
   }
   return ok;
@@ -122,7 +123,7 @@ static int alert_code(int alert, mcp_tls_wire_t *wire) {
   case SSL_AD_PROTOCOL_VERSION: return MCP_ETLSVERSION;
   case TLS13_AD_CERTIFICATE_REQUIRED: return MCP_ETLSMISSING;
   default:
-    snprintf(wire->why, sizeof wire->why,
+    snprintf(wire->reason, sizeof wire->reason,
              "the peer aborted the TLS connection: %s",
              SSL_alert_desc_string_long(alert));
     return MCP_ETLSREFUSED;
@@ -132,15 +133,15 @@ static int alert_code(int alert, mcp_tls_wire_t *wire) {
 /* Of the first error in OpenSSL's queue, which is the cause of the others. */
 static int queued_code(SSL *ssl, mcp_tls_wire_t *wire) {
   unsigned long error = ERR_peek_error();
-  int reason = ERR_GET_REASON(error);
+  int number = ERR_GET_REASON(error);
   const char *text = ERR_reason_error_string(error);
   long result;
   if (wire->code < 0) return wire->code;
-  if (reason == ERR_R_MALLOC_FAILURE) return MCP_ENOMEM;
+  if (number == ERR_R_MALLOC_FAILURE) return MCP_ENOMEM;
   if (ERR_GET_LIB(error) == ERR_LIB_SSL) {
-    if (reason > SSL_AD_REASON_OFFSET)
-      return alert_code(reason - SSL_AD_REASON_OFFSET, wire);
-    switch (reason) {
+    if (number > SSL_AD_REASON_OFFSET)
+      return alert_code(number - SSL_AD_REASON_OFFSET, wire);
+    switch (number) {
     case SSL_R_CERTIFICATE_VERIFY_FAILED:
       result = SSL_get_verify_result(ssl);
       return verify_code(result);
@@ -156,11 +157,11 @@ static int queued_code(SSL *ssl, mcp_tls_wire_t *wire) {
     default: break;
     }
   }
-  if (text) snprintf(wire->why, sizeof wire->why, "TLS error: %s", text);
+  if (text) snprintf(wire->reason, sizeof wire->reason, "TLS error: %s", text);
   return MCP_ETLS;
 }
 
-int mcp_tls_why(SSL *ssl, int result, mcp_tls_wire_t *wire) {
+int mcp_tls_error_code(SSL *ssl, int result, mcp_tls_wire_t *wire) {
   int code;
   switch (SSL_get_error(ssl, result)) {
   case SSL_ERROR_WANT_READ: return 0;

@@ -8,13 +8,13 @@
 
 #include "net/tls.h"
 
-/* The code of a call on `ssl` that has returned `result`, and into wire->why
+/* The code of a call on `ssl` that has returned `result`, and into wire->reason
  * what is to be said. 0: it wants more bytes; MCP_TLS_END: the peer has said
  * its end. */
-int mcp_tls_why(SSL *ssl, int result, mcp_tls_wire_t *wire);
+int mcp_tls_error_code(SSL *ssl, int result, mcp_tls_wire_t *wire);
 
 /* A verify callback (SSL_set_verify): notes why a chain is not believed, and
  * changes nothing. The wire is the SSL's app data. */
-int mcp_tls_why_verify(int ok, X509_STORE_CTX *chain);
+int mcp_tls_error_verify(int ok, X509_STORE_CTX *chain);
 
 #endif

@@ -63,7 +63,7 @@ struct mcp_http {
   head_t head;
   gathered_t trailer;
   noted_t noted;
-  const char *why;
+  const char *reason;
   size_t head_limit;
   int failure;
   state_t state;
@@ -80,11 +80,11 @@ struct mcp_http {
   uint64_t overhead, chunks, extension; /* of a chunked body */
 };
 
-static int fail(mcp_http_t *http, int code, const char *why) {
+static int fail(mcp_http_t *http, int code, const char *reason) {
   http->state = FAILED;
   http->in = (mcp_slice_t){0};
   http->failure = code;
-  http->why = why;
+  http->reason = reason;
   return code;
 }
 
@@ -147,7 +147,7 @@ static const llhttp_settings_t settings = {
 /* Lets llhttp read `bytes`; `*used` says how many it took before it paused. */
 static int execute(mcp_http_t *http, mcp_slice_t bytes, size_t *used) {
   llhttp_errno_t code = llhttp_execute(&http->parser, bytes.data, bytes.len);
-  const char *why;
+  const char *reason;
   *used = bytes.len;
   if (code == HPE_OK) return 0;
   if (code == HPE_PAUSED || code == HPE_PAUSED_UPGRADE) {
@@ -160,8 +160,8 @@ static int execute(mcp_http_t *http, mcp_slice_t bytes, size_t *used) {
   }
   if (http->extension > MCP_HTTP_EXTENSION_LENGTH)
     return fail(http, MCP_EHTTP, "chunk extensions too long");
-  why = llhttp_get_error_reason(&http->parser);
-  return fail(http, MCP_EHTTP, why ? why : "refused by llhttp");
+  reason = llhttp_get_error_reason(&http->parser);
+  return fail(http, MCP_EHTTP, reason ? reason : "refused by llhttp");
 }
 
 /* Does llhttp read the head as we did? */
@@ -282,8 +282,8 @@ static int take_head(mcp_http_t *http) {
   mcp_http_head_t *head = &http->head.view;
   int code =
       mcp_http_head_scan(mcp_buf_slice(&http->head.text.bytes), http->responses,
-                         head, &http->head.table, &http->why);
-  if (code < 0) return fail(http, code, http->why);
+                         head, &http->head.table, &http->reason);
+  if (code < 0) return fail(http, code, http->reason);
   http->bodiless = false;
   http->until_close = false;
   if (http->responses) {
@@ -388,8 +388,8 @@ static int read_trailer(mcp_http_t *http) {
       return fail(http, MCP_EHTTP, "trailer section too long");
     }
     bytes = mcp_buf_slice(&http->trailer.bytes);
-    code = mcp_http_head_scan_trailer(bytes, &http->why);
-    if (code < 0) return fail(http, code, http->why);
+    code = mcp_http_head_scan_trailer(bytes, &http->reason);
+    if (code < 0) return fail(http, code, http->reason);
   }
   code = execute(http, bytes, &used);
   if (code < 0) return code;
@@ -419,7 +419,7 @@ mcp_http_t *mcp_http_new(bool responses) {
   if (!http) return NULL;
   http->responses = responses;
   drop_head(&http->head, 0);
-  http->why = "";
+  http->reason = "";
   http->head_limit = MCP_HTTP_HEAD_LENGTH;
   llhttp_init(&http->parser, responses ? HTTP_RESPONSE : HTTP_REQUEST,
               &settings);
@@ -515,7 +515,7 @@ int mcp_http_finish(mcp_http_t *http) {
 }
 
 const char *mcp_http_why(const mcp_http_t *http) {
-  return http->why;
+  return http->reason;
 }
 
 const mcp_http_head_t *mcp_http_head(const mcp_http_t *http) {

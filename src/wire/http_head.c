@@ -47,8 +47,8 @@ typedef struct {
   bool upgrade_field;
 } framing_t;
 
-static int refuse(const char **why, const char *text) {
-  *why = text;
+static int refuse(const char **reason, const char *text) {
+  *reason = text;
   return MCP_EHTTP;
 }
 
@@ -111,12 +111,12 @@ static mcp_slice_t next_line(mcp_slice_t *rest) {
   return line;
 }
 
-static int scan_version(mcp_slice_t s, bool *http_1_0, const char **why) {
+static int scan_version(mcp_slice_t s, bool *http_1_0, const char **reason) {
   if (s.len != 8 || !starts(s, "HTTP/", 5) || !is_digit(s.data[5]) ||
       s.data[6] != '.' || !is_digit(s.data[7]))
-    return refuse(why, "bad HTTP version");
+    return refuse(reason, "bad HTTP version");
   if (s.data[5] != '1' || s.data[7] > '1') {
-    *why = "HTTP version not 1.0 or 1.1";
+    *reason = "HTTP version not 1.0 or 1.1";
     return MCP_EVERSION;
   }
   *http_1_0 = s.data[7] == '0';
@@ -150,7 +150,7 @@ static bool is_host(mcp_slice_t s) {
 
 /* Cuts the target into authority (empty in origin-form), path and query. */
 static int split_target(mcp_http_head_t *head, mcp_slice_t *authority,
-                        const char **why) {
+                        const char **reason) {
   mcp_slice_t rest = head->target;
   const char *mark;
   size_t len = 0;
@@ -158,7 +158,7 @@ static int split_target(mcp_http_head_t *head, mcp_slice_t *authority,
   if (rest.data[0] != '/') {
     if (rest.len == 1 && rest.data[0] == '*') {
       if (head->method != MCP_HTTP_OPTIONS)
-        return refuse(why, "target * is for OPTIONS only");
+        return refuse(reason, "target * is for OPTIONS only");
       head->path = rest;
       return 0;
     }
@@ -169,13 +169,13 @@ static int split_target(mcp_http_head_t *head, mcp_slice_t *authority,
                                                      MCP_SLICE("https://")))
       len = 8;
     else
-      return refuse(why, "invalid target: expected a path or an http URL");
+      return refuse(reason, "invalid target: expected a path or an http URL");
     rest = skip(rest, len);
     for (len = 0;
          len < rest.len && rest.data[len] != '/' && rest.data[len] != '?';)
       len++;
     *authority = mcp_slice(rest.data, len);
-    if (!is_host(*authority)) return refuse(why, "bad host in the target");
+    if (!is_host(*authority)) return refuse(reason, "bad host in the target");
     rest = skip(rest, len);
   }
   mark = rest.len ? memchr(rest.data, '?', rest.len) : NULL;
@@ -200,100 +200,101 @@ static mcp_http_method_t method_of(mcp_slice_t name) {
 }
 
 static int scan_request_line(mcp_slice_t line, mcp_http_head_t *head,
-                             mcp_slice_t *authority, const char **why) {
+                             mcp_slice_t *authority, const char **reason) {
   size_t i = 0;
   int code;
   while (i < line.len && is(line.data[i], TOKEN)) i++;
   if (i == 0 || i == line.len || line.data[i] != ' ')
-    return refuse(why, "bad method");
-  if (i > METHOD_LENGTH) return refuse(why, "method too long");
+    return refuse(reason, "bad method");
+  if (i > METHOD_LENGTH) return refuse(reason, "method too long");
   head->method_name = mcp_slice(line.data, i);
   line = skip(line, i + 1);
   for (i = 0; i < line.len && is(line.data[i], TARGET);) i++;
-  if (i == line.len) return refuse(why, "no HTTP version");
-  if (line.data[i] == '#') return refuse(why, "fragment in the target");
+  if (i == line.len) return refuse(reason, "no HTTP version");
+  if (line.data[i] == '#') return refuse(reason, "fragment in the target");
   if (line.data[i] != ' ')
-    return refuse(why, (unsigned char)line.data[i] >= 0x80
-                           ? "byte beyond ASCII in the target"
-                           : "control character in the target");
-  if (i == 0) return refuse(why, "malformed request line");
+    return refuse(reason, (unsigned char)line.data[i] >= 0x80
+                              ? "byte beyond ASCII in the target"
+                              : "control character in the target");
+  if (i == 0) return refuse(reason, "malformed request line");
   if (i > MCP_HTTP_TARGET_LENGTH) {
-    *why = "target too long";
+    *reason = "target too long";
     return MCP_ETARGET;
   }
   head->target = mcp_slice(line.data, i);
-  code = scan_version(skip(line, i + 1), &head->http_1_0, why);
+  code = scan_version(skip(line, i + 1), &head->http_1_0, reason);
   if (code < 0) return code;
   head->method = method_of(head->method_name);
   if (mcp_slice_equal(head->method_name, MCP_SLICE("CONNECT")))
-    return refuse(why, "CONNECT");
+    return refuse(reason, "CONNECT");
   if (mcp_slice_equal(head->method_name, MCP_SLICE("PRI")))
-    return refuse(why, "PRI, the preface of HTTP/2");
-  return split_target(head, authority, why);
+    return refuse(reason, "PRI, the preface of HTTP/2");
+  return split_target(head, authority, reason);
 }
 
 /* The space after the status is required by RFC 9112 4 and left out by some
  * servers that send no reason; nobody reads either otherwise. */
 static int scan_status_line(mcp_slice_t line, mcp_http_head_t *head,
-                            const char **why) {
+                            const char **reason) {
   int code;
   mcp_slice_t rest;
   if (line.len < 12 || line.data[8] != ' ')
-    return refuse(why, "bad status line");
-  code = scan_version(mcp_slice(line.data, 8), &head->http_1_0, why);
+    return refuse(reason, "bad status line");
+  code = scan_version(mcp_slice(line.data, 8), &head->http_1_0, reason);
   if (code < 0) return code;
   rest = skip(line, 9);
   for (int i = 0; i < 3; i++) {
-    if (!is_digit(rest.data[i])) return refuse(why, "bad status");
+    if (!is_digit(rest.data[i])) return refuse(reason, "bad status");
     head->status = head->status * 10 + (unsigned)(rest.data[i] - '0');
   }
-  if (head->status < 100) return refuse(why, "bad status");
+  if (head->status < 100) return refuse(reason, "bad status");
   rest = skip(rest, 3);
-  if (rest.len > 0 && rest.data[0] != ' ') return refuse(why, "bad status");
+  if (rest.len > 0 && rest.data[0] != ' ') return refuse(reason, "bad status");
   if (find_control(rest.data, rest.data + rest.len) != rest.data + rest.len)
-    return refuse(why, "control character in the reason");
+    return refuse(reason, "control character in the reason");
   return 0;
 }
 
 /* Takes the field line at `rest` off it. An empty line is the end: then the
  * name is empty. */
 static int scan_field(mcp_slice_t *rest, mcp_http_header_t *field,
-                      const char **why) {
+                      const char **reason) {
   const char *p = rest->data, *end = p + rest->len, *value;
   while (is(*p, TOKEN)) p++;
   field->name = mcp_slice(rest->data, (size_t)(p - rest->data));
   if (*p != ':') {
     bool first = p == rest->data;
     if (*p == '\r' && p[1] == '\n') {
-      if (!first) return refuse(why, "field without a colon");
+      if (!first) return refuse(reason, "field without a colon");
       *rest = skip(*rest, 2);
       return 0;
     }
-    if (*p == '\r') return refuse(why, "CR without LF");
+    if (*p == '\r') return refuse(reason, "CR without LF");
     if (*p != ' ' && *p != '\t')
-      return refuse(why, "bad character in a field name");
-    return refuse(why, first ? "obsolete line folding"
-                             : "blank before the colon or in a field name");
+      return refuse(reason, "bad character in a field name");
+    return refuse(reason, first ? "obsolete line folding"
+                                : "blank before the colon or in a field name");
   }
-  if (p == rest->data) return refuse(why, "empty field name");
+  if (p == rest->data) return refuse(reason, "empty field name");
   value = p + 1;
   p = find_control(value, end);
-  if (*p != '\r') return refuse(why, "control character in a field value");
-  if (p[1] != '\n') return refuse(why, "CR without LF");
+  if (*p != '\r') return refuse(reason, "control character in a field value");
+  if (p[1] != '\n') return refuse(reason, "CR without LF");
   field->value = mcp_slice_trim(mcp_slice(value, (size_t)(p - value)));
   *rest = mcp_slice(p + 2, (size_t)(end - p) - 2);
   return 0;
 }
 
-static int scan_length(mcp_slice_t value, int64_t *length, const char **why) {
+static int scan_length(mcp_slice_t value, int64_t *length,
+                       const char **reason) {
   int64_t n = 0;
-  if (value.len == 0) return refuse(why, "empty Content-Length");
+  if (value.len == 0) return refuse(reason, "empty Content-Length");
   for (size_t i = 0; i < value.len; i++) {
     int digit = value.data[i] - '0';
     if (!is_digit(value.data[i]))
-      return refuse(why, "Content-Length is not a number");
+      return refuse(reason, "Content-Length is not a number");
     if (n > (INT64_MAX - digit) / 10)
-      return refuse(why, "Content-Length too large");
+      return refuse(reason, "Content-Length too large");
     n = n * 10 + digit;
   }
   *length = n;
@@ -343,12 +344,12 @@ static bool resembles_framing(mcp_slice_t name) {
 /* Notes what `field` says about the message. The length of the name picks the
  * few it can be. */
 static int note_field(const mcp_http_header_t *field, mcp_http_head_t *head,
-                      framing_t *framing, const char **why) {
+                      framing_t *framing, const char **reason) {
   mcp_slice_t name = field->name, value = field->value;
   switch (name.len) {
   case 4:
     if (mcp_slice_equal_nocase(name, MCP_SLICE("Host"))) {
-      if (framing->hosts++ > 0) return refuse(why, "two Host fields");
+      if (framing->hosts++ > 0) return refuse(reason, "two Host fields");
       head->host = value;
       return 0;
     }
@@ -377,14 +378,14 @@ static int note_field(const mcp_http_header_t *field, mcp_http_head_t *head,
   case 14:
     if (mcp_slice_equal_nocase(name, MCP_SLICE("Content-Length"))) {
       if (framing->lengths++ > 0)
-        return refuse(why, "two Content-Length fields");
-      return scan_length(value, &head->content_length, why);
+        return refuse(reason, "two Content-Length fields");
+      return scan_length(value, &head->content_length, reason);
     }
     break;
   case 17:
     if (mcp_slice_equal_nocase(name, MCP_SLICE("Transfer-Encoding"))) {
       if (framing->codings++ > 0)
-        return refuse(why, "two Transfer-Encoding fields");
+        return refuse(reason, "two Transfer-Encoding fields");
       framing->coding = value;
       return 0;
     }
@@ -392,20 +393,20 @@ static int note_field(const mcp_http_header_t *field, mcp_http_head_t *head,
   default: break;
   }
   if (resembles_framing(name))
-    return refuse(why, "field name resembles a framing field");
+    return refuse(reason, "field name resembles a framing field");
   return 0;
 }
 
 /* What all the fields together say: RFC 9112 6.1 to 6.3, without its repairs.
  */
 static int settle_framing(mcp_http_head_t *head, const framing_t *framing,
-                          const char **why) {
+                          const char **reason) {
   if (framing->codings > 0) {
     if (framing->lengths > 0)
-      return refuse(why, "Content-Length and Transfer-Encoding");
-    if (head->http_1_0) return refuse(why, "Transfer-Encoding in HTTP/1.0");
+      return refuse(reason, "Content-Length and Transfer-Encoding");
+    if (head->http_1_0) return refuse(reason, "Transfer-Encoding in HTTP/1.0");
     if (!mcp_slice_equal_nocase(framing->coding, MCP_SLICE("chunked")))
-      return refuse(why, "unsupported Transfer-Encoding: expected chunked");
+      return refuse(reason, "unsupported Transfer-Encoding: expected chunked");
     head->chunked = true;
   }
   head->keep_alive =
@@ -417,28 +418,28 @@ static int settle_framing(mcp_http_head_t *head, const framing_t *framing,
 }
 
 static int settle_request(mcp_http_head_t *head, const framing_t *framing,
-                          mcp_slice_t authority, const char **why) {
+                          mcp_slice_t authority, const char **reason) {
   if (framing->hosts == 0 && !head->http_1_0)
-    return refuse(why, "no Host field");
+    return refuse(reason, "no Host field");
   if (framing->hosts > 0 && !is_host(head->host))
-    return refuse(why, "bad Host");
+    return refuse(reason, "bad Host");
   if (authority.len > 0 && framing->hosts > 0 &&
       !mcp_slice_equal_nocase(authority, head->host))
-    return refuse(why, "Host differs from the target");
+    return refuse(reason, "Host differs from the target");
   /* RFC 9110 9.3.1: content here means nothing, and fronts disagree on
    * whether it is there. */
   if ((head->method == MCP_HTTP_GET || head->method == MCP_HTTP_HEAD) &&
       (head->chunked || head->content_length > 0))
-    return refuse(why, "GET or HEAD with a body");
+    return refuse(reason, "GET or HEAD with a body");
   return 0;
 }
 
-static int settle_response(mcp_http_head_t *head, const char **why) {
+static int settle_response(mcp_http_head_t *head, const char **reason) {
   bool body = head->chunked || head->content_length > 0;
   if (head->status == 101 && !head->upgrade)
-    return refuse(why, "101 without an upgrade");
+    return refuse(reason, "101 without an upgrade");
   if (head->status < 200 && body)
-    return refuse(why, "interim response with a body");
+    return refuse(reason, "interim response with a body");
   if (head->status != 101) head->upgrade = false;
   /* It has none (RFC 9112 6.3); one that was sent anyway must not be read as
    * the next response. */
@@ -446,12 +447,12 @@ static int settle_response(mcp_http_head_t *head, const char **why) {
   return 0;
 }
 
-static int grow(mcp_http_table_t *table, const char **why) {
+static int grow(mcp_http_table_t *table, const char **reason) {
   size_t capacity = table->capacity ? table->capacity * 2 : FIRST_HEADERS;
   mcp_http_header_t *items =
       mcp_mem_realloc(table->items, capacity * sizeof *items);
   if (!items) {
-    *why = "not enough memory";
+    *reason = "not enough memory";
     return MCP_ENOMEM;
   }
   table->items = items;
@@ -460,42 +461,43 @@ static int grow(mcp_http_table_t *table, const char **why) {
 }
 
 int mcp_http_head_scan(mcp_slice_t bytes, bool response, mcp_http_head_t *head,
-                       mcp_http_table_t *table, const char **why) {
+                       mcp_http_table_t *table, const char **reason) {
   framing_t framing = {0};
   mcp_slice_t line, authority = {0};
   size_t count = 0;
   int code;
   *head = (mcp_http_head_t){.content_length = -1};
   line = next_line(&bytes);
-  code = response ? scan_status_line(line, head, why)
-                  : scan_request_line(line, head, &authority, why);
+  code = response ? scan_status_line(line, head, reason)
+                  : scan_request_line(line, head, &authority, reason);
   if (code < 0) return code;
   for (;;) {
     mcp_http_header_t field;
-    code = scan_field(&bytes, &field, why);
+    code = scan_field(&bytes, &field, reason);
     if (code < 0) return code;
     if (field.name.len == 0) break;
-    if (count == table->capacity && (code = grow(table, why)) < 0) return code;
+    if (count == table->capacity && (code = grow(table, reason)) < 0)
+      return code;
     table->items[count++] = field;
-    code = note_field(&field, head, &framing, why);
+    code = note_field(&field, head, &framing, reason);
     if (code < 0) return code;
   }
   head->headers = table->items;
   head->header_count = count;
-  code = settle_framing(head, &framing, why);
+  code = settle_framing(head, &framing, reason);
   if (code < 0) return code;
-  return response ? settle_response(head, why)
-                  : settle_request(head, &framing, authority, why);
+  return response ? settle_response(head, reason)
+                  : settle_request(head, &framing, authority, reason);
 }
 
-int mcp_http_head_scan_trailer(mcp_slice_t bytes, const char **why) {
+int mcp_http_head_scan_trailer(mcp_slice_t bytes, const char **reason) {
   for (;;) {
     mcp_http_header_t field;
-    int code = scan_field(&bytes, &field, why);
+    int code = scan_field(&bytes, &field, reason);
     if (code < 0) return code;
     if (field.name.len == 0) return 0;
     if (is_framing(field.name) || resembles_framing(field.name))
-      return refuse(why, "framing field in a trailer");
+      return refuse(reason, "framing field in a trailer");
   }
 }
 

@@ -16,13 +16,13 @@ typedef struct {
 /* Reads `bytes`, a whole head up to and with its empty line, in which every LF
  * has a CR before it, into `head` and `table`. `head` points into both. Sizes
  * are the caller's affair, but for the target's. 0, or MCP_EHTTP, MCP_ETARGET,
- * MCP_EVERSION, MCP_ENOMEM, and then `*why` is a static line. */
+ * MCP_EVERSION, MCP_ENOMEM, and then `*reason` is a static line. */
 int mcp_http_head_scan(mcp_slice_t bytes, bool response, mcp_http_head_t *head,
-                       mcp_http_table_t *table, const char **why);
+                       mcp_http_table_t *table, const char **reason);
 
 /* Reads the trailer section `bytes`, up to and with its empty line, by the
- * same rules for fields, and keeps nothing. 0, or MCP_EHTTP with `*why`. */
-int mcp_http_head_scan_trailer(mcp_slice_t bytes, const char **why);
+ * same rules for fields, and keeps nothing. 0, or MCP_EHTTP with `*reason`. */
+int mcp_http_head_scan_trailer(mcp_slice_t bytes, const char **reason);
 
 /* For who writes a head: the grammar of its parts. A name is of a host, or an
  * IPv6 address without brackets. */

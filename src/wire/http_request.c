@@ -6,29 +6,29 @@
 #include "wire/http.h"
 #include "wire/http_head.h"
 
-static int refuse(const char **why, const char *text) {
-  *why = text;
+static int refuse(const char **reason, const char *text) {
+  *reason = text;
   return MCP_EHTTP;
 }
 
 int mcp_http_request_begin(mcp_buf_t *out, mcp_slice_t method,
                            mcp_slice_t target, mcp_slice_t host, int port,
-                           const char **why) {
+                           const char **reason) {
   bool v6 = host.len > 0 && memchr(host.data, ':', host.len) != NULL;
   if (!mcp_http_head_is_token(method))
-    return refuse(why, "the method is not a token");
+    return refuse(reason, "the method is not a token");
   if (mcp_slice_equal(method, MCP_SLICE("CONNECT")))
-    return refuse(why, "the method CONNECT is not for this client");
+    return refuse(reason, "the method CONNECT is not for this client");
   if (target.len == 0 ||
       (target.data[0] != '/' && !mcp_slice_equal(target, MCP_SLICE("*"))))
-    return refuse(why, "the target does not begin with /");
+    return refuse(reason, "the target does not begin with /");
   if (target.len > MCP_HTTP_TARGET_LENGTH)
-    return refuse(why, "the target is too long");
+    return refuse(reason, "the target is too long");
   if (!mcp_http_head_is_target(target))
-    return refuse(why, "the target holds a byte that has to be "
-                       "percent-encoded");
+    return refuse(reason, "the target holds a byte that has to be "
+                          "percent-encoded");
   if (!mcp_http_head_is_name(host))
-    return refuse(why, "the host holds a byte that cannot stand there");
+    return refuse(reason, "the host holds a byte that cannot stand there");
   if (mcp_buf_reserve(out, method.len + target.len + host.len + 64) < 0)
     return MCP_ENOMEM;
   mcp_buf_append_slice(out, method);
@@ -66,14 +66,14 @@ static bool is_ours(mcp_slice_t name) {
 }
 
 int mcp_http_request_field(mcp_buf_t *out, mcp_slice_t name, mcp_slice_t value,
-                           const char **why) {
+                           const char **reason) {
   if (!mcp_http_head_is_token(name))
-    return refuse(why, "a field name is not a token");
+    return refuse(reason, "a field name is not a token");
   if (is_ours(name))
-    return refuse(why, "reserved header field: the client sets it");
+    return refuse(reason, "reserved header field: the client sets it");
   value = mcp_slice_trim(value);
   if (!mcp_http_head_is_value(value))
-    return refuse(why, "a field value holds a control character");
+    return refuse(reason, "a field value holds a control character");
   if (mcp_buf_reserve(out, name.len + value.len + 4) < 0) return MCP_ENOMEM;
   mcp_buf_append_slice(out, name);
   mcp_buf_append_literal(out, ": ");

@@ -11,17 +11,17 @@
 
 /* Appends the request line and the Host field. `host` is a name or an address
  * (IPv6 without brackets), `port` is left out of the field if it is 0.
- * 0, MCP_EHTTP with `*why`, a static line, or MCP_ENOMEM. */
+ * 0, MCP_EHTTP with `*reason`, a static line, or MCP_ENOMEM. */
 int mcp_http_request_begin(mcp_buf_t *out, mcp_slice_t method,
                            mcp_slice_t target, mcp_slice_t host, int port,
-                           const char **why);
+                           const char **reason);
 
 /* Appends a field; the value is trimmed. Refused are names that are no token,
  * values with a control character but HTAB, and the fields that are ours:
  * Host, Content-Length, Transfer-Encoding, Connection and its kin.
- * 0, MCP_EHTTP with `*why`, or MCP_ENOMEM. */
+ * 0, MCP_EHTTP with `*reason`, or MCP_ENOMEM. */
 int mcp_http_request_field(mcp_buf_t *out, mcp_slice_t name, mcp_slice_t value,
-                           const char **why);
+                           const char **reason);
 
 /* Appends Content-Length, if `has_body` or a body is what `method` usually
  * has, the end of the head, and the body. 0 or MCP_ENOMEM. */

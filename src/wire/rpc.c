@@ -6,9 +6,9 @@
 
 #include "base/err.h"
 
-static void invalid(mcp_rpc_t *rpc, const char *why) {
+static void invalid(mcp_rpc_t *rpc, const char *reason) {
   rpc->kind = MCP_RPC_INVALID;
-  rpc->why = why;
+  rpc->why = reason;
 }
 
 static mcp_json_kind_t kind_of(const mcp_json_doc_t *doc, uint32_t at) {
@@ -150,8 +150,8 @@ int mcp_rpc_write_error(mcp_buf_t *out, mcp_slice_t id, int error,
 }
 
 int mcp_rpc_stand_in(mcp_json_doc_t *doc, mcp_buf_t *text, mcp_rpc_t *rpc,
-                     mcp_rpc_id_found_t about, int code, const char *why) {
-  int result = mcp_rpc_write_error(text, about.id, code, why);
+                     mcp_rpc_id_found_t about, int code, const char *reason) {
+  int result = mcp_rpc_write_error(text, about.id, code, reason);
   if (result == 0)
     result = mcp_json_parse(doc, mcp_buf_slice(text), &mcp_json_default_limits,
                             NULL);

@@ -48,7 +48,7 @@ void mcp_rpc_read(const mcp_json_doc_t *doc, uint32_t at, mcp_rpc_t *rpc);
  * id, and { code, message } as its payload. `text` keeps its bytes and must
  * outlive `doc`, which is empty before. 0 or MCP_ENOMEM. */
 int mcp_rpc_stand_in(mcp_json_doc_t *doc, mcp_buf_t *text, mcp_rpc_t *rpc,
-                     mcp_rpc_id_found_t about, int code, const char *why);
+                     mcp_rpc_id_found_t about, int code, const char *reason);
 
 /* Appends {"jsonrpc":"2.0","id":ID,"result": or …"error": — the caller appends
  * the value and '}'. An empty id is written as null. 0 or MCP_ENOMEM. */

@@ -49,7 +49,7 @@ struct mcp_ws {
   bool closed; /* after a close frame, or a failure */
   int code;
   unsigned status;
-  const char *why;
+  const char *reason;
   uint8_t control_length;
   char control[MCP_WS_CONTROL_LENGTH];
 };
@@ -146,22 +146,22 @@ unsigned mcp_ws_status(const mcp_ws_t *ws) {
 }
 
 const char *mcp_ws_why(const mcp_ws_t *ws) {
-  return ws->why ? ws->why : "";
+  return ws->reason ? ws->reason : "";
 }
 
-static int fail(mcp_ws_t *ws, int code, unsigned status, const char *why) {
+static int fail(mcp_ws_t *ws, int code, unsigned status, const char *reason) {
   ws->closed = true;
   ws->rest = (mcp_slice_t){0};
   ws->code = code;
   ws->status = status;
-  ws->why = why;
+  ws->reason = reason;
   free_frames(ws);
   mcp_buf_deinit(&ws->message);
   return code;
 }
 
-static int break_rule(mcp_ws_t *ws, const char *why) {
-  return fail(ws, MCP_EFRAME, MCP_WS_PROTOCOL, why);
+static int break_rule(mcp_ws_t *ws, const char *reason) {
+  return fail(ws, MCP_EFRAME, MCP_WS_PROTOCOL, reason);
 }
 
 static int no_memory(mcp_ws_t *ws) {

@@ -57,24 +57,24 @@ static bool find_key(const mcp_http_head_t *head, mcp_slice_t *key) {
 }
 
 unsigned mcp_ws_judge(const mcp_http_head_t *head, bool any_protocol,
-                      const char **why) {
+                      const char **reason) {
   mcp_slice_t value;
   bool found, twice;
   value = mcp_http_header(head, VERSION, &found, &twice);
   if (head->http_1_0 || !head->upgrade) {
-    *why = "Connection: Upgrade over HTTP/1.1 expected for a WebSocket";
+    *reason = "Connection: Upgrade over HTTP/1.1 expected for a WebSocket";
     return 400;
   }
   if (!found || twice || !mcp_slice_equal(value, MCP_SLICE("13"))) {
-    *why = "Sec-WebSocket-Version: 13 expected";
+    *reason = "Sec-WebSocket-Version: 13 expected";
     return 426;
   }
   if (!find_key(head, &value)) {
-    *why = "Sec-WebSocket-Key: 16 bytes in Base64 expected, once";
+    *reason = "Sec-WebSocket-Key: 16 bytes in Base64 expected, once";
     return 400;
   }
   if (!any_protocol && !offers_mcp(head)) {
-    *why =
+    *reason =
         "expected Sec-WebSocket-Protocol: mcp (security.any_subprotocol allows "
         "others)";
     return 400;
@@ -145,30 +145,30 @@ int mcp_ws_write_request(mcp_buf_t *out, const char key[MCP_WS_KEY_LENGTH]) {
 
 bool mcp_ws_is_granted(const mcp_http_head_t *head,
                        const char key[MCP_WS_KEY_LENGTH], bool any_protocol,
-                       const char **why) {
+                       const char **reason) {
   char accept[MCP_WS_ACCEPT_LENGTH];
   bool found, twice;
   mcp_slice_t value =
       mcp_http_header(head, MCP_SLICE("sec-websocket-accept"), &found, &twice);
   mcp_ws_accept(mcp_slice(key, MCP_WS_KEY_LENGTH), accept);
   if (!has_token(head, MCP_SLICE("upgrade"), MCP_SLICE("websocket"), true)) {
-    *why = "the server upgrades to something else than a WebSocket";
+    *reason = "the server upgrades to something else than a WebSocket";
     return false;
   }
   if (!found || twice ||
       !mcp_slice_equal(value, mcp_slice(accept, sizeof accept))) {
-    *why = "Sec-WebSocket-Accept does not answer our key";
+    *reason = "Sec-WebSocket-Accept does not answer our key";
     return false;
   }
   mcp_http_header(head, MCP_SLICE("sec-websocket-extensions"), &found, NULL);
   if (found) {
-    *why = "the server uses an extension that was not asked for";
+    *reason = "the server uses an extension that was not asked for";
     return false;
   }
   value = mcp_http_header(head, PROTOCOL, &found, &twice);
   if (found ? twice || !mcp_slice_equal(value, MCP_SLICE("mcp"))
             : !any_protocol) {
-    *why = "the server does not choose the subprotocol mcp";
+    *reason = "the server does not choose the subprotocol mcp";
     return false;
   }
   return true;
