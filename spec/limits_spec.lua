@@ -152,7 +152,7 @@ local REACHED = {
   MCP_HTTP_GUARD_TIME = "transport/http_guard: that is JSON may be read by pages of any origin",
   -- Time, subscriptions, streams, tasks
   ["server/timeout.lua TIME"] = "mcp/server/timeout: ends a tool with an error for the model",
-  ["server/timeout.lua MOST"] = "mcp/server/timeout: cannot be put off for ever",
+  ["server/timeout.lua MAX"] = "mcp/server/timeout: cannot be put off for ever",
   ["server/bus.lua LISTENS"] = "transport/subscribe: are refused where their limit is reached",
   ["server/bus.lua URIS"] =
     "mcp/server/feature/subscription: are 64 at most, and what is taken back makes room",

@@ -238,6 +238,10 @@ function dispatch.stamped(app, ctx, result)
   return ctx.revision.stamp and stamp(app, result) or result
 end
 
+---The position of `ctx` among the arguments of dispatch.request: server/timeout.lua reads it from
+---the stack of a coroutine that waits.
+dispatch.request_ctx = 2
+
 ---Runs one request to its end.
 ---@param app table
 ---@param ctx table

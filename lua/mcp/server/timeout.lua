@@ -1,11 +1,12 @@
 -- SPDX-License-Identifier: MIT
--- timeout: how long a request may take, and what its client is told when that is over. The clocks
--- are the runtime's (src/lua/coroutine.c); here is what they are set to, and the answer in place
--- of a handler that has not come to an end.
+-- timeout: how long a request may take, and the response when that time is over. The clocks are the
+-- runtime's (src/lua/coroutine.c); this file sets them and makes the response in place of a handler
+-- that is still running.
 --
--- A request that never waits has no clock and pays nothing for this, not even by being written down
--- somewhere. So the request that a late handler serves is looked for where it is: on the stack of
--- the handler's coroutine, as the arguments of our own functions.
+-- A request that never waits has no clock, and is not recorded anywhere for one. So the request
+-- that a late handler serves is found where it is: on the stack of the handler's coroutine, as an
+-- argument of dispatch.request or legacy.batch. Both say at which position.
+local arrival = require "mcp.server.front.arrival"
 local core = require "mcp.core"
 local dispatch = require "mcp.server.dispatch"
 local errors = require "mcp.protocol.errors"
@@ -19,31 +20,31 @@ local timeout = {}
 
 ---How long a request may take, in seconds, unless the server or the tool says otherwise.
 timeout.TIME = 60
----How far progress can put that off.
-timeout.MOST = 600
+---How far progress can extend that, in seconds.
+timeout.MAX = 600
 
 local function checked(options, name, default)
   local given = options[name]
   if given == nil then return default end
   if not (given >= 0 and given < math.huge) then
-    error(("%s: seconds, 0 or more, expected, got %s"):format(name, given), 0)
+    error(("%s: expected seconds, 0 or more, got %s"):format(name, given), 0)
   end
   return given
 end
 
----What a server's options say. Raises (level 0) what is wrong.
+---Reads a server's options. Raises (level 0) what is wrong with them.
 ---@param options table timeout, timeout_max, heartbeat: seconds, 0 for none
----@return table clock time, most, beat
+---@return table clock time, max, interval (of heartbeats)
 function timeout.settings(options)
   local time = checked(options, "timeout", timeout.TIME)
   return {
-    time = time, most = math.max(time, checked(options, "timeout_max", timeout.MOST)),
-    beat = checked(options, "heartbeat", 0),
+    time = time, max = math.max(time, checked(options, "timeout_max", timeout.MAX)),
+    interval = checked(options, "heartbeat", 0),
   }
 end
 
--- How many functions are on the stack of a coroutine that waits. Looking at one takes time in
--- proportion to its depth, so they are not counted one by one.
+-- The number of functions on the stack of a coroutine that waits. Looking at a level takes time in
+-- proportion to its depth, so this is a binary search.
 local function depth_of(thread)
   local low, high = 0, 1
   while debug.getinfo(thread, high - 1, "l") do low, high = high, high * 2 end
@@ -54,39 +55,42 @@ local function depth_of(thread)
   return low
 end
 
--- Ours are the outermost: a front, perhaps a batch, then dispatch.
+-- Ours are the outermost functions: a front, perhaps a batch, then dispatch.
 local OURS = 16
 
----The argument number `place` of the outermost call of `fn` in a coroutine that waits, or nil.
+---An argument of the outermost call of `fn` in a coroutine that waits; nil if it calls no `fn`.
 ---@param thread thread
 ---@param fn function
----@param place integer
+---@param position integer of the argument
 ---@return any
-function timeout.argument(thread, fn, place)
+function timeout.argument(thread, fn, position)
   local depth = depth_of(thread)
   for level = depth - 1, math.max(0, depth - OURS), -1 do
     if debug.getinfo(thread, level, "f").func == fn then
-      local _, argument = debug.getlocal(thread, level, place)
+      local _, argument = debug.getlocal(thread, level, position)
       return argument
     end
   end
   return nil
 end
 
--- What is told of one request.
-local function told(ctx, seconds)
+local function context_of(thread)
+  return timeout.argument(thread, dispatch.request, dispatch.request_ctx)
+end
+
+local function text_of(ctx, seconds)
+  if not ctx then return ("Timed out after %.14g s"):format(seconds) end
   local entry = ctx.entry
   return ("%s timed out after %.14g s"):format(
     entry and ("%s %q"):format(entry.kind, entry.name) or ctx.method, seconds)
 end
 
--- The answers to a batch as far as it has come. The message that has taken so long, and those that
--- nobody has looked at, get an error.
+-- The response to a batch so far. The request that took too long and those after it get an error.
 local function batch_answer(messages, text)
   local answers = messages.answers
   for i = messages.at, #messages do
     local message = messages[i]
-    if message[1] == "request" then
+    if arrival.is_request(message) then
       answers[#answers + 1] = { jsonrpc = "2.0", id = message.raw_id or value.null,
         error = { code = errors.TIMED_OUT, message = text } }
     end
@@ -94,12 +98,12 @@ local function batch_answer(messages, text)
   return answers
 end
 
--- Answers for the handler in `thread`. Its wait has ended, but it does not know yet.
+-- Answers for the handler in `thread`, whose wait has ended but which has not been resumed yet.
 local function answer(app, thread, seconds)
-  local ctx = timeout.argument(thread, dispatch.request, 2)
-  local text = ctx and told(ctx, seconds) or ("Timed out after %.14g s"):format(seconds)
+  local ctx = context_of(thread)
+  local text = text_of(ctx, seconds)
   core.log("warning", text)
-  local messages = timeout.argument(thread, legacy.batch, 4)
+  local messages = timeout.argument(thread, legacy.batch, legacy.batch_messages)
   if messages then return batch_answer(messages, text) end
   if ctx and ctx.entry and ctx.entry.kind == "tool" then
     return dispatch.stamped(app, ctx, tool.failed(text))
@@ -107,16 +111,16 @@ local function answer(app, thread, seconds)
   return nil, failure.new(errors.TIMED_OUT, text)
 end
 
----Puts what comes by a host under the limits of the app.
+---Puts the messages of an endpoint under the limits of the app.
 ---@param app table
----@param host userdata
-function timeout.watch(app, host)
+---@param endpoint userdata
+function timeout.watch(app, endpoint)
   local clock = app.clock
-  host:clock {
-    time = clock.time, most = clock.most, beat = clock.beat,
+  endpoint:clock {
+    time = clock.time, most = clock.max, beat = clock.interval,
     expired = function(thread, seconds) return answer(app, thread, seconds) end,
     on_beat = function(thread)
-      local ctx = timeout.argument(thread, dispatch.request, 2)
+      local ctx = context_of(thread)
       if ctx then heartbeat.send(ctx) end
     end,
   }

@@ -350,16 +350,22 @@ describe("a timeout", function()
     for _, name in ipairs { "timeout", "timeout_max", "heartbeat" } do
       for _, bad in ipairs { -1, 0 / 0, math.huge } do
         local _, err = pcall(function() mcp.server { name = "x", [name] = bad } end)
-        assert.matches("^%S*timeout_spec.lua:%d+: mcp.server: " .. name .. ": seconds, 0 or more",
-          err)
+        assert.matches("^%S*timeout_spec.lua:%d+: mcp.server: " .. name .. ": expected seconds, "
+          .. "0 or more, got", err)
       end
       assert.error_matches(function() mcp.server { name = "x", [name] = "1" } end,
         "number expected, got string")
     end
     local _, err = pcall(function() mcp.server "x":tool "t" { timeout = -1 } (print) end)
     assert.matches('^%S*timeout_spec.lua:%d+: tool "t": timeout: seconds, 0 or more, expected', err)
-    assert.same({ time = 60, most = 600, beat = 0 }, mcp.server("x").clock)
-    assert.equal(900, mcp.server { name = "x", timeout = 900 }.clock.most)
+    assert.same({ time = 60, max = 600, interval = 0 }, mcp.server("x").clock)
+    assert.equal(900, mcp.server { name = "x", timeout = 900 }.clock.max)
+  end)
+
+  it("finds the request at the position that dispatch and legacy declare", function()
+    local dispatch, legacy = require "mcp.server.dispatch", require "mcp.server.front.legacy"
+    assert.equal("ctx", debug.getlocal(dispatch.request, dispatch.request_ctx))
+    assert.equal("messages", debug.getlocal(legacy.batch, legacy.batch_messages))
   end)
 
   it("of a handler that the runtime is to close dies with it", function()

@@ -1,7 +1,8 @@
 -- SPDX-License-Identifier: MIT
--- duplex: the front of connections that carry messages both ways: stdio, and
--- whatever frames them alike. The first message that means an era settles it
--- for the connection; looking (server/discover) does not. An initialize can come at any time.
+-- duplex: the front of connections that carry messages both ways: stdio and transports that frame
+-- messages alike. The first message that belongs to one era settles the era of the connection;
+-- server/discover does not. An initialize can come at any time.
+local arrival = require "mcp.server.front.arrival"
 local context = require "mcp.server.context"
 local core = require "mcp.core"
 local errors = require "mcp.protocol.errors"
@@ -9,7 +10,7 @@ local failure = require "mcp.failure"
 local legacy = require "mcp.server.front.legacy"
 local modern = require "mcp.server.front.modern"
 local protocol = require "mcp.protocol"
-local session = require "mcp.server.session"
+local sessions = require "mcp.server.session"
 
 local duplex = {}
 
@@ -21,50 +22,52 @@ local MISSING = "params._meta needs " .. protocol.KEY_VERSION .. " and "
   .. protocol.KEY_CAPABILITIES
 
 -- A request with an envelope.
-local function serve_modern(app, x, link, method, params, meta, claim, ...)
+local function serve_modern(app, x, link, method, params, claim, ...)
   if type(claim) ~= "string" then
     return nil, failure.new(errors.INVALID_PARAMS,
-      ("_meta[%q]: string expected"):format(protocol.KEY_VERSION))
+      ("_meta[%q]: expected a string"):format(protocol.KEY_VERSION))
   end
   if not link.era and method ~= "server/discover" then
     local facts = protocol.revision(claim)
     if facts and facts.era == "modern" then link.era = "modern" end
   end
-  return modern.serve(app, x, method, params, meta, claim, ...)
+  local facts, err, meta, level, token = modern.check(...)
+  if not facts then return nil, err end
+  return modern.run(app, x, facts, method, params, meta, level, token)
 end
 
--- The connection was the session: what belongs to it ends, its tasks too, which nobody could ask
--- about any more.
+-- The connection carried the session, so the session ends with it; its tasks end, too, since no
+-- client can ask about them any more.
 local function close(app, link)
   app.bus:leave(link)
-  session.close(link.session)
+  sessions.close(link.session)
   if app.task_store then app.task_store:sweep() end
 end
 
--- A second one begins anew: a bridge may give one connection to one client after the other. What
--- was begun before ends, be it of a session or of a client that had none.
+-- A second initialize starts over: a bridge may serve one client after another by the same
+-- connection. Requests in progress end, whether they belong to a session or not.
 local function initialize(app, x, link, params)
-  local one, result = legacy.initialize(app, params)
-  if not one then return nil, result end
-  if not session.admit(one) then
-    return nil, failure.new(errors.BUSY, "Busy: memory is short, try later")
+  local session, result = legacy.initialize(app, params)
+  if not session then return nil, result end
+  if not sessions.admit(session) then
+    return nil, failure.new(errors.BUSY, "Busy: not enough memory, try again later")
   end
   if link.era then
-    core.log("info", "a client initializes a connection that is in use: what was before it ends")
+    core.log("info", "initialize on a connection that is in use: ending its earlier requests")
     x:end_others()
     if link.session then close(app, link) end
   end
-  link.era, link.session = "legacy", one
-  one.wire = link.wire
+  link.era, link.session = "legacy", session
+  session.wire = link.wire
   app.bus:join(link)
   link.closed = function() close(app, link) end
   return result
 end
 
-local function request(app, x, link, method, params, meta, claim, capabilities, client, level,
-  token)
+local function request(app, x, link, method, params, ...)
+  local _, claim, capabilities = arrival.envelope(...)
   if claim ~= nil and x:transport() == "sse" then
-    return invalid("HTTP+SSE carries no message of this revision (HS-10): POST it to the address "
+    return invalid("HTTP+SSE does not carry this revision (HS-10): POST the message to the address "
       .. "that the stream was opened at")
   end
   if link.era == "legacy" then
@@ -72,17 +75,15 @@ local function request(app, x, link, method, params, meta, claim, capabilities, 
       return invalid("This connection was opened by initialize; it cannot change its era")
     end
     if method == "initialize" then return initialize(app, x, link, params) end
+    local meta, token = arrival.meta(...)
     return legacy.request(app, x, link.session, method, params, meta, token)
   end
-  -- An initialize with a whole envelope is a modern request for a method that
-  -- is gone; with less it is a handshake.
+  -- An initialize with a whole envelope is a modern request for a method that does not exist there;
+  -- otherwise it is a handshake.
   if method == "initialize" and not protocol.is_envelope(claim, capabilities) then
     return initialize(app, x, link, params)
   end
-  if claim ~= nil then
-    return serve_modern(app, x, link, method, params, meta, claim, capabilities, client, level,
-      token, false)
-  end
+  if claim ~= nil then return serve_modern(app, x, link, method, params, claim, ...) end
   if method == "ping" and not link.era then return {} end
   return nil, failure.new(errors.INVALID_PARAMS, link.era and MISSING
     or MISSING .. "; older clients begin with initialize")
@@ -96,8 +97,7 @@ local function notification(x, link, method, params)
   end
 end
 
----Makes the function that gets every message of a connection; `link` is the
----connection's own table.
+---Makes the function that gets every message of a connection; `link` is the connection's own table.
 ---@param app table
 ---@return function receive
 function duplex.receiver(app)

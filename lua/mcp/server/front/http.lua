@@ -1,14 +1,18 @@
 -- SPDX-License-Identifier: MIT
 -- http: the front of Streamable HTTP. Both eras come in at one path; the body
 -- decides which it is, then a session or an envelope takes over.
+local arrival = require "mcp.server.front.arrival"
 local bus = require "mcp.server.bus"
-local channel = require "mcp.server.resumable"
 local errors = require "mcp.protocol.errors"
 local failure = require "mcp.failure"
+local gate = require "mcp.server.feature.gate"
+local header = require "mcp.header"
 local legacy = require "mcp.server.front.legacy"
+local methods = require "mcp.protocol.methods"
 local modern = require "mcp.server.front.modern"
 local protocol = require "mcp.protocol"
-local session = require "mcp.server.session"
+local resumable = require "mcp.server.resumable"
+local sessions = require "mcp.server.session"
 
 local http = {}
 
@@ -16,15 +20,77 @@ local function fail(status, code, message, data)
   return nil, failure.new(code, message, data, status)
 end
 
--- The session a message belongs to, or nil and the error (HL-53, HL-54). Somebody else's is as good
--- as none (HL-58).
+-- --- requests without a session ----------------------------------------------
+
+-- What every encoded field begins with: "=".
+local ENCODED = 61
+
+local function mismatch(text, ...)
+  return fail(400, errors.HEADER_MISMATCH, text:format(...))
+end
+
+-- Proxies route by Mcp-Method and Mcp-Name without reading the body, so both must repeat what the
+-- body says (HM-23 to HM-27).
+local function check_headers(method, params, target, mcp_method, mcp_name)
+  if mcp_method ~= method then
+    if not mcp_method then return mismatch("Mcp-Method must be sent once and say %s", method) end
+    return mismatch("Mcp-Method is %s, but the body says %s", mcp_method, method)
+  end
+  if not target then return true end
+  local name = params[target]
+  if type(name) ~= "string" then return true end -- the handler reports it
+  if not mcp_name then
+    if name == "" and mcp_name == nil then return true end
+    return mismatch("Mcp-Name must be sent once and equal params.%s", target)
+  end
+  -- A name that looks like an encoding stands for what it decodes to, and not for itself.
+  if header.decode(mcp_name) ~= name then
+    return mismatch("Mcp-Name does not match params.%s", target)
+  end
+  return true
+end
+
+-- Arguments that header fields repeat, for the tools that have such (HM-45).
+local function check_param_headers(app, ctx, x, params)
+  local entry, arguments = app.tools.by_name[params.name], params.arguments
+  if not entry or not entry.mirrors or not gate.sees(entry, ctx) then return true end
+  if arguments ~= nil and type(arguments) ~= "table" then return true end -- the handler reports it
+  -- Loaded by servers that have such tools.
+  local wrong = require("mcp.message.param_headers").check(entry.mirrors, arguments or {}, x)
+  if wrong then return mismatch("%s", wrong) end
+  return true
+end
+
+local function serve_modern(app, x, method, params, version, claim, ...)
+  if version ~= claim then
+    return mismatch("MCP-Protocol-Version must be sent and equal the envelope's %s", claim)
+  end
+  local facts, err, meta, level, token = modern.check(...)
+  if not facts then return nil, err end
+  local mcp_method, mcp_name = arrival.names(...)
+  local row = methods[method]
+  local target = row and row.target
+  if mcp_method ~= method or mcp_name ~= (target and params[target])
+    or mcp_name and mcp_name:byte() == ENCODED then
+    local ok
+    ok, err = check_headers(method, params, target, mcp_method, mcp_name)
+    if not ok then return nil, err end
+  end
+  return modern.run(app, x, facts, method, params, meta, level, token,
+    method == "tools/call" and check_param_headers or nil)
+end
+
+-- --- sessions ------------------------------------------------------------------
+
+-- The session a message belongs to, or nil and the error (HL-53, HL-54). The session of another
+-- principal is reported as unknown (HL-58).
 local function find_session(app, x, sid, version)
   if not sid then
     return fail(400, errors.INVALID_REQUEST, sid == false and "Mcp-Session-Id was sent twice"
       or "Mcp-Session-Id is missing; a session begins with initialize")
   end
-  local one = app.sessions:find(sid, app.auth and app.auth:key(x))
-  if not one then return fail(404, errors.SESSION_NOT_FOUND, "Session not found") end
+  local session = app.sessions:find(sid, app.auth and app.auth:key(x))
+  if not session then return fail(404, errors.SESSION_NOT_FOUND, "Session not found") end
   if version == false then
     return fail(400, errors.INVALID_REQUEST, "MCP-Protocol-Version was sent twice")
   end
@@ -32,7 +98,7 @@ local function find_session(app, x, sid, version)
     return fail(400, errors.INVALID_REQUEST, ("MCP-Protocol-Version %s is not supported; "
       .. "this server speaks %s"):format(version, table.concat(protocol.names, ", ")))
   end
-  return one
+  return session
 end
 
 local function initialize(app, x, params, sid)
@@ -40,37 +106,39 @@ local function initialize(app, x, params, sid)
   if sid and app.sessions:find(sid, owner) then
     return fail(400, errors.INVALID_REQUEST, "This session has been initialized already")
   end
-  local one, result = legacy.initialize(app, params)
-  if not one then return nil, result end
-  one.owner = owner or nil
-  if not app.sessions:add(one) then
+  local session, result = legacy.initialize(app, params)
+  if not session then return nil, result end
+  session.owner = owner or nil
+  if not app.sessions:add(session) then
     return fail(503, errors.BUSY, "Busy: too many sessions")
   end
-  x:set_header("Mcp-Session-Id", one.id)
+  x:set_header("Mcp-Session-Id", session.id)
   return result
 end
 
-local function serve_legacy(app, x, kind, id, method, params, meta, token, version, sid)
+local function serve_legacy(app, x, kind, id, method, params, ...)
+  local version, sid = arrival.route(...)
   if method == "initialize" and kind == "request" then return initialize(app, x, params, sid) end
-  local one, err = find_session(app, x, sid, version)
-  if not one then return nil, err end
+  local session, err = find_session(app, x, sid, version)
+  if not session then return nil, err end
   if kind == "request" then
     -- A dropped connection is no cancellation here (HL-27).
     x:survive()
-    if not one.running:add(id, x) then
-      return fail(400, errors.INVALID_REQUEST, "A request with this id is under way")
+    if not session.running:add(id, x) then
+      return fail(400, errors.INVALID_REQUEST, "A request with this id is in progress")
     end
+    local meta, token = arrival.meta(...)
     local result, mend, ctx
-    result, err, mend, ctx = legacy.request(app, x, one, method, params, meta, token)
-    local way = one.streams and one.streams.calls[x]
-    one.running:remove(way or x)
-    if way then return way:finish(result, err, mend, ctx) end
+    result, err, mend, ctx = legacy.request(app, x, session, method, params, meta, token)
+    local stream = session.streams and session.streams.calls[x]
+    session.running:remove(stream or x)
+    if stream then return stream:finish(result, err, mend, ctx) end
     return result, err, mend, ctx
   end
   if kind == "notification" then
-    legacy.notification(x, one, method, params)
-  elseif one.questions then
-    one.questions:answer(kind, id, params)
+    legacy.notification(x, session, method, params)
+  elseif session.questions then
+    session.questions:answer(kind, id, params)
   end
   if kind == "bad response" then return fail(400, params.code, params.message) end
   return 202
@@ -78,33 +146,33 @@ end
 
 -- The standalone stream of a session (HL-30 to HL-36).
 local function listen(app, x, version, sid)
-  local one, err = find_session(app, x, sid, version)
-  if not one then return nil, err end
-  local resumable, last = session.is_resumable(app, one), nil
-  if resumable then last = x:header "last-event-id" end
-  if last ~= nil then
-    local status, why, stream = channel.resume(one, x, last)
+  local session, err = find_session(app, x, sid, version)
+  if not session then return nil, err end
+  local can_resume, last_id = sessions.is_resumable(app, session), nil
+  if can_resume then last_id = x:header "last-event-id" end
+  if last_id ~= nil then
+    local status, failed, stream = resumable.resume(session, x, last_id)
     if stream then
-      one.stream = stream
-      bus.catch_up(one, stream)
+      session.stream = stream
+      bus.catch_up(session, stream)
     end
-    return status, why
+    return status, failed
   end
-  if session.stream_of(one) then
+  if sessions.stream_of(session) then
     return fail(409, errors.INVALID_REQUEST, "This session has a stream already")
   end
-  one.stream = x
-  if x:keep() and one.missed then
-    one.stream = resumable and channel.standalone(app, one, x) or x
-    bus.catch_up(one, one.stream)
+  session.stream = x
+  if x:keep() and session.missed then
+    session.stream = can_resume and resumable.standalone(app, session, x) or x
+    bus.catch_up(session, session.stream)
   end
   return 200
 end
 
--- Does any message of a batch carry an envelope? [6] is what it claims.
+-- Does any message of a batch carry an envelope?
 local function has_claim(messages)
   for _, message in ipairs(messages) do
-    if message[6] ~= nil then return true end
+    if arrival.has_claim(message) then return true end
   end
   return false
 end
@@ -116,16 +184,18 @@ local function serve_batch(app, x, messages, version, sid)
     return fail(400, errors.INVALID_REQUEST, #messages == 0 and "An empty batch"
       or "Batches are not part of this revision")
   end
-  local one, err = find_session(app, x, sid, version)
-  if not one then return nil, err end
+  local session, err = find_session(app, x, sid, version)
+  if not session then return nil, err end
   x:survive()
   local answers
-  answers, err = legacy.batch(app, x, one, messages)
+  answers, err = legacy.batch(app, x, session, messages)
   if err then return nil, err end
-  local way = one.streams and one.streams.calls[x]
-  if way then return way:finish(answers) or 202 end
+  local stream = session.streams and session.streams.calls[x]
+  if stream then return stream:finish(answers) or 202 end
   return answers or 202
 end
+
+-- --- connections with more than one answer --------------------------------------
 
 -- What a connection keeps of its handshake's fields for those who look at `ctx.headers`. There may
 -- be thousands of them, so what only the handshake is about goes; so does the token. Over HTTP+SSE
@@ -175,30 +245,29 @@ local function post(app, x, link)
   return fail(400, errors.PARSE_ERROR, "Parse error: " .. text)
 end
 
----Makes the function that gets every message of an HTTP listener. What it
----returns: a result; nil and an error; or an integer, a status without body.
+---Makes the function that gets every message of an HTTP listener. It returns a result; nil and an
+---error; or an integer, a status without a body.
 ---@param app table
 ---@return function receive
 function http.receiver(app)
   if app.event_store == nil then app.event_store = require("mcp.event_store").new() end
-  local function receive(x, link, kind, id, method, params, meta, claim, capabilities, client,
-    level, token, version, mcp_method, mcp_name, sid)
+  local function receive(x, link, kind, id, method, params, ...)
+    local version, sid, claim, capabilities = arrival.route(...)
     if kind == "get" then return listen(app, x, version, sid) end
     if kind == "post" then return post(app, x, link) end
     if kind == "upgrade" then return upgrade(app, x) end
     if kind == "delete" then
-      local one, err = find_session(app, x, sid, version)
-      if not one then return nil, err end
-      app.sessions:remove(one.id)
+      local session, err = find_session(app, x, sid, version)
+      if not session then return nil, err end
+      app.sessions:remove(session.id)
       return 200
     end
     if kind == "batch" then return serve_batch(app, x, params, version, sid) end
     local verdict, detail = protocol.classify(kind, method, claim, capabilities, version)
     if verdict == "modern" then
-      return modern.serve(app, x, method, params, meta, claim, capabilities, client, level, token,
-        true, version, mcp_method, mcp_name)
+      return serve_modern(app, x, method, params, version, claim, ...)
     elseif verdict == "legacy" then
-      return serve_legacy(app, x, kind, id, method, params, meta, token, version, sid)
+      return serve_legacy(app, x, kind, id, method, params, ...)
     elseif verdict == "drop" then
       return 202
     end

@@ -1,9 +1,9 @@
 -- SPDX-License-Identifier: MIT
 -- The stateless era's own: mirrored header fields, discovery. The ladder as a whole is in
 -- http_spec (with header fields) and duplex_spec (without).
+local header = require "mcp.header"
 local helper = require "spec.helper"
 local mcp = require "mcp"
-local modern = require "mcp.server.front.modern"
 
 describe("the modern front", function()
   after_each(helper.leftovers)
@@ -18,14 +18,14 @@ describe("the modern front", function()
       -- Text that looks like the mark travels encoded.
       ["=?base64?PT9iYXNlNjQ/eD89?="] = "=?base64?x?=",
     }
-    for header, text in pairs(cases) do assert.equal(text, modern.decode_header(header), header) end
+    for field, text in pairs(cases) do assert.equal(text, header.decode(field), field) end
   end)
 
   it("refuses a mark around what is no canonical Base64 of UTF-8 (HM-33)", function()
-    for _, header in ipairs { "=?base64?cMO8=?=", "=?base64?c?=", "=?base64?cM O8?=",
+    for _, field in ipairs { "=?base64?cMO8=?=", "=?base64?c?=", "=?base64?cM O8?=",
       "=?base64?cMO-?=", "=?base64?/w==?=", "=?base64?eA?=", "=?base64?eB==?=",
       "=?base64?eA==eA==?=", "=?base64?7aCA?=" } do
-      assert.is_nil(modern.decode_header(header), header)
+      assert.is_nil(header.decode(field), field)
     end
   end)
 
