@@ -153,7 +153,7 @@ describe("documentation", function()
       report()
     end)
 
-    local CLASSES = { exchange = "mcp.exchange", host = "mcp.host", wire = "mcp.wire",
+    local CLASSES = { exchange = "mcp.exchange", endpoint = "mcp.endpoint", wire = "mcp.wire",
       waiter = "mcp.waiter", http_pool = "mcp.http_pool", http_response = "mcp.http_response",
       wire_end = "mcp.wire_end", regex = "mcp.regex", folder = "mcp.folder" }
 

@@ -174,7 +174,7 @@ local REACHED = {
   ["server/ask/replay.lua ROUNDS"] = "mcp/server/ask/init: ends after ten rounds",
   ["server/seal.lua TTL"] = "mcp/server/seal: is good for 600 seconds",
   ["server/seal.lua LENGTH"] = "mcp/server/seal: is at most 16 KiB, both ways",
-  MCP_LENDPOINT_STDIO_GRACE = "transport/link: ends the process within a second although a handler",
+  MCP_LCONNECTION_STDIO_GRACE = "transport/link: ends the process within a second although a handler",
   -- Schemas
   ["schema/limits.lua subschemas"] =
     "mcp/schema/init: bound subschemas, depth and values of a schema",

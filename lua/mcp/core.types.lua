@@ -159,8 +159,8 @@ function waiter:is_woken() end
 function core.watch_meta(names) end
 
 ---Something that takes messages: a listener or a connection.
----@class mcp.core.Host: userdata
-local host = {}
+---@class mcp.core.Endpoint: userdata
+local endpoint = {}
 
 ---Listens for HTTP.
 ---@param options table host, port, or unix (a socket file) and its mode; tls (a server's context);
@@ -170,21 +170,21 @@ local host = {}
 ---`duplex`, what gets the messages of such connections; any_protocol, a WebSocket without the
 ---subprotocol mcp too; the limits of `core.connect_websocket`
 ---@param receive mcp.core.Receive
----@return mcp.core.Host? host
+---@return mcp.core.Endpoint? endpoint
 ---@return string? message
 ---@return string? code
 function core.listen_http(options, receive) end
 
 ---Serves standard input and output; what the process prints goes to standard error from then on.
 ---@param receive mcp.core.Receive
----@return mcp.core.Host? host
+---@return mcp.core.Endpoint? endpoint
 ---@return string? message
 ---@return string? code
 function core.serve_stdio(receive) end
 
 ---A connection through memory, and its other end.
 ---@param receive mcp.core.Receive
----@return mcp.core.Host? host
+---@return mcp.core.Endpoint? endpoint
 ---@return mcp.core.WireEnd|string wire_end_or_message
 ---@return string? code
 function core.memory_pair(receive) end
@@ -192,8 +192,8 @@ function core.memory_pair(receive) end
 ---Two connections back to back: what one sends the other receives.
 ---@param one mcp.core.Receive
 ---@param other mcp.core.Receive
----@return mcp.core.Host? host
----@return mcp.core.Host|string other_or_message
+---@return mcp.core.Endpoint? endpoint
+---@return mcp.core.Endpoint|string other_or_message
 ---@return string? code
 function core.memory_link(one, other) end
 
@@ -203,7 +203,7 @@ function core.memory_link(one, other) end
 ---the other, in a task.
 ---@param options table command, args, env, cwd, stderr
 ---@param receive mcp.core.Receive
----@return mcp.core.Host? host
+---@return mcp.core.Endpoint? endpoint
 ---@return string? message
 ---@return string? code
 function core.connect_child(options, receive) end
@@ -212,7 +212,7 @@ function core.connect_child(options, receive) end
 ---or "loopback": other addresses are "ENOTPUBLIC" or "ENOTLOCAL".
 ---@param options table host and port, or unix; only; timeout in seconds, 0 for none
 ---@param receive mcp.core.Receive
----@return mcp.core.Host? host
+---@return mcp.core.Endpoint? endpoint
 ---@return string? message
 ---@return string? code
 function core.connect_socket(options, receive) end
@@ -225,7 +225,7 @@ function core.connect_socket(options, receive) end
 ---`control_burst`, and in seconds, 0 for none, `ping`, `silence`, `stall_timeout`, `close_timeout`.
 ---@param options table
 ---@param receive mcp.core.Receive
----@return mcp.core.Host? host
+---@return mcp.core.Endpoint? endpoint
 ---@return string? message of a refusal with its status and the beginning of its body
 ---@return string? code of a refusal "EHTTP" and its status, "EHTTP401"; "ETIMEDOUT", "EHTTP", …
 ---@return table<string, string>? fields of a refusal, by lower-case name
@@ -255,37 +255,37 @@ function wire:close(status, why) end
 ---ends; after `grace` (2 s) it gets TERM, and after another KILL, with its whole group; 0 is KILL at
 ---once.
 ---@param grace? number
-function host:close(grace) end
+function endpoint:close(grace) end
 
 ---@return boolean open until it is closed, by whomever
-function host:is_open() end
+function endpoint:is_open() end
 
 ---@return boolean gone nothing of it is left
-function host:is_gone() end
+function endpoint:is_gone() end
 
 ---The way to send on a connection what answers nothing, before anything came by it.
 ---@return mcp.core.Wire? wire nil of a listener, and once it is gone
-function host:wire() end
+function endpoint:wire() end
 
 ---Has `fn(text, code)` called once the connection is gone, whoever closed it. It must not wait.
 ---@param fn fun(text: string, code: string)
-function host:on_closed(fn) end
+function endpoint:on_closed(fn) end
 
 ---We are the one who asks: what cannot be read is not answered, and a line over the limit ends the
 ---connection.
 ---@param message_limit? integer bytes
-function host:as_client(message_limit) end
+function endpoint:as_client(message_limit) end
 
 ---@return integer? port of a listener
-function host:port() end
+function endpoint:port() end
 
 ---@return integer? pid of a child
-function host:pid() end
+function endpoint:pid() end
 
 ---How a child has ended; nothing before.
 ---@return integer? status
 ---@return integer? signal
-function host:exit() end
+function endpoint:exit() end
 
 ---@class mcp.Page
 ---@field type string its media type
@@ -297,20 +297,20 @@ function host:exit() end
 ---@param challenge string|nil parameters of WWW-Authenticate: Bearer
 ---@param pages table<string, string|mcp.Page> texts of JSON by their paths, or other pages, which
 ---are not for pages of other origins
-function host:protect(challenge, pages) end
+function endpoint:protect(challenge, pages) end
 
 ---@return boolean
-function host:is_loopback() end
+function endpoint:is_loopback() end
 
 ---@return integer
-function host:connections() end
+function endpoint:connections() end
 
 ---Puts the requests that come by it under limits, in seconds, 0 for none: `time` from their start or
 ---the last restart of their clock, `most` in all, `beat` between two signs of life while they wait.
 ---`expired(thread, seconds)` returns the answer, as a receiver does, in place of the handler that
 ---waits in `thread`; `on_beat(thread)` gives the sign of life.
 ---@param clock table time, most, beat, expired, on_beat
-function host:clock(clock) end
+function endpoint:clock(clock) end
 
 ---The far end of a memory pair: bytes.
 ---@class mcp.core.WireEnd: userdata

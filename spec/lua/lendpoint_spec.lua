@@ -1,6 +1,6 @@
 -- SPDX-License-Identifier: MIT
--- lhost_spec.lua: src/lua/lendpoint.c and src/lua/lmemory.c: the life of what listens, in a process
--- that goes on.
+-- lendpoint_spec.lua: src/lua/lendpoint.c, lconnection.c, lreceiver.c and lmemory.c: the life of an
+-- endpoint in a process that goes on after it.
 local core = require "mcp.core"
 local system = require "codecs.system"
 
@@ -44,10 +44,10 @@ describe("a host", function()
     assert.is_true(host:port() > 0)
     assert.is_true(host:is_loopback())
     assert.equal(0, host:connections())
-    assert.equal("mcp.host (open)", tostring(host))
+    assert.equal("mcp.endpoint (open)", tostring(host))
     host:close()
     assert.is_false(host:is_open())
-    assert.equal("mcp.host (closed)", tostring(host))
+    assert.equal("mcp.endpoint (closed)", tostring(host))
     gone(host)
     host:close()
     assert.is_nil(host:port())

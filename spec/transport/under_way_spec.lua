@@ -144,7 +144,7 @@ describe("requests under way", function()
     sockets[2]:take "64 requests of this connection are under way"
     -- The process's.
     call(last, "all", "echo", { text = "x" })
-    last:take "Busy: too much is under way"
+    last:take "too many requests in progress"
     local client <close> = support.client(server)
     local answer = client:ask(support.call(1, "echo", { text = "x" }))
     assert.equal(503, answer.status)

@@ -16,10 +16,10 @@
 
 extern char **environ;
 
-struct mcp_lchild {
+typedef struct {
   mcp_runtime_t *rt;
   mcp_process_t *process; /* NULL once it is gone */
-  unsigned refs;          /* the process, a host, a coroutine */
+  unsigned refs;          /* the process, the endpoint, a coroutine */
   int pid;
   bool exited;
   int status, signal;
@@ -30,29 +30,32 @@ struct mcp_lchild {
   bool text_ended; /* nothing will be added */
   bool telling;    /* a coroutine does so */
   bool starting;   /* such a coroutine is just being started */
-};
+} child_t;
 
-void mcp_lchild_unref(mcp_lchild_t *child) {
-  if (!child || --child->refs > 0) return;
+static void unref(void *process) {
+  child_t *child = process;
+  if (--child->refs > 0) return;
   luaL_unref(child->rt->L, LUA_REGISTRYINDEX, child->tell);
   mcp_buf_deinit(&child->text);
   mcp_mem_free(child);
 }
 
-bool mcp_lchild_is_gone(const mcp_lchild_t *child) {
-  return !child->process;
+static bool is_gone(const void *process) {
+  return !((const child_t *)process)->process;
 }
 
-void mcp_lchild_set_grace(mcp_lchild_t *child, uint64_t grace_ms) {
+static void set_grace(void *process, uint64_t grace_ms) {
+  child_t *child = process;
   if (child->process) mcp_process_set_grace(child->process, grace_ms);
 }
 
-int mcp_lchild_push_pid(lua_State *L, const mcp_lchild_t *child) {
-  lua_pushinteger(L, child->pid);
+static int push_pid(lua_State *L, const void *process) {
+  lua_pushinteger(L, ((const child_t *)process)->pid);
   return 1;
 }
 
-int mcp_lchild_push_exit(lua_State *L, const mcp_lchild_t *child) {
+static int push_exit(lua_State *L, const void *process) {
+  const child_t *child = process;
   if (!child->exited) return 0;
   if (child->signal) {
     lua_pushnil(L);
@@ -64,12 +67,14 @@ int mcp_lchild_push_exit(lua_State *L, const mcp_lchild_t *child) {
   return 2;
 }
 
+static const mcp_lendpoint_process_ops_t process_ops = {
+    unref, is_gone, set_grace, push_pid, push_exit};
+
 /* --- standard error ------------------------------------------------------ */
 
 /* The next line, without its end; its size with that in `*size`. False: there
  * is none yet. */
-static bool next_line(const mcp_lchild_t *child, mcp_slice_t *line,
-                      size_t *size) {
+static bool next_line(const child_t *child, mcp_slice_t *line, size_t *size) {
   size_t left = child->text.len - child->from;
   const char *at = child->text.data + child->from, *end;
   if (left == 0) return false;
@@ -85,7 +90,7 @@ static bool next_line(const mcp_lchild_t *child, mcp_slice_t *line,
 
 /* Tells line after line; each may wait. The child lies at 1. [-?, +?, e] */
 static int tell_lines(lua_State *L, int status, lua_KContext context) {
-  mcp_lchild_t *child = (mcp_lchild_t *)context;
+  child_t *child = (child_t *)context;
   mcp_slice_t line;
   size_t size;
   (void)status;
@@ -113,18 +118,18 @@ static int begin_telling(lua_State *L) {
   return tell_lines(L, LUA_OK, (lua_KContext)lua_touserdata(L, 1));
 }
 
-static void tell(mcp_lchild_t *child);
+static void tell(child_t *child);
 
 static void on_told(void *arg) {
-  mcp_lchild_t *child = arg;
+  child_t *child = arg;
   child->telling = false;
   /* An error in the function ends the coroutine, but not the text. */
   if (!child->starting) tell(child);
-  mcp_lchild_unref(child);
+  unref(child);
 }
 
 /* Starts a coroutine with what has come, if none is at it. */
-static bool start_telling(mcp_lchild_t *child) {
+static bool start_telling(child_t *child) {
   mcp_coroutine_t *co = mcp_coroutine_new(child->rt);
   if (!co) return false;
   if (!lua_checkstack(co->thread, 2)) {
@@ -141,7 +146,7 @@ static bool start_telling(mcp_lchild_t *child) {
   return true;
 }
 
-static void tell(mcp_lchild_t *child) {
+static void tell(child_t *child) {
   mcp_slice_t line;
   size_t size, from, dropped;
   child->refs++;
@@ -155,11 +160,11 @@ static void tell(mcp_lchild_t *child) {
   } while (start_telling(child) &&
            (child->from != from || child->dropped != dropped));
   child->starting = false;
-  mcp_lchild_unref(child);
+  unref(child);
 }
 
 /* Keeps what fits. From then on all is dropped until that has been told. */
-static void keep_text(mcp_lchild_t *child, mcp_slice_t bytes) {
+static void keep_text(child_t *child, mcp_slice_t bytes) {
   mcp_buf_t *text = &child->text;
   mcp_buf_consume(text, child->from);
   child->from = 0;
@@ -173,7 +178,7 @@ static void keep_text(mcp_lchild_t *child, mcp_slice_t bytes) {
 }
 
 static void on_error(void *owner, mcp_slice_t bytes) {
-  mcp_lchild_t *child = owner;
+  child_t *child = owner;
   if (bytes.len == 0) {
     child->text_ended = true;
   } else {
@@ -185,17 +190,17 @@ static void on_error(void *owner, mcp_slice_t bytes) {
 /* --- its life ------------------------------------------------------------ */
 
 static void on_exit_of(void *owner, int status, int number) {
-  mcp_lchild_t *child = owner;
+  child_t *child = owner;
   child->exited = true;
   child->status = status;
   child->signal = number;
 }
 
 static void on_gone(void *owner) {
-  mcp_lchild_t *child = owner;
+  child_t *child = owner;
   child->process = NULL;
   mcp_loop_wake(child->rt->loop);
-  mcp_lchild_unref(child);
+  unref(child);
 }
 
 /* Text without a zero byte, of the value at the top, which something else
@@ -322,7 +327,7 @@ static const char **push_environment(lua_State *L) {
 
 /* stderr: "inherit", "null", or a function, a reference to which is kept.
  * [-0, +0, e] */
-static mcp_process_error_t take_error(lua_State *L, mcp_lchild_t *child) {
+static mcp_process_error_t take_error(lua_State *L, child_t *child) {
   static const char *const names[] = {"inherit", "null", NULL};
   static const mcp_process_error_t kinds[] = {MCP_PROCESS_INHERIT,
                                               MCP_PROCESS_NULL};
@@ -349,21 +354,21 @@ static int push_failure(lua_State *L, int code, mcp_process_step_t step,
 }
 
 /* connect_child({ command =, args =, env =, cwd =, stderr = }, receive)
- * -> host | nil, text, code
+ * -> endpoint | nil, text, code
  * Starts a program and speaks with it over its standard input and output. */
 static int connect_child(lua_State *L) {
   mcp_runtime_t *rt = mcp_coroutine_runtime(L);
   mcp_process_options_t options = {
       .on_error = on_error, .on_exit = on_exit_of, .on_gone = on_gone};
   mcp_process_step_t step;
-  mcp_lchild_t *child;
+  child_t *child;
   mcp_stream_t *stream;
-  void *host;
+  mcp_lendpoint_t *endpoint;
   int code;
   luaL_checktype(L, 1, LUA_TTABLE);
   luaL_checktype(L, 2, LUA_TFUNCTION);
   lua_settop(L, 2);
-  host = mcp_lendpoint_push(L, rt, 2);
+  endpoint = mcp_lendpoint_push(L, rt, 2);
   options.arguments = push_arguments(L);
   options.environment = push_environment(L);
   if (lua_getfield(L, 1, "cwd") != LUA_TNIL)
@@ -373,15 +378,15 @@ static int connect_child(lua_State *L) {
   child->rt = rt;
   child->tell = LUA_NOREF;
   child->refs = 1;
-  /* From here on the host frees it, whatever is raised. */
-  mcp_lendpoint_set_child(host, child);
+  /* From here on the endpoint frees it, whatever is raised. */
+  mcp_lendpoint_set_process(endpoint, &process_ops, child);
   options.error = take_error(L, child);
   options.owner = child;
   code = mcp_process_open(rt->loop, &options, &child->process, &stream, &step);
   if (code < 0) return push_failure(L, code, step, options.folder);
   child->refs++;
   child->pid = mcp_process_pid(child->process);
-  code = mcp_lendpoint_over(host, stream, "stdio");
+  code = mcp_lendpoint_attach(endpoint, stream, "stdio");
   if (code < 0) return mcp_coroutine_push_error(L, code);
   lua_settop(L, 3);
   return 1;

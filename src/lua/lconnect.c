@@ -16,7 +16,7 @@ typedef struct {
   mcp_runtime_t *rt;
   mcp_coroutine_t *co; /* NULL where the loop is turned instead */
   mcp_connect_t *op;
-  void *host; /* what the stream becomes */
+  mcp_lendpoint_t *endpoint; /* what the stream becomes */
   const char *name;
   int code;
   bool done;
@@ -29,7 +29,7 @@ static void on_connected(void *owner, int code, mcp_stream_t *stream) {
   dial->code = code;
   dial->done = true;
   if (code == 0)
-    dial->code = mcp_lendpoint_over(dial->host, stream, dial->name);
+    dial->code = mcp_lendpoint_attach(dial->endpoint, stream, dial->name);
   if (co) mcp_coroutine_wake(co, dial->code);
 }
 
@@ -40,7 +40,7 @@ static void cancel_dial(mcp_coroutine_t *co, void *arg) {
   dial->op = NULL;
 }
 
-/* The host lies below the attempt. */
+/* The endpoint lies below the attempt. */
 static int dialled(lua_State *L, int status, lua_KContext context) {
   mcp_coroutine_t *co = (mcp_coroutine_t *)context;
   (void)status;
@@ -79,7 +79,7 @@ static unsigned flags_field(lua_State *L) {
 }
 
 /* connect_socket({ host =, port = | unix =, only =, timeout = }, receive)
- * -> host | nil, text, code
+ * -> endpoint | nil, text, code
  * Waits until it is connected; messages are lines, as over standard input and
  * output. `only`: "public" or "loopback". */
 static int connect_socket(lua_State *L) {
@@ -89,7 +89,7 @@ static int connect_socket(lua_State *L) {
   lua_Integer port;
   uint64_t ms;
   unsigned flags;
-  void *pushed;
+  mcp_lendpoint_t *endpoint;
   dial_t *dial;
   int code;
   luaL_checktype(L, 1, LUA_TTABLE);
@@ -105,10 +105,10 @@ static int connect_socket(lua_State *L) {
   flags = flags_field(L);
   if (!mcp_lturn_begin(L, rt, &co))
     return mcp_coroutine_push_error(L, MCP_ECANCELED);
-  pushed = mcp_lendpoint_push(L, rt, 2);
+  endpoint = mcp_lendpoint_push(L, rt, 2);
   dial = lua_newuserdatauv(L, sizeof *dial, 0);
   *dial = (dial_t){.rt = rt, .co = co, .name = path ? "unix" : "tcp"};
-  dial->host = pushed;
+  dial->endpoint = endpoint;
   code =
       path ? mcp_unix_connect(rt->loop, path, ms, on_connected, dial, &dial->op)
            : mcp_tcp_connect(rt->loop, host,

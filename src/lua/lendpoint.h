@@ -1,44 +1,54 @@
 /* SPDX-License-Identifier: MIT
- * lendpoint.h: what messages come through, as Lua sees it: an HTTP listener,
- * our standard input and output, an end of a pair in memory. */
+ * lendpoint.h: what messages arrive at, as Lua sees it: an HTTP listener, or
+ * one end of a connection (standard input and output, a child process, a
+ * socket, a pair in memory). */
 #ifndef MCP_LUA_LENDPOINT_H
 #define MCP_LUA_LENDPOINT_H
 
 #include <lua.h>
 
 #include "lua/coroutine.h"
+#include "net/stream.h"
 #include "transport/link.h"
 
-/* How long handlers may go on when standard input has ended. The process is
- * gone within a second whatever they do. In milliseconds. */
-#define MCP_LENDPOINT_STDIO_GRACE 500
+typedef struct mcp_lendpoint mcp_lendpoint_t;
+
+/* What an endpoint does with the process on its other side. */
+typedef struct {
+  void (*unref)(void *process);
+  bool (*is_gone)(const void *process); /* nothing of it is left */
+  /* How long each step of its end may take, in ms; 0: it ends at once. */
+  void (*set_grace)(void *process, uint64_t grace_ms);
+  /* Pushes its number. [-0, +1, -] */
+  int (*push_pid)(lua_State *L, const void *process);
+  /* Pushes how it has ended: its status, or nil and the number of the signal;
+   * nothing before. [-0, +(0|2), -] */
+  int (*push_exit)(lua_State *L, const void *process);
+} mcp_lendpoint_process_ops_t;
 
 /* Adds listen_http and serve_stdio to the table at the top, whose functions
  * carry the runtime as upvalue 1. [-0, +0, m] */
 void mcp_lendpoint_open(lua_State *L, mcp_runtime_t *rt);
 
-/* Pushes a host, closed as yet, whose messages go to the function at
- * `receive`; returns it for mcp_lendpoint_over. [-0, +1, m] */
-void *mcp_lendpoint_push(lua_State *L, mcp_runtime_t *rt, int receive);
+/* Pushes an endpoint without a link as yet, whose messages go to the function
+ * at `receive`; returns it for mcp_lendpoint_attach. [-0, +1, m] */
+mcp_lendpoint_t *mcp_lendpoint_push(lua_State *L, mcp_runtime_t *rt,
+                                    int receive);
 
-/* Opens the link of such a host over `stream` (an mcp_stream_t, taken). `name`
- * is static. 0 or a code. */
-int mcp_lendpoint_over(void *host, void *stream, const char *name);
+/* Opens its link over `stream`, which is taken. `name` is static. 0 or a
+ * code. */
+int mcp_lendpoint_attach(mcp_lendpoint_t *endpoint, mcp_stream_t *stream,
+                         const char *name);
 
-/* The same for a WebSocket whose handshake is over. */
-int mcp_lendpoint_over_ws(void *host, void *stream,
-                          const mcp_link_ws_t *options, mcp_buf_t *early);
+/* The same for a WebSocket whose handshake is over; `early` has the bytes that
+ * came after it. */
+int mcp_lendpoint_attach_ws(mcp_lendpoint_t *endpoint, mcp_stream_t *stream,
+                            const mcp_link_ws_t *options, mcp_buf_t *early);
 
-/* Reads the limits of WebSockets out of a table: message_limit, fragments,
- * control_rate, control_burst, and in seconds ping, silence, stall_timeout,
- * close_timeout.
- * [-0, +0, e] */
-void mcp_lendpoint_read_ws(lua_State *L, int table, mcp_link_ws_t *ws);
-
-struct mcp_lchild;
-
-/* The other side of such a host is a child (a reference to which is taken): it
- * ends with the host. */
-void mcp_lendpoint_set_child(void *host, struct mcp_lchild *child);
+/* The other side is a process, a reference to which is taken: closing the
+ * endpoint ends it. */
+void mcp_lendpoint_set_process(mcp_lendpoint_t *endpoint,
+                               const mcp_lendpoint_process_ops_t *ops,
+                               void *process);
 
 #endif

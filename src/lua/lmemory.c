@@ -52,17 +52,17 @@ static void on_closed(void *owner) {
 static const mcp_stream_events_t events = {on_data, on_end, on_drain,
                                            on_closed};
 
-/* memory_pair(receive) -> host, wire_end | nil, text, code */
+/* memory_pair(receive) -> endpoint, wire_end | nil, text, code */
 static int memory_pair(lua_State *L) {
   mcp_runtime_t *rt = mcp_coroutine_runtime(L);
   mcp_stream_t *near, *far;
   handle_t *handle;
   end_t *end;
-  void *host;
+  mcp_lendpoint_t *endpoint;
   int code;
   luaL_checktype(L, 1, LUA_TFUNCTION);
   lua_settop(L, 1);
-  host = mcp_lendpoint_push(L, rt, 1);
+  endpoint = mcp_lendpoint_push(L, rt, 1);
   handle = lua_newuserdatauv(L, sizeof *handle, 0);
   handle->end = NULL;
   luaL_setmetatable(L, TYPE_NAME);
@@ -75,7 +75,7 @@ static int memory_pair(lua_State *L) {
   end->stream = far;
   code = mcp_stream_start(far, &events, end);
   if (code == 0) {
-    code = mcp_lendpoint_over(host, near, "memory");
+    code = mcp_lendpoint_attach(endpoint, near, "memory");
   } else {
     mcp_stream_close(near, false);
   }
@@ -83,23 +83,23 @@ static int memory_pair(lua_State *L) {
   return 2;
 }
 
-/* memory_link(receive, receive) -> host, host | nil, text, code
+/* memory_link(receive, receive) -> endpoint, endpoint | nil, text, code
  * Two connections back to back: what one sends the other receives. */
 static int memory_link(lua_State *L) {
   mcp_runtime_t *rt = mcp_coroutine_runtime(L);
   mcp_stream_t *near, *far;
-  void *one, *other;
+  mcp_lendpoint_t *near_end, *far_end;
   int code;
   luaL_checktype(L, 1, LUA_TFUNCTION);
   luaL_checktype(L, 2, LUA_TFUNCTION);
   lua_settop(L, 2);
-  one = mcp_lendpoint_push(L, rt, 1);
-  other = mcp_lendpoint_push(L, rt, 2);
+  near_end = mcp_lendpoint_push(L, rt, 1);
+  far_end = mcp_lendpoint_push(L, rt, 2);
   code = mcp_stream_pair(rt->loop, &near, &far);
   if (code < 0) return mcp_coroutine_push_error(L, code);
-  code = mcp_lendpoint_over(one, near, "memory");
+  code = mcp_lendpoint_attach(near_end, near, "memory");
   if (code == 0) {
-    code = mcp_lendpoint_over(other, far, "memory");
+    code = mcp_lendpoint_attach(far_end, far, "memory");
   } else {
     mcp_stream_close(far, false);
   }

@@ -10,6 +10,7 @@
 #include "base/utf8.h"
 #include "base/version.h"
 #include "lua/lendpoint.h"
+#include "lua/lendpoint_options.h"
 #include "lua/lturn.h"
 #include "lua/seconds.h"
 #include "transport/ws_client.h"
@@ -18,14 +19,15 @@
 #define TYPE_NAME "mcp.websocket_dial"
 
 /* An attempt that somebody waits for. It lies on the stack of who waits, above
- * the host; its finalizer is for those who raise, and for the end of all. */
+ * the endpoint; its finalizer is for those who raise, and for the end of all.
+ */
 typedef struct {
   mcp_runtime_t *rt;
   mcp_coroutine_t *co; /* NULL where the loop is turned instead */
   mcp_ws_client_t *client;
-  mcp_buf_t head;   /* our request, while it is written */
-  mcp_buf_t fields; /* of a refusal: each name and value, with a NUL */
-  void *host;       /* what the stream becomes */
+  mcp_buf_t head;            /* our request, while it is written */
+  mcp_buf_t fields;          /* of a refusal: each name and value, with a NUL */
+  mcp_lendpoint_t *endpoint; /* what the stream becomes */
   mcp_link_ws_t link;
   int code;
   bool done;
@@ -33,7 +35,7 @@ typedef struct {
   char why[320]; /* with what a refusal says */
 } dial_t;
 
-/* Where the host and the attempt lie on the stack. */
+/* Where the endpoint and the attempt lie on the stack. */
 #define HOST 3
 #define DIAL 4
 
@@ -84,8 +86,8 @@ static void on_opened(void *owner, const mcp_ws_handshake_t *opened) {
   dial->done = true;
   dial->code = opened->code;
   if (opened->code == 0)
-    dial->code = mcp_lendpoint_over_ws(dial->host, opened->stream, &dial->link,
-                                       opened->early);
+    dial->code = mcp_lendpoint_attach_ws(dial->endpoint, opened->stream,
+                                         &dial->link, opened->early);
   if (opened->code < 0) {
     describe(dial, opened);
   } else if (dial->code < 0) {
@@ -138,7 +140,7 @@ static void push_fields(lua_State *L, const dial_t *dial) {
   }
 }
 
-/* host | nil, text, code [, fields] */
+/* endpoint | nil, text, code [, fields] */
 static int push_outcome(lua_State *L, const dial_t *dial) {
   if (dial->code < 0) {
     lua_pushnil(L);
@@ -265,8 +267,8 @@ static int write_head(lua_State *L, mcp_buf_t *out,
 
 /* connect_websocket({ host =, port = | unix =, target =, tls =, server_name =,
  *   headers = { { name, value }, … }, timeout =, only =, any_protocol =,
- *   and the limits of mcp_lendpoint_read_ws }, receive)
- *   -> host | nil, text, code [, fields]
+ *   and the limits of mcp_lendpoint_options_ws }, receive)
+ *   -> endpoint | nil, text, code [, fields]
  * Waits until it is open. A refusal's code is "EHTTP" and the status; its
  * header fields come with it. */
 static int connect_websocket(lua_State *L) {
@@ -274,7 +276,7 @@ static int connect_websocket(lua_State *L) {
   mcp_coroutine_t *co;
   mcp_ws_client_options_t options = {0};
   dial_t *dial;
-  void *host;
+  mcp_lendpoint_t *endpoint;
   int code;
   luaL_checktype(L, 1, LUA_TTABLE);
   luaL_checktype(L, 2, LUA_TFUNCTION);
@@ -282,12 +284,12 @@ static int connect_websocket(lua_State *L) {
   read_options(L, &options);
   if (!mcp_lturn_begin(L, rt, &co))
     return mcp_coroutine_push_error(L, MCP_ECANCELED);
-  host = mcp_lendpoint_push(L, rt, 2);
+  endpoint = mcp_lendpoint_push(L, rt, 2);
   dial = lua_newuserdatauv(L, sizeof *dial, 0);
-  *dial = (dial_t){.rt = rt, .co = co, .host = host};
+  *dial = (dial_t){.rt = rt, .co = co, .endpoint = endpoint};
   luaL_setmetatable(L, TYPE_NAME);
   dial->link.client = true;
-  mcp_lendpoint_read_ws(L, 1, &dial->link);
+  mcp_lendpoint_options_ws(L, 1, &dial->link);
   code = write_head(L, &dial->head, &options);
   if (code == 0)
     code = mcp_ws_client_open(rt->loop, &options, &dial->head, on_opened, dial,
