@@ -71,7 +71,7 @@ local function sift(client, method, entries)
   if method ~= "tools/list" or client.transport.duplex or not client.facts.stamp then
     return entries
   end
-  local kept, mirrors = require("mcp.client.mirror").sift(entries, function(text)
+  local kept, mirrors = require("mcp.message.param_headers").sift(entries, function(text)
     core.log("warning", text)
   end)
   for name, one in pairs(mirrors) do client.mirrors[name] = one end

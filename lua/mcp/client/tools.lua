@@ -89,8 +89,8 @@ end
 -- The fields that repeat arguments, where the transport has any.
 local function about_of(client, name, arguments)
   if client.transport.duplex or not client.facts or not client.facts.stamp then return {} end
-  local mirror = require "mcp.client.mirror"
-  local headers, text, code = mirror.arguments(client.mirrors[name], arguments)
+  local param_headers = require "mcp.message.param_headers"
+  local headers, text, code = param_headers.of_arguments(client.mirrors[name], arguments)
   if not headers then return nil, text, code end
   return { headers = headers }
 end

@@ -69,9 +69,9 @@ describe("mirror", function()
         assert.is_false(ok)
         assert.matches('unknown option "header"', err, 1, true)
       end
-      wrong('needs the type "string", "integer" or "boolean"', nil,
+      wrong('the property must have the type "string", "integer" or "boolean"', nil,
         { a = mcp.enum { 1, "x", header = "X" } })
-      wrong("can only stand on a property", nil, { a = mcp.list { mcp.string { header = "X" } } })
+      wrong("the property must be reachable", nil, { a = mcp.list { mcp.string { header = "X" } } })
     end)
 
     it("names are tokens (RFC 9110 5.6.2)", function()
@@ -80,12 +80,13 @@ describe("mirror", function()
           properties { a = { type = "string", ["x-mcp-header"] = name } })
       end
       for _, odd in ipairs { 5, true, {} } do
-        wrong("must be a string", properties { a = { type = "string", ["x-mcp-header"] = odd } })
+        wrong("x-mcp-header: expected a string, got ",
+          properties { a = { type = "string", ["x-mcp-header"] = odd } })
       end
     end)
 
     it("names are unique, ignoring case, in the whole schema", function()
-      wrong('"Region" names the header of "a.x" already', properties {
+      wrong('"b": x-mcp-header: "a.x" has the same header name "Region"', properties {
         a = properties { x = { type = "string", ["x-mcp-header"] = "REGION" } },
         b = { type = "string", ["x-mcp-header"] = "Region" },
       })
@@ -94,7 +95,7 @@ describe("mirror", function()
     it("types are one of three, alone", function()
       for _, kind in ipairs { "number", "object", "array", "null", { "string" },
         { "string", "null" }, false } do
-        wrong("needs the type", properties {
+        wrong("must have the type", properties {
           a = { type = kind or nil, ["x-mcp-header"] = "A" } })
       end
     end)
@@ -112,9 +113,9 @@ describe("mirror", function()
         { odd = { properties = { a = bad } }, properties = { b = { ["$ref"] = "#/odd" } } },
       } do
         schema.type = "object"
-        wrong("can only stand on a property that is reached through properties alone", schema)
+        wrong("the property must be reachable through properties alone", schema)
       end
-      wrong("the root: x-mcp-header can only stand on a property",
+      wrong("the root: x-mcp-header: the property must be reachable",
         { type = "object", ["x-mcp-header"] = "A" })
     end)
 

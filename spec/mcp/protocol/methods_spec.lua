@@ -6,7 +6,7 @@ local helper = require "spec.helper"
 local http = require "mcp.server.front.http"
 local mcp = require "mcp"
 local methods = require "mcp.protocol.methods"
-local mirror = require "mcp.client.mirror"
+local param_headers = require "mcp.message.param_headers"
 
 local GREETING = "greetings/get"
 
@@ -91,7 +91,7 @@ describe("the table of methods", function()
 
   it("checks Mcp-Name against the target of the row, as the client sends it", function()
     local sent = {}
-    for _, field in ipairs(mirror.fields(GREETING, { name = "Ada" })) do
+    for _, field in ipairs(param_headers.of_request(GREETING, { name = "Ada" })) do
       sent[field[1]] = field[2]
     end
     assert.same({ ["Mcp-Method"] = GREETING, ["Mcp-Name"] = "Ada" }, sent)

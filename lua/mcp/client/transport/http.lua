@@ -14,7 +14,7 @@ local closing = require "mcp.closing"
 local errors = require "mcp.protocol.errors"
 local incoming = require "mcp.client.transport.incoming"
 local methods = require "mcp.protocol.methods"
-local mirror = require "mcp.client.mirror"
+local param_headers = require "mcp.message.param_headers"
 local misuse = require "mcp.client.options"
 local value = require "mcp.value"
 local waiting = require "mcp.client.transport.waiting"
@@ -292,7 +292,7 @@ local function perform(self, run, method, params, call)
   run.era = era
   local sid = not run.fresh and self.sid or nil
   if era == "modern" then
-    for _, field in ipairs(mirror.fields(method, params)) do list[#list + 1] = field end
+    for _, field in ipairs(param_headers.of_request(method, params)) do list[#list + 1] = field end
     for _, field in ipairs(call.headers or {}) do list[#list + 1] = field end
   end
   local row = methods[method]
@@ -353,7 +353,7 @@ end
 local function post(self, text, call, method, params)
   local list, era = fields_of(self, call, JSON, BOTH)
   if era == "modern" and method then
-    for _, field in ipairs(mirror.fields(method, params)) do list[#list + 1] = field end
+    for _, field in ipairs(param_headers.of_request(method, params)) do list[#list + 1] = field end
   end
   local response, why, code = self.endpoint:send { method = "POST", fields = list, body = text,
     timeout = http.POST_TIME, idempotent = method == "notifications/initialized" or nil,

@@ -1,7 +1,6 @@
 -- SPDX-License-Identifier: MIT
 local header = require "mcp.header"
-local mirror = require "mcp.client.mirror"
-local server_side = require "mcp.message.param_headers"
+local param_headers = require "mcp.message.param_headers"
 local value = require "mcp.value"
 
 local function schema(properties)
@@ -68,20 +67,20 @@ describe("the fields of a request", function()
     for _, case in ipairs(cases) do
       local expected = { { "Mcp-Method", case[1] } }
       expected[2] = case[3] and { "Mcp-Name", case[3] }
-      assert.same(expected, mirror.fields(case[1], case[2]))
+      assert.same(expected, param_headers.of_request(case[1], case[2]))
     end
   end)
 end)
 
 describe("annotated arguments", function()
-  local MIRRORS = assert(mirror.find(schema {
+  local MIRRORS = assert(param_headers.read(schema {
     region = marked "Region", count = marked("Count", "integer"), dry = marked("Dry", "boolean"),
     deep = schema { inner = marked "Inner" }, plain = { type = "string" },
   }))
 
   local function sent(arguments)
     local out = {}
-    for _, field in ipairs(assert(mirror.arguments(MIRRORS, arguments))) do
+    for _, field in ipairs(assert(param_headers.of_arguments(MIRRORS, arguments))) do
       out[field[1]] = field[2]
     end
     return out
@@ -112,18 +111,21 @@ describe("annotated arguments", function()
   it("agree with what a server of ours checks (HM-45)", function()
     local arguments = { region = " ünder\n", count = 3, dry = true, deep = { inner = "" } }
     local fields = {}
-    for _, field in ipairs(mirror.arguments(MIRRORS, arguments)) do
+    for _, field in ipairs(param_headers.of_arguments(MIRRORS, arguments)) do
       fields[field[1]:lower()] = field[2]
     end
-    assert.is_nil(server_side.check(MIRRORS, arguments,
+    assert.is_nil(param_headers.check(MIRRORS, arguments,
       { header = function(_, name) return fields[name] end }))
   end)
 
   it("are bounded together (HM-49)", function()
-    assert.is_table(mirror.arguments(MIRRORS, { region = ("x"):rep(mirror.LENGTH - 16) }))
-    local fields, text, code = mirror.arguments(MIRRORS, { region = ("x"):rep(mirror.LENGTH - 15) })
+    local function fields_of(bytes)
+      return param_headers.of_arguments(MIRRORS, { region = ("x"):rep(bytes) })
+    end
+    assert.is_table(fields_of(param_headers.LENGTH - 16))
+    local fields, text, code = fields_of(param_headers.LENGTH - 15)
     assert.is_nil(fields)
-    assert.matches("16385 bytes; the limit is 16384", text, 1, true)
+    assert.matches("16385 bytes, at most 16384 are sent", text, 1, true)
     assert.equal("ETOOBIG", code)
   end)
 end)
@@ -150,7 +152,7 @@ describe("a list of tools", function()
     end
     tools[#tools + 1] = tool("last", { plain = { type = "string" } })
     local log = {}
-    local kept, mirrors = mirror.sift(tools, function(text) log[#log + 1] = text end)
+    local kept, mirrors = param_headers.sift(tools, function(text) log[#log + 1] = text end)
     assert.equal(2, #kept)
     assert.equal("valid", kept[1].name)
     assert.equal("last", kept[2].name)
@@ -159,17 +161,17 @@ describe("a list of tools", function()
     assert.equal(#names, #log)
     local all = table.concat(log, "\n")
     for _, name in ipairs(names) do
-      assert.matches(('tool "%s" is left out'):format(name), all, 1, true)
+      assert.matches(('ignoring tool "%s"'):format(name), all, 1, true)
     end
-    local _, why = mirror.find(schema { a = { anyOf = { marked "A" } } })
-    assert.matches("reached through properties alone", why, 1, true)
+    local _, why = param_headers.read(schema { a = { anyOf = { marked "A" } } })
+    assert.matches("reachable through properties alone", why, 1, true)
   end)
 
   it("may hold anything else", function()
     local tools = value.array { { name = "no schema" }, { name = "odd", inputSchema = true },
       { name = "list", inputSchema = value.array {} }, "no tool",
       tool("plain", { a = { type = "string", default = { ["x-mcp-header"] = 1 } } }) }
-    local kept, mirrors = mirror.sift(tools, error)
+    local kept, mirrors = param_headers.sift(tools, error)
     assert.equal(5, #kept)
     assert.is_nil(next(mirrors))
   end)
