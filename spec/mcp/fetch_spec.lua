@@ -110,7 +110,7 @@ describe("fetch", function()
     end)
     failed("ETOOBIG", "response body", fetch.get(server.at .. "/big"))
     assert.equal((1 << 20) + 1, #assert(fetch.get(server.at .. "/big", { limit = 2 << 20 })).body)
-    failed("ETIMEDOUT", "no head came", fetch.get(server.at .. "/slow", { timeout = 0.03 }))
+    failed("ETIMEDOUT", "no response head arrived", fetch.get(server.at .. "/slow", { timeout = 0.03 }))
     failed("ETIMEDOUT", "waiting for the response body",
       fetch.get(server.at .. "/", { timeout = 0.03 }))
     assert.equal(10, fetch.TIMEOUT)
@@ -138,7 +138,7 @@ describe("fetch", function()
     end
     failed("ENOTPUBLIC", "not a public address", fetch.get("unix:/run/x", { only = "public" }))
     assert(fetch.get(server.at, { only = "loopback" }))
-    failed("ENOTLOCAL", "not of this machine", fetch.get("http://10.0.0.1/",
+    failed("ENOTLOCAL", "not an address of this machine", fetch.get("http://10.0.0.1/",
       { only = "loopback" }))
     assert.equal(1, #server.requests)
   end)

@@ -162,7 +162,7 @@ describe("http_client", function()
         ["the target holds"] = { target = "/ HTTP/1.1\r\nX: y" },
         ["the target does not begin"] = { target = "http://other/" },
         ["the method"] = { method = "GET / HTTP/1.1\r\nX: y\r\n" },
-        ["only the client itself"] = { headers = { { "Content-Length", "7" } } },
+        ["reserved header field"] = { headers = { { "Content-Length", "7" } } },
       } do
         failed("EHTTP", words, ask(options))
       end
@@ -411,13 +411,13 @@ describe("http_client", function()
     end
 
     it("are not replaced twice", function()
-      failed("EGONE", "before the head", second({ method = "POST", body = "x" },
+      failed("EGONE", "before the response head arrived", second({ method = "POST", body = "x" },
         function(_, connection) connection:close() end))
       assert.equal(3, #server.requests)
     end)
 
     it("are not replaced when a byte of the answer came", function()
-      failed("EGONE", "before the head", second(nil, function(_, connection)
+      failed("EGONE", "before the response head arrived", second(nil, function(_, connection)
         connection:send "H"
         connection:close()
       end))
@@ -425,7 +425,8 @@ describe("http_client", function()
     end)
 
     it("are not replaced for what must not be sent twice", function()
-      failed("EGONE", "before the head", second({ method = "POST", idempotent = false },
+      failed("EGONE", "before the response head arrived",
+        second({ method = "POST", idempotent = false },
         function(_, connection) connection:close() end))
       assert.equal(2, #server.requests)
     end)
@@ -449,7 +450,7 @@ describe("http_client", function()
       end
       all {
         function()
-          failed("EGONE", "before the head", twice(nil))
+          failed("EGONE", "before the response head arrived", twice(nil))
           assert.equal(2, counts["nil"])
         end,
         -- But for one that means the same sent twice.
@@ -463,7 +464,7 @@ describe("http_client", function()
     it("that were new are not replaced", function()
       open()
       serve(function(_, connection) connection:close() end)
-      failed("EGONE", "before the head", ask())
+      failed("EGONE", "before the response head arrived", ask())
       assert.equal(1, #server.requests)
     end)
   end)
@@ -535,9 +536,9 @@ describe("http_client", function()
         connection:send "HTTP/1.1 200 OK\r\n"
         connection:wait_end()
       end)
-      failed("ETIMEDOUT", "no head came", ask { timeout = SHORT })
+      failed("ETIMEDOUT", "no response head arrived", ask { timeout = SHORT })
       assert.equal(0, (pool:connections()))
-      all { function() failed("ETIMEDOUT", "no head came", ask { timeout = SHORT }) end }
+      all { function() failed("ETIMEDOUT", "no response head", ask { timeout = SHORT }) end }
     end)
 
     it("between two pieces of a body is limited", function()
@@ -1181,7 +1182,7 @@ describe("http_client over TLS and socket files", function()
       assert.equal(1, events[1][2])
       child:kill "KILL"
       assert(waiter:wait(LIMIT))
-      failed("ETLSCUT", "the connection was cut", table.unpack(events[2], 1, 3))
+      failed("ETLSCUT", "closed without a TLS close_notify", table.unpack(events[2], 1, 3))
       child:close()
     end)
   end)

@@ -16,7 +16,7 @@
 #include "lua/lturn.h"
 #include "lua/seconds.h"
 #include "lua/value.h"
-#include "transport/http_client.h"
+#include "transport/http_call.h"
 #include "wire/http_coding.h"
 #include "wire/sse.h"
 

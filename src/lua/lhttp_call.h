@@ -6,7 +6,7 @@
 #include <lua.h>
 
 #include "lua/coroutine.h"
-#include "transport/http_client.h"
+#include "transport/http_call.h"
 
 /* The userdata of a response. */
 typedef struct mcp_lhttp_call mcp_lhttp_call_t;

@@ -10,7 +10,7 @@
 #include "base/version.h"
 #include "lua/lhttp_call.h"
 #include "lua/seconds.h"
-#include "transport/http_client.h"
+#include "transport/http_call.h"
 #include "wire/http_coding.h"
 #include "wire/http_request.h"
 
