@@ -50,14 +50,14 @@ mcp_share_t *mcp_share_hold(mcp_share_t *share);
  * charged to it and no share is left below it. NULL is accepted. */
 void mcp_share_drop(mcp_share_t *share);
 
-/* `gone(arg)` will be called right before it is freed. */
+/* `gone(arg)` is called right before the share is freed. */
 void mcp_share_on_gone(mcp_share_t *share, void (*gone)(void *), void *arg);
 
 /* Charges `bytes`. 0, or MCP_EBUDGET if a limit would be passed: nothing is
  * charged then. NULL charges nothing. */
 int mcp_share_charge(mcp_share_t *share, size_t bytes);
 
-/* Gives back what was charged. */
+/* Releases bytes that were charged. */
 void mcp_share_release(mcp_share_t *share, size_t bytes);
 
 /* Charges what is held already, whatever the limits say: for the few bytes

@@ -93,7 +93,7 @@ static void give(mcp_arena_t *arena, void *memory, size_t size) {
 void *mcp_arena_lua(void *ud, void *block, size_t osize, size_t nsize) {
   mcp_arena_t *arena = ud;
   void *fresh;
-  /* Of a block that is not there, osize tells what it will be for. */
+  /* For a new block, osize holds the type of its future object. */
   bool old_small = block && is_small(osize);
   if (nsize == 0) {
     if (old_small) {

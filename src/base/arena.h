@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MIT
- * arena.h: memory for one Lua state. Lua asks for and gives back small blocks
- * all the time and tells their size each time, so a list of free blocks a size
- * does what a general allocator needs a search for: a call over stdio costs a
- * tenth less. Larger blocks go to base/mem.h as they are.
+ * arena.h: memory for one Lua state. Lua allocates and frees small blocks all
+ * the time and always passes their size, so one free list per size replaces the
+ * search of a general allocator: a call over stdio costs a tenth less. Larger
+ * blocks go straight to base/mem.h.
  *
- * Memory of small blocks goes back to the system with the state, not before.
- * Where every block must be seen by itself (MCP_MEM_FAULTS, sanitizers), all
- * of them go to base/mem.h. */
+ * The memory of small blocks returns to the system with the state, not earlier.
+ * Where every block must be visible (MCP_MEM_FAULTS, sanitizers), all of them
+ * go to base/mem.h. */
 #ifndef MCP_BASE_ARENA_H
 #define MCP_BASE_ARENA_H
 

@@ -24,7 +24,7 @@ typedef struct {
   char *data;
   size_t len;
   size_t cap;
-  mcp_share_t *share; /* `cap` is charged to it; NULL: to nobody */
+  mcp_share_t *share; /* `cap` is charged to it; NULL: not charged */
 } mcp_buf_t;
 
 /* A slice over a string literal. */
@@ -54,9 +54,9 @@ static inline bool mcp_slice_equal_nocase(mcp_slice_t a, mcp_slice_t b) {
 /* `s` without leading and trailing spaces and tabs (RFC 9110 OWS). */
 mcp_slice_t mcp_slice_trim(mcp_slice_t s);
 
-/* Makes room for `extra` more bytes behind `len`, growing by doubling.
- * 0, MCP_ENOMEM, MCP_EBUDGET when its share may not hold so much, or
- * MCP_ETOOBIG when the sum overflows. */
+/* Makes room for `extra` more bytes after `len`, growing by doubling. 0,
+ * MCP_ENOMEM, MCP_EBUDGET if its share may not hold that much, or MCP_ETOOBIG
+ * if the sum overflows. */
 int mcp_buf_reserve(mcp_buf_t *buf, size_t extra);
 
 /* Lets `share` hold what is allocated, now and from now on. 0, or MCP_EBUDGET:

@@ -19,11 +19,11 @@ bool mcp_crypto_equal(mcp_slice_t a, mcp_slice_t b);
 int mcp_crypto_write_base64(mcp_buf_t *out, mcp_slice_t bytes);
 int mcp_crypto_write_base64url(mcp_buf_t *out, mcp_slice_t bytes);
 
-/* Appends the bytes that `text` stands for. Only the one spelling that the
- * writers give is read: no white space, no other alphabet, padding exactly as
- * written (base64url: none), unused bits zero. So no two texts mean the same.
- * 0, MCP_ENOMEM, or -EINVAL (libuv's UV_EINVAL), and then `out` is as it was.
- */
+/* Appends the bytes that `text` encodes. Accepts only the spelling that the
+ * writers produce: no white space, no other alphabet, padding exactly as
+ * written (base64url: no padding), unused bits zero. So no two texts encode the
+ * same bytes. 0, MCP_ENOMEM, or -EINVAL (libuv's UV_EINVAL), and then `out` is
+ * unchanged. */
 int mcp_crypto_read_base64(mcp_buf_t *out, mcp_slice_t text);
 int mcp_crypto_read_base64url(mcp_buf_t *out, mcp_slice_t text);
 

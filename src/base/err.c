@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
- * err.c: see err.h. The one file outside src/net that asks libuv anything:
- * the names of its errors, as a list. uv_strerror and uv_err_name allocate a
- * text for a code they do not know, which nobody frees. */
+ * err.c: see err.h. The only file outside src/net that uses libuv: the list of
+ * its error names. uv_strerror and uv_err_name leak the text they allocate for
+ * an unknown code. */
 #include "base/err.h"
 
 #include <uv.h>

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * list.h: a doubly linked list whose links live in the members: putting in and
- * taking out never allocate, so they never fail. */
+ * list.h: a doubly linked list whose links live in the members: insertion and
+ * removal never allocate, so they never fail. */
 #ifndef MCP_BASE_LIST_H
 #define MCP_BASE_LIST_H
 
@@ -39,7 +39,7 @@ static inline void mcp_list_remove(mcp_list_t *link) {
 #define MCP_LIST_MEMBER(link, type, field)                                     \
   ((type *)(void *)((char *)(link)-offsetof(type, field)))
 
-/* Walks a list; the member at hand may be removed. `it` and `after` are
+/* Walks a list; the current member may be removed. `it` and `after` are
  * mcp_list_t pointers declared by the caller. */
 #define MCP_LIST_EACH(head, it, after)                                         \
   for ((it) = (head)->next, (after) = (it)->next; (it) != (head);              \

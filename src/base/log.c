@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT
  * log.c: see log.h.
  *
- * The threshold is the one thing here that all Lua states of a process share:
- * the environment and standard error are the process's too, and a function
- * that has no runtime at hand (a codec, an allocation that failed) must be
- * able to log. It is read once, because getenv beside another thread's setenv
- * is a race; two threads that both come first store the same value. */
+ * All Lua states of a process share the threshold: the environment and standard
+ * error belong to the process too, and a function without access to a runtime
+ * (a codec, a failed allocation) must be able to log. It is read once, because
+ * getenv races with setenv in another thread; two threads that read it at the
+ * same time store the same value. */
 #include "base/log.h"
 
 #include <errno.h>
@@ -67,8 +67,8 @@ static bool is_turn(const unsigned char *s) {
          (s[2] == 0x8E || s[2] == 0x8F || (s[2] >= 0xA8 && s[2] <= 0xAE));
 }
 
-/* The printable form of what `text` begins with, into `unit`; tells how many
- * bytes of the text it stands for. */
+/* Writes the printable form of the first character of `text` to `unit`; returns
+ * how many bytes of the text it covers. */
 static size_t escape(mcp_slice_t text, char unit[12], size_t *len) {
   static const char hex[] = "0123456789ABCDEF";
   const unsigned char *s = (const unsigned char *)text.data;
@@ -155,9 +155,9 @@ void mcp_log(mcp_log_level_t level, const char *format, ...) {
 
 enum {
   PLAIN,      /* words are read and compared */
-  NAMED,      /* behind "name", before its value */
+  NAMED,      /* after "name", before its value */
   LINE,       /* in the value of a header field */
-  LINE_ENDED, /* behind it: a space would continue it (RFC 9112 5.2) */
+  LINE_ENDED, /* after it: a space would continue it (RFC 9112 5.2) */
   QUOTED,     /* in a JSON string */
   QUOTED_SLASH,
   FORM /* in a field of a form or a query */
@@ -193,7 +193,7 @@ static bool is_word(char c) {
 static void read_plain(mcp_log_wire_t *wire, char c) {
   char low = c >= 'A' && c <= 'Z' ? (char)(c + ('a' - 'A')) : c;
   if (is_word(low)) {
-    /* A full `word` is longer than every name, so it is none of them. */
+    /* A full `word` is longer than every name, so it matches no name. */
     if (wire->len < sizeof wire->word) wire->word[wire->len++] = low;
     return;
   }

@@ -10,7 +10,7 @@
 
 #include <stdatomic.h>
 
-/* Each block carries its size in front, so that bytes held can be told. */
+/* A header with the size of each block, so that held bytes can be counted. */
 typedef union {
   size_t size;
   max_align_t align;

@@ -6,8 +6,8 @@
 
 #include "base/buf.h"
 
-/* The length of the character `text` begins with, 1 to 4; 0 if there is none
- * (bad byte, or cut short, or empty). */
+/* The length of the first character of `text`, 1 to 4; 0 if it is invalid,
+ * incomplete, or `text` is empty. */
 size_t mcp_utf8_step(mcp_slice_t text);
 
 /* Whether all of `text` is UTF-8. Empty text is. */

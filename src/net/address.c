@@ -42,7 +42,7 @@ static const range_t private6[] = {
     {{0x20, 0x01, 0x0d, 0xb8}, 32}, /* documentation */
     {{0x26, 0x20, 0, 0x4f, 0x80}, 48}, /* AS112 */
     {{0x3f, 0xff}, 20},                /* documentation (RFC 9637) */
-    {{0x3f, 0xfe}, 16}                 /* 6bone, given back */
+    {{0x3f, 0xfe}, 16}                 /* 6bone, returned */
 };
 
 /* IPv6 that carries an IPv4 address `at` some byte, and is a way to it. */

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT
- * address.h: what kind of address an IP address is. Pure: it asks nobody.
+ * address.h: what kind of address an IP address is. Pure: no lookups.
  *
- * An IPv6 address that carries an IPv4 one and is a way to it (mapped, 6to4,
- * NAT64, ISATAP) is judged by that one. */
+ * An IPv6 address that embeds an IPv4 address and leads to it (mapped, 6to4,
+ * NAT64, ISATAP) is judged by the IPv4 address. */
 #ifndef MCP_NET_ADDRESS_H
 #define MCP_NET_ADDRESS_H
 
@@ -10,9 +10,9 @@
 
 struct sockaddr;
 
-/* Is it of the public internet: none of private, loopback, link-local, unique
- * local, shared by a carrier, multicast, unspecified, reserved, documentation?
- * Where it cannot be told, it is not. */
+/* Is it an address of the public internet: not private, loopback, link-local,
+ * unique local, carrier-grade NAT, multicast, unspecified, reserved or
+ * documentation? False if that cannot be determined. */
 bool mcp_address_is_public(const struct sockaddr *address);
 
 /* Does it lead to this machine? */

@@ -13,8 +13,8 @@
 #include "base/mem.h"
 #include "net/address.h"
 
-/* A socket file whose queue is full says so at once: asked again after this
- * time, in milliseconds. */
+/* A socket file whose queue is full refuses at once; the time until the next
+ * attempt, in milliseconds. */
 #define FULL_QUEUE_TIME 20
 
 struct mcp_connect {
@@ -29,7 +29,7 @@ struct mcp_connect {
   uv_handle_t *tries[MCP_CONNECT_ADDRESSES]; /* under way, or NULL */
   unsigned going; /* of them, and the lookup: each still calls back */
   unsigned flags;
-  int error;     /* the one to be told of */
+  int error;     /* called with the result */
   bool asking;   /* the lookup is under way */
   bool answered; /* `error` is what an address has answered */
   char *path;    /* of a socket file, or NULL */
@@ -46,7 +46,7 @@ static void free_handle(uv_handle_t *handle) {
   mcp_mem_free(handle);
 }
 
-/* Frees it when nobody calls back any more. */
+/* Frees it when no callback is pending. */
 static void release(mcp_connect_t *op) {
   if (op->fn || op->going > 0) return;
   mcp_mem_free(op->path);
@@ -145,7 +145,7 @@ static int try_tcp(mcp_connect_t *op, try_t *try, uv_handle_t *handle) {
 
 static int try_path(mcp_connect_t *op, try_t *try, uv_handle_t *handle) {
   uv_pipe_init(mcp_loop_uv(op->loop), (uv_pipe_t *)handle, 0);
-  /* Whatever goes wrong is told by the callback. */
+  /* The callback reports every error. */
   uv_pipe_connect(&try->uv, (uv_pipe_t *)handle, op->path, on_connected);
   return 0;
 }
@@ -207,7 +207,7 @@ static void sort(mcp_connect_t *op, const struct addrinfo *found) {
   }
 }
 
-/* Why none of the addresses is left. */
+/* The reason why no address is left. */
 static int refusal(const mcp_connect_t *op) {
   if (op->flags & MCP_CONNECT_LOOPBACK) return MCP_ENOTLOCAL;
   return op->flags & MCP_CONNECT_PUBLIC ? MCP_ENOTPUBLIC : UV_EAI_NODATA;
@@ -300,7 +300,7 @@ int mcp_unix_connect(mcp_loop_t *loop, const char *path, uint64_t timeout_ms,
   size_t size = strlen(path) + 1;
   mcp_connect_t *op;
   if (size == 1) return UV_EINVAL;
-  /* libuv 1.44 would cut it off and knock at another door. */
+  /* libuv 1.44 would truncate the path and connect to another socket. */
   if (size > sizeof((struct sockaddr_un *)0)->sun_path) return UV_ENAMETOOLONG;
   op = new_op(loop, timeout_ms, fn, owner);
   if (op) op->path = mcp_mem_alloc(size);

@@ -23,8 +23,8 @@
 /* The longest host name (RFC 1035 2.3.4), in bytes. */
 #define MCP_CONNECT_NAME_SIZE 253
 
-/* Only addresses of the public internet: nothing that a name given by somebody
- * else could reach inside our own network. */
+/* Only addresses of the public internet: a name supplied by a peer must not
+ * reach hosts inside our own network. */
 #define MCP_CONNECT_PUBLIC 1u
 /* Only this machine. */
 #define MCP_CONNECT_LOOPBACK 2u
@@ -33,16 +33,16 @@
 typedef struct mcp_connect mcp_connect_t;
 
 /* Called once, from the loop and never from inside the function that started
- * it: `code` 0 and a stream, which is the callee's, or a negative code and
- * NULL. The attempt is gone then. */
+ * it: `code` 0 and a stream, which the callee then owns, or a negative code and
+ * NULL. The attempt has been freed by then. */
 typedef void (*mcp_connect_fn)(void *owner, int code, mcp_stream_t *stream);
 
 /* Connects to `host`, a name or an address (IPv6 without brackets), and `port`.
- * `flags`: MCP_CONNECT_… or 0. `timeout_ms` is for all of it, 0 for none.
- * 0: fn will be called, with 0, MCP_ETIMEDOUT, MCP_ENOTPUBLIC or MCP_ENOTLOCAL
- * if the flags leave no address, MCP_ENOMEM, or a libuv code (the lookup's
- * begin with UV_EAI_). Or at once UV_EINVAL for what is no host or port, or
- * MCP_ENOMEM; `*op` is not set then. */
+ * `flags`: MCP_CONNECT_… or 0. `timeout_ms` is for all of it, 0 for none. 0: fn
+ * will be called, with 0, MCP_ETIMEDOUT, MCP_ENOTPUBLIC or MCP_ENOTLOCAL if the
+ * flags leave no address, MCP_ENOMEM, or a libuv code (the lookup's begin with
+ * UV_EAI_). Returns UV_EINVAL for an invalid host or port, or MCP_ENOMEM; `*op`
+ * is not set then. */
 int mcp_tcp_connect(mcp_loop_t *loop, const char *host, int port,
                     unsigned flags, uint64_t timeout_ms, mcp_connect_fn fn,
                     void *owner, mcp_connect_t **op);

@@ -52,7 +52,8 @@ static int check_path(mcp_slice_t path, name_t *name) {
   }
   if (memchr(path.data, '\0', path.len)) return -EINVAL;
   if (path.data[0] == '/') return MCP_EOUTSIDE;
-  /* First for "..", so that "./../x" is told for the worse of the two. */
+  /* First for "..", so that "./../x" gets the code of the more serious fault.
+   */
   for (i = 0; i <= path.len; i++) {
     if (i < path.len && path.data[i] != '/') continue;
     if (i - start == 2 && memcmp(path.data + start, "..", 2) == 0)

@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: MIT
- * folder.h: a folder that cannot be left. Files and folders below it are
- * named by relative paths, and no path, and no link on its way, leads
- * anywhere else.
+ * folder.h: a folder that cannot be left. Files and folders below it are named
+ * by relative paths, and no path, and no link on its way, leads anywhere else.
  *
- * Synchronous: it is for small local files, and a slow disk holds up the
- * loop. Knows nothing of addresses, media types or Lua.
+ * Synchronous: it is for small local files, and a slow disk holds up the loop.
+ * Knows nothing of addresses, media types or Lua.
  *
  * A path is names joined by single slashes; "" is the folder itself. Anything
  * else that the system would read as a path is refused before the system is
@@ -17,7 +16,7 @@
  * back, and absolute ones, wherever they lead, give MCP_EOUTSIDE. Elsewhere,
  * and where openat2 is missing or forbidden, the path is walked name by name
  * and any link on it gives MCP_EOUTSIDE. Hard links and mounts are files and
- * folders like others: who can make them is trusted.
+ * folders like any other: users who can create them are trusted.
  *
  * Below, "the system's" errors are negated errno values, which are libuv's
  * codes: -ENOENT, -EACCES, -ENOTDIR, -ELOOP, -ENAMETOOLONG, … */
@@ -63,9 +62,9 @@ typedef struct {
   size_t cap;
 } mcp_folder_list_t;
 
-/* Opens the folder `path` of the file system (links on the way to it are
- * followed: whoever names the folder is trusted). 0, MCP_ENOMEM, or the
- * system's errors; `*out` is set only on 0. */
+/* Opens the folder `path` of the file system. Links in `path` are followed: the
+ * caller that names the folder is trusted. 0, MCP_ENOMEM, or the system's
+ * errors; `*out` is set only on 0. */
 int mcp_folder_open(mcp_folder_t **out, const char *path);
 
 /* Frees the folder at once; NULL is accepted. */

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * guard.c: see guard.h. What runs behind the forks calls nothing but what a
- * signal handler may call: other threads of the process that was forked may
- * have held any lock. */
+ * guard.c: see guard.h. Code after the forks calls only async-signal-safe
+ * functions: other threads of the forked process may have held any lock. */
 #include "net/guard.h"
 
 #include <errno.h>
@@ -35,7 +34,7 @@ typedef enum { RUNNING, ENDING, TERMINATED, KILLED } stage_t;
 
 typedef struct {
   pid_t child;     /* and its group */
-  bool line_ended; /* nobody listens any more */
+  bool line_ended; /* no process reads the line any more */
   bool child_gone;
   stage_t stage;
   uint32_t grace, orphan_grace;
@@ -77,8 +76,8 @@ static void tell(int fd, int kind, int one, int two) {
   mcp_guard_news_t news = {kind, one, two};
   const char *at = (const char *)&news;
   size_t left = sizeof news;
-  /* The line takes far more than all the news there can be; who does not
-   * listen does not want to know. Half of it would be waited for in vain. */
+  /* The line has room for all messages there can be, so this write never waits:
+   * a parent that does not read does not need them. */
   while (left > 0) {
     ssize_t n = send(fd, at, left, MSG_NOSIGNAL);
     if (n < 0 && errno == EINTR) continue;
@@ -110,7 +109,8 @@ static _Noreturn void become(const mcp_guard_options_t *options, int fault) {
   (void)fcntl(3, F_SETFD, FD_CLOEXEC);
   setsid();
 #ifdef __linux__
-  /* If the guard itself is killed, and we as well, nobody else is left. */
+  /* If the guard is killed as well as its parent, no process is left to end the
+   * child. */
   prctl(PR_SET_PDEATHSIG, SIGKILL);
 #endif
   set_signals(SIG_DFL);
@@ -164,7 +164,8 @@ static void listen_to_line(watch_t *watch) {
   }
 }
 
-/* Buries the dead: the child, and those whom it has left to us. */
+/* Reaps dead processes: the child, and its descendants that the guard
+ * inherited. */
 static void reap(watch_t *watch) {
   int status;
   pid_t pid;
@@ -184,7 +185,7 @@ static bool is_all_gone(const watch_t *watch) {
 static void advance(watch_t *watch) {
   uint64_t now = now_ms();
   if (watch->stage == ENDING && watch->child_gone) {
-    /* Nobody is left who could end by himself. */
+    /* No process is left that could end by itself. */
     if (watch->grace > watch->orphan_grace) watch->grace = watch->orphan_grace;
     watch->due = now;
   }
@@ -215,7 +216,7 @@ static _Noreturn void keep(watch_t *watch) {
     }
     FD_ZERO(&set);
     if (!watch->line_ended) FD_SET(LINE_FD, &set);
-    /* Signals come through only here, so none is missed. */
+    /* Signals are delivered only here, so none is missed. */
     n = pselect(LINE_FD + 1, &set, NULL, NULL,
                 watch->stage == RUNNING ? NULL : &wait, &none);
     if (n > 0) listen_to_line(watch);
@@ -244,14 +245,15 @@ static _Noreturn void stand_guard(const mcp_guard_options_t *options,
   size_t got = 0;
   ssize_t n;
   int pipe_fds[2];
-  /* A signal to our group, from a terminal or from who kills it whole, must not
-   * reach the one who is to clean up after that. */
+  /* A signal to our process group, from a terminal or from kill, must not reach
+   * the guard, which has to clean up afterwards. */
   setsid();
   set_signals(SIG_IGN);
   sigaction(SIGCHLD, &on_child, NULL);
 #ifdef __linux__
   prctl(PR_SET_NAME, "mcp-guard");
-  /* Those whose parent has died become children of the guard, not of init. */
+  /* Processes whose parent has died become children of the guard, not of init.
+   */
   prctl(PR_SET_CHILD_SUBREAPER, 1);
 #endif
   if (pipe(pipe_fds) < 0 || (watch.child = fork()) < 0) {

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MIT
- * guard.h: starting a child process under a guard, which is a fork of ours that
- * does nothing but watch: process.h says why. Knows neither loops nor streams.
+ * guard.h: starting a child process under a guard, a fork of this process that
+ * only watches; process.h explains the reason. Uses neither loops nor streams.
  *
- * We and the guard talk over one socket pair. It sends news; we send words of
- * 4 bytes: how many milliseconds each step of the end may take, the first of
- * which begins it. A word of 0 is KILL at once. That the line ends is the
- * beginning of the end, too: we are gone. The guard ends when the child has
- * ended and nothing of its group is left. */
+ * This process and the guard share one socket pair. The guard sends events;
+ * this process sends 4-byte words: how many milliseconds each shutdown step may
+ * take. The first word starts the shutdown; a word of 0 means KILL at once.
+ * Closing the socket starts the shutdown too: this process has ended. The guard
+ * exits when the child has ended and its process group is empty. */
 #ifndef MCP_NET_GUARD_H
 #define MCP_NET_GUARD_H
 
@@ -28,7 +28,7 @@ typedef struct {
   const char *const *environment;
   const char *folder; /* or NULL */
   int fds[3];         /* its standard streams; they stay ours to close */
-  uint32_t grace;     /* of each step when we are gone, in ms */
+  uint32_t grace;     /* of each step when this process has ended, in ms */
 } mcp_guard_options_t;
 
 /* Forks the guard, which gets the other end of `line`. 0 or a negated errno. */

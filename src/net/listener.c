@@ -45,9 +45,9 @@ struct mcp_listener {
   ino_t inode;
 };
 
-/* The first of the process's descriptors that no connection should get. The
- * system gives out the lowest that is free, so its number tells how many are
- * taken, by all listeners, clients, children and files together. */
+/* The lowest descriptor number that no connection should get. The system always
+ * assigns the lowest free number, so the number of a new descriptor shows how
+ * many are in use, by all listeners, clients, children and files together. */
 static int first_reserved(void) {
   struct rlimit limit;
   rlim_t reserve;
@@ -83,14 +83,14 @@ static void free_handle(uv_handle_t *handle) {
   mcp_mem_free(handle);
 }
 
-/* The share of who has connected. NULL when there is no memory. */
+/* The share of the peer's address. NULL when there is no memory. */
 static mcp_share_t *hold_peer(mcp_listener_t *l, uv_stream_t *handle) {
   struct sockaddr_storage address;
   int size = sizeof address;
   if (l->path) return mcp_peers_hold(l->loop, NULL);
   memset(&address, 0, sizeof address);
-  /* One that is gone already has no address, and is found so when it is read.
-   */
+  /* A peer that has already closed has no address; the read that follows finds
+   * the end. */
   (void)uv_tcp_getpeername((uv_tcp_t *)handle, (struct sockaddr *)&address,
                            &size);
   return mcp_peers_hold(l->loop, (struct sockaddr *)&address);
@@ -233,9 +233,10 @@ int mcp_listener_open(mcp_loop_t *loop, const char *host, int port,
   return 0;
 }
 
-/* Looks at the folder of `path` as whoever else starts there does: one at a
- * time, so that of two that find a dead socket only one replaces it. The
- * descriptor that holds the lock, or -1: it works without, but for the race. */
+/* Locks the folder of `path`, as every process that starts there does, so that
+ * of two processes that find a dead socket only one replaces it. Returns the
+ * descriptor that holds the lock, or -1: listening then works without
+ * protection against that race. */
 static int lock_folder(const char *path) {
   char folder[sizeof((struct sockaddr_un *)0)->sun_path];
   const char *slash = strrchr(path, '/');
@@ -253,7 +254,7 @@ static int lock_folder(const char *path) {
   return fd;
 }
 
-/* Does nobody answer at this socket any more? */
+/* Is this socket dead: does a connection to it fail? */
 static bool is_dead(const struct sockaddr_un *address) {
   int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
   bool dead;
@@ -272,8 +273,8 @@ static int make_way(const struct sockaddr_un *address) {
   return unlink(address->sun_path) < 0 ? -errno : 0;
 }
 
-/* A socket bound to the file, but not listening: nobody can connect before its
- * permissions are right. The descriptor or a libuv code. */
+/* A socket bound to the file, but not listening: no client can connect before
+ * its permissions are set. The descriptor or a libuv code. */
 static int bind_file(const struct sockaddr_un *address, unsigned mode,
                      struct stat *made) {
   const char *path = address->sun_path;
@@ -326,7 +327,7 @@ int mcp_listener_open_unix(mcp_loop_t *loop, const char *path, unsigned mode,
   } else {
     code = fd;
   }
-  /* Not before it answers: whoever comes next must see that it lives. */
+  /* Not before it answers: the next process must see that it is in use. */
   if (lock >= 0) close(lock);
   if (code < 0) {
     mcp_listener_close(l);
@@ -344,7 +345,8 @@ bool mcp_listener_is_loopback(const mcp_listener_t *listener) {
   return listener->loopback;
 }
 
-/* The file, if it still is ours: somebody may have put another in its place. */
+/* Removes the file if it is still ours: another process may have replaced it.
+ */
 static void remove_file(const mcp_listener_t *l) {
   struct stat there;
   if (lstat(l->path, &there) == 0 && there.st_dev == l->device &&
@@ -356,7 +358,7 @@ void mcp_listener_close(mcp_listener_t *listener) {
   if (!listener) return;
   mcp_timer_stop(listener->retry);
   mcp_list_remove(&listener->of_starved);
-  /* While it still answers, so that nobody takes it for dead meanwhile. */
+  /* While it still answers, so that no other process takes it for dead. */
   if (listener->path) remove_file(listener);
   uv_close(&listener->uv.handle, free_listener);
 }

@@ -15,7 +15,7 @@
 /* The most connections one listener holds, descriptors permitting. Never
  * letting accept run into EMFILE also avoids libuv 1.44's livelock there. */
 #define MCP_LISTENER_CONNECTIONS 10000
-/* Who may connect to a socket file unless told otherwise: its owner. */
+/* The default permissions of a socket file: only its owner may connect. */
 #define MCP_LISTENER_MODE 0600
 
 typedef struct mcp_listener mcp_listener_t;
@@ -31,10 +31,10 @@ int mcp_listener_open(mcp_loop_t *loop, const char *host, int port,
                       mcp_listener_t **listener);
 
 /* Listens on the socket file `path`, which gets the permissions `mode` before
- * anybody can connect. A socket file that is there already and that nobody
- * answers is replaced; anything else is UV_EADDRINUSE. UV_EINVAL for an empty
- * path, UV_ENAMETOOLONG for one the system cannot name. The file is removed at
- * the end, if it still is the one that was made. Otherwise as above. */
+ * any client can connect. An existing socket file on which no process answers
+ * is replaced; anything else is UV_EADDRINUSE. UV_EINVAL for an empty path,
+ * UV_ENAMETOOLONG for one the system cannot name. The file is removed at the
+ * end, if it still is the one that was made. Otherwise as above. */
 int mcp_listener_open_unix(mcp_loop_t *loop, const char *path, unsigned mode,
                            unsigned connections, mcp_listener_fn fn,
                            void *owner, mcp_listener_t **listener);

@@ -188,8 +188,8 @@ void mcp_loop_free(mcp_loop_t *loop) {
     free_loop(loop);
     return;
   }
-  /* Owners have closed their handles; their callbacks still have to run. One
-   * that somebody forgot must not keep the process. */
+  /* Owners have closed their handles; their close callbacks still have to run.
+   * A handle that was never closed must not keep the process alive. */
   uv_close((uv_handle_t *)&loop->deadline, NULL);
   uv_close((uv_handle_t *)&loop->starter, NULL);
   uv_walk(loop->uv, let_go, NULL);
@@ -198,8 +198,8 @@ void mcp_loop_free(mcp_loop_t *loop) {
   free_loop(loop);
 }
 
-/* Its only work is to be due: that ends the wait of a step. Before libuv 1.45
- * it may be due before the wait, which then must not begin. */
+/* Its expiry ends the wait of a step. Before libuv 1.45 it may expire before
+ * the wait, which then must not begin. */
 static void on_deadline(uv_timer_t *timer) {
   uv_stop(timer->loop);
 }
@@ -231,8 +231,8 @@ bool mcp_loop_is_turning(const mcp_loop_t *loop) {
 }
 
 void mcp_loop_wake(mcp_loop_t *loop) {
-  /* From a callback of the step itself a flag is enough. The end of a child may
-   * be told while all is closing. */
+  /* From a callback of the step itself a flag is enough. A child's exit may be
+   * reported while everything is closing. */
   if (loop->stepping) {
     uv_stop(loop->uv);
   } else if (!uv_is_closing((uv_handle_t *)&loop->waker)) {
@@ -326,8 +326,8 @@ static void on_timer(uv_timer_t *uv) {
   loop->in_timer = true;
   timer->fn(timer->arg); /* may have stopped the timer: do not touch it after */
   loop->in_timer = false;
-  /* Before libuv 1.45 a turn calls what is due first, and waits then. But
-   * something has happened: the step is over. */
+  /* Before libuv 1.45 a turn runs expired timers first and waits afterwards.
+   * But something has happened: the step is over. */
   if (loop->stepping) uv_stop(loop->uv);
 }
 
@@ -348,10 +348,10 @@ static void set(mcp_timer_t *timer, uint64_t after_ms, uint64_t every_ms) {
   mcp_loop_t *loop = timer->loop;
   mcp_list_remove(&timer->of_set);
   if (loop->in_timer) {
-    /* Before libuv 1.45 all timers that are due run in one pass, those too
-     * that become due meanwhile: timers that set each other would keep the loop
-     * from its sockets. What is set in the pass waits for its end, and the
-     * clock that it goes by is not touched. */
+    /* Before libuv 1.45 all expired timers run in one pass, including those
+     * that expire during it: timers that set each other would keep the loop
+     * from its sockets. A timer set during the pass starts after it, and the
+     * clock that the pass uses is not updated. */
     uv_timer_stop(&timer->uv);
     timer->due = now_ms() + after_ms;
     timer->every = every_ms;

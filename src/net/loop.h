@@ -33,17 +33,17 @@ typedef struct mcp_loop_cleanup {
 /* A loop of our own. 0 or a libuv code, MCP_ENOMEM. */
 int mcp_loop_new(mcp_loop_t **loop);
 
-/* Ours on a host's loop, a uv_loop_t, which outlives it; whoever runs that runs
- * ours too. Likewise. */
+/* The same on a host's loop, a uv_loop_t, which must outlive it and which the
+ * host runs. */
 int mcp_loop_over(void *uv, mcp_loop_t **loop);
 
 /* Is it a host's? */
 bool mcp_loop_is_hosts(const mcp_loop_t *loop);
 
-/* Closes what is still open, turns the loop until all is gone, frees it.
- * Inside a callback of the loop (a handler ends the process and closes its
- * state) it only ends the cleanups: the memory goes with the process. NULL is
- * accepted. */
+/* Closes what is still open, turns the loop until every handle is closed, and
+ * frees it. Inside a callback of the loop (a handler that ends the process and
+ * closes its state) it only runs the cleanups: the memory is freed with the
+ * process. NULL is accepted. */
 void mcp_loop_free(mcp_loop_t *loop);
 
 /* Turns the loop until something happened or `timeout_ms` passed (0: only what
@@ -94,7 +94,7 @@ mcp_list_t *mcp_loop_starved(mcp_loop_t *loop);
 void mcp_loop_begin_lookup(mcp_loop_t *loop);
 void mcp_loop_end_lookup(mcp_loop_t *loop);
 
-/* The uv_loop_t behind it, for the files of this room. */
+/* The uv_loop_t underneath, for the files of src/net. */
 void *mcp_loop_uv(mcp_loop_t *loop);
 
 /* MCP_LOOP_READ_SIZE bytes that reads share: what lies there is valid until
@@ -116,7 +116,7 @@ void mcp_loop_set_peers(mcp_loop_t *loop, mcp_peers_t *peers,
 mcp_timer_t *mcp_timer_new(mcp_loop_t *loop, bool quiet, void (*fn)(void *),
                            void *arg);
 
-/* Lets it be due once, `after_ms` from now, whether it was going or not. */
+/* Lets it expire once, `after_ms` from now, whether it was running or not. */
 void mcp_timer_set(mcp_timer_t *timer, uint64_t after_ms);
 
 /* Calls `fn(arg)` once after `after_ms`, and every `every_ms` from then on if

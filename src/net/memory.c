@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT
  * memory.c: two streams back to back (mcp_stream_pair in stream.h), for tests
- * and for a client and a server in one process. Bytes arrive a turn of the
- * loop later, as they would from a socket: nobody is called back from inside
- * his own send. */
+ * and for a client and a server in one process. Bytes arrive a turn of the loop
+ * later, as they would from a socket: no callback runs inside the send that
+ * caused it. */
 #include "base/err.h"
 #include "base/mem.h"
 #include "net/stream.h"

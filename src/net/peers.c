@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT
- * peers.c: see peers.h. A hash table, seeded so that nobody can choose
+ * peers.c: see peers.h. A hash table, seeded so that clients cannot choose
  * addresses that fall into one bucket. */
 #include "net/peers.h"
 

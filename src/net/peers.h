@@ -11,7 +11,7 @@
 
 struct sockaddr;
 
-/* The share of `address` (NULL: a socket file), which is made if there is none.
+/* The share of `address` (NULL: a socket file), created if it does not exist.
  * The caller holds it until mcp_share_drop. It lives as long as anything is
  * charged to it. NULL when there is no memory. */
 mcp_share_t *mcp_peers_hold(mcp_loop_t *loop, const struct sockaddr *address);

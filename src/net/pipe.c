@@ -162,7 +162,7 @@ static int replace_standard(void) {
   if (dup2(2, 1) < 0 && dup2(null, 1) < 0) return -errno;
   /* What was printed before still lies in the buffer: it goes there as well. */
   fflush(stdout);
-  /* Whoever prints to see what happens wants to see it while it happens. */
+  /* A program that prints its progress wants the output to appear at once. */
   setvbuf(stdout, NULL, _IOLBF, BUFSIZ);
   if (null > 2) close(null);
   return 0;

@@ -9,9 +9,9 @@
 /* No store of tokens is larger. In bytes. */
 #define MCP_PRIVATE_FILE_LENGTH (1u << 20)
 
-/* Appends the file's bytes to `out`. 0, MCP_EFILEMODE when somebody else may
- * read it or owns it, or when it is no plain file; MCP_ETOOBIG, MCP_ENOMEM, or
- * the negated errno. */
+/* Appends the file's bytes to `out`. 0, MCP_EFILEMODE if other users can read
+ * it, another user owns it, or it is not a regular file; MCP_ETOOBIG,
+ * MCP_ENOMEM, or the negated errno. */
 int mcp_private_file_read(const char *path, mcp_buf_t *out);
 
 /* Replaces the file, mode 0600: a new one is written beside it, brought to the

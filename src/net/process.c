@@ -39,7 +39,7 @@ struct mcp_process {
   void (*on_exit)(void *, int, int);
   void (*on_gone)(void *);
   void *owner;
-  pid_t guard; /* 0 once it is buried */
+  pid_t guard; /* 0 once it is reaped */
   pid_t child;
   uint32_t grace;
   uint32_t drained; /* ms that its last words have taken */
@@ -61,8 +61,7 @@ static void release(mcp_process_t *p) {
   if (on_gone) on_gone(owner);
 }
 
-/* Tells the guard how much time is left. It cannot fail but by the guard's
- * death. */
+/* Sends the guard the time that is left. Fails only if the guard is dead. */
 static void send_word(mcp_process_t *p, uint32_t grace) {
   if (p->line_fd >= 0)
     (void)!send(p->line_fd, &grace, sizeof grace, MSG_NOSIGNAL | MSG_DONTWAIT);
@@ -90,7 +89,7 @@ static void close_inner(mcp_stream_t *stream) {
   if (stream) mcp_stream_close(stream, false);
 }
 
-/* Once nobody wants to hear of it any more, and nothing of it is left. */
+/* When no callback is wanted any more and no process of it is left. */
 static void close_rest(mcp_process_t *p) {
   if (!p->base.closing || p->guard) return;
   close_inner(p->in);
@@ -102,7 +101,7 @@ static void set_drain(mcp_process_t *p) {
   mcp_timer_set(p->drain, MCP_PROCESS_DRAIN_TIME);
 }
 
-/* All that the child has said has been read, or nobody waits for it longer. */
+/* All output of the child has been read, or the time to wait for it is over. */
 static void finish(mcp_process_t *p) {
   end_stream(p, 0);
   close_rest(p);
@@ -157,12 +156,12 @@ static void take_news(mcp_process_t *p) {
 /* The guard has ended, as a rule because nothing is left to be watched. */
 static void on_guard_gone(mcp_process_t *p) {
   close_line(p);
-  /* It has closed its descriptors, so this takes no time. Whoever else buries
-   * our children is welcome to it. */
+  /* It has closed its descriptors, so this takes no time. It does no harm if
+   * other code reaps our children first. */
   while (waitpid(p->guard, NULL, 0) < 0 && errno == EINTR) continue;
   p->guard = 0;
   if (!p->exited) {
-    /* Somebody has killed it. Then nobody will tell of the child's end. */
+    /* The guard was killed. The child's end will not be reported. */
     kill(-p->child, SIGKILL);
     p->exited = p->failed = true;
     snprintf(p->reason, sizeof p->reason, "the process lost its guard");
@@ -311,7 +310,8 @@ static void close_stream(mcp_stream_t *stream, bool flush) {
 static const mcp_stream_ops_t process_ops = {start, pause_reading, send_bytes,
                                              close_stream, NULL};
 
-/* The loop ends. Whoever watches over what we leave behind, it is not us. */
+/* The loop ends: kills the group at once and waits a short time for the guard.
+ * If the guard takes longer, it goes on alone. */
 static void end_now(mcp_loop_cleanup_t *cleanup) {
   mcp_process_t *p = MCP_LIST_MEMBER(cleanup, mcp_process_t, cleanup);
   struct timespec pause = {.tv_nsec = 1000000};

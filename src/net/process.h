@@ -1,17 +1,17 @@
 /* SPDX-License-Identifier: MIT
  * process.h: a child process whose standard input and output are one stream.
  *
- * Nothing of it is left behind. The child leads a process group of its own,
- * and a guard watches over it: a small process of ours that reaps whatever
- * dies there, and that carries out the end whether we ask for it or are gone
- * ourselves, killed with KILL for instance. What the guard does at the end is
- * what the protocol asks of a client: end of input; after a grace TERM to the
- * group; after another grace KILL to the group. Who has left the group by a
- * setsid() of his own is none of our business.
+ * No process of it remains. The child leads a process group of its own, and a
+ * guard watches the group: a small process that reaps what dies there and shuts
+ * the group down, at our request or when this process has ended, killed with
+ * KILL for instance. The shutdown is the one that the protocol asks of a
+ * client: close its input; after a grace period TERM to the group; after
+ * another one KILL to the group. Processes that call setsid() leave the group
+ * and are not tracked.
  *
- * The guard is a fork of this process that runs nothing of it: it shares its
- * memory until one of the two writes to it. It has no descriptor of ours but
- * its end of one socket pair. */
+ * The guard is a fork of this process that runs none of its code: it shares its
+ * memory until one of the two writes to it. The only descriptor it keeps is its
+ * end of one socket pair. */
 #ifndef MCP_NET_PROCESS_H
 #define MCP_NET_PROCESS_H
 
@@ -24,11 +24,12 @@
 /* All in milliseconds. Between the end of its input and TERM, and between TERM
  * and KILL. */
 #define MCP_PROCESS_GRACE 2000
-/* The same where nobody is left to wait for it: we are gone, or the child is
- * and what it has started is not. */
+/* The same when no process waits for it: this one has ended, or the child has
+ * and its descendants have not. */
 #define MCP_PROCESS_ORPHAN_GRACE 600
-/* What a child has written before it died is read to the end. But somebody
- * else may hold the pipe: when nothing has come for this time, that was it. */
+/* Output that a child has written before it died is read to the end. But
+ * another process may hold the pipe: when nothing has arrived for this time,
+ * the output counts as ended. */
 #define MCP_PROCESS_DRAIN_TIME 100
 /* The most that takes in all. */
 #define MCP_PROCESS_DRAIN_MOST 2000
@@ -51,8 +52,8 @@ typedef struct {
   /* What it writes to standard error; valid during the call. An empty slice
    * is its end. */
   void (*on_error)(void *owner, mcp_slice_t bytes);
-  /* It has ended: its status, or the signal that ended it, else 0. Not called
-   * when nobody knows, because the guard was killed. */
+  /* The child has ended: its status, or the signal that ended it, else 0. Not
+   * called if the guard was killed: the status is unknown then. */
   void (*on_exit)(void *owner, int status, int signal);
   /* Nothing of its group is left, and the process is freed: comes last. */
   void (*on_gone)(void *owner);

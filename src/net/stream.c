@@ -13,7 +13,7 @@ typedef struct {
   mcp_stream_t base;
   mcp_loop_t *loop;
   uv_stream_t *in, *out; /* NULL once they are closed */
-  unsigned open;         /* handles whose close callback has not come */
+  unsigned open;         /* handles whose close callback is pending */
   unsigned writes;       /* write requests under way */
   bool flushing;
 } carrier_t;

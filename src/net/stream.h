@@ -16,8 +16,8 @@
 #include "base/buf.h"
 #include "net/loop.h"
 
-/* A peer that does not read: over the first mark whoever writes should wait,
- * at the second the stream is given up. */
+/* A peer that does not read: above the first mark senders should wait, at the
+ * second the stream is closed. */
 #define MCP_STREAM_HIGH_WATER (256u << 10)
 #define MCP_STREAM_HARD_LIMIT (64u << 20)
 
@@ -38,7 +38,7 @@ typedef struct {
   void (*pause)(mcp_stream_t *stream, bool pause);
   int (*send)(mcp_stream_t *stream, mcp_buf_t *bytes, size_t from);
   void (*close)(mcp_stream_t *stream, bool flush);
-  bool (*is_quiet)(mcp_stream_t *stream); /* NULL: it cannot tell */
+  bool (*is_quiet)(mcp_stream_t *stream); /* NULL: unknown */
 } mcp_stream_ops_t;
 
 struct mcp_stream {
@@ -70,7 +70,7 @@ int mcp_stream_send(mcp_stream_t *stream, mcp_buf_t *bytes, size_t from);
 
 /* Asks the system, not the loop: is the peer still there, and silent? False as
  * soon as its end or any byte has arrived, also before on_end or on_data. True
- * where nobody can tell. */
+ * where the system cannot tell. */
 bool mcp_stream_is_quiet(mcp_stream_t *stream);
 
 /* Closes, after what is queued has been written if `flush`. Safe to call
@@ -81,15 +81,15 @@ void mcp_stream_close(mcp_stream_t *stream, bool flush);
  * exactly was wrong where it knows, else what the code means. */
 const char *mcp_stream_why(const mcp_stream_t *stream, int code);
 
-/* For those who implement a stream: on_end, unless it was called before. */
+/* For implementations of streams: calls on_end, unless it was called before. */
 void mcp_stream_end(mcp_stream_t *stream, int code);
 
-/* A stream over libuv handles that this call takes over: `in` is read, `out`
- * is written, they may be the same (a socket) or one of them NULL. Both were
+/* A stream over libuv handles that this call takes over: `in` is read, `out` is
+ * written, they may be the same (a socket) or one of them NULL. Both were
  * allocated with mcp_mem_alloc and opened on `loop`. It gets a share of its
  * own, below `parent` (NULL: below the account). NULL when there is no memory,
- * or none left for it in the account: the handles are then closed and freed
- * all the same. */
+ * or the account refuses the charge: the handles are closed and freed in that
+ * case too. */
 mcp_stream_t *mcp_stream_over(mcp_loop_t *loop, void *in, void *out,
                               mcp_share_t *parent);
 

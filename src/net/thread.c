@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  * thread.c: see thread.h. The struct has two holders, the loop and the thread;
- * the last one to let go frees it. What both use is under `lock`. */
+ * the last one to release it frees it. `lock` protects what both use. */
 #include "net/thread.h"
 
 #include <dlfcn.h>
@@ -258,7 +258,7 @@ static void on_closed(uv_handle_t *handle) {
   release(handle->data);
 }
 
-/* Lets go of the loop's half. */
+/* Releases the loop's half. */
 static void detach(mcp_thread_t *thread) {
   pthread_mutex_lock(&thread->lock);
   thread->attached = false;

@@ -7,8 +7,8 @@
  * notes, which have a bound: a thread that sends more than the loop takes
  * waits.
  *
- * Stopping: mcp_thread_stop sets a flag, wakes whatever waits in here, and
- * delivers a signal (SIGURG) to that one thread, whose handler calls
+ * Stopping: mcp_thread_stop sets a flag, wakes the functions of this file that
+ * wait, and delivers a signal (SIGURG) to that one thread, whose handler calls
  * `interrupt` there. So `interrupt` may touch what belongs to the thread
  * without a lock, as far as a signal handler may. */
 #ifndef MCP_NET_THREAD_H
@@ -40,8 +40,8 @@ typedef struct {
    * memory for one. */
   void (*on_note)(void *owner, mcp_buf_t *bytes);
   void (*on_answer)(void *owner, mcp_buf_t *bytes);
-  /* On the loop: the thread is gone, and `thread` is freed. Comes last, and
-   * not after mcp_thread_end_by. */
+  /* On the loop: the thread has ended, and `thread` is freed. The last call;
+   * not made after mcp_thread_end_by. */
   void (*on_ended)(void *owner);
   void *owner;
 } mcp_thread_options_t;
@@ -64,8 +64,8 @@ void mcp_thread_post(mcp_thread_t *thread, mcp_buf_t *bytes);
 /* `size` bytes of notes have been used. */
 void mcp_thread_credit(mcp_thread_t *thread, size_t size);
 
-/* Asks it to stop the work at hand; that still ends with an answer. The request
- * holds until the next mcp_thread_post; calling again signals again. */
+/* Asks it to stop the current work, which still ends with an answer. The
+ * request holds until the next mcp_thread_post; calling again signals again. */
 void mcp_thread_stop(mcp_thread_t *thread);
 
 /* Stops it, and ends it: on_ended follows when `run` has returned. */

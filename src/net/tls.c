@@ -54,7 +54,8 @@ static int put(void *owner, const char *bytes, size_t len) {
   return mcp_buf_append(&t->out, bytes, len);
 }
 
-/* What others see of the queue. The handshake's own bytes are nobody's. */
+/* The part of the queue that users see. The handshake's own bytes do not count.
+ */
 static void refresh(tls_stream_t *t) {
   t->base.queued = t->pending + (t->ready ? t->under->queued : 0);
   if (t->under->progress_ms > t->base.progress_ms)
@@ -83,7 +84,7 @@ static void finish(tls_stream_t *t, bool flush) {
     return;
   }
   t->over = true;
-  /* Who is told that all is said must have been sent all of it. */
+  /* close_notify says that everything has been sent, so it comes last. */
   if (t->ready && t->code == 0 && !t->first &&
       (flush || t->under->queued == 0)) {
     t->tls->ops->end(t->session);
@@ -92,7 +93,7 @@ static void finish(tls_stream_t *t, bool flush) {
   mcp_stream_close(t->under, flush);
 }
 
-/* The end of it, told to the user. A callback: the last thing to do. */
+/* Reports its end to the user. A callback: the last thing to do. */
 static void end(tls_stream_t *t, int code) {
   if (code < 0) {
     t->code = code;
@@ -138,7 +139,7 @@ static int fill(tls_stream_t *t) {
   return 0;
 }
 
-/* Goes on writing, and says so to whom it concerns: the last thing to do. */
+/* Continues writing and reports progress to the user: the last thing to do. */
 static void go_on(tls_stream_t *t) {
   int code = fill(t);
   refresh(t);
@@ -170,7 +171,7 @@ static int step(tls_stream_t *t, char *plain, size_t *got, bool *done) {
     int sent;
     t->chatter += t->out.len;
     sent = send_out(t);
-    /* Who does not listen any more may have said something before. */
+    /* A peer that no longer reads may have sent something before. */
     if (sent < 0 && t->ready) t->code = sent;
     if (sent < 0 && !t->ready && code >= 0) code = sent;
     if (t->under->queued == 0) t->chatter = 0;
@@ -248,8 +249,8 @@ static void on_data(void *owner, mcp_slice_t bytes) {
   update_reading(t);
 }
 
-/* Goes on with what is held, a turn after it was allowed to: who lets reading
- * go on is not called back from inside. */
+/* Continues with what is held, one turn after reading was resumed: the caller
+ * that resumes it is not called back from inside that call. */
 static void on_turn(void *arg) {
   tls_stream_t *t = arg;
   mcp_buf_t bytes;

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT
  * tls.h: TLS, as a stream over a stream (tls.c), and what makes it secret: an
  * engine, which knows bytes only. The engine is OpenSSL's and lives in a module
- * of its own, mcp.openssl (src/openssl/tls_engine.c), that nobody loads
- * before TLS is wanted; it comes here as a table of functions. So memory and
- * time are this room's alone, and no buffer changes hands between the two.
+ * of its own, mcp.openssl (src/openssl/tls_engine.c), which is loaded when TLS
+ * is first used; it comes here as a table of functions. So memory and time are
+ * managed here alone, and no buffer changes its owner between the two.
  *
  * In Lua a context is a userdata with the metatable MCP_TLS_TYPE, whose first
  * member is an mcp_tls_t *. */
@@ -30,11 +30,11 @@
  * queue while it does not read: then we do not read either. */
 #define MCP_TLS_CHATTER (16u << 10)
 
-/* A context: certificates and what is demanded of the peer. Shared by its
- * users, who count. */
+/* A context: certificates and requirements for the peer. Shared by its users
+ * and reference-counted. */
 typedef struct mcp_tls mcp_tls_t;
 
-/* --- for whoever wants TLS ------------------------------------------------ */
+/* --- for users of TLS ----------------------------------------------------- */
 
 /* A stream over `under`, which it owns from now on, and which has not been
  * started. As a client if the context is one: `server_name` is then the name or
@@ -53,7 +53,7 @@ typedef struct mcp_tls mcp_tls_t;
 int mcp_tls_wrap(mcp_tls_t *tls, mcp_loop_t *loop, mcp_stream_t *under,
                  const char *server_name, mcp_stream_t **stream);
 
-/* Holds a context beyond the userdata; and lets go of it (NULL is accepted). */
+/* Holds a context beyond the userdata; and releases it (NULL is accepted). */
 mcp_tls_t *mcp_tls_retain(mcp_tls_t *tls);
 void mcp_tls_release(mcp_tls_t *tls);
 
@@ -73,7 +73,7 @@ typedef struct mcp_tls_session mcp_tls_session_t;
 typedef struct {
   mcp_slice_t in; /* ciphertext; the engine moves its beginning on. Empty but
                      while the stream below is being read */
-  /* Takes ciphertext that is to be sent: 0 or MCP_ENOMEM. Calls nobody. */
+  /* Takes ciphertext that is to be sent: 0 or MCP_ENOMEM. Makes no callback. */
   int (*put)(void *owner, const char *bytes, size_t len);
   void *owner;
   int code;         /* what put said, if it failed */
@@ -88,9 +88,10 @@ typedef struct {
               mcp_tls_session_t **session);
   /* The handshake. 1: it is done, 0: more must come in, or a code. */
   int (*shake)(mcp_tls_session_t *session);
-  /* At most one record, MCP_TLS_RECORD bytes to `plain`; of what comes behind
-   * it nothing is held back, but the beginning of a record. 1 and `*got`, 0:
-   * more must come in, MCP_TLS_END: the peer has said its end, or a code. */
+  /* Reads at most one record, up to MCP_TLS_RECORD bytes, to `plain`; of the
+   * input after it only the beginning of another record is held back. 1 and
+   * `*got`; 0: more input is needed; MCP_TLS_END: the peer has sent
+   * close_notify; or a code. */
   int (*read)(mcp_tls_session_t *session, char *plain, size_t *got);
   /* All of it, now. 0 or a code. */
   int (*write)(mcp_tls_session_t *session, mcp_slice_t plain);

@@ -37,7 +37,7 @@ struct mcp_watchdog {
   bool stopping;
   bool started; /* there is a thread */
   int wake[2];
-  int input; /* ours, a copy; -1 where there is none, or once it has ended */
+  int input; /* a duplicate that we own; -1 if unset, or once it has ended */
   bool caught[NUMBERS];
   /* The thread's own. */
   unsigned signals; /* how many it has seen */
@@ -172,8 +172,8 @@ static void input_ended(mcp_watchdog_t *watchdog) {
 
 /* --- the thread ---------------------------------------------------------- */
 
-/* The alarm that is due, or NULL and *wait: how long until the next one is, in
- * ms for poll. The lock is held. */
+/* The alarm that has expired, or NULL and *wait: how long until the next one
+ * does, in ms for poll. The lock is held. */
 static mcp_alarm_t *next_alarm(mcp_watchdog_t *watchdog, int *wait) {
   uint64_t now = now_ms(), next = UINT64_MAX;
   mcp_list_t *it, *after;
@@ -187,7 +187,7 @@ static mcp_alarm_t *next_alarm(mcp_watchdog_t *watchdog, int *wait) {
   return NULL;
 }
 
-/* Does what is due. False: the thread is to end. */
+/* Runs the alarms that have expired. False: the thread must end. */
 static bool run_alarms(mcp_watchdog_t *watchdog, int *wait) {
   mcp_alarm_t *alarm;
   bool goes_on;
@@ -244,7 +244,7 @@ static void free_watchdog(mcp_watchdog_t *watchdog) {
   mcp_mem_free(watchdog);
 }
 
-/* The thread takes no signals: who is interrupted stays who was before. */
+/* The thread blocks all signals, so that they still go to the other threads. */
 int mcp_watchdog_start(mcp_watchdog_t *watchdog) {
   uv_thread_options_t options = {.flags = UV_THREAD_HAS_STACK_SIZE,
                                  .stack_size = STACK_SIZE};

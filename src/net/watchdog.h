@@ -1,17 +1,17 @@
 /* SPDX-License-Identifier: MIT
- * watchdog.h: a thread beside the loop, for what must happen though the loop
- * does not turn because a callback computes. It sleeps until a signal, the end
- * of standard input or an alarm wakes it, so it costs nothing meanwhile.
+ * watchdog.h: a thread beside the loop, for what must happen even while a
+ * long-running callback blocks the loop. It sleeps until a signal, the end of
+ * standard input or an alarm wakes it, so it costs nothing in between.
  *
- * Its rules end the process against the will of a handler that computes:
+ * Its rules end the process when a handler blocks the loop:
  * - the first signal: once the time to drain is over and the loop stands still,
  *   or the time to leave is over as well: exit status 128 + number;
  * - a second one: if the loop stands still, or has not ended soon after; a
  * third one at once: the same;
  * - the hang-up of standard input: if the loop stands still for so long:
  *   status 1.
- * A loop that turns does all this by itself, and better. Only a program of its
- * own has a watchdog, one a process. */
+ * A loop that turns does all this by itself, and in order. Only the program has
+ * a watchdog, one per process; a host program has none. */
 #ifndef MCP_NET_WATCHDOG_H
 #define MCP_NET_WATCHDOG_H
 
@@ -31,11 +31,13 @@ typedef struct {
   uint32_t drain; /* ms after the first signal that calls have to end */
   uint32_t leave; /* ms after that for what is being closed */
   uint32_t stall; /* ms that the loop may stand still once input has ended */
-  int input;      /* the descriptor whose hang-up is meant, or -1; not taken */
+  int input; /* the descriptor whose hang-up ends the process, or -1; stays the
+                caller's */
 } mcp_watchdog_rules_t;
 
-/* Something to be done on the watchdog's thread, at its time. Lies in its
- * owner, who disarms it before it goes. All zero is one that is not armed. */
+/* A function that runs on the watchdog's thread at its time. It lives in its
+ * owner, which disarms it before freeing it. All zero is an alarm that is not
+ * armed. */
 typedef struct {
   mcp_list_t of_watchdog;
   uint64_t at;
@@ -44,8 +46,8 @@ typedef struct {
   void *arg;
 } mcp_alarm_t;
 
-/* Opens what it needs; it sleeps until mcp_watchdog_start, and sees then what
- * has come meanwhile. 0 or a libuv code, MCP_ENOMEM. */
+/* Opens what it needs. It sleeps until mcp_watchdog_start, and then handles
+ * what has arrived before. 0 or a libuv code, MCP_ENOMEM. */
 int mcp_watchdog_open(mcp_loop_t *loop, const mcp_watchdog_rules_t *rules,
                       mcp_watchdog_t **watchdog);
 

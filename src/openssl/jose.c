@@ -50,8 +50,8 @@ static const unsigned char *bytes_of(mcp_slice_t s) {
   return (const unsigned char *)(s.data ? s.data : "");
 }
 
-/* The queue of errors belongs to the thread: whoever reads it next, TLS for
- * one, must not find ours. */
+/* OpenSSL's error queue belongs to the thread: the next reader, TLS for
+ * example, must not find our errors in it. */
 static int finish(int code) {
   ERR_clear_error();
   return code;
@@ -108,7 +108,7 @@ static int check_for(alg_t alg, EVP_PKEY *key, const char **reason) {
   return check(key, reason);
 }
 
-/* Nobody is asked for a password at a terminal. */
+/* Never ask for a password at a terminal. */
 static int no_password(char *text, int size, int writing, void *arg) {
   (void)text;
   (void)size;

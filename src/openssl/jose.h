@@ -1,21 +1,21 @@
 /* SPDX-License-Identifier: MIT
  * jose.h: signatures of JSON Web Signature (RFC 7515, 7518, 8037) and the keys
- * they are made with. Knows bytes; what is signed, and whether a key may be
- * believed, it does not know.
+ * they are made with. Handles bytes only; the meaning of the signed text and
+ * trust in a key are decided elsewhere.
  *
  *   RS256  RSASSA-PKCS1-v1_5, SHA-256        ES256  ECDSA P-256, SHA-256; r||s
  *   PS256  RSASSA-PSS, SHA-256, salt of 32   EdDSA  Ed25519
  *
  * and no other: neither "none" nor a MAC, so that a public key can never be
- * taken for a shared secret. A key of one kind is no good for another's name.
- */
+ * used as a shared secret. A key is refused for an algorithm of another key
+ * type. */
 #ifndef MCP_OPENSSL_JOSE_H
 #define MCP_OPENSSL_JOSE_H
 
 #include "base/buf.h"
 
 /* Shorter RSA keys can be factored (RFC 7518 3.3); longer ones make a check
- * last milliseconds, and whose key it is, a stranger may have a say in. */
+ * take milliseconds, and an untrusted peer may influence which key is used. */
 #define MCP_JOSE_RSA_MIN 2048
 #define MCP_JOSE_RSA_MAX 8192
 /* The longest signature: of the longest RSA key. */
@@ -29,7 +29,8 @@ typedef struct {
   mcp_slice_t pem, kty, crv, n, e, x, y;
 } mcp_jose_jwk_t;
 
-/* The public half of a key, as texts for a JWK; "" where there is none. */
+/* The public half of a key, as texts for a JWK; "" for members it does not
+ * have. */
 typedef struct {
   const char *kty, *crv;
   char n[MCP_JOSE_RSA_MAX / 6 + 4], e[16], x[48], y[48];

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * ljose.c: see ljose.h. Holds nothing: whatever is on its way to Lua lies on
- * the C stack, so an error of Lua's leaves nothing behind. */
+ * ljose.c: see ljose.h. Allocates nothing: values on their way to Lua are on
+ * the C stack, so a Lua error leaks nothing. */
 #include "openssl/ljose.h"
 
 #include <errno.h>

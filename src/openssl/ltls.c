@@ -23,8 +23,8 @@ static context_t *check_context(lua_State *L) {
 static const char *const NAMES[] = {"ca",        "cert", "key",
                                     "client_ca", "alpn", NULL};
 
-/* Copies what is an option from the table at 1 into a new one on top, so that
- * nobody changes it later, and raises what is wrong with it. [-0, +1, m] */
+/* Copies the options from the table at 1 into a new one on top, so that later
+ * changes have no effect, and raises an error for invalid ones. [-0, +1, m] */
 static void copy_options(lua_State *L) {
   static const char *const flags[] = {"verify", "require", NULL};
   static const char *const roles[] = {"client", "server", NULL};

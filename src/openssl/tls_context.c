@@ -17,7 +17,7 @@
 /* Keys of 112 bits and more: RSA from 2048, no SHA-1 (OpenSSL's levels). */
 #define LEVEL 2
 
-/* One line about what went wrong, for whoever called. */
+/* One line that says what went wrong, for the caller. */
 typedef struct {
   char *text;
   size_t size;
@@ -71,7 +71,7 @@ static int read_file(const char *option, const char *path, mcp_buf_t *out,
   return -EINVAL;
 }
 
-/* Keys with a password are not read: nobody is there to be asked. */
+/* Keys with a password are not read: there is no user to ask. */
 static int no_password(char *buf, int size, int writing, void *arg) {
   (void)buf, (void)size, (void)writing, (void)arg;
   return -1;
@@ -108,10 +108,10 @@ static int next_certificate(BIO *bio, X509 **cert) {
   return 0;
 }
 
-/* --- whom we believe ------------------------------------------------------ */
+/* --- trust ---------------------------------------------------------------- */
 
-/* Adds the certificates of a file or a text to those that are believed, and
- * their names to those that clients are told. */
+/* Adds the certificates of a file or a text to the trusted ones, and their
+ * names to those that are sent to clients. */
 static int believe(SSL_CTX *ctx, const char *option, mcp_slice_t given,
                    bool announce, reason_t reason) {
   X509_STORE *store = SSL_CTX_get_cert_store(ctx);
@@ -154,9 +154,9 @@ static bool is_certificate(const char *name) {
                  strcmp(dot, ".cer") == 0);
 }
 
-/* A folder. One with hashed names, as the system's is, is searched when a
- * certificate is looked for; of any other each file is read. Clients are told
- * the names of the latter's only. */
+/* A folder. One with hashed names, like the system's, is searched when a
+ * certificate is looked up; of any other folder each file is read. Only the
+ * names of the latter are sent to clients. */
 static int believe_folder(SSL_CTX *ctx, const char *option, const char *path,
                           bool announce, reason_t reason) {
   DIR *folder = opendir(path);
@@ -204,7 +204,7 @@ static int believe_any(SSL_CTX *ctx, const char *option, mcp_slice_t given,
   return believe(ctx, option, given, announce, reason);
 }
 
-/* --- who we are ----------------------------------------------------------- */
+/* --- identity ------------------------------------------------------------- */
 
 /* The first certificate is ours, the others lead from it to its authority. */
 static int use_chain(SSL_CTX *ctx, mcp_slice_t given, reason_t reason) {

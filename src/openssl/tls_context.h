@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
- * tls_context.h: what TLS is to be like, for all connections of a kind: the
- * certificates, whom we believe, which versions and ciphers. Reads files when
- * it is made and never after. Knows no connection. */
+ * tls_context.h: the TLS settings of all connections of a kind: certificates,
+ * trusted authorities, versions and ciphers. Reads files only when it is made.
+ * Independent of any connection. */
 #ifndef MCP_OPENSSL_TLS_CONTEXT_H
 #define MCP_OPENSSL_TLS_CONTEXT_H
 
@@ -10,7 +10,7 @@
 
 #include "base/buf.h"
 
-/* A file of certificates is smaller: somebody's mistake must not fill the
+/* Real certificate files are smaller: a wrong file name must not fill the
  * memory. The bundle of all public authorities has 220 KB. */
 #define MCP_TLS_FILE_SIZE (4u << 20)
 
@@ -18,8 +18,9 @@
  * and client_ca may be folders. Empty is absent. */
 typedef struct {
   bool server;
-  bool verify;  /* clients: is the server whom it says it is? */
-  bool require; /* servers with a client_ca: refuse who shows no certificate */
+  bool verify;  /* clients: verify the server's certificate and name */
+  bool require; /* servers with a client_ca: refuse clients without a
+                   certificate */
   mcp_slice_t ca, cert, key, client_ca;
 } mcp_tls_options_t;
 

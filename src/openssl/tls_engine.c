@@ -67,9 +67,9 @@ static mcp_tls_wire_t *wire_of(SSL *ssl) {
   return SSL_get_app_data(ssl);
 }
 
-/* Whom the certificate must be for: a name, which is also told to the server,
- * or an address, which is not (RFC 6066 3). The common name is no host name
- * (RFC 9525 6.4.4). */
+/* The name or address that the certificate must be for. A name is also sent to
+ * the server, an address is not (RFC 6066 3). The common name is not a host
+ * name (RFC 9525 6.4.4). */
 static int demand_host(SSL *ssl, const char *name, bool verify) {
   X509_VERIFY_PARAM *param = SSL_get0_param(ssl);
   unsigned char address[16];

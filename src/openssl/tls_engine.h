@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * tls_engine.h: the engine of net/tls.h, on OpenSSL. A context that is shared,
- * and counted, by all who use it. */
+ * tls_engine.h: the engine of net/tls.h, on OpenSSL. A context is shared by its
+ * users and reference-counted. */
 #ifndef MCP_OPENSSL_TLS_ENGINE_H
 #define MCP_OPENSSL_TLS_ENGINE_H
 
@@ -10,8 +10,8 @@
 /* The longest name of a protocol for ALPN. */
 #define MCP_TLS_ALPN 64
 
-/* Takes `ctx` when it succeeds. `alpn` (at most MCP_TLS_ALPN bytes, "" for
- * none) is the protocol that is offered, and the only one that is accepted.
+/* Takes `ctx` when it succeeds. `alpn` (at most MCP_TLS_ALPN bytes, "" for no
+ * ALPN) is the protocol that is offered, and the only one that is accepted.
  * NULL: no memory. */
 mcp_tls_t *mcp_tls_engine_new(SSL_CTX *ctx, bool server, bool verify,
                               mcp_slice_t alpn);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * tls_error.c: see tls_error.h. Names in certificates are a stranger's: they
- * come with their controls escaped, and cut. */
+ * tls_error.c: see tls_error.h. Names in certificates are untrusted: control
+ * characters are escaped, and long names are cut. */
 #include "openssl/tls_error.h"
 
 #include <openssl/err.h>

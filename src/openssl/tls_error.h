@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * tls_error.h: from OpenSSL's errors to our codes, and to one line that says
- * what somebody can mend. */
+ * tls_error.h: translates OpenSSL's errors to our codes, and to one line that
+ * says what to fix. */
 #ifndef MCP_OPENSSL_TLS_ERROR_H
 #define MCP_OPENSSL_TLS_ERROR_H
 
@@ -13,8 +13,8 @@
  * its end. */
 int mcp_tls_error_code(SSL *ssl, int result, mcp_tls_wire_t *wire);
 
-/* A verify callback (SSL_set_verify): notes why a chain is not believed, and
- * changes nothing. The wire is the SSL's app data. */
+/* A verify callback (SSL_set_verify): records the reason why a chain is not
+ * trusted, and changes nothing. The wire is the SSL's app data. */
 int mcp_tls_error_verify(int ok, X509_STORE_CTX *chain);
 
 #endif

@@ -41,8 +41,8 @@ typedef struct {
   unsigned lines; /* finished ones */
 } gathered_t;
 
-/* A head, and what it says: `table` and `view` point into `text`, so all three
- * are given back together, by drop_head alone. */
+/* A head, and what it means: `table` and `view` point into `text`, so the three
+ * are freed together, by drop_head alone. */
 typedef struct {
   gathered_t text;
   mcp_http_table_t table;
@@ -100,7 +100,7 @@ static int on_headers_complete(llhttp_t *parser) {
 
 static int on_body(llhttp_t *parser, const char *at, size_t len) {
   mcp_http_t *http = parser->data;
-  /* One piece for one execution: on_chunk_complete pauses behind it. */
+  /* One piece per execution: on_chunk_complete pauses after it. */
   if (http->noted.piece.len > 0) return HPE_USER;
   http->noted.piece = mcp_slice(at, len);
   return 0;

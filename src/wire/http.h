@@ -21,7 +21,7 @@
 #define MCP_HTTP_LEADING_CRLF     2
 #define MCP_HTTP_EXTENSION_LENGTH 1024
 #define MCP_HTTP_TRAILER_LENGTH   4096
-/* A head buffer above this is given back when the next message begins. */
+/* A head buffer larger than this is freed when the next message begins. */
 #define MCP_HTTP_HEAD_KEPT 4096
 /* Interim 1xx responses a client waits through. */
 #define MCP_HTTP_INTERIM_COUNT 8
@@ -96,9 +96,9 @@ void mcp_http_expect_no_body(mcp_http_t *http);
 void mcp_http_limit_head(mcp_http_t *http, size_t length);
 
 /* Hands over bytes. They are borrowed until `next` has said MORE or failed;
- * feeding before that is misuse. A caller that stops pulling earlier (one
- * message at a time, say) keeps mcp_http_rest, takes the bytes back by feeding
- * nothing, and feeds what it kept later. */
+ * feeding before that is a programming error. A caller that stops pulling
+ * earlier (one message at a time, say) keeps mcp_http_rest, takes the bytes
+ * back by feeding nothing, and feeds what it kept later. */
 void mcp_http_feed(mcp_http_t *http, mcp_slice_t bytes);
 
 /* The next event. 0, or a negative code, which is final:
@@ -134,13 +134,13 @@ bool mcp_http_begun(const mcp_http_t *http);
  * mcp_http_next. */
 mcp_slice_t mcp_http_rest(const mcp_http_t *http);
 
-/* Would the request's Accept fields, all together, take `essence`? True when
- * there is none (RFC 9110 12.5.1). mcp_http_accepts judges one field. */
+/* Do the request's Accept fields together accept `essence`? True if there is no
+ * such field (RFC 9110 12.5.1). mcp_http_accepts judges one field. */
 bool mcp_http_head_accepts(const mcp_http_head_t *head, mcp_slice_t essence);
 
-/* Gives back what an idle decoder need not hold, the head with it. Does
- * nothing in the middle of a message. For connections that stay idle: a busy
- * one would only allocate it again. */
+/* Frees what an idle decoder does not need, the head included. Does nothing in
+ * the middle of a message. For idle connections: a busy one would only allocate
+ * the memory again. */
 void mcp_http_shrink(mcp_http_t *http);
 
 #endif

@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: MIT
- * http_coding.h: content codings (RFC 9110 8.4). None is decoded here: what we
- * ask for is "identity", and anything else that comes is named. */
+ * http_coding.h: content codings (RFC 9110 8.4). This file decodes none of
+ * them: we ask for "identity" and report the name of any other coding that
+ * arrives. */
 #ifndef MCP_WIRE_HTTP_CODING_H
 #define MCP_WIRE_HTTP_CODING_H
 
 #include "wire/http.h"
 
-/* What a request says, so that nobody codes its answer (RFC 9110 12.5.3). */
+/* The Accept-Encoding of a request, so that the server does not encode its
+ * response (RFC 9110 12.5.3). */
 #define MCP_HTTP_ACCEPT_CODING "identity"
 
 /* Is the body of this message coded? Then `*coding` is what its first

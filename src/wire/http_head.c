@@ -101,8 +101,8 @@ static const char *find_control(const char *p, const char *end) {
   }
 }
 
-/* Takes the line at `rest` off it, without its CR LF. There is one: whoever
- * gathered the bytes saw to it that every LF follows a CR. */
+/* Removes the line at the start of `rest`, without its CR LF. There is one: the
+ * caller has checked that every LF follows a CR. */
 static mcp_slice_t next_line(mcp_slice_t *rest) {
   const char *lf = memchr(rest->data, '\n', rest->len);
   size_t len = (size_t)(lf - rest->data);
@@ -232,8 +232,8 @@ static int scan_request_line(mcp_slice_t line, mcp_http_head_t *head,
   return split_target(head, authority, reason);
 }
 
-/* The space after the status is required by RFC 9112 4 and left out by some
- * servers that send no reason; nobody reads either otherwise. */
+/* RFC 9112 4 requires the space after the status. Some servers that send no
+ * reason omit it; no reader takes the two for different things. */
 static int scan_status_line(mcp_slice_t line, mcp_http_head_t *head,
                             const char **reason) {
   int code;
@@ -441,8 +441,8 @@ static int settle_response(mcp_http_head_t *head, const char **reason) {
   if (head->status < 200 && body)
     return refuse(reason, "interim response with a body");
   if (head->status != 101) head->upgrade = false;
-  /* It has none (RFC 9112 6.3); one that was sent anyway must not be read as
-   * the next response. */
+  /* It has no body (RFC 9112 6.3); a body that was sent anyway must not be read
+   * as the next response. */
   if (head->status == 204 && body) head->keep_alive = false;
   return 0;
 }

@@ -29,8 +29,8 @@ static mcp_slice_t cut(mcp_slice_t *rest, char mark) {
   return mcp_slice_trim(piece);
 }
 
-/* A weight of nothing: "0", "0.", "0.0", "0.00" … A weight that is none of the
- * grammar counts as given. */
+/* Zero weight: "0", "0.", "0.0", "0.00" … A weight that breaks the grammar
+ * counts as non-zero. */
 static bool is_zero(mcp_slice_t weight) {
   if (weight.len == 0 || weight.data[0] != '0') return false;
   if (weight.len > 1 && weight.data[1] != '.') return false;

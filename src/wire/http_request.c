@@ -85,7 +85,8 @@ int mcp_http_request_field(mcp_buf_t *out, mcp_slice_t name, mcp_slice_t value,
 int mcp_http_request_end(mcp_buf_t *out, mcp_slice_t method, mcp_slice_t body,
                          bool has_body) {
   if (mcp_buf_reserve(out, body.len + 64) < 0) return MCP_ENOMEM;
-  /* RFC 9110 8.6: a method that anticipates content says that there is none. */
+  /* RFC 9110 8.6: a method that anticipates content says that the content is
+   * empty. */
   if (has_body || mcp_slice_equal(method, MCP_SLICE("POST")) ||
       mcp_slice_equal(method, MCP_SLICE("PUT")) ||
       mcp_slice_equal(method, MCP_SLICE("PATCH"))) {

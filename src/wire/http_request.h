@@ -16,10 +16,10 @@ int mcp_http_request_begin(mcp_buf_t *out, mcp_slice_t method,
                            mcp_slice_t target, mcp_slice_t host, int port,
                            const char **reason);
 
-/* Appends a field; the value is trimmed. Refused are names that are no token,
- * values with a control character but HTAB, and the fields that are ours:
- * Host, Content-Length, Transfer-Encoding, Connection and its kin.
- * 0, MCP_EHTTP with `*reason`, or MCP_ENOMEM. */
+/* Appends a field; the value is trimmed. Refuses names that are not tokens,
+ * values with a control character other than HTAB, and the fields that the
+ * client sets itself: Host, Content-Length, Transfer-Encoding, Connection and
+ * other connection fields. 0, MCP_EHTTP with `*reason`, or MCP_ENOMEM. */
 int mcp_http_request_field(mcp_buf_t *out, mcp_slice_t name, mcp_slice_t value,
                            const char **reason);
 

@@ -2,15 +2,14 @@
  * json.h: JSON text (RFC 8259) checked and located in one pass, and written.
  *
  * Reading makes no tree. mcp_json_parse walks the text once, checks all of it
- * (grammar, UTF-8, escapes and surrogates, numbers, duplicate keys, depth,
- * node count) and notes for every value one token of 16 bytes: where it is,
- * what it is, how many children it has, and where the next sibling's token
- * stands. Whoever reads afterwards trusts the text, skips whole subtrees in
- * one step and sizes tables before filling them. A document of a few values
- * needs no allocation at all.
+ * (grammar, UTF-8, escapes and surrogates, numbers, duplicate keys, depth, node
+ * count) and notes for every value one token of 16 bytes: where it is, what it
+ * is, how many children it has, and where the next sibling's token stands.
+ * Later readers need no checks, skip whole subtrees in one step and size tables
+ * before filling them. A document of a few values needs no allocation at all.
  *
- * An object's tokens: the object, then for each member its key (a string
- * token) and its value's tokens. An array's: the array, then its elements. */
+ * An object's tokens: the object, then for each member its key (a string token)
+ * and its value's tokens. An array's: the array, then its elements. */
 #ifndef MCP_WIRE_JSON_H
 #define MCP_WIRE_JSON_H
 
@@ -24,10 +23,10 @@
 #define MCP_JSON_DEPTH 128
 /* Memory amplification: 3 bytes "[]," cost some 50 as a Lua table. */
 #define MCP_JSON_NODES 200000
-/* Quadratic digit work, and numbers nobody can mean. JSONTestSuite wants one
- * of 81 bytes to be taken. */
+/* Quadratic digit work, and numbers without practical use. JSONTestSuite
+ * requires one of 81 bytes to be accepted. */
 #define MCP_JSON_NUMBER_LENGTH 128
-/* Keys are interned one by one; nobody's key is longer. In bytes of text. */
+/* Each key is interned; real keys are shorter. In bytes of text. */
 #define MCP_JSON_KEY_LENGTH 1024
 /* Offsets are 32 bits wide. */
 #define MCP_JSON_TEXT_LENGTH 0x7fffffff
@@ -44,10 +43,10 @@ typedef enum {
 } mcp_json_kind_t;
 
 typedef struct {
-  uint32_t start;       /* offset of the value's text; a string's without '"' */
-  uint32_t length;      /* bytes of text; a string's without its quotes */
-  uint32_t next;        /* token index behind this value and all inside it */
-  unsigned kind : 4;    /* mcp_json_kind_t */
+  uint32_t start;    /* offset of the value's text; a string's without '"' */
+  uint32_t length;   /* bytes of text; a string's without its quotes */
+  uint32_t next;     /* index of the token after this value and all inside it */
+  unsigned kind : 4; /* mcp_json_kind_t */
   unsigned escaped : 1; /* a string that holds at least one backslash */
   unsigned count : 27;  /* elements of an array, members of an object */
 } mcp_json_token_t;
@@ -101,8 +100,8 @@ static inline mcp_slice_t mcp_json_raw(const mcp_json_doc_t *doc, uint32_t at) {
   return (mcp_slice_t){doc->text.data + t->start, t->length};
 }
 
-/* Index of the value of member `key` (plain UTF-8) of the object at `object`;
- * 0 if there is none, or if that token is no object. */
+/* Index of the value of member `key` (plain UTF-8) of the object at `object`; 0
+ * if there is no such member, or if that token is not an object. */
 uint32_t mcp_json_member(const mcp_json_doc_t *doc, uint32_t object,
                          mcp_slice_t key);
 

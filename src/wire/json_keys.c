@@ -16,8 +16,8 @@ typedef struct {
   uint32_t token;
 } member_t;
 
-/* Not secret and not strong: whoever makes keys collide only makes them sort
- * slower, never worse than n log n. */
+/* Not secret and not strong: keys chosen to collide only make the sort slower,
+ * never worse than n log n. */
 static uint64_t hash(mcp_slice_t s) {
   const uint64_t factor = 0x9e3779b97f4a7c15u;
   uint64_t h = s.len * factor, w;
@@ -67,9 +67,9 @@ static void sort(uint32_t *a, size_t n, const member_t *keys) {
   }
 }
 
-/* The first key of `keys` that repeats another one; 0 if there is none. The
- * keys are dealt into as many buckets as there are keys (`heads` has one more
- * place), then each bucket is sorted, so honest keys cost linear time. */
+/* The first key of `keys` that repeats another one; 0 if all differ. The keys
+ * are dealt into as many buckets as there are keys (`heads` has one more
+ * place), then each bucket is sorted, so ordinary keys cost linear time. */
 static uint32_t find_duplicate(const member_t *keys, uint32_t n,
                                uint32_t *order, uint32_t *heads) {
   uint32_t found = 0;

@@ -35,8 +35,8 @@ typedef struct {
   const char *where, *what;
 } reader_t;
 
-/* Notes a fault. The readers of parts return the place behind what they read,
- * or this NULL. */
+/* Records a fault and returns NULL. A function that reads a part of the text
+ * returns the position after it, or NULL. */
 static const char *refuse(reader_t *r, int code, const char *where,
                           const char *what) {
   r->code = code;
@@ -117,7 +117,7 @@ static void close_container(reader_t *r, const char *end) {
 
 /* -- strings -- */
 
-/* The four digits behind "\u" at `p`. */
+/* The four digits after "\u" at `p`. */
 static const char *read_unit(reader_t *r, const char *p) {
   for (int i = 2; i < 6; i++) {
     if (p + i >= r->end)
@@ -151,8 +151,8 @@ static const char *read_escape(reader_t *r, const char *p) {
   return behind + 6;
 }
 
-/* The string from `start`, behind its quote, of which the bytes before `p`
- * are plain. */
+/* The string whose text begins at `start`, after its quote; the bytes before
+ * `p` are plain. */
 static const char *read_rest(reader_t *r, const char *start, const char *p,
                              size_t limit) {
   const char *end = r->end;
@@ -181,8 +181,8 @@ static const char *read_rest(reader_t *r, const char *start, const char *p,
   return p + 1;
 }
 
-/* The string whose opening quote is at `p`; adds its token. Most end within
- * 16 bytes and come past here only. */
+/* The string whose opening quote is at `p`; adds its token. Most strings end
+ * within 16 bytes and take only this path. */
 static inline const char *read_string(reader_t *r, const char *p,
                                       size_t limit) {
   const char *start = ++p;
@@ -318,8 +318,8 @@ static inline const char *read_scalar(reader_t *r, const char *p) {
   }
 }
 
-/* Behind a value: closes what ends here and steps to the next value, or to
- * the end of the text. */
+/* After a value: closes the containers that end here and moves to the next
+ * value, or to the end of the text. */
 static inline const char *read_on(reader_t *r, const char *p) {
   const char *end = r->end;
   while (r->parent != NOWHERE) {

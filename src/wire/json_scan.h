@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: MIT
- * json_scan.h: how far a JSON string goes on without anything to do. Reading
- * and writing a text of 100 KB is hardly more than these loops, so they look at
- * 16 bytes at a time where SSE2 is there. None reads beyond the bytes it is
- * given. */
+ * json_scan.h: how many bytes of a JSON string can be copied as they are.
+ * Reading and writing a text of 100 KB is mostly these loops, so they take 16
+ * bytes at a time with SSE2. They never read past the bytes they are given. */
 #ifndef MCP_WIRE_JSON_SCAN_H
 #define MCP_WIRE_JSON_SCAN_H
 
@@ -82,10 +81,10 @@ static inline size_t mcp_scan_plain(const char *p, size_t n) {
 
 #ifdef __SSE2__
 
-/* How many of the 16 bytes at `p`, where a character begins, are whole
- * characters that stand for themselves; sets *stop if what follows them does
- * not. Gives 0 without *stop for what is rare or wrong: a lead byte whose
- * second byte needs a closer look, or a character that is not UTF-8. */
+/* How many of the 16 bytes at `p`, where a character begins, form whole
+ * characters that stand for themselves; sets *stop if the next one does not.
+ * Returns 0 without *stop for rare or invalid input: a lead byte whose second
+ * byte needs a closer check, or a character that is not UTF-8. */
 static inline size_t mcp_scan_block(const char *p, bool *stop) {
   __m128i v = mcp_scan_load(p);
   __m128i pair = _mm_and_si128(v, _mm_set1_epi8((char)0xfe));

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
- * line.h: one message a line (the stdio transport): LF ends it, CR before it
- * is tolerated, empty lines are skipped. What a line says is the reader's
- * business: NUL and bad UTF-8 pass, and JSON refuses them. */
+ * line.h: one message a line (the stdio transport): LF ends it, CR before it is
+ * tolerated, empty lines are skipped. Contents are not checked: NUL and invalid
+ * UTF-8 pass here, and the JSON parser refuses them. */
 #ifndef MCP_WIRE_LINE_H
 #define MCP_WIRE_LINE_H
 
@@ -22,13 +22,13 @@ typedef struct {
 } mcp_line_event_t;
 
 typedef struct {
-  mcp_buf_t partial; /* the beginning of a line whose end has not come;
-                        never longer than the limit */
+  mcp_buf_t partial; /* the beginning of an unfinished line; never longer than
+                        the limit */
   mcp_slice_t rest;  /* what was fed and not read yet */
   size_t limit;
   unsigned skipping : 1, /* in a line that was too long */
       given : 1,         /* `partial` was handed out by the last event */
-      held_cr : 1;       /* behind `partial` came a CR: text, or a line end? */
+      held_cr : 1;       /* a CR came after `partial`: text, or a line end? */
 } mcp_line_t;
 
 /* `limit`: the longest line in bytes, its end not counted; 0 for
@@ -36,8 +36,8 @@ typedef struct {
 void mcp_line_init(mcp_line_t *line, size_t limit);
 void mcp_line_deinit(mcp_line_t *line);
 
-/* Hands over bytes, borrowed until `next` has said MORE. Who stops pulling
- * before that takes them back by feeding nothing. */
+/* Passes bytes in; they are borrowed until `next` has returned MORE. A caller
+ * that stops pulling earlier takes them back by feeding nothing. */
 void mcp_line_feed(mcp_line_t *line, mcp_slice_t bytes);
 
 /* The next line. A line that lies whole in the fed bytes is not copied.

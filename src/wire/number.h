@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
- * number.h: JSON's numbers (RFC 8259 6) and doubles. No function here asks the
- * C locale for its decimal point: what goes to strtod has none, and of what
- * comes from printf only the digits are taken. */
+ * number.h: JSON's numbers (RFC 8259 6) and doubles. No function here depends
+ * on the decimal point of the C locale: the text passed to strtod has no point,
+ * and only the digits of printf's output are used. */
 #ifndef MCP_WIRE_NUMBER_H
 #define MCP_WIRE_NUMBER_H
 

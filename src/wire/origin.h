@@ -4,8 +4,7 @@
  *   scheme "://" host [":" port]
  *
  * Two are the same if scheme, host (any case) and port are; a port that is not
- * given is the scheme's. In a list that somebody has written the port may be
- * "*": any. */
+ * given is the scheme's. In a configured list the port may be "*": any. */
 #ifndef MCP_WIRE_ORIGIN_H
 #define MCP_WIRE_ORIGIN_H
 
@@ -23,15 +22,15 @@ typedef struct {
   int port;
 } mcp_origin_t;
 
-/* Reads an origin; a path, a user or "null" is none. `listed`: the port may be
- * "*". False if it is no origin. */
+/* Reads an origin. A text with a path or a user, and "null", are not origins.
+ * `listed`: the port may be "*". Returns false if the text is not an origin. */
 bool mcp_origin_read(mcp_slice_t text, bool listed, mcp_origin_t *origin);
 
 /* Reads host[:port]; without a port it is MCP_ORIGIN_NO_PORT. */
 bool mcp_origin_read_host(mcp_slice_t text, bool listed, mcp_origin_t *origin);
 
-/* The port that `scheme` (http, https, ws, wss; any case) has if none is given,
- * or MCP_ORIGIN_NO_PORT. */
+/* The default port of `scheme` (http, https, ws, wss; any case), or
+ * MCP_ORIGIN_NO_PORT. */
 int mcp_origin_default_port(mcp_slice_t scheme);
 
 /* Are they the same? `ours` may have any port. */

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MIT
  * regex.h: regular expressions that cannot hang. The syntax is ECMA-262's
- * (regex_ecma.h), the engine PCRE2's, behind a meter.
+ * (regex_ecma.h), the engine PCRE2's, with a meter in front of it.
  *
- * Both pattern and subject may come from a stranger. PCRE2's own match limit
- * counts backtracking for one starting point only and sees neither the length
- * of a run nor the number of starting points, so a match is metered here: at
- * every item of the pattern that is tried, for that item and for the bytes
- * walked since the last one. A match that costs more than its steps fails
+ * Both pattern and subject may come from an untrusted peer. PCRE2's own match
+ * limit counts backtracking for one starting point only and sees neither the
+ * length of a run nor the number of starting points, so a match is metered
+ * here: at every item of the pattern that is tried, for that item and for the
+ * bytes walked since the last one. A match that costs more than its steps fails
  * with an error; it never counts as "no match". */
 #ifndef MCP_WIRE_REGEX_H
 #define MCP_WIRE_REGEX_H
@@ -18,8 +18,8 @@
 
 /* Patterns made to be slow to compile or large once compiled. In bytes. */
 #define MCP_REGEX_PATTERN_LENGTH 1024
-/* (a+)+$ and its kin, and quadratic scans of long subjects: what one match may
- * cost, in items tried. Some ten milliseconds. */
+/* (a+)+$ and similar patterns, and quadratic scans of long subjects: the cost
+ * limit of one match, in items tried. About ten milliseconds. */
 #define MCP_REGEX_STEPS 1000000
 /* One frame is kept for every choice of a repeated group. In KiB. */
 #define MCP_REGEX_HEAP 16384

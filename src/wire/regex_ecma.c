@@ -216,8 +216,8 @@ static void literal(reader_t *r) {
   r->at += len;
 }
 
-/* An escape that means one character or a set of them, inside a class and
- * outside alike; the reader stands behind the backslash. */
+/* An escape that means one character or a set of them, inside and outside a
+ * class; the reader is after the backslash. */
 static void escape(reader_t *r, bool in_class) {
   char c;
   uint32_t point;
@@ -300,7 +300,7 @@ static void outer_escape(reader_t *r) {
   }
 }
 
-/* A class; the reader stands behind its "[". */
+/* A class; the reader is after its "[". */
 static void set(reader_t *r) {
   bool negated = peek(r, 0) == '^';
   r->repeatable = true;

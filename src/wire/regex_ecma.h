@@ -5,11 +5,11 @@
  * The two agree on most of the syntax and differ in meaning: \s and \p names,
  * "." and "$" at line ends, [] and [^], \u{...}, \cX, \0. And PCRE2 has much
  * that ECMA-262 has not (verbs, recursion, possessive repeats, \K, \X, \C):
- * only what is named here passes, so nobody's pattern reaches those.
+ * only the syntax named here passes, so no pattern reaches those.
  *
- * Looser than the letter, as engines without "u" are: a lone "{", "}" or "]"
- * is itself, "\" before any punctuation is that character, and (?i), (?i:...)
- * are taken. */
+ * More lenient than the standard, as engines without "u" are: a single "{", "}"
+ * or "]" stands for itself, "\" before any punctuation is that character, and
+ * (?i), (?i:...) are taken. */
 #ifndef MCP_WIRE_REGEX_ECMA_H
 #define MCP_WIRE_REGEX_ECMA_H
 

@@ -106,7 +106,7 @@ void mcp_rpc_read(const mcp_json_doc_t *doc, uint32_t at, mcp_rpc_t *rpc) {
       rpc->kind = MCP_RPC_RESULT;
     }
   } else if (error_at) {
-    /* An error about an unreadable request has a null id, or none. */
+    /* An error about an unreadable request has a null id, or no id. */
     if (bad_id && kind_of(doc, rpc->id_at) != MCP_JSON_NULL) {
       invalid(rpc, bad_id);
     } else if (kind_of(doc, error_at) != MCP_JSON_OBJECT) {

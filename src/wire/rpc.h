@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
- * rpc.h: the JSON-RPC 2.0 envelope, read as places in a parsed text. What the
- * method means, and whether params fit, is not this room's business.
+ * rpc.h: the JSON-RPC 2.0 envelope, read as token positions in a parsed text.
+ * The meaning of a method, and whether its params are valid, is decided
+ * elsewhere.
  *
  *   request       {"jsonrpc":"2.0","id":ID,"method":"…","params":{…}}
  *   notification  the same without id
@@ -24,7 +25,7 @@ typedef enum {
   MCP_RPC_NOTIFICATION,
   MCP_RPC_RESULT,
   MCP_RPC_ERROR,
-  /* No message, but one whose id could be read: see mcp_rpc_stand_in. */
+  /* Not a valid message, but its id could be read: see mcp_rpc_stand_in. */
   MCP_RPC_BAD_REQUEST,
   MCP_RPC_BAD_RESPONSE
 } mcp_rpc_kind_t;
@@ -39,14 +40,14 @@ typedef struct {
   const char *why;     /* of MCP_RPC_INVALID: a static line */
 } mcp_rpc_t;
 
-/* Reads the message whose value is token `at`. Never fails: what is no message
- * is MCP_RPC_INVALID, with `id` set if one could be read. */
+/* Reads the message whose value is token `at`. Never fails: anything that is
+ * not a message is MCP_RPC_INVALID, with `id` set if it could be read. */
 void mcp_rpc_read(const mcp_json_doc_t *doc, uint32_t at, mcp_rpc_t *rpc);
 
-/* Makes a message that stands in for one that was refused, so that whoever is
- * concerned learns why: MCP_RPC_BAD_RESPONSE or MCP_RPC_BAD_REQUEST, with that
- * id, and { code, message } as its payload. `text` keeps its bytes and must
- * outlive `doc`, which is empty before. 0 or MCP_ENOMEM. */
+/* Makes a message in place of a refused one, so that the code waiting for it
+ * learns the reason: MCP_RPC_BAD_RESPONSE or MCP_RPC_BAD_REQUEST, with that id,
+ * and { code, message } as its payload. `text` holds its bytes and must outlive
+ * `doc`, which must be empty. 0 or MCP_ENOMEM. */
 int mcp_rpc_stand_in(mcp_json_doc_t *doc, mcp_buf_t *text, mcp_rpc_t *rpc,
                      mcp_rpc_id_found_t about, int code, const char *reason);
 

@@ -79,8 +79,8 @@ static const char *skip_space(const char *p, const char *end) {
   return p;
 }
 
-/* Past the string whose quote `p` stands at, whatever is in it; NULL if it does
- * not end. */
+/* Skips the string whose quote is at `p`, valid or not; NULL if it does not
+ * end. */
 static const char *skip_string(const char *p, const char *end) {
   for (p++; p < end; p++) {
     if (*p == '"') return p + 1;

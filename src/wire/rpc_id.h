@@ -39,10 +39,10 @@ typedef struct {
   bool is_response; /* it has a result or an error, and no method */
 } mcp_rpc_id_found_t;
 
-/* Looks for the id of a message that the JSON reader or the JSON-RPC reader
+/* Looks for the id of a message that the JSON parser or the JSON-RPC reader
  * refused. It reads the members of the outermost object as far as they can be
- * told apart, in one pass. An id that stands there twice, or
- * is neither a string nor an integer, or is too long, is not taken. */
+ * separated, in one pass. An id that occurs twice, is neither a string nor an
+ * integer, or is too long, is ignored. */
 mcp_rpc_id_found_t mcp_rpc_id_find(mcp_slice_t text);
 
 #endif

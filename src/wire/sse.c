@@ -20,7 +20,7 @@ struct mcp_sse {
   const char *lf;   /* the first LF in `rest`, or the end of it: found once, so
                        that many lines ended by CR are not searched each time */
   size_t limit;
-  mcp_buf_t line;    /* the beginning of a line whose end has not come */
+  mcp_buf_t line;    /* the beginning of an unfinished line */
   mcp_buf_t data;    /* the event's data, from `from` on */
   size_t from;       /* before it may stand the "data: " it came with */
   mcp_slice_t whole; /* or, while `in_feed`, the one line of data so far */
@@ -32,7 +32,7 @@ struct mcp_sse {
   bool has_data, has_id;
   bool seen;     /* a field that we know: the event will be handed over */
   bool given;    /* it was, by the last call */
-  bool started;  /* the first line, which may begin with a BOM, is behind us */
+  bool started;  /* the first line, which may begin with a BOM, has been read */
   bool after_cr; /* an LF that comes now belongs to the line before */
 };
 
@@ -280,7 +280,7 @@ static bool is_field(mcp_slice_t text) {
   return is_one_line(text) && !contains(text, '\0');
 }
 
-/* The appends to `out` behind this find their room, and cannot fail. */
+/* Reserves room for the appends to `out` that follow; they cannot fail. */
 static int make_room(mcp_buf_t *out, mcp_slice_t a, mcp_slice_t b) {
   static const char fixed[] = "event: \nid: \nretry: 18446744073709551615\n"
                               "data: ";

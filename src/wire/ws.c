@@ -5,9 +5,9 @@
  * sizes over fragments, UTF-8 over fragments, what close frames say.
  *
  * wslay unmasks a byte at a time, so of a long payload it gets the beginning
- * only, and the rest is unmasked here; and it never gets bytes behind the frame
- * it is at. Its context is 4 KiB from malloc, which is there only while a frame
- * is being read: connections which are silent do not pay for it. */
+ * only, and the rest is unmasked here; and it never gets bytes after the
+ * current frame. Its context takes 4 KiB from malloc and exists only while a
+ * frame is being read: idle connections do not pay for it. */
 #include "wire/ws.h"
 
 #include <wslay/wslay.h>
@@ -76,8 +76,8 @@ static void mask(char *bytes, size_t len, const char key[4]) {
   for (; i < len; i++) bytes[i] = (char)(bytes[i] ^ key[i % 4]);
 }
 
-/* Up to where wslay may have the frame: its head, then the beginning of its
- * payload. Less than two bytes tell nothing. */
+/* How far wslay may read into the frame: its head, then the beginning of its
+ * payload. Fewer than two bytes do not give the length. */
 static size_t reach(const mcp_ws_t *ws) {
   size_t payload, head;
   if (ws->taken < 2) return 2;
@@ -181,13 +181,13 @@ static bool is_control(uint8_t opcode) {
   return (opcode & 8) != 0;
 }
 
-/* How many bytes of a head tell the length, and where the head has them. */
+/* How many bytes of a head give the length, and where the head has them. */
 static size_t length_size(const mcp_ws_t *ws) {
   unsigned form = ws->head[1] & 127u;
   return form == 127 ? 8 : form == 126 ? 2 : 0;
 }
 
-/* Has enough of a head come to tell the frame's length? */
+/* Has enough of a head arrived to give the frame's length? */
 static bool is_length_known(const mcp_ws_t *ws) {
   return ws->taken >= 2 && ws->taken >= 2 + length_size(ws);
 }
@@ -246,8 +246,8 @@ static int begin_frame(mcp_ws_t *ws) {
   return 0;
 }
 
-/* Could these, one to three bytes, be the beginning of a character? What may
- * follow in each place is a range, and either end of one tells. */
+/* Can these one to three bytes begin a character? The bytes allowed in each
+ * place form a range, so testing both ends of it is enough. */
 static bool may_begin(mcp_slice_t tail) {
   char low[4], high[4];
   memset(low, 0x80, sizeof low);

@@ -41,7 +41,7 @@
 typedef enum {
   MCP_WS_MORE,    /* nothing further in what was fed */
   MCP_WS_MESSAGE, /* text, which is UTF-8; or, if allowed, `binary` */
-  MCP_WS_PING,    /* owes a pong of the same text */
+  MCP_WS_PING,    /* must be answered with a pong of the same text */
   MCP_WS_PONG,
   MCP_WS_CLOSE /* `status` (MCP_WS_NO_STATUS if none) and `text`, its reason;
                   what follows is not read */

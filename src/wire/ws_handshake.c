@@ -12,7 +12,7 @@
 #define VERSION  MCP_SLICE("sec-websocket-version")
 #define PROTOCOL MCP_SLICE("sec-websocket-protocol")
 
-/* Keys longer than ours are only hashed by whoever asks for it. */
+/* Longer keys are only ever hashed for a client that sends one. */
 #define KEY_MOST 128
 
 /* Is `token` in the list that all fields `name` make? */
