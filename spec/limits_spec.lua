@@ -135,9 +135,9 @@ local REACHED = {
   MCP_STREAM_HARD_LIMIT = "net/stream: refuses to queue more than 64 MiB",
   -- Sessions and authorization
   ["server/session.lua IDLE"] = "mcp/server/session: ends when it is idle for too long",
-  ["server/session.lua MOST"] =
+  ["server/session.lua MAX"] =
     "mcp/server/session: a flood of newcomers does not sort at each arrival",
-  ["server/session.lua PER_PRINCIPAL"] =
+  ["server/session.lua MAX_PER_PRINCIPAL"] =
     "mcp/server/session: makes room for its owner among the owner's own",
   ["server/session.lua INITIALIZE"] =
     "mcp/server/session: that never went on after initialize ends sooner",
@@ -153,17 +153,17 @@ local REACHED = {
   -- Time, subscriptions, streams, tasks
   ["server/timeout.lua TIME"] = "mcp/server/timeout: ends a tool with an error for the model",
   ["server/timeout.lua MAX"] = "mcp/server/timeout: cannot be put off for ever",
-  ["server/bus.lua LISTENS"] = "transport/subscribe: are refused where their limit is reached",
-  ["server/bus.lua URIS"] =
+  ["server/bus.lua MAX"] = "transport/subscribe: are refused where their limit is reached",
+  ["server/bus.lua MAX_URIS"] =
     "mcp/server/feature/subscription: are 64 at most, and what is taken back makes room",
   ["event_store.lua EVENTS"] = "mcp/event_store: keeps 256 events of a session",
   ["event_store.lua BYTES"] = "mcp/event_store: keeps 1 MiB of a session",
   ["event_store.lua TOTAL"] = "mcp/event_store: keeps 64 MiB of all sessions",
   ["server/resumable.lua RETRY"] = "mcp/server/resumable: closes early with an id and a time",
   ["server/task_store.lua TTL"] = "mcp/server/task_store: keeps a result for its ttl and no longer",
-  ["server/task_store.lua MOST"] =
+  ["server/task_store.lua MAX"] =
     "mcp/server/feature/task: are bounded, and a server that is full says so",
-  ["server/task_store.lua RUNNING"] =
+  ["server/task_store.lua MAX_RUNNING"] =
     "mcp/server/feature/task: are bounded, and a server that is full says so",
   ["server/feature/task.lua WAITING"] =
     "mcp/server/feature/task: let the oldest of many waiting requests go",
@@ -227,7 +227,7 @@ local REACHED = {
   MCP_JOSE_RSA_MAX = "openssl/jose: refuses weak RSA keys",
   ["server/bus.lua URI_LENGTH"] =
     "mcp/server/feature/subscription: need a resource, or a template that matches",
-  ["server/task_store.lua LONGEST"] =
+  ["server/task_store.lua MAX_TTL"] =
     "mcp/server/task_store: gives the ttl that is asked for, within bounds",
   ["server/task_store.lua POLL"] = "mcp/server/feature/task: are made by the server",
   ["server/seal.lua SECRET"] = "mcp/server/seal: refuses secrets that can be guessed",

@@ -79,7 +79,7 @@ hunt.run("idle", function(h)
     -- 256 MiB, ten thousand over TLS are refused.
     local server = hunt.server(("memory = 1 << 30, limits = { connections = %d }, ")
       :format(count + 100)
-      .. ("app = { subscriptions = { most = %d } }"):format(count + 100),
+      .. ("app = { subscriptions = { max = %d } }"):format(count + 100),
       { tls = true, env = { "MCP_LOG=off" } })
     assert(hunt.answers(server))
     local base = hunt.rss(server.pid)

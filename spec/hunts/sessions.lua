@@ -20,7 +20,7 @@ hunt.run("sessions", function(h)
   local count = hunt.depth(100000, 3000)
   local most = math.min(10000, count // 2)
   local idle = 3
-  local server = hunt.server(("app = { sessions = { most = %d, idle = %d } }"):format(most, idle),
+  local server = hunt.server(("app = { sessions = { max = %d, idle = %d } }"):format(most, idle),
     { env = { "MCP_LOG=off" } })
   open(h, server, 100)
   local base, base_heap = hunt.rss(server.pid), hunt.facts(server).heap

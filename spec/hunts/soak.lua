@@ -84,7 +84,7 @@ hunt.run("soak", function(h)
   os.remove(path)
   -- Sessions of clients that vanish end within the run, so that they are no growth.
   local server = hunt.server(("unix = %q, "):format(path)
-    .. "app = { sessions = { idle = 2, most = 100 } }", { tls = true, env = { "MCP_LOG=off" } })
+    .. "app = { sessions = { idle = 2, max = 100 } }", { tls = true, env = { "MCP_LOG=off" } })
   server.path = path
   local state = { calls = 0, slowest = 0 }
   -- A sixth to get warm.

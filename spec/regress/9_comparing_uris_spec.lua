@@ -120,7 +120,7 @@ describe("comparing URIs", function()
   end)
 
   it("one spelling more is not one subscription more", function()
-    app = mcp.server { name = "spec", subscriptions = { uris = 1 } }
+    app = mcp.server { name = "spec", subscriptions = { max_uris = 1 } }
     app:resource "Config://App" (function() return "x" end)
     app:resource "config://other" (function() return "x" end)
     local peer = helper.open(app)

@@ -235,7 +235,7 @@ describe("listeners over sockets", function()
   end)
 
   it("are refused where their limit is reached; others are served", function()
-    local server = start "app = { subscriptions = { most = 5 } }"
+    local server = start "app = { subscriptions = { max = 5 } }"
     for i = 1, 5 do add(listen(server, i, {})) end
     local sixth = add(support.client(server))
     local answer = sixth:ask(support.request("POST", { ["MCP-Protocol-Version"] = support.MODERN,

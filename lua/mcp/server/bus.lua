@@ -8,14 +8,14 @@
 -- their turn. It knows nothing of how one subscribes: server/feature/subscription.lua.
 local core = require "mcp.core"
 local protocol = require "mcp.protocol"
-local session = require "mcp.server.session"
+local sessions = require "mcp.server.session"
 
 local bus = {}
 
 ---Clients that listen and listen: listens of the stateless era at once.
-bus.LISTENS = 1024
+bus.MAX = 1024
 ---Resources that one session, or one listen, can subscribe to.
-bus.URIS = 64
+bus.MAX_URIS = 64
 ---Bytes of such a resource's URI.
 bus.URI_LENGTH = 1024
 
@@ -64,12 +64,12 @@ local Bus = { __name = "mcp.server.bus" }
 Bus.__index = {}
 
 ---@param app table
----@param options table|nil most (listens), uris (of a session or a listen)
+---@param options table|nil max (listen requests), max_uris (of a session or a listen request)
 ---@return table
 function bus.new(app, options)
   options = options or {}
   return setmetatable({
-    app = app, most = options.most or bus.LISTENS, uris = options.uris or bus.URIS,
+    app = app, max = options.max or bus.MAX, max_uris = options.max_uris or bus.MAX_URIS,
     listens = {}, count = 0, -- what each exchange wants to hear of
     links = setmetatable({}, { __mode = "k" }), -- connections that are a session
     changes = {}, noted = {}, -- not yet told: in order, and as a set
@@ -88,11 +88,11 @@ function Bus.__index:leave(link) self.links[link] = nil end
 ---Is there room for one more listen? What is gone makes room.
 ---@return boolean
 function Bus.__index:has_room()
-  if self.count < self.most then return true end
+  if self.count < self.max then return true end
   for x in pairs(self.listens) do
     if not x:is_open() then self:forget(x) end
   end
-  return self.count < self.most
+  return self.count < self.max
 end
 
 ---From now on the exchange, which is kept, hears of what is in `set`: not of what has changed
@@ -123,78 +123,78 @@ local function tell_listen(self, x, method, uri)
   end
 end
 
-local function wants(one, change)
-  local declared = one.initialized
+local function wants(session, change)
+  local declared = session.initialized
   if not declared then return false end
   if METHODS[change] then return declared ~= true and declared[change] end
-  return one.subscribed ~= nil and one.subscribed[change]
+  return session.subscribed ~= nil and session.subscribed[change]
 end
 
 -- Tells a session by its stream, or the connection that it is. What it misses it
 -- hears of later, without the order.
-local function tell_session(one, way, change)
+local function tell_session(session, way, change)
   local ok, text, code
   if way then
     ok, text, code = way:send(METHODS[change] or UPDATED,
-      not METHODS[change] and { uri = one.subscribed[change] } or nil)
+      not METHODS[change] and { uri = session.subscribed[change] } or nil)
   end
   if not ok then
-    one.missed = one.missed or {}
-    one.missed[change] = true
+    session.missed = session.missed or {}
+    session.missed[change] = true
   end
   return ok, text, code
 end
 
 ---Tells a session what it has missed.
----@param one table
+---@param session table
 ---@param way userdata its stream, or the wire that it is
-function bus.catch_up(one, way)
-  local missed = one.missed
+function bus.catch_up(session, way)
+  local missed = session.missed
   if not missed then return end
-  one.missed = nil
+  session.missed = nil
   for change in pairs(missed) do
-    if wants(one, change) then tell_session(one, way, change) end
+    if wants(session, change) then tell_session(session, way, change) end
   end
 end
 
 -- The stream of a session that is no connection, or nil.
-local function stream_of(app, one)
-  local stream = session.stream_of(one)
-  if stream and session.is_resumable(app, one) then
-    stream = require("mcp.server.resumable").standalone(app, one, stream)
-    one.stream = stream
+local function stream_of(app, session)
+  local stream = sessions.stream_of(session)
+  if stream and sessions.is_resumable(app, session) then
+    stream = require("mcp.server.resumable").standalone(app, session, stream)
+    session.stream = stream
   end
   return stream
 end
 
 ---Sends a session something that belongs to no request, if it has a way to hear of it now. What
 ---cannot go out is lost.
----@param one table the session
+---@param session table the session
 ---@param method string
 ---@param params table
 ---@return true|nil told, string|nil message, string|nil code
-function Bus.__index:announce(one, method, params)
-  if not one.initialized then return nil, "the client is not ready", "EAGAIN" end
-  local way = one.wire or stream_of(self.app, one)
+function Bus.__index:announce(session, method, params)
+  if not session.initialized then return nil, "the client is not ready", "EAGAIN" end
+  local way = session.wire or stream_of(self.app, session)
   if not way then return nil, "the session has no stream", "ECLOSED" end
   return way:send(method, params)
 end
 
-local function tell_stored(app, one, change)
-  local stream = stream_of(app, one)
-  if stream then bus.catch_up(one, stream) end
-  local ok, text = tell_session(one, stream, change)
+local function tell_stored(app, session, change)
+  local stream = stream_of(app, session)
+  if stream then bus.catch_up(session, stream) end
+  local ok, text = tell_session(session, stream, change)
   if ok or not stream or not stream:is_open() then return end
   core.log("warning", ("the stream of a session is ended, for it could not be told of a change: %s")
     :format(text))
   stream:cut()
-  one.stream = nil
+  session.stream = nil
 end
 
 local function tell_link(self, link, change)
-  local one = link.session
-  bus.catch_up(one, link.wire)
-  local ok, text, code = tell_session(one, link.wire, change)
+  local session = link.session
+  bus.catch_up(session, link.wire)
+  local ok, text, code = tell_session(session, link.wire, change)
   if code == "ECLOSED" then
     self.links[link] = nil
   elseif not ok and not link.deaf then
@@ -216,8 +216,8 @@ function Bus.__index:flush()
         tell_listen(self, x, method or UPDATED, not method and set[change] or nil)
       end
     end
-    for _, one in pairs(self.app.sessions.by_id) do
-      if wants(one, change) then tell_stored(self.app, one, change) end
+    for _, session in pairs(self.app.sessions.by_id) do
+      if wants(session, change) then tell_stored(self.app, session, change) end
     end
     for link in pairs(self.links) do
       if wants(link.session, change) then tell_link(self, link, change) end

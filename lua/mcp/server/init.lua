@@ -52,12 +52,12 @@ local OPTIONS = {
   timeout = "number", timeout_max = "number", heartbeat = "number", auth = "table",
 }
 
-local SESSIONS = { idle = "number", most = "number", per_principal = "number" }
+local SESSIONS = { idle = "number", max = "number", max_per_principal = "number" }
 
-local TASKS = { ttl = "number", longest = "number", most = "number", running = "number",
+local TASKS = { ttl = "number", max_ttl = "number", max = "number", max_running = "number",
   poll_interval = "number" }
 
-local SUBSCRIPTIONS = { most = "number", uris = "number" }
+local SUBSCRIPTIONS = { max = "number", max_uris = "number" }
 
 -- Raises, at `level`, an option that is unknown or of the wrong type.
 local function check_options(what, options, known, level)
@@ -457,9 +457,9 @@ server.made = false
 
 ---Makes an app.
 ---@param options table|string name, version, title, description, website, icons, instructions,
----sessions { idle, most }, subscriptions { most, uris },
+---sessions { idle, max, max_per_principal }, subscriptions { max, max_uris },
 ---event_store (what streams of sessions are resumed from, see mcp.event_store; false: nothing),
----tasks { ttl, longest, most, running, poll_interval },
+---tasks { ttl, max_ttl, max, max_running, poll_interval },
 ---cache { ttl, scope }, page_size, state_keys (secrets of
 ---32 bytes or more, shared by all processes that serve the same clients), state_ttl (seconds),
 ---timeout, timeout_max, heartbeat (seconds, 0 for none), auth (see mcp.auth.server);
@@ -494,10 +494,10 @@ function server.new(options)
     description = options.description, websiteUrl = options.website,
     icons = checked(metadata.icons, options.icons),
   }
-  for _, one in ipairs { { "instructions", options.instructions }, { "title", info.title },
+  for _, member in ipairs { { "instructions", options.instructions }, { "title", info.title },
     { "name", info.name }, { "version", info.version }, { "description", info.description },
     { "website", info.websiteUrl }, { "icons", info.icons } } do
-    local text, why = core.encode { [one[1]] = one[2] }
+    local text, why = core.encode { [member[1]] = member[2] }
     if not text then error("mcp.server: " .. why, 2) end
   end
   local app = setmetatable({

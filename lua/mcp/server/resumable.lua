@@ -11,10 +11,10 @@ local core = require "mcp.core"
 local errors = require "mcp.protocol.errors"
 local failure = require "mcp.failure"
 
-local channel = {}
+local resumable = {}
 
 ---Seconds after which a client comes back to a stream that the server has ended.
-channel.RETRY = 1
+resumable.RETRY = 1
 
 local encode = core.encode
 
@@ -48,8 +48,8 @@ local function ask_store(store, verb, ...)
 end
 
 -- What a session knows of its streams; nothing before the first.
-local function streams_of(app, one)
-  local streams = one.streams
+local function streams_of(app, session)
+  local streams = session.streams
   if not streams then
     streams = {
       store = app.event_store,
@@ -60,15 +60,15 @@ local function streams_of(app, one)
       live = {}, -- those that somebody may come back for, by the id of their stream
       standalone = false, -- the channel of the latest standalone stream
     }
-    one.streams = streams
+    session.streams = streams
   end
   return streams
 end
 
-local function new(streams, one, x)
+local function new(streams, session, x)
   streams.count = streams.count + 1
   return setmetatable({
-    session = one, streams = streams, x = x, own = x,
+    session = session, streams = streams, x = x, own = x,
     id = ("%s.%d"):format(streams.tag, streams.count), count = 0,
     raw_id = x:id() or false, -- while it can be asked
     begun = false, over = false, dropped = false, coming = false, standalone = false,
@@ -77,16 +77,16 @@ end
 
 ---The channel of a request, made if it has none yet.
 ---@param app table
----@param one table the session
+---@param session table the session
 ---@param x userdata
 ---@return mcp.Channel
-function channel.of(app, one, x)
-  local streams = streams_of(app, one)
+function resumable.of(app, session, x)
+  local streams = streams_of(app, session)
   local self = streams.calls[x]
   if not self then
-    self = new(streams, one, x)
+    self = new(streams, session, x)
     streams.calls[x] = self
-    one.running:replace(x, self)
+    session.running:replace(x, self)
   end
   return self
 end
@@ -205,7 +205,7 @@ function methods.close_stream(self, seconds)
     id = keep(self, "")
   end
   self.x = false
-  x:event("", id, math.floor((seconds or channel.RETRY) * 1000), true)
+  x:event("", id, math.floor((seconds or resumable.RETRY) * 1000), true)
   return true
 end
 
@@ -299,9 +299,9 @@ function methods.finish(self, result, err, mend, ctx)
 end
 
 -- What came after an event on its stream, as a list of { id, text }, or nil.
-local function events_after(one, last)
+local function events_after(session, last)
   local list = {}
-  local known = ask_store(one.streams.store, "replay", one.id, last, function(id, text)
+  local known = ask_store(session.streams.store, "replay", session.id, last, function(id, text)
     list[#list + 1] = { id, text }
   end)
   return known and list or nil
@@ -335,13 +335,13 @@ local function attach(self, x, list, last)
 end
 
 ---GET with Last-Event-ID: what came after that event, then what is to come.
----@param one table the session that the request named
+---@param session table the session that the request named
 ---@param x userdata
 ---@param last string|false
 ---@return integer|nil status, table|nil err, mcp.Channel|nil standalone if it is that stream
-function channel.resume(one, x, last)
-  local streams = one.streams
-  local list = last and streams and events_after(one, last)
+function resumable.resume(session, x, last)
+  local streams = session.streams
+  local list = last and streams and events_after(session, last)
   if not list then
     return nil, failure.new(errors.INVALID_REQUEST, last == false
       and "Last-Event-ID was sent twice"
@@ -361,25 +361,25 @@ end
 
 ---The standalone stream of a session whose streams can be resumed, as a channel.
 ---@param app table
----@param one table
+---@param session table
 ---@param stream userdata|mcp.Channel kept
 ---@return mcp.Channel
-function channel.standalone(app, one, stream)
+function resumable.standalone(app, session, stream)
   if type(stream) ~= "userdata" then return stream end
-  local streams = streams_of(app, one)
-  local self = new(streams, one, stream)
+  local streams = streams_of(app, session)
+  local self = new(streams, session, stream)
   self.standalone, self.own, self.begun = true, false, true
   streams.standalone = self
   return self
 end
 
 ---The session has ended: nothing of its streams is left.
----@param one table
-function channel.close(one)
-  local streams = one.streams
+---@param session table
+function resumable.close(session)
+  local streams = session.streams
   for _, self in pairs(streams.calls) do self:cancel() end
-  ask_store(streams.store, "drop", one.id)
-  one.streams = nil
+  ask_store(streams.store, "drop", session.id)
+  session.streams = nil
 end
 
-return channel
+return resumable

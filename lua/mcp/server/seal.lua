@@ -87,12 +87,12 @@ end
 ---@return string|nil text nil if it would be too long
 ---@return string|nil message
 function Ring.__index:seal(purpose, plain)
-  local one = keys_of(self)[1]
+  local secret = keys_of(self)[1]
   plain.iat = os.time()
   plain.exp = plain.iat + self.ttl
   local json = assert(core.encode(plain, true))
-  local text = ("v1.%s.%s"):format(one.id,
-    to_url(openssl().seal(one.key, LABEL .. purpose, json)))
+  local text = ("v1.%s.%s"):format(secret.id,
+    to_url(openssl().seal(secret.key, LABEL .. purpose, json)))
   if #text > seal.LENGTH then
     return nil, ("%d bytes, and at most %d are allowed"):format(#text, seal.LENGTH)
   end
@@ -108,9 +108,9 @@ function Ring.__index:open(purpose, text)
   local id, body = text:match "^v1%.([%w_-]+)%.([%w_-]+)$"
   local sealed = id and from_url(body)
   if not sealed then return nil end
-  for _, one in ipairs(keys_of(self)) do
-    if one.id == id then
-      local json = openssl().open(one.key, LABEL .. purpose, sealed)
+  for _, secret in ipairs(keys_of(self)) do
+    if secret.id == id then
+      local json = openssl().open(secret.key, LABEL .. purpose, sealed)
       local plain = json and core.decode(json)
       if not plain or os.time() >= plain.exp then return nil end
       return plain

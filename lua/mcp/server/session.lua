@@ -4,50 +4,50 @@
 -- in no store.
 local core = require "mcp.core"
 
-local session = {}
+local sessions = {}
 
 ---Sessions of clients that went away without a word.
-session.IDLE = 900 -- seconds
+sessions.IDLE = 900 -- seconds
 ---Sessions at once; the one that was idle longest makes room.
-session.MOST = 10000
+sessions.MAX = 10000
 ---Of these, what one who is authorized may have: who floods us pushes out sessions of his own.
-session.PER_PRINCIPAL = 1000
+sessions.MAX_PER_PRINCIPAL = 1000
 ---A client that asked for a session and did not go on.
-session.INITIALIZE = 30 -- seconds
+sessions.INITIALIZE = 30 -- seconds
 ---How often a store looks for sessions that are idle for too long, at most. Their clients do not
 ---come back, so nothing else would find them before room is needed.
-session.LOOK = 30 -- seconds
+sessions.LOOK = 30 -- seconds
 ---What a session costs beside what its client has said of itself.
-session.COST = 2048 -- bytes
+sessions.COST = 2048 -- bytes
 
 -- Of all sessions of this Lua state; made with the first.
 local share
 
 ---So much more is kept for a session, until it is closed.
----@param one table
+---@param session table
 ---@param bytes integer
 ---@return boolean charged false: there is no room, so it must not be kept
-function session.charge(one, bytes)
+function sessions.charge(session, bytes)
   share = share or core.share()
-  if one.closed or not share:charge(bytes) then return false end
-  one.charged = (one.charged or 0) + bytes
+  if session.closed or not share:charge(bytes) then return false end
+  session.charged = (session.charged or 0) + bytes
   return true
 end
 
 ---Something of it is kept no longer.
----@param one table
+---@param session table
 ---@param bytes integer
-function session.release(one, bytes)
-  if not one.charged then return end
+function sessions.release(session, bytes)
+  if not session.charged then return end
   share:release(bytes)
-  one.charged = one.charged - bytes
+  session.charged = session.charged - bytes
 end
 
 ---Charges a session itself.
----@param one table
+---@param session table
 ---@return boolean
-function session.admit(one)
-  return session.charge(one, session.COST + core.weight(one.capabilities, one.client))
+function sessions.admit(session)
+  return sessions.charge(session, sessions.COST + core.weight(session.capabilities, session.client))
 end
 
 -- What most clients declare. Shared, so nobody may write to it.
@@ -139,14 +139,14 @@ end
 local Store = { __name = "mcp.sessions" }
 Store.__index = {}
 
----@param options table|nil idle (seconds), most, per_principal
+---@param options table|nil idle (seconds), max, max_per_principal
 ---@return table
-function session.store(options)
+function sessions.store(options)
   options = options or {}
   return setmetatable({
     by_id = {}, count = 0,
-    idle = options.idle or session.IDLE, most = options.most or session.MOST,
-    owners = {}, per_principal = options.per_principal or session.PER_PRINCIPAL,
+    idle = options.idle or sessions.IDLE, max = options.max or sessions.MAX,
+    owners = {}, max_per_principal = options.max_per_principal or sessions.MAX_PER_PRINCIPAL,
     look_at = 0, -- not before then
   }, Store)
 end
@@ -154,7 +154,7 @@ end
 ---@param revision table facts
 ---@param params table of initialize; a store adds what HTTP needs
 ---@return table
-function session.new(revision, params)
+function sessions.new(revision, params)
   return {
     revision = revision,
     capabilities = type(params.capabilities) == "table" and next(params.capabilities) ~= nil
@@ -167,54 +167,54 @@ function session.new(revision, params)
 end
 
 ---Ends a session: what runs in it is cancelled, its stream closed.
-function session.close(one)
-  one.closed = true
-  session.release(one, one.charged or 0)
-  if one.running then one.running:clear() end
-  if one.streams then require("mcp.server.resumable").close(one) end
-  if one.stream then one.stream:release() end
-  one.stream = nil
+function sessions.close(session)
+  session.closed = true
+  sessions.release(session, session.charged or 0)
+  if session.running then session.running:clear() end
+  if session.streams then require("mcp.server.resumable").close(session) end
+  if session.stream then session.stream:release() end
+  session.stream = nil
 end
 
 ---Can the streams of this session be resumed?
 ---@param app table
----@param one table
+---@param session table
 ---@return boolean
-function session.is_resumable(app, one)
+function sessions.is_resumable(app, session)
   -- A session that is a connection knows nothing of what is under way.
-  return one.running and app.event_store and one.revision.resume or false
+  return session.running and app.event_store and session.revision.resume or false
 end
 
 ---The stream of a session, if it has one that is open. Its idle time begins when
 ---it is noticed that it has none any more.
----@param one table
+---@param session table
 ---@return userdata|nil
-function session.stream_of(one)
-  local stream = one.stream
+function sessions.stream_of(session)
+  local stream = session.stream
   if not stream or not stream:is_cancelled() then return stream end
-  one.stream, one.last_used = nil, core.now()
+  session.stream, session.last_used = nil, core.now()
   return nil
 end
 
-local function is_over(store, one, now)
+local function is_over(store, session, now)
   -- Whoever listens, or is being answered, is not idle.
-  if session.stream_of(one) or not one.running:is_empty() then return false end
-  local limit = one.continued and store.idle or math.min(session.INITIALIZE, store.idle)
-  return now - one.last_used > limit
+  if sessions.stream_of(session) or not session.running:is_empty() then return false end
+  local limit = session.continued and store.idle or math.min(sessions.INITIALIZE, store.idle)
+  return now - session.last_used > limit
 end
 
 ---Ends all that are idle for too long.
 function Store.__index:sweep()
   local now = core.now()
-  for id, one in pairs(self.by_id) do
-    if is_over(self, one, now) then self:remove(id) end
+  for id, session in pairs(self.by_id) do
+    if is_over(self, session, now) then self:remove(id) end
   end
 end
 
 -- Called wherever a session is begun or used; a look takes less than a microsecond a session.
 local function look(store, now)
   if now < store.look_at then return end
-  store.look_at = now + math.min(session.LOOK, store.idle)
+  store.look_at = now + math.min(sessions.LOOK, store.idle)
   store:sweep()
 end
 
@@ -222,8 +222,8 @@ end
 -- newcomers does not sort on every arrival.
 local function drop_oldest(store)
   local idle = {}
-  for _, one in pairs(store.by_id) do
-    if one.running:is_empty() then idle[#idle + 1] = one end
+  for _, session in pairs(store.by_id) do
+    if session.running:is_empty() then idle[#idle + 1] = session end
   end
   table.sort(idle, function(a, b) return a.last_used < b.last_used end)
   for i = 1, math.max(1, #idle // 10) do
@@ -234,7 +234,7 @@ end
 -- Makes room: whoever is idle goes, else the oldest.
 local function make_room(store)
   store:sweep()
-  if store.count >= store.most then drop_oldest(store) end
+  if store.count >= store.max then drop_oldest(store) end
 end
 
 local function make_room_of_bytes(store)
@@ -245,10 +245,10 @@ end
 -- Makes room among the sessions of one principal: the one that was used longest ago goes.
 local function make_room_for(store, owner)
   local oldest
-  for _, one in pairs(store.by_id) do
-    if one.owner == owner and one.running:is_empty() and not session.stream_of(one)
-      and (not oldest or one.last_used < oldest.last_used) then
-      oldest = one
+  for _, session in pairs(store.by_id) do
+    if session.owner == owner and session.running:is_empty() and not sessions.stream_of(session)
+      and (not oldest or session.last_used < oldest.last_used) then
+      oldest = session
     end
   end
   if not oldest then return false end
@@ -258,22 +258,22 @@ end
 
 ---Takes a session in and gives it an id.
 ---@return boolean taken false when there is no room
-function Store.__index:add(one)
-  local owner = one.owner
+function Store.__index:add(session)
+  local owner = session.owner
   look(self, core.now())
-  if owner and (self.owners[owner] or 0) >= self.per_principal
+  if owner and (self.owners[owner] or 0) >= self.max_per_principal
     and not make_room_for(self, owner) then
     return false
   end
-  if self.count >= self.most then make_room(self) end
-  if self.count >= self.most then return false end
-  if not session.admit(one) then
+  if self.count >= self.max then make_room(self) end
+  if self.count >= self.max then return false end
+  if not sessions.admit(session) then
     make_room_of_bytes(self)
-    if not session.admit(one) then return false end
+    if not sessions.admit(session) then return false end
   end
-  one.id = core.random_id()
-  one.running = setmetatable({ count = 0 }, Running)
-  self.by_id[one.id] = one
+  session.id = core.random_id()
+  session.running = setmetatable({ count = 0 }, Running)
+  self.by_id[session.id] = session
   self.count = self.count + 1
   if owner then self.owners[owner] = (self.owners[owner] or 0) + 1 end
   return true
@@ -283,30 +283,30 @@ end
 ---@param id string
 ---@param owner string|nil the key of whoever is authorized
 function Store.__index:find(id, owner)
-  local one = self.by_id[id]
-  if not one or one.owner ~= (owner or nil) then return nil end
+  local session = self.by_id[id]
+  if not session or session.owner ~= (owner or nil) then return nil end
   local now = core.now()
-  if is_over(self, one, now) then
+  if is_over(self, session, now) then
     self:remove(id)
     return nil
   end
-  one.last_used, one.continued = now, true
+  session.last_used, session.continued = now, true
   look(self, now)
-  return one
+  return session
 end
 
 ---Ends the session of that id.
 function Store.__index:remove(id)
-  local one = self.by_id[id]
-  if not one then return end
+  local session = self.by_id[id]
+  if not session then return end
   self.by_id[id] = nil
   self.count = self.count - 1
-  local owner = one.owner
+  local owner = session.owner
   if owner then
     local left = self.owners[owner] - 1
     self.owners[owner] = left > 0 and left or nil
   end
-  session.close(one)
+  sessions.close(session)
 end
 
 ---Ends all of them.
@@ -314,4 +314,4 @@ function Store.__index:clear()
   for id in pairs(self.by_id) do self:remove(id) end
 end
 
-return session
+return sessions

@@ -16,12 +16,12 @@ local task_store = {}
 ---for it or waiting to hear of it.
 task_store.TTL = 300 -- seconds
 ---The most that a client can ask for in its place.
-task_store.LONGEST = 3600 -- seconds
+task_store.MAX_TTL = 3600 -- seconds
 ---Tasks at once; the one that ended longest ago makes room.
-task_store.MOST = 1024
+task_store.MAX = 1024
 ---Tasks that have not ended. Each is a coroutine; together with the requests under way they have a
 ---limit, which must leave room for whoever wants to cancel one.
-task_store.RUNNING = 256
+task_store.MAX_RUNNING = 256
 ---What clients are told to wait between two questions.
 task_store.POLL = 1 -- seconds
 ---What a task costs beside what it was asked and what came of it.
@@ -40,7 +40,7 @@ task_store.COST = 4096 -- bytes
 ---@field err table|nil of a failed one: code, message, data
 ---@field is_error boolean its result says that it is an error
 ---@field cancelled boolean
----@field is_watched nil|fun(one: mcp.Task): boolean does anybody wait to hear of it?
+---@field is_watched nil|fun(task: mcp.Task): boolean does anybody wait to hear of it?
 ---@field asking integer how often it waits for answers now
 ---@field pending table|nil what it asks: server/ask/parked.lua
 ---@field related table|nil what marks messages that belong to it
@@ -62,18 +62,19 @@ local function timestamp() return os.date "!%Y-%m-%dT%H:%M:%SZ" end
 
 local TERMINAL = { completed = true, failed = true, cancelled = true }
 
----@param one mcp.Task
+---@param task mcp.Task
 ---@return boolean
-function task_store.is_over(one) return TERMINAL[one.status] == true end
+function task_store.is_over(task) return TERMINAL[task.status] == true end
 
----@param settings table|nil ttl, longest, most, running, poll_interval
+---@param settings table|nil ttl, max_ttl, max, max_running, poll_interval
 ---@return table
 function task_store.new(settings)
   settings = settings or {}
   local ttl = settings.ttl or task_store.TTL
   return setmetatable({
-    ttl = ttl, longest = math.max(settings.longest or task_store.LONGEST, ttl),
-    most = settings.most or task_store.MOST, most_running = settings.running or task_store.RUNNING,
+    ttl = ttl, max_ttl = math.max(settings.max_ttl or task_store.MAX_TTL, ttl),
+    max = settings.max or task_store.MAX,
+    max_running = settings.max_running or task_store.MAX_RUNNING,
     poll_interval = settings.poll_interval or task_store.POLL,
     by_id = {}, order = {}, count = 0, running = 0, share = core.share(),
     on_change = nil, -- called with each task whose status has changed
@@ -81,63 +82,63 @@ function task_store.new(settings)
 end
 
 -- Its time is over, or its owner's.
-local function is_gone(one, now)
-  if type(one.owner) == "table" and one.owner.closed then return true end
-  if now <= one.expires then return false end
-  if TERMINAL[one.status] or not (one.is_watched and one.is_watched(one)) then return true end
-  one.expires = now + one.ttl
+local function is_gone(task, now)
+  if type(task.owner) == "table" and task.owner.closed then return true end
+  if now <= task.expires then return false end
+  if TERMINAL[task.status] or not (task.is_watched and task.is_watched(task)) then return true end
+  task.expires = now + task.ttl
   return false
 end
 
-local function touch(self, one)
-  one.updated = timestamp()
-  if self.on_change then self.on_change(one) end
+local function touch(self, task)
+  task.updated = timestamp()
+  if self.on_change then self.on_change(task) end
 end
 
 -- Ends it, once. A handler that still runs is heard no more.
-local function settle(self, one, status, message)
-  one.status, one.message = status, message
-  one.finished = core.now()
-  one.expires = one.finished + one.ttl
-  touch(self, one)
+local function settle(self, task, status, message)
+  task.status, task.message = status, message
+  task.finished = core.now()
+  task.expires = task.finished + task.ttl
+  touch(self, task)
   -- Before anybody hears of the end: it may have something to take back.
-  if one.cancelled and one.job then one.job:cancel() end
-  local waiting = one.waiting
-  one.waiting = nil
+  if task.cancelled and task.job then task.job:cancel() end
+  local waiting = task.waiting
+  task.waiting = nil
   for _, waiter in ipairs(waiting or {}) do waiter:wake() end
 end
 
 -- Takes it out of the store; it goes on being one for those who hold it.
-local function forget(self, one)
-  if self.by_id[one.id] ~= one then return end
-  self.by_id[one.id] = nil
+local function forget(self, task)
+  if self.by_id[task.id] ~= task then return end
+  self.by_id[task.id] = nil
   self.count = self.count - 1
-  self.share:release(one.charged)
-  one.charged, one.asked = 0, 0
+  self.share:release(task.charged)
+  task.charged, task.asked = 0, 0
   for i, other in ipairs(self.order) do
-    if other == one then
+    if other == task then
       table.remove(self.order, i)
       break
     end
   end
-  self:cancel(one)
+  self:cancel(task)
 end
 
 ---Forgets all whose time is over; what of it still runs is cancelled.
 function Store.__index:sweep()
   local now, gone = core.now(), {}
-  for _, one in ipairs(self.order) do
-    if is_gone(one, now) then gone[#gone + 1] = one end
+  for _, task in ipairs(self.order) do
+    if is_gone(task, now) then gone[#gone + 1] = task end
   end
-  for _, one in ipairs(gone) do forget(self, one) end
+  for _, task in ipairs(gone) do forget(self, task) end
 end
 
 -- The one that ended longest ago goes.
 local function make_room(self)
   local oldest
-  for _, one in ipairs(self.order) do
-    local is_over = TERMINAL[one.status]
-    if is_over and (not oldest or one.finished < oldest.finished) then oldest = one end
+  for _, task in ipairs(self.order) do
+    local is_over = TERMINAL[task.status]
+    if is_over and (not oldest or task.finished < oldest.finished) then oldest = task end
   end
   if oldest then forget(self, oldest) end
   return oldest ~= nil
@@ -145,10 +146,10 @@ end
 
 -- Charges so much more to a task. Those that ended longest ago make room for it, but not for one
 -- that wants more than a half of what there is.
-local function charge(self, one, bytes)
+local function charge(self, task, bytes)
   repeat
     if self.share:charge(bytes) then
-      one.charged = one.charged + bytes
+      task.charged = task.charged + bytes
       return true
     end
   until bytes > self.share:limit() // 2 or not make_room(self)
@@ -162,107 +163,107 @@ end
 ---@return mcp.Task|nil
 function Store.__index:create(owner, ttl, bytes)
   self:sweep()
-  if self.running >= self.most_running then return nil end
-  if self.count >= self.most and not make_room(self) then return nil end
-  ttl = math.max(1, math.min(ttl or self.ttl, self.longest))
+  if self.running >= self.max_running then return nil end
+  if self.count >= self.max and not make_room(self) then return nil end
+  ttl = math.max(1, math.min(ttl or self.ttl, self.max_ttl))
   local now = timestamp()
-  local one = {
+  local task = {
     store = self, id = core.random_id(), owner = owner, status = "working",
     created = now, updated = now, ttl = ttl, expires = core.now() + ttl,
     is_error = false, cancelled = false, asking = 0, charged = 0, asked = bytes or 0,
   }
-  if not charge(self, one, task_store.COST + one.asked) then return nil end
-  self.by_id[one.id] = one
-  self.order[#self.order + 1] = one
+  if not charge(self, task, task_store.COST + task.asked) then return nil end
+  self.by_id[task.id] = task
+  self.order[#self.order + 1] = task
   self.count = self.count + 1
-  return one
+  return task
 end
 
 -- The coroutine is gone, one way or the other.
-local function ended(self, one)
-  one.job = nil
+local function ended(self, task)
+  task.job = nil
   self.running = self.running - 1
   -- What it was asked has gone with the coroutine.
-  self.share:release(one.asked)
-  one.charged, one.asked = one.charged - one.asked, 0
-  if not TERMINAL[one.status] then
-    one.err = { code = errors.INTERNAL_ERROR, message = "Internal error" }
-    settle(self, one, "failed", one.err.message)
+  self.share:release(task.asked)
+  task.charged, task.asked = task.charged - task.asked, 0
+  if not TERMINAL[task.status] then
+    task.err = { code = errors.INTERNAL_ERROR, message = "Internal error" }
+    settle(self, task, "failed", task.err.message)
   end
 end
 
 ---Runs `fn` as the work of a task, from the next turn of the loop on: first its creation is
 ---answered. `fn` calls finish or fail.
----@param one mcp.Task
+---@param task mcp.Task
 ---@param fn fun()
-function Store.__index:run(one, fn)
-  one.job = core.waiter()
+function Store.__index:run(task, fn)
+  task.job = core.waiter()
   self.running = self.running + 1
-  local ok, err = pcall(one.job.spawn, one.job, function()
-    local _ <close> = setmetatable({}, { __close = function() ended(self, one) end })
+  local ok, err = pcall(task.job.spawn, task.job, function()
+    local _ <close> = setmetatable({}, { __close = function() ended(self, task) end })
     if core.sleep(0) then fn() end
   end)
   if ok then return end
   -- No coroutine could be had.
-  ended(self, one)
-  forget(self, one)
+  ended(self, task)
+  forget(self, task)
   error(err, 0)
 end
 
 ---The work has a result.
----@param one mcp.Task
+---@param task mcp.Task
 ---@param result userdata raw
 ---@param is_error boolean it says itself that it is an error
-function Store.__index:finish(one, result, is_error)
-  if TERMINAL[one.status] then return end
-  if not charge(self, one, core.weight(result)) then
+function Store.__index:finish(task, result, is_error)
+  if TERMINAL[task.status] then return end
+  if not charge(self, task, core.weight(result)) then
     core.log("warning", "the result of a task is not kept: over the memory limit")
-    one.err = { code = errors.BUSY, message = "Busy: there is no memory to keep the result" }
-    return settle(self, one, "failed", one.err.message)
+    task.err = { code = errors.BUSY, message = "Busy: there is no memory to keep the result" }
+    return settle(self, task, "failed", task.err.message)
   end
-  one.result, one.is_error = result, is_error
-  settle(self, one, "completed", one.message)
+  task.result, task.is_error = result, is_error
+  settle(self, task, "completed", task.message)
 end
 
 ---The work has failed.
----@param one mcp.Task
+---@param task mcp.Task
 ---@param err table code, message, data
-function Store.__index:fail(one, err)
-  if TERMINAL[one.status] then return end
-  if not charge(self, one, core.weight(err.data)) then
+function Store.__index:fail(task, err)
+  if TERMINAL[task.status] then return end
+  if not charge(self, task, core.weight(err.data)) then
     err = { code = err.code, message = err.message }
   end
-  one.err = err
-  settle(self, one, "failed", err.message)
+  task.err = err
+  settle(self, task, "failed", err.message)
 end
 
 ---Cancels a task; its work is cancelled as a request would be.
----@param one mcp.Task
+---@param task mcp.Task
 ---@return boolean cancelled false if it was over already
-function Store.__index:cancel(one)
-  if TERMINAL[one.status] then return false end
-  one.cancelled = true
-  settle(self, one, "cancelled", "The task was cancelled")
+function Store.__index:cancel(task)
+  if TERMINAL[task.status] then return false end
+  task.cancelled = true
+  settle(self, task, "cancelled", "The task was cancelled")
   return true
 end
 
 ---What is to be said about the status now.
----@param one mcp.Task
+---@param task mcp.Task
 ---@param text string
-function Store.__index:tell(one, text)
-  if TERMINAL[one.status] or one.message == text then return end
-  one.message = text
-  touch(self, one)
+function Store.__index:tell(task, text)
+  if TERMINAL[task.status] or task.message == text then return end
+  task.message = text
+  touch(self, task)
 end
 
 ---It waits for answers once more, or once less.
----@param one mcp.Task
+---@param task mcp.Task
 ---@param change integer
-function Store.__index:ask(one, change)
-  one.asking = one.asking + change
-  if TERMINAL[one.status] then return end
-  one.status = one.asking > 0 and "input_required" or "working"
-  touch(self, one)
+function Store.__index:ask(task, change)
+  task.asking = task.asking + change
+  if TERMINAL[task.status] then return end
+  task.status = task.asking > 0 and "input_required" or "working"
+  touch(self, task)
 end
 
 ---The task of that id, if it is the owner's. Asking for it keeps it alive while it has not ended.
@@ -270,15 +271,15 @@ end
 ---@param owner any
 ---@return mcp.Task|nil
 function Store.__index:find(id, owner)
-  local one = self.by_id[id]
-  if not one or one.owner ~= owner then return nil end
+  local task = self.by_id[id]
+  if not task or task.owner ~= owner then return nil end
   local now = core.now()
-  if is_gone(one, now) then
-    forget(self, one)
+  if is_gone(task, now) then
+    forget(self, task)
     return nil
   end
-  if not TERMINAL[one.status] then one.expires = now + one.ttl end
-  return one
+  if not TERMINAL[task.status] then task.expires = now + task.ttl end
+  return task
 end
 
 ---The owner's tasks, oldest first.
@@ -287,31 +288,31 @@ end
 function Store.__index:list(owner)
   self:sweep()
   local out = {}
-  for _, one in ipairs(self.order) do
-    if one.owner == owner then out[#out + 1] = one end
+  for _, task in ipairs(self.order) do
+    if task.owner == owner then out[#out + 1] = task end
   end
   return out
 end
 
 ---More is kept for a task, such as an answer to what it has asked. It is released with the task.
----@param one mcp.Task
+---@param task mcp.Task
 ---@param bytes integer
 ---@return boolean charged false: there is no room, so it must not be kept
-function Store.__index:charge(one, bytes)
-  return self.by_id[one.id] == one and charge(self, one, bytes)
+function Store.__index:charge(task, bytes)
+  return self.by_id[task.id] == task and charge(self, task, bytes)
 end
 
 ---Waits until the task has ended.
----@param one mcp.Task
+---@param task mcp.Task
 ---@param waiter userdata may be woken by others, too
-function Store.__index.await(_, one, waiter)
-  if TERMINAL[one.status] then return end
-  one.waiting = one.waiting or {}
-  table.insert(one.waiting, waiter)
+function Store.__index.await(_, task, waiter)
+  if TERMINAL[task.status] then return end
+  task.waiting = task.waiting or {}
+  table.insert(task.waiting, waiter)
   local _ <close> = setmetatable({}, { __close = function()
-    for i, other in ipairs(one.waiting or {}) do
+    for i, other in ipairs(task.waiting or {}) do
       if other == waiter then
-        table.remove(one.waiting, i)
+        table.remove(task.waiting, i)
         break
       end
     end

@@ -355,7 +355,7 @@ describe("the bus", function()
     raises('app:resource_updated: .*got "tools"', function() app:resource_updated "tools" end)
     raises("app:resource_updated: .*got", function() app:resource_updated "a:\xff" end)
     raises("mcp.server: subscriptions: unknown option",
-      function() mcp.server { name = "a", subscriptions = { max = 1 } } end)
+      function() mcp.server { name = "a", subscriptions = { most = 1 } } end)
   end)
 
   it("makes one set of kinds for all who want the same", function()

@@ -66,7 +66,7 @@ describe("session", function()
   end)
 
   it("makes room for its owner among the owner's own (HL-59)", function()
-    local store, mine = session.store { per_principal = 3 }, {}
+    local store, mine = session.store { max_per_principal = 3 }, {}
     local function add(owner)
       local one = new()
       one.owner = owner
@@ -205,7 +205,7 @@ describe("session", function()
 
   describe("when the store is full", function()
     it("the one that was idle longest makes room", function()
-      local store, all = session.store { most = 3 }, {}
+      local store, all = session.store { max = 3 }, {}
       for i = 1, 3 do
         all[i] = new()
         store:add(all[i])
@@ -219,7 +219,7 @@ describe("session", function()
     end)
 
     it("of busy ones, there is no room", function()
-      local store = session.store { most = 2 }
+      local store = session.store { max = 2 }
       for i = 1, 2 do
         local one = new()
         store:add(one)
@@ -230,7 +230,7 @@ describe("session", function()
     end)
 
     it("a flood of newcomers does not sort at each arrival, and stays within the limit", function()
-      local store = session.store { most = 100 }
+      local store = session.store { max = 100 }
       for _ = 1, 1000 do
         now = now + 0.001
         assert.is_true(store:add(new()))

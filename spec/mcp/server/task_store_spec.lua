@@ -220,7 +220,7 @@ describe("a store of tasks", function()
   end)
 
   it("gives the ttl that is asked for, within bounds", function()
-    local store = task_store.new { ttl = 10, longest = 50 }
+    local store = task_store.new { ttl = 10, max_ttl = 50 }
     assert.equal(10, store:create("me").ttl)
     assert.equal(20, store:create("me", 20).ttl)
     assert.equal(50, store:create("me", math.huge).ttl)
@@ -229,7 +229,7 @@ describe("a store of tasks", function()
   end)
 
   it("is bounded: the one that ended longest ago goes, and what has not ended stays", function()
-    local store = task_store.new { most = 3 }
+    local store = task_store.new { max = 3 }
     local first, second, third = store:create "me", store:create "me", store:create "me"
     assert.is_nil(store:create "me")
     store:finish(third, RESULT, false)
@@ -245,7 +245,7 @@ describe("a store of tasks", function()
   end)
 
   it("is bounded in what runs, so that requests have room", function()
-    local store, make = with { running = 2 }
+    local store, make = with { max_running = 2 }
     local one = make()
     assert.is_table(make())
     assert.is_nil(make())
@@ -259,7 +259,7 @@ describe("a store of tasks", function()
   end)
 
   it("costs little with many (SEC-55)", function()
-    local store = task_store.new { most = 100 }
+    local store = task_store.new { max = 100 }
     for _ = 1, 2000 do store:finish(store:create "me", RESULT, false) end
     assert.equal(100, store.count)
     assert.equal(100, #store.order)

@@ -66,10 +66,10 @@ end
 -- `none`: the request says that nothing is offered.
 local function check_offered(ctx, list, none)
   local lacking
-  for _, one in ipairs(list) do
-    if none or not one.question:is_offered(ctx.revision, ctx.capabilities) then
+  for _, item in ipairs(list) do
+    if none or not item.question:is_offered(ctx.revision, ctx.capabilities) then
       lacking = lacking or {}
-      for name, parts in pairs(one.question:needs(ctx.revision)) do
+      for name, parts in pairs(item.question:needs(ctx.revision)) do
         local known = lacking[name] or {}
         for part in pairs(parts) do known[part] = {} end
         lacking[name] = known
@@ -89,27 +89,27 @@ local function run(ctx, what, list, timeout)
   local asking, task = state.of(ctx), rawget(ctx, "task")
   local rounds = ctx.revision.rounds and not task
   if rounds then require("mcp.server.ask.replay").check(asking) end
-  for _, one in ipairs(list) do
-    if not one.key then
+  for _, item in ipairs(list) do
+    if not item.key then
       asking.automatic = asking.automatic + 1
-      one.key = "input_" .. asking.automatic
+      item.key = "input_" .. asking.automatic
     end
-    if asking.asked[one.key] then
-      error(("%s: %q has been asked already in this call"):format(what, one.key), 3)
+    if asking.asked[item.key] then
+      error(("%s: %q has been asked already in this call"):format(what, item.key), 3)
     end
-    asking.asked[one.key] = true
+    asking.asked[item.key] = true
   end
   check_offered(ctx, list, rounds and not asking.app)
-  for _, one in ipairs(list) do
+  for _, item in ipairs(list) do
     local params
-    one.method, params = one.question:request(ctx.revision)
-    if not one.method then raise(ctx, ("%s: %s"):format(what, params), errors.INVALID_REQUEST) end
-    one.elicitation = params.elicitationId
+    item.method, params = item.question:request(ctx.revision)
+    if not item.method then raise(ctx, ("%s: %s"):format(what, params), errors.INVALID_REQUEST) end
+    item.elicitation = params.elicitationId
     if task then params._meta = task.related end
     -- Encoded here, where whoever asks can be told.
     local ok, raw = pcall(core.raw, params)
     if not ok then error(("%s: %s"):format(what, raw), 3) end
-    one.params = raw
+    item.params = raw
   end
   if rounds then return require("mcp.server.ask.replay").run(ctx, asking, list) end
   if task then
@@ -118,7 +118,7 @@ local function run(ctx, what, list, timeout)
   local answers, text, code =
     require("mcp.server.ask.live").run(ctx, asking, list, timeout or ask.TIMEOUT)
   -- What got no answer may be asked once more.
-  if not answers then for _, one in ipairs(list) do asking.asked[one.key] = nil end end
+  if not answers then for _, item in ipairs(list) do asking.asked[item.key] = nil end end
   return answers, text, code
 end
 
@@ -138,10 +138,10 @@ local function single(name, n, finish)
     local options = select(n + 1, ...)
     message = message or complaint(options, OPTIONS)
     if message then error(("%s: %s"):format(what, message), 2) end
-    local one = { key = options and options.key, question = made }
-    local answers, text, code = run(ctx, what, { one }, options and options.timeout)
+    local item = { key = options and options.key, question = made }
+    local answers, text, code = run(ctx, what, { item }, options and options.timeout)
     if not answers then return nil, text, code end
-    return finish(answers[one.key], ctx, one)
+    return finish(answers[item.key], ctx, item)
   end
 end
 
@@ -188,9 +188,9 @@ end)
 ---@return mcp.Page|string|nil page page:complete() says that it is done; or why not: "decline",
 ---"cancel", or what went wrong
 ---@return any code of what went wrong
-ask.elicit_url = single("elicit_url", 2, function(answer, ctx, one)
+ask.elicit_url = single("elicit_url", 2, function(answer, ctx, item)
   if answer.action ~= "accept" then return nil, answer.action end
-  return true, setmetatable({ ctx = ctx, id = one.elicitation or false }, Page)
+  return true, setmetatable({ ctx = ctx, id = item.elicitation or false }, Page)
 end)
 
 ---Has the client's model write something.
@@ -221,15 +221,15 @@ function ask.ask(ctx, questions, options)
   local message = complaint(options, { timeout = "number" })
   if message then error("ctx:ask: " .. message, 2) end
   local list = {}
-  for key, one in pairs(questions) do
+  for key, item in pairs(questions) do
     if type(key) ~= "string" or key == "" then
       error("ctx:ask: names expected as keys, got " .. tostring(key), 2)
     end
-    if not question.is(one) then
+    if not question.is(item) then
       error(("ctx:ask: %q: mcp.elicit, mcp.elicit_url, mcp.sample or mcp.roots expected")
         :format(key), 2)
     end
-    list[#list + 1] = { key = key, question = one }
+    list[#list + 1] = { key = key, question = item }
   end
   table.sort(list, function(a, b) return a.key < b.key end)
   if not list[1] then return {} end

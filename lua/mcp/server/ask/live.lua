@@ -31,35 +31,35 @@ end
 ---@param payload any
 ---@return boolean taken somebody waited for it
 function Questions.__index:answer(kind, id, payload)
-  local one = self.by_id[id]
-  if not one and id then
-    one = self.by_id[id:match '^"(%d+)$']
-    if one then
+  local item = self.by_id[id]
+  if not item and id then
+    item = self.by_id[id:match '^"(%d+)$']
+    if item then
       kind, payload = "bad response", { message = ("its id is the string %q, and the request had "
-        .. "the number %s"):format(one.id, one.id) }
+        .. "the number %s"):format(item.id, item.id) }
     end
   end
-  if not one then return false end
-  self:forget(one)
-  one.answered = true
-  one.waiter:wake { kind = kind, payload = payload }
+  if not item then return false end
+  self:forget(item)
+  item.answered = true
+  item.waiter:wake { kind = kind, payload = payload }
   return true
 end
 
-function Questions.__index:forget(one)
-  if self.by_id[one.id] ~= one then return end
-  self.by_id[one.id] = nil
+function Questions.__index:forget(item)
+  if self.by_id[item.id] ~= item then return end
+  self.by_id[item.id] = nil
   self.count = self.count - 1
 end
 
 -- Takes back what has not been answered, and tells the client so.
 local function withdraw(exchange, questions, asking, sent, reason)
-  for _, one in ipairs(sent) do
-    asking.sent[one] = nil
-    if not one.answered then
-      questions:forget(one)
+  for _, item in ipairs(sent) do
+    asking.sent[item] = nil
+    if not item.answered then
+      questions:forget(item)
       exchange:send("notifications/cancelled",
-        { requestId = math.tointeger(tonumber(one.id)), reason = reason }, nil, true)
+        { requestId = math.tointeger(tonumber(item.id)), reason = reason }, nil, true)
     end
   end
 end
@@ -132,16 +132,16 @@ function live.run(ctx, asking, list, timeout)
   asking.sent = asking.sent or {}
   for i, item in ipairs(list) do
     questions.last_id = questions.last_id + 1
-    local one = { id = tostring(questions.last_id), waiter = core.waiter() }
-    questions.by_id[one.id], questions.count = one, questions.count + 1
-    sent[i] = one
-    asking.sent[one] = true
+    local open = { id = tostring(questions.last_id), waiter = core.waiter() }
+    questions.by_id[open.id], questions.count = open, questions.count + 1
+    sent[i] = open
+    asking.sent[open] = true
     local ok, text, code = exchange:send(item.method, item.params, questions.last_id)
     if not ok then
       -- It may have gone out, if the wait for a slow client was what ended.
       if code ~= "ECANCELED" then
-        one.answered = true
-        questions:forget(one)
+        open.answered = true
+        questions:forget(open)
       end
       return nil, "the client cannot be asked: " .. text, code
     end
@@ -164,7 +164,7 @@ end
 ---The handler has returned; tasks of its own may still wait.
 ---@param sent table<table, true>
 function live.finish(sent)
-  for one in pairs(sent) do one.waiter:wake { kind = "over" } end
+  for item in pairs(sent) do item.waiter:wake { kind = "over" } end
 end
 
 return live

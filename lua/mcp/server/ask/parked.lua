@@ -10,15 +10,15 @@ local parked = {}
 parked.MOST = 64
 
 -- One call of ask is a round: it ends with its last answer.
-local function finish(one, round)
+local function finish(task, round)
   if round.over then return end
   round.over = true
-  one.store:ask(one, -1)
+  task.store:ask(task, -1)
 end
 
-local function park(ctx, one, list, timeout)
-  local pending = one.pending or {}
-  one.pending = pending
+local function park(ctx, task, list, timeout)
+  local pending = task.pending or {}
+  task.pending = pending
   local count = #list
   for _ in pairs(pending) do count = count + 1 end
   if count > parked.MOST then
@@ -28,10 +28,10 @@ local function park(ctx, one, list, timeout)
   for _, item in ipairs(list) do
     pending[item.key] = { item = item, facts = ctx.revision, round = round }
   end
-  one.store:ask(one, 1)
+  task.store:ask(task, 1)
   local _ <close> = setmetatable({}, { __close = function()
     for _, item in ipairs(list) do pending[item.key] = nil end
-    finish(one, round)
+    finish(task, round)
   end })
   local ok, text, code = round.waiter:wait(timeout)
   if not ok then return nil, text, code end
@@ -40,26 +40,26 @@ end
 
 ---Asks and waits.
 ---@param ctx table of a task
----@param one mcp.Task
+---@param task mcp.Task
 ---@param asking mcp.Asking
 ---@param list table[] each with key, question, method, params
 ---@param timeout number seconds, for all of them
 ---@return table|nil answers by key, or nil, text and code
 ---@return string|nil text
 ---@return any code
-function parked.run(ctx, one, asking, list, timeout)
-  if ctx.revision.rounds then return park(ctx, one, list, timeout) end
-  one.store:ask(one, 1)
-  local _ <close> = setmetatable({}, { __close = function() one.store:ask(one, -1) end })
+function parked.run(ctx, task, asking, list, timeout)
+  if ctx.revision.rounds then return park(ctx, task, list, timeout) end
+  task.store:ask(task, 1)
+  local _ <close> = setmetatable({}, { __close = function() task.store:ask(task, -1) end })
   return require("mcp.server.ask.live").run(ctx, asking, list, timeout)
 end
 
 ---What the client is asked now.
----@param one mcp.Task
+---@param task mcp.Task
 ---@return table<string, table> requests by key
-function parked.requests(one)
+function parked.requests(task)
   local requests = {}
-  for key, open in pairs(one.pending or {}) do
+  for key, open in pairs(task.pending or {}) do
     requests[key] = { method = open.item.method, params = open.item.params }
   end
   return requests
@@ -67,17 +67,17 @@ end
 
 ---Takes answers; one to what is not asked, or not any more, is dropped, and a bad one leaves its
 ---question open.
----@param one mcp.Task
+---@param task mcp.Task
 ---@param answers table<string, any>
-function parked.answer(one, answers)
-  local pending = one.pending or {}
+function parked.answer(task, answers)
+  local pending = task.pending or {}
   local found = {}
   for key, open in pairs(pending) do
     if answers[key] ~= nil then found[key] = open end
   end
   for key, open in pairs(found) do
     local answer, message = open.item.question:read(open.facts, answers[key])
-    if answer and not one.store:charge(one, core.weight(answers[key])) then
+    if answer and not task.store:charge(task, core.weight(answers[key])) then
       answer, message = nil, "over the memory limit"
     end
     if answer then
@@ -85,7 +85,7 @@ function parked.answer(one, answers)
       pending[key] = nil
       round.answers[key], round.left = answer, round.left - 1
       if round.left == 0 then
-        finish(one, round)
+        finish(task, round)
         round.waiter:wake()
       end
     else

@@ -57,18 +57,18 @@ end
 function completion.compile(given, known)
   if given == nil then return nil end
   local completers = {}
-  for name, one in pairs(given) do
+  for name, completer in pairs(given) do
     if not known[name] then
       local nearest = require "mcp.nearest"
       error("complete: " .. nearest.unknown("argument", name, nearest.keys(known)), 0)
     end
-    if type(one) == "table" and not (getmetatable(one) or {}).__call then
-      one = from_list(name, one)
-    elseif type(one) ~= "function" and type(one) ~= "table" then
+    if type(completer) == "table" and not (getmetatable(completer) or {}).__call then
+      completer = from_list(name, completer)
+    elseif type(completer) ~= "function" and type(completer) ~= "table" then
       error(("complete: %q: a list of strings or a function expected, got %s")
-        :format(name, type(one)), 0)
+        :format(name, type(completer)), 0)
     end
-    completers[name] = one
+    completers[name] = completer
   end
   return next(completers) and completers or nil
 end

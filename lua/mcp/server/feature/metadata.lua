@@ -100,7 +100,7 @@ function metadata.icons(given)
   if next(given) ~= nil and given[1] == nil then
     error("icons: a list of tables with src expected", 0)
   end
-  for i, one in ipairs(given) do out[i] = icon(("icons[%d]"):format(i), one) end
+  for i, item in ipairs(given) do out[i] = icon(("icons[%d]"):format(i), item) end
   return out
 end
 

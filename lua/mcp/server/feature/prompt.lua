@@ -156,9 +156,9 @@ local function convert(entry, facts, given)
   if given == nil or (next(list) ~= nil and list[1] == nil) then message(entry, 1, given) end
   local messages = value.array {}
   for i, item in ipairs(list) do
-    local one = message(entry, i, item)
-    local body = content.adapted(facts, one.content)
-    messages[i] = body == one.content and one or { role = one.role, content = body }
+    local made = message(entry, i, item)
+    local body = content.adapted(facts, made.content)
+    messages[i] = body == made.content and made or { role = made.role, content = body }
   end
   result.messages = messages
   if result.description == nil then result.description = entry.definition.description end

@@ -147,7 +147,7 @@ local CONTENTS = { uri = true, mimeType = true, text = true, blob = true, _meta 
 
 -- One of several contents that a handler gave: content, a string, or the table
 -- of the protocol.
-local function one(entry, asked, item)
+local function content_of(entry, asked, item)
   if type(item) == "string" then return content.contents(asked, item, entry.mime) end
   if content.is(item) then
     if item.type == "text" then return content.contents(asked, item.text, entry.mime) end
@@ -172,12 +172,12 @@ end
 -- Turns what the handler returned into a result; nil if there is no such thing.
 local function convert(entry, asked, given)
   if given == nil then return nil end
-  local single = one(entry, asked, given)
+  local single = content_of(entry, asked, given)
   if single then return { contents = { single } } end
   if type(given) == "table" and type(given.contents) == "table" then
     local list = value.array {}
     for i, item in ipairs(given.contents) do
-      list[i] = one(entry, asked, item)
+      list[i] = content_of(entry, asked, item)
         or error(("resource %q: contents[%d]: text or blob expected"):format(entry.name, i), 0)
     end
     local result = {}
@@ -189,7 +189,7 @@ local function convert(entry, asked, given)
     or content.is(given[1])) then
     local list = value.array {}
     for i, item in ipairs(given) do
-      list[i] = one(entry, asked, item)
+      list[i] = content_of(entry, asked, item)
         or error(("resource %q: [%d]: string or content expected"):format(entry.name, i), 0)
     end
     return { contents = list }

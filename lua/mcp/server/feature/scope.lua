@@ -43,9 +43,9 @@ local function refusal(app, ctx, method, params)
   end
   local all, seen = {}, {}
   for _, list in ipairs { app.auth.scopes, entry.scopes } do
-    for _, one in ipairs(list) do
-      if not seen[one] then all[#all + 1] = one end
-      seen[one] = true
+    for _, name in ipairs(list) do
+      if not seen[name] then all[#all + 1] = name end
+      seen[name] = true
     end
   end
   return app.auth:insufficient(all)

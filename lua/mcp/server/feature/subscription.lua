@@ -8,7 +8,7 @@ local errors = require "mcp.protocol.errors"
 local failure = require "mcp.failure"
 local protocol = require "mcp.protocol"
 local resource = require "mcp.server.feature.resource"
-local session = require "mcp.server.session"
+local sessions = require "mcp.server.session"
 local value = require "mcp.value"
 
 local subscription = {}
@@ -35,35 +35,35 @@ end
 
 ---resources/subscribe
 function subscription.subscribe(app, ctx, params)
-  local uri, one = params.uri, ctx.session
+  local uri, session = params.uri, ctx.session
   if type(uri) ~= "string" then
     return invalid("resources/subscribe: uri: string expected, got %s", described(uri))
   end
   if not is_there(app, ctx, uri) then return nil, resource.not_found(ctx, uri) end
-  local subscribed, count, key = one.subscribed or {}, 0, bus.key(uri)
+  local subscribed, count, key = session.subscribed or {}, 0, bus.key(uri)
   for _ in pairs(subscribed) do count = count + 1 end
-  if not subscribed[key] and count >= app.bus.uris then
+  if not subscribed[key] and count >= app.bus.max_uris then
     return nil, failure.new(errors.BUSY,
-      ("Busy: a session can subscribe to %d resources"):format(app.bus.uris))
+      ("Busy: a session can subscribe to %d resources"):format(app.bus.max_uris))
   end
-  if not subscribed[key] and not session.charge(one, cost_of(key)) then
+  if not subscribed[key] and not sessions.charge(session, cost_of(key)) then
     return nil, failure.new(errors.BUSY, "Busy: memory is short, try later")
   end
   subscribed[key] = uri
-  one.subscribed = subscribed
+  session.subscribed = subscribed
   return {}
 end
 
 ---resources/unsubscribe. There need be neither a subscription nor a resource.
 function subscription.unsubscribe(_, ctx, params)
-  local uri, one = params.uri, ctx.session
+  local uri, session = params.uri, ctx.session
   if type(uri) ~= "string" then
     return invalid("resources/unsubscribe: uri: string expected, got %s", described(uri))
   end
   local key = bus.key(uri)
-  if one.subscribed and one.subscribed[key] then
-    one.subscribed[key] = nil
-    session.release(one, cost_of(key))
+  if session.subscribed and session.subscribed[key] then
+    session.subscribed[key] = nil
+    sessions.release(session, cost_of(key))
   end
   return {}
 end
@@ -87,9 +87,9 @@ local function read_filter(app, ctx, filter)
       return invalid("subscriptions/listen: notifications.resourceSubscriptions: array expected, "
         .. "got %s", described(uris))
     end
-    if #uris > app.bus.uris then
+    if #uris > app.bus.max_uris then
       return invalid("subscriptions/listen: notifications.resourceSubscriptions: at most %d "
-        .. "resources, got %d", app.bus.uris, #uris)
+        .. "resources, got %d", app.bus.max_uris, #uris)
     end
     local there = value.array {}
     for i, uri in ipairs(uris) do
@@ -124,11 +124,11 @@ function subscription.listen(app, ctx, params)
     tasks, err = require("mcp.server.feature.task").listenable(app, ctx, filter.taskIds)
     if not tasks then return nil, err end
     local ids = value.array {}
-    for i, one in ipairs(tasks) do ids[i] = one.id end
+    for i, task in ipairs(tasks) do ids[i] = task.id end
     honoured.taskIds = ids[1] and ids or nil
   end
   if not app.bus:has_room() then
-    return busy("%d listens are open, and no more can be", app.bus.most)
+    return busy("%d listens are open, and no more can be", app.bus.max)
   end
   local kept, _, code = x:keep()
   if not kept then

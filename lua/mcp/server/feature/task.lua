@@ -13,10 +13,10 @@ local protocol = require "mcp.protocol"
 local task_store = require "mcp.server.task_store"
 local value = require "mcp.value"
 
-local task = {}
+local tasks = {}
 
 ---Requests of a session that wait for the result of one task; the oldest makes room.
-task.WAITING = 16
+tasks.WAITING = 16
 
 local function invalid(text, ...)
   return nil, failure.new(errors.INVALID_PARAMS, text:format(...))
@@ -29,10 +29,10 @@ end
 local function object(given) return type(given) == "table" and value.is_object(given) end
 
 -- Tells a listen of a task as it is now. Whoever does not read loses its stream.
-local function tell(one, x)
+local function tell(task, x)
   local ok, text = true, nil
   if x:is_open() then
-    local view = task.view(one)
+    local view = tasks.view(task)
     view._meta = { [protocol.KEY_SUBSCRIPTION] = x:id() }
     ok, text = x:send("notifications/tasks", view)
   end
@@ -40,21 +40,21 @@ local function tell(one, x)
     core.log("warning", ("a listen is ended, for it could not be told of a task: %s"):format(text))
     x:cut()
   end
-  if not x:is_open() or task_store.is_over(one) then one.listens[x] = nil end
+  if not x:is_open() or task_store.is_over(task) then task.listens[x] = nil end
 end
 
 -- A session is told when its task's status has changed, if it can be told anything now: it may
 -- always ask (4.16: optional).
-local function tell_session(one)
-  local view = task.session_view(one)
-  if view.status == one.told then return end
-  one.told = view.status
-  one.app.bus:announce(one.owner, "notifications/tasks/status", view)
+local function tell_session(task)
+  local view = tasks.session_view(task)
+  if view.status == task.told then return end
+  task.told = view.status
+  task.app.bus:announce(task.owner, "notifications/tasks/status", view)
 end
 
-local function tell_all(one)
-  for x in pairs(one.listens) do tell(one, x) end
-  if one.related then tell_session(one) end
+local function tell_all(task)
+  for x in pairs(task.listens) do tell(task, x) end
+  if task.related then tell_session(task) end
 end
 
 local function store_of(app)
@@ -75,19 +75,19 @@ local function owner_of(ctx)
 end
 
 -- The stream of somebody who waits for its result.
-local function stream_of(one)
-  for i = #one.streams, 1, -1 do
-    local x = one.streams[i].exchange
+local function stream_of(task)
+  for i = #task.streams, 1, -1 do
+    local x = task.streams[i].exchange
     if x:is_open() then return x end
   end
   return nil
 end
 
-local function is_watched(one)
-  for x in pairs(one.listens) do
+local function is_watched(task)
+  for x in pairs(task.listens) do
     if x:is_open() then return true end
   end
-  return stream_of(one) ~= nil
+  return stream_of(task) ~= nil
 end
 
 -- --- how a task looks -----------------------------------------------------
@@ -95,38 +95,38 @@ end
 local function milliseconds(seconds) return math.floor(seconds * 1000 + 0.5) end
 
 ---What the sessions' revision shows. There a result that says it is an error is a failure.
----@param one mcp.Task
+---@param task mcp.Task
 ---@return table
-function task.session_view(one)
-  local status = one.status
-  if status == "completed" and one.is_error then status = "failed" end
+function tasks.session_view(task)
+  local status = task.status
+  if status == "completed" and task.is_error then status = "failed" end
   return {
-    taskId = one.id, status = status, statusMessage = one.message, createdAt = one.created,
-    lastUpdatedAt = one.updated, ttl = milliseconds(one.ttl),
-    pollInterval = milliseconds(one.store.poll_interval),
+    taskId = task.id, status = status, statusMessage = task.message, createdAt = task.created,
+    lastUpdatedAt = task.updated, ttl = milliseconds(task.ttl),
+    pollInterval = milliseconds(task.store.poll_interval),
   }
 end
 
 -- What the extension shows when a task is made.
-local function short_view(one)
+local function short_view(task)
   return {
-    taskId = one.id, status = one.status, statusMessage = one.message, createdAt = one.created,
-    lastUpdatedAt = one.updated, ttlMs = milliseconds(one.ttl),
-    pollIntervalMs = milliseconds(one.store.poll_interval),
+    taskId = task.id, status = task.status, statusMessage = task.message, createdAt = task.created,
+    lastUpdatedAt = task.updated, ttlMs = milliseconds(task.ttl),
+    pollIntervalMs = milliseconds(task.store.poll_interval),
   }
 end
 
 ---What the extension shows of a task: what it asks or how it ended is in it.
----@param one mcp.Task
+---@param task mcp.Task
 ---@return table
-function task.view(one)
-  local view = short_view(one)
-  if one.status == "input_required" then
-    view.inputRequests = require("mcp.server.ask.parked").requests(one)
-  elseif one.status == "completed" then
-    view.result = one.result
-  elseif one.status == "failed" then
-    view.error = one.err
+function tasks.view(task)
+  local view = short_view(task)
+  if task.status == "input_required" then
+    view.inputRequests = require("mcp.server.ask.parked").requests(task)
+  elseif task.status == "completed" then
+    view.result = task.result
+  elseif task.status == "failed" then
+    view.error = task.err
   end
   return view
 end
@@ -139,10 +139,10 @@ local Outlet = { __name = "mcp.outlet" }
 Outlet.__index = {}
 
 -- Sends the questions that are open and that nobody has got. On a stream that is gone, nobody has.
-local function send_questions(one)
-  local x = stream_of(one)
+local function send_questions(task)
+  local x = stream_of(task)
   if not x then return end
-  for _, sent in ipairs { table.unpack(one.outbox) } do
+  for _, sent in ipairs { table.unpack(task.outbox) } do
     if not (sent.over or sent.exchange and sent.exchange:is_open()) then
       sent.exchange = x
       if not x:send(sent.method, sent.params, sent.id) then
@@ -153,10 +153,10 @@ local function send_questions(one)
   end
 end
 
-local function take_back(one, params)
-  for i, sent in ipairs(one.outbox) do
+local function take_back(task, params)
+  for i, sent in ipairs(task.outbox) do
     if sent.id == params.requestId then
-      table.remove(one.outbox, i)
+      table.remove(task.outbox, i)
       sent.over = true
       if sent.exchange then
         sent.exchange:send("notifications/cancelled", params, nil, true)
@@ -167,28 +167,28 @@ local function take_back(one, params)
 end
 
 function Outlet.__index:send(method, params, id)
-  local one = self.task
+  local task = self.task
   if id then
     -- What has been answered is left in it until the next question.
     local open = {}
     local known = self.session.questions.by_id
-    for _, sent in ipairs(one.outbox) do
+    for _, sent in ipairs(task.outbox) do
       if known[tostring(sent.id)] then open[#open + 1] = sent end
     end
     open[#open + 1] = { method = method, params = params, id = id }
-    one.outbox = open
-    send_questions(one)
+    task.outbox = open
+    send_questions(task)
     return true
   end
   if method == "notifications/cancelled" then
-    take_back(one, params)
+    take_back(task, params)
     return true
   end
   if method == "notifications/progress" then
-    if params.message then one.store:tell(one, params.message) end
-    local x = self.token ~= nil and stream_of(one)
+    if params.message then task.store:tell(task, params.message) end
+    local x = self.token ~= nil and stream_of(task)
     if not x then return false end
-    params._meta = one.related
+    params._meta = task.related
     return x:send(method, params)
   end
   return false
@@ -208,18 +208,18 @@ function Outlet.__index.restart_clock() end
 function Outlet.__index.stop_clock() end
 
 -- The context of a task: all that its call knew, and another way out.
-local function context_of(ctx, one)
+local function context_of(ctx, task)
   local own = { headers = ctx.headers, transport = ctx.transport }
   for key, member in pairs(ctx) do own[key] = member end
   local token = ctx.token
   if type(token) == "boolean" then token = nil end
   own.exchange = setmetatable({
-    task = one, session = ctx.own_session, token = token, fields = own.headers,
+    task = task, session = ctx.own_session, token = token, fields = own.headers,
     name = own.transport,
   }, Outlet)
   -- Its texts are shown in the status, whether or not anybody asked for progress. Log messages go
   -- nowhere (4.16), and what the call has asked is not what the task asks.
-  own.task, own.token, own.level, own.asking = one, token or 0, nil, nil
+  own.task, own.token, own.level, own.asking = task, token or 0, nil, nil
   -- Nor does its clock, or its stream, belong to the call that has been answered.
   own.own_exchange, own.reported, own.beats, own.beaten = nil, nil, nil, nil
   return setmetatable(own, getmetatable(ctx))
@@ -288,11 +288,11 @@ local function call_at_once(app, ctx, entry, params, tool)
 end
 
 -- The result of a task as it is kept.
-local function result_of(one, facts, result)
+local function result_of(task, facts, result)
   if facts.stamp then
     result.resultType = "complete"
   else
-    local meta = { [protocol.KEY_TASK] = one.related[protocol.KEY_TASK] }
+    local meta = { [protocol.KEY_TASK] = task.related[protocol.KEY_TASK] }
     for key, member in pairs(result._meta or {}) do meta[key] = member end
     result._meta = meta
   end
@@ -302,37 +302,37 @@ end
 local function error_of(err) return { code = err.code, message = err.message, data = err.data } end
 
 -- Keeps what the work has come to.
-local function keep(one, ctx, tool, result, err)
-  local store, facts = one.store, ctx.revision
-  local text, why = core.encode(err and error_of(err) or result_of(one, facts, result), true)
+local function keep(task, ctx, tool, result, err)
+  local store, facts = task.store, ctx.revision
+  local text, why = core.encode(err and error_of(err) or result_of(task, facts, result), true)
   if not text then
     result, err = tool.mend(ctx, why, err)
-    text = core.encode(err and error_of(err) or result_of(one, facts, result), true)
+    text = core.encode(err and error_of(err) or result_of(task, facts, result), true)
   end
   if err then
-    store:fail(one, error_of(err))
+    store:fail(task, error_of(err))
   else
-    store:finish(one, core.raw(text, true), result.isError == true)
+    store:finish(task, core.raw(text, true), result.isError == true)
   end
 end
 
 -- Makes a task that does work(its ctx), for which `params` are kept.
 local function start(app, ctx, tool, ttl, params, work)
-  local one = store_of(app):create(owner_of(ctx), ttl, core.weight(params))
-  if not one then
+  local task = store_of(app):create(owner_of(ctx), ttl, core.weight(params))
+  if not task then
     return nil, failure.new(ctx.own_session and errors.BUSY or errors.INTERNAL_ERROR,
       "Busy: too many tasks")
   end
-  one.outbox, one.streams, one.listens, one.is_watched = {}, {}, {}, is_watched
-  one.app, one.told = app, one.status
-  if ctx.own_session then one.related = { [protocol.KEY_TASK] = { taskId = one.id } } end
-  local own = context_of(ctx, one)
-  one.store:run(one, function()
+  task.outbox, task.streams, task.listens, task.is_watched = {}, {}, {}, is_watched
+  task.app, task.told = app, task.status
+  if ctx.own_session then task.related = { [protocol.KEY_TASK] = { taskId = task.id } } end
+  local own = context_of(ctx, task)
+  task.store:run(task, function()
     local result, err = tool.guarded(own, work, own)
     -- Encoding is work for nothing when nobody will see it.
-    if not one.cancelled then keep(one, own, tool, result, err) end
+    if not task.cancelled then keep(task, own, tool, result, err) end
   end)
-  return one
+  return task
 end
 
 ---tools/call of a tool that can be a task, or with a wish for one.
@@ -343,28 +343,28 @@ end
 ---@param tool table arguments, run, guarded, failed of server/feature/tool.lua, which is above
 ---@return table|nil result
 ---@return table|nil err
-function task.call(app, ctx, entry, params, tool)
+function tasks.call(app, ctx, entry, params, tool)
   local wanted, err = is_wanted(app, ctx, entry, params)
   if err then return nil, err end
   if not wanted then return call_at_once(app, ctx, entry, params, tool) end
-  local one
+  local task
   if ctx.revision.tasks == "params" then
     local ttl = params.task.ttl
     if ttl == value.null then ttl = math.huge end
-    one, err = start(app, ctx, tool, ttl and ttl / 1000, params, function(own)
+    task, err = start(app, ctx, tool, ttl and ttl / 1000, params, function(own)
       return call_at_once(app, own, entry, params, tool)
     end)
-    if not one then return nil, err end
-    return { task = task.session_view(one) }
+    if not task then return nil, err end
+    return { task = tasks.session_view(task) }
   end
   -- What the call itself asks is asked before there is a task.
   local args, prepared, failed = prepare(ctx, entry, params, tool)
   if not args then return prepared, failed end
-  one, err = start(app, ctx, tool, nil, params, function(own)
+  task, err = start(app, ctx, tool, nil, params, function(own)
     return tool.run(app, own, entry, args, prepared)
   end)
-  if not one then return nil, err end
-  local view = short_view(one)
+  if not task then return nil, err end
+  local view = short_view(task)
   view.resultType, view._meta = "task", app.server_meta
   return view
 end
@@ -378,34 +378,34 @@ end
 ---@param ids any taskIds of the filter
 ---@return table|nil tasks
 ---@return table|nil err
-function task.listenable(app, ctx, ids)
+function tasks.listenable(app, ctx, ids)
   if not declares(ctx) then return need_extension() end
   if not value.is_array(ids) and not (type(ids) == "table" and next(ids) == nil) then
     return invalid("%s: notifications.taskIds: array expected, got %s", ctx.method, value.kind(ids))
   end
   local out, seen, store = {}, {}, store_of(app)
-  if #ids > store.most then
-    return invalid("%s: notifications.taskIds: at most %d, got %d", ctx.method, store.most, #ids)
+  if #ids > store.max then
+    return invalid("%s: notifications.taskIds: at most %d, got %d", ctx.method, store.max, #ids)
   end
   for i, id in ipairs(ids) do
     if type(id) ~= "string" then
       return invalid("%s: notifications.taskIds[%d]: string expected, got %s", ctx.method, i - 1,
         value.kind(id))
     end
-    local one = not seen[id] and store:find(id, owner_of(ctx))
-    if one then out[#out + 1] = one end
+    local task = not seen[id] and store:find(id, owner_of(ctx))
+    if task then out[#out + 1] = task end
     seen[id] = true
   end
   return out
 end
 
 ---From now on the exchange, which is kept, hears of these tasks; first how they are.
----@param tasks table what `listenable` gave
+---@param listed table what `listenable` gave
 ---@param x userdata
-function task.listen(tasks, x)
-  for _, one in ipairs(tasks) do
-    one.listens[x] = true
-    tell(one, x)
+function tasks.listen(listed, x)
+  for _, task in ipairs(listed) do
+    task.listens[x] = true
+    tell(task, x)
   end
 end
 
@@ -419,9 +419,9 @@ local function find(app, ctx, params)
     return invalid("%s: taskId: string expected, got %s", ctx.method,
       id == nil and "nothing" or value.kind(id))
   end
-  local one = store_of(app):find(id, owner_of(ctx))
-  if not one then return invalid("%s: there is no such task", ctx.method) end
-  return one
+  local task = store_of(app):find(id, owner_of(ctx))
+  if not task then return invalid("%s: there is no such task", ctx.method) end
+  return task
 end
 
 -- Methods by the kind of tasks that a revision has.
@@ -434,89 +434,91 @@ local function method(name)
     local fn = methods[kind] and methods[kind][name]
     if not fn then return unknown_method(ctx.method) end
     if kind == "extension" and not declares(ctx) then return need_extension() end
-    local one, err
+    local task, err
     if name ~= "list" then
-      one, err = find(app, ctx, params)
-      if not one then return nil, err end
+      task, err = find(app, ctx, params)
+      if not task then return nil, err end
     end
-    return fn(app, ctx, params, one)
+    return fn(app, ctx, params, task)
   end
 end
 
 ---tasks/get
-task.get = method "get"
-function methods.extension.get(_, _, _, one) return task.view(one) end
-function methods.params.get(_, _, _, one) return task.session_view(one) end
+tasks.get = method "get"
+function methods.extension.get(_, _, _, task) return tasks.view(task) end
+function methods.params.get(_, _, _, task) return tasks.session_view(task) end
 
 ---tasks/cancel
-task.cancel = method "cancel"
+tasks.cancel = method "cancel"
 
-function methods.extension.cancel(_, _, _, one)
-  one.store:cancel(one)
+function methods.extension.cancel(_, _, _, task)
+  task.store:cancel(task)
   return {}
 end
 
-function methods.params.cancel(_, _, _, one)
-  if not one.store:cancel(one) then
-    return invalid("tasks/cancel: the task is over: %s", task.session_view(one).status)
+function methods.params.cancel(_, _, _, task)
+  if not task.store:cancel(task) then
+    return invalid("tasks/cancel: the task is over: %s", tasks.session_view(task).status)
   end
-  return task.session_view(one)
+  return tasks.session_view(task)
 end
 
 ---tasks/update: answers to what a task asks.
-task.update = method "update"
+tasks.update = method "update"
 
-function methods.extension.update(_, _, params, one)
+function methods.extension.update(_, _, params, task)
   local answers = params.inputResponses
   if not object(answers) then
     return invalid("tasks/update: inputResponses: object expected, got %s",
       answers == nil and "nothing" or value.kind(answers))
   end
-  if one.pending then require("mcp.server.ask.parked").answer(one, answers) end
+  if task.pending then require("mcp.server.ask.parked").answer(task, answers) end
   return {}
 end
 
 ---tasks/list
-task.list = method "list"
+tasks.list = method "list"
 
 function methods.params.list(app, ctx, params)
   -- What is oldest comes first, so pages do not move while new ones come: any cursor is good.
   return cursor.slice(app, "tasks", 0, params, function()
     local list = value.array {}
-    for i, one in ipairs(store_of(app):list(owner_of(ctx))) do list[i] = task.session_view(one) end
+    for i, task in ipairs(store_of(app):list(owner_of(ctx))) do
+      list[i] = tasks.session_view(task)
+    end
     return list
   end, function(list, following) return { tasks = list, nextCursor = following } end)
 end
 
 ---tasks/result: waits for the end of a task, and is answered as its call would have been.
-task.result = method "result"
+tasks.result = method "result"
 
-function methods.params.result(_, ctx, _, one)
-  if not task_store.is_over(one) then
+function methods.params.result(_, ctx, _, task)
+  if not task_store.is_over(task) then
     local mine = { exchange = ctx.exchange, waiter = core.waiter() }
-    table.insert(one.streams, mine)
-    if #one.streams > task.WAITING then table.remove(one.streams, 1).waiter:wake() end
+    table.insert(task.streams, mine)
+    if #task.streams > tasks.WAITING then table.remove(task.streams, 1).waiter:wake() end
     local _ <close> = setmetatable({}, { __close = function()
-      for i, other in ipairs(one.streams) do
+      for i, other in ipairs(task.streams) do
         if other == mine then
-          table.remove(one.streams, i)
+          table.remove(task.streams, i)
           break
         end
       end
     end })
-    send_questions(one)
+    send_questions(task)
     -- It takes as long as the task does.
     ctx.exchange:limit(0)
-    one.store:await(one, mine.waiter)
+    task.store:await(task, mine.waiter)
   end
-  if one.status == "completed" then return one.result end
-  if one.status == "failed" then
-    return nil, failure.new(one.err.code, one.err.message, one.err.data)
+  if task.status == "completed" then return task.result end
+  if task.status == "failed" then
+    return nil, failure.new(task.err.code, task.err.message, task.err.data)
   end
-  if one.status == "cancelled" then
+  if task.status == "cancelled" then
     return nil, failure.new(errors.INVALID_REQUEST, "The task was cancelled: it has no result")
   end
   return nil, failure.new(errors.BUSY, "Busy: too many wait for the result of this task")
 end
 
-return task
+return tasks

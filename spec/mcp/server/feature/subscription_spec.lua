@@ -83,13 +83,13 @@ describe("subscriptions", function()
       local function subscribe(i)
         return peer:request("resources/subscribe", { uri = "test://many/" .. i })
       end
-      for i = 1, bus.URIS do assert.is_table(subscribe(i).result) end
+      for i = 1, bus.MAX_URIS do assert.is_table(subscribe(i).result) end
       assert.is_table(subscribe(1).result)
-      local err = subscribe(bus.URIS + 1).error
+      local err = subscribe(bus.MAX_URIS + 1).error
       assert.equal(-32000, err.code)
       assert.matches("64", err.message)
       peer:request("resources/unsubscribe", { uri = "test://many/1" })
-      assert.is_table(subscribe(bus.URIS + 1).result)
+      assert.is_table(subscribe(bus.MAX_URIS + 1).result)
       assert.is_table(helper.open(app):request("resources/subscribe",
         { uri = "test://watched" }).result)
     end)
@@ -195,7 +195,7 @@ describe("subscriptions", function()
       refused({ resourceSubscriptions = { "test://watched", 5 } },
         "notifications.resourceSubscriptions%[1%]: string expected, got integer")
       local many = {}
-      for i = 1, bus.URIS + 1 do many[i] = "test://many/" .. i end
+      for i = 1, bus.MAX_URIS + 1 do many[i] = "test://many/" .. i end
       refused({ resourceSubscriptions = many }, "at most 64 resources, got 65")
     end)
 
@@ -258,7 +258,7 @@ describe("subscriptions", function()
     end)
 
     it("have a limit in all; what is gone makes room", function()
-      app = new_app { name = "spec", subscriptions = { most = 3 } }
+      app = new_app { name = "spec", subscriptions = { max = 3 } }
       local peers = {}
       for i = 1, 3 do
         peers[i] = helper.open(app, "2026-07-28")
@@ -275,7 +275,7 @@ describe("subscriptions", function()
     end)
 
     it("and as many as a setting allows URIs", function()
-      app = new_app { name = "spec", subscriptions = { uris = 1 } }
+      app = new_app { name = "spec", subscriptions = { max_uris = 1 } }
       peer = helper.open(app, "2026-07-28")
       refused({ resourceSubscriptions = { "test://many/1", "test://many/2" } }, "at most 1")
     end)

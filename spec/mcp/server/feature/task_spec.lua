@@ -16,7 +16,7 @@ describe("tasks", function()
   before_each(function()
     seen = { closed = 0 }
     app = mcp.server { name = "spec",
-      tasks = { ttl = 100, longest = 1000, most = 20, running = 8 } }
+      tasks = { ttl = 100, max_ttl = 1000, max = 20, max_running = 8 } }
     app:tool "sync" { input = { name = "string" } } (function(args) return "sync " .. args.name end)
     app:tool "quick" { task = "optional", input = { name = "string" } } (function(args, ctx)
       seen.ctx, seen.was_task = ctx, ctx.task ~= nil
@@ -827,7 +827,7 @@ describe("tasks", function()
     assert.error_matches(function() app:tool "x" { prepare = print } (print) end,
       "prepare: only a tool that can be a task")
     assert.error_matches(function() mcp.server { name = "x", tasks = { tll = 1 } } end, "ttl")
-    assert.error_matches(function() mcp.server { name = "x", tasks = { most = 0 } } end,
+    assert.error_matches(function() mcp.server { name = "x", tasks = { max = 0 } } end,
       "more than 0")
     app:tool "y" { task = "forbidden" } (print)
     assert.is_nil(app.tools.by_name.y.task)

@@ -225,7 +225,7 @@ describe("the HTTP front", function()
     end)
 
     it("that are too many are refused with 503", function()
-      app = mcp.server { name = "spec", sessions = { most = 1 } }
+      app = mcp.server { name = "spec", sessions = { max = 1 } }
       app:tool "wait" (function(_, ctx) ctx:sleep(30) end)
       client = client_of(app)
       local sid = client.initialize()
