@@ -204,7 +204,7 @@ int main(int argc, char **argv) {
   plan_failure();
   /* Started by ourselves, to be a worker (lua/mcp/worker.lua). */
   if (argc == 2 && strcmp(argv[1], "--worker-process") == 0)
-    return mcp_worker_child(prepare);
+    return mcp_worker_child(luaopen_mcp_core, prepare);
   arena = mcp_arena_new();
   L = arena ? lua_newstate(mcp_arena_lua, arena) : NULL;
   if (!L) {

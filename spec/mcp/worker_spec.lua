@@ -409,7 +409,7 @@ describe("mcp.worker", function()
             local inner = require "mcp"
             local app = inner.server "slow"
             app:tool "t" (function(_, ctx) ctx:sleep(60) end)
-            inner.connect(app):call("t")
+            inner.connect(app):call_tool("t")
           end,
           made_before = function()
             local co = coroutine.wrap(function() coroutine.yield() spin() end)

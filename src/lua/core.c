@@ -417,6 +417,7 @@ int luaopen_mcp_core(lua_State *L) {
   memset(o, 0, sizeof *o);
   o->on_signal = o->watch_names = LUA_NOREF;
   o->rt.watch = &o->watch;
+  o->rt.open_core = luaopen_mcp_core;
   luaL_newmetatable(L, TYPE_NAME);
   lua_pushcfunction(L, collect);
   lua_setfield(L, -2, "__gc");

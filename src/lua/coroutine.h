@@ -46,9 +46,10 @@ typedef struct {
   mcp_timer_t *alarm; /* when the clocks of `coroutines` are looked at */
   uint64_t alarm_at;  /* no clock is due before; UINT64_MAX: not going */
   unsigned spare_count, coroutine_count;
-  bool closing;      /* the door is shut: nothing is started or woken */
-  bool stress;       /* a hunt: all garbage is collected at the door */
-  const void *watch; /* lmessage.h: what messages show of params._meta */
+  bool closing;            /* the door is shut: nothing is started or woken */
+  bool stress;             /* a hunt: all garbage is collected at the door */
+  const void *watch;       /* lmessage.h: what messages show of params._meta */
+  lua_CFunction open_core; /* core.c's: opens mcp.core in another state */
   /* Takes co->handle, the userdata of its exchange, off `co`. */
   void (*detach_handle)(mcp_coroutine_t *co);
   /* Of a runtime inside a worker (worker_state.c), else NULL: the call that it

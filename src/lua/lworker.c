@@ -301,6 +301,7 @@ static int worker_pool(lua_State *L) {
   to->stuck = ms_of(L, "stuck");
   to->limits.memory = (size_t)integer_of(L, "memory");
   to->limits.output = (size_t)integer_of(L, "output");
+  to->limits.open_core = mcp_coroutine_runtime(L)->open_core;
   to->limits.prepare = program_prepare(L);
   lua_getfield(L, 1, "name");
   snprintf(to->name, sizeof to->name, "%s", luaL_checkstring(L, -1));
@@ -318,7 +319,8 @@ static int worker_pool(lua_State *L) {
 /* worker_child() -> exit status: for a process that was started to be a worker
  * and whose program is not luamcp */
 static int worker_child(lua_State *L) {
-  lua_pushinteger(L, mcp_worker_child(program_prepare(L)));
+  mcp_runtime_t *rt = mcp_coroutine_runtime(L);
+  lua_pushinteger(L, mcp_worker_child(rt->open_core, program_prepare(L)));
   return 1;
 }
 

@@ -179,7 +179,7 @@ static int open_process(mcp_loop_t *loop, mcp_carrier_t *carrier) {
   int code = mcp_process_open(loop, &options, &carrier->process,
                               &carrier->stream, &step);
   if (code < 0) return code;
-  limits.prepare = NULL;
+  limits.open_core = limits.prepare = NULL;
   code = mcp_stream_start(carrier->stream, &events, carrier);
   carrier->held = true;
   if (code == 0)

@@ -65,8 +65,9 @@ bool mcp_carrier_end_by(mcp_carrier_t *carrier, uint64_t deadline_ms);
 /* --- the other side --------------------------------------------------------
  */
 
-/* The whole of a worker's process: serves what comes by standard input until
- * it ends. `prepare` is the program's (worker_state.h). An exit status. */
-int mcp_worker_child(lua_CFunction prepare);
+/* The main function of a worker's process: runs the calls that arrive at
+ * standard input until that ends. `open_core` and `prepare` are for its state
+ * (mcp_worker_limits_t). Returns an exit status. */
+int mcp_worker_child(lua_CFunction open_core, lua_CFunction prepare);
 
 #endif

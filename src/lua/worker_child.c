@@ -13,6 +13,7 @@
 
 #include "base/err.h"
 #include "base/mem.h"
+#include "lua/worker_call.h"
 #include "lua/worker_carrier.h"
 
 /* What a process of ours takes beside the memory of Lua: buffers, stacks, C
@@ -86,7 +87,7 @@ static int send_note(void *carrier, mcp_buf_t *bytes) {
   return sent ? 0 : MCP_EGONE;
 }
 
-static const mcp_worker_ways_t ways = {true, never, sleep_for, send_note};
+static const mcp_worker_ops_t ops = {true, never, sleep_for, send_note};
 
 /* Bytes of address space now in use, or 0 where that cannot be known. */
 static size_t size_of_process(void) {
@@ -120,29 +121,30 @@ static bool take_line(line_t *line) {
   return dup2(null, 0) == 0 && dup2(2, 1) == 1 && close(null) == 0;
 }
 
-static mcp_worker_t *read_setup(const line_t *line, lua_CFunction prepare,
-                                mcp_buf_t *bytes) {
+static mcp_worker_t *read_setup(const line_t *line, lua_CFunction open_core,
+                                lua_CFunction prepare, mcp_buf_t *bytes) {
   mcp_worker_limits_t limits;
   char kind;
   if (!read_frame(line, &kind, bytes) || kind != 'S' ||
       bytes->len < sizeof limits)
     return NULL;
   memcpy(&limits, bytes->data, sizeof limits);
+  limits.open_core = open_core;
   limits.prepare = prepare;
   limit_process(limits.memory);
   return mcp_worker_new(
       mcp_slice(bytes->data + sizeof limits, bytes->len - sizeof limits),
-      &limits, &ways, (void *)(uintptr_t)line);
+      &limits, &ops, (void *)(uintptr_t)line);
 }
 
-int mcp_worker_child(lua_CFunction prepare) {
+int mcp_worker_child(lua_CFunction open_core, lua_CFunction prepare) {
   line_t line;
   mcp_buf_t bytes = {0}, answer = {0};
   mcp_worker_t *worker;
   char kind;
   signal(SIGPIPE, SIG_IGN);
   if (!take_line(&line)) return EXIT_FAILURE;
-  worker = read_setup(&line, prepare, &bytes);
+  worker = read_setup(&line, open_core, prepare, &bytes);
   if (!worker) return EXIT_FAILURE;
   while (read_frame(&line, &kind, &bytes) && kind == 'C') {
     mcp_worker_call(worker, mcp_buf_slice(&bytes), &answer);

@@ -201,7 +201,7 @@ static int send_note(lua_State *L, const char *kind) {
   mcp_copy_fault_t fault = {{0}};
   mcp_buf_t bytes = {0};
   void *carrier;
-  const mcp_worker_ways_t *ways = mcp_worker_ways(worker, &carrier);
+  const mcp_worker_ops_t *ops = mcp_worker_ops(worker, &carrier);
   int code = mcp_copy_write_text(&bytes, mcp_slice(kind, strlen(kind)));
   for (int i = 2; code == 0 && i <= lua_gettop(L); i++) {
     code = mcp_copy_write(L, i, &bytes, mcp_worker_output(worker), &fault);
@@ -212,7 +212,7 @@ static int send_note(lua_State *L, const char *kind) {
     }
   }
   if (code == 0) {
-    code = ways->note(carrier, &bytes);
+    code = ops->note(carrier, &bytes);
   } else {
     mcp_buf_deinit(&bytes);
   }
@@ -241,8 +241,8 @@ static int ctx_cancelled(lua_State *L) {
 static int ctx_sleep(lua_State *L) {
   uint64_t ms = mcp_seconds_read(L, 2, "sleep");
   void *carrier;
-  const mcp_worker_ways_t *ways = mcp_worker_ways(worker_of(L), &carrier);
-  if (!ways->sleep(carrier, ms))
+  const mcp_worker_ops_t *ops = mcp_worker_ops(worker_of(L), &carrier);
+  if (!ops->sleep(carrier, ms))
     return mcp_coroutine_push_error(L, MCP_ECANCELED);
   lua_pushboolean(L, 1);
   return 1;
@@ -428,7 +428,7 @@ void mcp_worker_lib_open(lua_State *L, mcp_worker_t *worker, bool untrusted) {
   lua_rawsetp(L, LUA_REGISTRYINDEX, &registry_key);
   if (untrusted) {
     confine(L, worker);
-  } else if (!mcp_worker_ways(worker, &carrier)->own_process) {
+  } else if (!mcp_worker_ops(worker, &carrier)->own_process) {
     lua_getglobal(L, "os");
     lua_pushcfunction(L, refuse_exit);
     lua_setfield(L, -2, "exit");

@@ -8,16 +8,7 @@
  * that moment; it raises an error at the next instruction, and again at each
  * one after that until the call has ended, so pcall cannot swallow it. Hooks
  * are off in finalizers, and a C function that does not return has no next
- * instruction: those are the carrier's business.
- *
- * Messages are values of copy.h, the first of which says what it is:
- *
- *   call     function name (nil: the handler), arguments…
- *   answer   "result", values… | "unknown", names | "stopped", where
- *            | "memory", where | "large"
- *            | "error", "load" or "failure" (an mcp.error), each with value,
- *            traceback, and how much of a text is its position
- *   note     "progress" | "log", arguments… */
+ * instruction: those are left to the carrier. */
 #ifndef MCP_LUA_WORKER_STATE_H
 #define MCP_LUA_WORKER_STATE_H
 
@@ -25,6 +16,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "base/arena.h"
 #include "base/buf.h"
 #include "lua/coroutine.h"
 
@@ -38,27 +30,23 @@ typedef struct {
   bool (*sleep)(void *carrier, uint64_t ms);
   /* Sends a note, taking it. 0, MCP_ENOMEM, MCP_ECANCELED, MCP_EGONE. */
   int (*note)(void *carrier, mcp_buf_t *bytes);
-} mcp_worker_ways_t;
+} mcp_worker_ops_t;
 
 typedef struct {
-  size_t memory;         /* bytes of Lua, 0: no limit */
-  size_t output;         /* bytes of one answer or note */
-  lua_CFunction prepare; /* what the program adds to a new state, or NULL */
+  size_t memory;           /* bytes of Lua, 0: no limit */
+  size_t output;           /* bytes of one answer or note */
+  lua_CFunction open_core; /* opens mcp.core in a new state */
+  lua_CFunction prepare;   /* what the program adds to a new state, or NULL */
 } mcp_worker_limits_t;
 
 /* `setup` is one table (copy.h), which is copied: name, file or code,
  * package_path, package_cpath, untrusted. NULL: no memory. */
 mcp_worker_t *mcp_worker_new(mcp_slice_t setup,
                              const mcp_worker_limits_t *limits,
-                             const mcp_worker_ways_t *ways, void *carrier);
+                             const mcp_worker_ops_t *ops, void *carrier);
 
 /* Ends the state: its finalizers run. NULL is accepted. */
 void mcp_worker_free(mcp_worker_t *worker);
-
-/* Does the call in `bytes` and appends its answer to `answer`, which stays
- * empty where there is no memory for one. */
-void mcp_worker_call(mcp_worker_t *worker, mcp_slice_t bytes,
-                     mcp_buf_t *answer);
 
 /* Sets the hook. Called on the worker's own thread, from a signal handler too.
  * It does something only while `stopped` is true. */
@@ -71,8 +59,31 @@ mcp_worker_t *mcp_worker_of(lua_State *L);
  * coroutines are stopped as well. */
 void mcp_worker_adopt(lua_State *L, mcp_runtime_t *rt);
 
-/* --- for worker_lib.c ------------------------------------------------------
+/* --- for worker_call.c and worker_lib.c ------------------------------------
  */
+
+struct mcp_worker {
+  lua_State *L; /* NULL: to be made */
+  mcp_arena_t *arena;
+  mcp_worker_limits_t limits;
+  const mcp_worker_ops_t *ops;
+  void *carrier;
+  mcp_runtime_t *rt; /* of the state itself, or NULL */
+  mcp_buf_t setup;
+  size_t used; /* bytes of Lua */
+  /* Read in the signal handler. */
+  lua_State *volatile running; /* NULL: no call is running */
+  bool over;                   /* the limit of memory: the hook is to look */
+  bool spoilt;                 /* the state is not to be used again */
+  unsigned depth;              /* of closing coroutines */
+};
+
+/* Makes the Lua state; false: no memory. mcp_worker_drop_state frees it. */
+bool mcp_worker_make_state(mcp_worker_t *worker);
+void mcp_worker_drop_state(mcp_worker_t *worker);
+
+/* Makes mcp_worker_of find it in its own state. [-0, +0, m] */
+void mcp_worker_register(mcp_worker_t *worker);
 
 bool mcp_worker_is_stopped(const mcp_worker_t *worker);
 
@@ -82,8 +93,8 @@ unsigned *mcp_worker_depth(mcp_worker_t *worker);
 /* `co` runs from now on; returns what ran before, to be set again after. */
 lua_State *mcp_worker_enter(mcp_worker_t *worker, lua_State *thread);
 
-const mcp_worker_ways_t *mcp_worker_ways(const mcp_worker_t *worker,
-                                         void **carrier);
+const mcp_worker_ops_t *mcp_worker_ops(const mcp_worker_t *worker,
+                                       void **carrier);
 size_t mcp_worker_output(const mcp_worker_t *worker);
 
 #endif

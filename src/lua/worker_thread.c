@@ -5,6 +5,7 @@
 
 #include "base/err.h"
 #include "base/mem.h"
+#include "lua/worker_call.h"
 
 typedef struct {
   mcp_worker_t *worker;
@@ -26,7 +27,7 @@ static int send_note(void *carrier, mcp_buf_t *bytes) {
   return mcp_thread_note(seat->thread, bytes);
 }
 
-static const mcp_worker_ways_t ways = {false, stopped, sleep_for, send_note};
+static const mcp_worker_ops_t ops = {false, stopped, sleep_for, send_note};
 
 static void interrupt(void *arg) {
   seat_t *seat = arg;
@@ -55,7 +56,7 @@ int mcp_worker_thread_start(mcp_loop_t *loop, mcp_slice_t setup,
   seat_t *seat = mcp_mem_zalloc(sizeof *seat);
   int code = MCP_ENOMEM;
   if (!seat) return MCP_ENOMEM;
-  seat->worker = mcp_worker_new(setup, limits, &ways, seat);
+  seat->worker = mcp_worker_new(setup, limits, &ops, seat);
   all.run = run;
   all.interrupt = interrupt;
   all.arg = seat;
