@@ -156,7 +156,7 @@ static int finish(lua_State *L) {
 }
 
 static int why(lua_State *L) {
-  lua_pushstring(L, mcp_http_why(check(L)->http));
+  lua_pushstring(L, mcp_http_error_text(check(L)->http));
   return 1;
 }
 

@@ -52,7 +52,7 @@ static int read_message(lua_State *L) {
   set_raw(L, &doc, rpc.method_at, "method");
   set_raw(L, &doc, rpc.params_at, "params");
   set_raw(L, &doc, rpc.payload_at, "payload");
-  lua_pushstring(L, rpc.why);
+  lua_pushstring(L, rpc.reason);
   lua_setfield(L, -2, "why");
   mcp_json_doc_deinit(&doc);
   return 1;

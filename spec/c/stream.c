@@ -67,7 +67,7 @@ static void on_end(void *owner, int code) {
   if (p->ended) abort();
   p->ended = true;
   p->code = code;
-  snprintf(p->why, sizeof p->why, "%s", mcp_stream_why(p->stream, code));
+  snprintf(p->why, sizeof p->why, "%s", mcp_stream_error_text(p->stream, code));
 }
 
 static void on_drain(void *owner) {

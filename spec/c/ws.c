@@ -113,7 +113,7 @@ static int next(lua_State *L) {
   if (code < 0) {
     (void)fail(L, code);
     lua_pushinteger(L, (lua_Integer)mcp_ws_status(reader->ws));
-    lua_pushstring(L, mcp_ws_why(reader->ws));
+    lua_pushstring(L, mcp_ws_error_text(reader->ws));
     return 4;
   }
   if (event.kind == MCP_WS_MORE) {
@@ -196,7 +196,7 @@ static mcp_http_t *read_head(lua_State *L, bool responses) {
   mcp_http_feed(http, check_slice(L, 1));
   code = mcp_http_next(http, &event);
   if (code < 0 || event.kind != MCP_HTTP_START) {
-    lua_pushstring(L, code < 0 ? mcp_http_why(http) : "no whole head");
+    lua_pushstring(L, code < 0 ? mcp_http_error_text(http) : "no whole head");
     mcp_http_free(http);
     lua_error(L);
   }

@@ -58,7 +58,7 @@ static inline void pull_http(mcp_slice_t bytes, size_t piece, mcp_buf_t *log,
   /* Of a body that was cut off, how much was given out depends on the cuts of
    * the input, when it is wrong further on. */
   note_number(log, 'c', code);
-  if (code < 0) MUST(mcp_http_why(http) && *mcp_http_why(http));
+  if (code < 0) MUST(mcp_http_error_text(http) && *mcp_http_error_text(http));
   mcp_buf_deinit(&body);
   mcp_http_free(http);
 }

@@ -29,7 +29,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     for (uint32_t at = 0; at < doc.count; at++) {
       mcp_rpc_t rpc;
       mcp_rpc_read(&doc, at, &rpc);
-      if (rpc.kind == MCP_RPC_INVALID) MUST(rpc.why);
+      if (rpc.kind == MCP_RPC_INVALID) MUST(rpc.reason);
       if (rpc.kind == MCP_RPC_REQUEST) MUST(rpc.id.len > 0 && rpc.method_at);
       answer(&rpc);
     }

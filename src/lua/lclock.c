@@ -45,7 +45,7 @@ static void on_expired(mcp_coroutine_t *late, uint32_t ms) {
   mcp_lexchange_detach_exchange(late);
   if (!co) {
     x->up = NULL;
-    mcp_exchange_fail(x, MCP_LCLOCK_TIMED_OUT, "Timed out");
+    mcp_exchange_fail(x, MCP_RPC_TIMED_OUT, "Timed out");
     return;
   }
   co->exchange = x;

@@ -9,9 +9,6 @@
 
 #include "lua/coroutine.h"
 
-/* JSON-RPC code of an answer that did not come in time: what others use. */
-#define MCP_LCLOCK_TIMED_OUT (-32001)
-
 typedef struct {
   mcp_clock_t clock;
   int expired, on_beat; /* registry references */

@@ -257,7 +257,7 @@ static int cut(lua_State *L) {
     return 0;
   }
   mcp_lexchange_detach_kept(L, x);
-  mcp_exchange_fail(x, MCP_EXCHANGE_BUSY, "Ended: too much was left unread");
+  mcp_exchange_fail(x, MCP_RPC_BUSY, "Ended: too much was left unread");
   return 0;
 }
 

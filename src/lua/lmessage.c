@@ -113,8 +113,8 @@ void mcp_lmessage_push_batch(lua_State *L, const mcp_lmessage_watch_t *watch,
       mcp_value_push_raw(L, rpc.id);
       lua_setfield(L, -2, "raw_id");
     }
-    if (rpc.why) {
-      lua_pushstring(L, rpc.why);
+    if (rpc.reason) {
+      lua_pushstring(L, rpc.reason);
       lua_setfield(L, -2, "why");
     }
     lua_rawseti(L, -2, (lua_Integer)i);

@@ -32,7 +32,7 @@ void mcp_lreceiver_start(mcp_lreceiver_t *receiver, mcp_exchange_t *x,
   if (!co) mcp_share_release(x->share, cost);
   if (!co && x->wants_answer) {
     x->status = 503;
-    mcp_exchange_fail(x, MCP_EXCHANGE_BUSY, "too many requests in progress");
+    mcp_exchange_fail(x, MCP_RPC_BUSY, "too many requests in progress");
     return;
   }
   if (!co) {

@@ -69,7 +69,7 @@ static void send_word(mcp_process_t *p, uint32_t grace) {
 
 static void end_stream(mcp_process_t *p, int code) {
   if (!p->base.events || p->base.closing) return;
-  p->base.why = p->exited ? p->reason : "the process closed its output";
+  p->base.reason = p->exited ? p->reason : "the process closed its output";
   mcp_stream_end(&p->base, code == 0 && p->failed ? MCP_EGONE : code);
 }
 

@@ -65,7 +65,7 @@ typedef struct mcp_process mcp_process_t;
 /* Starts it. The call returns when the program runs, and has copied what it
  * needs of `options`. `*stream` is what the child reads and writes. Its end
  * comes when the child ends or closes its output: with 0, with MCP_EGONE if the
- * child failed (stream->why says how), or with a libuv code. Closing it ends
+ * child failed (stream->reason says how), or with a libuv code. Closing it ends
  * the child as above with `flush`, and by KILL at once without; what the child
  * still says is read and dropped. on_closed does not wait for that, on_gone
  * does. `*process` is valid until then.

@@ -49,8 +49,8 @@ void mcp_stream_end(mcp_stream_t *stream, int code) {
   stream->events->on_end(stream->owner, code);
 }
 
-const char *mcp_stream_why(const mcp_stream_t *stream, int code) {
-  return stream->why ? stream->why : mcp_err_text(code);
+const char *mcp_stream_error_text(const mcp_stream_t *stream, int code) {
+  return stream->reason ? stream->reason : mcp_err_text(code);
 }
 
 int mcp_stream_send(mcp_stream_t *stream, mcp_buf_t *bytes, size_t from) {

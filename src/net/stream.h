@@ -50,8 +50,8 @@ struct mcp_stream {
                            and records, not only payload */
   uint64_t progress_ms; /* when a queued byte last went out */
   bool paused, closing;
-  bool ended;      /* on_end has been called */
-  const char *why; /* more about the code of on_end, or NULL; the stream's */
+  bool ended;         /* on_end has been called */
+  const char *reason; /* details of the code of on_end, or NULL */
 };
 
 /* Begins reading. 0 or a code; then on_data and the rest go to `owner`. */
@@ -79,7 +79,7 @@ void mcp_stream_close(mcp_stream_t *stream, bool flush);
 
 /* One line about a code of this stream, valid as long as the stream: what
  * exactly was wrong where it knows, else what the code means. */
-const char *mcp_stream_why(const mcp_stream_t *stream, int code);
+const char *mcp_stream_error_text(const mcp_stream_t *stream, int code);
 
 /* For implementations of streams: calls on_end, unless it was called before. */
 void mcp_stream_end(mcp_stream_t *stream, int code);

@@ -99,7 +99,7 @@ static void end(tls_stream_t *t, int code) {
     t->code = code;
     /* The alert, if there is one. */
     if (!t->over) (void)send_out(t);
-    if (t->wire.reason[0]) t->base.why = t->wire.reason;
+    if (t->wire.reason[0]) t->base.reason = t->wire.reason;
   }
   if (t->flushing && code < 0) {
     finish(t, false);

@@ -44,9 +44,10 @@ typedef struct mcp_tls mcp_tls_t;
  *
  * The handshake begins with mcp_stream_start; what is sent before it is over
  * waits. If it fails, on_end comes with an MCP_ETLS… code, and
- * mcp_stream_why(stream, code) has the details. The end of input is 0 only if
- * the peer said so (close_notify); MCP_ETLSCUT if the stream below just ended.
- * mcp_stream_close says so to the peer, unless something queued is dropped.
+ * mcp_stream_error_text(stream, code) has the details. The end of input is 0
+ * only if the peer said so (close_notify); MCP_ETLSCUT if the stream below just
+ * ended. mcp_stream_close says so to the peer, unless something queued is
+ * dropped.
  *
  * 0, MCP_ENOMEM, or MCP_ETLSHOST without the name that is needed: `under` is
  * the caller's still. */

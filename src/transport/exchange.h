@@ -30,8 +30,6 @@
 #define MCP_EXCHANGE_QUEUE (1u << 20)
 /* When to come again after a 503, in seconds. */
 #define MCP_EXCHANGE_RETRY 5
-/* JSON-RPC code of "busy": the range left to implementations. */
-#define MCP_EXCHANGE_BUSY (-32000)
 
 typedef struct mcp_exchange mcp_exchange_t;
 typedef struct mcp_link mcp_link_t;

@@ -135,7 +135,7 @@ static void read_answer(mcp_http_borrower_t *borrower) {
     mcp_http_event_t event;
     int code = mcp_http_next(conn->http, &event);
     if (code < 0) {
-      fail_conn(conn, code, mcp_http_why(conn->http));
+      fail_conn(conn, code, mcp_http_error_text(conn->http));
       return;
     }
     switch (event.kind) {
@@ -167,7 +167,7 @@ static void read_answer(mcp_http_borrower_t *borrower) {
 /* Copies the stream's error text, for the stream dies before the call. */
 static bool take_note(mcp_http_pooled_t *conn) {
   mcp_buf_t *note = &call_of(conn)->note;
-  const char *reason = conn->stream->why;
+  const char *reason = conn->stream->reason;
   note->len = 0;
   return reason && mcp_buf_append(note, reason, strlen(reason) + 1) == 0;
 }

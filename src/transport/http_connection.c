@@ -426,7 +426,7 @@ static void on_bad_request(mcp_http_connection_t *conn, int code) {
                     : code == MCP_ENOMEM   ? 503
                     : code == MCP_EBUDGET  ? 503
                                            : 400;
-  const char *why = mcp_http_why(conn->http);
+  const char *why = mcp_http_error_text(conn->http);
   mcp_http_refusal_log(status, why);
   mcp_http_reply_close_after(&conn->reply);
   conn->reply.fields.len = 0;
@@ -528,7 +528,7 @@ static void on_end(void *owner, int code) {
   /* A TLS failure is worth a look; a client that disconnects is not. */
   if (code <= MCP_ETLS && code > MCP_ETLSCUT)
     mcp_log(MCP_LOG_INFO, "http: connection lost: %s",
-            mcp_stream_why(conn->stream, code));
+            mcp_stream_error_text(conn->stream, code));
   mcp_http_connection_close(conn, false);
 }
 

@@ -32,7 +32,7 @@ int mcp_incoming_read(mcp_incoming_t *in, mcp_slice_t text) {
   in->about = (mcp_rpc_id_found_t){in->rpc.id,
                                    in->rpc.payload_at && !in->rpc.method_at};
   in->error = MCP_RPC_INVALID_REQUEST;
-  snprintf(in->reason, sizeof in->reason, "%s", in->rpc.why);
+  snprintf(in->reason, sizeof in->reason, "%s", in->rpc.reason);
   return MCP_ERPC;
 }
 

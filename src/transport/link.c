@@ -192,7 +192,7 @@ void mcp_link_complain(mcp_link_t *link, mcp_slice_t id, int code,
                        const char *text) {
   mcp_buf_t *out;
   int result;
-  if (link->client && code != MCP_EXCHANGE_BUSY) {
+  if (link->client && code != MCP_RPC_BUSY) {
     mcp_log(link->skipped < MCP_LINK_SKIPPED ? MCP_LOG_WARNING : MCP_LOG_INFO,
             "%s: a message is skipped: %s", link->ways.name, text);
     if (link->skipped < MCP_LINK_SKIPPED) link->skipped++;
@@ -257,7 +257,7 @@ static void quote(const mcp_link_t *link, mcp_slice_t line, char *reason) {
 
 /* Why a request cannot be served now, or NULL. */
 static const char *obstacle(mcp_link_t *link, const mcp_rpc_t *rpc, int *code) {
-  *code = MCP_EXCHANGE_BUSY;
+  *code = MCP_RPC_BUSY;
   if (rpc->kind != MCP_RPC_REQUEST) return NULL;
   if (link->draining) return "Closing: no more requests are taken";
   if (link->busy >= MCP_EXCHANGE_PER_LINK)
@@ -382,7 +382,7 @@ static void take_end(mcp_link_t *link, int code) {
   mcp_link_cork(link);
   if (!link->closing) {
     link->code = code;
-    link->why = link->stream->why;
+    link->why = link->stream->reason;
   }
   goes_on = link->framing->end(link, code);
   mcp_link_uncork(link);

@@ -192,7 +192,7 @@ static void pump(socket_t *s) {
   while (!s->failed && !mcp_link_is_held_up(&s->base)) {
     int code = mcp_ws_next(s->codec, &event);
     if (code < 0) {
-      fail(s, code, mcp_ws_status(s->codec), mcp_ws_why(s->codec));
+      fail(s, code, mcp_ws_status(s->codec), mcp_ws_error_text(s->codec));
     } else if (event.kind == MCP_WS_MORE) {
       return;
     } else {

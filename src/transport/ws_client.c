@@ -106,7 +106,7 @@ static void on_data(void *owner, mcp_slice_t bytes) {
   for (;;) {
     int code = mcp_http_next(client->http, &event);
     if (code < 0) {
-      fail(client, code, mcp_http_why(client->http));
+      fail(client, code, mcp_http_error_text(client->http));
       return;
     }
     switch (event.kind) {
@@ -132,7 +132,7 @@ static void on_end(void *owner, int code) {
   if (client->answered && mcp_http_head(client->http)->status != 101) {
     refused(client);
   } else if (code < 0) {
-    fail(client, code, mcp_stream_why(client->stream, code));
+    fail(client, code, mcp_stream_error_text(client->stream, code));
   } else {
     fail(client, MCP_EGONE, "the connection ended before its answer");
   }
@@ -176,7 +176,7 @@ static void on_connected(void *owner, int code, mcp_stream_t *stream) {
     code = mcp_stream_start(client->stream, &stream_events, client);
   if (code == 0) code = mcp_stream_send(client->stream, &client->head, 0);
   if (code < 0 && client->fn)
-    fail(client, code, mcp_stream_why(client->stream, code));
+    fail(client, code, mcp_stream_error_text(client->stream, code));
 }
 
 int mcp_ws_client_open(mcp_loop_t *loop, const mcp_ws_client_options_t *options,

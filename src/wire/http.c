@@ -514,7 +514,7 @@ int mcp_http_finish(mcp_http_t *http) {
   return fail(http, MCP_EHTTP, "connection closed in the middle of a message");
 }
 
-const char *mcp_http_why(const mcp_http_t *http) {
+const char *mcp_http_error_text(const mcp_http_t *http) {
   return http->reason;
 }
 

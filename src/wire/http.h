@@ -115,7 +115,7 @@ int mcp_http_next(mcp_http_t *http, mcp_http_event_t *event);
 int mcp_http_finish(mcp_http_t *http);
 
 /* Why the last call failed, a static line such as "two Host fields". */
-const char *mcp_http_why(const mcp_http_t *http);
+const char *mcp_http_error_text(const mcp_http_t *http);
 
 /* The head; valid from START on, empty before that. */
 const mcp_http_head_t *mcp_http_head(const mcp_http_t *http);

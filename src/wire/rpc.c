@@ -8,7 +8,7 @@
 
 static void invalid(mcp_rpc_t *rpc, const char *reason) {
   rpc->kind = MCP_RPC_INVALID;
-  rpc->why = reason;
+  rpc->reason = reason;
 }
 
 static mcp_json_kind_t kind_of(const mcp_json_doc_t *doc, uint32_t at) {

@@ -37,7 +37,7 @@ typedef struct {
   uint32_t method_at;
   uint32_t params_at;  /* an object, where there is one */
   uint32_t payload_at; /* the result, or the error object, if no method */
-  const char *why;     /* of MCP_RPC_INVALID: a static line */
+  const char *reason;  /* of MCP_RPC_INVALID: a static line */
 } mcp_rpc_t;
 
 /* Reads the message whose value is token `at`. Never fails: anything that is

@@ -145,7 +145,7 @@ unsigned mcp_ws_status(const mcp_ws_t *ws) {
   return ws->status;
 }
 
-const char *mcp_ws_why(const mcp_ws_t *ws) {
+const char *mcp_ws_error_text(const mcp_ws_t *ws) {
   return ws->reason ? ws->reason : "";
 }
 

@@ -83,7 +83,7 @@ int mcp_ws_next(mcp_ws_t *ws, mcp_ws_event_t *event);
 
 /* Which close code the last failure asks for, and why, a static line. */
 unsigned mcp_ws_status(const mcp_ws_t *ws);
-const char *mcp_ws_why(const mcp_ws_t *ws);
+const char *mcp_ws_error_text(const mcp_ws_t *ws);
 
 /* May a close frame say `status`? */
 bool mcp_ws_may_say(unsigned long status);
