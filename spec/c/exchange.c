@@ -1,32 +1,24 @@
 /* SPDX-License-Identifier: MIT
- * exchange.c: src/transport/exchange.c for the specs, over a way back that only
- * keeps what is sent. Compiled in here, because codecs.so has nothing else of
- * src/transport.
+ * exchange.c: src/transport/exchange.c for the specs, with operations that
+ * only record what is sent. Compiled in here, because codecs.so has nothing
+ * else of src/transport.
  *
  *   has_key(message, key)   has the request in this text that key?
- *   fail(message, code, text, no_memory, linked)   what is sent, and what
- * became: "answered", "dropped" or "dropped and closed" (the link it came by)
+ *   fail(message, code, text, no_memory)   what is sent, and what became of the
+ *                           exchange: "answered" or "lost"
  */
 #include <lauxlib.h>
 #include <lua.h>
 
 #include "base/err.h"
 
-/* Of the link, which is only closed here. */
-#define mcp_link_close spec_exchange_close
 #include "transport/exchange.c"
 
 typedef struct {
   mcp_exchange_t x; /* first, so it is this */
   mcp_buf_t out;
-  bool no_memory, abandoned, dropped, sent;
+  bool no_memory, lost, sent;
 } kept_t;
-
-/* Whether the link was closed is seen in the link itself. */
-void spec_exchange_close(mcp_link_t *link, bool flush) {
-  bool *closed = (bool *)link;
-  *closed = flush;
-}
 
 static mcp_buf_t *begin(mcp_exchange_t *x, mcp_out_t out) {
   kept_t *kept = (kept_t *)x;
@@ -38,17 +30,13 @@ static int commit(mcp_exchange_t *x, mcp_out_t out) {
   return 0;
 }
 
-static void abandon(mcp_exchange_t *x) {
-  ((kept_t *)x)->abandoned = true;
+static void lose(mcp_exchange_t *x) {
+  ((kept_t *)x)->lost = true;
   ((kept_t *)x)->out.len = 0;
 }
 
-static void drop(mcp_exchange_t *x) {
-  ((kept_t *)x)->dropped = true;
-}
-
-static const mcp_exchange_ops_t ways = {
-    .begin = begin, .commit = commit, .abandon = abandon, .drop = drop};
+static const mcp_exchange_ops_t ops = {
+    .begin = begin, .commit = commit, .lose = lose};
 
 static mcp_slice_t check_slice(lua_State *L, int index) {
   size_t len;
@@ -74,7 +62,7 @@ static void take_id(lua_State *L, kept_t *kept) {
 }
 
 static int has_key(lua_State *L) {
-  kept_t kept = {.x = {.ways = &ways}};
+  kept_t kept = {.x = {.ops = &ops}};
   /* An id of before must be gone. */
   memset(kept.x.id, 'x', sizeof kept.x.id);
   kept.x.id_length = sizeof kept.x.id;
@@ -85,18 +73,13 @@ static int has_key(lua_State *L) {
 }
 
 static int fail(lua_State *L) {
-  bool closed = false, linked = lua_toboolean(L, 5);
-  kept_t kept = {.x = {.ways = &ways}, .no_memory = lua_toboolean(L, 4)};
+  kept_t kept = {.x = {.ops = &ops}, .no_memory = lua_toboolean(L, 4)};
   take_id(L, &kept);
-  if (linked) kept.x.link = (mcp_link_t *)(void *)&closed;
   mcp_exchange_fail(&kept.x, (int)luaL_checkinteger(L, 2),
                     luaL_checkstring(L, 3));
   lua_pushlstring(L, kept.out.data ? kept.out.data : "", kept.out.len);
   mcp_buf_deinit(&kept.out);
-  lua_pushstring(L, kept.sent       ? "answered"
-                    : !kept.dropped ? "forgotten"
-                    : closed        ? "dropped and closed"
-                                    : "dropped");
+  lua_pushstring(L, kept.sent ? "answered" : kept.lost ? "lost" : "forgotten");
   return 2;
 }
 

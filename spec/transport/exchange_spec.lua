@@ -44,9 +44,7 @@ describe("an exchange that fails", function()
     assert.equal("answered", how)
   end)
 
-  it("without memory is dropped, and the link it came by is closed", function()
-    assert.same({ "", "dropped" }, { exchange.fail(request "1", -32603, "x", true) })
-    assert.same({ "", "dropped and closed" },
-      { exchange.fail(request "1", -32603, "x", true, true) })
+  it("without memory is lost: its transport ends the connection", function()
+    assert.same({ "", "lost" }, { exchange.fail(request "1", -32603, "x", true) })
   end)
 end)

@@ -199,7 +199,7 @@ describe("HTTP over TLS", function()
     local function raises(context)
       return select(2, pcall(core.listen_http, { port = 0, tls = context }, print))
     end
-    assert.matches("tls: a server's TLS context expected, got a client's", raises(tls.client()))
+    assert.matches("tls: expected a server's TLS context, got a client's", raises(tls.client()))
     assert.matches("tls: a server's TLS context expected, got table", raises {})
     assert.matches("tls: a server's TLS context expected, got boolean", raises(true))
   end)

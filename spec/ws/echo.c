@@ -86,7 +86,7 @@ static void take(void *up, mcp_exchange_t *x, const mcp_arrival_t *arrival) {
   mcp_buf_t early = {0};
   mcp_stream_t *stream;
   if (arrival->kind == MCP_ARRIVAL_UPGRADE &&
-      x->ways->upgrade(x, &stream, &early) == 0) {
+      x->ops->http->upgrade(x, &stream, &early) == 0) {
     open_link(up, stream, &early);
     mcp_buf_deinit(&early);
   } else {

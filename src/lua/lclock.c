@@ -60,7 +60,7 @@ static void on_beat(mcp_coroutine_t *waiting) {
       (const mcp_lclock_t *)(const void *)waiting->clock;
   mcp_coroutine_t *co;
   /* To a peer that does not read it would be no sign of life. */
-  if (waiting->exchange->ways->congested(waiting->exchange)) return;
+  if (waiting->exchange->ops->congested(waiting->exchange)) return;
   co = new_coroutine(waiting->rt);
   if (!co) return;
   lua_rawgeti(co->thread, LUA_REGISTRYINDEX, lclock->on_beat);

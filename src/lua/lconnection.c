@@ -254,8 +254,8 @@ int mcp_lconnection_upgrade(lua_State *L, mcp_lconnections_t *all,
   conn_t *conn = mcp_lconnection_new(L, all);
   mcp_link_ws_t ws = *limits;
   int code;
-  if (x->ways->wants_events(x)) {
-    code = x->ways->open_events(x, &link_upper, conn, &conn->link);
+  if (x->ops->http->wants_events(x)) {
+    code = x->ops->http->open_events(x, &link_upper, conn, &conn->link);
     if (code == 0) {
       *mcp_link_tag(conn->link) = conn;
       mcp_lexchange_detach_exchange(co);
@@ -265,7 +265,7 @@ int mcp_lconnection_upgrade(lua_State *L, mcp_lconnections_t *all,
     return mcp_coroutine_push_error(L, code);
   }
   ws.ends_at = x->ends_at;
-  code = x->ways->upgrade(x, &stream, &early);
+  code = x->ops->http->upgrade(x, &stream, &early);
   if (code == 0) {
     mcp_lexchange_detach_exchange(co);
     conn->upgraded = true;

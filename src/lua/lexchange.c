@@ -20,7 +20,7 @@ static void stop_waiting_drain(mcp_coroutine_t *co, void *arg) {
 }
 
 static bool can_stream_to(mcp_exchange_t *x) {
-  return !x->ways->can_stream || x->ways->can_stream(x);
+  return !x->ops->http || x->ops->http->can_stream(x);
 }
 
 /* x:send(method, params [, id [, late]]) -> true | nil, text, code
@@ -52,7 +52,7 @@ static int send_message(lua_State *L) {
   }
   waits =
       !late && co && co == mcp_coroutine_of(co->rt, L) && lua_isyieldable(L);
-  if (!waits && !late && x->ways->full(x))
+  if (!waits && !late && x->ops->full(x))
     return mcp_coroutine_push_error(L, MCP_EBUSY);
   out = mcp_exchange_begin(x, MCP_OUT_NOTICE);
   if (!out) return mcp_coroutine_push_error(L, MCP_ENOMEM);
@@ -66,7 +66,7 @@ static int send_message(lua_State *L) {
   }
   code = mcp_exchange_commit(x, MCP_OUT_NOTICE);
   if (code < 0) return mcp_coroutine_push_error(L, code);
-  if (h->x && waits && x->ways->congested(x)) {
+  if (h->x && waits && x->ops->congested(x)) {
     x->waits_drain = true;
     return mcp_coroutine_wait(L, co, stop_waiting_drain, NULL,
                               mcp_coroutine_woken);
@@ -128,16 +128,16 @@ static int send_event(lua_State *L) {
   luaL_argcheck(L, is_line(text, length), 2, "one line expected");
   luaL_argcheck(L, is_line(id, id_length), 3, "one line expected");
   if (!x) return mcp_coroutine_push_error(L, MCP_ECLOSED);
-  luaL_argcheck(L, x->ways->open_stream, 1, "it has no events");
+  luaL_argcheck(L, x->ops->http, 1, "it has no events");
   if (co && co->cancelled && !late)
     return mcp_coroutine_push_error(L, MCP_ECANCELED);
   waits =
       !late && co && co == mcp_coroutine_of(co->rt, L) && lua_isyieldable(L);
-  if (!waits && !late && x->ways->full(x))
+  if (!waits && !late && x->ops->full(x))
     return mcp_coroutine_push_error(L, MCP_EBUSY);
   if (!can_stream_to(x)) return mcp_coroutine_push_error(L, MCP_ENOSTREAM);
   /* Nothing but a stream can be answered and yet go on. */
-  if (last) code = x->ways->open_stream(x);
+  if (last) code = x->ops->http->open_stream(x);
   if (code == 0 && !h->x) code = MCP_EGONE;
   if (code < 0) return mcp_coroutine_push_error(L, code);
   if (text) {
@@ -157,7 +157,7 @@ static int send_event(lua_State *L) {
     code = mcp_exchange_commit(x, what);
   }
   if (code < 0) return mcp_coroutine_push_error(L, code);
-  if (h->x && waits && x->ways->congested(x)) {
+  if (h->x && waits && x->ops->congested(x)) {
     x->waits_drain = true;
     return mcp_coroutine_wait(L, co, stop_waiting_drain, NULL,
                               mcp_coroutine_woken);
@@ -172,7 +172,7 @@ static int open_stream(lua_State *L) {
   mcp_lexchange_handle_t *h = mcp_lexchange_check(L);
   int code = 0;
   if (!h->x) return mcp_coroutine_push_error(L, MCP_ECLOSED);
-  if (h->x->ways->open_stream) code = h->x->ways->open_stream(h->x);
+  if (h->x->ops->http) code = h->x->ops->http->open_stream(h->x);
   if (code < 0) return mcp_coroutine_push_error(L, code);
   lua_pushboolean(L, true);
   return 1;
@@ -210,7 +210,7 @@ static int keep(lua_State *L) {
   code = mcp_share_charge(share, co->charged);
   if (code < 0) return mcp_coroutine_push_error(L, code);
   h->anchor = luaL_ref(L, LUA_REGISTRYINDEX);
-  if (h->x->ways->open_stream) code = h->x->ways->open_stream(h->x);
+  if (h->x->ops->http) code = h->x->ops->http->open_stream(h->x);
   if (code == 0 && h->x) code = mcp_exchange_keep(h->x);
   if (code < 0 || !h->x) {
     luaL_unref(L, LUA_REGISTRYINDEX, h->anchor);
@@ -252,8 +252,8 @@ static int cut(lua_State *L) {
   mcp_lexchange_handle_t *h = mcp_lexchange_check(L);
   mcp_exchange_t *x = h->x;
   if (!x || h->co) return 0;
-  if (x->ways->cut) {
-    x->ways->cut(x);
+  if (x->ops->http) {
+    x->ops->http->cut(x);
     return 0;
   }
   mcp_lexchange_detach_kept(L, x);
@@ -314,7 +314,7 @@ static int feed(lua_State *L) {
   mcp_lexchange_handle_t *h = mcp_lexchange_check(L);
   int code = MCP_ECLOSED;
   lua_settop(L, 1);
-  if (h->x && h->x->ways->feed) code = h->x->ways->feed(h->x);
+  if (h->x && h->x->ops->http) code = h->x->ops->http->feed(h->x);
   if (code < 0) return mcp_coroutine_push_error(L, code);
   lua_pushboolean(L, true);
   return 1;
@@ -420,7 +420,7 @@ static int header(lua_State *L) {
   mcp_lexchange_handle_t *h = mcp_lexchange_check(L);
   size_t length;
   const char *name = luaL_checklstring(L, 2, &length);
-  if (!h->x || !h->x->ways->header) {
+  if (!h->x || !h->x->ops->http) {
     lua_pushnil(L);
   } else {
     mcp_lexchange_push_header(L, h->x, mcp_slice(name, length));
@@ -435,11 +435,11 @@ static int headers(lua_State *L) {
   mcp_slice_t name, value;
   size_t count;
   lua_newtable(L);
-  if (!h->x || !h->x->ways->each_header) return 1;
-  count = h->x->ways->each_header(h->x, SIZE_MAX, &name, &value);
+  if (!h->x || !h->x->ops->http) return 1;
+  count = h->x->ops->http->each_header(h->x, SIZE_MAX, &name, &value);
   for (size_t i = 0; i < count; i++) {
     luaL_Buffer b;
-    h->x->ways->each_header(h->x, i, &name, &value);
+    h->x->ops->http->each_header(h->x, i, &name, &value);
     char *to = luaL_buffinitsize(L, &b, name.len);
     for (size_t j = 0; j < name.len; j++) {
       char c = name.data[j];
@@ -467,9 +467,9 @@ static int set_header(lua_State *L) {
   const char *name = luaL_checklstring(L, 2, &name_length);
   const char *value = luaL_checklstring(L, 3, &value_length);
   int code;
-  if (!h->x || !h->x->ways->set_header) return 0;
-  code = h->x->ways->set_header(h->x, mcp_slice(name, name_length),
-                                mcp_slice(value, value_length));
+  if (!h->x || !h->x->ops->http) return 0;
+  code = h->x->ops->http->set_header(h->x, mcp_slice(name, name_length),
+                                     mcp_slice(value, value_length));
   if (code < 0) return luaL_error(L, "header %s: %s", name, mcp_err_text(code));
   return 0;
 }

@@ -52,7 +52,7 @@ void mcp_lexchange_detach_kept(lua_State *L, mcp_exchange_t *x) {
 
 handle_t *mcp_lexchange_push(lua_State *L, mcp_coroutine_t *co) {
   handle_t *h = lua_newuserdatauv(L, sizeof *h, 0);
-  *h = (handle_t){.transport = co->exchange->ways->name, .anchor = LUA_NOREF};
+  *h = (handle_t){.transport = co->exchange->ops->name, .anchor = LUA_NOREF};
   lua_rawgetp(L, LUA_REGISTRYINDEX, &type_key);
   lua_setmetatable(L, -2);
   h->x = co->exchange;
@@ -65,7 +65,7 @@ void mcp_lexchange_push_header(lua_State *L, mcp_exchange_t *x,
                                mcp_slice_t name) {
   mcp_slice_t value;
   bool twice = false;
-  if (!x->ways->header(x, name, &value, &twice)) {
+  if (!x->ops->http->header(x, name, &value, &twice)) {
     lua_pushnil(L);
   } else if (twice) {
     lua_pushboolean(L, false);

@@ -168,7 +168,7 @@ int mcp_lhandler_frame(lua_State *L) {
     lua_pushstring(L, start->arrival->is_post ? "post head" : "head");
     break;
   }
-  if (x->ways->header) {
+  if (x->ops->http) {
     /* nils for what this arrival has not */
     lua_settop(L, first + 1 + MCP_LMESSAGE_VALUES + (int)watch->count);
     mcp_lexchange_push_header(L, x, MCP_SLICE("mcp-protocol-version"));

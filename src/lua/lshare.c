@@ -153,11 +153,11 @@ void mcp_lshare_refuse(mcp_exchange_t *x) {
   mcp_link_t *link = x->link;
   if (x->wants_answer) {
     x->status = 503;
-    if (x->ways->set_header) {
+    if (x->ops->http) {
       char seconds[12];
       int n = snprintf(seconds, sizeof seconds, "%d", MCP_EXCHANGE_RETRY);
-      (void)x->ways->set_header(x, MCP_SLICE("Retry-After"),
-                                mcp_slice(seconds, (size_t)n));
+      (void)x->ops->http->set_header(x, MCP_SLICE("Retry-After"),
+                                     mcp_slice(seconds, (size_t)n));
     }
     mcp_exchange_fail(x, MCP_RPC_BUSY, "Busy: memory is short, try later");
     return;

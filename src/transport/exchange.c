@@ -3,7 +3,6 @@
 #include "transport/exchange.h"
 
 #include "base/log.h"
-#include "transport/link.h"
 
 void mcp_exchange_take_id(mcp_exchange_t *x, const mcp_rpc_t *rpc) {
   x->id_length = 0;
@@ -20,21 +19,11 @@ bool mcp_exchange_has_key(const mcp_exchange_t *x, mcp_slice_t key) {
   return mcp_slice_equal(mcp_slice(own, mcp_rpc_id_key(id, own)), key);
 }
 
-/* An answer is owed and there is no memory to write it. A peer must not wait
- * for ever: HTTP closes the connection when it cannot even drop; a link is
- * closed here. */
-static void lose(mcp_exchange_t *x) {
-  mcp_link_t *link = x->link;
-  mcp_exchange_abandon(x);
-  mcp_exchange_drop(x);
-  mcp_log(MCP_LOG_ERROR, "no memory for an answer: connection closed");
-  if (link) mcp_link_close(link, true);
-}
-
 void mcp_exchange_fail(mcp_exchange_t *x, int code, const char *text) {
   mcp_buf_t *out = mcp_exchange_begin(x, MCP_OUT_ANSWER);
   if (!out || mcp_rpc_write_error(out, mcp_exchange_id(x), code, text) < 0) {
-    lose(x);
+    mcp_log(MCP_LOG_ERROR, "no memory for an answer: connection closed");
+    x->ops->lose(x);
     return;
   }
   mcp_exchange_commit(x, MCP_OUT_ANSWER);

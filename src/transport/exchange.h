@@ -69,38 +69,48 @@ typedef struct {
   void (*on_link_closed)(void *up, mcp_link_t *link, int code); /* its last */
 } mcp_upper_t;
 
-/* How a transport does it. Those marked HTTP are NULL elsewhere. */
+/* What only exchanges that came by HTTP can do. */
 typedef struct {
-  const char *name; /* "stdio", "http", … for people and logs */
+  void (*cut)(mcp_exchange_t *x); /* ends the connection */
+  /* Does the client accept more than the answer? If not, no notice is begun. */
+  bool (*can_stream)(mcp_exchange_t *x);
+  int (*open_stream)(mcp_exchange_t *x); /* 0, MCP_ENOSTREAM, or a code */
+  /* A field of the request. False if it is absent; `twice` if it is repeated.
+   */
+  bool (*header)(mcp_exchange_t *x, mcp_slice_t name, mcp_slice_t *value,
+                 bool *twice);
+  /* Field `i` of the request. Returns how many there are. */
+  size_t (*each_header)(mcp_exchange_t *x, size_t i, mcp_slice_t *name,
+                        mcp_slice_t *value);
+  /* Adds a field to the answer. 0, MCP_EHTTP if it is not valid, or a code. */
+  int (*set_header)(mcp_exchange_t *x, mcp_slice_t name, mcp_slice_t value);
+  /* Accepts MCP_ARRIVAL_UPGRADE to a WebSocket. 0: the exchange is over; its
+   * stream, and the bytes that followed the request, are the caller's. */
+  int (*upgrade)(mcp_exchange_t *x, mcp_stream_t **stream, mcp_buf_t *early);
+  /* Does MCP_ARRIVAL_UPGRADE ask for HTTP+SSE? */
+  bool (*wants_events)(mcp_exchange_t *x);
+  /* Accepts that. 0: the exchange is over; or a code. */
+  int (*open_events)(mcp_exchange_t *x, const mcp_upper_t *upper, void *up,
+                     mcp_link_t **link);
+  /* Hands the message of MCP_ARRIVAL_POST to its link. 0; MCP_ECLOSED if there
+   * is none; MCP_EBUSY; or the error of a text that is not a message. */
+  int (*feed)(mcp_exchange_t *x);
+} mcp_exchange_http_ops_t;
+
+/* The operations of a transport. */
+typedef struct {
+  const char *name; /* "stdio", "http", …: for logs */
   mcp_buf_t *(*begin)(mcp_exchange_t *x, mcp_out_t out);
   int (*commit)(mcp_exchange_t *x, mcp_out_t out);
   void (*abandon)(mcp_exchange_t *x);
   void (*drop)(mcp_exchange_t *x);
+  /* There is no memory for an answer that is owed: ends the exchange, and the
+   * connection, so that the peer does not wait for it. */
+  void (*lose)(mcp_exchange_t *x);
   bool (*congested)(mcp_exchange_t *x);
   bool (*full)(mcp_exchange_t *x); /* MCP_EXCHANGE_QUEUE is reached */
   int (*keep)(mcp_exchange_t *x);
-  void (*cut)(mcp_exchange_t *x); /* HTTP: ends the connection */
-  /* HTTP: does the client take anything but the answer? NULL: always. A notice
-   * for one that does not is not begun. */
-  bool (*can_stream)(mcp_exchange_t *x);
-  int (*open_stream)(mcp_exchange_t *x); /* HTTP; MCP_ENOSTREAM */
-  bool (*header)(mcp_exchange_t *x, mcp_slice_t name, mcp_slice_t *value,
-                 bool *twice); /* HTTP */
-  size_t (*each_header)(mcp_exchange_t *x, size_t i, mcp_slice_t *name,
-                        mcp_slice_t *value); /* HTTP */
-  int (*set_header)(mcp_exchange_t *x, mcp_slice_t name,
-                    mcp_slice_t value); /* HTTP */
-  /* HTTP, to MCP_ARRIVAL_UPGRADE: grants it. 0, and the exchange is over: its
-   * stream is the caller's, and bytes that came early; or a code. */
-  int (*upgrade)(mcp_exchange_t *x, mcp_stream_t **stream, mcp_buf_t *early);
-  /* HTTP, to MCP_ARRIVAL_UPGRADE: is it HTTP+SSE that is wanted? */
-  bool (*wants_events)(mcp_exchange_t *x);
-  /* Then this grants it. 0, and the exchange is over; or a code. */
-  int (*open_events)(mcp_exchange_t *x, const mcp_upper_t *upper, void *up,
-                     mcp_link_t **link);
-  /* HTTP, to MCP_ARRIVAL_POST: hands its message to the link. 0; MCP_ECLOSED
-   * if there is none; MCP_EBUSY; or why it is no message. */
-  int (*feed)(mcp_exchange_t *x);
+  const mcp_exchange_http_ops_t *http; /* NULL for other transports */
 } mcp_exchange_ops_t;
 
 /* HTTP: what a message carries beside its text, in an event stream. */
@@ -111,7 +121,7 @@ typedef struct {
 } mcp_exchange_event_t;
 
 struct mcp_exchange {
-  const mcp_exchange_ops_t *ways;
+  const mcp_exchange_ops_t *ops;
   void *up;           /* whatever the room above keeps for it */
   mcp_link_t *link;   /* the duplex connection it came by, or NULL (HTTP) */
   mcp_share_t *share; /* of the peer: what the exchange makes us keep */
@@ -145,32 +155,32 @@ bool mcp_exchange_has_key(const mcp_exchange_t *x, mcp_slice_t key);
 /* The buffer to append one whole JSON text to; then commit it, or abandon it.
  * Nothing else may be sent in between. NULL when there is no memory. */
 static inline mcp_buf_t *mcp_exchange_begin(mcp_exchange_t *x, mcp_out_t out) {
-  return x->ways->begin(x, out);
+  return x->ops->begin(x, out);
 }
 
 /* Sends what was appended since begin. After MCP_OUT_ANSWER the exchange is no
  * longer the caller's, whatever is returned: 0, or a code when the way back
  * turned out to be broken. */
 static inline int mcp_exchange_commit(mcp_exchange_t *x, mcp_out_t out) {
-  return x->ways->commit(x, out);
+  return x->ops->commit(x, out);
 }
 
 /* Forgets what was appended since begin. */
 static inline void mcp_exchange_abandon(mcp_exchange_t *x) {
-  x->ways->abandon(x);
+  x->ops->abandon(x);
 }
 
 /* Ends the exchange without a message: what a notification gets, and a request
  * that was cancelled. The exchange is no longer the caller's. */
 static inline void mcp_exchange_drop(mcp_exchange_t *x) {
-  x->ways->drop(x);
+  x->ops->drop(x);
 }
 
 /* Nobody works on it any more, it only listens: it does not count as under way
  * and holds up no closing, and its header fields are forgotten. Over HTTP its
  * stream has been opened. 0, or MCP_EBUSY when the connection has too many. */
 static inline int mcp_exchange_keep(mcp_exchange_t *x) {
-  int code = x->ways->keep(x);
+  int code = x->ops->keep(x);
   if (code == 0) x->kept = true;
   return code;
 }

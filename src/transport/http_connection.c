@@ -201,7 +201,7 @@ void mcp_http_connection_listen(mcp_http_connection_t *conn) {
 static void hand_up(mcp_http_connection_t *conn, const mcp_arrival_t *arrival,
                     bool wants_answer) {
   mcp_http_service_t *service = conn->service;
-  conn->x = (mcp_exchange_t){.ways = service->ops,
+  conn->x = (mcp_exchange_t){.ops = service->ops,
                              .share = conn->share,
                              .ticket = conn->ticket,
                              .wants_answer = wants_answer};

@@ -104,6 +104,12 @@ static void drop(mcp_exchange_t *x) {
   }
 }
 
+/* Dropping it closes the connection if even that cannot be sent. */
+static void lose(mcp_exchange_t *x) {
+  abandon(x);
+  drop(x);
+}
+
 static bool congested(mcp_exchange_t *x) {
   mcp_http_connection_t *conn = connection_of(x);
   return conn->state == MCP_HTTP_BUSY &&
@@ -204,15 +210,7 @@ static int set_header(mcp_exchange_t *x, mcp_slice_t name, mcp_slice_t value) {
   return code;
 }
 
-const mcp_exchange_ops_t mcp_http_exchange_ops = {
-    .name = "http",
-    .begin = begin,
-    .commit = commit,
-    .abandon = abandon,
-    .drop = drop,
-    .congested = congested,
-    .full = full,
-    .keep = keep,
+static const mcp_exchange_http_ops_t http_ops = {
     .cut = cut,
     .can_stream = can_stream,
     .open_stream = open_stream,
@@ -223,4 +221,17 @@ const mcp_exchange_ops_t mcp_http_exchange_ops = {
     .wants_events = wants_events,
     .open_events = open_events,
     .feed = feed,
+};
+
+const mcp_exchange_ops_t mcp_http_exchange_ops = {
+    .name = "http",
+    .begin = begin,
+    .commit = commit,
+    .abandon = abandon,
+    .drop = drop,
+    .lose = lose,
+    .congested = congested,
+    .full = full,
+    .keep = keep,
+    .http = &http_ops,
 };

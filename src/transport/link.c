@@ -93,7 +93,7 @@ static slot_t *take_slot(mcp_link_t *link) {
     mcp_list_remove(&slot->of_link);
   }
   slot->base =
-      (mcp_exchange_t){.ways = &link->ways, .link = link, .share = link->share};
+      (mcp_exchange_t){.ops = &link->ops, .link = link, .share = link->share};
   mcp_list_append(&link->live, &slot->of_link);
   link->busy++;
   return slot;
@@ -136,6 +136,13 @@ static void drop(mcp_exchange_t *x) {
   give_slot((slot_t *)x);
 }
 
+static void lose(mcp_exchange_t *x) {
+  mcp_link_t *link = x->link;
+  mcp_link_abandon(link);
+  give_slot((slot_t *)x);
+  mcp_link_close(link, true);
+}
+
 static bool congested(mcp_exchange_t *x) {
   mcp_link_t *link = x->link;
   return link->framing->queued(link) > MCP_STREAM_HIGH_WATER;
@@ -162,13 +169,14 @@ static int keep(mcp_exchange_t *x) {
   return 0;
 }
 
-static const mcp_exchange_ops_t link_ways = {.begin = begin,
-                                             .commit = commit,
-                                             .abandon = abandon,
-                                             .drop = drop,
-                                             .congested = congested,
-                                             .full = full,
-                                             .keep = keep};
+static const mcp_exchange_ops_t link_ops = {.begin = begin,
+                                            .commit = commit,
+                                            .abandon = abandon,
+                                            .drop = drop,
+                                            .lose = lose,
+                                            .congested = congested,
+                                            .full = full,
+                                            .keep = keep};
 
 mcp_exchange_t *mcp_link_find(mcp_link_t *link, mcp_slice_t key) {
   for (mcp_list_t *it = link->live.next; it != &link->live; it = it->next) {
@@ -194,7 +202,7 @@ void mcp_link_complain(mcp_link_t *link, mcp_slice_t id, int code,
   int result;
   if (link->client && code != MCP_RPC_BUSY) {
     mcp_log(link->skipped < MCP_LINK_SKIPPED ? MCP_LOG_WARNING : MCP_LOG_INFO,
-            "%s: a message is skipped: %s", link->ways.name, text);
+            "%s: a message is skipped: %s", link->ops.name, text);
     if (link->skipped < MCP_LINK_SKIPPED) link->skipped++;
     return;
   }
@@ -228,7 +236,7 @@ static void refuse(mcp_link_t *link, mcp_incoming_t *in, bool complain) {
   bool own = in->about.is_response || link->client;
   if (in->about.id.len > 0 && own && link->busy < MCP_EXCHANGE_PER_LINK) {
     slot_t *slot = NULL;
-    mcp_log(MCP_LOG_INFO, "%s: invalid message: %s", link->ways.name,
+    mcp_log(MCP_LOG_INFO, "%s: invalid message: %s", link->ops.name,
             in->reason);
     if (mcp_incoming_stand_in(in) == 0) slot = take_slot(link);
     if (slot) {
@@ -433,8 +441,8 @@ static const mcp_stream_events_t stream_events = {on_data, on_end, on_drain,
 void mcp_link_init(mcp_link_t *link, const mcp_framing_t *framing,
                    const char *name, const mcp_upper_t *upper, void *up) {
   link->framing = framing;
-  link->ways = link_ways;
-  link->ways.name = name;
+  link->ops = link_ops;
+  link->ops.name = name;
   link->upper = upper;
   link->up = up;
   mcp_list_init(&link->live);

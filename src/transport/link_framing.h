@@ -48,7 +48,7 @@ struct mcp_link {
   mcp_buf_t out;    /* messages not yet handed to the stream */
   size_t mark;      /* how much of `out` is whole messages; behind it lies
                        what was begun and not committed, or never will be */
-  mcp_exchange_ops_t ways;
+  mcp_exchange_ops_t ops;
   const mcp_upper_t *upper;
   void *up;
   void *tag;

@@ -34,7 +34,7 @@ static void pump(lines_t *lines) {
     /* Whose answer it was cannot be told to who waits for it. */
     if (link->client || lines->long_lines >= MCP_LINK_LONG_LINES) {
       mcp_log(MCP_LOG_WARNING, "%s: closed after %u lines over the limit",
-              link->ways.name, lines->long_lines);
+              link->ops.name, lines->long_lines);
       link->code = MCP_ETOOBIG;
       mcp_link_close(link, true);
     }
