@@ -95,6 +95,7 @@ static void finish(mcp_coroutine_t *co) {
   mcp_list_remove(&co->of_ready);
   mcp_list_remove(&co->of_watcher);
   rt->coroutine_count--;
+  if (co->is_request) rt->request_count--;
   mcp_share_release(co->share, co->charged);
   *co = (mcp_coroutine_t){.rt = rt, .thread = co->thread, .anchor = co->anchor};
   mcp_list_init(&co->of_runtime);

@@ -46,6 +46,7 @@ typedef struct {
   mcp_timer_t *alarm; /* when the clocks of `coroutines` are looked at */
   uint64_t alarm_at;  /* no clock is due before; UINT64_MAX: not going */
   unsigned spare_count, coroutine_count;
+  unsigned request_count;  /* of coroutines that serve a peer's request */
   bool closing;            /* the door is shut: nothing is started or woken */
   bool stress;             /* a hunt: all garbage is collected at the door */
   const void *watch;       /* lmessage.h: what messages show of params._meta */
@@ -67,6 +68,7 @@ struct mcp_coroutine {
   void *handle;             /* the userdata of that exchange, or NULL */
   mcp_share_t *share;       /* whose request it works on; NULL: nobody's */
   size_t charged;           /* to that, until it ends */
+  bool is_request;          /* counted in rt->request_count */
   void (*cancel)(mcp_coroutine_t *co, void *arg); /* of the wait, or NULL */
   void *cancel_arg;
   mcp_list_t of_watcher; /* whoever wants to know of its end */

@@ -22,7 +22,8 @@ void mcp_lreceiver_start(mcp_lreceiver_t *receiver, mcp_exchange_t *x,
     mcp_lshare_refuse(x);
     return;
   }
-  if (receiver->rt->coroutine_count < MCP_EXCHANGE_PER_PROCESS ||
+  /* What a script has started of its own does not keep peers out. */
+  if (receiver->rt->request_count < MCP_EXCHANGE_PER_PROCESS ||
       !x->wants_answer)
     co = mcp_coroutine_new(receiver->rt);
   if (co && !lua_checkstack(co->thread, 3)) {
@@ -40,6 +41,8 @@ void mcp_lreceiver_start(mcp_lreceiver_t *receiver, mcp_exchange_t *x,
     return;
   }
   co->exchange = x;
+  co->is_request = x->wants_answer;
+  if (co->is_request) receiver->rt->request_count++;
   co->share = x->share;
   co->charged = cost;
   x->up = co;
