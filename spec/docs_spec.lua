@@ -309,6 +309,35 @@ describe("the documentation names", function()
     assert.is_true(count >= 50, count .. " names were found")
   end)
 
+  it("links only to pages and headings that exist", function()
+    -- The anchor of a heading: letters, digits, "_" and "-" in lower case, a dash for each space.
+    local function anchors_of(page)
+      local anchors = {}
+      for line in ("\n" .. read(page)):gsub("\n```.-\n```", ""):gmatch "\n#+ ([^\n]+)" do
+        local anchor = line:lower():gsub("[^%w%s_-]", ""):gsub(" ", "-")
+        anchors[anchor] = true
+      end
+      return anchors
+    end
+    local wrong, count = {}, 0
+    for _, page in ipairs(PAGES) do
+      for target in read(page):gsub("\n```.-\n```", ""):gmatch "%]%(([^)%s]+)%)" do
+        local path, anchor = target:match "^([^#]*)#?(.*)$"
+        if not path:find "^%a+:" then
+          local file = path == "" and page or page:match "^(.-)[^/]*$" .. path
+          count = count + 1
+          if not exists(file) then
+            wrong[#wrong + 1] = ("%s: no page %s"):format(page, path)
+          elseif anchor ~= "" and not anchors_of(file)[anchor] then
+            wrong[#wrong + 1] = ("%s: no heading for %s"):format(page, target)
+          end
+        end
+      end
+    end
+    assert.equal("", table.concat(wrong, "\n"))
+    assert.is_true(count > 100, count .. " links were found")
+  end)
+
   it("only files that exist", function()
     local count = 0
     for _, page in ipairs(PAGES) do
