@@ -11,7 +11,7 @@
 #if defined(MCP_MEM_FAULTS) || defined(__SANITIZE_ADDRESS__)
 #define SMALL 0
 #else
-#define SMALL 256 /* the largest block that is ours, in bytes */
+#define SMALL 256 /* the largest block served from the arena, in bytes */
 #endif
 
 #define STEP    16 /* sizes are rounded up to a multiple of this */
@@ -31,7 +31,7 @@ typedef struct piece {
 struct mcp_arena {
   block_t *free[CLASSES]; /* by rounded size */
   piece_t *pieces;
-  char *at; /* what is left of the newest piece */
+  char *at; /* the unused part of the newest piece */
   size_t left;
 };
 

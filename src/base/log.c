@@ -137,7 +137,7 @@ bool mcp_log_enabled(mcp_log_level_t level) {
 }
 
 void mcp_log(mcp_log_level_t level, const char *format, ...) {
-  /* As long as a line: what is cut here has no room there either. */
+  /* As long as a line: what is cut here would not fit there either. */
   char text[MCP_LOG_LINE];
   line_t line;
   va_list arguments;
@@ -180,7 +180,7 @@ static bool is_secret(const mcp_log_wire_t *wire) {
   return false;
 }
 
-/* An authorization code goes by a name that means much else in JSON. */
+/* The name of an authorization code has other meanings in JSON. */
 static bool is_code(const mcp_log_wire_t *wire) {
   return wire->len == 4 && memcmp(wire->word, "code", 4) == 0;
 }

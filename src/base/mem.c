@@ -36,7 +36,7 @@ static bool refuse(void) {
 void *mcp_mem_realloc(void *block, size_t size) {
   header_t *old = block ? (header_t *)block - 1 : NULL, *fresh;
   size_t before = old ? old->size : 0;
-  /* Shrinking never fails: Lua's manual asks it of an allocator. */
+  /* Shrinking never fails: Lua's manual requires that of an allocator. */
   if ((!old || size > before) && refuse()) return NULL;
   fresh = realloc(old, sizeof *fresh + size);
   if (!fresh) return NULL;

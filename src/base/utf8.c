@@ -67,7 +67,7 @@ bool mcp_utf8_valid(mcp_slice_t text) {
 size_t mcp_utf8_cut(mcp_slice_t text, size_t most) {
   size_t at = most;
   if (text.len <= most) return text.len;
-  /* Back to the beginning of the character that the cut goes through. */
+  /* Back to the beginning of the character that the cut would split. */
   while (at > 0 && most - at < 3 && follows((unsigned char)text.data[at])) at--;
   return follows((unsigned char)text.data[at]) ? most : at;
 }

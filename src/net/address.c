@@ -35,7 +35,7 @@ static const range_t private4[] = {
     {{168, 63, 129, 16}, 32} /* a cloud's host, at a public address */
 };
 
-/* IPv6 is turned round: what is public is 2000::/3, without these. */
+/* For IPv6 the list is inverted: public is 2000::/3, except these. */
 static const range_t public6 = {{0x20}, 3};
 static const range_t private6[] = {
     {{0x20, 0x01}, 23},             /* protocol assignments, Teredo, ORCHID */

@@ -53,12 +53,12 @@ static void release(mcp_connect_t *op) {
   mcp_mem_free(op);
 }
 
-/* Stops all that is under way; what is must still call back. */
+/* Stops everything in progress; the callbacks still come. */
 static void stop(mcp_connect_t *op) {
   mcp_timer_stop(op->next);
   mcp_timer_stop(op->deadline);
   op->next = op->deadline = NULL;
-  /* One that a thread has taken already goes on, and is thrown away. */
+  /* A lookup that a thread has begun continues, and its result is dropped. */
   if (op->asking) uv_cancel((uv_req_t *)&op->lookup);
   for (unsigned i = 0; i < op->tried; i++) {
     if (op->tries[i]) uv_close(op->tries[i], free_handle);
@@ -86,7 +86,7 @@ static void on_deadline(void *arg) {
   finish(arg, MCP_ETIMEDOUT, NULL);
 }
 
-/* That there is no way to one address says less than what another answers. */
+/* An unreachable address says less than another address's answer. */
 static bool is_no_way(int code) {
   return code == UV_ENETUNREACH || code == UV_EHOSTUNREACH ||
          code == UV_EADDRNOTAVAIL || code == UV_EAFNOSUPPORT;
@@ -230,7 +230,7 @@ static void on_found(uv_getaddrinfo_t *lookup, int status,
   on_next(op);
 }
 
-/* An address is taken as it is, a name is asked for. 0 or a code. */
+/* Uses an address as it is and resolves a name. 0 or a code. */
 static int resolve(mcp_connect_t *op, const char *host, int port) {
   struct addrinfo hints = {.ai_socktype = SOCK_STREAM,
                            .ai_flags = AI_NUMERICSERV};

@@ -19,10 +19,10 @@
 #include "base/err.h"
 #include "base/mem.h"
 
-/* The kernel says EAGAIN when something was renamed while it looked. */
+/* The kernel returns EAGAIN when a rename happened during the lookup. */
 #define RENAME_RETRIES 16
 
-/* Opening must not block, nor make a terminal ours. */
+/* Opening must not block, nor make a terminal the controlling one. */
 #define O_SAFE (O_RDONLY | O_NONBLOCK | O_NOCTTY)
 
 /* Only to look at: works without the right to read, touches no device. */
@@ -181,7 +181,7 @@ bool mcp_folder_follows(const mcp_folder_t *folder) {
   return folder->beneath;
 }
 
-/* Looks at `path` without opening what is there. */
+/* Examines `path` without opening it. */
 static int look(mcp_folder_t *folder, mcp_slice_t path, struct stat *st) {
   int fd = open_below(folder, path, O_LOOK), code;
   if (fd < 0) return fd;
@@ -198,7 +198,7 @@ int mcp_folder_stat(mcp_folder_t *folder, mcp_slice_t path,
   return code;
 }
 
-/* 0 for a regular file, or the code that says what it is instead. */
+/* 0 for a regular file, or the code for what it is instead. */
 static int check_file(const struct stat *st, size_t limit) {
   if (S_ISDIR(st->st_mode)) return -EISDIR;
   if (!S_ISREG(st->st_mode)) return -ENXIO;

@@ -63,8 +63,8 @@ static void nothing(int number) {
   (void)number;
 }
 
-/* Every signal back to `handler`: ours would write into pipes that are not
- * ours any more. */
+/* Resets every signal to `handler`: inherited handlers would write to pipes
+ * that belong to the parent. */
 static void set_signals(void (*handler)(int)) {
   struct sigaction action = {.sa_handler = handler};
   for (int number = 1; number < NSIG; number++)
@@ -149,7 +149,7 @@ static void begin_end(watch_t *watch, uint32_t grace) {
   watch->due = now + watch->orphan_grace;
 }
 
-/* The line has something to say, or has ended. */
+/* The socket has data, or has closed. */
 static void listen_to_line(watch_t *watch) {
   uint32_t word;
   ssize_t n = recv(LINE_FD, &word, sizeof word, MSG_DONTWAIT);
@@ -283,7 +283,7 @@ int mcp_guard_start(const mcp_guard_options_t *options, int line,
   pid_t pid;
   int error;
   sigfillset(&all);
-  /* No handler of ours may run in there before it is taken away. */
+  /* No inherited handler may run in the fork before it is reset. */
   pthread_sigmask(SIG_SETMASK, &all, &before);
   pid = fork();
   if (pid == 0) stand_guard(options, line);

@@ -103,7 +103,7 @@ static void accept_one(mcp_listener_t *l) {
   mcp_share_t *peer;
   uv_os_fd_t fd;
   if (!handle) {
-    /* libuv keeps the connection, and asks for no other before it is taken. */
+    /* libuv keeps the connection, and accepts no other before it is taken. */
     mcp_timer_set(l->retry, RETRY_TIME);
     return;
   }

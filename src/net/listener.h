@@ -33,8 +33,9 @@ int mcp_listener_open(mcp_loop_t *loop, const char *host, int port,
 /* Listens on the socket file `path`, which gets the permissions `mode` before
  * any client can connect. An existing socket file on which no process answers
  * is replaced; anything else is UV_EADDRINUSE. UV_EINVAL for an empty path,
- * UV_ENAMETOOLONG for one the system cannot name. The file is removed at the
- * end, if it still is the one that was made. Otherwise as above. */
+ * UV_ENAMETOOLONG for one that is too long for the system. The file is removed
+ * when the listener closes, unless another process has replaced it. Otherwise
+ * as above. */
 int mcp_listener_open_unix(mcp_loop_t *loop, const char *path, unsigned mode,
                            unsigned connections, mcp_listener_fn fn,
                            void *owner, mcp_listener_t **listener);
@@ -48,8 +49,8 @@ int mcp_listener_port(const mcp_listener_t *listener);
 /* Is it bound to a loopback address, or to a socket file? */
 bool mcp_listener_is_loopback(const mcp_listener_t *listener);
 
-/* Stops listening. Streams already accepted live on; mcp_listener_release may
- * not be called any more. NULL is accepted. */
+/* Stops listening. Accepted streams stay open; mcp_listener_release must not be
+ * called afterwards. NULL is accepted. */
 void mcp_listener_close(mcp_listener_t *listener);
 
 #endif

@@ -102,9 +102,10 @@ static void on_left(uv_handle_t *deadline) {
   uv_close(deadline, on_left);
 }
 
-/* A host's loop goes on with what is the host's; of ours nothing may be left
- * when our memory goes, and nothing may call back into code that Lua unloads.
- * A lookup that a thread is at cannot be stopped: it is waited for. */
+/* Leaves a host's loop, which goes on with the host's handles: none of ours may
+ * remain when our memory is freed, and nothing may call back into code that Lua
+ * unloads. A lookup that is running in a thread cannot be stopped, so this
+ * waits for it. */
 static void leave(mcp_loop_t *loop) {
   while (loop->lookups > 0 && turn(loop, UV_RUN_ONCE) > 0) continue;
   loop->rounds = MCP_LOOP_ROUNDS;
@@ -287,7 +288,7 @@ int mcp_loop_fd(const mcp_loop_t *loop) {
 }
 
 int mcp_loop_timeout(mcp_loop_t *loop) {
-  /* libuv says 0 here, for its own uv_run is over at once then; a host that
+  /* libuv returns 0 here, because its own uv_run ends at once then; a host that
    * waits would spin. */
   if (!uv_loop_alive(loop->uv)) return -1;
   uv_update_time(loop->uv);
@@ -360,7 +361,7 @@ static void set(mcp_timer_t *timer, uint64_t after_ms, uint64_t every_ms) {
     mcp_list_append(&loop->set, &timer->of_set);
     return;
   }
-  /* The loop's clock stands still while a handler computes. */
+  /* The loop's clock does not advance while a handler runs. */
   uv_update_time(timer->uv.loop);
   uv_timer_start(&timer->uv, on_timer, after_ms, every_ms);
 }

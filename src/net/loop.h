@@ -12,8 +12,7 @@
 
 /* One read takes at most this much from a socket. */
 #define MCP_LOOP_READ_SIZE 65536
-/* The end of what is closed may close what belongs to it, and so on: so deep.
- */
+/* Close callbacks may close further handles, and so on, to this depth. */
 #define MCP_LOOP_ROUNDS 4
 /* The scratch buffer for outgoing messages is kept up to this size. */
 #define MCP_LOOP_SCRATCH_SIZE 65536
@@ -23,8 +22,8 @@ typedef struct mcp_timer mcp_timer_t;
 typedef struct mcp_signal mcp_signal_t;
 typedef struct mcp_peers mcp_peers_t;
 
-/* Something that must not outlive the loop, not even where its owner has no
- * time left to wait for its end. */
+/* Runs before the loop is freed, for objects that must not outlive it even if
+ * their owner cannot wait for their end. */
 typedef struct mcp_loop_cleanup {
   mcp_list_t of_loop;
   void (*end)(struct mcp_loop_cleanup *cleanup);
@@ -47,22 +46,22 @@ bool mcp_loop_is_hosts(const mcp_loop_t *loop);
 void mcp_loop_free(mcp_loop_t *loop);
 
 /* Turns the loop until something happened or `timeout_ms` passed (0: only what
- * is ready, negative: as long as it takes). 1 while anything is open that can
- * still happen, else 0. MCP_ENESTED inside a callback of this loop: a loop
- * never turns inside itself. */
+ * is ready, negative: as long as it takes). Returns 1 while the loop has active
+ * handles, else 0. MCP_ENESTED inside a callback of this loop: a loop cannot be
+ * turned from within itself. */
 int mcp_loop_step(mcp_loop_t *loop, int64_t timeout_ms);
 
-/* Is a callback of this loop running? A host's turns are not seen here, only
- * those that mcp_loop_step has begun. */
+/* Is a callback of this loop running? Covers only turns that mcp_loop_step has
+ * begun, not those of a host. */
 bool mcp_loop_is_turning(const mcp_loop_t *loop);
 
 /* Makes a step that is waiting return. */
 void mcp_loop_wake(mcp_loop_t *loop);
 
-/* For the watchdog's thread, and for a signal handler: asks the loop for a sign
- * of life, and how many it has given. A loop that turns answers each question,
- * or several with one; what it calls may give signs of its own, one for each
- * piece of work. */
+/* For the watchdog's thread, and for a signal handler: a check that the loop is
+ * alive. mcp_loop_ask wakes the loop, which then increments the counter that
+ * mcp_loop_answers returns (once for several calls, perhaps). A callback with
+ * much work may increment it with mcp_loop_note_work, once for each piece. */
 void mcp_loop_ask(mcp_loop_t *loop);
 unsigned mcp_loop_answers(const mcp_loop_t *loop);
 void mcp_loop_note_work(mcp_loop_t *loop);
@@ -74,13 +73,13 @@ int mcp_loop_input(const mcp_loop_t *loop);
 /* Milliseconds since some fixed moment, as of the last turn. */
 uint64_t mcp_loop_now(const mcp_loop_t *loop);
 
-/* For hosts that drive us: the descriptor that becomes readable, and how long
- * a wait on it may last in milliseconds (-1: for ever). */
+/* For hosts that drive the loop: the descriptor that becomes readable, and how
+ * long a wait on it may last in milliseconds (-1: no limit). */
 int mcp_loop_fd(const mcp_loop_t *loop);
 int mcp_loop_timeout(mcp_loop_t *loop);
 
-/* Lets mcp_loop_free call `cleanup->end(cleanup)`, which may still close
- * handles, and not any more. */
+/* Registers `cleanup->end(cleanup)`, which mcp_loop_free calls and which may
+ * still close handles; and removes it. */
 void mcp_loop_add_cleanup(mcp_loop_t *loop, mcp_loop_cleanup_t *cleanup);
 void mcp_loop_drop_cleanup(mcp_loop_cleanup_t *cleanup);
 
@@ -88,17 +87,17 @@ void mcp_loop_drop_cleanup(mcp_loop_cleanup_t *cleanup);
  */
 mcp_list_t *mcp_loop_starved(mcp_loop_t *loop);
 
-/* Between these two something is under way in another thread that calls back on
- * the loop, and must find its memory: leaving a host's loop waits for it. Our
- * own loop is turned until nothing is left. */
+/* Between these two calls another thread works on something that calls back on
+ * the loop and needs its memory: leaving a host's loop waits for it. A loop of
+ * our own is turned until no handle is left anyway. */
 void mcp_loop_begin_lookup(mcp_loop_t *loop);
 void mcp_loop_end_lookup(mcp_loop_t *loop);
 
 /* The uv_loop_t underneath, for the files of src/net. */
 void *mcp_loop_uv(mcp_loop_t *loop);
 
-/* MCP_LOOP_READ_SIZE bytes that reads share: what lies there is valid until
- * the reader's callback returns. */
+/* MCP_LOOP_READ_SIZE bytes that reads share: the contents are valid until the
+ * reader's callback returns. */
 char *mcp_loop_read_buffer(mcp_loop_t *loop);
 
 /* One buffer that encoders share; empty it before use. */
@@ -110,9 +109,9 @@ mcp_peers_t *mcp_loop_peers(const mcp_loop_t *loop);
 void mcp_loop_set_peers(mcp_loop_t *loop, mcp_peers_t *peers,
                         void (*free_peers)(mcp_peers_t *peers));
 
-/* A timer that is not going: mcp_timer_set starts it without needing memory,
- * for what must not fail any more. A quiet timer does not keep the loop going.
- * NULL: no memory. */
+/* A stopped timer: mcp_timer_set starts it without allocating, for callers that
+ * can no longer fail. A quiet timer does not keep the loop alive. NULL: no
+ * memory. */
 mcp_timer_t *mcp_timer_new(mcp_loop_t *loop, bool quiet, void (*fn)(void *),
                            void *arg);
 
@@ -130,7 +129,7 @@ mcp_timer_t *mcp_timer_start(mcp_loop_t *loop, uint64_t after_ms,
 void mcp_timer_stop(mcp_timer_t *timer);
 
 /* Calls `fn(arg, number)` for every signal `number`; does not keep the loop
- * going. NULL on failure. */
+ * alive. NULL on failure. */
 mcp_signal_t *mcp_signal_start(mcp_loop_t *loop, int number,
                                void (*fn)(void *, int), void *arg);
 void mcp_signal_stop(mcp_signal_t *sig);

@@ -93,7 +93,7 @@ static int send_bytes(mcp_stream_t *stream, mcp_buf_t *bytes, size_t from) {
   return 0;
 }
 
-/* What was sent lies at the other end already: there is nothing to flush. */
+/* Sent bytes are already at the other end: there is nothing to flush. */
 static void close_end(mcp_stream_t *stream, bool flush) {
   end_t *e = (end_t *)stream;
   (void)flush;

@@ -160,7 +160,7 @@ static int replace_standard(void) {
   if (null < 0) return -errno;
   if (dup2(null, 0) < 0) return -errno;
   if (dup2(2, 1) < 0 && dup2(null, 1) < 0) return -errno;
-  /* What was printed before still lies in the buffer: it goes there as well. */
+  /* Output printed earlier is still in the buffer: it goes there as well. */
   fflush(stdout);
   /* A program that prints its progress wants the output to appear at once. */
   setvbuf(stdout, NULL, _IOLBF, BUFSIZ);

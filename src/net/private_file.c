@@ -67,7 +67,8 @@ int mcp_private_file_write(const char *path, mcp_slice_t bytes) {
   if (!beside) return MCP_ENOMEM;
   memcpy(beside, path, length);
   memcpy(beside + length, SUFFIX, sizeof SUFFIX);
-  /* What a crash left there. Whatever lies there, its target is not ours. */
+  /* Removes a leftover of a crash. If it is a link, its target is not touched.
+   */
   unlink(beside);
   fd = open(beside, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
   if (fd < 0) {

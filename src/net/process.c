@@ -396,7 +396,7 @@ static void close_pair(int fds[2]) {
 /* Everything that can fail but the start itself comes before it. */
 static int launch(mcp_process_t *p, const mcp_process_options_t *options,
                   mcp_process_step_t *step) {
-  /* Of each pair the first is read; of the line the first is ours. */
+  /* The first of each pair is read from; the first of `line` stays here. */
   int pairs[4][2] = {{-1, -1}, {-1, -1}, {-1, -1}, {-1, -1}};
   int *in = pairs[0], *out = pairs[1], *err = pairs[2], *line = pairs[3];
   mcp_guard_options_t guard = {.arguments = options->arguments,

@@ -31,7 +31,7 @@
  * another process may hold the pipe: when nothing has arrived for this time,
  * the output counts as ended. */
 #define MCP_PROCESS_DRAIN_TIME 100
-/* The most that takes in all. */
+/* The longest time that takes in all. */
 #define MCP_PROCESS_DRAIN_MOST 2000
 
 typedef enum {
@@ -55,7 +55,7 @@ typedef struct {
   /* The child has ended: its status, or the signal that ended it, else 0. Not
    * called if the guard was killed: the status is unknown then. */
   void (*on_exit)(void *owner, int status, int signal);
-  /* Nothing of its group is left, and the process is freed: comes last. */
+  /* Its group is empty and the process is freed: the last call. */
   void (*on_gone)(void *owner);
   void *owner;
 } mcp_process_options_t;
@@ -65,12 +65,11 @@ typedef struct mcp_process mcp_process_t;
 /* Starts it. The call returns when the program runs, and has copied what it
  * needs of `options`. `*stream` is what the child reads and writes. Its end
  * comes when the child ends or closes its output: with 0, with MCP_EGONE if the
- * child failed (stream->reason says how), or with a libuv code. Closing it ends
- * the child as above with `flush`, and by KILL at once without; what the child
- * still says is read and dropped. on_closed does not wait for that, on_gone
- * does. `*process` is valid until then.
- * 0, MCP_ENOMEM, or a libuv code; `*step` is then what the child could not do,
- * or 0. */
+ * child failed (details in stream->reason), or with a libuv code. Closing it
+ * with `flush` ends the child as above, without it by KILL at once; further
+ * output of the child is read and dropped. on_closed does not wait for that,
+ * on_gone does. `*process` is valid until then. 0, MCP_ENOMEM, or a libuv code;
+ * `*step` is then what the child could not do, or 0. */
 int mcp_process_open(mcp_loop_t *loop, const mcp_process_options_t *options,
                      mcp_process_t **process, mcp_stream_t **stream,
                      mcp_process_step_t *step);
@@ -78,12 +77,12 @@ int mcp_process_open(mcp_loop_t *loop, const mcp_process_options_t *options,
 /* Its number. */
 int mcp_process_pid(const mcp_process_t *process);
 
-/* Does what is heard of its end keep the loop going? It does at first. What it
- * writes does as long as it is read. */
+/* Does waiting for its end keep the loop alive? True at first. Its output does
+ * so as long as it is read. */
 void mcp_process_hold(mcp_process_t *process, bool hold);
 
-/* How long each step of the end takes, instead of MCP_PROCESS_GRACE. If it is
- * under way already its next step comes no later than so. */
+/* Sets how long each step of the shutdown takes, instead of MCP_PROCESS_GRACE.
+ * If the shutdown has begun, the next step comes no later than that. */
 void mcp_process_set_grace(mcp_process_t *process, uint64_t grace_ms);
 
 #endif

@@ -220,7 +220,7 @@ static bool is_quiet(mcp_stream_t *stream) {
   char byte;
   if (!c->in || uv_fileno((uv_handle_t *)c->in, &fd) < 0) return true;
   if (recv(fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) >= 0) return false;
-  /* Of what is no socket nothing is known. */
+  /* Only sockets can be checked. */
   return errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR ||
          errno == ENOTSOCK;
 }

@@ -45,7 +45,7 @@ struct mcp_stream {
   const mcp_stream_ops_t *ops;
   const mcp_stream_events_t *events;
   void *owner;
-  mcp_share_t *share;   /* of its peer: what is kept for it is charged here */
+  mcp_share_t *share;   /* of its peer: memory held for it is charged here */
   size_t queued;        /* bytes held for what is not yet written: capacities
                            and records, not only payload */
   uint64_t progress_ms; /* when a queued byte last went out */
@@ -58,14 +58,14 @@ struct mcp_stream {
 int mcp_stream_start(mcp_stream_t *stream, const mcp_stream_events_t *events,
                      void *owner);
 
-/* Holds reading back, or lets it go on. */
+/* Pauses or resumes reading. */
 void mcp_stream_pause(mcp_stream_t *stream, bool pause);
 
-/* Writes bytes->data[from…]. What can be written at once is; the rest is taken
- * over with its memory, or copied where most of that memory is to spare.
- * Afterwards `bytes` is empty, and keeps its memory if that was not taken. 0,
+/* Writes bytes->data[from…]. Writes what the system accepts at once; the rest
+ * is queued: its memory is moved, or copied if most of that memory is unused.
+ * Afterwards `bytes` is empty, and keeps its memory if that was not moved. 0,
  * MCP_ECLOSED, MCP_EBUSY at the hard limit (nothing is written then),
- * MCP_ENOMEM, MCP_EBUDGET, or a libuv code: the stream is then useless. */
+ * MCP_ENOMEM, MCP_EBUDGET, or a libuv code: the stream is unusable then. */
 int mcp_stream_send(mcp_stream_t *stream, mcp_buf_t *bytes, size_t from);
 
 /* Asks the system, not the loop: is the peer still there, and silent? False as
@@ -77,8 +77,8 @@ bool mcp_stream_is_quiet(mcp_stream_t *stream);
  * twice; `flush` false overtakes a close that is still flushing. */
 void mcp_stream_close(mcp_stream_t *stream, bool flush);
 
-/* One line about a code of this stream, valid as long as the stream: what
- * exactly was wrong where it knows, else what the code means. */
+/* One line about a code of this stream, valid as long as the stream: the exact
+ * cause if the stream knows it, else the text of the code. */
 const char *mcp_stream_error_text(const mcp_stream_t *stream, int code);
 
 /* For implementations of streams: calls on_end, unless it was called before. */

@@ -266,7 +266,7 @@ static void detach(mcp_thread_t *thread) {
   uv_close((uv_handle_t *)&thread->async, on_closed);
 }
 
-/* The thread has something to say. Callbacks may close it. */
+/* Messages from the thread. Callbacks may close it. */
 static void on_async(uv_async_t *async) {
   mcp_thread_t *thread = async->data;
   mcp_thread_options_t to = thread->options;

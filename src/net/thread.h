@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT
  * thread.h: a thread beside the loop. The loop hands it one message at a time;
- * what it hands back arrives on the loop. Knows bytes, nothing of Lua.
+ * what it hands back arrives on the loop. Handles bytes only, independent of
+ * Lua.
  *
  * A message in is one piece of work. The answer to it is one message out, which
- * needs no memory of ours to be handed over; before it the thread may send
- * notes, which have a bound: a thread that sends more than the loop takes
- * waits.
+ * is delivered without allocating; before it the thread may send notes, up to a
+ * limit: a thread that sends faster than the loop reads waits.
  *
  * Stopping: mcp_thread_stop sets a flag, wakes the functions of this file that
  * wait, and delivers a signal (SIGURG) to that one thread, whose handler calls
@@ -49,12 +49,12 @@ typedef struct {
 /* --- for the loop ----------------------------------------------------------
  */
 
-/* Starts one. It does not keep the loop going (mcp_thread_hold). 0, MCP_ENOMEM,
+/* Starts one. It does not keep the loop alive (mcp_thread_hold). 0, MCP_ENOMEM,
  * or a libuv code; after a failure `arg` is still the caller's. */
 int mcp_thread_start(mcp_loop_t *loop, const mcp_thread_options_t *options,
                      mcp_thread_t **thread);
 
-/* While `hold` is true the thread keeps the loop going. */
+/* While `hold` is true the thread keeps the loop alive. */
 void mcp_thread_hold(mcp_thread_t *thread, bool hold);
 
 /* Hands over the next piece of work, taking `bytes`; the last one must have
@@ -68,12 +68,13 @@ void mcp_thread_credit(mcp_thread_t *thread, size_t size);
  * request holds until the next mcp_thread_post; calling again signals again. */
 void mcp_thread_stop(mcp_thread_t *thread);
 
-/* Stops it, and ends it: on_ended follows when `run` has returned. */
+/* Stops the work and ends the thread: on_ended follows when `run` has returned.
+ */
 void mcp_thread_close(mcp_thread_t *thread);
 
 /* Closes it and waits for its end, at most until `deadline_ms` of
- * mcp_thread_clock. False: it is still there. Either way `thread` must not be
- * used again, and no callback comes. */
+ * mcp_thread_clock. False: it is still running. Either way `thread` must not be
+ * used again, and no callback follows. */
 bool mcp_thread_end_by(mcp_thread_t *thread, uint64_t deadline_ms);
 
 /* Milliseconds of a clock that never goes back, as of now. */
@@ -82,7 +83,7 @@ uint64_t mcp_thread_clock(void);
 /* --- for the thread --------------------------------------------------------
  */
 
-/* Waits for work and moves it to `bytes`; false: it is time to end. */
+/* Waits for work and moves it to `bytes`; false: the thread must end. */
 bool mcp_thread_receive(mcp_thread_t *thread, mcp_buf_t *bytes);
 
 /* Has it been asked to stop? */

@@ -32,7 +32,7 @@ typedef struct {
   mcp_tls_t *tls;
   mcp_tls_session_t *session;
   mcp_tls_wire_t wire;
-  mcp_timer_t *turn; /* goes on with what is held */
+  mcp_timer_t *turn; /* continues with held input */
   mcp_buf_t out;     /* ciphertext of the step now under way */
   mcp_buf_t held;
   piece_t *first, *last; /* the queue */
@@ -62,8 +62,8 @@ static void refresh(tls_stream_t *t) {
     t->base.progress_ms = t->under->progress_ms;
 }
 
-/* Reading goes on below while it has a use: for the handshake always, then
- * unless the user holds it back, or what came before has to be read first. */
+/* The stream below is read when the input is needed: always for the handshake,
+ * then unless the user pauses or earlier input has to be read first. */
 static void update_reading(tls_stream_t *t) {
   bool idle = t->base.ended || t->flushing || t->base.paused ||
               t->held.len > 0 || t->chatter > MCP_TLS_CHATTER;
@@ -166,7 +166,7 @@ static int step(tls_stream_t *t, char *plain, size_t *got, bool *done) {
     code = t->tls->ops->shake(t->session);
     t->ready = *done = code > 0;
   }
-  /* The last of the handshake goes out with the first of what waits for it. */
+  /* The end of the handshake is sent with the first bytes that wait for it. */
   if (t->out.len > 0 && !(*done && t->first)) {
     int sent;
     t->chatter += t->out.len;
@@ -179,8 +179,8 @@ static int step(tls_stream_t *t, char *plain, size_t *got, bool *done) {
   return code;
 }
 
-/* Reads what lies in wire.in, until the user does not want more of it. What is
- * left then lies there still. False: the stream has ended. */
+/* Reads wire.in until the user pauses. The rest stays there. False: the stream
+ * has ended. */
 static bool read_records(tls_stream_t *t) {
   char plain[MCP_TLS_RECORD];
   t->reading = true;
@@ -311,7 +311,7 @@ static int start(mcp_stream_t *stream) {
   tls_stream_t *t = (tls_stream_t *)stream;
   int code = mcp_stream_start(t->under, &under_events, t);
   t->started = code == 0;
-  /* A client speaks first. A server has nothing to say yet. */
+  /* A client speaks first; a server has nothing to send yet. */
   if (code == 0) code = t->tls->ops->shake(t->session);
   if (code >= 0) code = send_out(t);
   if (code < 0) t->code = code;
@@ -370,7 +370,8 @@ static int send_bytes(mcp_stream_t *stream, mcp_buf_t *bytes, size_t from) {
   }
   refresh(t);
   if (t->base.queued > 0) t->owes_drain = true;
-  /* What was said has a hole now: nothing may follow, no end either. */
+  /* The data sent so far has a gap now: nothing may follow, not even
+   * close_notify. */
   if (code < 0) t->code = code;
   return code;
 }
@@ -416,7 +417,7 @@ int mcp_tls_wrap(mcp_tls_t *tls, mcp_loop_t *loop, mcp_stream_t *under,
   t->loop = loop;
   t->under = under;
   t->tls = mcp_tls_retain(tls);
-  /* One that is closed before it is started must hear of its end too. */
+  /* A stream that is closed before it was started must still see its end. */
   under->events = &under_events;
   under->owner = t;
   *out = &t->base;

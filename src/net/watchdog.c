@@ -44,7 +44,7 @@ struct mcp_watchdog {
   int number;       /* of the last one */
   mcp_alarm_t signal_alarm, input_alarm;
   uint64_t deadline; /* when the process ends in any case */
-  uint32_t limit;    /* how long the loop may stand still after a signal */
+  uint32_t limit;    /* how long the loop may block after a signal */
   uint64_t since;    /* when it was last known to turn */
   unsigned answers;  /* that it had given then */
 };

@@ -7,7 +7,7 @@
 
 #include "openssl/tls_engine.h"
 
-/* The longest line about what is wrong. */
+/* The longest error text. */
 #define WHY_SIZE 512
 
 typedef struct {
@@ -50,7 +50,7 @@ static void copy_options(lua_State *L) {
         lua_type(L, -1) != LUA_TBOOLEAN)
       luaL_error(L, "tls: %s: boolean expected, got %s", flags[i],
                  luaL_typename(L, -1));
-    /* What is not said is demanded. */
+    /* Flags that are not given are true. */
     lua_pushboolean(L, lua_isnil(L, -1) || lua_toboolean(L, -1));
     lua_setfield(L, 2, flags[i]);
     lua_pop(L, 1);
@@ -75,7 +75,7 @@ static bool flag_field(lua_State *L, int table, const char *name) {
   return is;
 }
 
-/* What the table at `index` says; its strings live there. */
+/* The options in the table at `index`; their strings live there. */
 static mcp_tls_options_t read_options(lua_State *L, int index) {
   return (mcp_tls_options_t){
       .server = flag_field(L, index, "server"),

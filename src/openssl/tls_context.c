@@ -206,7 +206,8 @@ static int believe_any(SSL_CTX *ctx, const char *option, mcp_slice_t given,
 
 /* --- identity ------------------------------------------------------------- */
 
-/* The first certificate is ours, the others lead from it to its authority. */
+/* The first certificate is our own, the others lead from it to its authority.
+ */
 static int use_chain(SSL_CTX *ctx, mcp_slice_t given, reason_t reason) {
   mcp_buf_t file = {0};
   BIO *bio = text_of("cert", given, &file, reason);

@@ -3,7 +3,7 @@
  *
  *   collect     gathers a head, or the trailers of a chunked body, up to the
  *               empty line; knows lines and limits only
- *   http_head   scans the gathered bytes and says what they mean
+ *   http_head   scans the gathered bytes and interprets them
  *   llhttp      reads the same head, must come to the same framing, and then
  *               cuts the body out of the bytes that follow
  *
@@ -30,7 +30,7 @@ typedef enum {
   READ_TRAILER,
   GIVE_END, /* all of the message is read */
   CLOSED,   /* after the last message: nothing may follow */
-  SWITCHED, /* after 101: what follows is not ours */
+  SWITCHED, /* after 101: the following bytes belong to another protocol */
   FAILED
 } state_t;
 
@@ -49,7 +49,7 @@ typedef struct {
   mcp_http_head_t view;
 } head_t;
 
-/* What llhttp said during one execution, and about the whole head. */
+/* What llhttp reported during one execution, and about the whole head. */
 typedef struct {
   mcp_slice_t piece;
   bool headers, complete, last_chunk;
@@ -59,7 +59,8 @@ typedef struct {
 
 struct mcp_http {
   llhttp_t parser;
-  mcp_slice_t in; /* fed and not read yet; empty once `next` has said MORE */
+  mcp_slice_t
+      in; /* fed and not yet read; empty once `next` has returned MORE */
   head_t head;
   gathered_t trailer;
   noted_t noted;
@@ -144,7 +145,7 @@ static const llhttp_settings_t settings = {
     .on_message_complete = on_message_complete,
 };
 
-/* Lets llhttp read `bytes`; `*used` says how many it took before it paused. */
+/* Passes `bytes` to llhttp; `*used` is how many it took before it paused. */
 static int execute(mcp_http_t *http, mcp_slice_t bytes, size_t *used) {
   llhttp_errno_t code = llhttp_execute(&http->parser, bytes.data, bytes.len);
   const char *reason;
@@ -277,7 +278,7 @@ static int skip_leading(mcp_http_t *http) {
 
 /* ---- the parts of a message -------------------------------------------- */
 
-/* The head is gathered: what does it say? */
+/* The head is gathered: interprets it. */
 static int take_head(mcp_http_t *http) {
   mcp_http_head_t *head = &http->head.view;
   int code =
@@ -304,7 +305,8 @@ static int read_head(mcp_http_t *http, mcp_http_event_kind_t *kind) {
   if (http->head.text.bytes.len == 0 || http->over) {
     code = skip_leading(http);
     if (code < 0 || http->in.len == 0) return code;
-    /* A TLS greeting, say, must not wait for a line end that never comes. */
+    /* A TLS greeting, for example, must not wait for a line end that never
+     * comes. */
     if (http->responses ? *http->in.data != 'H'
                         : *http->in.data <= ' ' || *http->in.data >= 0x7f)
       return fail(http, MCP_EHTTP,
@@ -368,8 +370,8 @@ static int read_body(mcp_http_t *http, mcp_http_event_t *event) {
   return 0;
 }
 
-/* Trailers are read and dropped: nothing asks for them, and merged into the
- * head they could replace what was checked there (RFC 9110 6.5.1). */
+/* Trailers are read and dropped: no code needs them, and merged into the head
+ * they could replace what was checked there (RFC 9110 6.5.1). */
 static int read_trailer(mcp_http_t *http) {
   mcp_slice_t bytes;
   size_t used;

@@ -76,9 +76,9 @@ static mcp_slice_t skip(mcp_slice_t s, size_t n) {
   return mcp_slice(s.data + n, s.len - n);
 }
 
-/* The first control character but HTAB at or after `p`; `end` if there is none.
- * Eight bytes at a time: a byte below 0x20 borrows into its top bit, and so
- * does a zero after the xor. */
+/* The first control character other than HTAB at or after `p`; `end` if there
+ * is no such byte. Eight bytes at a time: a byte below 0x20 borrows into its
+ * top bit, and so does a zero after the xor. */
 static const char *find_control(const char *p, const char *end) {
   const uint64_t ones = UINT64_MAX / 255, high = ones << 7;
   for (;;) {

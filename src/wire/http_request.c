@@ -46,7 +46,7 @@ int mcp_http_request_begin(mcp_buf_t *out, mcp_slice_t method,
   return 0;
 }
 
-/* Fields that say where the message ends, or are between two neighbours. */
+/* Fields that define the end of the message, and hop-by-hop fields. */
 static bool is_ours(mcp_slice_t name) {
   static const mcp_slice_t names[] = {
       {"Host", 4},

@@ -28,7 +28,7 @@ typedef struct {
   mcp_json_doc_t *doc;
   const char *begin, *end;
   mcp_json_limits_t limits;
-  uint32_t room; /* tokens there is room for and leave to use */
+  uint32_t room; /* number of tokens that fit and are allowed */
   uint32_t parent;
   size_t depth;
   int code; /* of the fault, with where and what */

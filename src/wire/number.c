@@ -16,7 +16,7 @@ static const double powers[] = {1e0,  1e1,  1e2,  1e3,  1e4,  1e5,  1e6,  1e7,
 #define EXACT_POWER   22
 #define EXACT_INTEGER 9007199254740992u /* 2^53 */
 
-/* A power of ten that no digits in a text of ours can make up for. */
+/* A power of ten that the digits of a text of this length cannot offset. */
 #define ENDLESS 100000
 
 /* Digits that a uint64 surely holds. */

@@ -125,7 +125,7 @@ fail:
   return code;
 }
 
-/* A result of pcre2_match as a result of ours. */
+/* Translates a result of pcre2_match to ours. */
 static int translate(int code) {
   if (code >= 0) return 1;
   if (code == PCRE2_ERROR_NOMATCH) return 0;

@@ -16,7 +16,7 @@
 #define KEEP 1024
 
 struct mcp_sse {
-  mcp_slice_t rest; /* what was fed and not read yet */
+  mcp_slice_t rest; /* fed and not yet read */
   const char *lf;   /* the first LF in `rest`, or the end of it: found once, so
                        that many lines ended by CR are not searched each time */
   size_t limit;
@@ -135,7 +135,7 @@ static int read_line(mcp_sse_t *sse, mcp_slice_t *line) {
   return whole;
 }
 
-/* Moves data that lies in the feed to where it survives it. */
+/* Moves data from the feed to memory that outlives it. */
 static int keep_data(mcp_sse_t *sse) {
   if (!sse->in_feed) return 0;
   sse->in_feed = false;

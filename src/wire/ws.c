@@ -20,7 +20,7 @@
 /* Capacity that stays with an idle reader. */
 #define KEEP 4096
 
-/* How much of a payload goes through wslay: all of any control frame. */
+/* How much of a payload goes through wslay: all of a control frame. */
 #define THROUGH_WSLAY 256
 
 /* The longest head: lengths of eight bytes, and a key. */
@@ -345,19 +345,20 @@ static int end_control(mcp_ws_t *ws, mcp_ws_event_t *event) {
   return 0;
 }
 
-/* So much more of the frame's payload has been read. */
+/* Records that so many more bytes of the frame's payload have been read. */
 static void pass(mcp_ws_t *ws, size_t size) {
   ws->left -= size;
   ws->in_frame = ws->left > 0;
   if (!ws->in_frame) ws->taken = 0;
 }
 
-/* Is what comes next that part of a payload that wslay does not get? */
+/* Does the next byte belong to the part of a payload that bypasses wslay? */
 static bool is_beyond(const mcp_ws_t *ws) {
   return ws->in_frame && ws->promised - ws->left >= THROUGH_WSLAY;
 }
 
-/* Reads of it what is there. The rest of the frame comes this way, too. */
+/* Reads the available bytes of that part, which includes the rest of the frame.
+ */
 static int read_beyond(mcp_ws_t *ws, mcp_ws_event_t *event) {
   uint64_t at = ws->promised - ws->left;
   size_t head = head_size((size_t)ws->promised, !ws->options.client);
