@@ -1,6 +1,6 @@
 -- SPDX-License-Identifier: MIT
--- The limit of requests in progress counted every coroutine of the process: a script with a thousand
--- tasks of its own, or the waits of the runtime itself, kept clients out.
+-- The limit of requests in progress counted every coroutine of the process: a thousand tasks of a
+-- script, or the waits of the runtime itself, kept clients out.
 local helper = require "spec.helper"
 local mcp = require "mcp"
 
