@@ -305,11 +305,11 @@ function endpoint:is_loopback() end
 ---@return integer
 function endpoint:connections() end
 
----Puts the requests that come by it under limits, in seconds, 0 for none: `time` from their start or
----the last restart of their clock, `most` in all, `beat` between two signs of life while they wait.
+---Limits how long its requests may take, in seconds, 0 for no limit: `time` from their start or the
+---last restart of their clock, `max` in all, `interval` between two heartbeats while they wait.
 ---`expired(thread, seconds)` returns the answer, as a receiver does, in place of the handler that
----waits in `thread`; `on_beat(thread)` gives the sign of life.
----@param clock table time, most, beat, expired, on_beat
+---waits in `thread`; `on_heartbeat(thread)` sends a heartbeat.
+---@param clock table time, max, interval, expired, on_heartbeat
 function endpoint:clock(clock) end
 
 ---The far end of a memory pair: bytes.

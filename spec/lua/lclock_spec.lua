@@ -1,5 +1,6 @@
 -- SPDX-License-Identifier: MIT
--- lclock_spec.lua: src/lua/lclock.c and the clocks of task.c, below what mcp.timeout makes of them.
+-- lclock_spec.lua: src/lua/lclock.c and the clocks of src/lua/coroutine.c, on which
+-- mcp/server/timeout.lua builds.
 local core = require "mcp.core"
 local system = require "codecs.system"
 
@@ -13,13 +14,13 @@ describe("a clock", function()
     beats, expired = 0, {}
     host, peer = core.memory_pair(receive)
     host:clock {
-      time = limits.time, most = limits.most, beat = limits.beat,
+      time = limits.time, max = limits.max, interval = limits.interval,
       expired = limits.expired or function(thread, seconds)
         assert.equal("thread", type(thread))
         expired[#expired + 1] = seconds
         return { late = true }
       end,
-      on_beat = limits.on_beat or function(thread)
+      on_heartbeat = limits.on_heartbeat or function(thread)
         assert.equal("thread", type(thread))
         beats = beats + 1
       end,
@@ -114,7 +115,7 @@ describe("a clock", function()
   end)
 
   it("can be restarted, up to its most, and stopped", function()
-    open({ time = 0.1, most = 0.3 }, function(x, _, _, _, method)
+    open({ time = 0.1, max = 0.3 }, function(x, _, _, _, method)
       if method == "stop" then
         x:stop_clock()
         x:stop_clock()
@@ -176,7 +177,7 @@ describe("a clock", function()
   end)
 
   it("gives signs of life while a handler waits", function()
-    open({ beat = 0.01 }, function()
+    open({ interval = 0.01 }, function()
       core.sleep(0.055)
       return {}
     end)
@@ -206,7 +207,7 @@ describe("a clock", function()
   it("that runs out while a call is ready, and not yet resumed, comes too late", function()
     -- The clocks may be looked at once more for a call that is over: not in between.
     core.sleep(0.4)
-    for _, limits in ipairs { { time = 0.2 }, { beat = 0.2 } } do
+    for _, limits in ipairs { { time = 0.2 }, { interval = 0.2 } } do
       local waiter, woken = core.waiter(), nil
       open(limits, function()
         woken = table.pack(waiter:wait())
@@ -260,12 +261,13 @@ describe("a clock", function()
     host, peer = core.memory_pair(function() end)
     local function noop() end
     for _, bad in ipairs {
-      5, {}, { expired = noop }, { on_beat = noop }, { time = "x", expired = noop, on_beat = noop },
-      { time = -1, expired = noop, on_beat = noop },
-      { beat = 0 / 0, expired = noop, on_beat = noop },
+      5, {}, { expired = noop }, { on_heartbeat = noop },
+      { time = "x", expired = noop, on_heartbeat = noop },
+      { time = -1, expired = noop, on_heartbeat = noop },
+      { interval = 0 / 0, expired = noop, on_heartbeat = noop },
     } do
       assert.is_false(pcall(host.clock, host, bad))
     end
-    host:clock { time = 1e300, expired = noop, on_beat = noop }
+    host:clock { time = 1e300, expired = noop, on_heartbeat = noop }
   end)
 end)

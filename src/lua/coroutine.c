@@ -25,7 +25,7 @@ int mcp_coroutine_open(lua_State *L, mcp_runtime_t *rt) {
   return rt->turn && rt->alarm ? 0 : MCP_ENOMEM;
 }
 
-/* What making a coroutine needs, on the far side of a protected call. */
+/* The argument of make_coroutine, which runs protected. */
 typedef struct {
   mcp_coroutine_t *co;
 } making_t;
@@ -82,8 +82,8 @@ static void detach(mcp_coroutine_t *co) {
   co->exchange = NULL;
 }
 
-/* The coroutine has ended one way or the other. What it still owed is
- * answered with a constant. */
+/* The coroutine has ended, with or without an error. An exchange that it has
+ * not answered gets a constant answer. */
 static void finish(mcp_coroutine_t *co) {
   mcp_runtime_t *rt = co->rt;
   mcp_exchange_t *x = co->exchange;
@@ -124,17 +124,17 @@ void mcp_coroutine_drop(mcp_coroutine_t *co) {
   finish(co);
 }
 
-/* An error that nobody caught: the text, with the traceback for debugging. The
- * coroutine is argument 1, the error argument 2 or the top of its stack. Runs
- * protected, because making the traceback takes memory. */
+/* Logs an uncaught error with its traceback. The coroutine is argument 1; the
+ * error is argument 2 or the top of its stack. Runs protected, because a
+ * traceback takes memory. */
 static int describe(lua_State *L) {
   lua_State *thread = lua_touserdata(L, 1);
   lua_State *holder = lua_gettop(L) > 1 ? L : thread;
   const char *text = lua_tostring(holder, -1);
   if (!text) text = luaL_typename(holder, -1);
-  /* Of a coroutine's own stack two frames are ours. */
+  /* Called on its own stack, two of the frames are ours. */
   luaL_traceback(L, thread, text, thread == L ? 2 : 0);
-  /* A line of the log is a line. */
+  /* Each line of the log is one line of the text. */
   text = luaL_gsub(L, lua_tostring(L, -1), "\t", "  ");
   for (const char *end; text; text = end ? end + 1 : NULL) {
     end = strchr(text, '\n');
@@ -155,11 +155,11 @@ static void report(mcp_coroutine_t *co) {
   }
 }
 
-/* Ends what the coroutine still runs: its <close> variables do. Nothing in them
- * can yield, for the coroutine is not one any more; it stays the current
- * coroutine, so that a wait in them is known for what it is (lturn.c) and
- * coroutines that they wake run later. The handle of the exchange lies on the
- * stack that is cut here, so it is let go before. */
+/* Closes what the coroutine still has open: its <close> variables run. They
+ * cannot yield. The coroutine stays the current one meanwhile, so that lturn.c
+ * recognizes a wait in them, and coroutines that they wake run later. The
+ * exchange's userdata is on the stack that is cleared here, so it is detached
+ * before. */
 static int reset(mcp_coroutine_t *co) {
   mcp_runtime_t *rt = co->rt;
   mcp_coroutine_t *outer = rt->current;
@@ -195,8 +195,8 @@ static void resume(mcp_coroutine_t *co, int arguments) {
   if (rt->loop) mcp_loop_note_work(rt->loop);
   if (status == LUA_YIELD) {
     lua_pop(co->thread, results);
-    if (co->doomed || !co->waiting) {
-      if (!co->doomed) {
+    if (co->close_on_yield || !co->waiting) {
+      if (!co->close_on_yield) {
         mcp_log(MCP_LOG_ERROR, "a handler yielded outside any coroutine of "
                                "its own; its coroutine is closed");
       }
@@ -216,7 +216,7 @@ void mcp_coroutine_run(mcp_coroutine_t *co, int arguments) {
   resume(co, arguments);
 }
 
-/* The message handler below: the traceback, while the stack is still there. */
+/* The message handler of call_frame: logs while the stack still exists. */
 static int on_error(lua_State *L) {
   lua_settop(L, 1);
   lua_pushcfunction(L, describe);
@@ -234,9 +234,9 @@ static int called(lua_State *L, int status, lua_KContext context) {
   return 0;
 }
 
-/* The first frame of a function of the user's. Lua closes variables behind a
- * protected call in a way that may yield; behind the end of a coroutine it
- * does not. */
+/* The first frame of a function of the user. When a protected call ends, Lua
+ * closes variables in a way that may yield; when a coroutine ends, it does not.
+ */
 static int call_frame(lua_State *L) {
   int arguments = lua_gettop(L) - 1;
   lua_pushcfunction(L, on_error);
@@ -270,13 +270,13 @@ void mcp_coroutine_check(lua_State *L, mcp_coroutine_t *co) {
   if (!lua_isyieldable(L))
     luaL_error(L, "cannot wait here: inside a metamethod, an iterator or "
                   "another function that cannot yield");
-  if (!co->told) return;
-  /* It was told that it is cancelled and waits again: that is the end. */
-  co->doomed = true;
+  if (!co->cancel_seen) return;
+  /* It has seen that it is cancelled, and waits again: it is closed. */
+  co->close_on_yield = true;
   lua_yieldk(L, 0, 0, never);
 }
 
-/* Sees to it that the clocks are looked at no later than `at`. */
+/* Makes sure that the clocks are checked at `at` or earlier. */
 static void set_alarm(mcp_runtime_t *rt, uint64_t at) {
   uint64_t now = mcp_loop_now(rt->loop);
   if (at >= rt->alarm_at || rt->closing) return;
@@ -284,7 +284,7 @@ static void set_alarm(mcp_runtime_t *rt, uint64_t at) {
   mcp_timer_set(rt->alarm, at > now ? at - now : 0);
 }
 
-/* UINT64_MAX stays what it is. */
+/* UINT64_MAX is never. */
 static uint64_t later(uint64_t at, uint64_t ms) {
   return at > UINT64_MAX - ms ? UINT64_MAX : at + ms;
 }
@@ -295,25 +295,26 @@ static uint64_t earlier(uint64_t a, uint64_t b) {
 
 static void begin_clock(mcp_coroutine_t *co) {
   const mcp_clock_t *clock = co->exchange ? co->clock : NULL;
-  /* As of the last turn, in which the coroutine has begun: that it computed
-   * before it waits does count. */
+  /* The loop's clock stands since the turn in which the coroutine was started,
+   * so the time that it has computed since counts. */
   uint64_t now = mcp_loop_now(co->rt->loop);
-  uint32_t most = clock && clock->most > co->time ? clock->most : co->time;
+  uint32_t max = clock && clock->max > co->time ? clock->max : co->time;
   co->ticking = true;
   co->stopped = 0;
-  co->due = co->time ? now + co->time : UINT64_MAX;
-  co->last = co->time ? now + most : UINT64_MAX;
-  co->beat = clock && clock->beat ? now + clock->beat : UINT64_MAX;
-  set_alarm(co->rt, earlier(co->due, co->beat));
+  co->deadline = co->time ? now + co->time : UINT64_MAX;
+  co->deadline_max = co->time ? now + max : UINT64_MAX;
+  co->next_heartbeat =
+      clock && clock->interval ? now + clock->interval : UINT64_MAX;
+  set_alarm(co->rt, earlier(co->deadline, co->next_heartbeat));
 }
 
 int mcp_coroutine_wait(lua_State *L, mcp_coroutine_t *co,
                        void (*cancel)(mcp_coroutine_t *, void *), void *arg,
                        lua_KFunction k) {
   if (co->cancelled) {
-    /* Cancelled while it was running: the wait ends before it begins. */
+    /* It was cancelled while it was running: the wait ends at once. */
     if (cancel) cancel(co, arg);
-    co->told = true;
+    co->cancel_seen = true;
     co->wake_code = MCP_ECANCELED;
     return k(L, LUA_YIELD, (lua_KContext)co);
   }
@@ -321,8 +322,8 @@ int mcp_coroutine_wait(lua_State *L, mcp_coroutine_t *co,
     if (!co->ticking) {
       begin_clock(co);
     } else {
-      /* It may have been due while it did not wait. */
-      set_alarm(co->rt, earlier(co->due, co->beat));
+      /* It may have become due while it did not wait. */
+      set_alarm(co->rt, earlier(co->deadline, co->next_heartbeat));
     }
   }
   co->cancel = cancel;
@@ -342,7 +343,7 @@ int mcp_coroutine_woken(lua_State *L, int status, lua_KContext context) {
 static void on_turn(void *arg) {
   mcp_runtime_t *rt = arg;
   mcp_list_t due;
-  /* Coroutines that become ready meanwhile wait for the turn after. */
+  /* Coroutines that become ready meanwhile are resumed in the next turn. */
   mcp_list_init(&due);
   while (!mcp_list_empty(&rt->ready)) {
     mcp_list_t *link = rt->ready.next;
@@ -363,7 +364,7 @@ static void wake(mcp_coroutine_t *co, int code, bool later_only) {
   co->cancel = NULL;
   co->cancel_arg = NULL;
   co->wake_code = code;
-  if (code == MCP_ECANCELED) co->told = true;
+  if (code == MCP_ECANCELED) co->cancel_seen = true;
   if (!rt->current && !later_only) {
     resume(co, 0);
     return;
@@ -402,7 +403,7 @@ void mcp_coroutine_cancel_later(mcp_coroutine_t *co) {
 void mcp_coroutine_limit(mcp_coroutine_t *co, uint32_t ms) {
   if (!co->clock || !co->exchange) return;
   co->time = ms;
-  co->timed = ms || co->clock->beat;
+  co->timed = ms || co->clock->interval;
   if (co->ticking && !co->expired) begin_clock(co);
 }
 
@@ -410,31 +411,32 @@ void mcp_coroutine_restart_clock(mcp_coroutine_t *co) {
   const mcp_clock_t *clock = co->exchange ? co->clock : NULL;
   uint64_t now = mcp_loop_now(co->rt->loop);
   if (!co->ticking || co->expired) return;
-  if (co->stopped) co->last = later(co->last, now - co->stopped);
+  if (co->stopped)
+    co->deadline_max = later(co->deadline_max, now - co->stopped);
   co->stopped = 0;
-  if (co->time) co->due = earlier(now + co->time, co->last);
-  if (clock && clock->beat) co->beat = now + clock->beat;
-  set_alarm(co->rt, earlier(co->due, co->beat));
+  if (co->time) co->deadline = earlier(now + co->time, co->deadline_max);
+  if (clock && clock->interval) co->next_heartbeat = now + clock->interval;
+  set_alarm(co->rt, earlier(co->deadline, co->next_heartbeat));
 }
 
 void mcp_coroutine_stop_clock(mcp_coroutine_t *co) {
   if (!co->timed || co->expired || co->stopped) return;
   if (!co->ticking) begin_clock(co);
   co->stopped = mcp_loop_now(co->rt->loop);
-  co->due = UINT64_MAX;
+  co->deadline = UINT64_MAX;
 }
 
-/* The time of a waiting coroutine is over. */
+/* Ends a waiting coroutine whose time is over. */
 static void expire(mcp_coroutine_t *co) {
   void (*cancel)(mcp_coroutine_t *, void *) = co->cancel;
-  uint64_t most = co->clock && co->exchange ? co->clock->most : 0;
-  bool was_last = co->due == co->last && most > co->time;
-  co->due = co->beat = UINT64_MAX;
-  co->cancelled = co->expired = co->told = true;
+  uint64_t max = co->clock && co->exchange ? co->clock->max : 0;
+  bool was_max = co->deadline == co->deadline_max && max > co->time;
+  co->deadline = co->next_heartbeat = UINT64_MAX;
+  co->cancelled = co->expired = co->cancel_seen = true;
   co->cancel = NULL;
   if (cancel) cancel(co, co->cancel_arg);
   if (co->exchange && co->clock)
-    co->clock->expired(co, was_last ? co->clock->most : co->time);
+    co->clock->expired(co, was_max ? co->clock->max : co->time);
   mcp_coroutine_wake(co, MCP_ETIMEDOUT);
 }
 
@@ -449,7 +451,7 @@ static void on_alarm(void *arg) {
     mcp_coroutine_t *co = MCP_LIST_MEMBER(it, mcp_coroutine_t, of_runtime);
     uint64_t at;
     if (!co->ticking) continue;
-    at = earlier(co->due, co->beat);
+    at = earlier(co->deadline, co->next_heartbeat);
     if (at > now) {
       next = earlier(next, at);
     } else if (co->waiting) {
@@ -460,16 +462,16 @@ static void on_alarm(void *arg) {
   while (!mcp_list_empty(&due)) {
     mcp_coroutine_t *co = MCP_LIST_MEMBER(due.next, mcp_coroutine_t, of_ready);
     mcp_list_remove(&co->of_ready);
-    if (co->due <= now) {
+    if (co->deadline <= now) {
       expire(co);
       continue;
     }
     if (co->exchange && co->clock) {
-      co->beat = now + co->clock->beat;
-      set_alarm(rt, earlier(co->due, co->beat));
-      co->clock->on_beat(co);
+      co->next_heartbeat = now + co->clock->interval;
+      set_alarm(rt, earlier(co->deadline, co->next_heartbeat));
+      co->clock->on_heartbeat(co);
     } else {
-      co->beat = UINT64_MAX;
+      co->next_heartbeat = UINT64_MAX;
     }
   }
 }

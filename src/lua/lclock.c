@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  * lclock.c: see lclock.h. Each call of a Lua function is a coroutine of its
- * own, as nothing else may run Lua. */
+ * own, since only coroutine.c may run Lua. */
 #include "lua/lclock.h"
 
 #include <lauxlib.h>
@@ -9,7 +9,7 @@
 #include "lua/lhandler.h"
 #include "lua/seconds.h"
 
-/* What the frame needs; lives on the stack of whoever starts the coroutine. */
+/* What the frame needs; lives on the C stack of on_expired. */
 typedef struct {
   mcp_coroutine_t *co;
   int function, thread; /* registry references */
@@ -27,7 +27,7 @@ static int answer_frame(lua_State *L) {
   return mcp_lhandler_answer(L, start.co, 2);
 }
 
-/* A coroutine with room for what is pushed first, or NULL. */
+/* A coroutine with room on its stack for the first call, or NULL. */
 static mcp_coroutine_t *new_coroutine(mcp_runtime_t *rt) {
   mcp_coroutine_t *co = mcp_coroutine_new(rt);
   if (co && !lua_checkstack(co->thread, 3)) {
@@ -55,15 +55,15 @@ static void on_expired(mcp_coroutine_t *late, uint32_t ms) {
   mcp_coroutine_run(co, 1);
 }
 
-static void on_beat(mcp_coroutine_t *waiting) {
+static void on_heartbeat(mcp_coroutine_t *waiting) {
   const mcp_lclock_t *lclock =
       (const mcp_lclock_t *)(const void *)waiting->clock;
   mcp_coroutine_t *co;
-  /* To a peer that does not read it would be no sign of life. */
+  /* A peer that does not read would not receive it. */
   if (waiting->exchange->ops->congested(waiting->exchange)) return;
   co = new_coroutine(waiting->rt);
   if (!co) return;
-  lua_rawgeti(co->thread, LUA_REGISTRYINDEX, lclock->on_beat);
+  lua_rawgeti(co->thread, LUA_REGISTRYINDEX, lclock->on_heartbeat);
   lua_rawgeti(co->thread, LUA_REGISTRYINDEX, waiting->anchor);
   mcp_coroutine_run(co, 1);
 }
@@ -79,30 +79,31 @@ static uint32_t ms_field(lua_State *L, int index, const char *name) {
 static void function_field(lua_State *L, int index, const char *name,
                            int *ref) {
   if (lua_getfield(L, index, name) != LUA_TFUNCTION)
-    luaL_error(L, "a clock: %s: function expected", name);
+    luaL_error(L, "clock: %s: expected a function, got %s", name,
+               luaL_typename(L, -1));
   luaL_unref(L, LUA_REGISTRYINDEX, *ref);
   *ref = LUA_NOREF;
   *ref = luaL_ref(L, LUA_REGISTRYINDEX);
 }
 
 void mcp_lclock_init(mcp_lclock_t *lclock) {
-  *lclock = (mcp_lclock_t){.expired = LUA_NOREF, .on_beat = LUA_NOREF};
+  *lclock = (mcp_lclock_t){.expired = LUA_NOREF, .on_heartbeat = LUA_NOREF};
 }
 
 void mcp_lclock_set(lua_State *L, mcp_lclock_t *lclock, int index) {
-  mcp_clock_t clock = {.expired = on_expired, .on_beat = on_beat};
+  mcp_clock_t clock = {.expired = on_expired, .on_heartbeat = on_heartbeat};
   index = lua_absindex(L, index);
   luaL_checktype(L, index, LUA_TTABLE);
   clock.time = ms_field(L, index, "time");
-  clock.most = ms_field(L, index, "most");
-  clock.beat = ms_field(L, index, "beat");
+  clock.max = ms_field(L, index, "max");
+  clock.interval = ms_field(L, index, "interval");
   function_field(L, index, "expired", &lclock->expired);
-  function_field(L, index, "on_beat", &lclock->on_beat);
+  function_field(L, index, "on_heartbeat", &lclock->on_heartbeat);
   lclock->clock = clock;
 }
 
 void mcp_lclock_unset(lua_State *L, mcp_lclock_t *lclock) {
   luaL_unref(L, LUA_REGISTRYINDEX, lclock->expired);
-  luaL_unref(L, LUA_REGISTRYINDEX, lclock->on_beat);
+  luaL_unref(L, LUA_REGISTRYINDEX, lclock->on_heartbeat);
   mcp_lclock_init(lclock);
 }

@@ -324,7 +324,7 @@ static int endpoint_is_gone(lua_State *L) {
   return 1;
 }
 
-/* endpoint:clock { time, most, beat, expired, on_beat }: how long its
+/* endpoint:clock { time, max, interval, expired, on_heartbeat }: how long its
  * requests may take; see mcp_lclock_set. */
 static int endpoint_clock(lua_State *L) {
   endpoint_t *endpoint = check_endpoint(L);

@@ -117,9 +117,9 @@ end
 function timeout.watch(app, endpoint)
   local clock = app.clock
   endpoint:clock {
-    time = clock.time, most = clock.max, beat = clock.interval,
+    time = clock.time, max = clock.max, interval = clock.interval,
     expired = function(thread, seconds) return answer(app, thread, seconds) end,
-    on_beat = function(thread)
+    on_heartbeat = function(thread)
       local ctx = context_of(thread)
       if ctx then heartbeat.send(ctx) end
     end,
