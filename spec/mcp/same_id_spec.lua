@@ -42,7 +42,7 @@ describe("one id however it is written", function()
         peer:send(CALL:format(first, ""))
         peer:send(CALL:format(second, ""))
         local answer, line = peer:receive()
-        assert.equal("A request with this id is under way", answer.error.message)
+        assert.equal("A request with this id is in progress", answer.error.message)
         -- It goes back as it came.
         assert.matches('"id":' .. second .. ",", line, 1, true)
         peer:send(CALL:format('"7"', ""))

@@ -107,7 +107,7 @@ describe("Accept", function()
     local client <close> = support.client(server)
     local answer = client:ask(support.request("GET", { Accept = "application/json" }))
     assert.equal(406, answer.status)
-    assert.is_truthy(answer.body:find("text/event-stream expected", 1, true))
+    assert.is_truthy(answer.body:find("expected text/event-stream", 1, true))
     local body = support.modern_body(1, "subscriptions/listen",
       { notifications = { toolsListChanged = true } })
     answer = client:ask(support.request("POST", { Accept = "application/json",

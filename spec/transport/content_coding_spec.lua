@@ -51,7 +51,7 @@ describe("content coding", function()
       serve(function() return coded(coding) end)
       local client, text = mcp.connect(server.url)
       assert.is_nil(client)
-      assert.is_truthy(text:find("Content-Encoding: identity expected, got " .. coding, 1, true),
+      assert.is_truthy(text:find("Content-Encoding: expected identity, got " .. coding, 1, true),
         text)
       server:close()
     end
@@ -102,7 +102,7 @@ describe("content coding", function()
     local client, text = mcp.connect(server.url, { auth = mcp.auth.client_credentials {
       client_id = "spec", client_secret = "word", allow_private = true } })
     assert.is_nil(client)
-    assert.is_truthy(text:find("Content-Encoding: identity expected, got gzip", 1, true), text)
+    assert.is_truthy(text:find("Content-Encoding: expected identity, got gzip", 1, true), text)
   end)
 
   it("that says identity, or has no body, is none", function()

@@ -9,24 +9,24 @@ local PING = support.call_body(1, "echo", { text = "in" })
 
 -- What is refused: status, words of the line, method, fields, body, target.
 local CASES = {
-  { 421, 'Host: a name of this server expected, got "evil.example" (the server\'s option '
+  { 421, 'Host: expected a name of this server, got "evil.example" (the server\'s option '
     .. "security.allowed_hosts decides)", "POST", { Host = "evil.example" }, PING },
   { 403, 'got "https://evil.example" (the server\'s option security.allowed_origins decides)',
     "POST", { Origin = "https://evil.example" }, PING },
   { 404, 'got "/other" (the server\'s option http.path decides)', "POST", {}, PING, "/other" },
-  { 405, 'method: GET, POST or DELETE expected, got "PATCH"', "PATCH", {} },
-  { 405, 'method: POST expected, got "GET"', "GET", {}, nil, "/mcp/message" },
-  { 406, 'Accept: application/json or text/event-stream expected, got "text/html"', "POST",
+  { 405, 'method: expected GET, POST or DELETE, got "PATCH"', "PATCH", {} },
+  { 405, 'method: expected POST, got "GET"', "GET", {}, nil, "/mcp/message" },
+  { 406, 'Accept: expected application/json or text/event-stream, got "text/html"', "POST",
     { Accept = "text/html" }, PING },
-  { 406, 'as GET opens an event stream, got "application/json"', "GET",
+  { 406, 'because GET opens an event stream, got "application/json"', "GET",
     { Accept = "application/json" } },
   { 413, "(the server's option limits.body decides)", "POST", { ["Content-Length"] = "999999999" },
     "" },
-  { 415, 'Content-Type: application/json expected, got "text/plain"', "POST",
+  { 415, 'Content-Type: expected application/json, got "text/plain"', "POST",
     { ["Content-Type"] = "text/plain" }, PING },
-  { 415, 'Content-Encoding: identity expected, got "gzip"', "POST",
+  { 415, 'Content-Encoding: expected identity, got "gzip"', "POST",
     { ["Content-Encoding"] = "gzip" }, PING },
-  { 417, "Expect: 100-continue expected", "POST", { Expect = "else" }, PING },
+  { 417, "Expect: expected 100-continue", "POST", { Expect = "else" }, PING },
   { 426, "Sec-WebSocket-Version: 13 expected", "GET", { Upgrade = "websocket",
     Connection = "Upgrade", ["Sec-WebSocket-Version"] = "8" } },
   { 400, "expected Sec-WebSocket-Protocol: mcp", "GET", { Upgrade = "websocket",

@@ -141,7 +141,7 @@ describe("requests under way", function()
     end
     -- The connection's own limit.
     call(sockets[2], "own", "echo", { text = "x" })
-    sockets[2]:take "64 requests of this connection are under way"
+    sockets[2]:take "64 requests of this connection are in progress"
     -- The process's.
     call(last, "all", "echo", { text = "x" })
     last:take "too many requests in progress"

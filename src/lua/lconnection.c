@@ -172,7 +172,7 @@ static int report_end(lua_State *L) {
 static void on_link_closed(void *up, mcp_link_t *link, int code) {
   conn_t *conn = up;
   mcp_lconnections_t *all = conn->all;
-  end_t end = {conn->table, code, mcp_link_why(link)};
+  end_t end = {conn->table, code, mcp_link_reason(link)};
   bool upgraded = conn->upgraded;
   mcp_coroutine_t *co;
   if (code < 0)
@@ -318,9 +318,9 @@ static int wire_close(lua_State *L) {
   size_t length;
   const char *reason = luaL_optlstring(L, 3, "", &length);
   mcp_link_t *link = wire->connection ? wire->connection->link : NULL;
-  luaL_argcheck(L, status == 0 || mcp_link_may_say(status), 2,
+  luaL_argcheck(L, status == 0 || mcp_link_is_close_status(status), 2,
                 "expected a status of RFC 6455 7.4");
-  luaL_argcheck(L, length <= MCP_LINK_WHY_LENGTH, 3,
+  luaL_argcheck(L, length <= MCP_LINK_REASON_LENGTH, 3,
                 "expected at most 123 bytes");
   if (!link) return 0;
   mcp_link_set_status(link, (unsigned)status, mcp_slice(reason, length));

@@ -333,7 +333,7 @@ static int refuse_coded(lua_State *L, response_t *r, bool bytes) {
   if ((bytes && r->any_coding) ||
       !mcp_http_is_coded(mcp_http_call_head(r->call), &coding))
     return 0;
-  snprintf(line, sizeof line, "Content-Encoding: identity expected, got %.*s",
+  snprintf(line, sizeof line, "Content-Encoding: expected identity, got %.*s",
            (int)(coding.len < 32 ? coding.len : 32), coding.data);
   mcp_http_call_stop(r->call);
   return mcp_lhttp_call_push_failure(L, NULL, MCP_ECODING, line);

@@ -10,7 +10,7 @@ static mcp_slice_t text(const char *s) {
   return mcp_slice(s, strlen(s));
 }
 
-/* A path, and the same with a slash at its end, are one. */
+/* A trailing slash makes no difference. */
 static bool is_path(mcp_slice_t path, const char *ours) {
   mcp_slice_t own = text(ours);
   if (own.len > 1 && own.data[own.len - 1] == '/') own.len--;
@@ -18,8 +18,8 @@ static bool is_path(mcp_slice_t path, const char *ours) {
   return mcp_slice_equal(path, own);
 }
 
-/* Without a port a Host means the one of http or https: a proxy in front may
- * have ended TLS, so which of them cannot be told here. */
+/* A Host without a port means that of http or of https: which one is unknown,
+ * for a proxy may have terminated TLS. */
 static bool is_port(int ours, int port) {
   if (ours < 0 || ours == port) return true;
   return port == MCP_ORIGIN_NO_PORT && (ours == 80 || ours == 443);
@@ -46,7 +46,7 @@ static bool is_listed(const mcp_http_gate_t *gate, mcp_slice_t value) {
   mcp_origin_t origin, ours;
   bool good = mcp_origin_read(value, false, &origin);
   for (const char **name = gate->origins; name && *name; name++) {
-    /* "null" is no origin, and may be listed all the same. */
+    /* "null" is not an origin, but may be listed. */
     if (mcp_origin_read(text(*name), true, &ours)
             ? good && mcp_origin_same(&ours, &origin)
             : mcp_slice_equal_nocase(value, text(*name)))
@@ -76,14 +76,14 @@ bool mcp_http_origin_allowed(const mcp_http_gate_t *gate, mcp_slice_t origin,
 #define METHODS         "GET, POST, DELETE, OPTIONS"
 #define MESSAGE_METHODS "POST, OPTIONS"
 
-/* Everything the Accept fields say, for a message; the first is shown. */
+/* The first Accept field, for an error text. */
 static mcp_slice_t accept_of(const mcp_http_head_t *head) {
   bool found;
   return mcp_http_header(head, MCP_SLICE("accept"), &found, NULL);
 }
 
-/* A POST is answered in what is accepted (HL-06): usually either of both. What
- * clients send is mostly this. */
+/* The answer to a POST must be JSON or an event stream (HL-06); most clients
+ * accept both. */
 static mcp_http_verdict_t judge_accept(const mcp_http_head_t *head) {
   mcp_http_verdict_t verdict = {0};
   bool found, twice;
@@ -99,7 +99,7 @@ static mcp_http_verdict_t judge_accept(const mcp_http_head_t *head) {
       !mcp_http_head_accepts(head, MCP_SLICE("text/event-stream"));
   if (verdict.no_json && verdict.no_events)
     REFUSE(406,
-           .text = "Accept: application/json or text/event-stream expected",
+           .text = "Accept: expected application/json or text/event-stream",
            .value = value);
   return verdict;
 }
@@ -113,18 +113,18 @@ static bool is_json(const mcp_http_head_t *head) {
          (mcp_slice_equal(value, json) || mcp_http_media_is(value, json));
 }
 
-/* The body of a POST must be JSON, and plain. */
+/* The body of a POST must be JSON without a content coding. */
 static mcp_http_verdict_t judge_body(const mcp_http_head_t *head) {
   bool found;
   mcp_slice_t value;
   if (!is_json(head)) {
     value = mcp_http_header(head, MCP_SLICE("content-type"), &found, NULL);
-    REFUSE(415, .text = "Content-Type: application/json expected",
+    REFUSE(415, .text = "Content-Type: expected application/json",
            .value = value);
   }
   value = mcp_http_header(head, MCP_SLICE("content-encoding"), &found, NULL);
   if (found && !mcp_slice_equal_nocase(value, MCP_SLICE("identity")))
-    REFUSE(415, .text = "Content-Encoding: identity expected", .value = value);
+    REFUSE(415, .text = "Content-Encoding: expected identity", .value = value);
   return (mcp_http_verdict_t){0};
 }
 
@@ -136,7 +136,7 @@ static mcp_http_verdict_t judge_length(const mcp_http_gate_t *gate,
   return (mcp_http_verdict_t){0};
 }
 
-/* A document. Nobody asks for leave to read what has a type of its own. */
+/* A document. One with a type of its own takes no preflight. */
 static mcp_http_verdict_t judge_page(const mcp_http_page_t *page,
                                      const mcp_http_head_t *head) {
   mcp_http_verdict_t verdict = {.page = page, .text = ""};
@@ -148,19 +148,19 @@ static mcp_http_verdict_t judge_page(const mcp_http_page_t *page,
     break;
   case MCP_HTTP_OPTIONS:
     if (page->type)
-      REFUSE(405, .text = "method: GET or HEAD expected",
+      REFUSE(405, .text = "method: expected GET or HEAD",
              .value = head->method_name, .allow = "GET, HEAD");
     verdict.status = 204;
     break;
   default:
-    REFUSE(405, .text = "method: GET or HEAD expected",
+    REFUSE(405, .text = "method: expected GET or HEAD",
            .value = head->method_name,
            .allow = page->type ? "GET, HEAD" : "GET, HEAD, OPTIONS");
   }
   return verdict;
 }
 
-/* Is there a token? Whether it is any good turns out later. */
+/* Is there a token? It is validated later. */
 static mcp_http_verdict_t judge_token(const mcp_http_gate_t *gate,
                                       const mcp_http_head_t *head) {
   unsigned status = mcp_http_guard_judge(&gate->guard, head);
@@ -168,14 +168,14 @@ static mcp_http_verdict_t judge_token(const mcp_http_gate_t *gate,
   return (mcp_http_verdict_t){
       .status = status,
       .challenge = true,
-      .text = status == 401 ? "Authorization: an access token expected, got "
+      .text = status == 401 ? "Authorization: expected an access token, got "
                               "none; WWW-Authenticate says where to get one"
-                            : "query: no access_token expected; send it in the "
-                              "header field Authorization",
+                            : "query: unexpected access_token; send it in the "
+                              "Authorization header",
   };
 }
 
-/* What answers to it goes out elsewhere, so Accept says nothing (HS-06). */
+/* The response goes out on the event stream, so Accept is ignored (HS-06). */
 static mcp_http_verdict_t judge_message(const mcp_http_gate_t *gate,
                                         const mcp_http_head_t *head) {
   mcp_http_verdict_t verdict;
@@ -183,9 +183,9 @@ static mcp_http_verdict_t judge_message(const mcp_http_gate_t *gate,
     REFUSE(204, .text = "", .allow = MESSAGE_METHODS);
   verdict = judge_token(gate, head);
   if (verdict.status) return verdict;
-  if (head->expect_other) REFUSE(417, .text = "Expect: 100-continue expected");
+  if (head->expect_other) REFUSE(417, .text = "Expect: expected 100-continue");
   if (head->method != MCP_HTTP_POST)
-    REFUSE(405, .text = "method: POST expected", .value = head->method_name,
+    REFUSE(405, .text = "method: expected POST", .value = head->method_name,
            .allow = MESSAGE_METHODS);
   verdict = judge_body(head);
   return verdict.status ? verdict : judge_length(gate, head);
@@ -198,11 +198,11 @@ bool mcp_http_is_message_path(const mcp_http_gate_t *gate,
 
 /* A client of 2024-11-05 begins with a GET. The GET of later revisions names a
  * session (3.4); some clients of HTTP+SSE send MCP-Protocol-Version with their
- * first. Who wants a WebSocket does not want this. */
+ * first. A WebSocket handshake is also a GET. */
 static bool is_first_get(const mcp_http_head_t *head) {
   bool session, event;
   (void)mcp_http_header(head, MCP_SLICE("mcp-session-id"), &session, NULL);
-  /* The events of HTTP+SSE have no ids, so one that is named is a session's. */
+  /* The events of HTTP+SSE have no ids: an id belongs to a session. */
   (void)mcp_http_header(head, MCP_SLICE("last-event-id"), &event, NULL);
   return !session && !event && !mcp_ws_is_wanted(head);
 }
@@ -214,13 +214,14 @@ mcp_http_verdict_t mcp_http_judge(const mcp_http_gate_t *gate,
   mcp_http_verdict_t verdict, accepted = {0};
   const mcp_http_page_t *page = mcp_http_guard_page(&gate->guard, head);
   if (gate->check_host && !mcp_http_host_allowed(gate, head->host))
-    REFUSE(421, .text = "Host: a name of this server expected",
+    REFUSE(421, .text = "Host: expected a name of this server",
            .value = head->host, .option = "security.allowed_hosts");
   if (page && !page->type) return judge_page(page, head);
   value = mcp_http_header(head, MCP_SLICE("origin"), &found, &twice);
   if (found && gate->check_origin &&
       (twice || !mcp_http_origin_allowed(gate, value, head->host))) {
-    REFUSE(403, .text = "Origin: this server's own or an allowed one expected",
+    REFUSE(403,
+           .text = "Origin: expected this server's own or an allowed origin",
            .value = value, .option = "security.allowed_origins");
   }
   if (page) return judge_page(page, head);
@@ -229,29 +230,27 @@ mcp_http_verdict_t mcp_http_judge(const mcp_http_gate_t *gate,
     if (head->method == MCP_HTTP_OPTIONS &&
         mcp_slice_equal(head->path, MCP_SLICE("*")))
       REFUSE(204, .text = "", .allow = METHODS);
-    REFUSE(404,
-           .text = "path: the one of the MCP server (usually /mcp) "
-                   "expected",
+    REFUSE(404, .text = "path: expected the MCP endpoint (usually /mcp)",
            .value = head->path, .option = "http.path");
   }
   if (head->method == MCP_HTTP_OPTIONS)
     REFUSE(204, .text = "", .allow = METHODS);
   verdict = judge_token(gate, head);
   if (verdict.status) return verdict;
-  if (head->expect_other) REFUSE(417, .text = "Expect: 100-continue expected");
+  if (head->expect_other) REFUSE(417, .text = "Expect: expected 100-continue");
   switch (head->method) {
   case MCP_HTTP_GET:
     if (gate->websocket && mcp_ws_is_wanted(head)) {
       unsigned status;
-      const char *why;
-      status = mcp_ws_judge(head, gate->any_protocol, &why);
-      if (status) REFUSE(status, .text = why);
+      const char *reason;
+      status = mcp_ws_judge(head, gate->any_protocol, &reason);
+      if (status) REFUSE(status, .text = reason);
       return (mcp_http_verdict_t){.upgrade = true};
     }
     if (!mcp_http_head_accepts(head, MCP_SLICE("text/event-stream"))) {
       REFUSE(406,
-             .text = "Accept: text/event-stream expected, as GET opens an "
-                     "event stream",
+             .text = "Accept: expected text/event-stream, because GET opens "
+                     "an event stream",
              .value = accept_of(head));
     }
     if (gate->message_path && is_first_get(head))
@@ -266,7 +265,7 @@ mcp_http_verdict_t mcp_http_judge(const mcp_http_gate_t *gate,
     accepted = verdict;
     break;
   default:
-    REFUSE(405, .text = "method: GET, POST or DELETE expected",
+    REFUSE(405, .text = "method: expected GET, POST or DELETE",
            .value = head->method_name, .allow = METHODS);
   }
   verdict = judge_length(gate, head);

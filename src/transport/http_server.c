@@ -95,14 +95,15 @@ static void sweep(void *arg) {
     if (conn->stream->queued > 0 &&
         at - conn->stream->progress_ms > server->base.options.stall_time) {
       mcp_log(MCP_LOG_INFO,
-              "http: connection closed: its peer stopped reading");
+              "http: connection closed: the client stopped reading");
       mcp_http_connection_close(conn, false);
     } else if (server->grace_until && at >= server->grace_until) {
       mcp_http_connection_close(conn, false);
     } else if (conn->state == MCP_HTTP_BUSY && conn->sse &&
                mcp_http_sse_is_forgotten(conn->sse, at,
                                          server->base.options.idle_time)) {
-      mcp_log(MCP_LOG_INFO, "http: event stream closed: nothing was POSTed");
+      mcp_log(MCP_LOG_INFO,
+              "http: event stream closed: the client sent no message");
       mcp_link_close(mcp_http_sse_link(conn->sse), true);
     } else if (has_expired(conn, at)) {
       end_expired(conn);
@@ -119,7 +120,7 @@ static void sweep(void *arg) {
           conn->head_read ? "limits.body_timeout" : "limits.head_timeout",
           false);
     } else if (conn->state == MCP_HTTP_READING && conn->stream->queued > 0) {
-      /* Its answer is still on its way: it is not idle yet. */
+      /* Its answer is still being sent: it is not idle yet. */
       conn->deadline = at + server->base.options.idle_time;
     } else if (conn->deadline && at >= conn->deadline) {
       mcp_http_connection_close(conn, conn->state == MCP_HTTP_LINGERING);
@@ -232,7 +233,7 @@ void mcp_http_server_close(mcp_http_server_t *server, uint64_t grace_ms,
     if (grace_ms == 0) {
       mcp_http_connection_close(conn, false);
     } else if (conn->sse && conn->state == MCP_HTTP_BUSY) {
-      /* Its link knows what is under way, and is closed when that is over. */
+      /* The upper side closes the link when its requests are finished. */
       continue;
     } else if (conn->state == MCP_HTTP_BUSY && !conn->listening &&
                !conn->x.kept) {

@@ -18,7 +18,7 @@ typedef struct {
   mcp_list_t of_link; /* live, or spare */
 } slot_t;
 
-/* Of a line that is no message, in bytes. */
+/* Bytes shown of a line that is not a message. */
 #define SHOWN_LINE 60
 
 /* Kept between messages; more is given back. */
@@ -120,7 +120,7 @@ static int commit(mcp_exchange_t *x, mcp_out_t out) {
   int code;
   if (out == MCP_OUT_ANSWER) give_slot((slot_t *)x);
   code = mcp_link_commit(link);
-  /* Better no connection than one on which an answer never comes. */
+  /* Without the connection the peer does not wait for the answer. */
   if (code < 0 && out == MCP_OUT_ANSWER) {
     if (!link->closing) link->code = code;
     mcp_link_close(link, true);
@@ -186,8 +186,8 @@ mcp_exchange_t *mcp_link_find(mcp_link_t *link, mcp_slice_t key) {
   return NULL;
 }
 
-/* Is a request with the same id under way? An answer could not be told from the
- * other's. */
+/* Is a request with the same id in progress? The client could not tell which
+ * one an answer belongs to. */
 static bool is_under_way(mcp_link_t *link, mcp_slice_t id) {
   for (mcp_list_t *it = link->live.next; it != &link->live; it = it->next) {
     slot_t *slot = MCP_LIST_MEMBER(it, slot_t, of_link);
@@ -202,7 +202,7 @@ void mcp_link_complain(mcp_link_t *link, mcp_slice_t id, int code,
   int result;
   if (link->client && code != MCP_RPC_BUSY) {
     mcp_log(link->skipped < MCP_LINK_SKIPPED ? MCP_LOG_WARNING : MCP_LOG_INFO,
-            "%s: a message is skipped: %s", link->ops.name, text);
+            "%s: message skipped: %s", link->ops.name, text);
     if (link->skipped < MCP_LINK_SKIPPED) link->skipped++;
     return;
   }
@@ -267,14 +267,14 @@ static void quote(const mcp_link_t *link, mcp_slice_t line, char *reason) {
 static const char *obstacle(mcp_link_t *link, const mcp_rpc_t *rpc, int *code) {
   *code = MCP_RPC_BUSY;
   if (rpc->kind != MCP_RPC_REQUEST) return NULL;
-  if (link->draining) return "Closing: no more requests are taken";
+  if (link->draining) return "Closing: no further requests are accepted";
   if (link->busy >= MCP_EXCHANGE_PER_LINK)
-    return "Busy: 64 requests of this connection are under way";
+    return "Busy: 64 requests of this connection are in progress";
   if (mcp_share_is_tight(link->share))
-    return "Busy: memory is short, try later";
+    return "Busy: memory is short, try again later";
   *code = MCP_RPC_INVALID_REQUEST;
   if (rpc->id.len > 0 && is_under_way(link, rpc->id))
-    return "A request with this id is under way";
+    return "A request with this id is in progress";
   return NULL;
 }
 
@@ -325,7 +325,7 @@ void mcp_link_end_others(mcp_link_t *link, const mcp_exchange_t *x) {
     }
     link->upper->on_gone(link->up, &slot->base);
     give_slot(slot);
-    it = link->live.next; /* what was told may have ended others */
+    it = link->live.next; /* on_gone may have ended others */
   }
 }
 
@@ -371,7 +371,7 @@ static void on_data(void *owner, mcp_slice_t bytes) {
   }
 }
 
-/* End of input. What is unread is served as the peer reads; the room above
+/* End of input. Unread messages are served as the peer reads; the upper side
  * decides how long that may take. */
 static void on_end(void *owner, int code) {
   mcp_link_t *link = owner;
@@ -383,14 +383,14 @@ static void on_end(void *owner, int code) {
   }
 }
 
-/* What runs may still answer for as long as the room above lets the link live;
- * it is told by on_link_closed only once it is closed. */
+/* Exchanges in progress may still be answered, until the upper side closes the
+ * link. */
 static void take_end(mcp_link_t *link, int code) {
   bool goes_on;
   mcp_link_cork(link);
   if (!link->closing) {
     link->code = code;
-    link->why = link->stream->reason;
+    link->reason = link->stream->reason;
   }
   goes_on = link->framing->end(link, code);
   mcp_link_uncork(link);
@@ -404,7 +404,8 @@ void mcp_link_drained(mcp_link_t *link) {
     if (!slot->base.waits_drain) continue;
     slot->base.waits_drain = false;
     link->upper->on_drain(link->up, &slot->base);
-    /* Whoever was woken may have filled the queue, or closed the link. */
+    /* A handler that was resumed may have filled the queue or closed the link.
+     */
     if (link->closing || congested(&slot->base)) return;
   }
 }
@@ -495,10 +496,12 @@ void mcp_link_drain(mcp_link_t *link) {
   link->draining = true;
 }
 
-const char *mcp_link_why(const mcp_link_t *link) {
-  const char *why = link->framing->why ? link->framing->why(link) : NULL;
-  if (!why) why = link->why;
-  return why ? why : mcp_err_text(link->code < 0 ? link->code : MCP_ECLOSED);
+const char *mcp_link_reason(const mcp_link_t *link) {
+  const char *reason =
+      link->framing->reason ? link->framing->reason(link) : NULL;
+  if (!reason) reason = link->reason;
+  return reason ? reason
+                : mcp_err_text(link->code < 0 ? link->code : MCP_ECLOSED);
 }
 
 void mcp_link_close(mcp_link_t *link, bool flush_first) {

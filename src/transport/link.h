@@ -30,7 +30,7 @@
 #define MCP_LINK_CONTROL_RATE  10
 #define MCP_LINK_CONTROL_BURST 100
 /* What fits into a close frame. */
-#define MCP_LINK_WHY_LENGTH 123
+#define MCP_LINK_REASON_LENGTH 123
 
 /* Opens a link of lines over `stream`, which it takes. `name` is static
  * ("stdio"). `up` is handed to `upper`'s functions. `line_limit` in bytes, 0
@@ -139,15 +139,15 @@ uint64_t mcp_link_reads_until(const mcp_link_t *link, uint64_t grace_ms);
 void mcp_link_drain(mcp_link_t *link);
 
 /* WebSocket: what the close frame will say in place of the usual: a status
- * (RFC 6455 7.4) and a text (UTF-8, cut at MCP_LINK_WHY_LENGTH bytes). Nothing
- * elsewhere. Call it right before closing. */
+ * (RFC 6455 7.4) and a text (UTF-8, cut at MCP_LINK_REASON_LENGTH bytes).
+ * Nothing elsewhere. Call it right before closing. */
 void mcp_link_set_status(mcp_link_t *link, unsigned status, mcp_slice_t why);
 
 /* May it say that? */
-bool mcp_link_may_say(long long status);
+bool mcp_link_is_close_status(long long status);
 
 /* Why it has ended, for people; valid until on_link_closed returns. */
-const char *mcp_link_why(const mcp_link_t *link);
+const char *mcp_link_reason(const mcp_link_t *link);
 
 /* Closes it: exchanges under way are gone. Its memory lives until
  * on_link_closed has been called, which is after what was written has been

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  * link_fed.c: links whose messages are handed over one by one, and go out
- * through functions of whoever made the link. See link.h. */
+ * through functions of the maker of the link. See link.h. */
 #include "base/err.h"
 #include "base/mem.h"
 #include "transport/link_framing.h"

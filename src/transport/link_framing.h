@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * link_framing.h: a link from within, for link.c and the files that each know
- * one way to put messages into a connection: link_lines.c, link_ws.c,
- * link_fed.c. Nobody else includes it. */
+ * link_framing.h: the inside of a link, for link.c and the framings:
+ * link_lines.c, link_ws.c and link_fed.c. No other file includes it. */
 #ifndef MCP_TRANSPORT_LINK_FRAMING_H
 #define MCP_TRANSPORT_LINK_FRAMING_H
 
@@ -11,30 +10,30 @@
 
 /* How bytes become messages, and messages bytes. */
 typedef struct {
-  /* Bytes came: calls mcp_link_arrive for each message in them, until
-   * mcp_link_is_held_up. What is not read then is its result. */
+  /* Bytes arrived: calls mcp_link_arrive for each message in them, until
+   * mcp_link_is_held_up. Returns the bytes that are left. */
   mcp_slice_t (*read)(mcp_link_t *link, mcp_slice_t bytes);
   /* The input has ended, whole if `code` is 0. Returns whether answers may
    * still go out; if not it has closed the link. */
   bool (*end)(mcp_link_t *link, int code);
   /* The buffer to append a message to; NULL when there is no memory. */
   mcp_buf_t *(*begin)(mcp_link_t *link);
-  /* What was appended is whole. 0 or a code: it is taken back then. */
+  /* The message is complete. 0, or a code: it is discarded. */
   int (*commit)(mcp_link_t *link);
   void (*abandon)(mcp_link_t *link);
   /* Bytes that the peer has left unread. */
   size_t (*queued)(const mcp_link_t *link);
-  /* What was written went out. NULL: nothing is to be done. */
+  /* The stream has drained. NULL: there is nothing to do. */
   void (*drained)(mcp_link_t *link);
-  /* All exchanges are gone: lets the carrier go, after a farewell if `flush`.
-   * mcp_link_closed comes of it, later. May be called again with `flush`
+  /* All exchanges are gone: closes the carrier, with its closing handshake if
+   * `flush`; mcp_link_closed is called later. May be called again with `flush`
    * false. */
   void (*close)(mcp_link_t *link, bool flush);
-  /* Why it ended, if it knows more than a code. NULL: never. */
-  const char *(*why)(const mcp_link_t *link);
-  /* No message may be longer. NULL: its limit is set when it is opened. */
+  /* The reason it ended, if there is more than a code. NULL: there never is. */
+  const char *(*reason)(const mcp_link_t *link);
+  /* Sets the longest message. NULL: it is set when the link is opened. */
   void (*set_limit)(mcp_link_t *link, size_t bytes);
-  /* Frees what is its own. */
+  /* Frees what the framing owns. */
   void (*deinit)(mcp_link_t *link);
 } mcp_framing_t;
 
@@ -43,11 +42,11 @@ struct mcp_link {
   const mcp_framing_t *framing;
   mcp_stream_t *stream; /* NULL once closed, or if there never was one */
   mcp_share_t *share;   /* of the peer; as long as the stream lives */
-  mcp_buf_t unread; /* came behind what filled the queue: less than a read */
-  bool end_waits;   /* the end of input lies behind that */
-  mcp_buf_t out;    /* messages not yet handed to the stream */
-  size_t mark;      /* how much of `out` is whole messages; behind it lies
-                       what was begun and not committed, or never will be */
+  mcp_buf_t unread;     /* read after the queue was full; less than one read */
+  bool end_waits;       /* the end of input follows `unread` */
+  mcp_buf_t out;        /* messages not yet handed to the stream */
+  size_t mark; /* bytes of `out` that are complete messages; one that was
+                  begun and not committed may follow */
   mcp_exchange_ops_t ops;
   const mcp_upper_t *upper;
   void *up;
@@ -59,49 +58,48 @@ struct mcp_link {
   bool client;      /* see mcp_link_be_client */
   unsigned skipped; /* messages that it warned of */
   mcp_log_wire_t wire_in, wire_out;
-  int code;        /* why it ended */
-  const char *why; /* the same in words, the stream's, or NULL */
+  int code;           /* why it ended */
+  const char *reason; /* the stream's text, or NULL */
 };
 
 /* Sets up a link that is all zero. */
 void mcp_link_init(mcp_link_t *link, const mcp_framing_t *framing,
                    const char *name, const mcp_upper_t *upper, void *up);
 
-/* Makes `link` the owner of `stream`, which is taken: started, or, where
- * somebody has read from it before, taken over from there. 0 or a code; the
- * link is closing then, and mcp_link_closed will come. */
+/* Makes `link` the owner of `stream`, which is taken: started, or, if
+ * it had another owner before, taken over. 0, or a code: the link is closing,
+ * and mcp_link_closed will be called. */
 int mcp_link_start(mcp_link_t *link, mcp_stream_t *stream);
 
-/* Does the peer leave so much unread that no more of its messages are served?
- * They go on when it has read. */
+/* Does the peer leave so much unread that its messages wait until it reads? */
 bool mcp_link_is_held_up(const mcp_link_t *link);
 
-/* One message. 0, or the code of what it is not: answered with an error on the
- * link itself if `complain`. */
+/* One message. 0, or the code of its error, which is answered on the link if
+ * `complain`. */
 int mcp_link_arrive(mcp_link_t *link, mcp_slice_t text, bool complain);
 
 /* An error that answers no readable request. */
 void mcp_link_complain(mcp_link_t *link, mcp_slice_t id, int code,
                        const char *text);
 
-/* All of `out` is whole now: it goes to the stream, at once or when what is
- * being read has been. */
+/* All of `out` is complete: sends it, at once or after mcp_link_uncork. */
 int mcp_link_put(mcp_link_t *link);
 
-/* Until mcp_link_uncork, what is put is gathered for one write. */
+/* Gathers messages for one write until mcp_link_uncork. */
 void mcp_link_cork(mcp_link_t *link);
 void mcp_link_uncork(mcp_link_t *link);
 
-/* Reads what lies in `unread`. */
+/* Reads the bytes in `unread`. */
 void mcp_link_read_on(mcp_link_t *link);
 
 /* Hands all of `out` to the stream. 0 or a code. */
 int mcp_link_flush(mcp_link_t *link);
 
-/* The carrier has drained: wakes who waits for that. */
+/* The carrier has drained: calls on_drain for the exchanges that wait for it.
+ */
 void mcp_link_drained(mcp_link_t *link);
 
-/* The carrier is gone: says so, and frees the link. */
+/* The carrier is gone: calls on_link_closed and frees the link. */
 void mcp_link_closed(mcp_link_t *link);
 
 #endif

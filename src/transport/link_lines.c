@@ -31,7 +31,7 @@ static void pump(lines_t *lines) {
     mcp_link_complain(link, MCP_SLICE(""), MCP_RPC_PARSE_ERROR,
                       "Parse error: the line is longer than the limit");
     lines->long_lines++;
-    /* Whose answer it was cannot be told to who waits for it. */
+    /* It may be an answer that a caller waits for: its id is unknown. */
     if (link->client || lines->long_lines >= MCP_LINK_LONG_LINES) {
       mcp_log(MCP_LOG_WARNING, "%s: closed after %u lines over the limit",
               link->ops.name, lines->long_lines);

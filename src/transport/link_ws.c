@@ -2,7 +2,7 @@
  * link_ws.c: links of WebSocket messages, either side (RFC 6455; WS-02, WS-10
  * to WS-15). See link.h. It does not know how the handshake went.
  *
- * The end: whoever closes sends a close frame and waits for the other's, then
+ * The end: the closing side sends a close frame and waits for the other's, then
  * the server ends the connection. After a broken rule nothing that comes is
  * read any more, but it is still taken in for a moment: closing at once would
  * make the system throw away the close frame that says what was wrong. */
@@ -41,26 +41,26 @@ typedef struct {
   char pong[MCP_WS_CONTROL_LENGTH];
   unsigned status;  /* what our close frame says; 0: the usual */
   mcp_buf_t reason; /* of ours */
-  mcp_buf_t why;    /* for people */
+  mcp_buf_t text;   /* the reason it ended */
 } socket_t;
 
 static uint64_t now(const socket_t *s) {
   return mcp_loop_now(s->loop);
 }
 
-static void note(socket_t *s, const char *who, unsigned status,
+static void note(socket_t *s, const char *side, unsigned status,
                  mcp_slice_t reason) {
   char line[64];
   int n = status == MCP_WS_NO_STATUS
-              ? snprintf(line, sizeof line, "closed by %s", who)
-              : snprintf(line, sizeof line, "closed by %s with %u%s", who,
+              ? snprintf(line, sizeof line, "closed by %s", side)
+              : snprintf(line, sizeof line, "closed by %s with %u%s", side,
                          status, reason.len > 0 ? ": " : "");
-  if (s->why.len > 0) return;
+  if (s->text.len > 0) return;
   /* Without memory nothing is known but the code. */
-  if (mcp_buf_append(&s->why, line, (size_t)n) < 0 ||
-      mcp_buf_append_slice(&s->why, reason) < 0 ||
-      mcp_buf_append_char(&s->why, '\0') < 0)
-    mcp_buf_deinit(&s->why);
+  if (mcp_buf_append(&s->text, line, (size_t)n) < 0 ||
+      mcp_buf_append_slice(&s->text, reason) < 0 ||
+      mcp_buf_append_char(&s->text, '\0') < 0)
+    mcp_buf_deinit(&s->text);
 }
 
 static void abandon(mcp_link_t *link) {
@@ -95,8 +95,8 @@ static void set_timer(socket_t *s) {
   mcp_timer_set(s->timer, due > at ? due - at : 0);
 }
 
-/* The connection cannot go on: says why, and ends it. */
-static void fail(socket_t *s, int code, unsigned status, const char *why) {
+/* Ends the connection with a reason. */
+static void fail(socket_t *s, int code, unsigned status, const char *text) {
   mcp_link_t *link = &s->base;
   s->failed = true;
   if (link->closing) {
@@ -105,8 +105,8 @@ static void fail(socket_t *s, int code, unsigned status, const char *why) {
     return;
   }
   link->code = code;
-  mcp_link_set_status(link, status, mcp_slice(why, strlen(why)));
-  note(s, "us", status, mcp_slice(why, strlen(why)));
+  mcp_link_set_status(link, status, mcp_slice(text, strlen(text)));
+  note(s, "us", status, mcp_slice(text, strlen(text)));
   mcp_link_close(link, true);
 }
 
@@ -217,7 +217,7 @@ static mcp_slice_t read_bytes(mcp_link_t *link, mcp_slice_t bytes) {
   mcp_slice_t none = {0};
   note_bytes(s, bytes.len);
   if (s->failed) {
-    /* Frames are no longer told apart, but it may have heard us. */
+    /* Its frames are no longer readable, but it may have received ours. */
     if (link->closing && link->stream && ends_in_close(bytes))
       mcp_stream_close(link->stream, true);
     return none;
@@ -228,11 +228,11 @@ static mcp_slice_t read_bytes(mcp_link_t *link, mcp_slice_t bytes) {
 }
 
 static void end_expired(socket_t *s) {
-  mcp_slice_t why = MCP_SLICE("The access token has expired");
+  mcp_slice_t text = MCP_SLICE("The access token has expired");
   mcp_link_t *link = &s->base;
   link->code = MCP_EGONE;
-  mcp_link_set_status(link, MCP_WS_POLICY, why);
-  note(s, "us", MCP_WS_POLICY, why);
+  mcp_link_set_status(link, MCP_WS_POLICY, text);
+  note(s, "us", MCP_WS_POLICY, text);
   mcp_link_close(link, true);
 }
 
@@ -317,7 +317,7 @@ static void drained(mcp_link_t *link) {
     (void)send_control(s, MCP_WS_OP_PONG, mcp_slice(s->pong, s->pong_length));
 }
 
-/* What the close frame says if nobody has said. */
+/* The close frame if none was set by mcp_link_set_status. */
 static unsigned usual_status(const socket_t *s) {
   switch (s->base.code) {
   case MCP_ENOMEM: return MCP_WS_FAILED;
@@ -358,8 +358,8 @@ static void close_socket(mcp_link_t *link, bool flush) {
   }
 }
 
-static const char *why(const mcp_link_t *link) {
-  return ((const socket_t *)link)->why.data;
+static const char *reason(const mcp_link_t *link) {
+  return ((const socket_t *)link)->text.data;
 }
 
 static void deinit(mcp_link_t *link) {
@@ -367,7 +367,7 @@ static void deinit(mcp_link_t *link) {
   mcp_timer_stop(s->timer);
   mcp_ws_free(s->codec);
   mcp_buf_deinit(&s->reason);
-  mcp_buf_deinit(&s->why);
+  mcp_buf_deinit(&s->text);
 }
 
 static const mcp_framing_t framing = {.read = read_bytes,
@@ -378,7 +378,7 @@ static const mcp_framing_t framing = {.read = read_bytes,
                                       .queued = queued,
                                       .drained = drained,
                                       .close = close_socket,
-                                      .why = why,
+                                      .reason = reason,
                                       .deinit = deinit};
 
 void mcp_link_set_status(mcp_link_t *link, unsigned status,
@@ -390,7 +390,7 @@ void mcp_link_set_status(mcp_link_t *link, unsigned status,
   (void)mcp_buf_append_slice(&s->reason, reason);
 }
 
-bool mcp_link_may_say(long long status) {
+bool mcp_link_is_close_status(long long status) {
   return status > 0 && mcp_ws_may_say((unsigned long)status);
 }
 
