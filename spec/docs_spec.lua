@@ -1,10 +1,9 @@
 -- SPDX-License-Identifier: MIT
--- What README.md and docs/ say is true: their code runs and gives what they say it gives, the
--- numbers are those of the source, the files and targets they name exist, and nothing that is
--- public is left out.
+-- README.md and docs/ are correct: their code runs and returns what they show, numbers match the
+-- source, files, links and make targets exist, and every public name is described.
 --
--- A block of Lua whose first line is "-- runs" is run. It finds `mcp`, and as `app` a server of
--- its own; app:run does nothing there. Comments in it say what comes back:
+-- A block of Lua whose first line is "-- runs" is run, with `mcp`, and a new server as `app`;
+-- app:run does nothing there. Comments in the block show calls and their results:
 --   -- NAME { arguments }  -->  text      a tool or prompt; "(error) text" from a tool,
 --   -- read URI            -->  text      "(error CODE) text" from the protocol
 --   -- complete NAME.ARGUMENT TEXT  -->  value, value
@@ -51,7 +50,7 @@ end
 
 local function at(block) return ("%s:%d"):format(block.page, block.line) end
 
--- An app whose run leaves the rest to the spec.
+-- An app whose run functions do nothing, so that the spec can talk to it.
 local function guarded(app)
   app.run = function() end
   app.run_stdio, app.run_http = app.run, app.run
@@ -69,19 +68,19 @@ local function run(block)
       return made
     end,
   }, { __index = mcp })
-  local said = {}
+  local printed = {}
   local env = setmetatable({
     mcp = own, app = given,
-    print = function(...) said[#said + 1] = table.pack(...) end,
+    print = function(...) printed[#printed + 1] = table.pack(...) end,
     require = function(name) return name == "mcp" and own or require(name) end,
   }, { __index = _G })
   local chunk = assert(load(block.text, "@" .. at(block), "t", env))
   chunk()
-  return made or given, said
+  return made or given, printed
 end
 
--- What a client is told, in the words of the comments.
-local function told(response)
+-- What a client receives, in the form of the comments.
+local function shown(response)
   local err, result = response.error, response.result
   if err then return ("(error %d) %s"):format(err.code, err.message) end
   if result.completion then return table.concat(result.completion.values, ", ") end
@@ -92,7 +91,7 @@ local function told(response)
   return result.isError and "(error) " .. text or text
 end
 
--- Holds the conversation that the block's comments write down; returns its length.
+-- Makes the calls in the block's comments and compares the results; returns their number.
 local function converse(block, app)
   local count = 0
   local peer <close> = helper.open(app)
@@ -102,7 +101,7 @@ local function converse(block, app)
       local uri = what:match "^read%s+(%S+)$"
       local name, arguments = what:match "^(%S+)%s+(%b{})$"
       local of, argument, text = what:match "^complete%s+([^%s.]+)%.(%S+)%s+(%S+)$"
-      assert(uri or name or of, ("%s: not understood: %s"):format(at(block), what))
+      assert(uri or name or of, ("%s: unknown form of call: %s"):format(at(block), what))
       local response
       if uri then
         response = peer:request("resources/read", { uri = uri })
@@ -114,7 +113,7 @@ local function converse(block, app)
         response = peer:request(app.tools.by_name[name] and "tools/call" or "prompts/get",
           { name = name, arguments = arguments })
       end
-      assert.equal(expected, told(response), at(block) .. ": " .. what)
+      assert.equal(expected, shown(response), at(block) .. ": " .. what)
       count = count + 1
     end
   end
@@ -129,7 +128,7 @@ describe("the code of the documentation", function()
     if block.language == "lua" then
       it("compiles: " .. at(block), function()
         assert(load(block.text, "@" .. at(block), "t"))
-        -- Who reads it on a narrow screen must not scroll.
+        -- Readers with a narrow screen must not have to scroll.
         for line in block.text:gmatch "[^\n]+" do
           local long = not line:find("-->", 1, true) and utf8.len(line) > 100
           assert.is_false(long, at(block) .. ": a long line: " .. line)
@@ -147,7 +146,7 @@ describe("the code of the documentation", function()
     end
   end
 
-  it("was found, and answers with it", function()
+  it("was found, with its results", function()
     local runs, answers = 0, 0
     for _, block in ipairs(all) do
       if block.language == "lua" and block.text:find "^%-%- runs\n" then
@@ -165,7 +164,7 @@ end)
 describe("the documentation names", function()
   local readme, manual = read "README.md", read "docs/server.md"
 
-  -- Rules of the makefiles that a person calls.
+  -- Rules of the makefiles that people call.
   local function targets()
     local out = {}
     local files = assert(io.popen "ls Makefile bench/*.mk scripts/*.mk")
@@ -186,7 +185,7 @@ describe("the documentation names", function()
     local count = 0
     for name in pairs(known) do
       count = count + 1
-      assert.is_true(shown[name] or false, "README.md says nothing of make " .. name)
+      assert.is_true(shown[name] or false, "README.md does not mention make " .. name)
     end
     assert.is_true(count > 10)
     for line in readme:gmatch "| (`make[^|]*) |" do
@@ -200,7 +199,7 @@ describe("the documentation names", function()
   local function assert_named(name, text)
     -- Not as the beginning of a longer name.
     assert.is_truthy(text:find(name:gsub("%p", "%%%0") .. "%f[^%w_]"),
-      "docs/server.md says nothing of " .. name)
+      "docs/server.md does not mention " .. name)
   end
 
   it("everything public of mcp, in docs/server.md", function()
@@ -217,7 +216,7 @@ describe("the documentation names", function()
   it("every method of an app, of ctx, of what listens and of a folder", function()
     local app = mcp.server "names"
     for name in pairs(getmetatable(app).__index) do
-      -- What the runtime itself calls.
+      -- Methods that only the runtime calls.
       if not ({ has = 1, capabilities = 1, implementation = 1, cacheable = 1 })[name] then
         assert_named("app:" .. name, manual)
       end
@@ -287,7 +286,7 @@ describe("the documentation names", function()
   it("every method, fact and option of a client, in docs/client.md", function()
     local page, count = read "docs/client.md", 0
     local client <close> = assert(mcp.connect(mcp.server "names"))
-    -- What its own parts call.
+    -- Methods that only the client's own modules call.
     local inner = { attach = true, ready = true, reopen = true }
     for name in pairs(getmetatable(client).__index) do
       if not inner[name] then
@@ -361,7 +360,7 @@ describe("docs/limits.md", function()
   local headers = ""
   for path in assert(io.popen "find src -name '*.h'"):lines() do headers = headers .. read(path) end
 
-  -- The number behind a constant of C, or behind `file.lua NAME`.
+  -- The value of a constant of C, or of `file.lua NAME`.
   local function constant(name)
     local text = headers:match("\n#define%s+" .. name .. "%s+([^\n/]+)")
     if text then
@@ -386,13 +385,13 @@ describe("docs/limits.md", function()
       local name, shown = line:match "^| `([^`]+)`[^|]*| ([^|]-) |"
       local where = line:match "`(MCP_[%w_]+)`[^`]*$" or line:match "`([%w_/]+%.lua [%w_]+)`[^`]*$"
       if name and where then
-        local real, told_number = constant(where), number(shown)
+        local real, listed = constant(where), number(shown)
         assert.is_truthy(real, "no constant " .. where)
-        assert.is_truthy(told_number, "no number: " .. line)
+        assert.is_truthy(listed, "no number: " .. line)
         -- Times in C are milliseconds.
         if shown:find "%d m?s$" and where:find "^MCP_" then real = real / 1000 end
         if where == "MCP_REGEX_HEAP" then real = real * 1024 end
-        assert.equal(real, told_number, name)
+        assert.equal(real, listed, name)
         count = count + 1
       end
     end
@@ -418,7 +417,7 @@ describe("docs/limits.md", function()
   end)
 
   it("leaves no number of the Lua side out", function()
-    -- What is a number, and bounds nothing.
+    -- Numbers that are not limits.
     local other = { ["server/heartbeat.lua TRIFLE"] = true, ["server/timeout.lua CODE"] = true }
     local text, count = read "docs/limits.md", 0
     local pipe <close> = assert(io.popen "find lua/mcp -name '*.lua'")
@@ -429,7 +428,7 @@ describe("docs/limits.md", function()
           count = count + 1
           if not other[where] then
             assert.is_truthy(text:find("`" .. where .. "`", 1, true),
-              "docs/limits.md says nothing of " .. where)
+              "docs/limits.md does not mention " .. where)
           end
         end
       end

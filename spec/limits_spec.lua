@@ -1,10 +1,9 @@
 -- SPDX-License-Identifier: MIT
--- Every row of docs/limits.md has a spec that reaches the limit, or stands in UNREACHED with the
--- reason. A limit that nothing reaches may be gone, and nobody would know.
+-- Every row of docs/limits.md has a spec that reaches the limit, or is in UNREACHED with the reason.
+-- A limit that no spec reaches could disappear unnoticed.
 --
--- A row is named by its constant. What stands for it is the spec file under spec/ and words of a
--- test's title there. A new row needs an entry here; an entry without its row, or without its test,
--- is an error as well.
+-- A row is named by its constant. Its entry is the spec file under spec/ and part of the title of a
+-- test there. A new row needs an entry; an entry without its row or its test is an error, too.
 
 -- One entry for each row of the constant.
 local REACHED = {
@@ -196,7 +195,7 @@ local REACHED = {
     "net/watchdog: is ended by the end of standard input, and its grace",
   ["server/listen/serve.lua GRACE"] = "net/watchdog: is ended by one signal once the grace is over",
   MCP_LINK_MESSAGE_RATE = "transport/websocket: a message in trickling bytes is silence",
-  -- And besides
+  -- Others
   MCP_HTTP_REFUSAL_VALUE = "transport/refusals: shows foreign text harmlessly, and not all of it",
   MCP_HTTP_PREFIX_LENGTH = "transport/addresses: stands there as X-Forwarded-Prefix says",
   ["client/transport/endpoint.lua WORDS"] = "transport/refusals: is passed on by our client",
@@ -240,10 +239,10 @@ local REACHED = {
   MCP_REGEX_DEPTH = "wire/regex: bounds the frames of a repeated group",
 }
 
--- Rows that nothing reaches yet, and why.
+-- Rows that no spec reaches yet, and the reason.
 local UNREACHED = {
-  MCP_EXCHANGE_RETRY = "a number in an answer, nothing is refused",
-  MCP_TLS_COST = "what is counted, nothing is refused",
+  MCP_EXCHANGE_RETRY = "a number in a response, nothing is refused",
+  MCP_TLS_COST = "an amount that is counted, nothing is refused",
   MCP_CARRIER_NOTES = "64 KiB of notes at once; the order of notes is tested",
   MCP_THREAD_NOTES = "the same",
   MCP_WORKER_ARGUMENTS = "the limit of the queue is reached first",
@@ -252,9 +251,9 @@ local UNREACHED = {
   ["worker.lua STUCK"] = "2 s; a shorter one is reached",
   ["worker.lua OUTPUT"] = "64 MiB; a smaller one is reached",
   MCP_LISTENER_BACKLOG = "the kernel's queue: only it counts",
-  MCP_TLS_FLIGHT = "not a refusal; more is encrypted later, with the same bytes on the wire",
+  MCP_TLS_FLIGHT = "not a refusal; more is encrypted later, with the same bytes sent",
   MCP_REGEX_HEAP = "the depth of a match ends it before",
-  MCP_HTTP_CLIENT_STALE_TIME = "what is sent again within it is tested, its end is not",
+  MCP_HTTP_CLIENT_STALE_TIME = "sending again within it is tested, its end is not",
   MCP_FOLDER_ENTRIES = "making 65,536 files takes ten seconds",
   MCP_LINK_SKIPPED = "lines of the log only",
   ["client/handshake.lua PROBE_CHILD"] = "as PROBE, which is reached; the default is 10 s",
@@ -279,10 +278,10 @@ local UNREACHED = {
   ["auth/jwks.lua LENGTH"] = "the same",
   ["auth/jwks.lua TIME"] = "the same",
   ["server/ask/parked.lua MOST"] = "as server/ask/live.lua MOST, which is reached",
-  MCP_WATCHDOG_SECOND = "closing that takes for ever",
+  MCP_WATCHDOG_SECOND = "closing that does not finish",
   ["server/listen/serve.lua LEAVE"] = "the same, 12 s",
   ["server/listen/serve.lua UNWATCHED"] = "nothing is refused",
-  ["closing.lua CANCELED"] = "a farewell that does not end when it is cancelled",
+  ["closing.lua CANCELED"] = "closing that does not end when it is cancelled",
   ["schema/limits.lua variants"] = "no schema of the specs has so many",
 }
 
@@ -323,7 +322,7 @@ describe("a limit", function()
     assert.equal("", table.concat(missing, "\n"))
   end)
 
-  it("that is said to be reached has its row and its test", function()
+  it("listed as reached has its row and its test", function()
     local known, wrong = {}, {}
     for _, constant in ipairs(rows()) do known[constant] = true end
     for constant, entry in pairs(REACHED) do

@@ -15,19 +15,19 @@ local RULES = {
   T = "1-10 20-37 50-67 80-92 100-107",
 }
 
--- Rules that no spec names, and why. One that has found its proof must leave this list.
+-- Rules without a spec, and the reason. A rule that gets a spec must leave this list.
 local UNPROVEN = {
-  ["HM-28"] = "for what stands between a client and a server; we are nothing of that",
-  ["HM-75"] = "for servers without sessions alone: ours always speaks both eras (see T-07)",
-  ["IO-70"] = "for servers without sessions alone: ours takes every initialize",
-  ["SEC-52"] = "a requestState is not used up: whoever it was given to may bring it again until it "
-    .. "ends (docs/security.md)",
-  ["SEC-79"] = "for a server that is an OAuth proxy; we give out no tokens",
-  ["SEC-81"] = "for the page on which an authorization server asks for consent; we have none",
-  ["SEC-93"] = "for whoever puts stdio behind a network; there is nothing of ours in that place",
-  ["T-88"] = "for sessions without a way back to the client; ours always have one",
-  ["T-89"] = "says which state of tasks other implementations are in",
-  ["WS-03"] = "says what implementations of old had not; WS-10 to WS-15 say what to have",
+  ["HM-28"] = "applies to proxies between a client and a server",
+  ["HM-75"] = "applies to servers without session revisions; luamcp speaks both eras (see T-07)",
+  ["IO-70"] = "applies to servers without session revisions; luamcp accepts every initialize",
+  ["SEC-52"] = "a requestState can be used again by the same caller until it expires "
+    .. "(docs/security.md)",
+  ["SEC-79"] = "applies to OAuth proxies; luamcp issues no tokens",
+  ["SEC-81"] = "applies to the consent page of an authorization server",
+  ["SEC-93"] = "applies to bridges from a network to stdio; luamcp has none",
+  ["T-88"] = "applies to sessions without a stream to the client; luamcp sessions always have one",
+  ["T-89"] = "describes tasks in other implementations",
+  ["WS-03"] = "describes earlier implementations; WS-10 to WS-15 are the rules",
 }
 
 local function id_of(family, number) return ("%s-%02d"):format(family, number) end
@@ -85,9 +85,9 @@ describe("the rules of the protocol", function()
     end
     assert.equal(287, count)
     for id in pairs(UNPROVEN) do assert.is_true(seen[id], id) end
-    -- A spec that names what is no rule has mistyped one.
+    -- A spec that names an unknown rule has a misspelt id.
     for id, where in pairs(named) do
-      assert.is_true(seen[id], ("%s names %s, which is no rule"):format(where, id))
+      assert.is_true(seen[id], ("%s names %s, which is not a rule"):format(where, id))
     end
   end)
 
@@ -115,9 +115,9 @@ describe("the rules of the protocol", function()
     assert.equal("", table.concat(missing, " "))
   end)
 
-  it("that have none are those that are said here", function()
+  it("without a spec are exactly those listed here", function()
     for id in pairs(UNPROVEN) do
-      assert.is_nil(named[id], ("%s is proven by %s"):format(id, tostring(named[id])))
+      assert.is_nil(named[id], ("%s has a spec: %s"):format(id, tostring(named[id])))
     end
   end)
 end)
