@@ -80,7 +80,7 @@ local function run(block)
 end
 
 -- What a client receives, in the form of the comments.
-local function shown(response)
+local function received(response)
   local err, result = response.error, response.result
   if err then return ("(error %d) %s"):format(err.code, err.message) end
   if result.completion then return table.concat(result.completion.values, ", ") end
@@ -113,7 +113,7 @@ local function converse(block, app)
         response = peer:request(app.tools.by_name[name] and "tools/call" or "prompts/get",
           { name = name, arguments = arguments })
       end
-      assert.equal(expected, shown(response), at(block) .. ": " .. what)
+      assert.equal(expected, received(response), at(block) .. ": " .. what)
       count = count + 1
     end
   end

@@ -1,6 +1,6 @@
 -- SPDX-License-Identifier: MIT
--- Every row of docs/limits.md has a spec that reaches the limit, or is in UNREACHED with the reason.
--- A limit that no spec reaches could disappear unnoticed.
+-- Every row of docs/limits.md has a spec that reaches the limit, or is in UNREACHED with the
+-- reason. A limit that no spec reaches could disappear unnoticed.
 --
 -- A row is named by its constant. Its entry is the spec file under spec/ and part of the title of a
 -- test there. A new row needs an entry; an entry without its row or its test is an error, too.
@@ -173,7 +173,8 @@ local REACHED = {
   ["server/ask/replay.lua ROUNDS"] = "mcp/server/ask/init: ends after ten rounds",
   ["server/seal.lua TTL"] = "mcp/server/seal: is good for 600 seconds",
   ["server/seal.lua LENGTH"] = "mcp/server/seal: is at most 16 KiB, both ways",
-  MCP_LCONNECTION_STDIO_GRACE = "transport/link: ends the process within a second although a handler",
+  MCP_LCONNECTION_STDIO_GRACE =
+    "transport/link: ends the process within a second although a handler",
   -- Schemas
   ["schema/limits.lua subschemas"] =
     "mcp/schema/init: bound subschemas, depth and values of a schema",
