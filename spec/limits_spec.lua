@@ -115,7 +115,7 @@ local REACHED = {
   MCP_PROCESS_GRACE = "net/process: sends TERM when the grace is over, and KILL after another",
   MCP_PROCESS_ORPHAN_GRACE = "net/guard: the guard ends the child, in steps of its own grace",
   MCP_PROCESS_DRAIN_TIME = "net/process: and leaves a grandchild with the pipes: closed",
-  MCP_PROCESS_DRAIN_MOST = "net/process: and leaves the pipes to one who goes on writing",
+  MCP_PROCESS_DRAIN_MAX = "net/process: and leaves the pipes to a process that goes on writing",
   MCP_LCHILD_LINE = "net/process: is read in pieces where a line has no end",
   MCP_LCHILD_BACKLOG = "net/process: is read in pieces where a line has no end",
   -- Messages
@@ -219,7 +219,7 @@ local REACHED = {
   MCP_CONNECT_NAME_SIZE = "net/connect: or without any, and what is no name or port",
   MCP_JSON_NODES = "wire/json: count every value and every key",
   MCP_JSON_NUMBER_LENGTH = "wire/json: says where and why: numbers",
-  MCP_TLS_CHATTER = "net/tls: who has us change keys for ever and does not read",
+  MCP_TLS_CHATTER = "net/tls: a peer that requests key updates for ever and does not read",
   MCP_TLS_FILE_SIZE = "net/tls: reads no more of a file than 4 MiB",
   ["auth/jwt.lua CLOCK_SKEW"] = "mcp/auth/jwt: looks at exp, nbf and iat, with clocks a little",
   ["auth/jwks.lua STALE"] = "mcp/auth/jwks: goes on with old keys while new ones are fetched",

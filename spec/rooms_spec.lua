@@ -1,6 +1,6 @@
 -- SPDX-License-Identifier: MIT
--- The rooms and the arrows between them, read from the sources: who may include or require whom.
--- Not a test of behaviour: it keeps the map in the style guide true.
+-- The folders of src and the layers of lua/mcp, read from the sources: which may include or require
+-- which. It does not test behaviour: it keeps the map in docs/architecture.md true.
 
 local function lines_of(command)
   local list = {}
@@ -23,20 +23,20 @@ local function sorted(list)
 end
 
 describe("rooms of src", function()
-  -- What each room may include besides itself.
+  -- The rooms that each room may include, besides itself.
   local ROOMS = {
     base = {},
     wire = { base = true },
     net = { base = true },
     transport = { wire = true, net = true, base = true },
     lua = { transport = true, wire = true, net = true, base = true },
-    -- A module of its own, so that no program pays for libcrypto before it needs it.
-    -- The engine of TLS fills a table of net/tls.h; it links nothing of net.
+    -- A separate module, so that a program loads libcrypto only when it needs it. Its TLS engine
+    -- fills a table of functions from net/tls.h; it links nothing of net.
     openssl = { base = true, net = true },
     main = { lua = true, base = true },
   }
 
-  -- Who may use what is not ours; nobody else may.
+  -- The only files that may include the headers of a library.
   local FOREIGN = {
     ["^uv%.h$"] = { "^src/net/", "^src/base/err%.c$" },
     ["^llhttp%.h$"] = { "^src/wire/" },
@@ -61,10 +61,10 @@ describe("rooms of src", function()
     end
   end
 
-  it("are those that are known", function()
+  it("are listed in this spec", function()
     assert.is_true(#files > 40)
     for _, path in ipairs(files) do
-      assert.is_table(ROOMS[room_of(path)], path .. ": give its room a place in this spec")
+      assert.is_table(ROOMS[room_of(path)], path .. ": add its room to ROOMS in this spec")
     end
   end)
 
@@ -75,16 +75,16 @@ describe("rooms of src", function()
       seen = seen + 1
       local from, to = room_of(path), name:match "^([^/]+)/"
       if not to then
-        wrong[#wrong + 1] = ("%s includes %q: write the room before it"):format(path, name)
+        wrong[#wrong + 1] = ("%s includes %q: expected the room before the name"):format(path, name)
       elseif from ~= to and not ROOMS[from][to] then
-        wrong[#wrong + 1] = ("%s includes %s: %s may not know %s"):format(path, name, from, to)
+        wrong[#wrong + 1] = ("%s includes %s: %s must not depend on %s"):format(path, name, from, to)
       end
     end)
     assert.is_true(seen > 100)
     assert.equal("", table.concat(wrong, "\n"))
   end)
 
-  it("keep other people's headers where they belong", function()
+  it("include library headers only where they belong", function()
     local wrong, seen = {}, {}
     each_include(function(path, name, ours)
       if ours then return end
@@ -98,12 +98,12 @@ describe("rooms of src", function()
       end
     end)
     for _, pattern in ipairs { "^uv%.h$", "^llhttp%.h$", "^lua%.h$" } do
-      assert.is_true(seen[pattern], "nobody includes " .. pattern)
+      assert.is_true(seen[pattern], "no file includes " .. pattern)
     end
     assert.equal("", table.concat(wrong, "\n"))
   end)
 
-  it("have no file name twice, and none that says nothing (A9)", function()
+  it("have unique file names, and no meaningless one (A9)", function()
     local at, wrong = {}, {}
     for _, path in ipairs(files) do
       local name = path:match "([^/]+)$"
@@ -118,12 +118,12 @@ describe("rooms of src", function()
 
   it("only coroutine.c resumes Lua; main.c calls it once, to start (B2)", function()
     local wrong = {}
-    -- The state of a worker is no part of the runtime: it has a door of its own.
+    -- A worker's state is not part of the runtime: it has its own entry point.
     local RESUMES = { ["src/lua/coroutine.c"] = true, ["src/lua/worker_lib.c"] = true }
     local CALLS = { ["src/lua/coroutine.c"] = true, ["src/main.c"] = true,
       ["src/lua/worker_call.c"] = true, ["src/lua/worker_lib.c"] = true }
     for _, path in ipairs(files) do
-      -- Comments may speak of it.
+      -- Comments may mention it.
       local code = text_of(path):gsub("/%*.-%*/", "")
       if code:find "lua_resume%s*%(" and not RESUMES[path] then
         wrong[#wrong + 1] = path .. ": lua_resume"
@@ -135,7 +135,7 @@ describe("rooms of src", function()
     assert.equal("", table.concat(wrong, "\n"))
   end)
 
-  it("turn the loop in one place, which refuses to turn it inside itself", function()
+  it("turn the loop in one place, which refuses nested turns", function()
     local found = {}
     for _, path in ipairs(files) do
       local code = text_of(path):gsub("/%*.-%*/", "")
@@ -146,7 +146,7 @@ describe("rooms of src", function()
     assert.matches("if %(loop%->turning%) return MCP_ENESTED;.*uv_run%(", body)
   end)
 
-  it("pass no global about (C11)", function()
+  it("have no mutable globals (C11)", function()
     local wrong = {}
     for _, path in ipairs(files) do
       if path:find "%.c$" then
@@ -159,8 +159,8 @@ describe("rooms of src", function()
         end
       end
     end
-    -- The ledgers of the process: its budget of bytes, memory counted in the hunts, and the
-    -- level of the log. The handler of a signal has nothing else, either.
+    -- State of the process: its byte budget, the memory counters of the hunts, the log level, and
+    -- what a signal handler needs, which gets no argument.
     local KEPT = { "^src/base/account%.c", "^src/base/mem%.c", "^src/base/log%.c",
       "^src/net/thread%.c", "^src/net/watchdog%.c" }
     local function is_kept(line)

@@ -3,7 +3,7 @@
 -- is given back, whatever sizes it had on its way.
 local helper = require "spec.helper"
 
--- How many bytes 300 rounds of the work in `source` leave behind, once it has what it needs.
+-- How many bytes 300 rounds of the work in `source` leave allocated after a warm-up.
 local function growth(source)
   local path = helper.file(([[
     local system = require "codecs.system"

@@ -166,7 +166,7 @@ describe("base/err", function()
     assert.same({ "EOF", "end of file" }, { buf.error(-4095) })
   end)
 
-  it("has an answer for a code that nobody knows", function()
+  it("has a text for an unknown code", function()
     assert.same({ "EUNKNOWN", "unknown error" }, { buf.error(-20999) })
     for _, code in ipairs { 0x7fffffff, 1, -5000, -19999, -20999, -0x7fffffff } do
       assert.same({ "EUNKNOWN", "unknown error" }, { buf.error(code) }, code)
@@ -174,7 +174,7 @@ describe("base/err", function()
     assert.same({ "EUNKNOWN", "no error" }, { buf.error(0) })
   end)
 
-  it("leaks nothing for a code that nobody knows", function()
+  it("leaks nothing for an unknown code", function()
     local ws = require "codecs.ws"
     local before = ws.resident()
     -- 200,000 texts of libuv's would be 10 MB. A sanitizer keeps what is freed.

@@ -63,7 +63,7 @@ describe("base/crypto Base64 (RFC 4648)", function()
     end
   end)
 
-  it("appends behind what stands there, and leaves it alone on an error", function()
+  it("appends after the existing bytes, and leaves them unchanged on an error", function()
     assert.equal("x:Zm9v", crypto.encode("foo", "x:"))
     assert.equal("x:foob", crypto.decode_url("Zm9vYg", "x:"))
     assert.same({ nil, "EINVAL", "x:" }, { crypto.decode("Zm9vYg=v", "x:") })
@@ -82,7 +82,7 @@ describe("base/crypto Base64 (RFC 4648)", function()
       for at = 1, 8 do
         local text = ("AAAAAAAA"):sub(1, at - 1) .. c .. ("AAAAAAAA"):sub(at + 1)
         local plain = c:find "^[%w+/]$"
-        -- One '=' at the end is padding, and AAAAAAA= has no bits set behind.
+        -- One '=' at the end is padding, and AAAAAAA= has no bits set after it.
         if not plain and not (c == "=" and at == 8) then refuses(crypto.decode, text) end
         if not c:find "^[%w_-]$" then
           refuses(crypto.decode_url, text)
@@ -145,7 +145,7 @@ describe("base/crypto", function()
       assert.equal(n, #a)
       if n >= 16 then
         assert.are_not.equal(a, b)
-        -- Sixteen zero bytes in a row would be bytes that nobody filled.
+        -- Sixteen zero bytes in a row would be bytes that were never filled.
         assert.is_nil(a:find(("\0"):rep(16), 1, true))
         assert.are_not.equal(("\0"):rep(8), a:sub(-8))
       end

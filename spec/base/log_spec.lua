@@ -246,7 +246,7 @@ describe("base/log wire", function()
       lists[#lists + 1] = single
       for _, lines in ipairs(wires("in", lists)) do
         for i, line in ipairs(lines) do lines[i] = line:match "^luamcp: wire: < (.*)%%n$" end
-        -- Each piece says anew that it hides something.
+        -- Each piece shows again that it hides something.
         local text = table.concat(lines):gsub("%[hidden%]", "\0"):gsub("%z+", "[hidden]")
         assert.equal(expected, text)
       end

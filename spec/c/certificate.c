@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  * certificate.c: certificates and keys for specs, made on the spot: good ones,
- * and such as nobody would sign. Elliptic curves, because those are quick. */
+ * and some that no authority would sign. Elliptic curves, because those are
+ * quick. */
 #include <lauxlib.h>
 #include <lua.h>
 #include <openssl/evp.h>

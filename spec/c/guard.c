@@ -70,8 +70,8 @@ static int guard_news(lua_State *L) {
   if (n > 0 && recv(held->line, &news, sizeof news, MSG_WAITALL) ==
                    (ssize_t)sizeof news) {
     lua_pushstring(L, kinds[news.kind >= 1 && news.kind <= 3 ? news.kind : 0]);
-    lua_pushinteger(L, news.one);
-    lua_pushinteger(L, news.two);
+    lua_pushinteger(L, news.value);
+    lua_pushinteger(L, news.detail);
     return 3;
   }
   lua_pushnil(L);

@@ -6,10 +6,10 @@
  *   scan(bytes [, response])   a table of the head; or nil, error name, why
  *   trailer(bytes)             true; or nil, error name, why
  *   is_token(text), is_target(text), is_name(text), is_value(text)
- *   judge(bytes, challenge or nil, path…)   the status of who brings no token,
- *     and which of the pages at these paths is asked for
- *   challenge(text, status)    the field
- *   page(bytes [, type, fields])   the fields that go with a page */
+ *   judge(bytes, challenge or nil, path…)   the status of a request without a
+ * token, and which of the pages at these paths is asked for challenge(text,
+ * status)    the field page(bytes [, type, fields])   the fields that go with a
+ * page */
 #include <lauxlib.h>
 #include <lua.h>
 

@@ -53,7 +53,7 @@ static int open_peer(lua_State *L) {
   if (!peer->bytes) return failure(L);
   peer->fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
   if (peer->fd < 0) return failure(L);
-  /* The kernel's queue takes it at once: nobody needs to accept. */
+  /* The kernel's queue takes it at once; no accept is needed. */
   if (connect(peer->fd, (struct sockaddr *)&address, sizeof address) < 0 ||
       setsockopt(peer->fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on) < 0 ||
       fcntl(peer->fd, F_SETFL, O_NONBLOCK) < 0)

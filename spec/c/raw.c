@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT
  * raw.c: the listening side of TCP for specs that share the process with the
  * client: nothing it does waits. Must not use the core: it stands for a
- * stranger, who may say anything.
+ * untrusted peer that may send anything.
  *
  *   listen([port])  a listener on 127.0.0.1, or nil, message
  *   l:port()
- *   l:accept()      a connection, or nil when nobody waits
+ *   l:accept()      a connection, or nil if no client waits
  *   l:close()
  *   c:receive()     what has come since the last call, and whether the other
  *                   side has closed

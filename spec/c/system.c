@@ -506,7 +506,7 @@ static int process_kill(lua_State *L) {
                                 SIGSTOP, SIGCONT, SIGHUP};
   process_t *p = check_process(L);
   int number = numbers[luaL_checkoption(L, 2, "TERM", names)];
-  /* A reaped number may be somebody else's by now. */
+  /* A reaped number may belong to another process by now. */
   if (!reap(p, WNOHANG)) kill(p->pid, number);
   return 0;
 }

@@ -144,7 +144,7 @@ static int push_written(lua_State *L, mcp_buf_t *out, int code) {
   return n + 1;
 }
 
-/* write(opcode, payload, client?, before?): the frame behind `before` */
+/* write(opcode, payload, client?, before?): the frame after `before` */
 static int write_frame(lua_State *L) {
   mcp_buf_t out = {0};
   int op = (int)luaL_checkinteger(L, 1);

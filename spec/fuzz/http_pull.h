@@ -32,7 +32,7 @@ static inline void pull_http(mcp_slice_t bytes, size_t piece, mcp_buf_t *log,
   MUST(http);
   for (size_t at = 0; code == 0 && at < bytes.len; at += piece) {
     size_t left = bytes.len - at;
-    /* A copy: what lies behind the piece must not be read. */
+    /* A copy: bytes after the piece must not be read. */
     char *copy = malloc(left < piece ? left : piece);
     memcpy(copy, bytes.data + at, left < piece ? left : piece);
     mcp_http_feed(http, mcp_slice(copy, left < piece ? left : piece));

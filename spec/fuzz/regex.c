@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT
- * regex.c: a pattern up to the first NUL, and a subject behind it. */
+ * regex.c: a pattern up to the first NUL, and a subject after it. */
 #include "wire/regex.h"
 
 #include "target.h"

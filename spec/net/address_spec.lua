@@ -1,5 +1,5 @@
 -- SPDX-License-Identifier: MIT
--- address_spec.lua: src/net/address.c: which addresses a name given by somebody else may lead to.
+-- address_spec.lua: src/net/address.c: which addresses a name supplied by a peer may resolve to.
 local address = require "codecs.address"
 
 -- Each line: addresses of one range, its edges among them.

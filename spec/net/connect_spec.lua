@@ -1,6 +1,6 @@
 -- SPDX-License-Identifier: MIT
 -- connect_spec.lua: src/net/connect.c and src/lua/lconnect.c: which addresses of a name are tried
--- and when, socket files, and what is told when there is no way.
+-- and when, socket files, and the errors when no address answers.
 local connect = require "codecs.connect"
 local core = require "mcp.core"
 local support = require "spec.support"
@@ -11,7 +11,7 @@ local function listen(host, port)
   return assert(socket), its
 end
 
--- Somebody at `host` and `port` who does not answer: the queue is full.
+-- A listener at `host` and `port` that does not answer: its queue is full.
 local function silent(host, port)
   local all = {}
   local socket, its = system.listen(host, port or 0, 0)

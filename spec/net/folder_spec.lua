@@ -348,7 +348,7 @@ describe("a folder that cannot be left", function()
     assert.equal(before, codec.descriptors())
   end)
 
-  it("says its type to whoever confuses it", function()
+  it("names its type in the error for a wrong argument", function()
     local folder <close> = open_root()
     assert.error_matches(function() folder.read(io.stdout, "a.txt") end, "mcp.folder expected")
     assert.error_matches(function() folder:read {} end, "string expected")

@@ -37,14 +37,14 @@ local function shell(script, grace)
   return held, child
 end
 
--- Waits for the child's end, and then for the guard's; what is told, and how long it took.
+-- Waits for the child's end, and then for the guard's; the reported status, and how long it took.
 local function ends(held, from)
-  local told = { held:news() }
+  local status = { held:news() }
   local took = system.now() - from
-  assert.equal("exited", told[1])
+  assert.equal("exited", status[1])
   assert.same({ nil, "closed" }, { held:news() })
   assert.is_true(held:wait())
-  return { told[2], told[3] }, took
+  return { status[2], status[3] }, took
 end
 
 describe("a guard", function()
@@ -114,15 +114,15 @@ describe("a word to the guard", function()
     local held <close> = shell("trap 'exit 5' TERM; " .. LOOP)
     local from = system.now()
     held:word(200)
-    local told, took = ends(held, from)
-    assert.same({ 5, 0 }, told)
+    local status, took = ends(held, from)
+    assert.same({ 5, 0 }, status)
     assert.is_true(took > 0.19 and took < 1.5, took)
 
     local deaf <close> = shell(DEAF)
     from = system.now()
     deaf:word(200)
-    told, took = ends(deaf, from)
-    assert.same({ 0, 9 }, told)
+    status, took = ends(deaf, from)
+    assert.same({ 0, 9 }, status)
     assert.is_true(took > 0.39 and took < 2, took)
   end)
 
@@ -133,8 +133,8 @@ describe("a word to the guard", function()
       -- After 1 ms TERM has been sent, and perhaps KILL: it is the same end.
       local from = system.now()
       held:word(0)
-      local told, took = ends(held, from)
-      assert.same({ 0, 9 }, told)
+      local status, took = ends(held, from)
+      assert.same({ 0, 9 }, status)
       assert.is_true(took < 1, took)
     end
   end)
@@ -144,16 +144,16 @@ describe("a word to the guard", function()
     held:word(60000)
     local from = system.now()
     held:word(100)
-    local told, took = ends(held, from)
-    assert.same({ 5, 0 }, told)
+    local status, took = ends(held, from)
+    assert.same({ 5, 0 }, status)
     assert.is_true(took > 0.09 and took < 1.5, took)
 
     local other <close> = shell("trap 'exit 5' TERM; " .. LOOP)
     from = system.now()
     other:word(200)
     other:word(60000)
-    told, took = ends(other, from)
-    assert.same({ 5, 0 }, told)
+    status, took = ends(other, from)
+    assert.same({ 5, 0 }, status)
     assert.is_true(took < 1.5, took)
   end)
 
@@ -162,8 +162,8 @@ describe("a word to the guard", function()
     until_true(function() return state(child) == "T" end, "the stop")
     local from = system.now()
     held:word(300)
-    local told, took = ends(held, from)
-    assert.same({ 5, 0 }, told)
+    local status, took = ends(held, from)
+    assert.same({ 5, 0 }, status)
     assert.is_true(took < 0.59, took)
   end)
 

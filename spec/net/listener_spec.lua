@@ -1,5 +1,5 @@
 -- SPDX-License-Identifier: MIT
--- listener_spec.lua: src/net/listener.c through the program: who is accepted when, and ports.
+-- listener_spec.lua: src/net/listener.c through the program: accepted connections, and ports.
 local core = require "mcp.core"
 local support = require "spec.support"
 
@@ -149,7 +149,7 @@ local function listen(path, more)
   return core.listen_http(options, answer)
 end
 
--- The answer of who listens at `path`.
+-- The answer of the listener at `path`.
 local function ask(path, fields)
   local body = '{"jsonrpc":"2.0","id":1,"method":"ping"}'
   local socket <close> = assert(system.connect(path))
@@ -198,7 +198,7 @@ describe("a socket file", function()
     assert.is_false(exists(path))
   end)
 
-  it("is its owner's alone, unless told otherwise", function()
+  it("belongs to its owner alone by default", function()
     local host = assert(listen(path))
     assert.equal("600", mode_of(path))
     finish(host)
@@ -211,7 +211,7 @@ describe("a socket file", function()
     finish(host)
   end)
 
-  it("that nobody answers is replaced", function()
+  it("that no process answers is replaced", function()
     system.listen(path, 1):close()
     assert.is_true(exists(path))
     local host = assert(listen(path))
@@ -220,7 +220,7 @@ describe("a socket file", function()
     assert.is_false(exists(path))
   end)
 
-  it("that somebody listens on is not, even if he has no time", function()
+  it("that another process listens on is not, even if it is busy", function()
     local other <close> = assert(system.listen(path, 0))
     assert.same({ nil, "address already in use", "EADDRINUSE" }, { listen(path) })
     local waiting = {}

@@ -18,7 +18,7 @@ describe("the loop", function()
     assert.is_nil(core.timeout())
   end)
 
-  it("waits no longer than it is told, and no shorter", function()
+  it("waits exactly as long as requested", function()
     core.spawn(function() core.sleep(0.2) end)
     local from = system.now()
     assert.is_true(core.step(0))
@@ -124,7 +124,7 @@ describe("the loop", function()
     core.spawn(function() for _ = 1, 2000 do core.sleep(0) end end)
     while core.task_count() > 0 do core.step(5) end
     assert.is_true(system.now() - from < 1, system.now() - from)
-    -- A host that drives it is told that it is due.
+    -- A host that drives it learns that the timer has expired.
     core.spawn(function() for _ = 1, 3 do core.sleep(0) end end)
     while core.task_count() > 0 do
       assert.equal(0, core.timeout())

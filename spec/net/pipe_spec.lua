@@ -58,7 +58,7 @@ describe("standard output", function()
     server:write(line(1, "noise"))
     local answer = server:read_line()
     assert.equal("quiet", text_of(answer))
-    -- At once, and in this order: whoever debugs by printing looks at it now.
+    -- At once, and in this order, for debugging by printing.
     server:wait_said "from print\nfrom io.write\nfrom io.stdout\nfrom a child\n"
     finish()
   end)

@@ -34,7 +34,7 @@ describe("a private file", function()
     assert.equal("600 1 6\n", facts())
   end)
 
-  it("is replaced whole: who has it open still reads the old one", function()
+  it("is replaced whole: a process that has it open still reads the old one", function()
     assert.is_true(core.write_private(path, "old"))
     local before <close> = assert(io.open(path))
     assert.is_true(core.write_private(path, "new and longer"))
@@ -47,7 +47,7 @@ describe("a private file", function()
     assert.is_true(core.write_private(path, "secret"))
     assert.equal("precious\n", shell "cat PATH.other")
     assert.equal("600 1 6\n", facts())
-    -- Nor is what a crash, or somebody else, left beside it written to.
+    -- Nor does it write to a file that a crash, or another user, left beside it.
     shell "ln -s PATH.other PATH.new"
     assert.is_true(core.write_private(path, "secret 2"))
     assert.equal("precious\n", shell "cat PATH.other")

@@ -135,7 +135,7 @@ describe("a child", function()
     support.stop_all()
   end)
 
-  it("is looked for in the PATH that it gets, and starts where it is told to", function()
+  it("is looked up in the PATH that it gets, and starts in the given folder", function()
     local folder = os.tmpname()
     os.remove(folder)
     assert(os.execute("mkdir " .. folder))
@@ -150,7 +150,7 @@ describe("a child", function()
     os.execute("rm -r " .. folder)
   end)
 
-  it("that cannot start is told at once, and why", function()
+  it("that cannot start is reported at once, with the reason", function()
     local function start(options)
       return core.connect_child(options, print)
     end
@@ -183,7 +183,7 @@ describe("a child", function()
   end)
 
   it("has no descriptors but its own (SEC-90)", function()
-    -- Lua's own files are inherited by whoever does not care.
+    -- Lua's own files are inherited by default.
     local file <close> = assert(io.open("/etc/passwd"))
     local other = shell(HELLO .. "cat >/dev/null")
     local child = shell "ls -l /proc/self/fd >&2; echo END >&2"
@@ -233,7 +233,7 @@ describe("the standard error of a child", function()
     assert.equal(0, child.host:exit())
   end)
 
-  it("is read in pieces where a line has no end, and drained when nobody takes it (SEC-91)",
+  it("is read in pieces where a line has no end, and drained when it is not read (SEC-91)",
     function()
       local lines, bytes, most, waiting = 0, 0, 0, true
       local dropped = 0
@@ -244,7 +244,7 @@ describe("the standard error of a child", function()
           lines, bytes, most = lines + 1, bytes + #line, math.max(most, #line)
           dropped = dropped + (tonumber(line:match "^%((%d+) bytes were dropped here%)$") or 0)
         end })
-      -- It could write all of it although nobody took a line.
+      -- It could write all of it although no line was read.
       turn(function() return child.host:exit() end, "its end")
       waiting = false
       wait_gone(child)
@@ -270,7 +270,7 @@ describe("the standard error of a child", function()
     support.stop_all()
   end)
 
-  it("goes on after an error of who takes it", function()
+  it("goes on after an error in the reader", function()
     local server = support.start("{}", { script = [[
       local core = require "mcp.core"
       local host = assert(core.connect_child({ command = "sh",
@@ -384,7 +384,7 @@ describe("closing a child (IO-20)", function()
     local function start() return core.connect_child({ command = "cat" }, print) end
     local pid = start():pid()
     settle()
-    turn(function() return not state(pid) end, "the end of what nobody holds")
+    turn(function() return not state(pid) end, "the end of a process without a holder")
     do
       local host <close> = start()
       pid = host:pid()
@@ -439,8 +439,8 @@ describe("a child that ends by itself", function()
     assert_none(child.pid, grand, child.guard)
   end)
 
-  it("and leaves the pipes to one who goes on writing: read for two seconds more", function()
-    -- It has left the group, so nobody ends it but the end of its pipe.
+  it("and leaves the pipes to a process that goes on writing: read for two seconds more", function()
+    -- It has left the group, so only the end of its pipe ends it.
     local child = shell(HELLO .. "setsid sh -c 'echo other $$ >&2; while echo more >&2;"
       .. " do sleep 0.02; done' & sleep 0.1; exit 4")
     local other = heard_pid(child, "other")
@@ -468,7 +468,7 @@ describe("a child that ends by itself", function()
     wait_gone(child)
     assert.same({ nil, 9 }, { child.host:exit() })
     assert_none(child.pid, child.guard)
-    -- The guard is killed: its children go with it, and who buries them is not us.
+    -- The guard is killed: its children die with it, and another process reaps them.
     child = shell(HELLO .. "trap '' TERM; (while :; do sleep 0.01; done) & echo grand $! >&2; wait")
     local grand = heard_pid(child, "grand")
     assert(os.execute(("kill -KILL %d"):format(child.guard)))

@@ -217,7 +217,7 @@ describe("a TLS stream", function()
     assert.same({ nil, "ETLS" }, { server:send "more" })
   end)
 
-  it("knows who does not speak TLS", function()
+  it("recognizes a peer that does not speak TLS", function()
     local a, b = loop:pair()
     local server = assert(a:wrap(server_context()))
     assert(server:start())
@@ -291,7 +291,7 @@ describe("back-pressure over TLS", function()
     wait(function() return client:facts().queued == 0 end)
   end)
 
-  it("a paused reader holds the writer back, who drains once it reads again", function()
+  it("a paused reader holds the writer back, which drains once it reads again", function()
     local a, b = connect_pair()
     local server, client = assert(a:wrap(server_context())), assert(b:wrap(client_context(),
       "localhost"))
@@ -315,7 +315,7 @@ describe("back-pressure over TLS", function()
     assert.equal(0, server:facts().queued)
   end)
 
-  it("who pauses again and again gets all of it in order", function()
+  it("a reader that pauses again and again gets all of it in order", function()
     local server, client = join()
     local text = text_of(1 << 20)
     assert(server:send(text))
@@ -329,7 +329,7 @@ describe("back-pressure over TLS", function()
     assert.is_true(text == client:take())
   end)
 
-  it("who has us change keys for ever and does not read is not read (key updates)", function()
+  it("a peer that requests key updates for ever and does not read is not read", function()
     local a, a_far = loop:pair()
     local b_far, b = loop:pair()
     local server = assert(a:wrap(server_context()))
@@ -405,7 +405,7 @@ describe("back-pressure over TLS", function()
   end)
 end)
 
-describe("whom a TLS client believes", function()
+describe("a TLS client trusts", function()
   before_each(function() loop = stream.loop() end)
   after_each(function() loop:close() end)
 
@@ -424,7 +424,7 @@ describe("whom a TLS client believes", function()
     return facts.code, facts.why, server_code .. " " .. server_why
   end
 
-  it("SEC: nobody whose certificate has expired, or is not valid yet", function()
+  it("SEC: no certificate that has expired or is not yet valid", function()
     local code, why, server = try(certificate.make { issuer = ca, names = NAMES, from = -7200,
       to = -3600 }, "localhost")
     assert.equal("ETLSEXPIRED", code)
@@ -437,7 +437,7 @@ describe("whom a TLS client believes", function()
     assert.matches("^the certificate of CN=localhost is not valid before %d", why)
   end)
 
-  it("SEC: nobody with a certificate for another host (RFC 9525)", function()
+  it("SEC: no certificate for another host (RFC 9525)", function()
     local code, why = try(own, "example.test")
     assert.equal("ETLSHOST", code)
     assert.equal("the certificate is for localhost, not for example.test", why)
@@ -458,7 +458,7 @@ describe("whom a TLS client believes", function()
     end
   end)
 
-  it("SEC: nobody whose issuer is unknown", function()
+  it("SEC: no certificate of an unknown issuer", function()
     local code, why, server = try(certificate.make { issuer = other_ca, names = NAMES },
       "localhost")
     assert.equal("ETLSISSUER", code)
@@ -475,7 +475,7 @@ describe("whom a TLS client believes", function()
     assert.equal("ETLSISSUER", (ended(client)))
   end)
 
-  it("nobody who signs without being an authority, or with a certificate for clients", function()
+  it("no certificate signed by a non-authority, or made for clients", function()
     local leaf = certificate.make { issuer = ca, name = "leaf" }
     local forged = certificate.make { issuer = leaf, names = NAMES }
     assert.equal("ETLSCERT", (try({ cert = forged.cert .. leaf.cert, key = forged.key },
@@ -486,20 +486,20 @@ describe("whom a TLS client believes", function()
     assert.matches("purpose", why)
   end)
 
-  it("who shows the chain to its authority", function()
+  it("a server that sends the chain to its authority", function()
     local middle = certificate.make { issuer = ca, name = "Middle CA", ca = true }
     local leaf = certificate.make { issuer = middle, names = NAMES }
     assert.equal("ETLSISSUER", (try(leaf, "localhost")))
     assert.equal("", (try({ cert = leaf.cert .. middle.cert, key = leaf.key }, "localhost")))
   end)
 
-  it("anybody, if it was told to", function()
+  it("any certificate, with verify = false", function()
     local bad = certificate.make { names = "DNS:x", from = -7200, to = -3600 }
     assert.equal("", (try(bad, "localhost", { verify = false })))
     assert.equal("", (try(bad, nil, { verify = false })))
   end)
 
-  it("nobody without a name to compare", function()
+  it("nothing without a name to compare", function()
     local a = loop:pair()
     assert.same({ nil, "ETLSHOST" }, { a:wrap(client_context()) })
     assert.same({ nil, "ETLSHOST" }, { a:wrap(client_context(), ("x"):rep(300)) })
@@ -660,7 +660,7 @@ describe("a TLS context", function()
     local small = certificate.make { rsa = 1024 }
     assert.matches("cert: the text: certificate 1: ee key too small",
       server { cert = small.cert, key = small.key })
-    -- A key with a password asks nobody for it.
+    -- A key with a password never prompts for it.
     local out = assert(io.popen(("openssl pkey -aes256 -passout pass:secret -in %s"):format(key)))
     local locked = out:read "a"
     out:close()
@@ -668,7 +668,7 @@ describe("a TLS context", function()
     assert.matches("expected PEM without a password", server { cert = cert, key = locked })
   end)
 
-  it("misuse raises", function()
+  it("raises programming errors", function()
     local function raises(options)
       local ok, text = pcall(openssl.tls, options)
       assert.is_false(ok)
@@ -724,13 +724,13 @@ describe("a TLS context", function()
     came(c, "hello")
   end)
 
-  it("speaks http/1.1, and to nobody who wants something else (RFC 7301)", function()
+  it("speaks http/1.1, and refuses peers that want another protocol (RFC 7301)", function()
     local server, client = join(nil, { alpn = "h2" })
     local code, why = ended(server)
     assert.equal("ETLS", code)
     assert.matches("protocol", why)
     assert.equal("ETLSREFUSED", (ended(client)))
-    -- Who does not say is welcome.
+    -- A peer without ALPN is accepted.
     local a, b = loop:pair()
     server = assert(a:wrap(server_context()))
     client = assert(b:wrap(assert(openssl.tls { role = "client", ca = ca.cert }), "localhost"))
@@ -866,7 +866,7 @@ describe("TLS against the openssl command", function()
     assert.matches("alert protocol version", said(child, "alert"))
   end)
 
-  it("is told so when only TLS 1.1 is spoken there", function()
+  it("reports a peer that speaks only TLS 1.1", function()
     local a, b = loop:pair()
     local client = assert(b:wrap(client_context(), "localhost"))
     assert(a:start())

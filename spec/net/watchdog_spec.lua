@@ -106,7 +106,7 @@ describe("a handler that computes for ever", function()
     assert.is_true(took < 1.5, took)
   end)
 
-  it("leaves no child behind", function()
+  it("leaves no child running", function()
     local server = http()
     local pid = call(server, "child", "child (%d+)")
     server.process:kill "TERM"

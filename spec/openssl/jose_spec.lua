@@ -220,7 +220,7 @@ describe("mcp.openssl sign", function()
     assert.same(jwk, openssl.public_jwk(old))
     assert.same(jwk, openssl.public_jwk(public))
     assert.is_true(openssl.verify("ES256", public, "x", openssl.sign("ES256", old, "x")))
-    -- Nobody is asked for the password.
+    -- No prompt for the password.
     local none, text = openssl.sign("ES256", locked, "x")
     assert.is_nil(none)
     assert.matches("expected a private key in PEM without a password", text)

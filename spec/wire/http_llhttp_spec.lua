@@ -83,7 +83,7 @@ local requests = {
     "POST / HTTP/1.0\r\n" .. HOST .. "Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n", "EHTTP", 0 },
   { "Transfer-Encoding 'Chunked' (RFC 9112 7)",
     post("Transfer-Encoding: Chunked \r\n") .. "0\r\n\r\n", nil, 1 },
-  { "Transfer-Encoding 'chunked' and a tab: llhttp refuses it and nobody sends it",
+  { "Transfer-Encoding 'chunked' and a tab: llhttp refuses it and no client sends it",
     post("Transfer-Encoding: chunked\t\r\n") .. "0\r\n\r\n", "EHTTP", 0 },
   { "method in lower case: another token (RFC 9110 9.1)", "get / HTTP/1.1\r\n" .. HOST .. "\r\n",
     nil, 1 },

@@ -72,7 +72,7 @@ describe("an answer: ", function()
     end)
 
     if kept then
-      it(what .. ", and the next one behind it", function()
+      it(what .. ", and the next one after it", function()
         local next_one = head "Content-Length: 4\r\n" .. "next"
         for _, step in ipairs { 1, 7, #bytes + #next_one } do
           local result = pull.decode(bytes .. next_one, { responses = true, step = step })
@@ -82,7 +82,7 @@ describe("an answer: ", function()
         end
       end)
     else
-      it(what .. ", and nothing behind it", function()
+      it(what .. ", and nothing after it", function()
         local result = pull.decode(bytes .. head "Content-Length: 0\r\n", { responses = true })
         if bytes:find "Length" then
           assert.equal("EHTTP", result.code)
@@ -124,7 +124,7 @@ describe("a hostile answer", function()
     { "a signed chunk size", head "Transfer-Encoding: chunked\r\n" .. "-1\r\n" },
     { "a chunk size over 2^64", head "Transfer-Encoding: chunked\r\n" .. "10000000000000000\r\n" },
     { "a chunk longer than its size", head "Transfer-Encoding: chunked\r\n" .. "1\r\nxy\r\n" },
-    { "a bare LF behind a chunk size", head "Transfer-Encoding: chunked\r\n" .. "1\nx\r\n" },
+    { "a bare LF after a chunk size", head "Transfer-Encoding: chunked\r\n" .. "1\nx\r\n" },
     { "a length among trailers", head "Transfer-Encoding: chunked\r\n"
       .. "0\r\nContent-Length: 5\r\n\r\n" },
   }

@@ -24,7 +24,7 @@ local function refused(bytes, code, why, options)
     })
     assert.are.equal(code or "EHTTP", result.code, show(bytes) .. " in steps of " .. step)
     if why then assert.are.equal(why, result.why) end
-    assert.are.equal(options.before or 0, #result, "nothing of it is told")
+    assert.are.equal(options.before or 0, #result, "no event of it")
   end
 end
 
@@ -581,7 +581,7 @@ describe("HTTP framing of requests (RFC 9112 6)", function()
     end
   end)
 
-  it("leaves the bytes after an upgrade to whoever grants it, or goes on", function()
+  it("leaves the bytes after an upgrade to the new protocol, or continues", function()
     local d = http.new()
     local ask = request(HOST .. "Connection: upgrade\r\nUpgrade: websocket\r\n")
     d:feed(ask .. request(HOST, "GET /2 HTTP/1.1"))

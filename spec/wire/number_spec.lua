@@ -114,7 +114,7 @@ describe("numbers written", function()
   end)
 
   it("doubles with a point or an exponent, so that they stay doubles", function()
-    -- Those that cannot be told from their text alone.
+    -- Those that cannot be decided from their text alone.
     local expected = {
       { 1.0, "1.0" }, { 0.0, "0.0" }, { 100.0, "100.0" }, { 1e15, "1000000000000000.0" },
       { 2.0 ^ 53, "9007199254740992.0" }, { 1e16, "10000000000000000.0" }, { 1e17, "1e17" },

@@ -199,7 +199,7 @@ describe("regex: the object", function()
     end
   end)
 
-  it("raises on misuse", function()
+  it("raises programming errors", function()
     assert.has_error(function() regex.compile(nil) end)
     assert.has_error(function() regex.compile("a", 0) end)
     assert.has_error(function() regex.compile("a"):matches(nil) end)

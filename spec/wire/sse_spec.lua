@@ -273,7 +273,7 @@ describe("wire/sse and bad streams", function()
     end
   end)
 
-  -- Milliseconds each; looking for the LF anew at every line, half a minute.
+  -- Milliseconds each; searching for the LF again at every line takes half a minute.
   it("reads a million empty lines, comments and CR lines in no time", function()
     for _, unit in ipairs { "\n", "\r", "\r\n", ":\n", ": ping\r", "foo\n", "event\r" } do
       local reader, started = sse.new(), os.clock()

@@ -28,7 +28,7 @@ extern char **environ;
 #define LINE_FD  3
 #define FAULT_FD 4
 /* Descriptors that are closed one by one where there is no close_range. */
-#define DESCRIPTORS_MOST 65536
+#define DESCRIPTORS_MAX 65536
 
 typedef enum { RUNNING, ENDING, TERMINATED, KILLED } stage_t;
 
@@ -49,14 +49,13 @@ static uint64_t now_ms(void) {
 
 static void close_from(int first) {
   struct rlimit limit;
-  int most = DESCRIPTORS_MOST;
+  int max = DESCRIPTORS_MAX;
 #ifdef SYS_close_range
   if (syscall(SYS_close_range, first, ~0u, 0) == 0) return;
 #endif
-  if (getrlimit(RLIMIT_NOFILE, &limit) == 0 &&
-      limit.rlim_cur < DESCRIPTORS_MOST)
-    most = (int)limit.rlim_cur;
-  for (int fd = first; fd < most; fd++) close(fd);
+  if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur < DESCRIPTORS_MAX)
+    max = (int)limit.rlim_cur;
+  for (int fd = first; fd < max; fd++) close(fd);
 }
 
 static void nothing(int number) {
@@ -72,8 +71,8 @@ static void set_signals(void (*handler)(int)) {
       (void)sigaction(number, &action, NULL);
 }
 
-static void tell(int fd, int kind, int one, int two) {
-  mcp_guard_news_t news = {kind, one, two};
+static void report(int fd, int kind, int value, int detail) {
+  mcp_guard_news_t news = {kind, value, detail};
   const char *at = (const char *)&news;
   size_t left = sizeof news;
   /* The line has room for all messages there can be, so this write never waits:
@@ -172,8 +171,9 @@ static void reap(watch_t *watch) {
   while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
     if (pid != watch->child) continue;
     watch->child_gone = true;
-    tell(LINE_FD, MCP_GUARD_EXITED, WIFEXITED(status) ? WEXITSTATUS(status) : 0,
-         WIFSIGNALED(status) ? WTERMSIG(status) : 0);
+    report(LINE_FD, MCP_GUARD_EXITED,
+           WIFEXITED(status) ? WEXITSTATUS(status) : 0,
+           WIFSIGNALED(status) ? WTERMSIG(status) : 0);
   }
 }
 
@@ -257,7 +257,7 @@ static _Noreturn void stand_guard(const mcp_guard_options_t *options,
   prctl(PR_SET_CHILD_SUBREAPER, 1);
 #endif
   if (pipe(pipe_fds) < 0 || (watch.child = fork()) < 0) {
-    tell(line, MCP_GUARD_FAILED, 0, errno);
+    report(line, MCP_GUARD_FAILED, 0, errno);
     _exit(127);
   }
   if (watch.child == 0) become(options, pipe_fds[1]);
@@ -269,11 +269,11 @@ static _Noreturn void stand_guard(const mcp_guard_options_t *options,
   } while ((n < 0 && errno == EINTR) || (n > 0 && got < sizeof fault));
   close(FAULT_FD);
   if (got > 0) {
-    tell(LINE_FD, MCP_GUARD_FAILED, fault.step, fault.error);
+    report(LINE_FD, MCP_GUARD_FAILED, fault.step, fault.error);
     (void)waitpid(watch.child, NULL, 0);
     _exit(127);
   }
-  tell(LINE_FD, MCP_GUARD_STARTED, watch.child, 0);
+  report(LINE_FD, MCP_GUARD_STARTED, watch.child, 0);
   keep(&watch);
 }
 

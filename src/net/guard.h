@@ -20,7 +20,7 @@ typedef enum {
 } mcp_guard_kind_t;
 
 typedef struct {
-  int32_t kind, one, two;
+  int32_t kind, value, detail;
 } mcp_guard_news_t;
 
 typedef struct {

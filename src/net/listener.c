@@ -33,7 +33,7 @@ struct mcp_listener {
   mcp_listener_fn fn;
   void *owner;
   mcp_timer_t *retry; /* to accept, when there was no memory or descriptor */
-  unsigned open, most;
+  unsigned open, max;
   int mark;              /* the first descriptor that is reserved */
   bool reached_mark;     /* from then on it looks before it accepts */
   mcp_list_t of_starved; /* in the loop's list while it waits for one */
@@ -139,7 +139,7 @@ static void accept_one(mcp_listener_t *l) {
 /* Accepts the connection that waits, if its listener may have another and the
  * process has a descriptor for it. */
 static void try_accept(mcp_listener_t *l) {
-  if (!l->waiting || l->open >= l->most) return;
+  if (!l->waiting || l->open >= l->max) return;
   if (has_descriptor(l)) {
     mcp_list_remove(&l->of_starved);
     accept_one(l);
@@ -190,7 +190,7 @@ static mcp_listener_t *new_listener(mcp_loop_t *loop, unsigned connections,
   l->loop = loop;
   l->fn = fn;
   l->owner = owner;
-  l->most = connections ? connections : MCP_LISTENER_CONNECTIONS;
+  l->max = connections ? connections : MCP_LISTENER_CONNECTIONS;
   l->mark = first_reserved();
   mcp_list_init(&l->of_starved);
   return l;

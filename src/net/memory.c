@@ -119,8 +119,8 @@ static end_t *new_end(mcp_loop_t *loop) {
   return e;
 }
 
-int mcp_stream_pair(mcp_loop_t *loop, mcp_stream_t **one,
-                    mcp_stream_t **other) {
+int mcp_stream_pair(mcp_loop_t *loop, mcp_stream_t **left,
+                    mcp_stream_t **right) {
   end_t *a = new_end(loop), *b = a ? new_end(loop) : NULL;
   if (!b) {
     if (a) mcp_timer_stop(a->turn);
@@ -129,7 +129,7 @@ int mcp_stream_pair(mcp_loop_t *loop, mcp_stream_t **one,
   }
   a->other = b;
   b->other = a;
-  *one = &a->base;
-  *other = &b->base;
+  *left = &a->base;
+  *right = &b->base;
   return 0;
 }

@@ -116,7 +116,7 @@ static void on_drain_time(void *arg) {
   bool held = p->base.paused && !p->base.closing;
   if (!held) p->drained += MCP_PROCESS_DRAIN_TIME;
   if (p->exited && !is_all_read(p) && (held || p->active) &&
-      p->drained < MCP_PROCESS_DRAIN_MOST) {
+      p->drained < MCP_PROCESS_DRAIN_MAX) {
     p->active = false;
     set_drain(p);
     return;
@@ -140,16 +140,16 @@ static void take_news(mcp_process_t *p) {
   const mcp_guard_news_t *news = &p->news;
   p->news_size = 0;
   if (news->kind != MCP_GUARD_EXITED || p->exited) return;
-  p->failed = news->one != 0 || news->two != 0;
-  if (news->two) {
+  p->failed = news->value != 0 || news->detail != 0;
+  if (news->detail) {
     snprintf(p->reason, sizeof p->reason, "the process was ended by signal %d",
-             (int)news->two);
+             (int)news->detail);
   } else {
     snprintf(p->reason, sizeof p->reason, "the process ended with status %d",
-             (int)news->one);
+             (int)news->value);
   }
   p->exited = true;
-  p->on_exit(p->owner, news->one, news->two);
+  p->on_exit(p->owner, news->value, news->detail);
   wind_up(p);
 }
 
@@ -378,10 +378,10 @@ static int hear_first(int line, mcp_process_t *p, mcp_process_step_t *step) {
     n = recv(line, &news, sizeof news, MSG_WAITALL);
   } while (n < 0 && errno == EINTR);
   if (n != (ssize_t)sizeof news) return MCP_EGONE;
-  p->child = news.one;
+  p->child = news.value;
   if (news.kind == MCP_GUARD_STARTED) return 0;
-  *step = (mcp_process_step_t)news.one;
-  return -news.two;
+  *step = (mcp_process_step_t)news.value;
+  return -news.detail;
 }
 
 static void bury(pid_t guard) {

@@ -32,7 +32,7 @@
  * the output counts as ended. */
 #define MCP_PROCESS_DRAIN_TIME 100
 /* The longest time that takes in all. */
-#define MCP_PROCESS_DRAIN_MOST 2000
+#define MCP_PROCESS_DRAIN_MAX 2000
 
 typedef enum {
   MCP_PROCESS_INHERIT, /* our standard error */

@@ -95,6 +95,7 @@ mcp_stream_t *mcp_stream_over(mcp_loop_t *loop, void *in, void *out,
 
 /* Two streams back to back: what one sends the other reads, a turn later. 0 or
  * MCP_ENOMEM. */
-int mcp_stream_pair(mcp_loop_t *loop, mcp_stream_t **one, mcp_stream_t **other);
+int mcp_stream_pair(mcp_loop_t *loop, mcp_stream_t **left,
+                    mcp_stream_t **right);
 
 #endif

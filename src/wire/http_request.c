@@ -18,17 +18,17 @@ int mcp_http_request_begin(mcp_buf_t *out, mcp_slice_t method,
   if (!mcp_http_head_is_token(method))
     return refuse(reason, "the method is not a token");
   if (mcp_slice_equal(method, MCP_SLICE("CONNECT")))
-    return refuse(reason, "the method CONNECT is not for this client");
+    return refuse(reason, "the method CONNECT is not supported");
   if (target.len == 0 ||
       (target.data[0] != '/' && !mcp_slice_equal(target, MCP_SLICE("*"))))
     return refuse(reason, "the target does not begin with /");
   if (target.len > MCP_HTTP_TARGET_LENGTH)
     return refuse(reason, "the target is too long");
   if (!mcp_http_head_is_target(target))
-    return refuse(reason, "the target holds a byte that has to be "
+    return refuse(reason, "the target contains a byte that must be "
                           "percent-encoded");
   if (!mcp_http_head_is_name(host))
-    return refuse(reason, "the host holds a byte that cannot stand there");
+    return refuse(reason, "the host contains an invalid byte");
   if (mcp_buf_reserve(out, method.len + target.len + host.len + 64) < 0)
     return MCP_ENOMEM;
   mcp_buf_append_slice(out, method);

@@ -83,9 +83,8 @@ static uint32_t find_duplicate(const member_t *keys, uint32_t n,
     size_t size = (b < n ? heads[b + 1] : n) - heads[b];
     sort(bucket, size, keys);
     for (size_t i = 1; i < size; i++) {
-      const member_t *one = &keys[bucket[i - 1]], *two = &keys[bucket[i]];
-      if (compare(one, two) == 0 && (!found || two->token < found))
-        found = two->token;
+      const member_t *x = &keys[bucket[i - 1]], *y = &keys[bucket[i]];
+      if (compare(x, y) == 0 && (!found || y->token < found)) found = y->token;
     }
   }
   return found;

@@ -86,14 +86,14 @@ static int compile(mcp_regex_t *regex, mcp_slice_t pattern, bool captures,
   return code == PCRE2_ERROR_HEAP_FAILED ? MCP_ENOMEM : MCP_EPATTERN;
 }
 
-int mcp_regex_new(mcp_regex_t **out, mcp_slice_t pattern, size_t longest,
+int mcp_regex_new(mcp_regex_t **out, mcp_slice_t pattern, size_t max_length,
                   mcp_regex_fault_t *fault) {
   mcp_regex_ecma_facts_t facts = {0};
   mcp_buf_t text = {0};
   mcp_regex_t *regex = NULL;
   int code;
   *out = NULL;
-  if (pattern.len > (longest ? longest : MCP_REGEX_PATTERN_LENGTH)) {
+  if (pattern.len > (max_length ? max_length : MCP_REGEX_PATTERN_LENGTH)) {
     return fail_with(fault, MCP_ETOOBIG, "longer than the limit", 0);
   }
   code = mcp_regex_ecma_write_pcre(&text, pattern, &facts);

@@ -35,10 +35,10 @@ typedef struct {
   char what[128];
 } mcp_regex_fault_t;
 
-/* Compiles `pattern`, at most `longest` bytes (0: MCP_REGEX_PATTERN_LENGTH).
+/* Compiles `pattern`, at most `max_length` bytes (0: MCP_REGEX_PATTERN_LENGTH).
  * 0 with `*regex` set, or MCP_ETOOBIG, MCP_EUTF8, MCP_ENOMEM,
  * MCP_EPATTERN; for each `fault` says it in words. */
-int mcp_regex_new(mcp_regex_t **regex, mcp_slice_t pattern, size_t longest,
+int mcp_regex_new(mcp_regex_t **regex, mcp_slice_t pattern, size_t max_length,
                   mcp_regex_fault_t *fault);
 
 /* Does any part of `subject` match? 1 or 0; MCP_ETOOBIG if finding out costs

@@ -367,7 +367,7 @@ static void group(reader_t *r) {
 /* Reads {n}, {n,} or {n,m}; false, with nothing consumed, if it is not one. */
 static bool braces(reader_t *r) {
   const char *c = r->at + 1;
-  size_t n = 0, most = 0;
+  size_t n = 0, max = 0;
   int digits = 0;
   for (; c < r->end && (is_digit(*c) || (*c == ',' && digits > 0)); c++) {
     if (*c == ',') {
@@ -377,10 +377,10 @@ static bool braces(reader_t *r) {
     }
     digits++;
     if (n < 1000000) n = n * 10 + (size_t)(*c - '0');
-    if (n > most) most = n;
+    if (n > max) max = n;
   }
   if (c == r->end || *c != '}' || digits == 0) return false;
-  if (most > r->facts->repeat) r->facts->repeat = most;
+  if (max > r->facts->repeat) r->facts->repeat = max;
   put(r, r->at, (size_t)(c + 1 - r->at));
   r->at = c + 1;
   return true;

@@ -13,7 +13,7 @@
 #define PROTOCOL MCP_SLICE("sec-websocket-protocol")
 
 /* Longer keys are only ever hashed for a client that sends one. */
-#define KEY_MOST 128
+#define KEY_MAX 128
 
 /* Is `token` in the list that all fields `name` make? */
 static bool has_token(const mcp_http_head_t *head, mcp_slice_t name,
@@ -86,8 +86,8 @@ void mcp_ws_accept(mcp_slice_t key, char accept[MCP_WS_ACCEPT_LENGTH]) {
   static const char letters[] =
       "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
   unsigned char digest[MCP_SHA1_SIZE + 1] = {0};
-  char text[KEY_MOST + sizeof GUID];
-  size_t length = key.len < KEY_MOST ? key.len : KEY_MOST;
+  char text[KEY_MAX + sizeof GUID];
+  size_t length = key.len < KEY_MAX ? key.len : KEY_MAX;
   if (length > 0) memcpy(text, key.data, length);
   memcpy(text + length, GUID, sizeof GUID - 1);
   mcp_sha1(mcp_slice(text, length + sizeof GUID - 1), digest);
@@ -157,12 +157,12 @@ bool mcp_ws_is_granted(const mcp_http_head_t *head,
   }
   if (!found || twice ||
       !mcp_slice_equal(value, mcp_slice(accept, sizeof accept))) {
-    *reason = "Sec-WebSocket-Accept does not answer our key";
+    *reason = "Sec-WebSocket-Accept does not match the key";
     return false;
   }
   mcp_http_header(head, MCP_SLICE("sec-websocket-extensions"), &found, NULL);
   if (found) {
-    *reason = "the server uses an extension that was not asked for";
+    *reason = "the server selected an extension that was not requested";
     return false;
   }
   value = mcp_http_header(head, PROTOCOL, &found, &twice);
