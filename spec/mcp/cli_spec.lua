@@ -102,9 +102,9 @@ describe("luamcp", function()
     for _, case in ipairs {
       { { "--sse" }, "--sse needs an address, such as 127.0.0.1:8000" },
       { { "--websocket", "x" },
-        '--websocket: "x" is no address; "127.0.0.1:8000" or "8000" is one' },
-      { { "--websocket=localhost:99999" }, "--websocket: port 99999 is over 65535" },
-      { { "--sse=" }, '--sse: "" is no address; "127.0.0.1:8000" or "8000" is one' },
+        '--websocket: expected an address such as "127.0.0.1:8000" or "8000", got "x"' },
+      { { "--websocket=localhost:99999" }, "--websocket: port: expected at most 65535, got 99999" },
+      { { "--sse=" }, '--sse: expected an address such as "127.0.0.1:8000" or "8000", got ""' },
       { { "--unix" }, "--unix needs the path of a socket file" },
       { { "--unix=" }, "--unix needs the path of a socket file" },
       { { "--http", "1", "--tls-cert", "c" }, "--tls-cert needs --tls-key beside it" },

@@ -63,7 +63,7 @@ describe("a second initialize on one connection", function()
     assert.equal("true", peer:call("can").content[1].text)
     local response, log = again()
     assert.equal("2025-11-25", response.result.protocolVersion)
-    assert.equal("info: a client initializes a connection that is in use: what was before it ends",
+    assert.equal("info: initialize on a connection that is in use: ending its earlier requests",
       log)
     peer:notify "notifications/initialized"
     assert.equal("second", peer:call("who").content[1].text)

@@ -108,7 +108,7 @@ describe("what only the encoder refuses", function()
           ref = { type = "ref/prompt", name = "p" }, argument = { name = "a", value = "" } })
         assert.same({ values = { "one", "two" }, total = 2, hasMore = false },
           helper.plain(response.result.completion))
-        assert.equal('error: prompt "p": complete: "a": [2] is left out: ' .. WHERE, log)
+        assert.equal('error: prompt "p": complete: "a": [2] is omitted: ' .. WHERE, log)
       end)
 
       it("in an entry that a template lists is left out, and logged", function()
@@ -121,7 +121,7 @@ describe("what only the encoder refuses", function()
         for i, one in ipairs(response.result.resources) do uris[i] = one.uri end
         assert.equal("test://1", uris[1])
         assert.equal("test://4", uris[#uris])
-        assert.matches('error: template "test://{id}": list: an entry is left out: ', log, 1, true)
+        assert.matches('error: template "test://{id}": list: an entry is omitted: ', log, 1, true)
         assert.is_nil(log:find("\xff", 1, true))
       end)
 
@@ -142,7 +142,7 @@ describe("what only the encoder refuses", function()
           else
             assert.equal(1, #response.result[list])
             assert.matches("good", response.result[list][1].name, 1, true)
-            assert.matches('bad" is left out of a list: _meta.a: ' .. WHERE, log, 1, true)
+            assert.matches('bad" is omitted from a list: _meta.a: ' .. WHERE, log, 1, true)
           end
         end
       end)
@@ -160,7 +160,7 @@ describe("what only the encoder refuses", function()
       meta.a = BAD
       local response, log = ask("2025-11-25", "tools/list")
       assert.equal(1, #response.result.tools)
-      assert.matches('tool "bad" is left out of a list: _meta.a', log, 1, true)
+      assert.matches('tool "bad" is omitted from a list: _meta.a', log, 1, true)
     end
   end)
 

@@ -140,7 +140,7 @@ describe("the option inspect", function()
 
   it("is refused where the page could not work or would be open to others", function()
     local cases = {
-      { { inspect = 1, http = 0 }, "inspect: boolean expected, got number" },
+      { { inspect = 1, http = 0 }, "inspect: expected a boolean, got number" },
       { { inspct = true, http = 0 }, 'unknown option "inspct", did you mean "inspect"?' },
       { { inspect = true, http = 0, websocket = false }, "inspect: the page needs websocket" },
       { { inspect = true, stdio = true }, "inspect: the page needs http" },
@@ -160,8 +160,8 @@ describe("the option inspect", function()
     for _, host in ipairs { "0.0.0.0", "::", "192.0.2.1", "server.example", "127.0.0.1.example",
       "::ffff:127.0.0.1", "127.0.0.2" } do
       local err = refused { inspect = true, http = { host = host, port = 0 } }
-      assert.matches("inspect: the page is for this machine only: http at 127.0.0.1, ::1 or "
-        .. "localhost expected, not at " .. host, err, 1, true)
+      assert.matches("inspect: the page is for this machine only: expected http at 127.0.0.1, "
+        .. "::1 or localhost, got " .. host, err, 1, true)
       -- Nothing was tried: it would have said that it cannot be listened on.
       assert.is_nil(err:match "cannot listen")
     end

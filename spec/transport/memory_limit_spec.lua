@@ -291,9 +291,9 @@ describe("memory for peers", function()
       caller:send(support.call(i, "flood", { count = 200 }))
       assert.equal(200, caller:answer().status)
       most = math.max(most, held(server) - begun)
-      if server:told():find("a listen is ended", 1, true) then break end
+      if server:told():find("closing subscription: notification", 1, true) then break end
     end
-    server:wait_said "a listen is ended"
+    server:wait_said "closing subscription: notification"
     assert.is_true(most <= MEBI + (64 << 10), most .. " bytes were held")
     assert.is_true(server:rss() - before < 2 * MEBI + support.ROOM)
   end)

@@ -120,7 +120,7 @@ function protocol.classify(kind, method, claim, capabilities, version)
   if claim ~= nil then
     if type(claim) ~= "string" then
       return reject(errors.INVALID_PARAMS,
-        "_meta[\"" .. protocol.KEY_VERSION .. "\"]: string expected, got " .. type(claim))
+        "_meta[\"" .. protocol.KEY_VERSION .. "\"]: expected a string, got " .. type(claim))
     end
     if version and version ~= claim then
       return reject(errors.HEADER_MISMATCH, ("MCP-Protocol-Version is %s, but the body says %s")

@@ -117,7 +117,7 @@ local function tell_listen(self, x, method, uri)
   if ok then return end
   self:forget(x)
   if x:is_open() then
-    core.log("warning", ("a listen is ended, for it could not be told of a change: %s")
+    core.log("warning", ("closing subscription: notification could not be delivered: %s")
       :format(text))
     x:cut()
   end
@@ -185,7 +185,7 @@ local function tell_stored(app, session, change)
   if stream then bus.catch_up(session, stream) end
   local ok, text = tell_session(session, stream, change)
   if ok or not stream or not stream:is_open() then return end
-  core.log("warning", ("the stream of a session is ended, for it could not be told of a change: %s")
+  core.log("warning", ("closing the stream of a session: notification could not be delivered: %s")
     :format(text))
   stream:cut()
   session.stream = nil
@@ -198,7 +198,7 @@ local function tell_link(self, link, change)
   if code == "ECLOSED" then
     self.links[link] = nil
   elseif not ok and not link.deaf then
-    core.log("warning", ("a change could not be told to a peer that does not read: %s")
+    core.log("warning", ("notification could not be delivered to a peer that does not read: %s")
       :format(text))
   end
   link.deaf = not ok

@@ -140,7 +140,7 @@ end
 function methods.progress(ctx, done, total, text)
   check_self(ctx, "progress")
   if type(done) ~= "number" then
-    error("ctx:progress: number expected, got " .. type(done), 2)
+    error("ctx:progress: expected a number, got " .. type(done), 2)
   end
   local token, session = ctx.token, ctx.own_session
   if token == nil or type(token) == "boolean" then return false end
@@ -204,7 +204,7 @@ end
 function methods.close_stream(ctx, retry)
   check_self(ctx, "close_stream")
   if retry ~= nil and not (type(retry) == "number" and retry >= 0 and retry < math.huge) then
-    error("ctx:close_stream: seconds expected, got " .. tostring(retry), 2)
+    error("ctx:close_stream: expected seconds, got " .. tostring(retry), 2)
   end
   local exchange = ctx.exchange
   return exchange.close_stream ~= nil and exchange:close_stream(retry)

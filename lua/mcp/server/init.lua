@@ -70,7 +70,8 @@ local function check_options(what, options, known, level)
         require("mcp.nearest").unknown("option", tostring(key), names)), level + 1)
     end
     if kind ~= "any" and type(given) ~= kind then
-      error(("%s: option %q: %s expected, got %s"):format(what, key, kind, type(given)), level + 1)
+      error(("%s: option %q: expected a %s, got %s")
+        :format(what, key, kind, type(given)), level + 1)
     end
   end
 end
@@ -102,7 +103,7 @@ function Decorator.__call(self, given)
   local what = ("%s %q"):format(self.kind, self.name)
   if self.done then error(what .. " has its handler already", 2) end
   if type(given) == "table" and not (getmetatable(given) or {}).__call then
-    if self.options then error(what .. ": options were given twice", 2) end
+    if self.options then error(what .. ": options are given twice", 2) end
     check_options(what, given, self.feature.options, 2)
     self.options = given
     if given.worker == nil then return self end
@@ -113,7 +114,7 @@ function Decorator.__call(self, given)
     given = handler
   end
   if type(given) ~= "function" and type(given) ~= "table" then
-    error(("%s: a table of options or a function expected, got %s"):format(what, type(given)), 2)
+    error(("%s: expected a table of options or a function, got %s"):format(what, type(given)), 2)
   end
   local ok, entry = pcall(self.feature.new, self.name, self.options or {}, given)
   if not ok then error(("%s: %s"):format(what, entry), 2) end
@@ -139,11 +140,11 @@ local function decorator(app, kind, feature, into, name, more)
     error(("app:%s is called with a colon, not with a dot"):format(kind), 2)
   end
   if more ~= nil then
-    error(("app:%s: one name expected; options and function follow it: app:%s %q { … } (function)")
+    error(("app:%s: expected one name; options and function follow: app:%s %q { … } (function)")
       :format(kind, kind, tostring(name)), 2)
   end
   if type(name) ~= "string" or name == "" then
-    error(("app:%s: a name expected, got %s"):format(kind,
+    error(("app:%s: expected a name, got %s"):format(kind,
       name == "" and "an empty one" or type(name)), 2)
   end
   local key = key_of(kind, name)
@@ -201,7 +202,7 @@ function methods.remove(app, kind, name)
   if kind == "tool" then return app.tools:remove(name) ~= nil end
   if kind == "prompt" then return app.prompts:remove(name) ~= nil end
   if kind ~= "resource" then
-    error(('app:remove: "tool", "resource" or "prompt" expected, got %q'):format(tostring(kind)), 2)
+    error(('app:remove: expected "tool", "resource" or "prompt", got %q'):format(tostring(kind)), 2)
   end
   local key = type(name) == "string" and key_of(kind, name) or name
   local entry = app.resources:remove(key) or app.templates:remove(key)
@@ -214,7 +215,7 @@ end
 function methods.resource_updated(app, address)
   check_self("resource_updated", app)
   if type(address) ~= "string" or bus.is_kind(address) or not utf8.len(address) then
-    error("app:resource_updated: a URI expected, got " .. (type(address) == "string"
+    error("app:resource_updated: expected a URI, got " .. (type(address) == "string"
       and ("%q"):format(address) or type(address)), 2)
   end
   app.bus:publish(address)
@@ -226,7 +227,7 @@ end
 function methods.changed(app, kind)
   check_self("changed", app)
   if not bus.is_kind(kind) then
-    error(('app:changed: "tools", "prompts" or "resources" expected, got %s'):format(
+    error(('app:changed: expected "tools", "prompts" or "resources", got %s'):format(
       type(kind) == "string" and ("%q"):format(kind) or type(kind)), 2)
   end
   app.bus:publish(kind)
@@ -305,7 +306,7 @@ local function check_call(name, app, options, example, level)
     error(("app:%s is called with a colon, not with a dot"):format(name), level + 1)
   end
   if options ~= nil and type(options) ~= "table" then
-    error(("app:%s: a table such as { %s } expected, got %s"):format(name, example,
+    error(("app:%s: expected a table such as { %s }, got %s"):format(name, example,
       type(options)), level + 1)
   end
 end
@@ -397,7 +398,8 @@ end
 function methods.run_stdio(app, options)
   check_call("run_stdio", app, options, "", 2)
   if options and next(options) ~= nil then
-    error(("app:run_stdio: unknown option %q: it has none"):format(tostring(next(options))), 2)
+    error(("app:run_stdio: unknown option %q: it takes no options")
+      :format(tostring(next(options))), 2)
   end
   return run(app, { stdio = true })
 end
@@ -429,7 +431,7 @@ function methods.reload_tls(app)
       if not ok then message = message or text end
     end
   end
-  if not found then return nil, "there is no TLS here" end
+  if not found then return nil, "this server has no TLS" end
   if message then return nil, message end
   return true
 end
@@ -468,7 +470,7 @@ server.made = false
 function server.new(options)
   if type(options) == "string" then options = { name = options } end
   if type(options) ~= "table" then
-    error("mcp.server: a name or a table of options expected, got " .. type(options), 2)
+    error("mcp.server: expected a name or a table of options, got " .. type(options), 2)
   end
   check_options("mcp.server", options, OPTIONS, 2)
   if not options.name or options.name == "" then error("mcp.server: a name is needed", 2) end
@@ -477,7 +479,7 @@ function server.new(options)
   check_options("mcp.server: tasks", options.tasks or {}, TASKS, 2)
   for name, given in pairs(options.tasks or {}) do
     if not (given > 0 and given < 1e9) then
-      error(("mcp.server: tasks: %s: more than 0 expected"):format(name), 2)
+      error(("mcp.server: tasks: %s: expected more than 0"):format(name), 2)
     end
   end
   if options.event_store then
@@ -487,7 +489,7 @@ function server.new(options)
   local cache = checked(metadata.cache, options.cache or {})
   local size = options.page_size or 0
   if not math.tointeger(size) or size < 0 then
-    error("mcp.server: page_size: a whole number, 0 or more, expected, got " .. size, 2)
+    error("mcp.server: page_size: expected a whole number, 0 or more, got " .. size, 2)
   end
   local info = {
     name = options.name, version = options.version or "0.0.0", title = options.title,

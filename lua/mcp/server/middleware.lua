@@ -30,7 +30,7 @@ local middleware = {}
 -- What a function of middleware gave, as dispatch wants it.
 local function given(request, result, err, ...)
   if result ~= nil and type(result) ~= "table" and type(result) ~= "userdata" then
-    error(("middleware around %s returned a %s; a result table, or nil and an error, expected")
+    error(("middleware around %s: expected a result table, or nil and an error, got a %s")
       :format(request.method, type(result)), 0)
   end
   if result == nil and err ~= nil and not failure.is(err) then error(tostring(err), 0) end
@@ -39,7 +39,7 @@ end
 
 local function check_request(request)
   if type(request) ~= "table" or not request.ctx then
-    error("next: the request expected, got " .. type(request), 3)
+    error("next: expected the request, got " .. type(request), 3)
   end
 end
 
@@ -81,7 +81,7 @@ end
 ---@param fn fun(request: mcp.Request, next: fun(request: mcp.Request): table|nil, table|nil)
 function middleware.use(app, fn)
   if type(fn) ~= "function" and not (getmetatable(fn) or {}).__call then
-    error("app:use: a function expected, got " .. type(fn), 2)
+    error("app:use: expected a function, got " .. type(fn), 2)
   end
   local list = app.middleware or {}
   list[#list + 1] = fn
@@ -103,7 +103,7 @@ end
 -- Raises what is wrong with the options of one, at the line where it is made.
 local function check(what, options, known)
   if type(options) ~= "table" then
-    error(("mcp.middleware.%s: a table expected, got %s"):format(what, type(options)), 3)
+    error(("mcp.middleware.%s: expected a table, got %s"):format(what, type(options)), 3)
   end
   for key, member in pairs(options) do
     if not known[key] then
@@ -112,7 +112,7 @@ local function check(what, options, known)
         nearest.unknown("option", tostring(key), nearest.keys(known))), 3)
     end
     if type(member) ~= known[key] then
-      error(("mcp.middleware.%s: option %q: %s expected, got %s"):format(what, key, known[key],
+      error(("mcp.middleware.%s: option %q: expected a %s, got %s"):format(what, key, known[key],
         type(member)), 3)
     end
   end
@@ -135,7 +135,7 @@ end
 ---@return function
 function middleware.timing(fn)
   if type(fn) ~= "function" then
-    error("mcp.middleware.timing: a function expected, got " .. type(fn), 2)
+    error("mcp.middleware.timing: expected a function, got " .. type(fn), 2)
   end
   return function(request, next)
     local start, result, err = core.now(), nil, nil
@@ -191,14 +191,14 @@ function middleware.limit(options)
   check("limit", options, { concurrent = "number" })
   local most, count = options.concurrent, 0
   if not math.tointeger(most) or most < 1 then
-    error("mcp.middleware.limit: concurrent: a whole number, 1 or more, expected, got "
+    error("mcp.middleware.limit: concurrent: expected a whole number, 1 or more, got "
       .. tostring(most), 2)
   end
   local guard = setmetatable({}, { __close = function() count = count - 1 end })
   return function(request, next)
     if count >= most then
       return nil, failure.new(errors.BUSY,
-        ("Busy: %d requests are under way"):format(most), nil, 503)
+        ("Busy: %d requests in progress"):format(most), nil, 503)
     end
     count = count + 1
     local _ <close> = guard

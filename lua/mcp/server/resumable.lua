@@ -157,7 +157,7 @@ end
 ---@return boolean|nil sent, string|nil message, string|nil code
 function methods.send(self, method, params, id, late)
   if self.over and not (late and self.dropped and self.own:is_open()) then
-    return nil, "the call is over", "ECLOSED"
+    return nil, "the call has ended", "ECLOSED"
   end
   if self.standalone then
     if not self:is_open() then return nil, "the stream has no connection", "ECLOSED" end

@@ -51,16 +51,16 @@ function Ring.__tostring(self) return ("mcp.seal (%d keys)"):format(#self.secret
 ---@return table
 function seal.ring(secrets, ttl)
   if secrets then
-    if #secrets == 0 then error("state_keys: at least one secret expected", 0) end
+    if #secrets == 0 then error("state_keys: expected at least one secret", 0) end
     for i, secret in ipairs(secrets) do
       if type(secret) ~= "string" or #secret < seal.SECRET then
-        error(("state_keys[%d]: a secret of %d bytes or more expected, got %s"):format(i,
+        error(("state_keys[%d]: expected a secret of %d bytes or more, got %s"):format(i,
           seal.SECRET, type(secret) == "string" and #secret .. " bytes" or type(secret)), 0)
       end
     end
   end
   if ttl and not (ttl > 0 and ttl < 1e9) then
-    error("state_ttl: seconds expected, more than 0", 0)
+    error("state_ttl: expected seconds, more than 0", 0)
   end
   return setmetatable({ secrets = secrets and { table.unpack(secrets) } or false,
     ttl = ttl or seal.TTL, keys = false }, Ring)

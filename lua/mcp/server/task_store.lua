@@ -217,8 +217,8 @@ end
 function Store.__index:finish(task, result, is_error)
   if TERMINAL[task.status] then return end
   if not charge(self, task, core.weight(result)) then
-    core.log("warning", "the result of a task is not kept: over the memory limit")
-    task.err = { code = errors.BUSY, message = "Busy: there is no memory to keep the result" }
+    core.log("warning", "dropping the result of a task: memory limit reached")
+    task.err = { code = errors.BUSY, message = "Busy: not enough memory to keep the result" }
     return settle(self, task, "failed", task.err.message)
   end
   task.result, task.is_error = result, is_error

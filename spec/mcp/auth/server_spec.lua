@@ -86,7 +86,7 @@ describe("the option auth of a server", function()
     assert.error_matches(function()
       app_with():tool "x" { scopes = { "a b" } } (function() end)
     end, "scopes%[1%]: a scope has")
-    assert.error_matches(function() app:tool "x" { scopes = "a" } end, '"scopes": table expected')
+    assert.error_matches(function() app:tool "x" { scopes = "a" } end, '"scopes": expected a table')
   end)
 
   it("asks nothing over standard input and output, which have no token (IO-27)", function()

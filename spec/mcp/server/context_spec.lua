@@ -142,7 +142,7 @@ describe("ctx", function()
       helper.logged(function()
         local response = call(peer, { progressToken = 1 })
         assert.equal(0.5, peer.notices[1].params.progress)
-        assert.equal("ctx:progress: number expected, got string", response.result.content[1].text)
+        assert.equal("ctx:progress: expected a number, got string", response.result.content[1].text)
       end)
     end)
 

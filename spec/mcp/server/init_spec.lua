@@ -91,9 +91,9 @@ describe("server", function()
         for _, given in ipairs { 8000, "127.0.0.1:8000", true } do
           local line = here() + 1
           local err = refused(function() app[name](app, given) end)
-          assert.matches(("init_spec.lua:%d: app:%s: a table such as {"):format(line, name), err,
-            1, true)
-          assert.matches("expected, got " .. type(given), err, 1, true)
+          assert.matches(("init_spec.lua:%d: app:%s: expected a table such as {"):format(line,
+            name), err, 1, true)
+          assert.matches("}, got " .. type(given), err, 1, true)
         end
         for _, wrong in ipairs { "", {} } do
           local line = here() + 1
@@ -117,8 +117,8 @@ describe("server", function()
       for _, kind in ipairs { "tool", "resource", "prompt" } do
         local line = here() + 1
         local err = refused(function() app[kind](app, "a:b", function() end) end)
-        assert.matches(('init_spec.lua:%d: app:%s: one name expected; options and function '
-          .. 'follow it: app:%s "a:b" { … } (function)'):format(line, kind, kind), err, 1, true)
+        assert.matches(('init_spec.lua:%d: app:%s: expected one name; options and function '
+          .. 'follow: app:%s "a:b" { … } (function)'):format(line, kind, kind), err, 1, true)
         line = here() + 1
         err = refused(function() app[kind]("a:b") end)
         assert.matches(("init_spec.lua:%d: app:%s is called with a colon"):format(line, kind),
@@ -149,29 +149,29 @@ describe("server", function()
 
     it("an option of a wrong type says what was expected", function()
       local app = mcp.server "spec"
-      assert.matches('tool "a": option "input": table expected, got string',
+      assert.matches('tool "a": option "input": expected a table, got string',
         refused(function() app:tool "a" { input = "x" } end), 1, true)
     end)
 
     it("options twice, a handler twice, or something else altogether", function()
       local app = mcp.server "spec"
-      assert.matches("init_spec.lua:%d+: tool \"a\": options were given twice",
+      assert.matches("init_spec.lua:%d+: tool \"a\": options are given twice",
         refused(function() app:tool "a" {} {} end))
       local done = app:tool "b"
       done(function() end)
       assert.matches("init_spec.lua:%d+: tool \"b\" has its handler already",
         refused(function() done(function() end) end))
-      assert.matches("init_spec.lua:%d+: tool \"c\": a table of options or a function expected, "
+      assert.matches("init_spec.lua:%d+: tool \"c\": expected a table of options or a function, "
         .. "got number", refused(function() app:tool "c" (5) end))
     end)
 
     it("a name that is none", function()
       local app = mcp.server "spec"
       for _, name in ipairs { 5, {}, "" } do
-        assert.matches("init_spec.lua:%d+: app:tool: a name expected",
+        assert.matches("init_spec.lua:%d+: app:tool: expected a name",
           refused(function() app:tool(name) end))
       end
-      assert.matches("a name expected, got nil", refused(function() app:prompt() end), 1, true)
+      assert.matches("expected a name, got nil", refused(function() app:prompt() end), 1, true)
     end)
   end)
 
@@ -184,10 +184,10 @@ describe("server", function()
     it("refuses what it does not understand, at the caller's line", function()
       local cases = {
         { 5, "a name or a table" }, { {}, "a name is needed" }, { "", "a name is needed" },
-        { { name = 5 }, 'option "name": string expected, got number' },
+        { { name = 5 }, 'option "name": expected a string, got number' },
         { { name = "x", verison = "1" }, 'did you mean "version"?' },
         { { name = "x", sessions = { idel = 1 } }, 'sessions: unknown option "idel"' },
-        { { name = "x", sessions = { idle = "1" } }, "number expected" },
+        { { name = "x", sessions = { idle = "1" } }, "expected a number" },
         { { name = "x", cache = { scope = "world" } }, '"public" or "private"' },
         { { name = "x", cache = { tll = 1 } }, 'did you mean "ttl"?' },
       }
@@ -321,7 +321,7 @@ describe("server", function()
     it("refuses a kind it does not know, at the caller's line", function()
       local app = mcp.server "spec"
       local err = refused(function() app:remove("tol", "a") end)
-      assert.matches('init_spec.lua:%d+: app:remove: "tool", "resource" or "prompt" expected',
+      assert.matches('init_spec.lua:%d+: app:remove: expected "tool", "resource" or "prompt"',
         err)
     end)
   end)

@@ -204,8 +204,8 @@ describe("middleware", function()
           assert.equal("in between", text_of((peer:call "fail")))
           assert.is_true(outer[1].isError)
           assert.equal("a text", text_of((peer:call "wait")))
-          assert.equal("middleware around tools/call returned a number; a result table, or nil and "
-            .. "an error, expected", text_of((peer:call "echo")))
+          assert.equal("middleware around tools/call: expected a result table, or nil and "
+            .. "an error, got a number", text_of((peer:call "echo")))
           local _, err = peer:call "refuse"
           assert.same({ code = -9, message = "mine" }, err)
           for method, uri in pairs { ["resources/read"] = "r://a", ["tools/list"] = "" } do
@@ -221,7 +221,7 @@ describe("middleware", function()
         app:use(function(_, next) return next() end)
         helper.logged(function()
           local result = open():call "fail"
-          assert.matches("next: the request expected, got nil", text_of(result))
+          assert.matches("next: expected the request, got nil", text_of(result))
         end)
       end)
 
@@ -300,7 +300,7 @@ describe("middleware", function()
   it("that is no function is refused where it is written", function()
     local app = app_of()
     local _, err = pcall(function() app:use "x" end)
-    assert.matches("^%S*middleware_spec.lua:%d+: app:use: a function expected, got string", err)
+    assert.matches("^%S*middleware_spec.lua:%d+: app:use: expected a function, got string", err)
   end)
 
   it("costs an app without it nothing: its handlers are the plain ones", function()
@@ -342,7 +342,7 @@ describe("mcp.server.middleware", function()
     peer:notify("notifications/cancelled", { requestId = "c" })
     helper.settle()
     assert.same({ "ok", "failed", "error -32602", "timed out", "cancelled" }, list)
-    assert.error_matches(function() mcp.middleware.timing {} end, "a function expected, got table")
+    assert.error_matches(function() mcp.middleware.timing {} end, "expected a function, got table")
   end)
 
   it("log writes a line for each, without arguments", function()
@@ -421,11 +421,11 @@ describe("mcp.server.middleware", function()
 
   it("refuses options that are none", function()
     for _, case in ipairs {
-      { "limit", {}, "concurrent: a whole number" },
-      { "limit", { concurrent = 0 }, "concurrent: a whole number" },
-      { "limit", { concurrent = "2" }, "number expected, got string" },
+      { "limit", {}, "concurrent: expected a whole number" },
+      { "limit", { concurrent = 0 }, "concurrent: expected a whole number" },
+      { "limit", { concurrent = "2" }, "expected a number, got string" },
       { "limit", { concurent = 2 }, "did you mean" },
-      { "limit", 5, "a table expected, got number" },
+      { "limit", 5, "expected a table, got number" },
       { "log", { level = "loud" }, 'unknown level "loud"' },
       { "log", { lvel = "info" }, "did you mean" },
     } do

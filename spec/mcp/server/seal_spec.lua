@@ -118,8 +118,9 @@ describe("seal", function()
 
   it("refuses secrets that can be guessed", function()
     for _, case in ipairs {
-      { {}, "at least one secret" }, { { "short" }, "state_keys[1]: a secret of 32 bytes or more" },
-      { { A, ("x"):rep(31) }, "state_keys[2]: a secret of 32 bytes or more expected, got 31" },
+      { {}, "at least one secret" },
+      { { "short" }, "state_keys[1]: expected a secret of 32 bytes or more" },
+      { { A, ("x"):rep(31) }, "state_keys[2]: expected a secret of 32 bytes or more, got 31" },
       { { 5 }, "got number" },
     } do
       local ok, message = pcall(seal.ring, case[1])

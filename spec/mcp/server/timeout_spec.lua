@@ -354,10 +354,10 @@ describe("a timeout", function()
           .. "0 or more, got", err)
       end
       assert.error_matches(function() mcp.server { name = "x", [name] = "1" } end,
-        "number expected, got string")
+        "expected a number, got string")
     end
     local _, err = pcall(function() mcp.server "x":tool "t" { timeout = -1 } (print) end)
-    assert.matches('^%S*timeout_spec.lua:%d+: tool "t": timeout: seconds, 0 or more, expected', err)
+    assert.matches('^%S*timeout_spec.lua:%d+: tool "t": timeout: expected seconds, 0 or more', err)
     assert.same({ time = 60, max = 600, interval = 0 }, mcp.server("x").clock)
     assert.equal(900, mcp.server { name = "x", timeout = 900 }.clock.max)
   end)

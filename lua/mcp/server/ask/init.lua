@@ -22,17 +22,17 @@ local OPTIONS = { key = "string", timeout = "number" }
 -- What is wrong with the options of a question, or nil.
 local function complaint(options, known)
   if options == nil then return nil end
-  if type(options) ~= "table" then return "options: table expected, got " .. type(options) end
+  if type(options) ~= "table" then return "options: expected a table, got " .. type(options) end
   for name, given in pairs(options) do
     if not known[name] then return nearest.unknown("option", name, nearest.keys(known)) end
     if type(given) ~= known[name] then
-      return ("option %q: %s expected, got %s"):format(name, known[name], type(given))
+      return ("option %q: expected a %s, got %s"):format(name, known[name], type(given))
     end
   end
   if options.timeout and not (options.timeout >= 0 and options.timeout < 1e9) then
-    return "timeout: seconds expected, 0 or more"
+    return "timeout: expected seconds, 0 or more"
   end
-  if options.key == "" then return "key: an empty one" end
+  if options.key == "" then return "key: expected a name, got an empty one" end
   return nil
 end
 
@@ -216,7 +216,7 @@ ask.roots = single("roots", 0, function(answer) return answer.roots end)
 ---@return any code
 function ask.ask(ctx, questions, options)
   if type(questions) ~= "table" or question.is(questions) then
-    error("ctx:ask: a table of questions by key expected", 2)
+    error("ctx:ask: expected a table of questions by key", 2)
   end
   local message = complaint(options, { timeout = "number" })
   if message then error("ctx:ask: " .. message, 2) end
@@ -226,7 +226,7 @@ function ask.ask(ctx, questions, options)
       error("ctx:ask: names expected as keys, got " .. tostring(key), 2)
     end
     if not question.is(item) then
-      error(("ctx:ask: %q: mcp.elicit, mcp.elicit_url, mcp.sample or mcp.roots expected")
+      error(("ctx:ask: %q: expected mcp.elicit, mcp.elicit_url, mcp.sample or mcp.roots")
         :format(key), 2)
     end
     list[#list + 1] = { key = key, question = item }
@@ -245,9 +245,9 @@ end
 ---@return any
 function ask.once(ctx, key, fn)
   if type(key) ~= "string" then
-    error("ctx:once: key: string expected, got " .. type(key), 2)
+    error("ctx:once: key: expected a string, got " .. type(key), 2)
   end
-  if type(fn) ~= "function" then error("ctx:once: function expected, got " .. type(fn), 2) end
+  if type(fn) ~= "function" then error("ctx:once: expected a function, got " .. type(fn), 2) end
   local kept = state.of(ctx).kept
   local known = kept[key]
   if not known then

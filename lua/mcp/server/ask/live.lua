@@ -67,7 +67,7 @@ end
 -- What an answer says: the answer as it is read, or nil, text and code.
 local function read(ctx, item, came)
   local payload = came.payload
-  if came.kind == "over" then return nil, "the call is over", "ECANCELED" end
+  if came.kind == "over" then return nil, "the call has ended", "ECANCELED" end
   if came.kind == "bad response" then
     core.log("info", ("%s: %s"):format(item.method, payload.message))
     return nil, "the client's answer cannot be used: " .. payload.message, "ERPC"
@@ -119,7 +119,7 @@ function live.run(ctx, asking, list, timeout)
     return nil, ("%d questions are open in this session, and at most %d may be")
       :format(questions.count, live.MOST), "EBUSY"
   end
-  local deadline, sent, why = core.now() + timeout, {}, "The call is over"
+  local deadline, sent, why = core.now() + timeout, {}, "The call has ended"
   -- However this ends, nobody waits for what is left.
   local _ <close> = setmetatable({}, { __close = function()
     withdraw(exchange, questions, asking, sent, why)
@@ -150,7 +150,7 @@ function live.run(ctx, asking, list, timeout)
   for i, item in ipairs(list) do
     local ok, came, code = sent[i].waiter:wait(math.max(0, deadline - core.now()))
     if not ok then
-      if code == "ETIMEDOUT" then why = "It has taken too long" end
+      if code == "ETIMEDOUT" then why = "Timed out" end
       return nil, came, code
     end
     local answer, text

@@ -74,7 +74,7 @@ function state.begin(app, ctx, params)
     params.inputResponses = nil
     if type(given) ~= "table" or not value.is_object(given) then
       return failure.new(errors.INVALID_PARAMS,
-        ("%s: inputResponses: object expected, got %s"):format(ctx.method, value.kind(given)))
+        ("%s: inputResponses: expected an object, got %s"):format(ctx.method, value.kind(given)))
     end
   end
   if text ~= nil then

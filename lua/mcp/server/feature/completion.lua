@@ -27,7 +27,7 @@ local function from_list(name, list)
   local lower = {}
   for i, text in ipairs(list) do
     if type(text) ~= "string" then
-      error(("complete: %q: [%d]: string expected, got %s"):format(name, i, type(text)), 0)
+      error(("complete: %q: [%d]: expected a string, got %s"):format(name, i, type(text)), 0)
     end
     local valid, at = utf8.len(text)
     if not valid then
@@ -37,7 +37,7 @@ local function from_list(name, list)
   end
   for key in pairs(list) do
     if math.type(key) ~= "integer" or key < 1 or key > #lower then
-      error(("complete: %q: a list of strings or a function expected"):format(name), 0)
+      error(("complete: %q: expected a list of strings or a function"):format(name), 0)
     end
   end
   return function(text)
@@ -65,7 +65,7 @@ function completion.compile(given, known)
     if type(completer) == "table" and not (getmetatable(completer) or {}).__call then
       completer = from_list(name, completer)
     elseif type(completer) ~= "function" and type(completer) ~= "table" then
-      error(("complete: %q: a list of strings or a function expected, got %s")
+      error(("complete: %q: expected a list of strings or a function, got %s")
         :format(name, type(completer)), 0)
     end
     completers[name] = completer
@@ -108,11 +108,11 @@ end
 
 -- The prompt or template that is spoken of.
 local function target(app, ref, ctx)
-  if type(ref) ~= "table" then return invalid("ref: object expected, got %s", got(ref)) end
+  if type(ref) ~= "table" then return invalid("ref: expected an object, got %s", got(ref)) end
   value.drop_nulls(ref)
   if ref.type == "ref/prompt" then
     if type(ref.name) ~= "string" then
-      return invalid("ref.name: string expected, got %s", got(ref.name))
+      return invalid("ref.name: expected a string, got %s", got(ref.name))
     end
     local entry = app.prompts.by_name[ref.name]
     if not entry or not gate.sees(entry, ctx) then
@@ -121,7 +121,7 @@ local function target(app, ref, ctx)
     return entry
   elseif ref.type == "ref/resource" then
     if type(ref.uri) ~= "string" then
-      return invalid("ref.uri: string expected, got %s", got(ref.uri))
+      return invalid("ref.uri: expected a string, got %s", got(ref.uri))
     end
     local entry = completion.resource_of(app, ref.uri)
     if not entry or not gate.sees(entry, ctx) then
@@ -129,7 +129,7 @@ local function target(app, ref, ctx)
     end
     return entry
   end
-  return invalid('ref.type: "ref/prompt" or "ref/resource" expected, got %s',
+  return invalid('ref.type: expected "ref/prompt" or "ref/resource", got %s',
     type(ref.type) == "string" and ('"%s"'):format(ref.type) or got(ref.type))
 end
 
@@ -137,16 +137,16 @@ end
 local function chosen_of(ctx, context)
   if not ctx.revision.completion_context or context == nil then return {} end
   if type(context) ~= "table" then
-    return invalid("context: object expected, got %s", got(context))
+    return invalid("context: expected an object, got %s", got(context))
   end
   local chosen = value.drop_nulls(context, true).arguments
   if chosen == nil then return {} end
   if type(chosen) ~= "table" or not value.is_object(chosen) then
-    return invalid("context.arguments: object expected, got %s", got(chosen))
+    return invalid("context.arguments: expected an object, got %s", got(chosen))
   end
   for name, text in pairs(chosen) do
     if type(text) ~= "string" then
-      return invalid("context.arguments: %q: string expected, got %s", name, got(text))
+      return invalid("context.arguments: %q: expected a string, got %s", name, got(text))
     end
   end
   return chosen
@@ -158,14 +158,14 @@ local function convert(entry, name, list, total)
     error(("%s %q: complete: %q: %s"):format(entry.kind, entry.name, name, text:format(...)), 0)
   end
   if list == nil then list = {} end
-  if type(list) ~= "table" then bad("a list of strings expected, got %s", type(list)) end
+  if type(list) ~= "table" then bad("expected a list of strings, got %s", type(list)) end
   local values, left_out = value.array {}, 0
   for i, text in ipairs(list) do
-    if type(text) ~= "string" then bad("[%d]: string expected, got %s", i, type(text)) end
+    if type(text) ~= "string" then bad("[%d]: expected a string, got %s", i, type(text)) end
     local valid, at = utf8.len(text)
     if not valid then
       left_out = left_out + 1
-      core.log("error", ("%s %q: complete: %q: [%d] is left out: not valid UTF-8 at byte %d")
+      core.log("error", ("%s %q: complete: %q: [%d] is omitted: not valid UTF-8 at byte %d")
         :format(entry.kind, entry.name, name, i, at))
     elseif #values < completion.MOST then
       values[#values + 1] = text
@@ -175,7 +175,7 @@ local function convert(entry, name, list, total)
     -- What a division gives is a float.
     local whole = math.type(total) and math.tointeger(total)
     if not whole or whole < 0 then
-      bad("the number of values, or true, expected after the list, got %s", tostring(total))
+      bad("expected the number of values, or true, after the list, got %s", tostring(total))
     end
     total = whole
   end
@@ -194,11 +194,11 @@ function completion.complete(app, ctx, params)
   if not entry then return nil, err end
   local argument = params.argument
   if type(argument) ~= "table" then
-    return invalid("argument: object expected, got %s", got(argument))
+    return invalid("argument: expected an object, got %s", got(argument))
   end
   local name, text = argument.name, argument.value
   if type(name) ~= "string" or type(text) ~= "string" then
-    return invalid("argument: name and value: strings expected, got %s and %s", got(name),
+    return invalid("argument: name and value: expected strings, got %s and %s", got(name),
       got(text))
   end
   local known = entry.known

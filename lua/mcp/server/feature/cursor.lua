@@ -47,7 +47,7 @@ local function page_of(pager, list, generation, given)
   if given == nil or given == value.null then return 1 end
   if type(given) ~= "string" then
     return nil, failure.new(errors.INVALID_PARAMS,
-      "Invalid cursor: string expected, got " .. value.kind(given))
+      "Invalid cursor: expected a string, got " .. value.kind(given))
   end
   local digits = pager and #given <= 32 and given:match "^(%x+)%-%x+$"
   local page = digits and tonumber(digits, 16)

@@ -19,7 +19,7 @@ local gate = {}
 function gate.add(entry, options)
   local timeout = options.timeout
   if timeout and not (timeout >= 0 and timeout < math.huge) then
-    error("timeout: seconds, 0 or more, expected, got " .. timeout, 0)
+    error("timeout: expected seconds, 0 or more, got " .. timeout, 0)
   end
   entry.visible, entry.timeout = options.visible, timeout
   if options.scopes then

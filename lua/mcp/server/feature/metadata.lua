@@ -12,7 +12,7 @@ local metadata = {}
 -- Raises for a key that is not in `known`, or a value of another type.
 local function check_keys(what, noun, given, known)
   if type(given) ~= "table" then
-    error(("%s: a table expected, got %s"):format(what, type(given)), 0)
+    error(("%s: expected a table, got %s"):format(what, type(given)), 0)
   end
   for key, member in pairs(given) do
     local kind = known[key]
@@ -21,7 +21,7 @@ local function check_keys(what, noun, given, known)
       error(("%s: %s"):format(what, nearest.unknown(noun, key, nearest.keys(known))), 0)
     end
     if kind ~= "any" and type(member) ~= kind then
-      error(("%s: %q: %s expected, got %s"):format(what, key, kind, type(member)), 0)
+      error(("%s: %q: expected a %s, got %s"):format(what, key, kind, type(member)), 0)
     end
   end
 end
@@ -72,19 +72,19 @@ local function icon(what, given)
   if not src then error(what .. ": src is missing", 0) end
   local scheme = (src:match "^(%a[%w+.-]*):" or ""):lower()
   if scheme ~= "data" and (scheme ~= "https" or not src:find "^%w+://[^/]") then
-    error(("%s: src: an https: or data: URI expected, got %q"):format(what,
+    error(("%s: src: expected an https: or data: URI, got %q"):format(what,
       cut(src, 60)), 0)
   end
   if given.theme and not THEMES[given.theme] then
-    error(('%s: theme: "light" or "dark" expected, got %q'):format(what, given.theme), 0)
+    error(('%s: theme: expected "light" or "dark", got %q'):format(what, given.theme), 0)
   end
   local sizes = given.sizes
   if type(sizes) == "string" then sizes = { sizes } end
   if sizes ~= nil then
-    if type(sizes) ~= "table" then error(what .. ": sizes: a list expected", 0) end
+    if type(sizes) ~= "table" then error(what .. ": sizes: expected a list", 0) end
     for i, size in ipairs(sizes) do
       if type(size) ~= "string" or not (size == "any" or size:find "^%d+x%d+$") then
-        error(('%s: sizes[%d]: a size like "48x48", or "any", expected'):format(what, i), 0)
+        error(('%s: sizes[%d]: expected a size like "48x48", or "any"'):format(what, i), 0)
       end
     end
     sizes = value.array(table.move(sizes, 1, #sizes, 1, {}))
@@ -98,7 +98,7 @@ function metadata.icons(given)
   if given == nil then return nil end
   local out = value.array {}
   if next(given) ~= nil and given[1] == nil then
-    error("icons: a list of tables with src expected", 0)
+    error("icons: expected a list of tables with src", 0)
   end
   for i, item in ipairs(given) do out[i] = icon(("icons[%d]"):format(i), item) end
   return out
@@ -129,12 +129,12 @@ local ROLES = { user = true, assistant = true }
 local function audience_of(given)
   if type(given) == "string" then given = { given } end
   if type(given) ~= "table" then
-    error(("annotations: \"audience\": a list expected, got %s"):format(type(given)), 0)
+    error(("annotations: \"audience\": expected a list, got %s"):format(type(given)), 0)
   end
   local out = value.array {}
   for i, role in ipairs(given) do
     if not ROLES[role] then
-      error(('annotations: "audience": "user" or "assistant" expected, got %s'):format(
+      error(('annotations: "audience": expected "user" or "assistant", got %s'):format(
         type(role) == "string" and ('"%s"'):format(role) or type(role)), 0)
     end
     out[i] = role
@@ -152,7 +152,7 @@ local function time_of(given)
     local format = require "mcp.schema.format"
     if format["date-time"].check(given) or format.date.check(given) then return given end
   end
-  error('annotations: "last_modified": a time like "2025-01-12T15:00:58Z", or seconds, expected', 0)
+  error('annotations: "last_modified": expected a time like "2025-01-12T15:00:58Z", or seconds', 0)
 end
 
 ---@param given table|nil audience, priority, last_modified
@@ -162,7 +162,7 @@ function metadata.annotations(given)
   check_keys("annotations", "annotation", given, ANNOTATIONS)
   local priority = given.priority
   if priority and not (priority >= 0 and priority <= 1) then
-    error(("annotations: \"priority\": a number from 0 to 1 expected, got %s"):format(priority), 0)
+    error(("annotations: \"priority\": expected a number from 0 to 1, got %s"):format(priority), 0)
   end
   return {
     audience = given.audience ~= nil and audience_of(given.audience) or nil,
@@ -193,10 +193,10 @@ function metadata.cache(given)
   check_keys("cache", "member", given, { ttl = "number", scope = "string" })
   local ttl, scope = given.ttl or 0, given.scope or "private"
   if not (ttl >= 0 and ttl < 1e9) then
-    error("cache: ttl: seconds, 0 or more, expected, got " .. tostring(ttl), 0)
+    error("cache: ttl: expected seconds, 0 or more, got " .. tostring(ttl), 0)
   end
   if scope ~= "public" and scope ~= "private" then
-    error(('cache: scope: "public" or "private" expected, got %q'):format(scope), 0)
+    error(('cache: scope: expected "public" or "private", got %q'):format(scope), 0)
   end
   return { ttl_ms = math.floor(ttl * 1000), scope = scope }
 end

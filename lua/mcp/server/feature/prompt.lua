@@ -25,12 +25,12 @@ local function from_list(list)
   for i, item in ipairs(list) do
     if type(item) == "string" then item = { name = item, required = true } end
     if type(item) ~= "table" or type(item.name) ~= "string" then
-      error(("arguments[%d]: a name or a table with name expected"):format(i), 0)
+      error(("arguments[%d]: expected a name or a table with name"):format(i), 0)
     end
     for key, member in pairs(item) do
       if type(member) ~= MEMBERS[key] then
         error(("arguments[%d]: %s"):format(i, MEMBERS[key]
-          and ("%s: %s expected, got %s"):format(key, MEMBERS[key], type(member))
+          and ("%s: expected a %s, got %s"):format(key, MEMBERS[key], type(member))
           or ("unknown member %q"):format(tostring(key))), 0)
       end
     end
@@ -117,8 +117,8 @@ local function check_arguments(entry, args)
   end
   for name, given in pairs(args) do
     if type(given) ~= "string" then
-      return invalid("prompt %q: argument %q: string expected, got %s", entry.name, tostring(name),
-        value.kind(given))
+      return invalid("prompt %q: argument %q: expected a string, got %s", entry.name,
+        tostring(name), value.kind(given))
     end
     if not entry.known[name] then
       local names = {}
@@ -140,7 +140,7 @@ local function message(entry, i, item)
     if type(body) == "string" then body = content.text(body) end
     if type(body) == "table" then return { role = item.role, content = body } end
   end
-  error(("prompt %q: message %d: a string, content or { role, content } expected, got %s")
+  error(("prompt %q: message %d: expected a string, content or { role, content }, got %s")
     :format(entry.name, i, type(item)), 0)
 end
 
@@ -171,7 +171,7 @@ function prompt.get(app, ctx, params)
   local entry = app.prompts.by_name[name]
   if not entry or entry.gated and not gate.pass(entry, ctx) then
     if type(name) ~= "string" then
-      return invalid("prompts/get: name: string expected, got %s",
+      return invalid("prompts/get: name: expected a string, got %s",
         name == nil and "nothing" or value.kind(name))
     end
     local near = require("mcp.nearest").find(name, gate.names(app.prompts, ctx))
@@ -182,7 +182,7 @@ function prompt.get(app, ctx, params)
   if args == nil then
     args = {}
   elseif type(args) ~= "table" then
-    return invalid("prompts/get: arguments: object expected, got %s", value.kind(args))
+    return invalid("prompts/get: arguments: expected an object, got %s", value.kind(args))
   end
   value.drop_nulls(args)
   local ok, err = check_arguments(entry, args)

@@ -82,7 +82,7 @@ end
 function registry.encoded(entry, made)
   local text, why = core.encode(made, true)
   if text then return core.raw(text, true) end
-  core.log("error", ("%s %q is left out of a list: %s"):format(entry.kind, entry.name, why))
+  core.log("error", ("%s %q is omitted from a list: %s"):format(entry.kind, entry.name, why))
   return nil
 end
 

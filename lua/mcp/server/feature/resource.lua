@@ -74,7 +74,7 @@ local LISTED = {
 local function listed(entry, item, facts)
   if type(item) == "string" then item = { uri = item } end
   if type(item) ~= "table" or type(item.uri) ~= "string" then
-    error(("resource %q: list: a URI or a table with uri expected"):format(entry.name), 0)
+    error(("resource %q: list: expected a URI or a table with uri"):format(entry.name), 0)
   end
   local out = { name = item.uri, mimeType = entry.mime }
   for key, member in pairs(item) do
@@ -88,7 +88,7 @@ local function listed(entry, item, facts)
   out.icons = metadata.icons(out.icons)
   local text, why = core.encode(view(out, facts, facts.resource))
   if text then return core.raw(text, true) end
-  core.log("error", ("template %q: list: an entry is left out: %s"):format(entry.name, why))
+  core.log("error", ("template %q: list: an entry is omitted: %s"):format(entry.name, why))
   return nil
 end
 
@@ -178,7 +178,7 @@ local function convert(entry, asked, given)
     local list = value.array {}
     for i, item in ipairs(given.contents) do
       list[i] = content_of(entry, asked, item)
-        or error(("resource %q: contents[%d]: text or blob expected"):format(entry.name, i), 0)
+        or error(("resource %q: contents[%d]: expected text or blob"):format(entry.name, i), 0)
     end
     local result = {}
     for key, member in pairs(given) do result[key] = member end
@@ -190,7 +190,7 @@ local function convert(entry, asked, given)
     local list = value.array {}
     for i, item in ipairs(given) do
       list[i] = content_of(entry, asked, item)
-        or error(("resource %q: [%d]: string or content expected"):format(entry.name, i), 0)
+        or error(("resource %q: [%d]: expected a string or content"):format(entry.name, i), 0)
     end
     return { contents = list }
   end
@@ -230,7 +230,7 @@ end
 function resource.read(app, ctx, params)
   local asked = params.uri
   if type(asked) ~= "string" then
-    return nil, failure.new(errors.INVALID_PARAMS, "resources/read: uri: string expected, got "
+    return nil, failure.new(errors.INVALID_PARAMS, "resources/read: uri: expected a string, got "
       .. (asked == nil and "nothing" or value.kind(asked)))
   end
   local entry, vars = resource.find(app, asked, ctx)

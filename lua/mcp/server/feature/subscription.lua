@@ -37,7 +37,7 @@ end
 function subscription.subscribe(app, ctx, params)
   local uri, session = params.uri, ctx.session
   if type(uri) ~= "string" then
-    return invalid("resources/subscribe: uri: string expected, got %s", described(uri))
+    return invalid("resources/subscribe: uri: expected a string, got %s", described(uri))
   end
   if not is_there(app, ctx, uri) then return nil, resource.not_found(ctx, uri) end
   local subscribed, count, key = session.subscribed or {}, 0, bus.key(uri)
@@ -47,7 +47,7 @@ function subscription.subscribe(app, ctx, params)
       ("Busy: a session can subscribe to %d resources"):format(app.bus.max_uris))
   end
   if not subscribed[key] and not sessions.charge(session, cost_of(key)) then
-    return nil, failure.new(errors.BUSY, "Busy: memory is short, try later")
+    return nil, failure.new(errors.BUSY, "Busy: not enough memory, try again later")
   end
   subscribed[key] = uri
   session.subscribed = subscribed
@@ -58,7 +58,7 @@ end
 function subscription.unsubscribe(_, ctx, params)
   local uri, session = params.uri, ctx.session
   if type(uri) ~= "string" then
-    return invalid("resources/unsubscribe: uri: string expected, got %s", described(uri))
+    return invalid("resources/unsubscribe: uri: expected a string, got %s", described(uri))
   end
   local key = bus.key(uri)
   if session.subscribed and session.subscribed[key] then
@@ -76,7 +76,7 @@ local function read_filter(app, ctx, filter)
   for _, name in ipairs(LISTS) do
     local wanted = filter[name]
     if wanted ~= nil and type(wanted) ~= "boolean" then
-      return invalid("subscriptions/listen: notifications.%s: boolean expected, got %s", name,
+      return invalid("subscriptions/listen: notifications.%s: expected a boolean, got %s", name,
         described(wanted))
     end
     honoured[name] = wanted or nil
@@ -84,8 +84,8 @@ local function read_filter(app, ctx, filter)
   local uris = filter.resourceSubscriptions
   if uris ~= nil then
     if not value.is_array(uris) then
-      return invalid("subscriptions/listen: notifications.resourceSubscriptions: array expected, "
-        .. "got %s", described(uris))
+      return invalid("subscriptions/listen: notifications.resourceSubscriptions: expected an "
+        .. "array, got %s", described(uris))
     end
     if #uris > app.bus.max_uris then
       return invalid("subscriptions/listen: notifications.resourceSubscriptions: at most %d "
@@ -94,8 +94,8 @@ local function read_filter(app, ctx, filter)
     local there = value.array {}
     for i, uri in ipairs(uris) do
       if type(uri) ~= "string" then
-        return invalid("subscriptions/listen: notifications.resourceSubscriptions[%d]: string "
-          .. "expected, got %s", i - 1, described(uri))
+        return invalid("subscriptions/listen: notifications.resourceSubscriptions[%d]: expected "
+          .. "a string, got %s", i - 1, described(uri))
       end
       if is_there(app, ctx, uri) then there[#there + 1] = uri end
     end
@@ -113,7 +113,7 @@ end
 function subscription.listen(app, ctx, params)
   local filter, x = params.notifications, ctx.exchange
   if not value.is_object(filter) then
-    return invalid("subscriptions/listen: notifications: object expected, got %s",
+    return invalid("subscriptions/listen: notifications: expected an object, got %s",
       described(filter))
   end
   local honoured, set = read_filter(app, ctx, value.drop_nulls(filter))
@@ -128,16 +128,16 @@ function subscription.listen(app, ctx, params)
     honoured.taskIds = ids[1] and ids or nil
   end
   if not app.bus:has_room() then
-    return busy("%d listens are open, and no more can be", app.bus.max)
+    return busy("%d subscriptions are open, the limit", app.bus.max)
   end
   local kept, _, code = x:keep()
   if not kept then
     if code == "ENOSTREAM" then
       return nil, failure.new(errors.INVALID_REQUEST, "subscriptions/listen: Accept: "
-        .. "text/event-stream expected, as it is answered by an event stream", nil, 406)
+        .. "expected text/event-stream, because the response is an event stream", nil, 406)
     end
-    if code == "EBUSY" then return busy "this connection has too many listens open" end
-    return nil, failure.new(errors.INTERNAL_ERROR, "The connection is gone")
+    if code == "EBUSY" then return busy "too many subscriptions on this connection" end
+    return nil, failure.new(errors.INTERNAL_ERROR, "The connection is closed")
   end
   app.bus:add(x, set)
   x:send("notifications/subscriptions/acknowledged",

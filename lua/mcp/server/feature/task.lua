@@ -37,7 +37,8 @@ local function tell(task, x)
     ok, text = x:send("notifications/tasks", view)
   end
   if not ok and x:is_open() then
-    core.log("warning", ("a listen is ended, for it could not be told of a task: %s"):format(text))
+    core.log("warning", ("closing subscription: task notification could not be delivered: %s")
+      :format(text))
     x:cut()
   end
   if not x:is_open() or task_store.is_over(task) then task.listens[x] = nil end
@@ -258,11 +259,11 @@ local function is_wanted(app, ctx, entry, params)
     return false
   end
   if not object(asked) then
-    return invalid("tools/call: task: object expected, got %s", value.kind(asked))
+    return invalid("tools/call: task: expected an object, got %s", value.kind(asked))
   end
   local ttl = asked.ttl
   if ttl ~= nil and ttl ~= value.null and not (math.type(ttl) and ttl >= 0) then
-    return invalid("tools/call: task.ttl: milliseconds expected, 0 or more")
+    return invalid("tools/call: task.ttl: expected milliseconds, 0 or more")
   end
   if not entry.task then
     return nil, failure.new(errors.METHOD_NOT_FOUND,
@@ -381,7 +382,8 @@ end
 function tasks.listenable(app, ctx, ids)
   if not declares(ctx) then return need_extension() end
   if not value.is_array(ids) and not (type(ids) == "table" and next(ids) == nil) then
-    return invalid("%s: notifications.taskIds: array expected, got %s", ctx.method, value.kind(ids))
+    return invalid("%s: notifications.taskIds: expected an array, got %s", ctx.method,
+      value.kind(ids))
   end
   local out, seen, store = {}, {}, store_of(app)
   if #ids > store.max then
@@ -389,7 +391,7 @@ function tasks.listenable(app, ctx, ids)
   end
   for i, id in ipairs(ids) do
     if type(id) ~= "string" then
-      return invalid("%s: notifications.taskIds[%d]: string expected, got %s", ctx.method, i - 1,
+      return invalid("%s: notifications.taskIds[%d]: expected a string, got %s", ctx.method, i - 1,
         value.kind(id))
     end
     local task = not seen[id] and store:find(id, owner_of(ctx))
@@ -416,11 +418,11 @@ end
 local function find(app, ctx, params)
   local id = params.taskId
   if type(id) ~= "string" then
-    return invalid("%s: taskId: string expected, got %s", ctx.method,
+    return invalid("%s: taskId: expected a string, got %s", ctx.method,
       id == nil and "nothing" or value.kind(id))
   end
   local task = store_of(app):find(id, owner_of(ctx))
-  if not task then return invalid("%s: there is no such task", ctx.method) end
+  if not task then return invalid("%s: unknown task", ctx.method) end
   return task
 end
 
@@ -458,7 +460,7 @@ end
 
 function methods.params.cancel(_, _, _, task)
   if not task.store:cancel(task) then
-    return invalid("tasks/cancel: the task is over: %s", tasks.session_view(task).status)
+    return invalid("tasks/cancel: the task has ended: %s", tasks.session_view(task).status)
   end
   return tasks.session_view(task)
 end
@@ -469,7 +471,7 @@ tasks.update = method "update"
 function methods.extension.update(_, _, params, task)
   local answers = params.inputResponses
   if not object(answers) then
-    return invalid("tasks/update: inputResponses: object expected, got %s",
+    return invalid("tasks/update: inputResponses: expected an object, got %s",
       answers == nil and "nothing" or value.kind(answers))
   end
   if task.pending then require("mcp.server.ask.parked").answer(task, answers) end
@@ -518,7 +520,7 @@ function methods.params.result(_, ctx, _, task)
   if task.status == "cancelled" then
     return nil, failure.new(errors.INVALID_REQUEST, "The task was cancelled: it has no result")
   end
-  return nil, failure.new(errors.BUSY, "Busy: too many wait for the result of this task")
+  return nil, failure.new(errors.BUSY, "Busy: too many requests wait for the result of this task")
 end
 
 return tasks

@@ -58,7 +58,7 @@ function tool.new(name, options, handler)
   local output = schema_of("output", options.output, options.output_schema)
   local entry = { name = name, handler = handler, kind = "tool" }
   if options.task and not TASK[options.task] then
-    error(('task: "optional", "required" or "forbidden" expected, got %q'):format(options.task), 0)
+    error(('task: expected "optional", "required" or "forbidden", got %q'):format(options.task), 0)
   end
   if options.task ~= "forbidden" then entry.task = options.task end
   if options.prepare and not entry.task then
@@ -147,7 +147,7 @@ local function contents(entry, list, n)
     if type(item) == "string" then
       item = content.text(item)
     elseif type(item) ~= "table" and item ~= nil then
-      return nil, tool.failed(("tool %q: content %d: content or a string expected, got %s")
+      return nil, tool.failed(("tool %q: content %d: expected content or a string, got %s")
         :format(entry.name, i, item == value.null and "null" or type(item)))
     end
     out[#out + 1] = item
@@ -254,8 +254,8 @@ local function convert(app, entry, ctx, first, ...)
     first = value.null
   end
   if BAD_TYPES[kind] and first ~= value.null then
-    return tool.failed(("tool %q returned a %s; a string, number, boolean, table or content "
-      .. "was expected"):format(entry.name, kind))
+    return tool.failed(("tool %q: expected a string, number, boolean, table or content as its "
+      .. "result, got a %s"):format(entry.name, kind))
   end
   if kind == "table" then
     if content.is(first[1]) then return content_result(entry, facts, first, #first) end
@@ -269,7 +269,7 @@ end
 -- An unknown tool is an error of the protocol, and names the nearest ones.
 local function unknown(app, ctx, name)
   if type(name) ~= "string" then
-    return failure.new(errors.INVALID_PARAMS, "tools/call: name: string expected, got "
+    return failure.new(errors.INVALID_PARAMS, "tools/call: name: expected a string, got "
       .. (name == nil and "nothing" or value.kind(name)))
   end
   local near = require("mcp.nearest").find(name, gate.names(app.tools, ctx))
@@ -280,7 +280,7 @@ end
 
 local function no_object(args)
   return failure.new(errors.INVALID_PARAMS,
-    "tools/call: arguments: object expected, got " .. value.kind(args))
+    "tools/call: arguments: expected an object, got " .. value.kind(args))
 end
 
 -- What the handler gets, or nil and what the call is answered with.

@@ -25,13 +25,13 @@ local function from_table(what, given)
   for key, value in pairs(given) do
     if not HTTP[key] then address.unknown(what .. " option", key, HTTP) end
     if type(value) ~= HTTP[key] then
-      error(("%s: %s: %s expected, got %s"):format(what, key, HTTP[key], type(value)), 0)
+      error(("%s: %s: expected a %s, got %s"):format(what, key, HTTP[key], type(value)), 0)
     end
     out[key] = value
   end
   local port = math.tointeger(out.port)
   if not port or port < 0 or port > 65535 then
-    error(("%s: port: an integer from 0 to 65535 expected, got %s"):format(what, out.port), 0)
+    error(("%s: port: expected an integer from 0 to 65535, got %s"):format(what, out.port), 0)
   end
   if out.path:sub(1, 1) ~= "/" then
     error(("%s: path: %q does not begin with /"):format(what, out.path), 0)
@@ -54,7 +54,7 @@ function address.read(given, what)
   if math.type(given) == "integer" then given = tostring(given) end
   if type(given) == "table" then return from_table(what, given) end
   if type(given) ~= "string" then
-    error(('%s: an address such as "127.0.0.1:8000" expected, got %s'):format(what, type(given)), 0)
+    error(('%s: expected an address such as "127.0.0.1:8000", got %s'):format(what, type(given)), 0)
   end
   local text = given:gsub("^%a+://", "")
   local authority, path = text:match "^([^/]*)(/.*)$"
@@ -63,9 +63,12 @@ function address.read(given, what)
   if not host then host, port = authority:match "^([^:%s]*):(%d+)$" end
   if not host then port = authority:match "^(%d+)$" end
   if not port then
-    error(('%s: %q is no address; "127.0.0.1:8000" or "8000" is one'):format(what, given), 0)
+    error(('%s: expected an address such as "127.0.0.1:8000" or "8000", got %q')
+      :format(what, given), 0)
   end
-  if tonumber(port) > 65535 then error(("%s: port %s is over 65535"):format(what, port), 0) end
+  if tonumber(port) > 65535 then
+    error(("%s: port: expected at most 65535, got %s"):format(what, port), 0)
+  end
   if host == "*" then host = "0.0.0.0" end
   return from_table(what, {
     host = host ~= "" and host or nil, port = math.tointeger(tonumber(port)),
@@ -86,19 +89,19 @@ end
 function address.unix(given)
   if type(given) == "string" then given = { path = given } end
   if type(given) ~= "table" then
-    error(('unix: a path such as "/run/mcp.sock" expected, got %s'):format(type(given)), 0)
+    error(('unix: expected a path such as "/run/mcp.sock", got %s'):format(type(given)), 0)
   end
   for key, value in pairs(given) do
     if not UNIX[key] then address.unknown("unix option", key, UNIX) end
     if type(value) ~= UNIX[key] then
-      error(("unix: %s: %s expected, got %s"):format(key, UNIX[key], type(value)), 0)
+      error(("unix: %s: expected a %s, got %s"):format(key, UNIX[key], type(value)), 0)
     end
   end
   local path = given.path and given.path:gsub("^unix:", "")
-  if not path or path == "" then error("unix: path: the path of a socket file expected", 0) end
+  if not path or path == "" then error("unix: path: expected the path of a socket file", 0) end
   local mode = given.mode and math.tointeger(given.mode)
   if given.mode and not (mode and mode >= 0 and mode <= 0x1ff) then
-    error(("unix: mode: the bits of a file's mode expected, such as tonumber(\"600\", 8), got %s")
+    error(("unix: mode: expected the bits of a file mode such as tonumber(\"600\", 8), got %s")
       :format(given.mode), 0)
   end
   return { unix = path, mode = mode, path = address.DEFAULT_PATH }

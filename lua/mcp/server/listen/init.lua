@@ -74,7 +74,7 @@ end
 ---failure what was there goes on.
 ---@return true|nil reloaded, string|nil message
 function Listening.__index:reload_tls()
-  if not self.tls then return nil, "there is no TLS here" end
+  if not self.tls then return nil, "this server has no TLS" end
   return self.tls:reload()
 end
 
@@ -93,7 +93,7 @@ end
 local function warning(app, place, url)
   local open = {}
   if not app.auth then
-    open[#open + 1] = "whoever reaches it may call everything (put authorization in front)"
+    open[#open + 1] = "any client that reaches it can call everything (put authorization in front)"
   end
   if not place.tls then
     open[#open + 1] = "nothing is encrypted (tls, or a proxy that does it)"

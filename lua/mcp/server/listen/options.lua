@@ -32,7 +32,7 @@ local function members(what, given, known)
   for key, value in pairs(given) do
     if not known[key] then address.unknown(what .. " option", key, known) end
     if known[key] ~= "any" and type(value) ~= known[key] then
-      error(("%s: %s: %s expected, got %s"):format(what, key, known[key], type(value)), 0)
+      error(("%s: %s: expected a %s, got %s"):format(what, key, known[key], type(value)), 0)
     end
   end
 end
@@ -42,7 +42,7 @@ local function strings(name, list)
   local out = {}
   for i, item in ipairs(list or {}) do
     if type(item) ~= "string" then
-      error(("security: %s[%d]: string expected, got %s"):format(name, i, type(item)), 0)
+      error(("security: %s[%d]: expected a string, got %s"):format(name, i, type(item)), 0)
     end
     out[i] = item
   end
@@ -80,7 +80,7 @@ local function headers(list)
   for i, item in ipairs(out or {}) do
     if not item:find "^[%w!#$%%&'*+%-.^_`|~]+$" or item == "*" or item:lower():find "^sec%-"
       or item:lower():find "^proxy%-" then
-      error(("security: allowed_headers[%d]: the name of a header field expected, such as "
+      error(("security: allowed_headers[%d]: expected the name of a header field such as "
         .. "\"X-API-Key\", got %q"):format(i, item), 0)
     end
   end
@@ -92,8 +92,8 @@ local function prefix(given)
   if type(given) == "boolean" or given == nil then return given or nil end
   if type(given) ~= "string" or #given > 256 or not given:find "^/[%w/._~-]*$"
     or given:find("//", 1, true) then
-    error(("security: prefix: a path such as \"/tools\", or true for X-Forwarded-Prefix, "
-      .. "expected, got %s"):format(type(given) == "string" and ("%q"):format(given)
+    error(("security: prefix: expected a path such as \"/tools\", or true for "
+      .. "X-Forwarded-Prefix, got %s"):format(type(given) == "string" and ("%q"):format(given)
         or type(given)), 0)
   end
   return given
@@ -104,7 +104,7 @@ local function shared(given)
   for _, name in ipairs { "security", "limits" } do
     local kind = type(given[name])
     if kind ~= "table" and kind ~= "nil" then
-      error(("%s: table expected, got %s"):format(name, kind), 0)
+      error(("%s: expected a table, got %s"):format(name, kind), 0)
     end
   end
   local security = given.security or {}
@@ -117,13 +117,13 @@ local function shared(given)
   for key, value in pairs(given.limits or {}) do
     if not LIMITS[key] then address.unknown("limit", key, LIMITS) end
     if type(value) ~= "number" or value < 0 then
-      error(("limits: %s: a number, 0 or more, expected, got %s"):format(key,
+      error(("limits: %s: expected a number, 0 or more, got %s"):format(key,
         type(value) == "number" and value or type(value)), 0)
     end
     if COUNTS[key] then
       value = math.tointeger(value)
       if not value or value > 0x7fffffff then
-        error(("limits: %s: a whole number, less than 2^31, expected"):format(key), 0)
+        error(("limits: %s: expected a whole number, less than 2^31"):format(key), 0)
       end
     end
     out[LIMITS[key]] = value
@@ -134,7 +134,7 @@ end
 -- What is in the files is found out when they are read: mcp.tls.
 local function check_tls(tls)
   if type(tls) == "userdata" then return end -- a context that somebody has made
-  if type(tls) ~= "table" then error("tls: table expected, got " .. type(tls), 0) end
+  if type(tls) ~= "table" then error("tls: expected a table, got " .. type(tls), 0) end
   members("tls", tls, TLS)
   for _, name in ipairs { "cert", "key", "client_ca" } do
     if tls[name] == "" or name == "cert" and not tls.cert then
@@ -155,8 +155,8 @@ local function check_inspect(given, place)
   if given.websocket == false then error("inspect: the page needs websocket", 0) end
   if not place then error("inspect: the page needs http", 0) end
   if not address.is_loopback(place) then
-    error(("inspect: the page is for this machine only: http at 127.0.0.1, ::1 or localhost "
-      .. "expected, not at %s"):format(place.host), 0)
+    error(("inspect: the page is for this machine only: expected http at 127.0.0.1, ::1 or "
+      .. "localhost, got %s"):format(place.host), 0)
   end
   if place.guard == false then
     error("inspect: the page needs security.dns_rebinding_protection", 0)
@@ -187,7 +187,7 @@ function options.read(given)
   end
   for _, name in ipairs { "stdio", "quiet", "inspect" } do
     if not is_switch(given[name]) then
-      error(("%s: boolean expected, got %s"):format(name, type(given[name])), 0)
+      error(("%s: expected a boolean, got %s"):format(name, type(given[name])), 0)
     end
   end
   local common, places = shared(given), {}
@@ -204,13 +204,13 @@ function options.read(given)
   if not is_switch(given.websocket) then add("websocket", "ws", false, true) end
   if given.tls ~= nil then
     check_tls(given.tls)
-    if not places[1] then error("tls: there is no http, sse or websocket to use it with", 0) end
+    if not places[1] then error("tls: expected http, sse or websocket beside it", 0) end
   end
   if given.unix then
     places[#places + 1] = placed("unix", address.unix(given.unix), "unix", common, sse, websocket)
   end
   if not options.any(given) then
-    error("nothing to listen on: stdio, http, unix, sse or websocket expected", 0)
+    error("nothing to listen on: expected stdio, http, unix, sse or websocket", 0)
   end
   return places, given.stdio == true
 end

@@ -193,19 +193,19 @@ describe("asking", function()
         for _, case in ipairs {
           { function(ctx) ctx:elicit("?", { a = "string[]" }) end, "ctx:elicit: schema: \"a\"" },
           { function(ctx) ctx:elicit("?", {}, { ky = "x" }) end, 'did you mean "key"?' },
-          { function(ctx) ctx:elicit("?", {}, { key = 5 }) end, 'option "key": string expected' },
+          { function(ctx) ctx:elicit("?", {}, { key = 5 }) end, 'option "key": expected a string' },
           { function(ctx) ctx:sample { messages = "x" } end, "ctx:sample: max_tokens" },
           { function(ctx) ctx:elicit("\xff", {}) end, "ctx:elicit: cannot be JSON: message" },
           { function(ctx)
             ctx:sample { messages = "x", max_tokens = 1, metadata = { print } }
           end, "ctx:sample: cannot be JSON: metadata" },
           { function(ctx) ctx:ask { mcp.roots() } end, "ctx:ask: names expected as keys" },
-          { function(ctx) ctx:ask { x = 5 } end, 'ctx:ask: "x": mcp.elicit' },
-          { function(ctx) ctx:ask(mcp.roots()) end, "ctx:ask: a table of questions" },
+          { function(ctx) ctx:ask { x = 5 } end, 'ctx:ask: "x": expected mcp.elicit' },
+          { function(ctx) ctx:ask(mcp.roots()) end, "ctx:ask: expected a table of questions" },
           { function(ctx) ctx:once("x", function() return print end) end,
             'ctx:once: "x": JSON cannot carry' },
-          { function(ctx) ctx:once("x", 5) end, "ctx:once: function expected" },
-          { function(ctx) ctx:roots { timeout = -1 } end, "timeout: seconds expected" },
+          { function(ctx) ctx:once("x", 5) end, "ctx:once: expected a function" },
+          { function(ctx) ctx:roots { timeout = -1 } end, "timeout: expected seconds" },
         } do
           local message
           drive[era](app_with(function(_, ctx)
@@ -574,7 +574,7 @@ describe("asking", function()
       for _, odd in ipairs { 5, "x", mcp.array { 1 }, true } do
         local response = round(peer, { inputResponses = odd })
         assert.equal(-32602, response.error.code)
-        assert.matches("inputResponses: object expected", response.error.message, 1, true)
+        assert.matches("inputResponses: expected an object", response.error.message, 1, true)
       end
     end)
 
@@ -824,10 +824,11 @@ describe("asking", function()
 
       it("needs secrets that are none to guess", function()
         for _, case in ipairs {
-          { { name = "x", state_keys = { "short" } }, "state_keys[1]: a secret of 32 bytes" },
-          { { name = "x", state_keys = {} }, "state_keys: at least one" },
-          { { name = "x", state_ttl = 0 }, "state_ttl: seconds expected" },
-          { { name = "x", state_keys = "x" }, '"state_keys": table expected' },
+          { { name = "x", state_keys = { "short" } },
+            "state_keys[1]: expected a secret of 32 bytes" },
+          { { name = "x", state_keys = {} }, "state_keys: expected at least one" },
+          { { name = "x", state_ttl = 0 }, "state_ttl: expected seconds" },
+          { { name = "x", state_keys = "x" }, '"state_keys": expected a table' },
         } do
           local ok, message = pcall(function() mcp.server(case[1]) end)
           assert.is_false(ok)

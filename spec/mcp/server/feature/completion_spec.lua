@@ -139,23 +139,23 @@ describe("completion", function()
     local good = { type = "ref/prompt", name = "review" }
     local argument = { name = "language", value = "" }
     for text, params in pairs {
-      ["ref: object expected, got nothing"] = { argument = argument },
-      ["ref: object expected, got string"] = { ref = "review", argument = argument },
+      ["ref: expected an object, got nothing"] = { argument = argument },
+      ["ref: expected an object, got string"] = { ref = "review", argument = argument },
       ['got "ref/tool"'] = { ref = { type = "ref/tool", name = "x" }, argument = argument },
       ["ref.type"] = { ref = {}, argument = argument },
-      ["ref.name: string expected"] = { ref = { type = "ref/prompt" }, argument = argument },
-      ["ref.uri: string expected"] = { ref = { type = "ref/resource" }, argument = argument },
-      ["argument: object expected"] = { ref = good },
-      ["strings expected, got string and nothing"] = { ref = good,
+      ["ref.name: expected a string"] = { ref = { type = "ref/prompt" }, argument = argument },
+      ["ref.uri: expected a string"] = { ref = { type = "ref/resource" }, argument = argument },
+      ["argument: expected an object"] = { ref = good },
+      ["expected strings, got string and nothing"] = { ref = good,
         argument = { name = "language" } },
-      ["strings expected, got string and integer"] = { ref = good,
+      ["expected strings, got string and integer"] = { ref = good,
         argument = { name = "language", value = 5 } },
-      ["context: object expected"] = { ref = good, argument = argument, context = 5 },
-      ["context.arguments: object expected"] = { ref = good, argument = argument,
+      ["context: expected an object"] = { ref = good, argument = argument, context = 5 },
+      ["context.arguments: expected an object"] = { ref = good, argument = argument,
         context = { arguments = "x" } },
-      ["context.arguments: object expected, got array"] = { ref = good, argument = argument,
+      ["context.arguments: expected an object, got array"] = { ref = good, argument = argument,
         context = { arguments = { "x" } } },
-      ['"file": string expected, got integer'] = { ref = good, argument = argument,
+      ['"file": expected a string, got integer'] = { ref = good, argument = argument,
         context = { arguments = { file = 5 } } },
     } do
       local _, err = ask(params)
@@ -234,12 +234,12 @@ describe("completion", function()
     assert.matches('unknown argument "langage", did you mean "language"?',
       declaring("prompt", "p", { arguments = arguments, complete = { langage = {} } }), 1, true)
     assert.matches("there is none", declaring("prompt", "p", { complete = { a = {} } }), 1, true)
-    assert.matches("a list of strings or a function expected, got number",
+    assert.matches("expected a list of strings or a function, got number",
       declaring("prompt", "p", { arguments = arguments, complete = { language = 5 } }), 1, true)
-    assert.matches("[2]: string expected, got number",
+    assert.matches("[2]: expected a string, got number",
       declaring("prompt", "p", { arguments = arguments, complete = { language = { "a", 5 } } }), 1,
       true)
-    assert.matches("a list of strings or a function expected",
+    assert.matches("expected a list of strings or a function",
       declaring("prompt", "p", { arguments = arguments, complete = { language = { a = "b" } } }), 1,
       true)
     assert.matches('unknown argument "nam", did you mean "name"?',

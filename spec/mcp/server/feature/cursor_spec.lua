@@ -217,7 +217,7 @@ describe("cursor", function()
     for _, size in ipairs { -1, 1.5, 0 / 0 } do
       local ok, err = pcall(function() mcp.server { name = "x", page_size = size } end)
       assert.is_false(ok)
-      assert.matches("cursor_spec%.lua:%d+: mcp.server: page_size: a whole number", err)
+      assert.matches("cursor_spec%.lua:%d+: mcp.server: page_size: expected a whole number", err)
     end
     assert.is_false((pcall(mcp.server, { name = "x", page_size = "3" })))
   end)

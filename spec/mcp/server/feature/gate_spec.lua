@@ -165,7 +165,7 @@ describe("visible", function()
     for _, kind in ipairs { "tool", "prompt", "resource" } do
       local app = mcp.server "x"
       assert.error_matches(function() app[kind](app, "a:b") { visible = true } end,
-        'option "visible": function expected, got boolean')
+        'option "visible": expected a function, got boolean')
     end
   end)
 

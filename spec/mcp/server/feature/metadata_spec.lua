@@ -79,7 +79,7 @@ describe("metadata", function()
       for _, src in ipairs { "http://x/i", "file:///i", "javascript:alert(1)", "/i.png", "i.png",
         "https:", "https:///x", "", "ftp://x", "httpsx://a" } do
         for kind in pairs(KINDS) do
-          wrong("icons[1]: src: an https: or data: URI expected", kind,
+          wrong("icons[1]: src: expected an https: or data: URI", kind,
             { icons = { { src = src } } })
         end
       end
@@ -89,21 +89,21 @@ describe("metadata", function()
       for text, icon in pairs {
         ["icons[1]: src is missing"] = {}, ['unknown member "mimeType"'] = { mimeType = "x" },
         ['unknown member "scr", did you mean "src"?'] = { scr = "https://x" },
-        ['"src": string expected, got number'] = { src = 5 },
-        ['theme: "light" or "dark" expected'] = { src = "data:,", theme = "blue" },
-        ["sizes[2]: a size like"] = { src = "data:,", sizes = { "any", "big" } },
-        ["sizes: a list expected"] = { src = "data:,", sizes = 48 },
+        ['"src": expected a string, got number'] = { src = 5 },
+        ['theme: expected "light" or "dark"'] = { src = "data:,", theme = "blue" },
+        ["sizes[2]: expected a size like"] = { src = "data:,", sizes = { "any", "big" } },
+        ["sizes: expected a list"] = { src = "data:,", sizes = 48 },
       } do
         wrong(text, "tool", { icons = { icon } })
       end
-      wrong("icons[1]: a table expected, got string", "tool", { icons = { "https://x" } })
-      wrong("icons: a list of tables", "tool", { icons = { src = "https://x" } })
+      wrong("icons[1]: expected a table, got string", "tool", { icons = { "https://x" } })
+      wrong("icons: expected a list of tables", "tool", { icons = { src = "https://x" } })
     end)
 
     it("of the server itself too", function()
       local ok, err = pcall(mcp.server, { name = "x", icons = { { src = "http://x" } } })
       assert.is_false(ok)
-      assert.matches("mcp.server: icons[1]: src: an https: or data: URI", err, 1, true)
+      assert.matches("mcp.server: icons[1]: src: expected an https: or data: URI", err, 1, true)
     end)
   end)
 
@@ -128,8 +128,8 @@ describe("metadata", function()
       for text, given in pairs {
         ['unknown annotation "readonly", did you mean "read_only"?'] = { readonly = true },
         ['unknown annotation "readOnlyHint"'] = { readOnlyHint = true },
-        ['"read_only": boolean expected, got string'] = { read_only = "yes" },
-        ['"title": string expected, got boolean'] = { title = true },
+        ['"read_only": expected a boolean, got string'] = { read_only = "yes" },
+        ['"title": expected a string, got boolean'] = { title = true },
         ['unknown annotation "audience"'] = { audience = { "user" } },
       } do
         wrong(text, "tool", { annotations = given })
@@ -164,21 +164,21 @@ describe("metadata", function()
         ['unknown annotation "audiense", did you mean "audience"?'] = { audiense = "user" },
         ['unknown annotation "lastModified", did you mean "last_modified"?'] = {
           lastModified = "2025-01-12" },
-        ['"user" or "assistant" expected, got "users"'] = { audience = { "users" } },
-        ['"user" or "assistant" expected, got number'] = { audience = { 5 } },
-        ['"audience": a list expected'] = { audience = 5 },
-        ['"priority": a number from 0 to 1 expected, got 1.5'] = { priority = 1.5 },
-        ['a number from 0 to 1 expected, got -1'] = { priority = -1 },
-        ['"priority": number expected, got string'] = { priority = "1" },
-        ['"last_modified": a time like'] = { last_modified = "yesterday" },
+        ['expected "user" or "assistant", got "users"'] = { audience = { "users" } },
+        ['expected "user" or "assistant", got number'] = { audience = { 5 } },
+        ['"audience": expected a list'] = { audience = 5 },
+        ['"priority": expected a number from 0 to 1, got 1.5'] = { priority = 1.5 },
+        ['expected a number from 0 to 1, got -1'] = { priority = -1 },
+        ['"priority": expected a number, got string'] = { priority = "1" },
+        ['"last_modified": expected a time like'] = { last_modified = "yesterday" },
         ["a time like"] = { last_modified = "2025-13-01" },
-        ["or seconds, expected"] = { last_modified = 1 / 0 },
+        ["or seconds"] = { last_modified = 1 / 0 },
       } do
         for _, kind in ipairs { "resource", "template" } do
           wrong(text, kind, { annotations = given })
         end
       end
-      wrong("a number from 0 to 1 expected, got", "resource",
+      wrong("expected a number from 0 to 1, got", "resource",
         { annotations = { priority = 0 / 0 } })
     end)
 
@@ -269,11 +269,11 @@ describe("metadata", function()
 
     it("are checked", function()
       for text, given in pairs {
-        ["ttl: seconds, 0 or more, expected, got -1"] = { ttl = -1 },
-        ["0 or more, expected, got inf"] = { ttl = 1 / 0 },
+        ["ttl: expected seconds, 0 or more, got -1"] = { ttl = -1 },
+        ["0 or more, got inf"] = { ttl = 1 / 0 },
         ['unknown member "tll", did you mean "ttl"?'] = { tll = 1 },
-        ['"ttl": number expected'] = { ttl = "1" },
-        ['scope: "public" or "private" expected'] = { scope = "world" },
+        ['"ttl": expected a number'] = { ttl = "1" },
+        ['scope: expected "public" or "private"'] = { scope = "world" },
       } do
         wrong(text, "resource", { cache = given })
       end

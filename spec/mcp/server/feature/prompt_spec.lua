@@ -125,7 +125,7 @@ describe("prompt", function()
 
     it("values that are no strings are refused", function()
       local _, err = get(returning "x", OPTIONS, { code = 5 })
-      assert.matches('argument "code": string expected, got integer', err.message, 1, true)
+      assert.matches('argument "code": expected a string, got integer', err.message, 1, true)
       _, err = get(returning "x", OPTIONS, { code = mcp.array {} })
       assert.matches("got array", err.message, 1, true)
     end)
@@ -191,7 +191,8 @@ describe("prompt", function()
     local err = peer:request("prompts/get", { name = "reveiw" }).error
     assert.equal(-32602, err.code)
     assert.equal("Unknown prompt: reveiw (did you mean review?)", err.message)
-    assert.matches("string expected, got nothing", peer:request("prompts/get", {}).error.message, 1,
+    assert.matches("expected a string, got nothing",
+      peer:request("prompts/get", {}).error.message, 1,
       true)
     peer:close()
   end)

@@ -823,7 +823,7 @@ describe("tasks", function()
 
   it("are options of a tool that are checked where they are written", function()
     assert.error_matches(function() app:tool "x" { task = "maybe" } (print) end,
-      'task: "optional", "required" or "forbidden" expected')
+      'task: expected "optional", "required" or "forbidden"')
     assert.error_matches(function() app:tool "x" { prepare = print } (print) end,
       "prepare: only a tool that can be a task")
     assert.error_matches(function() mcp.server { name = "x", tasks = { tll = 1 } } end, "ttl")

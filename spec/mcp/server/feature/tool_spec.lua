@@ -105,7 +105,7 @@ describe("tool", function()
       for _, odd in ipairs { 5, true, print } do
         local result = called(returning(mcp.text "a", odd))
         assert.is_true(result.isError)
-        assert.matches("content 2: content or a string expected, got " .. type(odd),
+        assert.matches("content 2: expected content or a string, got " .. type(odd),
           result.content[1].text, 1, true)
       end
     end)
@@ -165,7 +165,8 @@ describe("tool", function()
       for _, odd in ipairs { print, coroutine.create(print), io.stderr } do
         local result = called(returning(odd))
         assert.is_true(result.isError)
-        assert.matches('tool "t" returned a ' .. type(odd), result.content[1].text, 1, true)
+        assert.matches('tool "t": expected a string, number, boolean, table or content as its '
+          .. "result, got a " .. type(odd), result.content[1].text, 1, true)
       end
     end)
 
@@ -388,7 +389,7 @@ describe("tool", function()
         local peer = helper.open(app)
         local response = peer:request("tools/call", { name = "t", arguments = odd })
         assert.equal(-32602, response.error.code)
-        assert.matches("arguments: object expected", response.error.message, 1, true)
+        assert.matches("arguments: expected an object", response.error.message, 1, true)
         peer:close()
       end
     end)
@@ -650,10 +651,11 @@ describe("tool", function()
     end)
 
     it("a name that is none says what came", function()
-      assert.matches("string expected, got nothing", unknown({}).message, 1, true)
-      assert.matches("string expected, got integer", unknown({ name = 5 }).message, 1, true)
-      assert.matches("string expected, got nothing", unknown({ name = mcp.null }).message, 1, true)
-      assert.matches("string expected, got array",
+      assert.matches("expected a string, got nothing", unknown({}).message, 1, true)
+      assert.matches("expected a string, got integer", unknown({ name = 5 }).message, 1, true)
+      assert.matches("expected a string, got nothing", unknown({ name = mcp.null }).message, 1,
+        true)
+      assert.matches("expected a string, got array",
         unknown({ name = mcp.array {} }).message, 1, true)
     end)
   end)
@@ -676,7 +678,7 @@ describe("tool", function()
       assert.matches("not both", declaring { output = {}, output_schema = {} }, 1, true)
       assert.matches("tool_spec%.lua:%d+: tool \"t\": input: ",
         declaring { input_schema = { type = "object", properties = 5 } })
-      assert.matches('"description": string expected, got number', declaring { description = 5 },
+      assert.matches('"description": expected a string, got number', declaring { description = 5 },
         1, true)
     end)
   end)

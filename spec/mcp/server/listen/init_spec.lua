@@ -30,13 +30,15 @@ describe("listen", function()
   end)
 
   it("says what is wrong with one", function()
-    local cases = { { "x", "is no address" }, { "", "is no address" }, { "h:", "is no address" },
-      { "h:x", "is no address" }, { "a b:80", "is no address" }, { "::1:80", "is no address" },
-      { "h:-1", "is no address" }, { "h:65536", "over 65535" }, { 70000, "over 65535" },
-      { -1, "is no address" }, { 1.5, "got number" }, { print, "got function" }, { false, "got" },
-      { "99999999999999999999", "over 65535" },
-      { { prot = 1 }, 'did you mean "port"?' }, { { port = "1" }, "port: number expected" },
-      { { host = 1 }, "host: string expected" }, { { port = 65536 }, "65535" },
+    local wanted = "expected an address such as"
+    local cases = { { "x", wanted }, { "", wanted }, { "h:", wanted },
+      { "h:x", wanted }, { "a b:80", wanted }, { "::1:80", wanted },
+      { "h:-1", wanted }, { "h:65536", "port: expected at most 65535" },
+      { 70000, "port: expected at most 65535" },
+      { -1, wanted }, { 1.5, "got number" }, { print, "got function" }, { false, "got" },
+      { "99999999999999999999", "port: expected at most 65535" },
+      { { prot = 1 }, 'did you mean "port"?' }, { { port = "1" }, "port: expected a number" },
+      { { host = 1 }, "host: expected a string" }, { { port = 65536 }, "65535" },
       { { port = -1 }, "port" }, { { port = 1.5 }, "port" }, { { path = "mcp" }, "path" } }
     for _, case in ipairs(cases) do
       local ok, err = pcall(listen.address, case[1])
@@ -56,43 +58,44 @@ describe("listen", function()
     assert.matches('unknown option "htpp", did you mean "http"?', refused { htpp = 1 }, 1, true)
     assert.matches('unknown security option "allowed_host"',
       refused { http = 0, security = { allowed_host = {} } }, 1, true)
-    assert.matches("allowed_hosts: table expected",
+    assert.matches("allowed_hosts: expected a table",
       refused { http = 0, security = { allowed_hosts = "x" } }, 1, true)
-    assert.matches("allowed_origins[2]: string expected, got number",
+    assert.matches("allowed_origins[2]: expected a string, got number",
       refused { http = 0, security = { allowed_origins = { "x", 5 } } }, 1, true)
     assert.matches('unknown limit "bodyy", did you mean "body"?',
       refused { http = 0, limits = { bodyy = 1 } }, 1, true)
-    assert.matches("limits: body: a number, 0 or more, expected",
+    assert.matches("limits: body: expected a number, 0 or more",
       refused { http = 0, limits = { body = -1 } }, 1, true)
     assert.matches("limits: body", refused { http = 0, limits = { body = "1" } }, 1, true)
   end)
 
   it("says what is wrong with where and how to listen", function()
     local cases = {
-      { { stdio = 1 }, "stdio: boolean expected, got number" },
-      { { quiet = "yes", http = 0 }, "quiet: boolean expected" },
+      { { stdio = 1 }, "stdio: expected a boolean, got number" },
+      { { quiet = "yes", http = 0 }, "quiet: expected a boolean" },
       { {}, "nothing to listen on" }, { { sse = true }, "nothing to listen on" },
       { { websocket = false, quiet = true }, "nothing to listen on" },
-      { { sse = "x" }, 'sse: "x" is no address' },
+      { { sse = "x" }, 'sse: expected an address such as "127.0.0.1:8000" or "8000", got "x"' },
       { { websocket = { prot = 1 } }, 'unknown websocket option "prot", did you mean "port"?' },
       { { http = { path = "/a b" } }, "a character that a path cannot have" },
       { { http = { path = "/a?b" } }, "a character that a path cannot have" },
-      { { unix = 5 }, 'unix: a path such as "/run/mcp.sock" expected, got number' },
-      { { unix = "" }, "unix: path: the path of a socket file expected" },
-      { { unix = {} }, "unix: path: the path" }, { { unix = "unix:" }, "unix: path: the path" },
+      { { unix = 5 }, 'unix: expected a path such as "/run/mcp.sock", got number' },
+      { { unix = "" }, "unix: path: expected the path of a socket file" },
+      { { unix = {} }, "unix: path: expected the path" },
+      { { unix = "unix:" }, "unix: path: expected the path" },
       { { unix = { pth = "/x" } }, 'unknown unix option "pth", did you mean "path"?' },
-      { { unix = { path = "/x", mode = "600" } }, "unix: mode: number expected, got string" },
-      { { unix = { path = "/x", mode = 1.5 } }, "unix: mode: the bits of a file's mode" },
-      { { unix = { path = "/x", mode = 01000 } }, "unix: mode: the bits of a file's mode" },
-      { { tls = true, http = 0 }, "tls: table expected, got boolean" },
+      { { unix = { path = "/x", mode = "600" } }, "unix: mode: expected a number, got string" },
+      { { unix = { path = "/x", mode = 1.5 } }, "unix: mode: expected the bits of a file mode" },
+      { { unix = { path = "/x", mode = 01000 } }, "unix: mode: expected the bits of a file mode" },
+      { { tls = true, http = 0 }, "tls: expected a table, got boolean" },
       { { tls = {}, http = 0 }, "tls: cert: a file or its text is needed" },
       { { tls = { cert = "c", key = "" }, http = 0 }, "tls: key: a file or its text is needed" },
       { { tls = { certt = "c" }, http = 0 }, 'unknown tls option "certt", did you mean "cert"?' },
-      { { tls = { cert = 5 }, http = 0 }, "tls: cert: string expected, got number" },
-      { { tls = { cert = "c" }, stdio = true }, "there is no http, sse or websocket" },
-      { { tls = { cert = "c" }, unix = "/x" }, "there is no http, sse or websocket" },
+      { { tls = { cert = 5 }, http = 0 }, "tls: cert: expected a string, got number" },
+      { { tls = { cert = "c" }, stdio = true }, "tls: expected http, sse or websocket beside it" },
+      { { tls = { cert = "c" }, unix = "/x" }, "tls: expected http, sse or websocket beside it" },
       { { tls = { cert = "/no/such/file.pem" }, http = 0 }, "tls: " },
-      { { http = 0, limits = { connections = 1.5 } }, "limits: connections: a whole number" },
+      { { http = 0, limits = { connections = 1.5 } }, "limits: connections: expected a whole number" },
       { { http = 0, limits = { body = 1 << 40 } }, "limits: body: a whole number" },
       { { http = 0, limits = { pong = 5 } }, 'unknown limit "pong", did you mean "ping"?' },
     }
@@ -120,9 +123,10 @@ describe("listen", function()
   end)
 
   it("security and limits of the wrong type are refused in words", function()
-    assert.matches("security: table expected, got boolean",
+    assert.matches("security: expected a table, got boolean",
       refused { http = 0, security = true }, 1, true)
-    assert.matches("limits: table expected, got number", refused { http = 0, limits = 5 }, 1, true)
+    assert.matches("limits: expected a table, got number", refused { http = 0, limits = 5 }, 1,
+      true)
   end)
 
   it("listens, says where, and closes", function()
@@ -204,7 +208,8 @@ describe("listen", function()
     it("says loudly what is open, and only that", function()
       local log = told { http = everywhere }
       assert.matches("^warning: http://0%.0%.0%.0:%d+/mcp is open to the network: ", log)
-      for _, part in ipairs { "whoever reaches it may call everything", "nothing is encrypted",
+      for _, part in ipairs { "any client that reaches it can call everything",
+        "nothing is encrypted",
         "any Host is answered" } do
         assert.matches(part, log, 1, true)
       end
@@ -273,7 +278,7 @@ describe("listen", function()
       local app = mcp.server "spec"
       local ok, why = app:reload_tls()
       assert.is_nil(ok)
-      assert.equal("there is no TLS here", why)
+      assert.equal("this server has no TLS", why)
       local listening <close> = app:listen { http = 0 }
       assert.is_nil(app:reload_tls())
       assert.is_nil(listening:reload_tls())
