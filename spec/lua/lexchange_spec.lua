@@ -294,8 +294,8 @@ describe("an exchange", function()
         return {}
       end)
       ask '{"jsonrpc":"2.0","id":1,"method":"m"}'
-      assert.matches("only the handler itself", wrong[2])
-      assert.matches("not kept", early[2])
+      assert.matches("only its own handler", wrong[2])
+      assert.matches("not a kept exchange", early[2])
     end)
   end)
 
@@ -342,11 +342,14 @@ describe("an exchange", function()
     local over
     open(function(x)
       over = x
-      assert.error_matches(function() x:event("text", "id") end, "it has no events")
-      assert.error_matches(function() x:event("two\nlines", "id") end, "#1 to 'event' %(one line")
-      assert.error_matches(function() x:event("text", "i\rd") end, "#2 to 'event' %(one line")
-      assert.error_matches(function() x:event("text", "i\0d") end, "#2 to 'event' %(one line")
-      assert.error_matches(function() x:event(nil, "id") end, "#1 to 'event' %(string expected")
+      assert.error_matches(function() x:event("text", "id") end, "this transport has no events")
+      assert.error_matches(function() x:event("two\nlines", "id") end,
+        "#1 to 'event' %(expected one line")
+      assert.error_matches(function() x:event("text", "i\rd") end,
+        "#2 to 'event' %(expected one line")
+      assert.error_matches(function() x:event("text", "i\0d") end,
+        "#2 to 'event' %(expected one line")
+      assert.error_matches(function() x:event(nil, "id") end, "#1 to 'event' %(expected a string")
       return { fine = true }
     end)
     assert.is_true(ask '{"jsonrpc":"2.0","id":1,"method":"m"}'.result.fine)

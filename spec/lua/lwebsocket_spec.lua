@@ -36,40 +36,40 @@ describe("connect_websocket", function()
   end)
 
   it("wants a place: a host or a socket file, and one of the two", function()
-    raises("host or unix expected", {})
-    raises("host or unix expected", { host = "a", unix = "/b" })
+    raises("expected host or unix", {})
+    raises("expected host or unix", { host = "a", unix = "/b" })
     for _, name in ipairs { "host", "unix", "server_name", "only", "target" } do
       local options = options_of { [name] = 5 }
       if name == "unix" then options.host = nil end
-      raises(name .. ": string expected, got number", options)
+      raises(name .. ": expected a string, got number", options)
       options[name] = "a\0b"
-      raises(name .. ": a NUL in it", options)
+      raises(name .. ": contains a zero byte", options)
     end
     for _, port in ipairs { 0, -1, 65536 } do
-      raises("port: an integer from 1 to 65535 expected", options_of { port = port })
+      raises("port: expected an integer from 1 to 65535", options_of { port = port })
     end
     raises("number", options_of { port = "x" })
-    raises('only: "public" or "loopback" expected', options_of { only = "private" })
+    raises('only: expected "public" or "loopback"', options_of { only = "private" })
   end)
 
   it("wants times, TLS of a client, and fields that are fields", function()
     for _, bad in ipairs { -1, 0 / 0, 1e12 } do
       raises("timeout: expected seconds, 0 or more", options_of { timeout = bad })
     end
-    raises("tls: a client's TLS context expected, got boolean", options_of { tls = true })
+    raises("tls: expected a client's TLS context, got boolean", options_of { tls = true })
     local certificate = require("codecs.certificate").make {}
-    raises("tls: a client's TLS context expected, got a server's", options_of {
+    raises("tls: expected a client's TLS context, got a server's", options_of {
       tls = assert(openssl.tls { role = "server", cert = certificate.cert,
         key = certificate.key }) })
-    raises("headers: table expected, got string", options_of { headers = "x" })
+    raises("headers: expected a table, got string", options_of { headers = "x" })
     for _, bad in ipairs { "x", {}, { "A" }, { "A", 1 }, { 1, "b" } } do
-      raises("headers: { name, value } expected at 2",
+      raises("headers: expected { name, value } at 2",
         options_of { headers = { { "A", "b" }, bad } })
     end
     raises("headers: A: ", options_of { headers = { { "A", "b\r\nC: d" } } })
     raises("headers: A b: ", options_of { headers = { { "A b", "c" } } })
     for _, name in ipairs { "Sec-WebSocket-Key", "sec-websocket-protocol", "SEC-WEBSOCKET-X" } do
-      raises("the handshake's fields are written by itself",
+      raises("set by the handshake itself",
         options_of { headers = { { name, "x" } } })
     end
   end)

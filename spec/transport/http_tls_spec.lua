@@ -200,8 +200,8 @@ describe("HTTP over TLS", function()
       return select(2, pcall(core.listen_http, { port = 0, tls = context }, print))
     end
     assert.matches("tls: expected a server's TLS context, got a client's", raises(tls.client()))
-    assert.matches("tls: a server's TLS context expected, got table", raises {})
-    assert.matches("tls: a server's TLS context expected, got boolean", raises(true))
+    assert.matches("tls: expected a server's TLS context, got table", raises {})
+    assert.matches("tls: expected a server's TLS context, got boolean", raises(true))
   end)
 
   it("loses no more than a connection when there is no memory", function()

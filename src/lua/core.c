@@ -185,7 +185,7 @@ static void on_signal(void *arg, int number) {
     co = NULL;
   }
   if (!co) {
-    mcp_log(MCP_LOG_ERROR, "a signal was lost for lack of memory");
+    mcp_log(MCP_LOG_ERROR, "out of memory: a signal was not handled");
     return;
   }
   lua_pushcfunction(co->thread, call_on_signal);
@@ -222,7 +222,7 @@ static int catch_signals(lua_State *L) {
   for (int i = 0; i < SIGNALS; i++) {
     if (numbers[i] == SIGHUP && is_ignored(SIGHUP)) continue;
     o->signals[i] = mcp_signal_start(o->rt.loop, numbers[i], on_signal, o);
-    if (!o->signals[i]) return luaL_error(L, "signals cannot be caught");
+    if (!o->signals[i]) return luaL_error(L, "cannot catch signals");
   }
   return 0;
 }

@@ -150,7 +150,7 @@ static void report(mcp_coroutine_t *co) {
   lua_pushcfunction(L, describe);
   lua_pushlightuserdata(L, co->thread);
   if (lua_pcall(L, 1, 0, 0) != LUA_OK) {
-    mcp_log(MCP_LOG_ERROR, "a coroutine failed for lack of memory");
+    mcp_log(MCP_LOG_ERROR, "out of memory: a coroutine failed");
     lua_pop(L, 1);
   }
 }
@@ -197,8 +197,8 @@ static void resume(mcp_coroutine_t *co, int arguments) {
     lua_pop(co->thread, results);
     if (co->close_on_yield || !co->waiting) {
       if (!co->close_on_yield) {
-        mcp_log(MCP_LOG_ERROR, "a handler yielded outside any coroutine of "
-                               "its own; its coroutine is closed");
+        mcp_log(MCP_LOG_ERROR, "a handler called coroutine.yield outside a "
+                               "coroutine of its own; the handler is closed");
       }
       kill_coroutine(co);
     }
@@ -230,7 +230,7 @@ static int called(lua_State *L, int status, lua_KContext context) {
   (void)L;
   (void)context;
   if (status == LUA_ERRMEM || status == LUA_ERRERR)
-    mcp_log(MCP_LOG_ERROR, "a coroutine failed for lack of memory");
+    mcp_log(MCP_LOG_ERROR, "out of memory: a coroutine failed");
   return 0;
 }
 

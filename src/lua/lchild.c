@@ -209,9 +209,9 @@ static const char *check_text(lua_State *L, const char *what) {
   size_t length;
   const char *text;
   if (lua_type(L, -1) != LUA_TSTRING)
-    luaL_error(L, "%s: string expected, got %s", what, luaL_typename(L, -1));
+    luaL_error(L, "%s: expected a string, got %s", what, luaL_typename(L, -1));
   text = lua_tolstring(L, -1, &length);
-  if (strlen(text) != length) luaL_error(L, "%s: has a zero byte", what);
+  if (strlen(text) != length) luaL_error(L, "%s: contains a zero byte", what);
   return text;
 }
 
@@ -220,14 +220,14 @@ static const char **push_arguments(lua_State *L) {
   lua_Unsigned count = 0;
   const char **list;
   if (lua_getfield(L, 1, "args") != LUA_TNIL) {
-    luaL_argcheck(L, lua_istable(L, -1), 1, "args: a list expected");
+    luaL_argcheck(L, lua_istable(L, -1), 1, "args: expected a list");
     count = lua_rawlen(L, -1);
-    luaL_argcheck(L, count < ARGUMENTS_MOST, 1, "args: too many");
+    luaL_argcheck(L, count < ARGUMENTS_MOST, 1, "args: expected at most 4095");
   }
   list = lua_newuserdatauv(L, (size_t)(count + 2) * sizeof *list, 0);
   lua_getfield(L, 1, "command");
   list[0] = check_text(L, "command");
-  luaL_argcheck(L, *list[0], 1, "command: the name of a program expected");
+  luaL_argcheck(L, *list[0], 1, "command: expected the name of a program");
   lua_pop(L, 1);
   for (lua_Unsigned i = 1; i <= count; i++) {
     lua_rawgeti(L, -2, (lua_Integer)i);
@@ -287,7 +287,7 @@ static void push_variables(lua_State *L) {
     lua_pop(L, 1);
     return;
   }
-  luaL_argcheck(L, lua_istable(L, -1), 1, "env: a table expected");
+  luaL_argcheck(L, lua_istable(L, -1), 1, "env: expected a table");
   given = lua_gettop(L);
   lua_pushnil(L);
   while (lua_next(L, given)) {
@@ -295,7 +295,7 @@ static void push_variables(lua_State *L) {
     lua_pushvalue(L, -2);
     name = check_text(L, "env: a name");
     luaL_argcheck(L, *name && !strchr(name, '='), 1,
-                  "env: a name without = expected");
+                  "env: expected a name without =");
     lua_pop(L, 1);
     if (lua_isboolean(L, -1) && !lua_toboolean(L, -1)) {
       lua_pop(L, 1);
@@ -337,7 +337,7 @@ static mcp_process_error_t take_error(lua_State *L, child_t *child) {
     return MCP_PROCESS_CAPTURE;
   }
   if (!lua_isnil(L, -1) && lua_type(L, -1) != LUA_TSTRING)
-    luaL_error(L, "stderr: \"inherit\", \"null\" or a function expected");
+    luaL_error(L, "stderr: expected \"inherit\", \"null\" or a function");
   chosen = luaL_checkoption(L, -1, "inherit", names);
   lua_pop(L, 1);
   return kinds[chosen];

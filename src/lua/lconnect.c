@@ -54,8 +54,7 @@ static const char *string_field(lua_State *L, const char *name) {
   const char *text = NULL;
   if (lua_getfield(L, 1, name) != LUA_TNIL) {
     text = luaL_checklstring(L, -1, &length);
-    if (strlen(text) != length)
-      luaL_error(L, "%s: a zero byte is not part of any name", name);
+    if (strlen(text) != length) luaL_error(L, "%s: contains a zero byte", name);
   }
   /* The table holds it. */
   lua_pop(L, 1);
@@ -97,7 +96,7 @@ static int connect_socket(lua_State *L) {
   lua_settop(L, 2);
   host = string_field(L, "host");
   path = string_field(L, "unix");
-  if (!host == !path) return luaL_error(L, "host or unix expected");
+  if (!host == !path) return luaL_error(L, "expected host or unix");
   lua_getfield(L, 1, "port");
   port = host ? luaL_checkinteger(L, -1) : 0;
   lua_pop(L, 1);

@@ -124,11 +124,11 @@ static int send_event(lua_State *L) {
   mcp_coroutine_t *co = h->co;
   mcp_buf_t *out;
   int code = 0;
-  luaL_argcheck(L, text || last, 2, "string expected");
-  luaL_argcheck(L, is_line(text, length), 2, "one line expected");
-  luaL_argcheck(L, is_line(id, id_length), 3, "one line expected");
+  luaL_argcheck(L, text || last, 2, "expected a string");
+  luaL_argcheck(L, is_line(text, length), 2, "expected one line");
+  luaL_argcheck(L, is_line(id, id_length), 3, "expected one line");
   if (!x) return mcp_coroutine_push_error(L, MCP_ECLOSED);
-  luaL_argcheck(L, x->ops->http, 1, "it has no events");
+  luaL_argcheck(L, x->ops->http, 1, "this transport has no events");
   if (co && co->cancelled && !late)
     return mcp_coroutine_push_error(L, MCP_ECANCELED);
   waits =
@@ -185,7 +185,7 @@ static int hold(lua_State *L) {
   mcp_coroutine_t *co = h->co;
   if (!co || !h->x) return mcp_coroutine_push_error(L, MCP_ECLOSED);
   luaL_argcheck(L, co == mcp_coroutine_of(co->rt, L), 1,
-                "only the handler itself can hold its exchange");
+                "only its own handler can hold an exchange");
   mcp_coroutine_check(L, co);
   mcp_coroutine_limit(co, 0);
   return mcp_coroutine_wait(L, co, NULL, NULL, mcp_coroutine_woken);
@@ -202,7 +202,7 @@ static int keep(lua_State *L) {
   int code = 0;
   if (!co || !h->x) return mcp_coroutine_push_error(L, MCP_ECLOSED);
   luaL_argcheck(L, co == mcp_coroutine_of(co->rt, L), 1,
-                "only the handler itself can keep its exchange");
+                "only its own handler can keep an exchange");
   if (co->cancelled) return mcp_coroutine_push_error(L, MCP_ECANCELED);
   lua_settop(L, 1);
   /* What it was asked is kept with it. */
@@ -239,8 +239,8 @@ static int finish(lua_State *L) {
   mcp_lexchange_handle_t *h = mcp_lexchange_check(L);
   lua_settop(L, 3);
   if (!h->x) return mcp_coroutine_push_error(L, MCP_ECLOSED);
-  luaL_argcheck(L, !h->co, 1, "it is not kept: return its answer");
-  luaL_argcheck(L, h->x->id_length > 0, 1, "no answer is owed: release it");
+  luaL_argcheck(L, !h->co, 1, "not a kept exchange: return the answer");
+  luaL_argcheck(L, h->x->id_length > 0, 1, "not a request: call release");
   mcp_lhandler_finish(L, h->x, 2, 3);
   lua_pushboolean(L, true);
   return 1;
@@ -257,7 +257,7 @@ static int cut(lua_State *L) {
     return 0;
   }
   mcp_lexchange_detach_kept(L, x);
-  mcp_exchange_fail(x, MCP_RPC_BUSY, "Ended: too much was left unread");
+  mcp_exchange_fail(x, MCP_RPC_BUSY, "closed: too many unread messages");
   return 0;
 }
 
@@ -327,7 +327,7 @@ static int upgrade(lua_State *L) {
   mcp_lexchange_handle_t *h = mcp_lexchange_check(L);
   lua_settop(L, 1);
   if (!h->x || !h->co) return mcp_coroutine_push_error(L, MCP_ECLOSED);
-  luaL_argcheck(L, h->upgrade, 1, "nobody has asked for an upgrade");
+  luaL_argcheck(L, h->upgrade, 1, "not a request for an upgrade");
   return h->upgrade(L, h->up, h->x);
 }
 

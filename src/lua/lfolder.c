@@ -102,7 +102,7 @@ static int read_file(lua_State *L) {
   lua_Integer limit = luaL_optinteger(L, 3, MCP_FOLDER_FILE_SIZE);
   held_t *held;
   int code;
-  luaL_argcheck(L, limit >= 0, 3, "number of bytes expected");
+  luaL_argcheck(L, limit >= 0, 3, "expected a number of bytes");
   held = push_held(L);
   code = mcp_folder_read(folder, path, (size_t)limit, &held->buf);
   if (code == 0) lua_pushlstring(L, held->buf.data, held->buf.len);

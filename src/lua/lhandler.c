@@ -120,7 +120,7 @@ static int after(lua_State *L, int status, lua_KContext context) {
       (lua_isnil(L, result) || lua_isinteger(L, result)))
     return end_without_message(co, lua_tointeger(L, result));
   if (!failed && lua_isnil(L, result))
-    return luaL_error(L, "a request was left without a result");
+    return luaL_error(L, "the handler returned no result for a request");
   return answer(L, x, co, result, error, error + 1);
 }
 

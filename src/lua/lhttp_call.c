@@ -370,7 +370,7 @@ static int wait_for_body(lua_State *L, lua_KFunction k) {
   lua_Integer limit = luaL_optinteger(L, 2, MCP_HTTP_CLIENT_BODY_LENGTH);
   uint64_t ms =
       lua_isnoneornil(L, 3) ? NEVER : mcp_seconds_read(L, 3, "timeout");
-  luaL_argcheck(L, limit >= 0, 2, "number of bytes expected");
+  luaL_argcheck(L, limit >= 0, 2, "expected a number of bytes");
   luaL_argcheck(L, !r->sse, 1, "its body is being read as events");
   luaL_argcheck(L, !r->taken, 1, "its body has been read");
   lua_settop(L, 1);

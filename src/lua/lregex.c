@@ -28,7 +28,7 @@ static mcp_slice_t check_slice(lua_State *L, int arg) {
 /* The integer `arg`, at least 1; `usual` if it is absent. */
 static size_t opt_size(lua_State *L, int arg, size_t usual) {
   lua_Integer n = luaL_optinteger(L, arg, (lua_Integer)usual);
-  luaL_argcheck(L, n > 0, arg, "positive integer expected");
+  luaL_argcheck(L, n > 0, arg, "expected a positive integer");
   return (size_t)n;
 }
 

@@ -23,7 +23,7 @@ static handle_t *check_handle(lua_State *L) {
 
 static size_t check_bytes(lua_State *L, int arg) {
   lua_Integer bytes = luaL_checkinteger(L, arg);
-  luaL_argcheck(L, bytes >= 0, arg, "bytes expected, 0 or more");
+  luaL_argcheck(L, bytes >= 0, arg, "expected bytes, 0 or more");
   return (size_t)bytes;
 }
 
@@ -165,7 +165,7 @@ void mcp_lshare_refuse(mcp_exchange_t *x) {
   mcp_exchange_drop(x);
   /* It may be the answer that somebody waits for. */
   if (link) {
-    mcp_log(MCP_LOG_WARNING, "connection closed: over the memory limit");
+    mcp_log(MCP_LOG_WARNING, "connection closed: out of its memory limit");
     mcp_link_close(link, true);
   }
 }

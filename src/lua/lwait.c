@@ -111,8 +111,8 @@ static int waiter_wait(lua_State *L) {
   while (!w->woken && !w->timed_out) {
     if (!mcp_lturn_once(L, w->rt, -1) && !w->timer && !w->woken &&
         !w->timed_out)
-      return luaL_error(L, "waiting for something that can never happen: "
-                           "nothing is open");
+      return luaL_error(L, "the wait would never end: no handle of the loop "
+                           "is open");
   }
   stop_timer(w);
   if (!w->woken) return mcp_coroutine_push_error(L, MCP_ETIMEDOUT);

@@ -170,9 +170,10 @@ static const char *text_field(lua_State *L, const char *name,
   int type = lua_getfield(L, 1, name);
   if (type != LUA_TNIL) {
     if (type != LUA_TSTRING)
-      luaL_error(L, "%s: string expected, got %s", name, luaL_typename(L, -1));
+      luaL_error(L, "%s: expected a string, got %s", name,
+                 luaL_typename(L, -1));
     text = lua_tolstring(L, -1, &length);
-    if (strlen(text) != length) luaL_error(L, "%s: a NUL in it", name);
+    if (strlen(text) != length) luaL_error(L, "%s: contains a zero byte", name);
   }
   lua_pop(L, 1);
   return text;
@@ -183,26 +184,26 @@ static void read_options(lua_State *L, mcp_ws_client_options_t *options) {
   options->host = text_field(L, "host", NULL);
   options->unix_path = text_field(L, "unix", NULL);
   if (!options->host == !options->unix_path)
-    luaL_error(L, "host or unix expected");
+    luaL_error(L, "expected host or unix");
   options->server_name = text_field(L, "server_name", options->host);
   if (only && strcmp(only, "public") == 0) {
     options->flags = MCP_CONNECT_PUBLIC;
   } else if (only && strcmp(only, "loopback") == 0) {
     options->flags = MCP_CONNECT_LOOPBACK;
   } else if (only) {
-    luaL_error(L, "only: \"public\" or \"loopback\" expected");
+    luaL_error(L, "only: expected \"public\" or \"loopback\"");
   }
   if (lua_getfield(L, 1, "tls") != LUA_TNIL) {
     mcp_tls_t **held = luaL_testudata(L, -1, MCP_TLS_TYPE);
     if (!held || !*held || mcp_tls_is_server(*held))
-      luaL_error(L, "tls: a client's TLS context expected, got %s",
+      luaL_error(L, "tls: expected a client's TLS context, got %s",
                  held && *held ? "a server's" : luaL_typename(L, -1));
     options->tls = *held;
   }
   if (lua_getfield(L, 1, "port") != LUA_TNIL) {
     lua_Integer port = luaL_checkinteger(L, -1);
     if (port < 1 || port > 65535)
-      luaL_error(L, "port: an integer from 1 to 65535 expected");
+      luaL_error(L, "port: expected an integer from 1 to 65535");
     options->port = (int)port;
   } else {
     options->port = options->tls ? 443 : 80;
@@ -224,12 +225,12 @@ static int write_fields(lua_State *L, mcp_buf_t *out, const char **why) {
     if (lua_rawgeti(L, -1, i) != LUA_TTABLE ||
         lua_rawgeti(L, -1, 1) != LUA_TSTRING ||
         lua_rawgeti(L, -2, 2) != LUA_TSTRING)
-      return luaL_error(L, "headers: { name, value } expected at %I",
+      return luaL_error(L, "headers: expected { name, value } at %I",
                         (LUAI_UACINT)i);
     key.data = lua_tolstring(L, -2, &key.len);
     value.data = lua_tolstring(L, -1, &value.len);
     agent = agent || mcp_slice_equal_nocase(key, MCP_SLICE("User-Agent"));
-    *why = "the handshake's fields are written by itself";
+    *why = "set by the handshake itself";
     code = key.len >= ours.len &&
                    mcp_slice_same_nocase(key.data, ours.data, ours.len)
                ? MCP_EHTTP
@@ -257,7 +258,7 @@ static int write_head(lua_State *L, mcp_buf_t *out,
   if (code < 0) return code;
   type = lua_getfield(L, 1, "headers");
   if (type != LUA_TTABLE && type != LUA_TNIL)
-    return luaL_error(L, "headers: table expected, got %s",
+    return luaL_error(L, "headers: expected a table, got %s",
                       luaL_typename(L, -1));
   if (type == LUA_TNIL) lua_newtable(L);
   code = write_fields(L, out, &why);

@@ -96,8 +96,8 @@ static int call_wait(lua_State *L) {
   }
   while (!is_ready(call)) {
     if (!mcp_lturn_once(L, rt, -1) && !is_ready(call))
-      return luaL_error(L, "waiting for something that can never happen: "
-                           "nothing is open");
+      return luaL_error(L, "the wait would never end: no handle of the loop "
+                           "is open");
   }
   return push_outcome(L, call);
 }

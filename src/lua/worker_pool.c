@@ -305,7 +305,7 @@ static void lose(hand_t *hand) {
   pool_t *pool = hand->pool;
   mcp_log(MCP_LOG_WARNING,
           "worker \"%s\": a C function has not returned %.1f s after its call "
-          "was stopped; its thread is left behind (%u of at most %d)",
+          "was stopped; its thread keeps running (%u of at most %d)",
           pool->to.name, (double)pool->to.stuck / 1000, pool->lost_count + 1,
           MCP_WORKER_LOST);
   hand->lost = true;
