@@ -30,7 +30,7 @@ failalloc: faults-build
 # own: a collection takes as long as all that is held. SHALLOW=1 takes fewer specs.
 GC_SLOW  ?= 20
 GC_SPECS ?= spec/mcp/server/front spec/mcp/server/feature spec/mcp/server/ask spec/mcp/message \
-            spec/lua/lexchange_spec.lua spec/regress/hunts_client_spec.lua \
+            spec/lua/lexchange_spec.lua spec/regress/clients_leave_nothing_spec.lua \
             $(addprefix spec/mcp/,$(addsuffix _spec.lua,async content url \
               $(addprefix server/,context dispatch init session listen/init listen/serve) \
               $(addprefix client/,cache call fields http input_required mirror pages serve \
