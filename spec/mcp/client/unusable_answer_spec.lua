@@ -22,7 +22,7 @@ local CASES = {
   { '{"jsonrpc":"2.0","id":1,"result":[' .. ("1,"):rep(250000) .. "1]}", "values" },
   { '{"jsonrpc":"2.0","id":1,"result":{"' .. ("k"):rep(1100) .. '":1}}', "limit" },
   { '{"jsonrpc":"2.0","id":1,"result":' .. ("["):rep(2000) .. ("]"):rep(2000) .. "}", "deep" },
-  { '{"jsonrpc":"2.0","id":1,"result":{"a":1,"a":2}}', "twice" },
+  { '{"jsonrpc":"2.0","id":1,"result":{"a":1,"a":2}}', "duplicate key" },
   { '{"jsonrpc":"2.0","id":1,"result":{"a":NaN}}', "value" },
   { '{"jsonrpc":"2.0","id":1,"result":{"a":1e999}}', "number" },
   { '{"jsonrpc":"2.0","id":1.0,"result":{"a":"\\q"}}', "escape" },
