@@ -1,6 +1,6 @@
 -- SPDX-License-Identifier: MIT
 -- lhttp_pool_spec.lua: src/lua/lhttp_pool.c and src/lua/lhttp_call.c: pools, requests and responses
--- as Lua sees them. What goes over the sockets is in transport/http_client_spec.lua.
+-- as Lua sees them. What goes over the sockets is in transport/http_call_spec.lua.
 local core = require "mcp.core"
 local helper = require "spec.helper"
 local openssl = require "mcp.openssl"

@@ -1,6 +1,6 @@
 -- SPDX-License-Identifier: MIT
--- http_server_spec.lua: src/transport/http_server.c over sockets: connections, framing, limits and
--- deadlines, clients that vanish, and the end of the server.
+-- http_server_spec.lua: src/transport/http_server.c and http_connection.c over sockets:
+-- connections, framing, limits and deadlines, clients that vanish, and the end of the server.
 local support = require "spec.support"
 
 local call, client_of = support.call, support.client

@@ -1,5 +1,5 @@
 -- SPDX-License-Identifier: MIT
--- websocket_spec.lua: src/transport/link_ws.c, ws_client.c and what http_server.c does for an
+-- websocket_spec.lua: src/transport/link_ws.c, ws_client.c and what http_connection.c does for an
 -- upgrade, over sockets. The other side of each is written here, in Lua, by the book (RFC 6455) or
 -- against it. `make autobahn` has more of the same.
 local core = require "mcp.core"

@@ -98,7 +98,7 @@ static void take(void *up, mcp_exchange_t *x, const mcp_arrival_t *arrival) {
 static void on_opened(void *owner, const mcp_ws_handshake_t *opened) {
   echo_t *echo = owner;
   if (opened->code < 0) {
-    fprintf(stderr, "case %u: %s\n", echo->at, opened->why);
+    fprintf(stderr, "case %u: %s\n", echo->at, opened->reason);
     exit(1);
   }
   open_link(echo, opened->stream, opened->early);

@@ -53,7 +53,7 @@ static void describe(dial_t *dial, const mcp_ws_handshake_t *opened) {
   int n;
   if (opened->status == 0) {
     snprintf(dial->name, sizeof dial->name, "%s", mcp_err_name(opened->code));
-    snprintf(dial->why, sizeof dial->why, "%s", opened->why);
+    snprintf(dial->why, sizeof dial->why, "%s", opened->reason);
     return;
   }
   snprintf(dial->name, sizeof dial->name, "EHTTP%u", opened->status % 1000);
@@ -69,7 +69,7 @@ static void describe(dial_t *dial, const mcp_ws_handshake_t *opened) {
   }
   n = snprintf(dial->why, sizeof dial->why,
                "the server refused the WebSocket with %u%s%s%s", opened->status,
-               opened->why[0] ? " " : "", opened->why,
+               opened->reason[0] ? " " : "", opened->reason,
                opened->body.len > 0 ? ": " : "");
   end = shown_length(opened->body, sizeof dial->why - 1, (size_t)n);
   for (size_t i = 0, at = (size_t)n; i < end; i++) {
@@ -92,7 +92,7 @@ static void on_opened(void *owner, const mcp_ws_handshake_t *opened) {
     describe(dial, opened);
   } else if (dial->code < 0) {
     describe(dial, &(mcp_ws_handshake_t){.code = dial->code,
-                                         .why = mcp_err_text(dial->code)});
+                                         .reason = mcp_err_text(dial->code)});
   }
   if (co) mcp_coroutine_wake(co, dial->code);
 }

@@ -1,14 +1,15 @@
 /* SPDX-License-Identifier: MIT
- * exchange.h: the central noun. An exchange is one message that came in, and
- * the way back for its answer. It is made when the message arrives and knows
- * how it came, so answering needs no lookup and no question "which transport
- * was that?". What a message means is not known here.
+ * exchange.h: an exchange is one message that arrived, and the response path
+ * for its answer. It is created when the message arrives and refers to its
+ * transport, so answering needs no lookup. What a message means is not known
+ * here.
  *
- * Life: a transport makes it and hands it up with on_arrival. The upper side
- * then owes it exactly one end: mcp_exchange_commit(MCP_OUT_ANSWER) or
- * mcp_exchange_drop, now or later. Before that it may send notices. If the way
- * back dies first, the transport says on_gone, and nobody may touch the
- * exchange after that call. After its end it is the transport's again. */
+ * Lifetime: a transport creates it and hands it up with on_arrival. The upper
+ * side ends it exactly once, by mcp_exchange_commit(MCP_OUT_ANSWER) or
+ * mcp_exchange_drop, now or later. Before that it may send notices. If the
+ * response path is lost first, the transport calls on_gone, and the exchange
+ * must not be used after that call. After its end it belongs to the transport.
+ */
 #ifndef MCP_TRANSPORT_EXCHANGE_H
 #define MCP_TRANSPORT_EXCHANGE_H
 
@@ -20,15 +21,15 @@
 #include "wire/json.h"
 #include "wire/rpc.h"
 
-/* A client that fires without waiting: requests under way per connection and
- * in the whole process. More are answered "busy". */
+/* A client that sends without waiting: requests in progress per connection and
+ * in the whole process. Further ones are answered "busy". */
 #define MCP_EXCHANGE_PER_LINK    64
 #define MCP_EXCHANGE_PER_PROCESS 1024
 /* A client that subscribes again and again: exchanges kept per connection. */
 #define MCP_EXCHANGE_KEPT_PER_LINK 64
-/* A listener that does not read: bytes queued for it before it gets no more. */
+/* A listener that does not read: bytes queued for it before no more is sent. */
 #define MCP_EXCHANGE_QUEUE (1u << 20)
-/* When to come again after a 503, in seconds. */
+/* Retry-After of a 503, in seconds. */
 #define MCP_EXCHANGE_RETRY 5
 
 typedef struct mcp_exchange mcp_exchange_t;
@@ -41,17 +42,17 @@ typedef enum {
 
 typedef enum {
   MCP_ARRIVAL_MESSAGE,
-  MCP_ARRIVAL_BATCH,   /* an array of messages; only 2025-03-26 knows them */
-  MCP_ARRIVAL_GET,     /* HTTP: somebody wants to listen */
-  MCP_ARRIVAL_DELETE,  /* HTTP: somebody ends a session */
-  MCP_ARRIVAL_UPGRADE, /* HTTP: somebody wants a WebSocket, or HTTP+SSE */
-  MCP_ARRIVAL_POST,    /* HTTP+SSE: a message for a link, as yet unread */
-  MCP_ARRIVAL_HEAD     /* HTTP: the head of a POST whose body is still to come:
-                          may it? Dropped with status 0 it may; a message or a
-                          status is the answer to it, and the connection ends */
+  MCP_ARRIVAL_BATCH,   /* an array of messages; only in 2025-03-26 */
+  MCP_ARRIVAL_GET,     /* HTTP: the client opens an event stream */
+  MCP_ARRIVAL_DELETE,  /* HTTP: the client ends a session */
+  MCP_ARRIVAL_UPGRADE, /* HTTP: the client asks for a WebSocket or HTTP+SSE */
+  MCP_ARRIVAL_POST,    /* HTTP+SSE: a message for a link, not yet parsed */
+  MCP_ARRIVAL_HEAD     /* HTTP: the head of a POST, before its body is read.
+                          Dropped with status 0: the body is read; a message or
+                          a status answers it, and the connection ends */
 } mcp_arrival_kind_t;
 
-/* What came. `doc` and `rpc` are valid during on_arrival only. */
+/* What arrived. `doc` and `rpc` are valid during on_arrival only. */
 typedef struct {
   mcp_arrival_kind_t kind;
   const mcp_json_doc_t *doc;
@@ -122,31 +123,32 @@ typedef struct {
 
 struct mcp_exchange {
   const mcp_exchange_ops_t *ops;
-  void *up;           /* whatever the room above keeps for it */
-  mcp_link_t *link;   /* the duplex connection it came by, or NULL (HTTP) */
-  mcp_share_t *share; /* of the peer: what the exchange makes us keep */
+  void *up;           /* the upper side's */
+  mcp_link_t *link;   /* the duplex connection it arrived on; NULL: HTTP */
+  mcp_share_t *share; /* of the peer: memory kept for the exchange */
   unsigned status;    /* HTTP: of the answer, 0 for the usual one */
   bool wants_answer;  /* a request, a GET, a DELETE */
-  bool survives;      /* losing the way back does not cancel its handler */
-  bool waits_drain;   /* on_drain is wanted once */
+  bool survives;      /* losing the response path does not cancel it */
+  bool waits_drain;   /* on_drain is to be called once */
   bool kept;          /* see mcp_exchange_keep */
-  /* HTTP: what MCP_ARRIVAL_HEAD and the message behind it have in common, and
-   * nothing else has. 0: the head came with its message. */
+  /* HTTP: the same for MCP_ARRIVAL_HEAD and the message after it, and otherwise
+   * unique. 0: the head arrived with its message. */
   uint64_t ticket;
-  /* HTTP: one that only listens ends then, in ms of the loop's clock; so does a
-   * link that it becomes, once nothing is under way there. 0: never. */
+  /* HTTP: when an exchange that only listens ends, in ms of the loop's clock; a
+   * link that it becomes ends then, or when nothing is in progress any more.
+   * 0: never. */
   uint64_t ends_at;
-  /* HTTP: what goes with the message that is begun next, or NULL. */
+  /* HTTP: goes with the message that is begun next, or NULL. */
   const mcp_exchange_event_t *event;
   uint8_t id_length;
-  char id[MCP_RPC_ID_LENGTH]; /* of a request, as it stood in the text */
+  char id[MCP_RPC_ID_LENGTH]; /* of a request, as in its text */
 };
 
 static inline mcp_slice_t mcp_exchange_id(const mcp_exchange_t *x) {
   return (mcp_slice_t){x->id, x->id_length};
 }
 
-/* Takes over the id of a request; any other message leaves it empty. */
+/* Copies the id of a request; any other message leaves it empty. */
 void mcp_exchange_take_id(mcp_exchange_t *x, const mcp_rpc_t *rpc);
 
 /* Is `key` the key of the id of `x` (see mcp_rpc_id_key)? */
@@ -159,26 +161,27 @@ static inline mcp_buf_t *mcp_exchange_begin(mcp_exchange_t *x, mcp_out_t out) {
 }
 
 /* Sends what was appended since begin. After MCP_OUT_ANSWER the exchange is no
- * longer the caller's, whatever is returned: 0, or a code when the way back
- * turned out to be broken. */
+ * longer the caller's, whatever is returned: 0, or a code if the
+ * connection is broken. */
 static inline int mcp_exchange_commit(mcp_exchange_t *x, mcp_out_t out) {
   return x->ops->commit(x, out);
 }
 
-/* Forgets what was appended since begin. */
+/* Discards what was appended since begin. */
 static inline void mcp_exchange_abandon(mcp_exchange_t *x) {
   x->ops->abandon(x);
 }
 
-/* Ends the exchange without a message: what a notification gets, and a request
- * that was cancelled. The exchange is no longer the caller's. */
+/* Ends the exchange without a message: a notification, or a request that was
+ * cancelled. The exchange is no longer the caller's. */
 static inline void mcp_exchange_drop(mcp_exchange_t *x) {
   x->ops->drop(x);
 }
 
-/* Nobody works on it any more, it only listens: it does not count as under way
- * and holds up no closing, and its header fields are forgotten. Over HTTP its
- * stream has been opened. 0, or MCP_EBUSY when the connection has too many. */
+/* Its handler has returned and it only listens: it no longer counts as in
+ * progress, does not delay closing, and its header fields are freed. Over HTTP
+ * its stream has been opened. 0, or MCP_EBUSY if the connection has too many.
+ */
 static inline int mcp_exchange_keep(mcp_exchange_t *x) {
   int code = x->ops->keep(x);
   if (code == 0) x->kept = true;

@@ -103,7 +103,7 @@ static void orphan_closed(void *owner) {
   service->released(service);
 }
 
-/* The stream still counts as one of the service's; nobody reads it. */
+/* The stream has no owner, but still counts as one of the service's. */
 static void orphan(mcp_http_service_t *service, mcp_stream_t *stream) {
   static const mcp_stream_events_t events = MCP_ORPHAN_EVENTS(orphan_closed);
   stream->events = &events;
@@ -324,7 +324,7 @@ static void on_body(mcp_http_connection_t *conn, mcp_slice_t piece) {
 }
 
 /* A body that is not a message. If it was meant to answer one of our requests,
- * the upper side is told, so that its caller does not wait in vain. */
+ * the upper side gets an error, so that its caller does not wait in vain. */
 static void refuse_body(mcp_http_connection_t *conn, mcp_incoming_t *in) {
   mcp_slice_t id = in->about.is_response ? MCP_SLICE("") : in->about.id;
   if (in->about.is_response && in->about.id.len > 0) {
@@ -426,11 +426,11 @@ static void on_bad_request(mcp_http_connection_t *conn, int code) {
                     : code == MCP_ENOMEM   ? 503
                     : code == MCP_EBUDGET  ? 503
                                            : 400;
-  const char *why = mcp_http_error_text(conn->http);
-  mcp_http_refusal_log(status, why);
+  const char *reason = mcp_http_error_text(conn->http);
+  mcp_http_refusal_log(status, reason);
   mcp_http_reply_close_after(&conn->reply);
   conn->reply.fields.len = 0;
-  if (mcp_http_reply_text(&conn->reply, status, why, false) < 0) {
+  if (mcp_http_reply_text(&conn->reply, status, reason, false) < 0) {
     mcp_http_connection_close(conn, false);
     return;
   }

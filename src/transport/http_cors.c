@@ -4,7 +4,7 @@
 
 #include <stdio.h>
 
-/* Appends those of the asked-for names that may be sent, as they came. */
+/* Appends the requested names that may be sent, as they were spelt. */
 static int write_known(const mcp_http_gate_t *gate, mcp_buf_t *out,
                        mcp_slice_t names) {
   bool first = true;
@@ -32,9 +32,9 @@ static int write_known(const mcp_http_gate_t *gate, mcp_buf_t *out,
   return 0;
 }
 
-/* What may be sent: the methods of the path, and the fields asked for. */
-static int write_leave(const mcp_http_gate_t *gate, const mcp_http_head_t *head,
-                       mcp_buf_t *out) {
+/* The answer to a preflight: methods of the path, and allowed fields. */
+static int write_preflight(const mcp_http_gate_t *gate,
+                           const mcp_http_head_t *head, mcp_buf_t *out) {
   const char *methods = mcp_http_shared_methods(gate, head);
   bool found, twice;
   mcp_slice_t names = mcp_http_header(
@@ -70,7 +70,7 @@ int mcp_http_cors_write(const mcp_http_gate_t *gate,
         out, "Access-Control-Expose-Headers: Mcp-Session-Id, "
              "WWW-Authenticate, DPoP-Nonce, MCP-Protocol-Version\r\n");
   if (code == 0 && cors == MCP_HTTP_CORS_ASK)
-    code = write_leave(gate, head, out);
+    code = write_preflight(gate, head, out);
   if (code < 0) out->len = before;
   return code;
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT
- * http_exchange.c: what can be done with an exchange that came by HTTP: sending
+ * http_exchange.c: the operations of an exchange that came by HTTP: sending
  * messages, opening an event stream, reading and setting header fields, and
  * turning the connection into a WebSocket or HTTP+SSE. */
 #include "transport/http_exchange.h"
@@ -15,8 +15,8 @@ static mcp_http_connection_t *connection_of(mcp_exchange_t *x) {
   return (mcp_http_connection_t *)x;
 }
 
-/* Goes `what` into an event stream? An answer that tells of an error by its
- * status is JSON even for those who asked for events only. */
+/* Is `what` sent as an event? An answer with an error status is JSON even if
+ * the client accepts only events. */
 static bool is_event(const mcp_http_connection_t *conn, mcp_out_t what) {
   unsigned status = conn->x.status;
   return conn->reply.streaming || what == MCP_OUT_NOTICE ||
@@ -77,9 +77,8 @@ static int open_stream(mcp_exchange_t *x) {
   return code;
 }
 
-/* A notification was taken in: 202. A stream just ends. A request whose answer
- * will not come (it was cancelled) still needs a body where nothing has been
- * sent. */
+/* A notification is answered with 202; a stream ends; a request that was
+ * cancelled still needs a body, unless its stream has begun. */
 static void drop(mcp_exchange_t *x) {
   mcp_http_connection_t *conn = connection_of(x);
   int code;

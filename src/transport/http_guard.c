@@ -12,7 +12,7 @@ const mcp_http_page_t *mcp_http_guard_page(const mcp_http_guard_t *guard,
   return NULL;
 }
 
-/* Is there a parameter access_token? Percent-encoded, it is none to us. */
+/* Is there a parameter access_token? Percent-encoded spellings do not count. */
 static bool has_token(mcp_slice_t query) {
   mcp_slice_t name = MCP_SLICE("access_token");
   size_t at = 0;

@@ -1,19 +1,19 @@
 /* SPDX-License-Identifier: MIT
- * http_guard.h: what a listener answers by itself: with authorization the
- * documents that say where tokens are to be had (RFC 9728), and requests that
- * bring none; pages for people. Whether a token is any good is not known here.
- * Pure, as the gate is that asks it. */
+ * http_guard.h: what a listener answers by itself: with authorization, the
+ * metadata documents that name the authorization server (RFC 9728), and
+ * requests without a token; and pages. Tokens are not validated here. Pure,
+ * like the gate. */
 #ifndef MCP_TRANSPORT_HTTP_GUARD_H
 #define MCP_TRANSPORT_HTTP_GUARD_H
 
 #include "wire/http.h"
 
-/* How long a document may be kept, and the answer to a preflight, in seconds.
+/* How long a document, and the answer to a preflight, may be cached: seconds.
  */
 #define MCP_HTTP_GUARD_TIME 3600
 
-/* A document for everybody: JSON that pages of any origin may read, unless it
- * has a type of its own. Strings are borrowed. */
+/* A public document: JSON that pages of any origin may read, unless it has a
+ * type of its own. Strings are borrowed. */
 typedef struct {
   const char *path; /* NULL: the list ends */
   const char *body;
@@ -31,9 +31,9 @@ typedef struct {
 const mcp_http_page_t *mcp_http_guard_page(const mcp_http_guard_t *guard,
                                            const mcp_http_head_t *head);
 
-/* 0 if it may go on; 401 if there is no token, 400 if there is one in the
- * query as well as where it belongs (RFC 6750 2). One in the query alone is
- * none: it stands in logs and histories. */
+/* 0 if there is a token; 401 if there is none, 400 if there is one in the query
+ * as well as in the header (RFC 6750 2). One in the query alone is ignored: it
+ * would show up in logs and histories. */
 unsigned mcp_http_guard_judge(const mcp_http_guard_t *guard,
                               const mcp_http_head_t *head);
 

@@ -19,7 +19,7 @@ struct mcp_http_sse {
   mcp_link_t *link;
   mcp_list_t of_table;
   uint64_t opened; /* ms */
-  bool fed;        /* something has been POSTed */
+  bool fed;        /* a message has been POSTed */
   char id[MCP_HTTP_SSE_ID_LENGTH];
 };
 
@@ -38,7 +38,7 @@ static mcp_list_t *bucket(mcp_http_sse_table_t *table, const char *id) {
   return &table->buckets[(unsigned char)id[0] % BUCKETS];
 }
 
-/* --- the link's way out: events of the stream ------------------------------
+/* --- the link's messages: events of the stream -----------------------------
  */
 
 static mcp_buf_t *begin(void *maker) {
@@ -80,8 +80,7 @@ static const mcp_link_sink_t sink = {.begin = begin,
                                      .queued = queued,
                                      .close = close_stream};
 
-/* --- sessions ---------------------------------------------------------------
- */
+/* --- sessions ------------------------------------------------------------- */
 
 static int make_id(char *id) {
   unsigned char bits[16];
@@ -95,8 +94,8 @@ static int make_id(char *id) {
   return code;
 }
 
-/* The first event: where to POST (HS-02). Relative to the root, as every
- * server of that revision has it. */
+/* The first event: the address to POST to (HS-02), relative to the root, as in
+ * other servers of that revision. */
 static int send_endpoint(mcp_http_connection_t *conn,
                          const mcp_http_gate_t *gate, const char *id) {
   mcp_buf_t address = {0};
@@ -130,13 +129,13 @@ int mcp_http_sse_open(mcp_http_connection_t *conn, mcp_http_sse_table_t *table,
   mcp_list_append(bucket(table, sse->id), &sse->of_table);
   conn->sse = sse;
   *link = sse->link;
-  /* The exchange of the GET is over: it is the link's way out from here on. */
+  /* The exchange of the GET is over: it carries the link's messages now. */
   conn->x.up = NULL;
   mcp_http_reply_close_after(&conn->reply);
   code = send_endpoint(conn, gate, sse->id);
   mcp_http_connection_listen(conn);
   (void)mcp_exchange_keep(&conn->x);
-  /* Closing tells the link, later. */
+  /* Closing ends the link, later. */
   if (code < 0) mcp_http_connection_close(conn, false);
   return 0;
 }

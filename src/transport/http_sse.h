@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT
  * http_sse.h: HTTP+SSE, the transport of 2024-11-05, server side. A GET opens a
  * stream of events; the first one, "endpoint", names an address that messages
- * are POSTed to; what answers them, and all else, are the stream's "message"
- * events. To the rooms above it is a link that is fed from outside.
+ * are POSTed to; answers, and all other messages, are "message" events of the
+ * stream. To the upper side it is a fed link.
  *
- * The address is the key to the session: 128 random bits, good as long as the
- * stream is open. Who may use it beside knowing it is ruled elsewhere. */
+ * The address is the key to the session: 128 random bits, valid while the
+ * stream is open. Authorization is checked elsewhere. */
 #ifndef MCP_TRANSPORT_HTTP_SSE_H
 #define MCP_TRANSPORT_HTTP_SSE_H
 
@@ -19,9 +19,9 @@
 mcp_http_sse_table_t *mcp_http_sse_table_new(void);
 void mcp_http_sse_table_free(mcp_http_sse_table_t *table);
 
-/* Makes of the connection, whose GET is under way, the stream of a new session
- * whose link is `*link`; `upper` and `up` are the link's. 0, and `conn->sse` is
- * set; or a code, and there is no link. */
+/* Turns the connection, whose GET is in progress, into the stream of a new
+ * session, whose link is `*link`; `upper` and `up` are the link's. 0, and
+ * `conn->sse` is set; or a code, and there is no link. */
 int mcp_http_sse_open(mcp_http_connection_t *conn, mcp_http_sse_table_t *table,
                       const mcp_http_gate_t *gate, const mcp_upper_t *upper,
                       void *up, mcp_link_t **link);
@@ -32,13 +32,13 @@ mcp_http_sse_t *mcp_http_sse_find(mcp_http_sse_table_t *table,
 
 mcp_link_t *mcp_http_sse_link(const mcp_http_sse_t *sse);
 
-/* One message for a session, whose stream may then last until `ends_at` (0: as
- * before). 0; MCP_EBUSY when its client leaves too much unread; or what
- * mcp_link_feed returns. */
+/* One message for a session, whose stream may then last until `ends_at` (0: no
+ * change). 0; MCP_EBUSY if its client leaves too much unread; or the result of
+ * mcp_link_feed. */
 int mcp_http_sse_feed(mcp_http_sse_t *sse, mcp_slice_t text, uint64_t ends_at);
 
-/* Has nobody POSTed anything since it was opened, `limit` ms before `at`?
- * Whoever only opens streams holds connections for nothing. */
+/* Has no message been POSTed within `limit` ms of its opening? Streams without
+ * messages would hold connections for nothing. */
 bool mcp_http_sse_is_forgotten(const mcp_http_sse_t *sse, uint64_t at,
                                uint64_t limit);
 

@@ -230,8 +230,8 @@ static void end_without_memory(mcp_link_t *link) {
 
 /* A message was refused. A response never gets an error back, and a client
  * knows only above whether a request of the server may be answered: if the id
- * could be read, the upper side is told of both, or its caller and the server
- * would wait until they time out. */
+ * could be read, the upper side gets an error in both cases. Otherwise its
+ * caller and the server would wait until they time out. */
 static void refuse(mcp_link_t *link, mcp_incoming_t *in, bool complain) {
   bool own = in->about.is_response || link->client;
   if (in->about.id.len > 0 && own && link->busy < MCP_EXCHANGE_PER_LINK) {
@@ -308,7 +308,7 @@ int mcp_link_arrive(mcp_link_t *link, mcp_slice_t text, bool complain) {
     if (in.error == MCP_RPC_PARSE_ERROR) quote(link, text, in.reason);
     refuse(link, &in, complain);
   } else if (complain) {
-    /* Its id is unknown: no one can be told that its answer will be missing. */
+    /* Its id is unknown, so the missing answer cannot be reported. */
     end_without_memory(link);
   }
   mcp_incoming_deinit(&in);

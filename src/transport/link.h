@@ -5,31 +5,31 @@
  *   lines      a message a line, over any stream: our standard input and
  *              output, a child's, a socket, or another end in memory
  *   WebSocket  a text message each, either side (RFC 6455)
- *   fed        they are handed over one by one, and go out through functions
- *              of whoever made it: HTTP with one stream of events back */
+ *   fed        they are handed over one by one, and sent through functions of
+ *              the link's maker: HTTP+SSE */
 #ifndef MCP_TRANSPORT_LINK_H
 #define MCP_TRANSPORT_LINK_H
 
 #include "net/stream.h"
 #include "transport/exchange.h"
 
-/* A peer that keeps sending lines over the limit has lost the thread. */
+/* A peer that sends more lines over the limit than this is disconnected. */
 #define MCP_LINK_LONG_LINES 8
 
-/* WebSocket, in milliseconds: how often a ping goes out, how long a peer may
- * be silent, leave unread what we send, and take to answer our close. */
+/* WebSocket, in milliseconds: the interval of pings, and how long a peer may
+ * be silent, leave our messages unread, and take to answer our close. */
 #define MCP_LINK_PING_TIME  30000
 #define MCP_LINK_DEAD_TIME  60000
 #define MCP_LINK_STALL_TIME 30000
 #define MCP_LINK_CLOSE_TIME 5000
-/* A message that comes at fewer bytes a second is no sign of life until it is
- * whole: one in trickling bytes would hold its connection for ever. */
+/* A message that arrives at fewer bytes per second does not count as a sign of
+ * life until it is complete: otherwise a trickle would hold the connection. */
 #define MCP_LINK_MESSAGE_RATE 240
-/* Control frames cost the peer two bytes: so many a second in the long run,
- * and so many at once. */
+/* A flood of control frames, which cost the peer two bytes each: the allowed
+ * rate per second, and burst. */
 #define MCP_LINK_CONTROL_RATE  10
 #define MCP_LINK_CONTROL_BURST 100
-/* What fits into a close frame. */
+/* Bytes of text in a close frame. */
 #define MCP_LINK_REASON_LENGTH 123
 
 /* Opens a link of lines over `stream`, which it takes. `name` is static
@@ -40,41 +40,41 @@ int mcp_link_open(mcp_stream_t *stream, const char *name, size_t line_limit,
                   const mcp_upper_t *upper, void *up, mcp_link_t **link);
 
 typedef struct {
-  bool client;          /* we opened it: what we send is masked */
+  bool client;          /* our side opened it: what we send is masked */
   size_t message_limit; /* bytes; 0: MCP_WS_MESSAGE_LENGTH */
   unsigned fragments;   /* of one message; 0: MCP_WS_FRAGMENTS */
   unsigned control_rate, control_burst; /* 0: the constants above */
   uint64_t ping_time, dead_time, stall_time, close_time; /* ms; the same */
-  uint64_t ends_at; /* ms of the loop's clock: closed with 1008 from then on, as
-                       soon as nothing is under way; 0: never */
-  /* Takes each message in place of JSON-RPC; binary ones come then, too. For
-   * programs that try WebSocket itself. NULL: none. */
+  uint64_t ends_at; /* ms of the loop's clock: closed with 1008 after that, as
+                       soon as nothing is in progress; 0: never */
+  /* Receives each message, binary ones too, in place of JSON-RPC. For programs
+   * that test WebSocket itself. NULL for JSON-RPC. */
   void (*on_message)(void *up, mcp_link_t *link, mcp_slice_t message,
                      bool binary);
 } mcp_link_ws_t;
 
-/* Opens a link over `stream`, which it takes, on which the opening handshake
- * has been done. `early` are bytes that came behind it; they are moved out.
- * As mcp_link_open otherwise. */
+/* Opens a link over `stream`, which it takes, after the opening handshake.
+ * `early` are bytes that followed the handshake; they are moved out. As
+ * mcp_link_open otherwise. */
 int mcp_link_open_ws(mcp_loop_t *loop, mcp_stream_t *stream,
                      const mcp_link_ws_t *options, mcp_buf_t *early,
                      const mcp_upper_t *upper, void *up, mcp_link_t **link);
 
-/* Sends a message that is no JSON-RPC. 0 or a code. */
+/* Sends a message that is not JSON-RPC. 0 or a code. */
 int mcp_link_ws_send(mcp_link_t *link, mcp_slice_t message, bool binary);
 
-/* What the maker of a fed link does for it. None of these may call
- * mcp_link_fed_closed from inside. */
+/* The functions that the maker of a fed link provides. None of them may call
+ * mcp_link_fed_closed. */
 typedef struct {
   /* The buffer to append one JSON text to, NULL when there is no memory; then
-   * commit (0, or a code, and it is taken back) or abandon. */
+   * commit (0, or a code, and it is discarded) or abandon. */
   mcp_buf_t *(*begin)(void *maker);
   int (*commit)(void *maker);
   void (*abandon)(void *maker);
   /* Bytes that the peer has left unread. */
   size_t (*queued)(void *maker);
-  /* The link ends: mcp_link_fed_closed is to be called, later. May be called
-   * again with `flush` false: in a hurry. */
+  /* The link ends: the maker calls mcp_link_fed_closed later. May be called
+   * again with `flush` false: without waiting. */
   void (*close)(void *maker, bool flush);
 } mcp_link_sink_t;
 
@@ -84,75 +84,75 @@ int mcp_link_open_fed(const mcp_link_sink_t *sink, void *maker,
                       mcp_share_t *share, const char *name,
                       const mcp_upper_t *upper, void *up, mcp_link_t **link);
 
-/* One message for a fed link. 0; the code of mcp_json_parse, or MCP_ERPC, when
- * it is none, and nothing is said about it on the link; MCP_ECLOSED. A message
+/* One message for a fed link. 0; the code of mcp_json_parse, or MCP_ERPC, if
+ * it is not a message, and nothing is sent on the link; MCP_ECLOSED. A message
  * that cannot be served (too many at once) is answered on the link. */
 int mcp_link_feed(mcp_link_t *link, mcp_slice_t text);
 
-/* For the maker: what `queued` counted has gone out. */
+/* For the maker: the bytes that `queued` counted were sent. */
 void mcp_link_fed_drained(mcp_link_t *link);
 
-/* For the maker: the way out is gone, by our closing or by itself (then `code`
- * says why). Exchanges are gone, on_link_closed is called, the link is freed.
- */
+/* For the maker: its connection is closed, by `close` or by itself (then `code`
+ * is the reason). Exchanges are gone, on_link_closed is called, and the link is
+ * freed. */
 void mcp_link_fed_closed(mcp_link_t *link, int code);
 
-/* The loop's clock and the like are not the link's business: `tag` is whatever
- * the room above keeps for this link. */
+/* A pointer for the upper side's own use. */
 void **mcp_link_tag(mcp_link_t *link);
 
-/* A server that prints where its messages belong: so many of its lines are
- * warned of, the others show with MCP_LOG=info. */
+/* A server that prints to its standard output: so many of its lines are logged
+ * as warnings, further ones at info. */
 #define MCP_LINK_SKIPPED 3
 
-/* We are the one who asks on it. What cannot be read is not answered but
- * logged, and a line over the limit (`message_limit` in bytes, 0: as it was
+/* Our side is the client: a message that cannot be read is logged, not
+ * answered, and a line over the limit (`message_limit` in bytes, 0: as it was
  * opened; WebSockets have theirs) ends the connection. */
 void mcp_link_be_client(mcp_link_t *link, size_t message_limit);
 
-/* Sends one message of our own that answers nothing; begin (NULL: no memory),
+/* Sends a message that is not an answer; begin (NULL: no memory),
  * append, commit as with an exchange. */
 mcp_buf_t *mcp_link_begin(mcp_link_t *link);
 int mcp_link_commit(mcp_link_t *link);
 void mcp_link_abandon(mcp_link_t *link);
 
-/* The exchange under way whose id means `key`, or NULL. */
+/* The exchange in progress whose id has this key, or NULL. */
 mcp_exchange_t *mcp_link_find(mcp_link_t *link, mcp_slice_t key);
 
-/* Ends every exchange but `x`, as the end of the connection would: their way
- * back is gone, and nothing more of them goes out. */
+/* Ends every exchange but `x`, as the end of the connection would: on_gone is
+ * called for them, and nothing more is sent. */
 void mcp_link_end_others(mcp_link_t *link, const mcp_exchange_t *x);
 
-/* Has the peer left so much unread that it must not get more than answers?
- * (MCP_EXCHANGE_QUEUE) */
+/* Has the peer left so much unread (MCP_EXCHANGE_QUEUE) that only answers may
+ * be sent? */
 bool mcp_link_is_full(const mcp_link_t *link);
 
-/* How many exchanges are under way, those kept not counted, and one more if
- * messages lie unread because the peer does not read. */
+/* The number of exchanges in progress, without those kept, plus one if messages
+ * wait because the peer does not read. */
 unsigned mcp_link_busy(const mcp_link_t *link);
 
-/* Until when, by the loop's clock, it may be waited for messages that lie
- * unread: so long after the peer has last read something. 0: there are none. */
+/* The time, by the loop's clock, until which waiting messages may delay
+ * closing: `grace_ms` after the peer last read something. 0: no message waits.
+ */
 uint64_t mcp_link_reads_until(const mcp_link_t *link, uint64_t grace_ms);
 
-/* From now on requests are refused; what is under way goes on. */
+/* Refuses further requests; those in progress go on. */
 void mcp_link_drain(mcp_link_t *link);
 
-/* WebSocket: what the close frame will say in place of the usual: a status
- * (RFC 6455 7.4) and a text (UTF-8, cut at MCP_LINK_REASON_LENGTH bytes).
- * Nothing elsewhere. Call it right before closing. */
-void mcp_link_set_status(mcp_link_t *link, unsigned status, mcp_slice_t why);
+/* WebSocket: sets the status (RFC 6455 7.4) and the text (UTF-8, cut at
+ * MCP_LINK_REASON_LENGTH bytes) of the close frame. No effect on other links.
+ * Call it right before closing. */
+void mcp_link_set_status(mcp_link_t *link, unsigned status, mcp_slice_t reason);
 
-/* May it say that? */
+/* May a close frame that we send have this status? */
 bool mcp_link_is_close_status(long long status);
 
-/* Why it has ended, for people; valid until on_link_closed returns. */
+/* The reason it ended, as text; valid until on_link_closed returns. */
 const char *mcp_link_reason(const mcp_link_t *link);
 
-/* Closes it: exchanges under way are gone. Its memory lives until
- * on_link_closed has been called, which is after what was written has been
- * flushed if `flush_first`. Safe to call twice; a second call with
- * `flush_first` false does not wait for a peer that does not read. */
+/* Closes it: exchanges in progress are gone. It is freed after on_link_closed,
+ * which is called once everything written was flushed, if `flush_first`. Safe
+ * to call twice; a second call with `flush_first` false does not wait for a
+ * peer that does not read. */
 void mcp_link_close(mcp_link_t *link, bool flush_first);
 
 #endif

@@ -58,7 +58,7 @@ struct mcp_link {
   bool client;      /* see mcp_link_be_client */
   unsigned skipped; /* messages that it warned of */
   mcp_log_wire_t wire_in, wire_out;
-  int code;           /* why it ended */
+  int code;           /* of its end */
   const char *reason; /* the stream's text, or NULL */
 };
 

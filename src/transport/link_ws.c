@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT
  * link_ws.c: links of WebSocket messages, either side (RFC 6455; WS-02, WS-10
- * to WS-15). See link.h. It does not know how the handshake went.
+ * to WS-15). See link.h. The handshake is done elsewhere.
  *
  * The end: the closing side sends a close frame and waits for the other's, then
- * the server ends the connection. After a broken rule nothing that comes is
- * read any more, but it is still taken in for a moment: closing at once would
- * make the system throw away the close frame that says what was wrong. */
+ * the server ends the connection. After a protocol error the
+ * input is discarded for a moment: closing at once would make the system
+ * discard our close frame, which names the error. */
 #include <stdio.h>
 
 #include "base/err.h"
@@ -13,12 +13,11 @@
 #include "transport/link_framing.h"
 #include "wire/ws.h"
 
-/* How long what still comes after a broken rule is taken in, in ms. */
+/* How long input is discarded after a protocol error, in ms. */
 #define LINGER_TIME 500
-/* How soon a connection whose time is over, and which is busy, is looked at
- * again, in ms. */
+/* How often an expired connection that is busy is checked, in ms. */
 #define EXPIRED_AGAIN 1000
-/* Times from here on are as good as none. */
+/* Times from here on never come. */
 #define NEVER (UINT64_MAX / 4)
 
 typedef struct {
@@ -27,19 +26,19 @@ typedef struct {
   mcp_ws_t *codec;
   mcp_timer_t *timer; /* for `early`, pings, and the end */
   mcp_link_ws_t options;
-  uint64_t heard;      /* when there last was a sign of life, ms */
-  uint64_t begun;      /* when the first byte of what is not whole came, ms */
-  uint64_t came;       /* bytes since the last whole message or control frame */
-  uint64_t ping_at;    /* when the next ping is due */
-  uint64_t counted;    /* when `controls` was last brought up to date */
-  uint64_t controls;   /* control frames that may still come, in thousandths */
-  bool early;          /* what came before we did is read at the next turn */
+  uint64_t heard;   /* the last sign of life, ms */
+  uint64_t begun;   /* first byte of an incomplete message, ms */
+  uint64_t came;    /* bytes since the last complete message or control frame */
+  uint64_t ping_at; /* when the next ping is due */
+  uint64_t counted; /* when `controls` was last updated */
+  uint64_t controls;   /* control frames still allowed, in thousandths */
+  bool early;          /* bytes after the handshake are read in the next turn */
   bool said, answered; /* close frames: ours, the peer's */
-  bool failed;         /* what comes means nothing any more */
+  bool failed;         /* input is discarded */
   bool pong_waits;     /* for the peer to read */
   uint8_t pong_length; /* of `pong`, the latest that is owed */
   char pong[MCP_WS_CONTROL_LENGTH];
-  unsigned status;  /* what our close frame says; 0: the usual */
+  unsigned status;  /* of our close frame; 0: usual_status */
   mcp_buf_t reason; /* of ours */
   mcp_buf_t text;   /* the reason it ended */
 } socket_t;
@@ -56,7 +55,7 @@ static void note(socket_t *s, const char *side, unsigned status,
               : snprintf(line, sizeof line, "closed by %s with %u%s", side,
                          status, reason.len > 0 ? ": " : "");
   if (s->text.len > 0) return;
-  /* Without memory nothing is known but the code. */
+  /* Without memory there is only the code. */
   if (mcp_buf_append(&s->text, line, (size_t)n) < 0 ||
       mcp_buf_append_slice(&s->text, reason) < 0 ||
       mcp_buf_append_char(&s->text, '\0') < 0)
@@ -67,7 +66,6 @@ static void abandon(mcp_link_t *link) {
   link->out.len = link->mark;
 }
 
-/* A frame of our own. */
 static int send_control(socket_t *s, mcp_ws_op_t op, mcp_slice_t payload) {
   mcp_link_t *link = &s->base;
   int code;
@@ -76,7 +74,7 @@ static int send_control(socket_t *s, mcp_ws_op_t op, mcp_slice_t payload) {
   return code < 0 ? code : mcp_link_put(link);
 }
 
-/* When what waits to be read has waited too long. */
+/* When unread output has waited too long. */
 static uint64_t stalled_at(const socket_t *s) {
   const mcp_stream_t *stream = s->base.stream;
   return s->options.stall_time +
@@ -100,7 +98,7 @@ static void fail(socket_t *s, int code, unsigned status, const char *text) {
   mcp_link_t *link = &s->base;
   s->failed = true;
   if (link->closing) {
-    /* It was to end anyway, only not so. */
+    /* It was closing already, only in order. */
     if (link->stream) mcp_stream_close(link->stream, false);
     return;
   }
@@ -110,11 +108,11 @@ static void fail(socket_t *s, int code, unsigned status, const char *text) {
   mcp_link_close(link, true);
 }
 
-/* Is one more control frame too many? */
+/* Is one more control frame over the limit? */
 static bool is_flood(socket_t *s) {
-  uint64_t at = now(s), most = (uint64_t)s->options.control_burst * 1000;
+  uint64_t at = now(s), max = (uint64_t)s->options.control_burst * 1000;
   s->controls += (at - s->counted) * s->options.control_rate;
-  if (s->controls > most) s->controls = most;
+  if (s->controls > max) s->controls = max;
   s->counted = at;
   if (s->controls < 1000) return true;
   s->controls -= 1000;
@@ -153,7 +151,7 @@ static void on_close_frame(socket_t *s, const mcp_ws_event_t *event) {
   mcp_link_close(link, true);
 }
 
-/* Bytes have come; whether they are a sign of life is a matter of how many. */
+/* Bytes arrived. They are a sign of life if there are enough of them. */
 static void note_bytes(socket_t *s, size_t count) {
   uint64_t at = now(s);
   if (s->came == 0) s->begun = at;
@@ -201,7 +199,7 @@ static void pump(socket_t *s) {
   }
 }
 
-/* Does a client's close frame lie at the end? */
+/* Do the bytes end with a close frame of a client? */
 static bool ends_in_close(mcp_slice_t bytes) {
   for (size_t n = 0; n <= MCP_WS_CONTROL_LENGTH && n + 6 <= bytes.len; n++) {
     const char *at = bytes.data + bytes.len - n - 6;
@@ -264,7 +262,7 @@ static void on_timer(void *arg) {
   }
   if (at >= s->ping_at) {
     s->ping_at = at + s->options.ping_time;
-    /* One that cannot be written is no sign of life either. */
+    /* Not while output is queued: the ping could not be answered. */
     if (link->stream->queued == 0)
       (void)send_control(s, MCP_WS_OP_PING, MCP_SLICE(""));
   }
@@ -278,7 +276,7 @@ static bool end(mcp_link_t *link, int code) {
     return false;
   }
   s->failed = true;
-  /* Without a close frame it is no end, but a loss. */
+  /* Without a close frame the connection was lost. */
   if (code == 0) link->code = MCP_EGONE;
   mcp_link_close(link, false);
   return false;
@@ -398,7 +396,7 @@ static void set_defaults(mcp_link_ws_t *o) {
   if (o->control_rate == 0) o->control_rate = MCP_LINK_CONTROL_RATE;
   if (o->control_burst == 0) o->control_burst = MCP_LINK_CONTROL_BURST;
   if (o->ping_time == 0) o->ping_time = MCP_LINK_PING_TIME;
-  /* Who is never asked may well be silent. */
+  /* Without pings a peer may be silent. */
   if (o->dead_time == 0)
     o->dead_time = o->ping_time < NEVER ? MCP_LINK_DEAD_TIME : NEVER;
   if (o->stall_time == 0) o->stall_time = MCP_LINK_STALL_TIME;

@@ -11,8 +11,8 @@
 #include "net/listener.h"
 #include "wire/http.h"
 
-/* Who says nothing, or reads nothing, is closed. In milliseconds. */
-#define PATIENCE 10000
+/* Connections that send or read nothing are closed after this: ms. */
+#define IDLE_TIME 10000
 
 static const char page[] =
     "HTTP/1.1 200 OK\r\n"
@@ -32,8 +32,8 @@ static const char not_found[] = "HTTP/1.1 404 Not Found\r\n"
 
 /* One connection; lives until its stream is closed. */
 typedef struct {
-  mcp_list_t of_catcher;
-  mcp_redirect_listener_t *catcher; /* NULL once that is closed */
+  mcp_list_t of_server;
+  mcp_redirect_listener_t *server; /* NULL once that is closed */
   mcp_stream_t *stream;
   mcp_http_t *http;
   mcp_timer_t *timer;
@@ -62,9 +62,9 @@ static void answer(visit_t *visit, const char *text, size_t length) {
 static void on_data(void *owner, mcp_slice_t bytes) {
   visit_t *visit = owner;
   const mcp_http_head_t *head;
-  mcp_redirect_listener_t *catcher = visit->catcher;
+  mcp_redirect_listener_t *server = visit->server;
   mcp_http_event_t event = {0};
-  if (visit->answered || !catcher) return;
+  if (visit->answered || !server) return;
   mcp_http_feed(visit->http, bytes);
   if (mcp_http_next(visit->http, &event) < 0) {
     visit->answered = true;
@@ -75,13 +75,13 @@ static void on_data(void *owner, mcp_slice_t bytes) {
   head = mcp_http_head(visit->http);
   if (head->method != MCP_HTTP_GET ||
       !mcp_slice_equal(head->path,
-                       mcp_slice(catcher->path, catcher->path_length))) {
+                       mcp_slice(server->path, server->path_length))) {
     answer(visit, not_found, sizeof not_found - 1);
     return;
   }
-  /* The page first: what is told may close us. */
+  /* The page first: `fn` may close the listener. */
   answer(visit, page, sizeof page - 1);
-  catcher->fn(catcher->owner, head->target);
+  server->fn(server->owner, head->target);
 }
 
 static void on_end(void *owner, int code) {
@@ -96,10 +96,10 @@ static void on_drain(void *owner) {
 
 static void on_closed(void *owner) {
   visit_t *visit = owner;
-  mcp_list_remove(&visit->of_catcher);
+  mcp_list_remove(&visit->of_server);
   mcp_timer_stop(visit->timer);
   mcp_http_free(visit->http);
-  if (visit->catcher) mcp_listener_release(visit->catcher->listener);
+  if (visit->server) mcp_listener_release(visit->server->listener);
   mcp_mem_free(visit);
 }
 
@@ -111,30 +111,30 @@ static const mcp_stream_events_t events = {on_data, on_end, on_drain,
                                            on_closed};
 
 static void on_visit(void *owner, mcp_stream_t *stream) {
-  mcp_redirect_listener_t *catcher = owner;
+  mcp_redirect_listener_t *server = owner;
   visit_t *visit = mcp_mem_zalloc(sizeof *visit);
   if (visit) visit->http = mcp_http_new(false);
   if (visit && visit->http)
     visit->timer =
-        mcp_timer_start(catcher->loop, PATIENCE, 0, true, on_time, visit);
+        mcp_timer_start(server->loop, IDLE_TIME, 0, true, on_time, visit);
   if (!visit || !visit->timer) {
     if (visit) mcp_http_free(visit->http);
     mcp_mem_free(visit);
     mcp_stream_close(stream, false);
-    mcp_listener_release(catcher->listener);
+    mcp_listener_release(server->listener);
     return;
   }
-  visit->catcher = catcher;
+  visit->server = server;
   visit->stream = stream;
-  mcp_list_init(&visit->of_catcher);
-  mcp_list_append(&catcher->visits, &visit->of_catcher);
+  mcp_list_init(&visit->of_server);
+  mcp_list_append(&server->visits, &visit->of_server);
   if (mcp_stream_start(stream, &events, visit) < 0)
     mcp_stream_close(stream, false);
 }
 
 int mcp_redirect_listener_open(mcp_loop_t *loop, const char *host, int port,
                                const char *path, mcp_redirect_listener_fn fn,
-                               void *owner, mcp_redirect_listener_t **catcher) {
+                               void *owner, mcp_redirect_listener_t **server) {
   size_t length = strlen(path);
   mcp_redirect_listener_t *self = mcp_mem_zalloc(sizeof *self + length);
   int code;
@@ -155,24 +155,24 @@ int mcp_redirect_listener_open(mcp_loop_t *loop, const char *host, int port,
     mcp_mem_free(self);
     return code;
   }
-  *catcher = self;
+  *server = self;
   return 0;
 }
 
-int mcp_redirect_listener_port(const mcp_redirect_listener_t *catcher) {
-  return mcp_listener_port(catcher->listener);
+int mcp_redirect_listener_port(const mcp_redirect_listener_t *server) {
+  return mcp_listener_port(server->listener);
 }
 
-void mcp_redirect_listener_close(mcp_redirect_listener_t *catcher) {
+void mcp_redirect_listener_close(mcp_redirect_listener_t *server) {
   mcp_list_t *it, *after;
-  if (!catcher) return;
-  MCP_LIST_EACH(&catcher->visits, it, after) {
-    visit_t *visit = MCP_LIST_MEMBER(it, visit_t, of_catcher);
-    visit->catcher = NULL;
-    /* Its memory goes when it is flushed, or its time is over. */
-    mcp_list_remove(&visit->of_catcher);
+  if (!server) return;
+  MCP_LIST_EACH(&server->visits, it, after) {
+    visit_t *visit = MCP_LIST_MEMBER(it, visit_t, of_server);
+    visit->server = NULL;
+    /* It is freed when it is flushed, or after IDLE_TIME. */
+    mcp_list_remove(&visit->of_server);
     if (!visit->answered) mcp_stream_close(visit->stream, false);
   }
-  mcp_listener_close(catcher->listener);
-  mcp_mem_free(catcher);
+  mcp_listener_close(server->listener);
+  mcp_mem_free(server);
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
- * redirect_listener.h: a listener on loopback that waits for a browser to be
- * sent back to it (RFC 8252 7.3), tells what address it came with, and shows a
- * page that may be closed. It knows nothing of what the address means. */
+ * redirect_listener.h: a listener on loopback that receives the redirect of a
+ * browser (RFC 8252 7.3), reports the target of the request, and answers with a
+ * page. It does not know what the target means. */
 #ifndef MCP_TRANSPORT_REDIRECT_LISTENER_H
 #define MCP_TRANSPORT_REDIRECT_LISTENER_H
 
@@ -18,15 +18,15 @@ typedef struct mcp_redirect_listener mcp_redirect_listener_t;
 typedef void (*mcp_redirect_listener_fn)(void *owner, mcp_slice_t target);
 
 /* Listens on `host`, which must be loopback (else MCP_EINVAL), and `port` (0:
- * any free one), for `path`, which is copied. 0 or a code. */
+ * any free port), for `path`, which is copied. 0 or a code. */
 int mcp_redirect_listener_open(mcp_loop_t *loop, const char *host, int port,
                                const char *path, mcp_redirect_listener_fn fn,
-                               void *owner, mcp_redirect_listener_t **catcher);
+                               void *owner, mcp_redirect_listener_t **server);
 
-int mcp_redirect_listener_port(const mcp_redirect_listener_t *catcher);
+int mcp_redirect_listener_port(const mcp_redirect_listener_t *server);
 
-/* Stops listening; pages under way are still sent. `fn` is not called again.
+/* Stops listening; pages being sent are finished. `fn` is not called again.
  * NULL is accepted. */
-void mcp_redirect_listener_close(mcp_redirect_listener_t *catcher);
+void mcp_redirect_listener_close(mcp_redirect_listener_t *server);
 
 #endif

@@ -12,7 +12,7 @@
 
 struct mcp_ws_client {
   mcp_loop_t *loop;
-  mcp_connect_t *connect; /* while that is under way */
+  mcp_connect_t *connect; /* while connecting */
   mcp_stream_t *stream;   /* from then on until it is closed */
   mcp_tls_t *tls;
   char *server_name;
@@ -20,10 +20,10 @@ struct mcp_ws_client {
   mcp_http_t *http;
   mcp_buf_t head;      /* our request */
   mcp_buf_t body;      /* of a refusal */
-  mcp_buf_t early;     /* what came behind the handshake */
-  mcp_ws_client_fn fn; /* NULL once it was called, or given up */
+  mcp_buf_t early;     /* bytes after the handshake */
+  mcp_ws_client_fn fn; /* NULL once it was called, or cancelled */
   void *owner;
-  bool answered; /* the answer's head has come */
+  bool answered; /* the head of the answer has arrived */
   bool any_protocol;
   char key[MCP_WS_KEY_LENGTH];
   mcp_log_wire_t wire_in, wire_out;
@@ -40,11 +40,11 @@ static void free_client(mcp_ws_client_t *client) {
   mcp_mem_free(client);
 }
 
-/* Of a stream that is on its way to its next owner. */
+/* Of a stream that waits for its next owner. */
 static const mcp_stream_events_t no_events =
     MCP_ORPHAN_EVENTS(mcp_orphan_ignore);
 
-/* Says how it went, and ends. */
+/* Reports the result, and ends. */
 static void finish(mcp_ws_client_t *client, mcp_ws_handshake_t *opened) {
   mcp_ws_client_fn fn = client->fn;
   client->fn = NULL;
@@ -57,8 +57,8 @@ static void finish(mcp_ws_client_t *client, mcp_ws_handshake_t *opened) {
   } else {
     opened->body = mcp_buf_slice(&client->body);
   }
-  if (!opened->why && opened->code < 0)
-    opened->why = mcp_err_text(opened->code);
+  if (!opened->reason && opened->code < 0)
+    opened->reason = mcp_err_text(opened->code);
   if (fn) fn(client->owner, opened);
   if (client->stream) {
     /* Freed when that has been closed. */
@@ -68,27 +68,27 @@ static void finish(mcp_ws_client_t *client, mcp_ws_handshake_t *opened) {
   }
 }
 
-static void fail(mcp_ws_client_t *client, int code, const char *why) {
-  finish(client, &(mcp_ws_handshake_t){.code = code, .why = why});
+static void fail(mcp_ws_client_t *client, int code, const char *reason) {
+  finish(client, &(mcp_ws_handshake_t){.code = code, .reason = reason});
 }
 
 static void refused(mcp_ws_client_t *client) {
   unsigned status = mcp_http_head(client->http)->status;
-  finish(client, &(mcp_ws_handshake_t){.code = MCP_EGONE,
-                                       .status = status,
-                                       .head = mcp_http_head(client->http),
-                                       .why = mcp_http_status_phrase(status)});
+  finish(client,
+         &(mcp_ws_handshake_t){.code = MCP_EGONE,
+                               .status = status,
+                               .head = mcp_http_head(client->http),
+                               .reason = mcp_http_status_phrase(status)});
 }
 
-/* The answer is there: what does it say? */
 static void judge(mcp_ws_client_t *client) {
   const mcp_http_head_t *head = mcp_http_head(client->http);
-  const char *why = NULL;
+  const char *reason = NULL;
   if (head->status != 101) {
     refused(client);
   } else if (!mcp_ws_is_granted(head, client->key, client->any_protocol,
-                                &why)) {
-    fail(client, MCP_EHTTP, why);
+                                &reason)) {
+    fail(client, MCP_EHTTP, reason);
   } else if (mcp_buf_append_slice(&client->early, mcp_http_rest(client->http)) <
              0) {
     fail(client, MCP_ENOMEM, NULL);

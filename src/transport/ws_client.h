@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: MIT
- * ws_client.h: opening a WebSocket: connecting, TLS if wanted, and the
- * handshake (RFC 6455 4.1). What comes of it is a stream for mcp_link_open_ws,
- * or a clear no: any answer but a good 101 is a failure and nothing more
- * (WS-16); no redirect is followed. */
+ * ws_client.h: opens a WebSocket: connection, TLS if requested, and handshake
+ * (RFC 6455 4.1). The result is a stream for mcp_link_open_ws, or an error: any
+ * answer but a valid 101 is a failure (WS-16); redirects are not followed. */
 #ifndef MCP_TRANSPORT_WS_CLIENT_H
 #define MCP_TRANSPORT_WS_CLIENT_H
 
@@ -12,7 +11,7 @@
 
 /* Connecting, TLS and the handshake together, in milliseconds. */
 #define MCP_WS_CLIENT_TIME 10000
-/* How much of a refusal's body is told. */
+/* Bytes of a refusal's body that are reported. */
 #define MCP_WS_CLIENT_BODY_LENGTH 1024
 
 typedef struct {
@@ -28,15 +27,15 @@ typedef struct {
 
 typedef struct mcp_ws_client mcp_ws_client_t;
 
-/* How it went; valid during the call. */
+/* The result; valid during the call. */
 typedef struct {
   int code;                    /* 0: it is open */
-  unsigned status;             /* of the answer that refused it, or 0 */
-  const char *why;             /* one line */
+  unsigned status;             /* of the answer that refused it; 0: none */
+  const char *reason;          /* one line */
   const mcp_http_head_t *head; /* of the refusal, or NULL */
-  mcp_slice_t body;            /* of it, as far as that came */
-  mcp_stream_t *stream;        /* the callee's */
-  mcp_buf_t *early; /* what came behind the handshake; may be moved out */
+  mcp_slice_t body;            /* of the refusal, as far as it arrived */
+  mcp_stream_t *stream;        /* taken by the callee */
+  mcp_buf_t *early;            /* bytes after the handshake; may be moved out */
 } mcp_ws_handshake_t;
 
 typedef void (*mcp_ws_client_fn)(void *owner, const mcp_ws_handshake_t *opened);
@@ -48,8 +47,9 @@ int mcp_ws_client_open(mcp_loop_t *loop, const mcp_ws_client_options_t *options,
                        mcp_buf_t *head, mcp_ws_client_fn fn, void *owner,
                        mcp_ws_client_t **client);
 
-/* Gives it up: fn is not called any more. Only before fn was called; NULL is
- * accepted. */
+/* Cancels it: `fn` is not called. Only before `fn` was called; NULL is
+ * accepted.
+ */
 void mcp_ws_client_cancel(mcp_ws_client_t *client);
 
 #endif

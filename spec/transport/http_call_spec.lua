@@ -1,5 +1,6 @@
 -- SPDX-License-Identifier: MIT
--- The HTTP client against servers that do as a spec says, right or wrong, and against our own.
+-- http_call_spec.lua: src/transport/http_call.c and http_pool.c, against scripted servers, correct
+-- and faulty ones, and against our own.
 local core = require "mcp.core"
 local helper = require "spec.helper"
 local raw_server = require "spec.raw_server"
@@ -60,7 +61,7 @@ local function finish()
   helper.settle()
 end
 
-describe("http_client", function()
+describe("http_call", function()
   after_each(function()
     finish()
     helper.leftovers()
