@@ -109,7 +109,8 @@ describe("a prefix that a proxy cuts off", function()
       local server = support.start(("{ http = { port = 0 }, security = { prefix = %s } }")
         :format(given))
       assert.same({ "exit", 1 }, { server:wait_end() })
-      assert.is_truthy(server:told():find("security: prefix: expected a path such as", 1, true), given)
+      assert.is_truthy(server:told():find("security: prefix: expected a path such as", 1, true),
+        given)
     end
   end)
 end)

@@ -138,7 +138,9 @@ describe("listeners over sockets", function()
     for i = 1, 4 do others[i] = add(listen(server, i, { resourceSubscriptions = { LONG } })) end
     for _, other in ipairs(others) do other.heard = 0 end
     local before, most, sent, slowest = server:rss(), 0, 0, 0
-    local function ended() return server:told():find("closing subscription: notification", 1, true) end
+    local function ended()
+      return server:told():find("closing subscription: notification", 1, true)
+    end
     while not ended() and sent < 20000 do
       local began = system.now()
       assert.equal("flooded", caller:call(sent, "flood", { count = 200 }))

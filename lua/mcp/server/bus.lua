@@ -1,22 +1,21 @@
 -- SPDX-License-Identifier: MIT
--- bus: from "this has changed" to all who asked to be told, in the way of their
--- era: a session hears of it by a plain notification on the one stream that is
--- its own, a listen (subscriptions/listen) by a tagged one on its exchange.
--- What changes in one turn of the loop goes out in the next, each change once.
+-- bus: delivers changes to the subscribers: to a session by a notification on its stream, to a
+-- listen request (subscriptions/listen) by a notification with its id on its exchange. Changes of
+-- one turn of the loop are sent in the next, each once.
 --
--- The bus never waits: whoever does not read loses its stream, not the others
--- their turn. It knows nothing of how one subscribes: server/feature/subscription.lua.
+-- The bus never waits: a subscriber that does not read loses its stream and does not delay others.
+-- Subscribing is in server/feature/subscription.lua.
 local core = require "mcp.core"
 local protocol = require "mcp.protocol"
 local sessions = require "mcp.server.session"
 
 local bus = {}
 
----Clients that listen and listen: listens of the stateless era at once.
+---Open listen requests of all clients.
 bus.MAX = 1024
----Resources that one session, or one listen, can subscribe to.
+---Resources that one session, or one listen request, can subscribe to.
 bus.MAX_URIS = 64
----Bytes of such a resource's URI.
+---Bytes of the URI of a subscription.
 bus.URI_LENGTH = 1024
 
 -- A change is named by its kind or, of a resource, by its URI, which has a colon.
@@ -27,15 +26,14 @@ local METHODS = {
 }
 local UPDATED = "notifications/resources/updated"
 
--- What somebody wants to hear of is a set of such names. Most want kinds only,
--- and of those sets there is one each for all.
+-- A subscriber has a set of such names. Most sets have kinds only; subscribers share those.
 local SETS = {}
 for i = 0, 7 do
   SETS[i] = { tools = i & 1 ~= 0 or nil, prompts = i & 2 ~= 0 or nil,
     resources = i & 4 ~= 0 or nil }
 end
 
----The kinds of lists: what can be published beside URIs.
+---Is it a kind of list? Everything else that can be published is a URI.
 ---@param kind any
 ---@return boolean
 function bus.is_kind(kind) return METHODS[kind] ~= nil end
@@ -45,7 +43,7 @@ function bus.is_kind(kind) return METHODS[kind] ~= nil end
 ---@param prompts any
 ---@param resources any
 ---@param uris string[]|nil
----@return table<string, true|string> set not to be changed; a URI is told as its client spelt it
+---@return table<string, true|string> read-only; the value of a URI is the spelling of the client
 function bus.set(tools, prompts, resources, uris)
   local shared = SETS[(tools and 1 or 0) | (prompts and 2 or 0) | (resources and 4 or 0)]
   if not uris or not uris[1] then return shared end
@@ -55,7 +53,7 @@ function bus.set(tools, prompts, resources, uris)
   return set
 end
 
----What a change of a resource is noted by: the same for all spellings of its URI.
+---The key of a resource: the same for all spellings of its URI.
 ---@param uri string
 ---@return string
 bus.key = require("mcp.uri").normal
@@ -70,9 +68,9 @@ function bus.new(app, options)
   options = options or {}
   return setmetatable({
     app = app, max = options.max or bus.MAX, max_uris = options.max_uris or bus.MAX_URIS,
-    listens = {}, count = 0, -- what each exchange wants to hear of
+    listens = {}, count = 0, -- exchange -> set
     links = setmetatable({}, { __mode = "k" }), -- connections that are a session
-    changes = {}, noted = {}, -- not yet told: in order, and as a set
+    changes = {}, noted = {}, -- not yet sent: in order, and as a set
     due = false,
   }, Bus)
 end
@@ -95,8 +93,8 @@ function Bus.__index:has_room()
   return self.count < self.max
 end
 
----From now on the exchange, which is kept, hears of what is in `set`: not of what has changed
----before.
+---Subscribes an exchange to the changes in `set`, from now on. The exchange must be kept open
+---(exchange:keep).
 ---@param x userdata
 ---@param set table<string, boolean>
 function Bus.__index:add(x, set)
@@ -130,8 +128,8 @@ local function wants(session, change)
   return session.subscribed ~= nil and session.subscribed[change]
 end
 
--- Tells a session by its stream, or the connection that it is. What it misses it
--- hears of later, without the order.
+-- Notifies a session by its stream or connection. A change that cannot be sent is recorded and sent
+-- later; the order of such changes is lost.
 local function tell_session(session, way, change)
   local ok, text, code
   if way then
@@ -145,9 +143,9 @@ local function tell_session(session, way, change)
   return ok, text, code
 end
 
----Tells a session what it has missed.
+---Sends a session the changes that it has missed.
 ---@param session table
----@param way userdata its stream, or the wire that it is
+---@param way userdata its stream or connection
 function bus.catch_up(session, way)
   local missed = session.missed
   if not missed then return end
@@ -157,7 +155,7 @@ function bus.catch_up(session, way)
   end
 end
 
--- The stream of a session that is no connection, or nil.
+-- The stream of a session over HTTP, or nil.
 local function stream_of(app, session)
   local stream = sessions.stream_of(session)
   if stream and sessions.is_resumable(app, session) then
@@ -167,12 +165,11 @@ local function stream_of(app, session)
   return stream
 end
 
----Sends a session something that belongs to no request, if it has a way to hear of it now. What
----cannot go out is lost.
+---Sends a session a notification that belongs to no request. Without an open stream it is lost.
 ---@param session table the session
 ---@param method string
 ---@param params table
----@return true|nil told, string|nil message, string|nil code
+---@return true|nil sent, string|nil message, string|nil code
 function Bus.__index:announce(session, method, params)
   if not session.initialized then return nil, "the client is not ready", "EAGAIN" end
   local way = session.wire or stream_of(self.app, session)
@@ -204,7 +201,7 @@ local function tell_link(self, link, change)
   link.deaf = not ok
 end
 
----Tells everybody what is due.
+---Sends the changes that are due.
 function Bus.__index:flush()
   local changes = self.changes
   if not changes[1] then return end
@@ -231,7 +228,7 @@ local function tell_soon(self)
   self:flush()
 end
 
----Something has changed: a kind of list, or the resource of a URI.
+---Records that a kind of list, or the resource with a URI, has changed.
 ---@param change string "tools", "prompts", "resources", or a URI
 function Bus.__index:publish(change)
   if not METHODS[change] then change = bus.key(change) end
@@ -242,16 +239,16 @@ function Bus.__index:publish(change)
   if self.due then return end
   self.due = true
   if not pcall(core.spawn, tell_soon, self) then
-    -- No task can be had: a runtime that is closing, or no memory.
+    -- No coroutine: the runtime is closing, or there is not enough memory.
     self.due = false
     self:flush()
   end
 end
 
----Ends all listens, each with its result.
+---Ends all listen requests, each with its result.
 function Bus.__index:close()
   self:flush()
-  -- What ends may make room for another at once: that is not among these.
+  -- Ending one may admit another at once, which is not ended here.
   local listens = self.listens
   self.listens, self.count = {}, 0
   for x in pairs(listens) do

@@ -1,7 +1,6 @@
 -- SPDX-License-Identifier: MIT
--- context: what a handler is given beside its arguments: who asks, and ways to
--- tell them something before the answer. It sees a revision's facts and never
--- its name, a session or an envelope but not which.
+-- context: the second argument of a handler: the caller, and methods that send progress, log
+-- messages and questions before the response. It reads the facts of a revision, never its name.
 local core = require "mcp.core"
 local errors = require "mcp.protocol.errors"
 local failure = require "mcp.failure"
@@ -13,7 +12,7 @@ core.watch_meta(protocol.WATCHED)
 local context = {}
 
 ---@class mcp.Context
----@field exchange userdata|mcp.Channel the way back (internal)
+---@field exchange userdata|mcp.Channel the response path (internal)
 ---@field revision table facts of the negotiated or claimed revision
 ---@field session table|nil the session, in the revisions that have them
 ---@field meta table the request's _meta, or an empty table
@@ -23,17 +22,17 @@ local context = {}
 ---WebSocket of its handshake; over HTTP+SSE of the POST
 ---@field transport string "stdio", "http", …
 ---@field uri string|nil of a resource that is read
----@field auth mcp.Principal|nil who asks, where the server has authorization; nil over stdio
+---@field auth mcp.Principal|nil the caller, if the server has authorization; nil over stdio
 local Context = { __name = "mcp.context" }
 local methods = {}
 
----The header fields of exchanges whose connection had them, and not they themselves: of a WebSocket
----those of its handshake, of HTTP+SSE those of the POST.
+---The header fields of exchanges that have none themselves: those of a WebSocket handshake, or of
+---the POST of HTTP+SSE.
 context.fields = setmetatable({}, { __mode = "k" })
 
 local EMPTY = setmetatable({}, { __newindex = function() error("read-only", 2) end })
 
--- Facts that are looked up when they are asked for.
+-- Facts that are computed on first use.
 local facts = {}
 
 function facts.session(ctx) return ctx.own_session or nil end
@@ -52,7 +51,7 @@ function facts.client(ctx)
   return ctx.meta[protocol.KEY_CLIENT]
 end
 
--- Where streams can be resumed (legacy.request), the way back outlives the connection.
+-- Where streams can be resumed (legacy.request), the response path outlives the connection.
 function facts.exchange(ctx)
   return require("mcp.server.resumable").of(ctx.app, ctx.own_session, ctx.own_exchange)
 end
@@ -61,7 +60,7 @@ function facts.headers(ctx)
   local shared = context.fields[rawget(ctx, "own_exchange") or ctx.exchange]
   local fields = shared and {} or ctx.exchange:headers()
   for name, field in pairs(shared or EMPTY) do fields[name] = field end
-  -- The token was for us, and is for nobody that a handler calls.
+  -- The token is for this server; a handler must not pass it on.
   if ctx.auth then fields.authorization = nil end
   return fields
 end
@@ -81,7 +80,7 @@ local function members()
   return list
 end
 
--- Loaded by the first who reads what is not there. Short names are left to programs.
+-- Loaded when an unknown member is read. Short names are left to programs.
 local misspelt
 
 function Context.__index(ctx, key)
@@ -131,12 +130,11 @@ local function unsendable(name, err)
   return why and ("ctx:%s: %s"):format(name, why) or err
 end
 
----Tells how far the work has come, if the client asked for that by a token.
----Waits while the client does not read.
+---Sends progress, if the client asked for it with a token. Waits while the client does not read.
 ---@param done number must grow from call to call
 ---@param total number|nil
 ---@param text string|nil
----@return boolean|nil told, string|nil message, string|nil code
+---@return boolean|nil sent, string|nil message, string|nil code
 function methods.progress(ctx, done, total, text)
   check_self(ctx, "progress")
   if type(done) ~= "number" then
@@ -144,7 +142,7 @@ function methods.progress(ctx, done, total, text)
   end
   local token, session = ctx.token, ctx.own_session
   if token == nil or type(token) == "boolean" then return false end
-  -- A client that is not ready yet is sent nothing but answers, pings and log messages (IO-41).
+  -- Before notifications/initialized only responses, pings and log messages may be sent (IO-41).
   if session and not session.initialized then return false end
   if rawget(ctx, "beaten") then
     done = require("mcp.server.heartbeat").reported(ctx, done) -- loaded by servers that have beats
@@ -157,13 +155,13 @@ function methods.progress(ctx, done, total, text)
   local exchange = ctx.exchange
   local ok, told, message, code = pcall(exchange.send, exchange, "notifications/progress", params)
   if not ok then error(unsendable("progress", told), 2) end
-  -- Whoever gets on may take longer.
+  -- Progress extends the timeout.
   if told then (rawget(ctx, "own_exchange") or ctx.exchange):restart_clock() end
   return told, message, code
 end
 
--- May a message of this level go out? A session has a level; a request of the
--- modern era has to name one.
+-- May a message of this level be sent? A session has a level; a request of the modern era must name
+-- one.
 local function wants_log(ctx, rank)
   local session = ctx.own_session
   if session then return rank >= (session.log_rank or protocol.LOG_RANK.info) end
@@ -174,8 +172,8 @@ end
 ---Sends a log message to the client, if it wants messages of that level.
 ---@param level "debug"|"info"|"notice"|"warning"|"error"|"critical"|"alert"|"emergency"
 ---@param data any anything JSON can carry
----@param logger string|nil the name of the part that speaks
----@return boolean|nil told, string|nil message, string|nil code
+---@param logger string|nil the name of the part that logs
+---@return boolean|nil sent, string|nil message, string|nil code
 function methods.log(ctx, level, data, logger)
   check_self(ctx, "log")
   local rank = protocol.LOG_RANK[level]
@@ -188,7 +186,7 @@ function methods.log(ctx, level, data, logger)
   return told, message, code
 end
 
----Lets other calls go on for that long.
+---Waits; other calls run meanwhile.
 ---@param seconds number
 ---@return boolean|nil slept, string|nil message, string|nil code "ECANCELED"
 function methods.sleep(ctx, seconds)
@@ -196,10 +194,10 @@ function methods.sleep(ctx, seconds)
   return core.sleep(seconds)
 end
 
----Ends the HTTP response early, for work that takes long: the handler goes on, and the client
----comes back for what is left. Does nothing where that cannot be: over another transport, with
----a client of another revision, or without a store of events.
----@param retry number|nil seconds that the client should wait before it comes back, 1 if not given
+---Ends the HTTP response early, for work that takes long: the handler continues, and the client
+---reconnects for the rest. Does nothing over other transports, with clients of other revisions, or
+---without an event store.
+---@param retry number|nil seconds that the client should wait before it reconnects; 1 by default
 ---@return boolean closed
 function methods.close_stream(ctx, retry)
   check_self(ctx, "close_stream")
@@ -210,7 +208,7 @@ function methods.close_stream(ctx, retry)
   return exchange.close_stream ~= nil and exchange:close_stream(retry)
 end
 
----Has the client given up, or the time run out, or the server begun to close?
+---Has the client cancelled the call, has it timed out, or is the server closing?
 ---@return boolean cancelled
 ---@return string|nil code "ECANCELED" or "ETIMEDOUT"
 function methods.cancelled(ctx)
@@ -218,7 +216,7 @@ function methods.cancelled(ctx)
   return ctx.exchange:is_cancelled()
 end
 
--- Asking the client in the middle of a handler: server/ask/init.lua, loaded by the first who asks.
+-- Questions to the client: server/ask/init.lua, loaded by the first question.
 for _, name in ipairs { "elicit", "elicit_url", "sample", "roots", "ask", "once" } do
   methods[name] = function(ctx, ...)
     check_self(ctx, name)
@@ -226,7 +224,7 @@ for _, name in ipairs { "elicit", "elicit_url", "sample", "roots", "ask", "once"
   end
 end
 
--- The part of `wanted` that `declared` has not.
+-- Does `declared` lack any part of `wanted`?
 local function lacking(declared, wanted)
   for key, member in pairs(wanted) do
     local have = declared[key]

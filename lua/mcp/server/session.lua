@@ -1,29 +1,28 @@
 -- SPDX-License-Identifier: MIT
--- session: state of the revisions that have a handshake. One store per app;
--- over a duplex connection the session lives as long as the connection and is
--- in no store.
+-- session: state of the revisions that have a handshake. Over HTTP an app has one store of them; the
+-- session of a duplex connection lives as long as the connection and is in no store.
 local core = require "mcp.core"
 
 local sessions = {}
 
----Sessions of clients that went away without a word.
+---Time after which an unused session ends: its client has probably gone away.
 sessions.IDLE = 900 -- seconds
----Sessions at once; the one that was idle longest makes room.
+---Sessions at once; the one that was idle longest is removed for a new one.
 sessions.MAX = 10000
----Of these, what one who is authorized may have: who floods us pushes out sessions of his own.
+---Sessions of one principal: a flood of sessions removes only sessions of the same principal.
 sessions.MAX_PER_PRINCIPAL = 1000
----A client that asked for a session and did not go on.
+---Time that a client may take between initialize and its next message.
 sessions.INITIALIZE = 30 -- seconds
----How often a store looks for sessions that are idle for too long, at most. Their clients do not
----come back, so nothing else would find them before room is needed.
+---Minimum time between two searches for idle sessions. Their clients send nothing any more, so
+---only a search finds them before the store is full.
 sessions.LOOK = 30 -- seconds
----What a session costs beside what its client has said of itself.
+---What a session is charged for, in addition to the capabilities and client info it keeps.
 sessions.COST = 2048 -- bytes
 
 -- Of all sessions of this Lua state; made with the first.
 local share
 
----So much more is kept for a session, until it is closed.
+---Charges bytes to a session; they are released when it is closed.
 ---@param session table
 ---@param bytes integer
 ---@return boolean charged false: there is no room, so it must not be kept
@@ -34,7 +33,7 @@ function sessions.charge(session, bytes)
   return true
 end
 
----Something of it is kept no longer.
+---Releases bytes that were charged to a session.
 ---@param session table
 ---@param bytes integer
 function sessions.release(session, bytes)
@@ -50,17 +49,17 @@ function sessions.admit(session)
   return sessions.charge(session, sessions.COST + core.weight(session.capabilities, session.client))
 end
 
--- What most clients declare. Shared, so nobody may write to it.
+-- The capabilities of most clients. Shared, therefore read-only.
 local NOTHING = setmetatable({}, { __newindex = function() error("read-only", 2) end })
 
--- Requests under way: two arrays side by side, because a table whose keys come
--- and go is made anew at every request. There are none before the first.
+-- The requests in progress: two parallel arrays, because a table whose keys come and go is rehashed
+-- all the time. The arrays are made for the first request.
 local Running = { __name = "mcp.running" }
 Running.__index = {}
 
 ---@param id string the key of the request's id
 ---@param exchange userdata
----@return boolean added false if a request of that id is under way
+---@return boolean added false if a request with this id is in progress
 function Running.__index:add(id, exchange)
   local ids, count = self.ids, self.count
   for i = 1, count do
@@ -93,15 +92,15 @@ function Running.__index:remove(exchange)
   end
 end
 
----Puts another in the place of an exchange: what outlives the connection.
+---Replaces an exchange by an object that outlives the connection.
 function Running.__index:replace(exchange, other)
   for i = 1, self.count do
     if self.exchanges[i] == exchange then self.exchanges[i] = other end
   end
 end
 
----Is nothing under way? A handler that ended without returning (it yielded where
----it must not) has left its entry behind; that goes now.
+---Is no request in progress? Removes the entries of handlers that ended without returning, because
+---they yielded where they must not.
 ---@return boolean
 function Running.__index:is_empty()
   for i = self.count, 1, -1 do
@@ -111,8 +110,7 @@ function Running.__index:is_empty()
   return self.count == 0
 end
 
----Cancels the request of that id. It leaves the list at once: its handler may
----never return.
+---Cancels the request with this id. It is removed at once: its handler may never return.
 ---@param id any as it stands in notifications/cancelled
 function Running.__index:cancel(id)
   local key = core.id_key(id)
@@ -181,12 +179,12 @@ end
 ---@param session table
 ---@return boolean
 function sessions.is_resumable(app, session)
-  -- A session that is a connection knows nothing of what is under way.
+  -- The session of a duplex connection has no list of requests.
   return session.running and app.event_store and session.revision.resume or false
 end
 
----The stream of a session, if it has one that is open. Its idle time begins when
----it is noticed that it has none any more.
+---The open stream of a session, or nil. The idle time of a session begins when this function finds
+---that its stream is closed.
 ---@param session table
 ---@return userdata|nil
 function sessions.stream_of(session)
@@ -197,13 +195,13 @@ function sessions.stream_of(session)
 end
 
 local function is_over(store, session, now)
-  -- Whoever listens, or is being answered, is not idle.
+  -- A session with an open stream or a request in progress is not idle.
   if sessions.stream_of(session) or not session.running:is_empty() then return false end
   local limit = session.continued and store.idle or math.min(sessions.INITIALIZE, store.idle)
   return now - session.last_used > limit
 end
 
----Ends all that are idle for too long.
+---Ends the sessions that have been idle for too long.
 function Store.__index:sweep()
   local now = core.now()
   for id, session in pairs(self.by_id) do
@@ -211,15 +209,15 @@ function Store.__index:sweep()
   end
 end
 
--- Called wherever a session is begun or used; a look takes less than a microsecond a session.
+-- Called when a session is added or used; a search takes less than a microsecond per session.
 local function look(store, now)
   if now < store.look_at then return end
   store.look_at = now + math.min(sessions.LOOK, store.idle)
   store:sweep()
 end
 
--- Whoever was used longest ago goes. A tenth at a time, so that a flood of
--- newcomers does not sort on every arrival.
+-- Removes the least recently used sessions: a tenth of them at a time, so that a flood of new
+-- sessions does not sort the store each time.
 local function drop_oldest(store)
   local idle = {}
   for _, session in pairs(store.by_id) do
@@ -231,7 +229,7 @@ local function drop_oldest(store)
   end
 end
 
--- Makes room: whoever is idle goes, else the oldest.
+-- Makes room: removes idle sessions, otherwise the least recently used ones.
 local function make_room(store)
   store:sweep()
   if store.count >= store.max then drop_oldest(store) end
@@ -242,7 +240,7 @@ local function make_room_of_bytes(store)
   drop_oldest(store)
 end
 
--- Makes room among the sessions of one principal: the one that was used longest ago goes.
+-- Removes the least recently used session of a principal.
 local function make_room_for(store, owner)
   local oldest
   for _, session in pairs(store.by_id) do
@@ -256,7 +254,7 @@ local function make_room_for(store, owner)
   return true
 end
 
----Takes a session in and gives it an id.
+---Adds a session and gives it an id.
 ---@return boolean taken false when there is no room
 function Store.__index:add(session)
   local owner = session.owner
@@ -279,9 +277,9 @@ function Store.__index:add(session)
   return true
 end
 
----The live session of that id, or nil. Somebody else's is not even noticed.
+---The session with this id, or nil. The session of another principal is left untouched.
 ---@param id string
----@param owner string|nil the key of whoever is authorized
+---@param owner string|nil the key of the principal
 function Store.__index:find(id, owner)
   local session = self.by_id[id]
   if not session or session.owner ~= (owner or nil) then return nil end
@@ -295,7 +293,7 @@ function Store.__index:find(id, owner)
   return session
 end
 
----Ends the session of that id.
+---Ends the session with this id.
 function Store.__index:remove(id)
   local session = self.by_id[id]
   if not session then return end

@@ -1,38 +1,38 @@
 -- SPDX-License-Identifier: MIT
--- task_store: work that goes on after its request has been answered: what is known of each piece,
--- whom it belongs to, how long it is kept, and how it is stopped. One store per app. Knows neither
--- tools nor how a task looks on the wire: server/feature/task.lua.
+-- task_store: work that continues after its request has been answered: the state of each task, its
+-- owner, how long it is kept, and how it is cancelled. An app has one store. It knows neither tools
+-- nor messages: see server/feature/task.lua.
 --
 --   working <-> input_required -> completed | failed | cancelled
 --
--- No timer watches over it: what is over is found when it is asked for, and all of it when
--- something new comes.
+-- There is no timer: an expired task is removed when it is requested, and all of them when a task
+-- is created.
 local core = require "mcp.core"
 local errors = require "mcp.protocol.errors"
 
 local task_store = {}
 
----How long a result is kept, and how long a task that has none yet may go without anybody asking
----for it or waiting to hear of it.
+---How long a result is kept, and how long an unfinished task continues while no client asks about
+---it or listens for its end.
 task_store.TTL = 300 -- seconds
----The most that a client can ask for in its place.
+---The longest ttl that a client can ask for.
 task_store.MAX_TTL = 3600 -- seconds
----Tasks at once; the one that ended longest ago makes room.
+---Tasks at once; the one that ended longest ago is removed for a new one.
 task_store.MAX = 1024
----Tasks that have not ended. Each is a coroutine; together with the requests under way they have a
----limit, which must leave room for whoever wants to cancel one.
+---Tasks that have not ended. Each is a coroutine; tasks and requests together are limited, and the
+---limit must leave capacity for requests that cancel tasks.
 task_store.MAX_RUNNING = 256
----What clients are told to wait between two questions.
+---The interval that clients are asked to leave between two status requests.
 task_store.POLL = 1 -- seconds
----What a task costs beside what it was asked and what came of it.
+---What a task is charged for, in addition to its arguments and its result.
 task_store.COST = 4096 -- bytes
 
 ---@class mcp.Task
 ---@field store table
 ---@field id string
----@field owner any who may know of it: a session, or a text
+---@field owner any the session, or the key of the principal, that may use it
 ---@field status "working"|"input_required"|"completed"|"failed"|"cancelled"
----@field message string|nil what is to be said about the status
+---@field message string|nil the text of the status
 ---@field created string ISO 8601
 ---@field updated string
 ---@field ttl number seconds
@@ -40,8 +40,8 @@ task_store.COST = 4096 -- bytes
 ---@field err table|nil of a failed one: code, message, data
 ---@field is_error boolean its result says that it is an error
 ---@field cancelled boolean
----@field is_watched nil|fun(task: mcp.Task): boolean does anybody wait to hear of it?
----@field asking integer how often it waits for answers now
+---@field is_watched nil|fun(task: mcp.Task): boolean is any client waiting for it?
+---@field asking integer the number of rounds of questions that wait for answers
 ---@field pending table|nil what it asks: server/ask/parked.lua
 ---@field related table|nil what marks messages that belong to it
 ---@field job userdata|nil what runs it (internal)
@@ -81,7 +81,7 @@ function task_store.new(settings)
   }, Store)
 end
 
--- Its time is over, or its owner's.
+-- Has the task expired, or its session ended?
 local function is_gone(task, now)
   if type(task.owner) == "table" and task.owner.closed then return true end
   if now <= task.expires then return false end
@@ -95,20 +95,20 @@ local function touch(self, task)
   if self.on_change then self.on_change(task) end
 end
 
--- Ends it, once. A handler that still runs is heard no more.
+-- Ends a task, once. The result of a handler that still runs is ignored.
 local function settle(self, task, status, message)
   task.status, task.message = status, message
   task.finished = core.now()
   task.expires = task.finished + task.ttl
   touch(self, task)
-  -- Before anybody hears of the end: it may have something to take back.
+  -- Before waiters resume: the handler may withdraw questions.
   if task.cancelled and task.job then task.job:cancel() end
   local waiting = task.waiting
   task.waiting = nil
   for _, waiter in ipairs(waiting or {}) do waiter:wake() end
 end
 
--- Takes it out of the store; it goes on being one for those who hold it.
+-- Removes a task from the store; references to it stay valid.
 local function forget(self, task)
   if self.by_id[task.id] ~= task then return end
   self.by_id[task.id] = nil
@@ -124,7 +124,7 @@ local function forget(self, task)
   self:cancel(task)
 end
 
----Forgets all whose time is over; what of it still runs is cancelled.
+---Removes the expired tasks; those that still run are cancelled.
 function Store.__index:sweep()
   local now, gone = core.now(), {}
   for _, task in ipairs(self.order) do
@@ -133,7 +133,7 @@ function Store.__index:sweep()
   for _, task in ipairs(gone) do forget(self, task) end
 end
 
--- The one that ended longest ago goes.
+-- Removes the task that ended longest ago.
 local function make_room(self)
   local oldest
   for _, task in ipairs(self.order) do
@@ -144,8 +144,8 @@ local function make_room(self)
   return oldest ~= nil
 end
 
--- Charges so much more to a task. Those that ended longest ago make room for it, but not for one
--- that wants more than a half of what there is.
+-- Charges bytes to a task. Tasks that ended longest ago are removed to make room, unless it wants
+-- more than half of the limit.
 local function charge(self, task, bytes)
   repeat
     if self.share:charge(bytes) then
@@ -159,7 +159,7 @@ end
 ---A new task, or nil if there is no room for one.
 ---@param owner any
 ---@param ttl number|nil seconds; what the client has asked for
----@param bytes integer|nil what its work keeps of the request
+---@param bytes integer|nil the bytes of the request that its work keeps
 ---@return mcp.Task|nil
 function Store.__index:create(owner, ttl, bytes)
   self:sweep()
@@ -179,11 +179,11 @@ function Store.__index:create(owner, ttl, bytes)
   return task
 end
 
--- The coroutine is gone, one way or the other.
+-- The coroutine has ended.
 local function ended(self, task)
   task.job = nil
   self.running = self.running - 1
-  -- What it was asked has gone with the coroutine.
+  -- The arguments were freed with the coroutine.
   self.share:release(task.asked)
   task.charged, task.asked = task.charged - task.asked, 0
   if not TERMINAL[task.status] then
@@ -192,8 +192,8 @@ local function ended(self, task)
   end
 end
 
----Runs `fn` as the work of a task, from the next turn of the loop on: first its creation is
----answered. `fn` calls finish or fail.
+---Runs `fn` as the work of a task, starting in the next turn of the loop, after the response to its
+---creation. `fn` calls finish or fail.
 ---@param task mcp.Task
 ---@param fn fun()
 function Store.__index:run(task, fn)
@@ -204,7 +204,7 @@ function Store.__index:run(task, fn)
     if core.sleep(0) then fn() end
   end)
   if ok then return end
-  -- No coroutine could be had.
+  -- No coroutine could be made.
   ended(self, task)
   forget(self, task)
   error(err, 0)
@@ -213,7 +213,7 @@ end
 ---The work has a result.
 ---@param task mcp.Task
 ---@param result userdata raw
----@param is_error boolean it says itself that it is an error
+---@param is_error boolean the result says that it is an error
 function Store.__index:finish(task, result, is_error)
   if TERMINAL[task.status] then return end
   if not charge(self, task, core.weight(result)) then
@@ -239,7 +239,7 @@ end
 
 ---Cancels a task; its work is cancelled as a request would be.
 ---@param task mcp.Task
----@return boolean cancelled false if it was over already
+---@return boolean cancelled false if it had ended already
 function Store.__index:cancel(task)
   if TERMINAL[task.status] then return false end
   task.cancelled = true
@@ -247,7 +247,7 @@ function Store.__index:cancel(task)
   return true
 end
 
----What is to be said about the status now.
+---Sets the text of the status.
 ---@param task mcp.Task
 ---@param text string
 function Store.__index:tell(task, text)
@@ -256,7 +256,7 @@ function Store.__index:tell(task, text)
   touch(self, task)
 end
 
----It waits for answers once more, or once less.
+---Changes the number of rounds of questions that wait for answers.
 ---@param task mcp.Task
 ---@param change integer
 function Store.__index:ask(task, change)
@@ -266,7 +266,7 @@ function Store.__index:ask(task, change)
   touch(self, task)
 end
 
----The task of that id, if it is the owner's. Asking for it keeps it alive while it has not ended.
+---The task with this id, if the owner has it. A request for an unfinished task extends its life.
 ---@param id string
 ---@param owner any
 ---@return mcp.Task|nil
@@ -294,7 +294,7 @@ function Store.__index:list(owner)
   return out
 end
 
----More is kept for a task, such as an answer to what it has asked. It is released with the task.
+---Charges bytes to a task, such as those of an answer. They are released with the task.
 ---@param task mcp.Task
 ---@param bytes integer
 ---@return boolean charged false: there is no room, so it must not be kept
@@ -320,7 +320,7 @@ function Store.__index.await(_, task, waiter)
   waiter:wait()
 end
 
----Forgets everything; what still runs is cancelled.
+---Removes all tasks; those that still run are cancelled.
 function Store.__index:clear()
   while self.order[1] do forget(self, self.order[1]) end
 end

@@ -95,8 +95,9 @@ describe("listen", function()
       { { tls = { cert = "c" }, stdio = true }, "tls: expected http, sse or websocket beside it" },
       { { tls = { cert = "c" }, unix = "/x" }, "tls: expected http, sse or websocket beside it" },
       { { tls = { cert = "/no/such/file.pem" }, http = 0 }, "tls: " },
-      { { http = 0, limits = { connections = 1.5 } }, "limits: connections: expected a whole number" },
-      { { http = 0, limits = { body = 1 << 40 } }, "limits: body: a whole number" },
+      { { http = 0, limits = { connections = 1.5 } },
+        "limits: connections: expected a whole number" },
+      { { http = 0, limits = { body = 1 << 40 } }, "limits: body: expected a whole number" },
       { { http = 0, limits = { pong = 5 } }, 'unknown limit "pong", did you mean "ping"?' },
     }
     for _, case in ipairs(cases) do
