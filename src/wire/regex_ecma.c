@@ -100,17 +100,17 @@ static void unicode(reader_t *r) {
       if (point <= 0x10ffff) point = point * 16 + (uint32_t)v;
     }
     if (peek(r, 0) != '}') {
-      fault(r, "\\u{ without its }");
+      fault(r, "\\u{: expected }");
       return;
     }
     r->at++;
   } else if (!read_hex(r, 4, &point)) {
-    fault(r, "\\u needs four hexadecimal digits, or {...}");
+    fault(r, "\\u: expected four hexadecimal digits or {...}");
     return;
   } else if (point >= 0xd800 && point < 0xdc00 && starts(r, "\\u")) {
     r->at += 2;
     if (!read_hex(r, 4, &low) || low < 0xdc00 || low > 0xdfff) {
-      fault(r, "half of a surrogate pair");
+      fault(r, "unpaired surrogate");
       return;
     }
     point = 0x10000 + ((point - 0xd800) << 10) + (low - 0xdc00);
@@ -177,7 +177,7 @@ static void property(reader_t *r, char kind) {
   size_t len;
   if (peek(r, 0) != '{' ||
       !(close = memchr(r->at, '}', (size_t)(r->end - r->at)))) {
-    fault(r, "\\p needs {name}");
+    fault(r, "\\p: expected {name}");
     return;
   }
   r->at++;
@@ -188,7 +188,7 @@ static void property(reader_t *r, char kind) {
   for (size_t i = 0; i < len; i++) {
     int c = (unsigned char)name[i];
     if (is_letter(c) || is_digit(c) || c == '_' || c == '=') continue;
-    fault(r, "not the name of a property");
+    fault(r, "\\p: unknown property name");
     return;
   }
   put(r, kind == 'P' ? "\\P{" : "\\p{", 3);
@@ -250,14 +250,14 @@ static void escape(reader_t *r, bool in_class) {
     if (read_hex(r, 2, &point)) {
       put_point(r, point);
     } else {
-      fault(r, "\\x needs two hexadecimal digits");
+      fault(r, "\\x: expected two hexadecimal digits");
     }
     return;
   case 'c':
     if (is_letter(peek(r, 0))) {
       put_point(r, (uint32_t)*r->at++ & 31);
     } else {
-      fault(r, "\\c needs a letter");
+      fault(r, "\\c: expected a letter");
     }
     return;
   case '0':
@@ -269,7 +269,7 @@ static void escape(reader_t *r, bool in_class) {
   default: break;
   }
   r->at--;
-  fault(r, "not an escape of ECMA-262");
+  fault(r, "unknown escape");
 }
 
 /* An escape outside a class: those that only make sense there, too. */
@@ -288,7 +288,7 @@ static void outer_escape(reader_t *r) {
   } else if (c == 'k') {
     const char *close = memchr(r->at, '>', (size_t)(r->end - r->at));
     if (peek(r, 1) != '<' || !close) {
-      fault(r, "\\k needs <name>");
+      fault(r, "\\k: expected <name>");
       return;
     }
     put_text(r, "\\");
@@ -313,7 +313,7 @@ static void set(reader_t *r) {
   put_text(r, negated ? "[^" : "[");
   while (!r->code && peek(r, 0) != ']') {
     if (r->at == r->end) {
-      fault(r, "[ without its ]");
+      fault(r, "[: expected ]");
     } else if (*r->at == '\\') {
       r->at++;
       if (peek(r, 0) == 'b') {
@@ -352,12 +352,12 @@ static void group(reader_t *r) {
   name = r->at + 3;
   close = memchr(r->at, '>', (size_t)(r->end - r->at));
   if (peek(r, 2) != '<' || !close) {
-    fault(r, "not a group of ECMA-262");
+    fault(r, "unsupported group syntax");
     return;
   }
   for (const char *c = name; c < close; c++) {
     if (is_letter(*c) || *c == '_' || (c > name && is_digit(*c))) continue;
-    fault(r, "not the name of a group");
+    fault(r, "invalid group name");
     return;
   }
   put(r, r->at, (size_t)(close + 1 - r->at));

@@ -173,7 +173,7 @@ static int keep(mcp_ws_t *ws, const char *data, size_t len) {
   int code = mcp_buf_append(&ws->message, data, len);
   if (code == 0) return 0;
   return fail(ws, code, MCP_WS_FAILED,
-              code == MCP_EBUDGET ? "memory is short, try later"
+              code == MCP_EBUDGET ? "memory limit reached, try again later"
                                   : "out of memory");
 }
 
@@ -215,19 +215,19 @@ static int begin_frame(mcp_ws_t *ws) {
   ws->left = ws->promised = size;
   if (ws->head[0] & 112u) return break_rule(ws, "a reserved bit is set");
   if (masked && ws->options.client)
-    return break_rule(ws, "a server's frame is masked");
+    return break_rule(ws, "masked frame from a server");
   if (!masked && !ws->options.client)
-    return break_rule(ws, "a client's frame is not masked");
+    return break_rule(ws, "unmasked frame from a client");
   if (is_control(ws->opcode)) {
     if (ws->opcode > MCP_WS_OP_PONG)
-      return break_rule(ws, "an unknown control frame");
+      return break_rule(ws, "unknown control opcode");
     ws->control_length = 0;
     return 0;
   }
-  if (!first && ws->opcode != 0) return break_rule(ws, "an unknown opcode");
+  if (!first && ws->opcode != 0) return break_rule(ws, "unknown opcode");
   if (first == ws->in_message)
-    return break_rule(ws, first ? "a message within another"
-                                : "a fragment of no message");
+    return break_rule(ws, first ? "new message inside a fragmented message"
+                                : "continuation frame without a message");
   if (first) {
     ws->in_message = true;
     ws->binary = ws->opcode == MCP_WS_OP_BINARY;
@@ -287,7 +287,7 @@ static bool is_utf8(mcp_ws_t *ws, mcp_slice_t text, bool last) {
 }
 
 static int not_utf8(mcp_ws_t *ws) {
-  return fail(ws, MCP_EUTF8, MCP_WS_TEXT, "text that is not UTF-8");
+  return fail(ws, MCP_EUTF8, MCP_WS_TEXT, "text is not valid UTF-8");
 }
 
 /* `text` is what there is of a message; at its end it is the event. */
@@ -325,14 +325,14 @@ static int end_control(mcp_ws_t *ws, mcp_ws_event_t *event) {
   if (ws->opcode == MCP_WS_OP_CLOSE) {
     event->status = MCP_WS_NO_STATUS;
     if (event->text.len == 1)
-      return break_rule(ws, "a close frame of one byte");
+      return break_rule(ws, "close frame with a payload of one byte");
     if (event->text.len > 1) {
       event->status = (unsigned)(unsigned char)ws->control[0] << 8 |
                       (unsigned char)ws->control[1];
       event->text.data += 2;
       event->text.len -= 2;
       if (!mcp_ws_may_say(event->status))
-        return break_rule(ws, "a close code that must not be sent");
+        return break_rule(ws, "invalid close code");
       if (!mcp_utf8_valid(event->text)) return not_utf8(ws);
     }
     event->kind = MCP_WS_CLOSE;
@@ -436,8 +436,7 @@ int mcp_ws_next(mcp_ws_t *ws, mcp_ws_event_t *event) {
       }
       return want_more(ws);
     }
-    if (n < 0)
-      return break_rule(ws, "a control frame or a length that cannot be");
+    if (n < 0) return break_rule(ws, "invalid control frame or length");
     code = read_piece(ws, &frame, event);
     if (code < 0) return code;
   }
