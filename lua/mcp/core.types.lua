@@ -588,10 +588,10 @@ core.regex = {}
 local regex = {}
 
 ---@param pattern string
----@param longest? integer
+---@param max_length? integer
 ---@return mcp.core.Regex?
 ---@return string? message
-function core.regex.compile(pattern, longest) end
+function core.regex.compile(pattern, max_length) end
 
 ---@param subject string
 ---@param steps? integer

@@ -28,8 +28,8 @@ typedef struct {
   size_t depth;
 } writer_t;
 
-static int refuse(writer_t *w, int code, const char *why) {
-  snprintf(w->fault->what, sizeof w->fault->what, ": %s", why);
+static int refuse(writer_t *w, int code, const char *reason) {
+  snprintf(w->fault->what, sizeof w->fault->what, ": %s", reason);
   return code;
 }
 

@@ -28,7 +28,7 @@
 #define MCP_COPY_DEPTH 100
 #define MCP_COPY_FAULT 192
 
-/* What could not be copied: where in the value and why, such as
+/* What could not be copied: the place in the value and the reason, such as
  * "rows[2].close: function". */
 typedef struct {
   char what[MCP_COPY_FAULT];

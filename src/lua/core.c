@@ -40,7 +40,7 @@
 #include "net/watchdog.h"
 
 #define TYPE_NAME "mcp.runtime"
-/* That a program of its own may catch. */
+/* The signals that the program may handle. */
 #define SIGNALS 3
 
 typedef struct {
@@ -194,7 +194,7 @@ static void on_signal(void *arg, int number) {
   mcp_coroutine_run(co, 2);
 }
 
-/* Does the process ignore it? Who was started by nohup means to. */
+/* True if the process ignores it, as one started by nohup does. */
 static bool is_ignored(int number) {
   struct sigaction set;
   return sigaction(number, NULL, &set) == 0 && set.sa_handler == SIG_IGN;
@@ -379,8 +379,8 @@ static int coroutine_count(lua_State *L) {
 }
 
 #ifdef MCP_MEM_FAULTS
-/* `make gcstress`: the collector never rests, and at the door it collects all
- * there is, so that what is used without being held is found. */
+/* `make gcstress`: the collector runs all the time, and before each resume it
+ * collects all there is, so that what is used without being held is found. */
 static void stress(lua_State *L, mcp_runtime_t *rt) {
   rt->stress = true;
   lua_gc(L, LUA_GCINC, 1, 1000, 10);

@@ -12,7 +12,7 @@
 #include "net/process.h"
 
 /* More would be an accident, and the system would refuse it anyway. */
-#define ARGUMENTS_MOST 4096
+#define ARGUMENTS_MAX 4096
 
 extern char **environ;
 
@@ -24,8 +24,8 @@ typedef struct {
   bool exited;
   int status, signal;
   int tell;        /* registry reference: what gets standard error */
-  mcp_buf_t text;  /* of it, not yet told */
-  size_t from;     /* where what is not told begins */
+  mcp_buf_t text;  /* of it, not yet passed on */
+  size_t from;     /* where the rest begins */
   size_t dropped;  /* bytes */
   bool text_ended; /* nothing will be added */
   bool telling;    /* a coroutine does so */
@@ -72,8 +72,8 @@ static const mcp_lendpoint_process_ops_t process_ops = {
 
 /* --- standard error ------------------------------------------------------ */
 
-/* The next line, without its end; its size with that in `*size`. False: there
- * is none yet. */
+/* The next line, without its end; its size with that in `*size`. False: it is
+ * not complete yet. */
 static bool next_line(const child_t *child, mcp_slice_t *line, size_t *size) {
   size_t left = child->text.len - child->from;
   const char *at = child->text.data + child->from, *end;
@@ -163,7 +163,8 @@ static void tell(child_t *child) {
   unref(child);
 }
 
-/* Keeps what fits. From then on all is dropped until that has been told. */
+/* Keeps what fits. After that everything is dropped until the rest has been
+ * passed on. */
 static void keep_text(child_t *child, mcp_slice_t bytes) {
   mcp_buf_t *text = &child->text;
   mcp_buf_consume(text, child->from);
@@ -222,7 +223,7 @@ static const char **push_arguments(lua_State *L) {
   if (lua_getfield(L, 1, "args") != LUA_TNIL) {
     luaL_argcheck(L, lua_istable(L, -1), 1, "args: expected a list");
     count = lua_rawlen(L, -1);
-    luaL_argcheck(L, count < ARGUMENTS_MOST, 1, "args: expected at most 4095");
+    luaL_argcheck(L, count < ARGUMENTS_MAX, 1, "args: expected at most 4095");
   }
   list = lua_newuserdatauv(L, (size_t)(count + 2) * sizeof *list, 0);
   lua_getfield(L, 1, "command");

@@ -11,7 +11,7 @@
 #include "lua/seconds.h"
 #include "net/connect.h"
 
-/* An attempt that somebody waits for. It lies on the stack of who waits. */
+/* A pending attempt to connect, on the Lua stack of the function that waits. */
 typedef struct {
   mcp_runtime_t *rt;
   mcp_coroutine_t *co; /* NULL where the loop is turned instead */

@@ -8,7 +8,7 @@
 
 #include "lua/coroutine.h"
 
-/* How long connecting may take unless told otherwise, in milliseconds. */
+/* How long connecting may take by default, in milliseconds. */
 #define MCP_LCONNECT_TIME 10000
 
 /* Adds connect_socket to the table at the top. [-0, +0, m] */

@@ -25,10 +25,10 @@ static bool can_stream_to(mcp_exchange_t *x) {
 
 /* x:send(method, params [, id [, late]]) -> true | nil, text, code
  * A notification before the answer, or a request with an integer id. Waits
- * while the peer does not read, if it is called by the handler itself; anybody
- * else gets "EBUSY" once MCP_EXCHANGE_QUEUE is reached. With
- * `late` it goes out even when the handler has been cancelled, and never waits:
- * for taking back what was sent before. */
+ * while the peer does not read, if the handler itself calls it; any other
+ * caller else gets "EBUSY" once MCP_EXCHANGE_QUEUE is reached. With `late` it
+ * goes out even when the handler has been cancelled, and never waits: for
+ * taking back what was sent before. */
 static int send_message(lua_State *L) {
   mcp_lexchange_handle_t *h = mcp_lexchange_check(L);
   size_t length;
@@ -82,7 +82,7 @@ static int can_stream(lua_State *L) {
   return 1;
 }
 
-/* HTTP: the response ends, and the coroutine goes on without a way back. */
+/* HTTP: ends the response; the coroutine goes on without a response path. */
 static void end_response(lua_State *L, mcp_lexchange_handle_t *h, bool commit,
                          int *code) {
   mcp_exchange_t *x = h->x;
@@ -178,8 +178,9 @@ static int open_stream(lua_State *L) {
   return 1;
 }
 
-/* x:hold() -> true | nil, text, code. Keeps the exchange open until somebody
- * calls x:release(), or it is cancelled or lost. By its own coroutine only. */
+/* x:hold() -> true | nil, text, code. Waits, and keeps the exchange open,
+ * until x:release() is called or it is cancelled or lost. Only its own
+ * coroutine may call it. */
 static int hold(lua_State *L) {
   mcp_lexchange_handle_t *h = mcp_lexchange_check(L);
   mcp_coroutine_t *co = h->co;
@@ -192,7 +193,7 @@ static int hold(lua_State *L) {
 }
 
 /* x:keep() -> true | nil, text, code. The handler may return, and what it
- * returns is nobody's answer any more: the exchange stays open (over HTTP as an
+ * returns is ignored: the exchange stays open (over HTTP as an
  * event stream) and costs little, until it is finished, released, cancelled or
  * lost. By its own coroutine only. */
 static int keep(lua_State *L) {
@@ -284,7 +285,7 @@ static int cancel(lua_State *L) {
 }
 
 /* x:cancel_other(id): cancels the request of that id on the same connection,
- * if it is under way. For what notifications/cancelled asks. */
+ * if it is in progress. For notifications/cancelled. */
 static int cancel_other(lua_State *L) {
   mcp_lexchange_handle_t *h = mcp_lexchange_check(L);
   mcp_exchange_t *other;
@@ -301,7 +302,7 @@ static int cancel_other(lua_State *L) {
 }
 
 /* x:end_others(): every other request of the same connection ends without an
- * answer, and what is kept of it: its peer has begun anew. */
+ * answer, and what is kept of it: its peer has initialized again. */
 static int end_others(lua_State *L) {
   mcp_lexchange_handle_t *h = mcp_lexchange_check(L);
   if (h->x && h->x->link) mcp_link_end_others(h->x->link, h->x);
@@ -364,7 +365,7 @@ static int expire(lua_State *L) {
   return 0;
 }
 
-/* x:restart_clock(): its time begins anew, or goes on after stop_clock. */
+/* x:restart_clock(): its time starts again, or goes on after stop_clock. */
 static int restart_clock(lua_State *L) {
   mcp_lexchange_handle_t *h = mcp_lexchange_check(L);
   if (h->co) mcp_coroutine_restart_clock(h->co);
@@ -379,7 +380,7 @@ static int stop_clock(lua_State *L) {
 }
 
 /* x:ticket() -> integer | nil: of "head" and "post head", and of the message
- * behind it, the same; no other exchange of any server has it. */
+ * after it, the same; no other exchange of any server has it. */
 static int ticket(lua_State *L) {
   mcp_lexchange_handle_t *h = mcp_lexchange_check(L);
   if (!h->x || h->x->ticket == 0) return 0;
@@ -402,7 +403,7 @@ static int get_id(lua_State *L) {
   return 1;
 }
 
-/* x:survive(): losing the way back does not cancel the handler. */
+/* x:survive(): losing the response path does not cancel the handler. */
 static int survive(lua_State *L) {
   mcp_lexchange_handle_t *h = mcp_lexchange_check(L);
   if (h->x) h->x->survives = true;

@@ -74,7 +74,7 @@ static int write_answer(lua_State *L, mcp_exchange_t *x, int result, int error,
 /* Answers `x` with the value at `result` or, if it is not nil, the error at
  * `error`. `co` owes the answer; NULL for a kept exchange. What cannot be
  * encoded is given to the function at `mend`, if there is one: mend(what is at
- * mend + 1, why, error) gives the result and the error to answer with. */
+ * mend + 1, reason, error) gives the result and the error to answer with. */
 static int answer(lua_State *L, mcp_exchange_t *x, mcp_coroutine_t *co,
                   int result, int error, int mend) {
   mcp_value_fault_t fault = {0};
@@ -112,7 +112,7 @@ static int after(lua_State *L, int status, lua_KContext context) {
   int result = lua_gettop(L) - RESULTS + 1, error = result + 1;
   bool failed = !lua_isnil(L, error);
   (void)status;
-  if (!x) return 0; /* the way back is gone, or it is kept */
+  if (!x) return 0; /* the response path is gone, or the exchange is kept */
   if (co->cancelled) return end_without_message(co, 0);
   if (!x->wants_answer && (!failed || x->link))
     return end_without_message(co, lua_tointeger(L, result));

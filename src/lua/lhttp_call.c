@@ -425,8 +425,8 @@ static void set_text(lua_State *L, const char *key, mcp_slice_t value) {
   lua_setfield(L, -2, key);
 }
 
-/* Pushes the event table and, of a message, its value; or nil and why it is
- * none. */
+/* Pushes the event table and, of a message, its value; or nil and the
+ * error of the decoder. */
 static int push_event(lua_State *L, const mcp_sse_event_t *event) {
   bool message = event->name.len == 0 ||
                  mcp_slice_equal(event->name, MCP_SLICE("message"));

@@ -44,7 +44,7 @@ static lua_CFunction function_of(lua_State *L, const char *name) {
   return fn;
 }
 
-/* Is `fn` among the calls under way on `thread`? [-0, +0, e] */
+/* Is `fn` among the active calls of `thread`? [-0, +0, e] */
 static bool is_on_stack(lua_State *thread, lua_CFunction fn) {
   lua_Debug at;
   luaL_checkstack(thread, 1, NULL);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT
- * lmemory.h: a server and somebody to talk to it in one process, with the real
+ * lmemory.h: a server and its peer in one process, with the real
  * framing in between: what tests and embedders use instead of a socket. */
 #ifndef MCP_LUA_LMEMORY_H
 #define MCP_LUA_LMEMORY_H

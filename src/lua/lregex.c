@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  * lregex.c: see lregex.h.
  *
- *   regex.compile(pattern [, longest])  the object, or nil, message
+ *   regex.compile(pattern [, max_length])  the object, or nil, message
  *   object:matches(subject [, steps])   a boolean and the steps it took,
  *                                       or nil, message
  *   object:close()                      frees it now; else the collector does
@@ -34,12 +34,12 @@ static size_t opt_size(lua_State *L, int arg, size_t usual) {
 
 static int compile(lua_State *L) {
   mcp_slice_t pattern = check_slice(L, 1);
-  size_t longest = opt_size(L, 2, MCP_REGEX_PATTERN_LENGTH);
+  size_t max_length = opt_size(L, 2, MCP_REGEX_PATTERN_LENGTH);
   mcp_regex_fault_t fault;
   object_t *object = lua_newuserdatauv(L, sizeof *object, 0);
   object->regex = NULL;
   luaL_setmetatable(L, TYPE);
-  if (mcp_regex_new(&object->regex, pattern, longest, &fault) == 0) return 1;
+  if (mcp_regex_new(&object->regex, pattern, max_length, &fault) == 0) return 1;
   lua_pushnil(L);
   if (fault.offset > 0) {
     lua_pushfstring(L, "%s (at byte %I)", fault.what,

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT
- * lregex.h: wire/regex.h for Lua, for the schema's "pattern" and nobody else's
+ * lregex.h: wire/regex.h for Lua, for the "pattern" of schemas only,
  * loop: a match is bounded work and never yields. */
 #ifndef MCP_LUA_LREGEX_H
 #define MCP_LUA_LREGEX_H

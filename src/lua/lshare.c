@@ -66,10 +66,9 @@ static int held(lua_State *L) {
 
 /* share:limit() -> bytes */
 static int limit(lua_State *L) {
-  size_t most = mcp_account_limit() >> MCP_SHARE_STORE;
+  size_t max = mcp_account_limit() >> MCP_SHARE_STORE;
   (void)check_handle(L);
-  lua_pushinteger(L,
-                  most > LUA_MAXINTEGER ? LUA_MAXINTEGER : (lua_Integer)most);
+  lua_pushinteger(L, max > LUA_MAXINTEGER ? LUA_MAXINTEGER : (lua_Integer)max);
   return 1;
 }
 
@@ -163,7 +162,7 @@ void mcp_lshare_refuse(mcp_exchange_t *x) {
     return;
   }
   mcp_exchange_drop(x);
-  /* It may be the answer that somebody waits for. */
+  /* It may be an answer that a coroutine waits for. */
   if (link) {
     mcp_log(MCP_LOG_WARNING, "connection closed: out of its memory limit");
     mcp_link_close(link, true);

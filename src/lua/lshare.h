@@ -19,7 +19,7 @@ size_t mcp_lshare_cost(const mcp_arrival_t *arrival);
 
 /* The account has no room for what came with `x`, which is over afterwards:
  * answered "busy"; what wants no answer ends its connection, for it may be the
- * answer that somebody waits for. */
+ * answer that a coroutine waits for. */
 void mcp_lshare_refuse(mcp_exchange_t *x);
 
 /* Adds share, memory and limit_memory to the module at the top.

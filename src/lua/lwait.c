@@ -12,7 +12,7 @@
 
 #define TYPE_NAME "mcp.waiter"
 
-/* A wait of somebody. `co` is NULL while nobody waits in a coroutine. */
+/* A wait. `co` is NULL unless a coroutine waits. */
 typedef struct {
   mcp_runtime_t *rt;
   mcp_coroutine_t *co;
@@ -51,7 +51,7 @@ static void cancel_wait(mcp_coroutine_t *co, void *arg) {
   w->co = NULL;
 }
 
-/* Ends the wait of whoever waits. */
+/* Ends the wait, if there is one. */
 static void wake(waiter_t *w) {
   mcp_coroutine_t *co = w->co;
   w->woken = true;

@@ -18,8 +18,8 @@
 
 #define TYPE_NAME "mcp.websocket_dial"
 
-/* An attempt that somebody waits for. It lies on the stack of who waits, above
- * the endpoint; its finalizer is for those who raise, and for the end of all.
+/* A pending attempt to connect, on the Lua stack of the function that waits,
+ * above the endpoint. Its finalizer is for errors and for the end of the state.
  */
 typedef struct {
   mcp_runtime_t *rt;
@@ -40,7 +40,7 @@ typedef struct {
 #define DIAL 4
 
 /* A refusal in one line, as far as there is room for it. */
-/* How much of `body` to show behind `used` of `size` bytes: whole characters,
+/* How much of `body` fits after `used` of `size` bytes: whole characters,
  * also where the body was cut on its way to us. */
 static size_t shown_length(mcp_slice_t body, size_t size, size_t used) {
   size_t end = mcp_utf8_cut(body, used < size ? size - used : 0);

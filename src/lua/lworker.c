@@ -39,9 +39,9 @@ static int call_close(lua_State *L) {
   return 0;
 }
 
-static int push_failed(lua_State *L, int code, const char *why) {
+static int push_failed(lua_State *L, int code, const char *reason) {
   lua_pushliteral(L, "failed");
-  lua_pushstring(L, *why ? why : mcp_err_text(code));
+  lua_pushstring(L, *reason ? reason : mcp_err_text(code));
   lua_pushstring(L, mcp_err_name(code));
   return 3;
 }
@@ -57,7 +57,7 @@ static int push_outcome(lua_State *L, call_t *call) {
     return count < 0 ? push_failed(L, MCP_EGONE, "a note cannot be read")
                      : count + 1;
   }
-  if (call->code < 0) return push_failed(L, call->code, call->why);
+  if (call->code < 0) return push_failed(L, call->code, call->reason);
   if (call->answer.len == 0) return push_failed(L, MCP_ENOMEM, "");
   count = mcp_copy_push(L, mcp_buf_slice(&call->answer));
   mcp_buf_deinit(&call->answer);
@@ -149,7 +149,7 @@ static int pool_start(lua_State *L) {
   code = mcp_call_submit(call);
   if (code < 0) {
     lua_pushnil(L);
-    lua_pushstring(L, *call->why ? call->why : mcp_err_text(code));
+    lua_pushstring(L, *call->reason ? call->reason : mcp_err_text(code));
     lua_pushstring(L, mcp_err_name(code));
     return 3;
   }

@@ -87,7 +87,7 @@ void mcp_value_push_raw(lua_State *L, mcp_slice_t text) {
 /* A container whose members are being pushed; its table is on the stack, with
  * the key of the member at hand above it if it is an object. */
 typedef struct {
-  uint32_t end; /* token behind it */
+  uint32_t end; /* the token after it */
   lua_Integer filled;
   bool object;
 } frame_t;
@@ -212,8 +212,8 @@ typedef struct {
   bool sorted;
 } writer_t;
 
-static int refuse(writer_t *w, int code, const char *why) {
-  return mcp_value_fault_set(w->fault, code, why);
+static int refuse(writer_t *w, int code, const char *reason) {
+  return mcp_value_fault_set(w->fault, code, reason);
 }
 
 static int lack(writer_t *w, int code) {
@@ -318,16 +318,16 @@ static int write_member(writer_t *w, mcp_slice_t key, bool first) {
 static int refuse_key(writer_t *w, int index) {
   lua_State *L = w->L;
   int type = lua_type(L, index);
-  char why[96];
+  char reason[96];
   if (lua_isinteger(L, index))
-    snprintf(why, sizeof why,
+    snprintf(reason, sizeof reason,
              "integer key " LUA_INTEGER_FMT
              " in an object (keys are neither all strings nor 1 to n)",
              (LUAI_UACINT)lua_tointeger(L, index));
   else
-    snprintf(why, sizeof why, "a key that is a %s",
+    snprintf(reason, sizeof reason, "a key that is a %s",
              type == LUA_TNUMBER ? "float" : lua_typename(L, type));
-  return refuse(w, MCP_EENCODE, why);
+  return refuse(w, MCP_EENCODE, reason);
 }
 
 /* The members of the table under the first pair of lua_next. */
@@ -363,7 +363,7 @@ static int compare_keys(const void *a, const void *b) {
 }
 
 /* The same in the order of the keys. They wait on Lua's stack and in a block of
- * ours: nothing here may raise, or let the collector run somebody's finalizer,
+ * ours: nothing here may raise, or let the collector run a finalizer,
  * while a text is half written. */
 static int write_sorted_members(writer_t *w) {
   lua_State *L = w->L;

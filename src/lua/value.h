@@ -64,7 +64,8 @@ int mcp_value_decode(lua_State *L, mcp_slice_t text);
 void mcp_value_push_without(lua_State *L, const mcp_json_doc_t *doc,
                             uint32_t at, uint32_t without);
 
-/* What could not be encoded: where in the value and why, in valid UTF-8
+/* What could not be encoded: the place in the value and the reason, in valid
+ * UTF-8
  * ("content[1].text: function"; "function" if it is the value itself). A path
  * too long for the room loses its beginning. */
 typedef struct {

@@ -11,17 +11,18 @@
 /* Keys in a fault are cut to this length. */
 #define SHOWN_KEY 40
 
-int mcp_value_fault_set(mcp_value_fault_t *fault, int code, const char *why) {
+int mcp_value_fault_set(mcp_value_fault_t *fault, int code,
+                        const char *reason) {
   fault->code = code;
-  snprintf(fault->what, sizeof fault->what, ": %s", why);
+  snprintf(fault->what, sizeof fault->what, ": %s", reason);
   return code;
 }
 
 int mcp_value_fault_text(mcp_value_fault_t *fault, mcp_slice_t text) {
-  char why[64];
-  snprintf(why, sizeof why, "not valid UTF-8 at byte %zu",
+  char reason[64];
+  snprintf(reason, sizeof reason, "not valid UTF-8 at byte %zu",
            mcp_utf8_prefix(text) + 1);
-  return mcp_value_fault_set(fault, MCP_EUTF8, why);
+  return mcp_value_fault_set(fault, MCP_EUTF8, reason);
 }
 
 /* Puts `s` before the path, with a point if a key follows; dots if it does not

@@ -7,7 +7,7 @@
 #include "lua/value.h"
 
 /* Begins with the reason. Returns `code`, as all of these do. */
-int mcp_value_fault_set(mcp_value_fault_t *fault, int code, const char *why);
+int mcp_value_fault_set(mcp_value_fault_t *fault, int code, const char *reason);
 
 /* Begins with a text that is not UTF-8: names its first bad byte, counted from
  * 1 as Lua does. Returns MCP_EUTF8. */

@@ -21,7 +21,7 @@ struct mcp_carrier {
   mcp_process_t *process; /* NULL once it is gone */
   mcp_stream_t *stream;   /* NULL once it is closed */
   mcp_buf_t input;        /* of the process, not yet a whole frame */
-  size_t frame_most;
+  size_t frame_max;
   size_t notes; /* bytes of them that have not been used */
   bool held, paused, let_go;
   bool exited;
@@ -33,11 +33,11 @@ static void free_carrier(mcp_carrier_t *carrier) {
   mcp_mem_free(carrier);
 }
 
-static void end(mcp_carrier_t *carrier, const char *why) {
+static void end(mcp_carrier_t *carrier, const char *reason) {
   mcp_carrier_options_t to = carrier->to;
   bool let_go = carrier->let_go;
   free_carrier(carrier);
-  if (!let_go) to.on_ended(to.owner, why);
+  if (!let_go) to.on_ended(to.owner, reason);
 }
 
 /* --- a thread --------------------------------------------------------------
@@ -60,7 +60,7 @@ static void thread_ended(void *owner) {
 /* --- a process -------------------------------------------------------------
  */
 
-/* It is read while a call is under way whose notes are taken. */
+/* The process is read while a call runs whose notes are taken. */
 static void set_pause(mcp_carrier_t *carrier) {
   bool pause = !carrier->held || carrier->notes > MCP_CARRIER_NOTES;
   if (!carrier->stream || pause == carrier->paused) return;
@@ -72,7 +72,7 @@ static void kill_process(mcp_carrier_t *carrier) {
   if (carrier->stream) mcp_stream_close(carrier->stream, false);
 }
 
-/* Hands up one whole frame. False: there is none. */
+/* Hands up one whole frame. False: it is not complete. */
 static bool take_frame(mcp_carrier_t *carrier) {
   mcp_buf_t *input = &carrier->input, bytes = {0};
   uint32_t size;
@@ -80,7 +80,7 @@ static bool take_frame(mcp_carrier_t *carrier) {
   if (input->len < HEAD) return false;
   memcpy(&size, input->data, sizeof size);
   kind = input->data[sizeof size];
-  if (size > carrier->frame_most || (kind != 'A' && kind != 'N')) {
+  if (size > carrier->frame_max || (kind != 'A' && kind != 'N')) {
     kill_process(carrier);
     return false;
   }
@@ -133,22 +133,22 @@ static void on_exit_of(void *owner, int status, int number) {
   carrier->exited = true;
   carrier->status = status;
   carrier->signal = number;
-  /* Nobody reads it while it is idle. */
+  /* An idle process is not read. */
   if (!carrier->held) kill_process(carrier);
 }
 
 static void on_gone(void *owner) {
   mcp_carrier_t *carrier = owner;
-  char why[64] = "its process was lost";
+  char reason[64] = "its process was lost";
   if (carrier->exited && carrier->signal) {
-    snprintf(why, sizeof why, "its process was ended by signal %d",
+    snprintf(reason, sizeof reason, "its process was ended by signal %d",
              carrier->signal);
   } else if (carrier->exited) {
-    snprintf(why, sizeof why, "its process ended with status %d",
+    snprintf(reason, sizeof reason, "its process ended with status %d",
              carrier->status);
   }
   carrier->process = NULL;
-  end(carrier, why);
+  end(carrier, reason);
 }
 
 static int send_frame(mcp_carrier_t *carrier, char kind, mcp_slice_t one,
@@ -205,7 +205,7 @@ int mcp_carrier_open(mcp_loop_t *loop, const mcp_carrier_options_t *options,
   int code;
   if (!carrier) return MCP_ENOMEM;
   carrier->to = *options;
-  carrier->frame_most = options->limits.output + FRAME_SLACK;
+  carrier->frame_max = options->limits.output + FRAME_SLACK;
   if (options->arguments) {
     code = open_process(loop, carrier);
     /* One that was started frees itself. */

@@ -30,11 +30,11 @@ typedef struct {
   const char *const *environment;
   /* All on the loop. The first two take `bytes`; an empty answer says that
    * there was no memory for one. on_ended comes last, and the carrier is then
-   * freed: by itself only where a process has died (`why` is a text, valid
+   * freed: by itself only where a process has died (`reason` is a text, valid
    * during the call). */
   void (*on_note)(void *owner, mcp_buf_t *bytes);
   void (*on_answer)(void *owner, mcp_buf_t *bytes);
-  void (*on_ended)(void *owner, const char *why);
+  void (*on_ended)(void *owner, const char *reason);
   void *owner;
 } mcp_carrier_options_t;
 
@@ -51,7 +51,7 @@ int mcp_carrier_post(mcp_carrier_t *carrier, mcp_buf_t *bytes);
 /* `size` bytes of notes have been used. */
 void mcp_carrier_credit(mcp_carrier_t *carrier, size_t size);
 
-/* Stops the call under way. A thread is asked to, and answers if it can; a
+/* Stops the running call. A thread is asked to, and answers if it can; a
  * process is killed: on_ended follows. */
 void mcp_carrier_stop(mcp_carrier_t *carrier);
 

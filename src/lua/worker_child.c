@@ -20,7 +20,7 @@
  * modules. In bytes. */
 #define HEADROOM (64u << 20)
 /* A frame of the caller's is never larger. */
-#define FRAME_MOST (1u << 30)
+#define FRAME_MAX (1u << 30)
 
 typedef struct {
   int in, out;
@@ -53,7 +53,7 @@ static bool read_frame(const line_t *line, char *kind, mcp_buf_t *bytes) {
   uint32_t size;
   bytes->len = 0;
   if (!read_all(line->in, &size, sizeof size) || !read_all(line->in, kind, 1) ||
-      size > FRAME_MOST || mcp_buf_reserve(bytes, size) < 0 ||
+      size > FRAME_MAX || mcp_buf_reserve(bytes, size) < 0 ||
       !read_all(line->in, bytes->data, size))
     return false;
   bytes->len = size;

@@ -16,9 +16,9 @@
 /* Its address is a key of the registry: the ctx. */
 static const char registry_key;
 
-/* coroutine.close inside coroutine.close takes the C stack and is counted by
- * nobody in Lua 5.4.4. */
-#define CLOSING_MOST 100
+/* coroutine.close inside coroutine.close uses the C stack, and Lua 5.4.4 has no
+ * limit for it. */
+#define CLOSING_MAX 100
 
 static mcp_worker_t *worker_of(lua_State *L) {
   return lua_touserdata(L, lua_upvalueindex(1));
@@ -77,7 +77,7 @@ static int end_coroutine(lua_State *L, lua_State *thread) {
   unsigned *depth = mcp_worker_depth(worker);
   lua_State *outer;
   int status;
-  if (*depth == CLOSING_MOST)
+  if (*depth == CLOSING_MAX)
     return luaL_error(L, "coroutines are closed inside each other too deep");
   ++*depth;
   outer = mcp_worker_enter(worker, thread);
@@ -311,7 +311,7 @@ static int safe_rep(lua_State *L) {
 
 /* How many elements a function of `table` may go over in one call, beyond what
  * the table really has. */
-#define ELEMENTS_MOST 10000000
+#define ELEMENTS_MAX 10000000
 
 /* table.insert, remove, concat, sort, unpack: a __len could claim any number.
  */
@@ -319,7 +319,7 @@ static int safe_length(lua_State *L) {
   luaL_checktype(L, 1, LUA_TTABLE);
   if (luaL_getmetafield(L, 1, "__len")) {
     lua_pop(L, 1);
-    if (luaL_len(L, 1) > ELEMENTS_MOST)
+    if (luaL_len(L, 1) > ELEMENTS_MAX)
       return luaL_error(L, "a table that is too long");
   }
   lua_pushvalue(L, lua_upvalueindex(2));
@@ -330,7 +330,7 @@ static int safe_length(lua_State *L) {
 
 static int safe_move(lua_State *L) {
   lua_Integer from = luaL_checkinteger(L, 2), to = luaL_checkinteger(L, 3);
-  if (to >= from && (lua_Unsigned)to - (lua_Unsigned)from > ELEMENTS_MOST)
+  if (to >= from && (lua_Unsigned)to - (lua_Unsigned)from > ELEMENTS_MAX)
     return luaL_error(L, "table.move: too many elements");
   lua_pushvalue(L, lua_upvalueindex(2));
   lua_insert(L, 1);

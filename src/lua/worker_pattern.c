@@ -503,11 +503,11 @@ static int gsub(lua_State *L) {
   match_t m;
   const char *s, *p, *last = NULL;
   int type = lua_type(L, 3);
-  lua_Integer most, count = 0;
+  lua_Integer max, count = 0;
   bool anchored, changed = false;
   luaL_Buffer out;
   prepare(L, &m, 1, 2);
-  most = luaL_optinteger(L, 4, (lua_Integer)(m.text_end - m.text) + 1);
+  max = luaL_optinteger(L, 4, (lua_Integer)(m.text_end - m.text) + 1);
   luaL_argexpected(L,
                    type == LUA_TNUMBER || type == LUA_TSTRING ||
                        type == LUA_TFUNCTION || type == LUA_TTABLE,
@@ -516,7 +516,7 @@ static int gsub(lua_State *L) {
   p = m.pattern + anchored;
   s = m.text;
   luaL_buffinit(L, &out);
-  while (count < most) {
+  while (count < max) {
     const char *end = match_at(&m, s, p);
     step(&m);
     if (end && end != last) {

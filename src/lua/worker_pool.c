@@ -73,7 +73,7 @@ static void drop_notes(call_t *call) {
   }
 }
 
-/* Whoever waits for `call` looks at it. It may run, and do anything. */
+/* Wakes what waits for `call`, which may run Lua at once. */
 static void wake(call_t *call) {
   mcp_coroutine_t *co = call->co;
   call->co = NULL;
@@ -95,14 +95,14 @@ static void wake_later(call_t *call) {
 }
 
 /* It has ended with `code`, or with an answer; wake follows. */
-static void end_call(call_t *call, int code, const char *why) {
+static void end_call(call_t *call, int code, const char *reason) {
   leave_queue(call);
   if (call->hand) call->hand->call = NULL;
   call->hand = NULL;
   mcp_buf_deinit(&call->request);
   call->ended = true;
   call->code = code;
-  snprintf(call->why, sizeof call->why, "%s", why);
+  snprintf(call->reason, sizeof call->reason, "%s", reason);
 }
 
 /* --- hands -----------------------------------------------------------------
@@ -141,7 +141,7 @@ static void hold(hand_t *hand, bool held) {
   mcp_carrier_hold(hand->carrier, held);
 }
 
-/* The loop goes on while somebody waits: for a hand, or behind one. */
+/* Keeps the loop alive while a call runs or is queued. */
 static void hold_hands(pool_t *pool) {
   mcp_list_t *it, *after;
   MCP_LIST_EACH(&pool->hands, it, after) {
@@ -209,7 +209,7 @@ static void give_all(pool_t *pool) {
   }
 }
 
-/* The same, and sees to who waits then. Runs no Lua. */
+/* The same, and starts the next queued call. Runs no Lua. */
 static void dispatch(pool_t *pool) {
   if (pool->waiting_count > 0) give_all(pool);
   if (pool->waiting_count > 0) hold_hands(pool);
@@ -256,11 +256,11 @@ static void on_answer(void *owner, mcp_buf_t *bytes) {
   if (call) wake(call);
 }
 
-static void on_ended(void *owner, const char *why) {
+static void on_ended(void *owner, const char *reason) {
   hand_t *hand = owner;
   pool_t *pool = hand->pool;
   call_t *call = hand->call;
-  if (call) end_call(call, MCP_EGONE, why);
+  if (call) end_call(call, MCP_EGONE, reason);
   pool->refs++;
   free_hand(hand);
   if (!pool->closed) dispatch(pool);
@@ -321,11 +321,12 @@ static uint64_t earlier(uint64_t a, uint64_t b) {
 static uint64_t look_at(hand_t *hand, uint64_t now, call_t **expired) {
   pool_t *pool = hand->pool;
   if (hand->call && hand->due && now >= hand->due) {
-    char why[MCP_POOL_WHY];
+    char reason[MCP_POOL_REASON];
     *expired = hand->call;
-    snprintf(why, sizeof why, "the call took longer than its budget of %g s",
+    snprintf(reason, sizeof reason,
+             "the call took longer than its budget of %g s",
              (double)pool->to.time / 1000);
-    end_call(hand->call, MCP_ETIMEDOUT, why);
+    end_call(hand->call, MCP_ETIMEDOUT, reason);
     stop(hand);
   }
   if (hand->stopped_at && !hand->lost && !pool->to.arguments) {
@@ -351,7 +352,7 @@ static void look(void *arg) {
     call_t *expired = NULL;
     next = earlier(next, look_at(hand, now, &expired));
     if (!expired) continue;
-    /* Who waits may run now, and change the list: the rest comes next. */
+    /* The caller may run now and change the list: the rest comes next. */
     next = now;
     wake(expired);
     break;

@@ -26,8 +26,8 @@
 /* How long the end of a runtime waits for its threads, in ms. */
 #define MCP_WORKER_LAST_WAIT 500
 
-#define MCP_POOL_NAME 80
-#define MCP_POOL_WHY  96
+#define MCP_POOL_NAME   80
+#define MCP_POOL_REASON 96
 
 /* What was asked for. */
 typedef struct {
@@ -43,7 +43,7 @@ typedef struct {
 typedef struct mcp_pool mcp_pool_t;
 struct mcp_hand;
 
-/* One call, in memory of who waits for it. */
+/* One call, in memory of the function that waits for it. */
 typedef struct {
   mcp_list_t of_waiting;
   mcp_pool_t *pool;      /* a reference; NULL: none, so never begun */
@@ -52,8 +52,8 @@ typedef struct {
   mcp_buf_t request, answer;
   mcp_list_t notes; /* mcp_note_t */
   bool ended;
-  int code;               /* why there is no answer, 0: there is one */
-  char why[MCP_POOL_WHY]; /* more about the code, or "" */
+  int code;                     /* why there is no answer, 0: there is one */
+  char reason[MCP_POOL_REASON]; /* more about the code, or "" */
 } mcp_call_t;
 
 typedef struct {
@@ -84,8 +84,8 @@ void mcp_pool_close(mcp_pool_t *pool);
 /* An empty call of this pool; its request is then written. */
 void mcp_call_init(mcp_call_t *call, mcp_pool_t *pool);
 
-/* Finds a hand for it, or a place in the queue. 0, or a code: it has ended. Who
- * waits for its end or a note sets `co`. */
+/* Starts the call or queues it. 0, or a code: it has ended. A coroutine that
+ * waits for its end or a note is set as `co`. */
 int mcp_call_submit(mcp_call_t *call);
 
 /* Takes the next note, or returns NULL. mcp_call_use gives it back. */
