@@ -17,7 +17,7 @@
 #include "transport/incoming.h"
 #include "transport/orphan.h"
 
-/* A body buffer that grew beyond this is given back between requests. */
+/* A body buffer that grew beyond this is freed between requests. */
 #define BODY_KEEP 4096
 /* Reserved at once for a body that was announced. */
 #define BODY_STEP (256u << 10)

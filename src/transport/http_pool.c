@@ -12,7 +12,7 @@
 struct mcp_http_origin {
   mcp_http_pool_t *pool;
   mcp_list_t of_pool;
-  mcp_list_t idle, busy; /* connections; that used last is lent first */
+  mcp_list_t idle, busy; /* connections; the last one is lent first */
   mcp_list_t waiting;    /* borrowers */
   unsigned count;        /* connections */
   unsigned holds;        /* > 0: kept although unused */
@@ -26,8 +26,8 @@ struct mcp_http_pool {
   mcp_loop_t *loop;
   mcp_http_pool_options_t options;
   mcp_list_t origins, borrowers, dirty;
-  mcp_timer_t *clock; /* set to the earliest of all deadlines, or before */
-  mcp_timer_t *turn;  /* notifies of what changed outside of the loop */
+  mcp_timer_t *clock; /* no later than the earliest deadline */
+  mcp_timer_t *turn;  /* notifies of changes made outside the loop */
   uint64_t clock_at;
   size_t refs; /* the owner, the borrowers, the connections */
   bool in_loop, closed;
@@ -138,7 +138,7 @@ void mcp_http_pool_keep(mcp_http_pooled_t *conn) {
   conn->idle_due = mcp_http_pool_later(now(pool), pool->options.idle_time);
   mcp_list_remove(&conn->of_origin);
   mcp_list_append(&origin->idle, &conn->of_origin);
-  /* Its end must be seen. */
+  /* Reads on, so that its end is noticed. */
   mcp_stream_pause(conn->stream, false);
   mcp_http_pool_set_clock(pool, conn->idle_due);
   serve(origin);
@@ -263,7 +263,7 @@ static mcp_http_pooled_t *take_idle(mcp_http_origin_t *origin) {
   return NULL;
 }
 
-/* Lends a connection; there is room. */
+/* Lends a connection; has_room is true. */
 static void assign(mcp_http_origin_t *origin, mcp_http_borrower_t *borrower) {
   mcp_http_pooled_t *conn = take_idle(origin);
   int code;
@@ -279,7 +279,7 @@ static void assign(mcp_http_origin_t *origin, mcp_http_borrower_t *borrower) {
   if (code < 0) fail_borrower(borrower, code, "cannot connect");
 }
 
-/* Lends what has become free to those that wait. */
+/* Lends free connections to waiting borrowers. */
 static void serve(mcp_http_origin_t *origin) {
   origin->holds++;
   while (!mcp_list_empty(&origin->waiting) && has_room(origin)) {
@@ -499,7 +499,8 @@ void mcp_http_pool_close(mcp_http_pool_t *pool) {
   mcp_list_t *it, *after, *at, *next_at;
   if (pool->closed) return;
   pool->closed = true;
-  /* Those that wait first, or they would get the connections of the others. */
+  /* Waiting borrowers first, or they would get the connections of the others.
+   */
   fail_all(pool, true);
   fail_all(pool, false);
   MCP_LIST_EACH(&pool->origins, it, after) {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT
- * http_server.c: see http_server.h. Accepts connections, looks at their
+ * http_server.c: see http_server.h. Accepts connections, checks their
  * deadlines, and closes. One connection is http_connection.c. */
 #include "transport/http_server.h"
 
@@ -13,11 +13,13 @@
 #include "transport/http_sse.h"
 #include "transport/link.h"
 
-/* How often deadlines are looked at, in milliseconds. They are in seconds. */
+/* How often deadlines are checked, in milliseconds. Deadlines are whole
+ * seconds.
+ */
 #define SWEEP_TIME 1000
 
 struct mcp_http_server {
-  mcp_http_service_t base;  /* first: what the connections know of the server */
+  mcp_http_service_t base;  /* first; what connections know of the server */
   mcp_listener_t *listener; /* NULL once closing */
   mcp_timer_t *sweeper;
   mcp_timer_t *ender;   /* fires when there is nothing left to wait for */
@@ -65,7 +67,7 @@ static bool too_slow(const mcp_http_connection_t *conn, uint64_t at) {
              (spent - MCP_HTTP_BODY_GRACE) * MCP_HTTP_BODY_RATE;
 }
 
-/* Does it only listen, and longer than its token allows? */
+/* Does it only listen, with a token that has expired? */
 static bool has_expired(const mcp_http_connection_t *conn, uint64_t at) {
   return conn->state == MCP_HTTP_BUSY && conn->x.kept && conn->x.ends_at &&
          at >= conn->x.ends_at &&
@@ -83,7 +85,7 @@ static void end_expired(mcp_http_connection_t *conn) {
   }
 }
 
-/* Looks at every connection once a second: a timer each would cost more. */
+/* Checks every connection once a second: a timer for each would cost more. */
 static void sweep(void *arg) {
   mcp_http_server_t *server = arg;
   uint64_t at = mcp_loop_now(server->base.loop);
@@ -158,7 +160,7 @@ int mcp_http_server_open(mcp_loop_t *loop, const mcp_http_options_t *options,
   server->base.ops = &mcp_http_exchange_ops;
   server->base.sse_hooks = &mcp_http_sse_hooks;
   server->base.released = on_released;
-  /* Nobody must mistake one for that of another server. */
+  /* A random start, so that tickets of two servers differ. */
   code = mcp_crypto_random(&server->base.tickets, sizeof server->base.tickets);
   if (code < 0) {
     mcp_mem_free(server);
@@ -176,7 +178,7 @@ int mcp_http_server_open(mcp_loop_t *loop, const mcp_http_options_t *options,
     mcp_mem_free(server);
     return code;
   }
-  /* No name of a web page leads to a socket file either. */
+  /* DNS rebinding cannot reach a socket file. */
   if (options->guard_loopback_only &&
       (options->unix_path || !mcp_listener_is_loopback(server->listener)) &&
       !options->gate.hosts)
@@ -239,7 +241,7 @@ void mcp_http_server_close(mcp_http_server_t *server, uint64_t grace_ms,
                !conn->x.kept) {
       mcp_http_reply_close_after(&conn->reply);
     } else {
-      /* A listener's stream ends as streams do, so that it knows. */
+      /* The end of the stream tells a listening client. */
       if (conn->state == MCP_HTTP_BUSY && conn->reply.streaming)
         (void)mcp_http_reply_end(&conn->reply);
       mcp_http_connection_close(conn, true);
