@@ -46,6 +46,8 @@ PURE_OBJ := $(filter $(BUILD)/obj/base/% $(BUILD)/obj/wire/%,$(CORE_OBJ)) \
 SPEC_SRC := $(sort $(wildcard spec/c/*.c))
 SPEC_OBJ := $(SPEC_SRC:spec/%.c=$(BUILD)/obj/spec/%.o)
 LUA_SRC  := $(sort $(shell find lua -name '*.lua' -not -name '*.types.lua'))
+# The inspect page: files that Lua modules read, installed and embedded too.
+LUA_DATA := $(sort $(shell find lua -name '*.html' -o -name '*.css' -o -name '*.js'))
 CORE     := $(BUILD)/mcp/core.so
 CODECS   := $(BUILD)/spec/codecs.so
 PROGRAM  := $(BUILD)/luamcp
@@ -75,9 +77,9 @@ $(PROGRAM): $(CORE_OBJ) $(BUILD)/obj/main.o $(BUILD)/obj/embedded.o
 
 # The Lua side, compiled and put into the program, so that it starts without
 # looking for a file.
-$(BUILD)/embedded.c: scripts/embed.lua $(LUA_SRC)
+$(BUILD)/embedded.c: scripts/embed.lua $(LUA_SRC) $(LUA_DATA)
 	@mkdir -p $(@D)
-	$(LUA) scripts/embed.lua lua $(LUA_SRC) > $@.new && mv $@.new $@
+	$(LUA) scripts/embed.lua lua $(LUA_SRC) $(LUA_DATA) > $@.new && mv $@.new $@
 
 $(BUILD)/obj/embedded.o: $(BUILD)/embedded.c
 	@mkdir -p $(@D)
@@ -131,6 +133,8 @@ gdb: build $(CODECS)
 
 lint:
 	@luacheck -q lua spec examples bench scripts
+	@command -v node >/dev/null || exit 0; \
+	for file in $(filter %.js,$(LUA_DATA)); do node --check $$file || exit 1; done
 
 C_FILES := $(shell find src spec/c spec/shim bench examples -name '*.[ch]' 2>/dev/null)
 

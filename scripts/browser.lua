@@ -130,7 +130,7 @@ local function inspect_page(browser, server)
       entry.querySelector("form").requestSubmit();
     })()]]):format(entry "order"))
     has(page:wait(([[(() => { const t = %s.querySelector(".results").innerText;
-      return /missing/.test(t) && t; })()]]):format(entry "order")), "the tool says that it failed")
+      return /missing/.test(t) && t; })()]]):format(entry "order")), "the tool reported an error")
   end)
   check("inspect: what a server says never becomes markup or script", function()
     has(call(page, "evil", { ["<img src=x onerror=evil()>"] = nil }), "<img src=x onerror")
@@ -201,10 +201,10 @@ local function inspect_page(browser, server)
       "https://user:word@sign.example/", "nonsense" } do
       page:eval("take(" .. js(cjson.encode { jsonrpc = "2.0", id = "q", method =
         "elicitation/create", params = { mode = "url", message = "m", url = url } }) .. ")")
-      has(page:wait "document.querySelector('dialog[open]')?.innerText", "not opened: " .. url)
+      has(page:wait "document.querySelector('dialog[open]')?.innerText", "not an http(s) URL, not opened: " .. url)
       page:eval "document.querySelector('dialog form').requestSubmit()"
       has(page:wait "document.querySelector('dialog[open] [role=alert]').textContent",
-        "no address to open")
+        "this URL cannot be opened")
       page:press "Escape"
       equal("cancel",
         page:wait "JSON.parse(document.querySelector('.out pre').textContent).result.action")
@@ -227,7 +227,7 @@ local function inspect_page(browser, server)
   check("inspect: pictures, failures, templates and prompts are shown", function()
     has(call(page, "picture"), "a dot")
     equal(1, page:wait(entry "picture" .. ".querySelector('img').naturalWidth"))
-    has(call(page, "fail"), "the tool says that it failed")
+    has(call(page, "fail"), "the tool reported an error")
     has(call(page, "note://{name}", { name = "a b/c" }), "about a b/c")
     has(call(page, "review", { code = "x = 1" }), "Review: x = 1")
     quiet(page)

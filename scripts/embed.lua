@@ -1,6 +1,7 @@
 -- SPDX-License-Identifier: MIT
--- embed.lua: compiles the Lua modules below a folder and writes them as one C
--- array, for the program. Usage: lua embed.lua ROOT FILE...
+-- embed.lua: compiles the Lua modules below a folder and writes them as one C array, for the
+-- program. Any other file becomes a module that returns the file's text: inspect/page.js is
+-- require "mcp.server.inspect.page.js". Usage: lua embed.lua ROOT FILE...
 local root = assert(arg[1], "usage: embed.lua ROOT FILE...")
 
 local function module_name(path)
@@ -8,16 +9,22 @@ local function module_name(path)
   return (name:gsub("%.init$", ""))
 end
 
+local function compile(path)
+  if path:find "%.lua$" then return assert(loadfile(path, "t")) end
+  local file <close> = assert(io.open(path, "rb"))
+  return assert(load(("return %q"):format(file:read "a"), "@" .. path))
+end
+
 local out = { [[
 /* Made by scripts/embed.lua. */
 #include <stddef.h>
-/* On pages of its own, so that they can be let go once it is loaded. */
+/* On pages of its own, so that they can be released once the program is loaded. */
 __attribute__((aligned(4096))) static const unsigned char code[] = {
 ]] }
 local names, offset = {}, 0
 for i = 2, #arg do
   -- Line numbers stay in: a traceback is worth more than the bytes.
-  local code = string.dump(assert(loadfile(arg[i], "t")))
+  local code = string.dump(compile(arg[i]))
   local bytes = {}
   for j = 1, #code do
     bytes[j] = code:byte(j) .. (j % 24 == 0 and ",\n" or ",")

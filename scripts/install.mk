@@ -14,7 +14,7 @@ ROCKSPEC     := rockspec/luamcp-scm-1.rockspec
 .PHONY: install uninstall rock
 
 install: $(CORE) $(PROGRAM) $(MODULES)
-	@for file in $(LUA_SRC); do \
+	@for file in $(LUA_SRC) $(LUA_DATA); do \
 	  install -D -m 644 $$file \
 	    "$(DESTDIR)$(INST_LUADIR)/$${file#lua/}" || exit 1; \
 	done

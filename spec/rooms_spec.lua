@@ -310,7 +310,7 @@ describe("arrows of lua/mcp", function()
     { "mcp.server.front.*" },
     -- What goes around a request, from outside of it.
     { "mcp.server.middleware", "mcp.server.timeout" },
-    { "mcp.server.inspect", "mcp.server.inspect.*" },
+    { "mcp.server.inspect" },
     { "mcp.server.listen", "mcp.server.listen.*" },
     { "mcp.server" },
     -- The other side; it knows the server's only to talk to an app through memory.
