@@ -282,8 +282,8 @@ describe("arrows of lua/mcp", function()
     { "mcp.core", "mcp.openssl" },
     -- Leaves: plain functions and tables. They may require each other.
     { "mcp.async", "mcp.closing", "mcp.content", "mcp.failure", "mcp.header", "mcp.limits",
-      "mcp.nearest", "mcp.protocol", "mcp.protocol.*", "mcp.text", "mcp.uri", "mcp.uri_matcher",
-      "mcp.uri_normal", "mcp.url", "mcp.value" },
+      "mcp.nearest", "mcp.options", "mcp.protocol", "mcp.protocol.*", "mcp.text", "mcp.uri",
+      "mcp.uri_matcher", "mcp.uri_normal", "mcp.url", "mcp.value" },
     { "mcp.schema", "mcp.schema.*" },
     -- Parts of messages that both sides build or check.
     { "mcp.message.*" },

@@ -4,7 +4,7 @@
 -- hop of a redirect is asked about again; which addresses a name may lead to (`only`) is looked at
 -- where the socket is opened, so that a name cannot change its mind in between.
 local core = require "mcp.core"
-local nearest = require "mcp.nearest"
+local check_options = require("mcp.options").check
 local url = require "mcp.url"
 
 local fetch = {}
@@ -16,7 +16,7 @@ fetch.LIMIT = 1 << 20
 
 local OPTIONS = { method = "string", headers = "table", body = "string", form = "table",
   json = "any", timeout = "number", limit = "number", only = "string", tls = "any",
-  redirects = "number", pool = "userdata", check = "function" }
+  redirects = "number", pool = "internal userdata", check = "function" }
 
 local REDIRECTS = { [301] = true, [302] = true, [303] = true, [307] = true, [308] = true }
 -- What may go with a redirect to another origin: the rest may be secret (reliability: 1f).
@@ -51,16 +51,8 @@ Fetched.__index = {}
 function Fetched.__index:json() return core.decode(self.body) end
 
 -- Raises what is wrong with them, at the line of whoever called.
-local function check_options(options, level)
-  for name, value in pairs(options) do
-    local kind = OPTIONS[name]
-    if not kind then
-      error("fetch: " .. nearest.unknown("option", name, nearest.keys(OPTIONS)), level)
-    end
-    if kind ~= "any" and type(value) ~= kind then
-      error(("fetch: %s: %s expected, got %s"):format(name, kind, type(value)), level)
-    end
-  end
+local function check(options, level)
+  check_options("fetch", options, OPTIONS, level)
   local bodies = 0
   for _, name in ipairs { "body", "form", "json" } do
     if options[name] ~= nil then bodies = bodies + 1 end
@@ -238,7 +230,7 @@ local function run(address, options, method, level)
   if type(options) ~= "table" then
     error(("fetch: options: table expected, got %s"):format(type(options)), level)
   end
-  check_options(options, level + 1)
+  check(options, level + 1)
   local body, kind = body_of(options, level + 1)
   local state = {
     options = options, body = body, fields = fields_of(options, kind, level + 1),

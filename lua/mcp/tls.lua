@@ -2,6 +2,7 @@
 -- tls: contexts of TLS, for listeners and for clients: which certificate we show, and whose we
 -- believe. Nothing loads OpenSSL before the first of them is made.
 local core = require "mcp.core"
+local check_options = require("mcp.options").check
 
 local tls = {}
 
@@ -22,20 +23,11 @@ end
 
 -- Options whose names and types are right, or an error at the caller's caller.
 local function check(options, known, level)
-  if type(options) ~= "table" then
-    error(("tls: table expected, got %s"):format(type(options)), level + 1)
-  end
+  check_options("tls", options, known, level + 1)
   for key, value in pairs(options) do
-    if not known[key] then
-      local names = {}
-      for name in pairs(known) do names[#names + 1] = name end
-      error(require("mcp.nearest").unknown("tls option", tostring(key), names), level + 1)
-    end
-    if type(value) ~= known[key] then
-      error(("tls: %s: %s expected, got %s"):format(key, known[key], type(value)), level + 1)
-    end
     if value == "" then
-      error(("tls: %s: a file or its text expected, got an empty string"):format(key), level + 1)
+      error(("tls: option %q: expected a file name or PEM text, got an empty string"):format(key),
+        level + 1)
     end
   end
 end

@@ -2,6 +2,7 @@
 -- worker: Lua states on threads or in processes of their own, for work that blocks: databases,
 -- cryptography, large loops. The caller's side; src/lua/worker_state.c is the other one.
 local core = require "mcp.core"
+local error_in = require("mcp.options").error_in
 local failure = require "mcp.failure"
 
 local worker = {}
@@ -54,17 +55,11 @@ local function seconds(what, given, default)
   return given
 end
 
-local function unknown(what, key, known)
-  local nearest = require "mcp.nearest"
-  error(("%s%s"):format(what, nearest.unknown("option", tostring(key), nearest.keys(known))), 0)
-end
-
 local function budget_of(options)
   local given, untrusted = options.budget or {}, options.untrusted
   local default = untrusted and worker.UNTRUSTED or { time = 0, memory = 0, output = worker.OUTPUT }
-  for key in pairs(given) do
-    if not BUDGET_OPTIONS[key] then unknown("budget: ", key, BUDGET_OPTIONS) end
-  end
+  local message = error_in(given, BUDGET_OPTIONS)
+  if message then error("budget: " .. message, 0) end
   local time = given.time
   if time == false then time = 0 else time = seconds("budget.time", time, default.time) end
   return {
@@ -137,13 +132,8 @@ local methods = {}
 
 -- Makes a worker. Raises (level 0) what is wrong with the options.
 local function new(target, options, source)
-  for key, given in pairs(options) do
-    local kind = OPTIONS[key]
-    if not kind then unknown("", key, OPTIONS) end
-    if type(given) ~= kind then
-      error(("option %q: expected a %s, got %s"):format(key, kind, type(given)), 0)
-    end
-  end
+  local message = error_in(options, OPTIONS)
+  if message then error(message, 0) end
   local code = code_of(target, options, source)
   local name = options.name or type(target) == "string" and target or "function"
   local budget = budget_of(options)

@@ -27,13 +27,13 @@ describe("tls.server", function()
   it("refuses what is no option, naming the nearest, where it was called", function()
     assert.matches("^spec/mcp/tls_spec.lua:%d+: .*client_sa.*client_ca",
       raised(function() tls.server { client_sa = "x" } end))
-    assert.matches("tls: key: string expected, got boolean",
+    assert.matches('tls: option "key": expected a string, got boolean',
       raised(function() tls.server { key = true } end))
-    assert.matches("tls: require: boolean expected, got number",
+    assert.matches('tls: option "require": expected a boolean, got number',
       raised(function() tls.server { require = 1 } end))
-    assert.matches("tls: cert: a file or its text expected, got an empty string",
+    assert.matches('tls: option "cert": expected a file name or PEM text, got an empty string',
       raised(function() tls.server { cert = "" } end))
-    assert.matches("tls: table expected, got nil", raised(function() tls.server() end))
+    assert.matches("tls: expected a table of options, got nil", raised(function() tls.server() end))
   end)
 
   it("a context is one already, if it is of that kind", function()
@@ -68,7 +68,7 @@ describe("tls.client", function()
   it("refuses what is no option, naming the nearest, where it was called", function()
     assert.matches("^spec/mcp/tls_spec.lua:%d+: .*verfy.*verify",
       raised(function() tls.client { verfy = false } end))
-    assert.matches("tls: verify: boolean expected, got string",
+    assert.matches('tls: option "verify": expected a boolean, got string',
       raised(function() tls.client { verify = "no" } end))
   end)
 

@@ -4,6 +4,7 @@
 -- is not among them. The latter anybody can bring about by writing some name into a token, so it
 -- happens once in a while only; and however many wait for it, one asks.
 local core = require "mcp.core"
+local check_options = require("mcp.options").check
 
 local jwks = {}
 
@@ -82,15 +83,7 @@ function jwks.new(given)
   elseif given[1] ~= nil or given.kty ~= nil then
     options = { keys = given }
   end
-  for name, value in pairs(options) do
-    if not OPTIONS[name] then
-      local nearest = require "mcp.nearest"
-      error("jwks: " .. nearest.unknown("option", tostring(name), nearest.keys(OPTIONS)), 0)
-    end
-    if type(value) ~= OPTIONS[name] then
-      error(("jwks: %s: %s expected, got %s"):format(name, OPTIONS[name], type(value)), 0)
-    end
-  end
+  check_options("jwks", options, OPTIONS, 0)
   local sources = (options.url and 1 or 0) + (options.file and 1 or 0) + (options.keys and 1 or 0)
   if sources ~= 1 then error("jwks: one of url, file and keys expected", 0) end
   local self = setmetatable({

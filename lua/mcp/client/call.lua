@@ -3,7 +3,7 @@
 -- it may take, which progress puts off, and giving it up. It knows neither what methods mean nor
 -- how a transport sends.
 local core = require "mcp.core"
-local misuse = require "mcp.client.options"
+local usage = require "mcp.client.usage"
 local protocol = require "mcp.protocol"
 local tell = require "mcp.client.callbacks"
 local value = require "mcp.value"
@@ -198,7 +198,7 @@ function call.send(client, method, params, options, about)
     -- What cannot be JSON is the caller's to mend; anything else is ours.
     local why = type(reply) == "string" and reply:match "params cannot be JSON: .*$"
     if not why then error(reply, 0) end
-    misuse.raise("%s: %s", method, why)
+    usage.raise("%s: %s", method, why)
   end
   if reply then return reply end
   if one.expired or code == "ETIMEDOUT" then
@@ -206,7 +206,7 @@ function call.send(client, method, params, options, about)
       "ETIMEDOUT"
   end
   if one.given_up then return nil, ("%s: %s"):format(method, one.given_up), "ECANCELED" end
-  if code == "EENCODE" then misuse.raise("%s", text) end
+  if code == "EENCODE" then usage.raise("%s", text) end
   return nil, text, code
 end
 

@@ -3,7 +3,7 @@
 -- script, an address.
 local client = require "mcp.client"
 local handshake = require "mcp.client.handshake"
-local misuse = require "mcp.client.options"
+local usage = require "mcp.client.usage"
 local settings = require "mcp.client.settings"
 
 local connect = {}
@@ -42,11 +42,11 @@ local function check(what, options, more, limits)
   local known = {}
   for name, kinds in pairs(settings.OPTIONS) do known[name] = kinds end
   for name, kinds in pairs(more or {}) do known[name] = kinds end
-  options = misuse.check(what, options, known)
+  options = usage.check(what, options, known)
   settings.check_limits(what, options.limits, limits)
   local message = options.limits and options.limits.message
   if message ~= nil and (math.type(message) ~= "integer" or message < 1) then
-    misuse.raise("%s: limits: message: bytes expected, 1 or more", what)
+    usage.raise("%s: limits: message: bytes expected, 1 or more", what)
   end
   return options
 end
@@ -60,7 +60,7 @@ end
 -- What a maker of transports raises is the caller's to mend.
 local function made(maker, ...)
   local ok, transport = pcall(maker, ...)
-  if not ok then misuse.raise("%s", (tostring(transport):gsub("^[^:]+%.lua:%d+: ", ""))) end
+  if not ok then usage.raise("%s", (tostring(transport):gsub("^[^:]+%.lua:%d+: ", ""))) end
   return transport
 end
 
@@ -187,17 +187,17 @@ local function aim(what, target, options)
   if is_transport(target) then return connect.session(target, options) end
   if type(target) == "table" then
     if target.command == nil and target[1] == nil then
-      misuse.raise("%s: %s, got a table without command", what, EXPECTED)
+      usage.raise("%s: %s, got a table without command", what, EXPECTED)
     end
     return to_child(what, target, options)
   end
   if type(target) ~= "string" then
-    misuse.raise("%s: %s, got %s", what, EXPECTED, target == nil and "nothing" or type(target))
+    usage.raise("%s: %s, got %s", what, EXPECTED, target == nil and "nothing" or type(target))
   end
   local to = SCHEMES[(target:match "^(%a[%w+.-]*):" or ""):lower()]
   if to then return to(what, target, options) end
   if target:find "%.lua$" then return to_script(what, target, options) end
-  misuse.raise("%s: %s, got %q", what, EXPECTED, target)
+  usage.raise("%s: %s, got %q", what, EXPECTED, target)
 end
 
 ---Connects to a server, finds out what it speaks, and shakes hands.
@@ -224,10 +224,10 @@ end
 ---@return mcp.Client
 function connect.session(transport, options)
   if not is_transport(transport) then
-    misuse.raise("mcp.session: a transport expected, such as mcp.stdio_client { … }, got %s",
+    usage.raise("mcp.session: a transport expected, such as mcp.stdio_client { … }, got %s",
       type(transport))
   end
-  options = misuse.check("mcp.session", options, settings.OPTIONS)
+  options = usage.check("mcp.session", options, settings.OPTIONS)
   settings.check_limits("mcp.session", options.limits)
   return client.new("mcp.session", options, nil, transport)
 end

@@ -3,7 +3,7 @@
 -- (`headers = …`): checked once, kept as a list. What the protocol itself says
 -- in a field is not theirs to say.
 local header = require "mcp.header"
-local misuse = require "mcp.client.options"
+local usage = require "mcp.client.usage"
 
 local fields = {}
 
@@ -21,7 +21,7 @@ for name in ([[accept accept-encoding connection content-encoding content-length
   OURS[name] = true
 end
 
-local function complain(text, ...) misuse.raise("headers: " .. text, ...) end
+local function complain(text, ...) usage.raise("headers: " .. text, ...) end
 
 -- Appends one field, or raises what is wrong with it.
 local function add(out, taken, name, value)

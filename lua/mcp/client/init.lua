@@ -8,7 +8,7 @@ local core = require "mcp.core"
 local closing = require "mcp.closing"
 local errors = require "mcp.protocol.errors"
 local handshake = require "mcp.client.handshake"
-local misuse = require "mcp.client.options"
+local usage = require "mcp.client.usage"
 local serve = require "mcp.client.serve"
 local settings = require "mcp.client.settings"
 local tell = require "mcp.client.callbacks"
@@ -170,7 +170,7 @@ end
 function methods.initialize(self)
   if self.state == "closed" then return nil, "the client was closed", "ECLOSED" end
   if self.state == "open" then return self end
-  if self.state == "opening" then misuse.raise "client:initialize: it is under way already" end
+  if self.state == "opening" then usage.raise "client:initialize: it is under way already" end
   if self.spent and not self.again then
     return nil, "the transport cannot be opened again: " .. tostring(self.why), "ECLOSED"
   end
@@ -185,7 +185,7 @@ function methods.ready(self)
   if self.state == "closed" then return nil, "the client was closed", "ECLOSED" end
   if self.state == "lost" then return nil, self.why, self.why_code end
   if self.facts then return true end -- in the middle of what follows the handshake
-  misuse.raise "client:initialize() comes first"
+  usage.raise "client:initialize() comes first"
 end
 
 -- Those that wait for the same.

@@ -3,7 +3,7 @@
 local cache = require "mcp.client.cache"
 local call = require "mcp.client.call"
 local core = require "mcp.core"
-local misuse = require "mcp.client.options"
+local usage = require "mcp.client.usage"
 local pages = require "mcp.client.pages"
 local protocol = require "mcp.protocol"
 local rounds = require "mcp.client.input_required"
@@ -37,7 +37,7 @@ local DERIVED = { elicitation = "on_elicit", sampling = "on_sample", roots = "ro
 local ERAS = { auto = true, legacy = true, modern = true }
 
 local function identity(what, given)
-  misuse.check(what .. ": client", given, CLIENT)
+  usage.check(what .. ": client", given, CLIENT)
   given = given or {}
   return core.raw {
     name = given.name or "luamcp", version = given.version or core.version, title = given.title,
@@ -51,7 +51,7 @@ local function limits(what, given)
   for name, number in pairs(given or {}) do
     if LIMITS[name] then
       if math.type(number) ~= "integer" or number < 1 then
-        misuse.raise("%s: limits: %s: an integer, 1 or more, expected", what, name)
+        usage.raise("%s: limits: %s: an integer, 1 or more, expected", what, name)
       end
       out[name] = number
     end
@@ -67,21 +67,21 @@ function settings.check_limits(what, given, more)
   local known = {}
   for name in pairs(LIMITS) do known[name] = "any" end
   for name in pairs(more or {}) do known[name] = "any" end
-  misuse.check(what .. ": limits", given, known)
+  usage.check(what .. ": limits", given, known)
 end
 
 -- The revision that is forced, and which ones to offer.
 local function revisions(what, out, given)
   local facts = given.revision and protocol.revision(given.revision)
   if given.revision and not facts then
-    misuse.raise("%s: revision: one of %s expected, got %q", what,
+    usage.raise("%s: revision: one of %s expected, got %q", what,
       table.concat(protocol.names, ", "), given.revision)
   end
   if given.era ~= nil and not ERAS[given.era] then
-    misuse.raise('%s: era: "auto", "legacy" or "modern" expected, got %q', what, given.era)
+    usage.raise('%s: era: "auto", "legacy" or "modern" expected, got %q', what, given.era)
   end
   if facts and given.era and given.era ~= "auto" and given.era ~= facts.era then
-    misuse.raise("%s: era: revision %s is %s", what, facts.name, facts.era)
+    usage.raise("%s: era: revision %s is %s", what, facts.name, facts.era)
   end
   out.revision, out.era = facts and facts.name, facts and facts.era or given.era or "auto"
   out.modern = facts and facts.era == "modern" and facts.name or protocol.modern_names[1]
@@ -99,34 +99,34 @@ function settings.read(what, given)
     if settings.OPTIONS[name] then out[name] = member end
   end
   for _, name in ipairs { "timeout", "max_timeout", "probe_timeout" } do
-    misuse.seconds(what, name, given[name])
+    usage.seconds(what, name, given[name])
   end
   out.timeout = given.timeout or call.TIME
   out.max_timeout = given.max_timeout or math.max(call.MOST, out.timeout)
   out.limits = limits(what, given.limits)
   out.info = identity(what, given.client)
   revisions(what, out, given)
-  misuse.check(what .. ": sampling", given.sampling, SAMPLING)
+  usage.check(what .. ": sampling", given.sampling, SAMPLING)
   if given.sampling and not given.on_sample then
-    misuse.raise("%s: sampling: it says something of on_sample, which is not there", what)
+    usage.raise("%s: sampling: it says something of on_sample, which is not there", what)
   end
   for name in pairs(given.capabilities or {}) do
     if DERIVED[name] then
-      misuse.raise("%s: capabilities: %s follows from %s", what, name, DERIVED[name])
+      usage.raise("%s: capabilities: %s follows from %s", what, name, DERIVED[name])
     end
   end
   if type(given.roots) == "table" then
     for i, root in ipairs(given.roots) do
       local ok, message = serve.root(root)
-      if not ok then misuse.raise("%s: roots[%d]: %s", what, i, message) end
+      if not ok then usage.raise("%s: roots[%d]: %s", what, i, message) end
     end
   end
   if given.log_level and not protocol.LOG_RANK[given.log_level] then
-    misuse.raise("%s: log_level: %q is none", what, given.log_level)
+    usage.raise("%s: log_level: %q is none", what, given.log_level)
   end
   if type(given.cache) == "table" and (getmetatable(given.cache) or {}).__name ~= "mcp.client_cache"
   then
-    misuse.raise("%s: cache: false or an mcp.client_cache() expected", what)
+    usage.raise("%s: cache: false or an mcp.client_cache() expected", what)
   end
   out.validate = given.validate ~= false
   return out

@@ -4,7 +4,7 @@
 -- after an integer comes the error's data. What is misused raises.
 local call = require "mcp.client.call"
 local fetch = require "mcp.client.request"
-local misuse = require "mcp.client.options"
+local usage = require "mcp.client.usage"
 local pages = require "mcp.client.pages"
 local protocol = require "mcp.protocol"
 local tools = require "mcp.client.tools"
@@ -17,16 +17,16 @@ local verbs = {}
 local function options_of(what, given)
   if given == nil then return {} end
   what = "client:" .. what
-  misuse.check(what, given, call.OPTIONS)
-  misuse.seconds(what, "timeout", given.timeout)
-  misuse.seconds(what, "max_timeout", given.max_timeout)
+  usage.check(what, given, call.OPTIONS)
+  usage.seconds(what, "timeout", given.timeout)
+  usage.seconds(what, "max_timeout", given.max_timeout)
   if given.cancel and (getmetatable(given.cancel) or {}).__name ~= "mcp.canceller" then
-    misuse.raise("%s: option \"cancel\": an mcp.canceller() expected", what)
+    usage.raise("%s: option \"cancel\": an mcp.canceller() expected", what)
   end
   return given
 end
 
-local function text_of(what, name, given) return misuse.text("client:" .. what, name, given) end
+local function text_of(what, name, given) return usage.text("client:" .. what, name, given) end
 
 local function malformed(method, member, got)
   return nil, ("%s: the server's answer is malformed: %s: array expected, got %s"):format(method,
@@ -153,7 +153,7 @@ end
 function verbs.call_tool(self, name, arguments, options)
   text_of("call_tool", "name", name)
   if arguments ~= nil and not value.is_object(arguments) then
-    misuse.raise("client:call_tool: arguments: a table with names expected, got %s",
+    usage.raise("client:call_tool: arguments: a table with names expected, got %s",
       value.kind(arguments))
   end
   return tools.call(self, name, arguments or {}, options_of("call_tool", options))
@@ -188,12 +188,12 @@ function verbs.get_prompt(self, name, arguments, options)
   text_of("get_prompt", "name", name)
   if arguments ~= nil then
     if not value.is_object(arguments) then
-      misuse.raise("client:get_prompt: arguments: a table with names expected, got %s",
+      usage.raise("client:get_prompt: arguments: a table with names expected, got %s",
         value.kind(arguments))
     end
     for key, given in pairs(arguments) do
       if type(given) ~= "string" then
-        misuse.raise("client:get_prompt: arguments: %s: string expected, got %s", tostring(key),
+        usage.raise("client:get_prompt: arguments: %s: string expected, got %s", tostring(key),
           type(given))
       end
     end
@@ -224,11 +224,11 @@ function verbs.complete(self, reference, argument, text, chosen, options)
   elseif type(reference) == "table" and type(reference.resource) == "string" then
     ref = { type = "ref/resource", uri = reference.resource }
   else
-    misuse.raise "client:complete: { prompt = name } or { resource = template } expected"
+    usage.raise "client:complete: { prompt = name } or { resource = template } expected"
   end
   text_of("complete", "argument", argument)
   if type(text) ~= "string" then
-    misuse.raise("client:complete: text: string expected, got %s", type(text))
+    usage.raise("client:complete: text: string expected, got %s", type(text))
   end
   local params = { ref = ref, argument = { name = argument, value = text } }
   options = options_of("complete", options)
@@ -259,7 +259,7 @@ end
 function verbs.subscribe(self, uri, fn, options)
   text_of("subscribe", "uri", uri)
   if type(fn) ~= "function" then
-    misuse.raise("client:subscribe: a function expected, got %s", type(fn))
+    usage.raise("client:subscribe: a function expected, got %s", type(fn))
   end
   options = options_of("subscribe", options)
   local ready, text, code = self:ready()
@@ -288,7 +288,7 @@ end
 ---@return string|nil message
 ---@return any code
 function verbs.roots_changed(self)
-  if not self.settings.roots then misuse.raise "client:roots_changed: there is no option roots" end
+  if not self.settings.roots then usage.raise "client:roots_changed: there is no option roots" end
   local ready, text, code = self:ready()
   if not ready then return nil, text, code end
   if self.era == "modern" then return true end
@@ -307,7 +307,7 @@ end
 ---@return any data
 function verbs.set_log_level(self, level)
   if not protocol.LOG_RANK[level] then
-    misuse.raise("client:set_log_level: %s is no level", type(level) == "string"
+    usage.raise("client:set_log_level: %s is no level", type(level) == "string"
       and ("%q"):format(level) or type(level))
   end
   local ready, text, code = self:ready()

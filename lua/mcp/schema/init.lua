@@ -10,7 +10,7 @@
 local compile = require "mcp.schema.compile"
 local shorthand = require "mcp.schema.shorthand"
 local defaults = require "mcp.schema.defaults"
-local nearest = require "mcp.nearest"
+local error_in = require("mcp.options").error_in
 local limits = require "mcp.schema.limits"
 
 local schema = {
@@ -62,14 +62,9 @@ local OPTIONS = { registry = "table", formats = "boolean", dialect = "string", l
 -- The options as compile.root takes them; raises at the line of the caller's caller.
 local function check_options(options)
   local checked = {}
-  for name, given in pairs(options or {}) do
-    if not OPTIONS[name] then
-      error(nearest.unknown("option", name, nearest.keys(OPTIONS)), 3)
-    elseif type(given) ~= OPTIONS[name] then
-      error(("option %q: %s expected, got %s"):format(name, OPTIONS[name], type(given)), 3)
-    end
-    checked[name] = given
-  end
+  local message = error_in(options or {}, OPTIONS)
+  if message then error(message, 3) end
+  for name, given in pairs(options or {}) do checked[name] = given end
   checked.limits = limits.with(checked.limits, 3)
   return checked
 end

@@ -4,6 +4,7 @@
 --
 --   app:tool "name" { options } (handler)        the braces may be left out
 local bus = require "mcp.server.bus"
+local check_options = require("mcp.options").check
 local completion = require "mcp.server.feature.completion"
 local core = require "mcp.core"
 local cursor = require "mcp.server.feature.cursor"
@@ -58,23 +59,6 @@ local TASKS = { ttl = "number", max_ttl = "number", max = "number", max_running 
   poll_interval = "number" }
 
 local SUBSCRIPTIONS = { max = "number", max_uris = "number" }
-
--- Raises, at `level`, an option that is unknown or of the wrong type.
-local function check_options(what, options, known, level)
-  for key, given in pairs(options) do
-    local kind = known[key]
-    if not kind then
-      local names = {}
-      for name in pairs(known) do names[#names + 1] = name end
-      error(("%s: %s"):format(what,
-        require("mcp.nearest").unknown("option", tostring(key), names)), level + 1)
-    end
-    if kind ~= "any" and type(given) ~= kind then
-      error(("%s: option %q: expected a %s, got %s")
-        :format(what, key, kind, type(given)), level + 1)
-    end
-  end
-end
 
 -- Where a decorator was written, for an error that comes later.
 local function here(level)

@@ -102,20 +102,7 @@ end
 
 -- Raises what is wrong with the options of one, at the line where it is made.
 local function check(what, options, known)
-  if type(options) ~= "table" then
-    error(("mcp.middleware.%s: expected a table, got %s"):format(what, type(options)), 3)
-  end
-  for key, member in pairs(options) do
-    if not known[key] then
-      local nearest = require "mcp.nearest"
-      error(("mcp.middleware.%s: %s"):format(what,
-        nearest.unknown("option", tostring(key), nearest.keys(known))), 3)
-    end
-    if type(member) ~= known[key] then
-      error(("mcp.middleware.%s: option %q: expected a %s, got %s"):format(what, key, known[key],
-        type(member)), 3)
-    end
-  end
+  require("mcp.options").check("mcp.middleware." .. what, options, known, 3)
 end
 
 -- How it went, in a word or two.

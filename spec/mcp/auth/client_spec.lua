@@ -897,7 +897,7 @@ describe("options", function()
   it("that are unknown, missing or of another type are named", function()
     assert.error_matches(function() client.oauth { client_nam = "x" } end, "client_name", 1, true)
     assert.error_matches(function() client.oauth { scope = 1 } end,
-      "scope: string expected, got number", 1, true)
+      'option "scope": expected a string, got number', 1, true)
     assert.error_matches(function() client.client_credentials { client_id = "x" } end,
       "client_secret or private_key is missing", 1, true)
     assert.error_matches(function() client.enterprise {} end, "is missing", 1, true)

@@ -252,7 +252,7 @@ describe("mcp.auth.introspection", function()
       ["both or none"] = { client_secret = false }, ["answers nobody else"] = { token = "t" },
       ["client_secret_post"] = { method = "none" }, ["ttl: a number"] = { ttl = -1 },
       ["text, list or false"] = { audience = true }, ["url"] = { ulr = "x" },
-      ["timeout: a number"] = { timeout = 0 }, ['"cache": number'] = { cache = "x" },
+      ["timeout: a number"] = { timeout = 0 }, ['"cache": expected a number'] = { cache = "x" },
     } do
       local options = {}
       for name, given in pairs(good) do options[name] = given end

@@ -245,7 +245,8 @@ describe("mcp.auth.jwks", function()
     assert.error_matches(function() jwks.new {} end, "one of url, file and keys")
     assert.error_matches(function() jwks.new { url = URL, file = "x" } end, "one of url, file")
     assert.error_matches(function() jwks.new { url = URL, refesh = 1 } end, "refresh")
-    assert.error_matches(function() jwks.new { url = URL, ttl = "x" } end, "ttl: number expected")
+    assert.error_matches(function() jwks.new { url = URL, ttl = "x" } end,
+      '"ttl": expected a number')
     assert.error_matches(function() jwks.new { keys = {} } end, "no key of a kind")
     local private = key "a"
     private.d = "secret"

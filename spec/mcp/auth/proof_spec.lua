@@ -295,11 +295,12 @@ describe("a token that is bound to a key", function()
   end)
 
   it("has options that are checked", function()
-    for text, options in pairs { ["nonces"] = { nonce = true }, ["age: number"] = { age = "x" },
+    for text, options in pairs {
+      ["nonces"] = { nonce = true }, ['"age": expected a number'] = { age = "x" },
       ["age: seconds"] = { age = 0 }, ["proofs: an integer"] = { proofs = 0 },
       ["key: 32 bytes"] = { key = "short" } } do
       assert.error_matches(function() guard_with(options) end, text)
     end
-    assert.error_matches(function() guard_with "yes" end, '"dpop": boolean or table')
+    assert.error_matches(function() guard_with "yes" end, '"dpop": expected a boolean or table')
   end)
 end)

@@ -105,7 +105,7 @@ describe("mcp.connect", function()
     assert.equal("child", client.server.name)
   end)
 
-  it("says what is wrong with its arguments, at the caller's line (misuse raises)", function()
+  it("says what is wrong with its arguments, at the caller's line", function()
     local app = mcp.server "own"
     local EXPECTED = "mcp.connect: an app, { command =, args = }, the path of a .lua file or an "
       .. "address"
@@ -117,9 +117,9 @@ describe("mcp.connect", function()
       ["got a table without command"] = { {} },
       ['mcp.connect: unknown option "timout", did you mean "timeout"?'] = { app, { timout = 1 } },
       ['mcp.connect: unknown option "headers"'] = { app, { headers = {} } },
-      ['mcp.connect: option "timeout": number expected, got string'] = { app, { timeout = "1" } },
-      ["mcp.connect: a table of options expected, got string"] = { app, "x" },
-      ['mcp.connect: option "timeout": seconds, 0 or more, expected, got -1'] =
+      ['mcp.connect: option "timeout": expected a number, got string'] = { app, { timeout = "1" } },
+      ["mcp.connect: expected a table of options, got string"] = { app, "x" },
+      ['mcp.connect: option "timeout": expected seconds, 0 or more, got -1'] =
         { app, { timeout = -1 } },
       ['mcp.connect: limits: unknown option "page", did you mean "pages"?'] =
         { app, { limits = { page = 1 } } },
@@ -146,7 +146,7 @@ describe("mcp.connect", function()
       ["mcp.connect: cache: false or an mcp.client_cache() expected"] = { app, { cache = {} } },
       ["mcp.connect: cache: false"] = { app, { cache = setmetatable({}, {}) } },
       ['mcp.connect: unknown option "comand"'] = { { command = "x", comand = "y" } },
-      ['mcp.connect: "timeout" is no option here, but one of the options (second argument)'] =
+      ['mcp.connect: "timeout" is not an option of the transport: pass it in the second argument'] =
         { { command = "x", timeout = 1 } },
       ["mcp.connect: command is there twice"] = { { "x", command = "y" } },
       ["mcp.connect: command: a string expected"] = { { command = "" } },

@@ -130,20 +130,20 @@ describe("the verbs of a client", function()
   it("say what is wrong with a call, at the caller's line", function()
     local client <close> = assert(mcp.connect(own_app()))
     for words, fn in pairs {
-      ["client:call_tool: name: a string expected, got nil"] = function() client:call_tool() end,
-      ["client:call_tool: name: a string expected, got an empty one"] =
+      ["client:call_tool: name: expected a string, got nil"] = function() client:call_tool() end,
+      ["client:call_tool: name: expected a string, got an empty one"] =
         function() client:call_tool "" end,
       ['client:call_tool: unknown option "timout", did you mean "timeout"?'] =
         function() client:call_tool("x", {}, { timout = 1 }) end,
-      ['client:call_tool: option "timeout": number expected, got string'] =
+      ['client:call_tool: option "timeout": expected a number, got string'] =
         function() client:call_tool("x", {}, { timeout = "1" }) end,
-      ['client:call_tool: option "timeout": seconds, 0 or more, expected, got -1'] =
+      ['client:call_tool: option "timeout": expected seconds, 0 or more, got -1'] =
         function() client:call_tool("x", {}, { timeout = -1 }) end,
       ['client:list_tools: option "cancel": an mcp.canceller() expected'] =
         function() client:list_tools { cancel = {} } end,
-      ["client:list_tools: a table of options expected, got string"] =
+      ["client:list_tools: expected a table of options, got string"] =
         function() client:list_tools "x" end,
-      ["client:read_resource: uri: a string expected, got number"] =
+      ["client:read_resource: uri: expected a string, got number"] =
         function() client:read_resource(5) end,
       ["client:get_prompt: arguments: name: string expected, got number"] =
         function() client:get_prompt("greet", { name = 5 }) end,
@@ -151,18 +151,18 @@ describe("the verbs of a client", function()
         function() client:get_prompt("greet", { "x" }) end,
       ["client:complete: { prompt = name } or { resource = template } expected"] =
         function() client:complete("greet", "name", "") end,
-      ["client:complete: argument: a string expected, got nil"] =
+      ["client:complete: argument: expected a string, got nil"] =
         function() client:complete({ prompt = "greet" }) end,
       ["client:complete: text: string expected, got nil"] =
         function() client:complete({ prompt = "greet" }, "name") end,
       ["client:subscribe: a function expected, got nil"] = function() client:subscribe "r" end,
-      ["client:unsubscribe: uri: a string expected, got nil"] =
+      ["client:unsubscribe: uri: expected a string, got nil"] =
         function() client:unsubscribe() end,
       ['client:set_log_level: "loud" is no level'] = function() client:set_log_level "loud" end,
       ["client:set_log_level: nil is no level"] = function() client:set_log_level() end,
       ["client:roots_changed: there is no option roots"] = function() client:roots_changed() end,
-      ["client:request: method: a string expected, got nil"] = function() client:request() end,
-      ["client:notify: method: a string expected, got nil"] = function() client:notify() end,
+      ["client:request: method: expected a string, got nil"] = function() client:request() end,
+      ["client:notify: method: expected a string, got nil"] = function() client:notify() end,
     } do
       local ok, text = pcall(fn)
       assert.is_false(ok, words)

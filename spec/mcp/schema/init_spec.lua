@@ -412,7 +412,7 @@ describe("schema: limits", function()
       blamed(function() return (schema.compile({}, { limits = { steps = 0 } })) end))
     assert.equal('unknown option "format", did you mean "formats"?',
       blamed(function() return (schema.compile({}, { format = true })) end))
-    assert.equal('option "formats": boolean expected, got number',
+    assert.equal('option "formats": expected a boolean, got number',
       blamed(function() return (schema.compile({}, { formats = 1 })) end))
   end)
 

@@ -425,7 +425,7 @@ describe("mcp.server.middleware", function()
       { "limit", { concurrent = 0 }, "concurrent: expected a whole number" },
       { "limit", { concurrent = "2" }, "expected a number, got string" },
       { "limit", { concurent = 2 }, "did you mean" },
-      { "limit", 5, "expected a table, got number" },
+      { "limit", 5, "expected a table of options, got number" },
       { "log", { level = "loud" }, 'unknown level "loud"' },
       { "log", { lvel = "info" }, "did you mean" },
     } do

@@ -2,6 +2,7 @@
 -- auth.client: how a client comes to its tokens, by what the user has: `oauth` for somebody at a
 -- browser, the others for programs. All make providers for the `auth` option of mcp.connect.
 local grants = require "mcp.auth.client.grants"
+local check_options = require("mcp.options").check
 local provider = require "mcp.auth.client.provider"
 local store = require "mcp.auth.client.store"
 
@@ -31,27 +32,12 @@ local ENTERPRISE = { idp_token_endpoint = "string", idp_client_id = "string",
 local WORKLOAD = { assertion = "string|function" }
 
 local function check(name, given, ...)
-  if type(given) ~= "table" then
-    error(("mcp.auth.%s: a table expected, got %s"):format(name, type(given)), 3)
-  end
   local known, options = {}, {}
   for _, list in ipairs { ... } do
-    for key, kinds in pairs(list) do known[key] = kinds end
+    for key, types in pairs(list) do known[key] = types end
   end
-  for key, value in pairs(given) do
-    local kinds = known[key]
-    if not kinds then
-      local names = {}
-      for one in pairs(known) do names[#names + 1] = one end
-      error(require("mcp.nearest").unknown("option of mcp.auth." .. name, tostring(key),
-        names), 3)
-    end
-    if not ("|" .. kinds .. "|"):find("|" .. type(value) .. "|", 1, true) then
-      error(("mcp.auth.%s: %s: %s expected, got %s"):format(name, key, kinds:gsub("|", " or "),
-        type(value)), 3)
-    end
-    options[key] = value
-  end
+  check_options("mcp.auth." .. name, given, known, 3)
+  for key, value in pairs(given) do options[key] = value end
   options.revision = options.revision or require("mcp.protocol").names[1]
   return options
 end

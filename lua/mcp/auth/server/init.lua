@@ -10,6 +10,7 @@ local core = require "mcp.core"
 local errors = require "mcp.protocol.errors"
 local failure = require "mcp.failure"
 local metadata = require "mcp.auth.server.metadata"
+local check_options = require("mcp.options").check
 local principal = require "mcp.auth.server.principal"
 local url = require "mcp.url"
 
@@ -73,17 +74,7 @@ end
 ---resource_name, resource_documentation, metadata, authorization_server_metadata, dpop
 ---@return table
 function server.new(options)
-  for name, given in pairs(options) do
-    local kinds = OPTIONS[name]
-    if not kinds then
-      local nearest = require "mcp.nearest"
-      error("auth: " .. nearest.unknown("option", tostring(name), nearest.keys(OPTIONS)), 0)
-    end
-    if not ("|" .. kinds .. "|"):find("|" .. type(given) .. "|", 1, true) then
-      error(("auth: option %q: %s expected, got %s"):format(name, kinds:gsub("|", " or "),
-        type(given)), 0)
-    end
-  end
+  check_options("auth", options, OPTIONS, 0)
   local verify = options.verify
   if verify == nil or type(verify) == "table" and not (getmetatable(verify) or {}).__call then
     error("auth: verify: a function (token, request), or mcp.auth.jwt { … }, expected", 0)

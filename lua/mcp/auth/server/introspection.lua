@@ -5,6 +5,7 @@
 local core = require "mcp.core"
 local jwks = require "mcp.auth.jwks"
 local jwt = require "mcp.auth.jwt"
+local check_options = require("mcp.options").check
 local value = require "mcp.value"
 local verifier = require "mcp.auth.server.verifier"
 
@@ -32,18 +33,8 @@ local OPTIONS = { url = "string", client_id = "string", client_secret = "string"
 
 local function fail(text, ...) error("mcp.auth.introspection: " .. text:format(...), 0) end
 
-local function check_options(options)
-  if type(options) ~= "table" then fail("a table of options expected, got %s", type(options)) end
-  for name, given in pairs(options) do
-    local kinds = OPTIONS[name]
-    if not kinds then
-      local nearest = require "mcp.nearest"
-      fail("%s", nearest.unknown("option", tostring(name), nearest.keys(OPTIONS)))
-    end
-    if kinds ~= "any" and not ("|" .. kinds .. "|"):find("|" .. type(given) .. "|", 1, true) then
-      fail("option %q: %s expected, got %s", name, kinds:gsub("|", " or "), type(given))
-    end
-  end
+local function check(options)
+  check_options("mcp.auth.introspection", options, OPTIONS, 0)
   if not options.url then fail "url is missing: the introspection endpoint" end
   -- Tokens go there: to nobody in between (RFC 7662 4).
   local fine, why = jwks.check_url(options.url)
@@ -220,7 +211,7 @@ end
 ---(seconds), tls, fetch (in place of mcp.fetch's post)
 ---@return table verify callable: (token, request) -> principal | nil, why, code
 function introspection.new(options)
-  local ok, why = pcall(check_options, options)
+  local ok, why = pcall(check, options)
   if not ok then error(why, 2) end
   return setmetatable({
     url = options.url, client_id = options.client_id, client_secret = options.client_secret,

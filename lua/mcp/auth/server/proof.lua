@@ -10,6 +10,7 @@
 -- make proofs for later. Knows no exchange.
 local core = require "mcp.core"
 local jwt = require "mcp.auth.jwt"
+local check_options = require("mcp.options").check
 local url = require "mcp.url"
 
 local proof = {}
@@ -63,14 +64,7 @@ Checker.__index = {}
 ---the same in all processes of a server; a random one if not given)
 ---@return table
 function proof.new(options)
-  for name, given in pairs(options) do
-    if not OPTIONS[name] then
-      local nearest = require "mcp.nearest"
-      error("auth: dpop: " .. nearest.unknown("option", tostring(name), nearest.keys(OPTIONS)), 0)
-    elseif type(given) ~= OPTIONS[name] then
-      error(("auth: dpop: %s: %s expected, got %s"):format(name, OPTIONS[name], type(given)), 0)
-    end
-  end
+  check_options("auth: dpop", options, OPTIONS, 0)
   if options.age and not (options.age >= 1 and options.age <= 3600) then
     error("auth: dpop: age: seconds from 1 to 3600 expected", 0)
   end

@@ -3,6 +3,7 @@
 -- They know nothing of HTTP.
 local jwks = require "mcp.auth.jwks"
 local jwt = require "mcp.auth.jwt"
+local check_options = require("mcp.options").check
 local principal = require "mcp.auth.server.principal"
 local url = require "mcp.url"
 local value = require "mcp.value"
@@ -16,23 +17,16 @@ local OPTIONS = { issuer = "string", issuers = "table", audience = "string|table
 local function fail(text, ...) error("mcp.auth.jwt: " .. text:format(...), 0) end
 
 local function check(options)
-  if type(options) ~= "table" then fail("a table of options expected, got %s", type(options)) end
-  for name, given in pairs(options) do
-    local kinds = OPTIONS[name]
-    if not kinds then
-      local nearest = require "mcp.nearest"
-      fail("%s", nearest.unknown("option", tostring(name), nearest.keys(OPTIONS)))
-    end
-    if kinds ~= "any" and not ("|" .. kinds .. "|"):find("|" .. type(given) .. "|", 1, true) then
-      fail("option %q: %s expected, got %s", name, kinds:gsub("|", " or "), type(given))
-    end
-  end
+  check_options("mcp.auth.jwt", options, OPTIONS, 0)
   for _, name in ipairs(options.algorithms or {}) do
     if not jwt.ALGORITHMS[name] then
-      fail("algorithms: %q is none of RS256, PS256, ES256 and EdDSA", tostring(name))
+      fail("algorithms: unsupported algorithm %q; supported are RS256, PS256, ES256 and EdDSA",
+        tostring(name))
     end
   end
-  if options.algorithms and not options.algorithms[1] then fail "algorithms: there is none" end
+  if options.algorithms and not options.algorithms[1] then
+    fail "algorithms: expected at least one, got an empty list"
+  end
   if options.clock_skew and not (options.clock_skew >= 0 and options.clock_skew <= 300) then
     fail "clock_skew: seconds from 0 to 300 expected"
   end

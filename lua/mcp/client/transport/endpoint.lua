@@ -5,7 +5,7 @@
 -- of JSON-RPC.
 local core = require "mcp.core"
 local fields = require "mcp.client.fields"
-local misuse = require "mcp.client.options"
+local usage = require "mcp.client.usage"
 local url = require "mcp.url"
 local cut = require("mcp.text").cut
 
@@ -43,9 +43,9 @@ function endpoint.limits(what, given, defaults)
   local nearest, out = require "mcp.nearest", {}
   for name, number in pairs(given or {}) do
     if not defaults[name] then
-      misuse.raise("%s: %s", what, nearest.unknown("limit", name, nearest.keys(defaults)))
+      usage.raise("%s: %s", what, nearest.unknown("limit", name, nearest.keys(defaults)))
     elseif type(number) ~= "number" or number < 0 or number ~= number then
-      misuse.raise("%s: limits: %s: a number, 0 or more, expected", what, name)
+      usage.raise("%s: limits: %s: a number, 0 or more, expected", what, name)
     end
   end
   for name, number in pairs(defaults) do out[name] = given and given[name] or number end
@@ -64,11 +64,11 @@ function Endpoint.__tostring(self) return ("mcp.endpoint (%s)"):format(self.text
 -- bad luck, and told with the first request.
 local function context_of(what, parsed, given)
   if not parsed.secure then
-    if given ~= nil then misuse.raise("%s: tls: %s is not https", what, parsed.text) end
+    if given ~= nil then usage.raise("%s: tls: %s is not https", what, parsed.text) end
     return nil
   end
   local ok, context, text, code = pcall(require("mcp.tls").client, given)
-  if not ok then misuse.raise("%s: %s", what, (tostring(context):gsub("^[^:]+:%d+: ", ""))) end
+  if not ok then usage.raise("%s: %s", what, (tostring(context):gsub("^[^:]+:%d+: ", ""))) end
   return context, text, code
 end
 
@@ -78,13 +78,13 @@ end
 ---@return mcp.client.Endpoint
 function endpoint.new(what, address, options)
   if type(address) ~= "string" then
-    misuse.raise("%s: an address such as \"http://127.0.0.1:8000/mcp\" expected, got %s", what,
+    usage.raise("%s: an address such as \"http://127.0.0.1:8000/mcp\" expected, got %s", what,
       type(address))
   end
   local parsed, why = url.parse(address)
-  if not parsed then misuse.raise("%s: %s", what, why) end
+  if not parsed then usage.raise("%s: %s", what, why) end
   if not SCHEMES[parsed.scheme] then
-    misuse.raise("%s: %q: http, https or unix expected", what, address)
+    usage.raise("%s: %q: http, https or unix expected", what, address)
   end
   if parsed.unix and not parsed.target then
     parsed = url.parse(parsed.text:gsub(":$", "") .. ":/mcp")
@@ -93,9 +93,9 @@ function endpoint.new(what, address, options)
   local auth = options.auth
   if auth ~= nil then
     if type(auth.headers) ~= "function" then
-      misuse.raise("%s: auth: a provider expected, such as mcp.auth.bearer(token)", what)
+      usage.raise("%s: auth: a provider expected, such as mcp.auth.bearer(token)", what)
     elseif taken.authorization then
-      misuse.raise("%s: headers: Authorization is what auth is for; give one of the two", what)
+      usage.raise("%s: headers: Authorization is what auth is for; give one of the two", what)
     end
   end
   local context, text, code = context_of(what, parsed, options.tls)

@@ -15,7 +15,7 @@ local errors = require "mcp.protocol.errors"
 local incoming = require "mcp.client.transport.incoming"
 local methods = require "mcp.protocol.methods"
 local param_headers = require "mcp.message.param_headers"
-local misuse = require "mcp.client.options"
+local usage = require "mcp.client.usage"
 local value = require "mcp.value"
 local waiting = require "mcp.client.transport.waiting"
 local cut = require("mcp.text").cut
@@ -51,7 +51,7 @@ http.EVENT_ID = 1024
 
 local OPTIONS = {
   headers = "table", auth = "table", tls = "table|userdata", limits = "table", stream = "boolean",
-  method = "string", terminate_on_close = "boolean",
+  method = "internal string", terminate_on_close = "boolean",
 }
 
 local LIMITS = {
@@ -78,9 +78,9 @@ end
 ---@return mcp.client.Http
 function http.new(address, options)
   local what = "streamable_http_client"
-  options = misuse.check(what, options, OPTIONS)
+  options = usage.check(what, options, OPTIONS)
   if options.method and options.method ~= "POST" then
-    misuse.raise("%s: method: %q: Streamable HTTP sends by POST and nothing else", what,
+    usage.raise("%s: method: %q: Streamable HTTP sends by POST and nothing else", what,
       options.method)
   end
   local limits = endpoint.limits(what, options.limits, LIMITS)

@@ -6,7 +6,7 @@
 local core = require "mcp.core"
 local endpoint = require "mcp.client.transport.endpoint"
 local incoming = require "mcp.client.transport.incoming"
-local misuse = require "mcp.client.options"
+local usage = require "mcp.client.usage"
 local url = require "mcp.url"
 local waiting = require "mcp.client.transport.waiting"
 
@@ -39,7 +39,7 @@ function Sse.__tostring(self) return ("mcp.sse_client (%s)"):format(self.endpoin
 ---@return mcp.client.Sse
 function sse.new(address, options)
   local what = "sse_client"
-  options = misuse.check(what, options, OPTIONS)
+  options = usage.check(what, options, OPTIONS)
   local limits = endpoint.limits(what, options.limits, LIMITS)
   local to = endpoint.new(what, address, { headers = options.headers, auth = options.auth,
     tls = options.tls, connections = limits.connections })

@@ -3,7 +3,7 @@
 -- without a shell and with little of our environment; how it is ended, src/net/process.c knows.
 local core = require "mcp.core"
 local duplex = require "mcp.client.transport.duplex"
-local misuse = require "mcp.client.options"
+local usage = require "mcp.client.usage"
 
 local stdio = {}
 
@@ -17,7 +17,7 @@ local function words_of(what, name, given, out)
   for i, word in ipairs(given or {}) do
     if type(word) == "number" then word = tostring(word) end
     if type(word) ~= "string" or word:find("\0", 1, true) then
-      misuse.raise("%s: %s[%d]: string expected, got %s", what, name, i,
+      usage.raise("%s: %s[%d]: string expected, got %s", what, name, i,
         type(word) == "string" and "one with a NUL" or type(word))
     end
     out[#out + 1] = word
@@ -35,15 +35,15 @@ function stdio.child(what, given)
   for key, member in pairs(given) do
     if math.type(key) == "integer" then listed[key] = member else named[key] = member end
   end
-  misuse.check(what, named, OPTIONS)
+  usage.check(what, named, OPTIONS)
   if listed[1] ~= nil and named.command ~= nil then
-    misuse.raise("%s: command is there twice, by name and in the list", what)
+    usage.raise("%s: command is there twice, by name and in the list", what)
   end
   local command = listed[1] ~= nil and listed or named.command
   local words = words_of(what, "command", type(command) == "table" and command or { command }, {})
-  if words[1] == nil or words[1] == "" then misuse.raise("%s: command: a string expected", what) end
+  if words[1] == nil or words[1] == "" then usage.raise("%s: command: a string expected", what) end
   if type(named.stderr) == "string" and not STDERR[named.stderr] then
-    misuse.raise('%s: stderr: "inherit", "null" or a function expected, got %q', what, named.stderr)
+    usage.raise('%s: stderr: "inherit", "null" or a function expected, got %q', what, named.stderr)
   end
   local env = {}
   for name, text in pairs(named.env or {}) do
@@ -51,7 +51,7 @@ function stdio.child(what, given)
     -- false: what the child would have of ours is taken away.
     if type(name) ~= "string" or name == "" or name:find "[=%z]"
       or (text ~= false and (type(text) ~= "string" or text:find("\0", 1, true))) then
-      misuse.raise("%s: env: names and strings expected", what)
+      usage.raise("%s: env: names and strings expected", what)
     end
     env[name] = text
   end
@@ -67,7 +67,7 @@ end
 ---@return mcp.client.Duplex
 function stdio.new(given)
   if type(given) ~= "table" then
-    misuse.raise("mcp.stdio_client: { command =, args = } expected, got %s", type(given))
+    usage.raise("mcp.stdio_client: { command =, args = } expected, got %s", type(given))
   end
   local child = stdio.child("mcp.stdio_client", given)
   local self = duplex.new("stdio", function(receive)

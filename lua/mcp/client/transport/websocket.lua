@@ -7,7 +7,7 @@ local core = require "mcp.core"
 local duplex = require "mcp.client.transport.duplex"
 local endpoint = require "mcp.client.transport.endpoint"
 local fields = require "mcp.client.fields"
-local misuse = require "mcp.client.options"
+local usage = require "mcp.client.usage"
 local url = require "mcp.url"
 
 local websocket = {}
@@ -83,20 +83,20 @@ end
 ---@return mcp.client.Duplex
 function websocket.new(address, options)
   local what = "mcp.websocket_client"
-  options = misuse.check(what, options, OPTIONS)
-  misuse.seconds(what, "ping", options.ping)
-  misuse.seconds(what, "timeout", options.timeout)
-  local at, why = url.parse(misuse.text(what, "address", address))
-  if not at then misuse.raise("%s: %s", what, why) end
+  options = usage.check(what, options, OPTIONS)
+  usage.seconds(what, "ping", options.ping)
+  usage.seconds(what, "timeout", options.timeout)
+  local at, why = url.parse(usage.text(what, "address", address))
+  if not at then usage.raise("%s: %s", what, why) end
   if at.scheme ~= "ws" and at.scheme ~= "wss" and at.scheme ~= "unix" then
-    misuse.raise("%s: %q: ws, wss or unix expected", what, address)
+    usage.raise("%s: %q: ws, wss or unix expected", what, address)
   end
   local ok, list, taken = pcall(fields.check, options.headers)
-  if not ok then misuse.raise("%s: %s", what, list) end
+  if not ok then usage.raise("%s: %s", what, list) end
   if options.auth and type(options.auth.headers) ~= "function" then
-    misuse.raise("%s: auth: a provider expected, such as mcp.auth.bearer(token)", what)
+    usage.raise("%s: auth: a provider expected, such as mcp.auth.bearer(token)", what)
   elseif options.auth and taken.authorization then
-    misuse.raise("%s: headers: Authorization is what auth is for; give one of the two", what)
+    usage.raise("%s: headers: Authorization is what auth is for; give one of the two", what)
   end
   local self
   self = duplex.new("websocket", function(receive) return connect(self, at, receive) end, options)

@@ -3,6 +3,7 @@
 -- waits (live.lua); one without ends the call with the questions, and answers them when the client
 -- repeats it (replay.lua). A handler sees no difference, so what one era forbids neither allows.
 local core = require "mcp.core"
+local error_in = require("mcp.options").error_in
 local errors = require "mcp.protocol.errors"
 local failure = require "mcp.failure"
 local methods = require "mcp.protocol.methods"
@@ -22,13 +23,8 @@ local OPTIONS = { key = "string", timeout = "number" }
 -- What is wrong with the options of a question, or nil.
 local function complaint(options, known)
   if options == nil then return nil end
-  if type(options) ~= "table" then return "options: expected a table, got " .. type(options) end
-  for name, given in pairs(options) do
-    if not known[name] then return nearest.unknown("option", name, nearest.keys(known)) end
-    if type(given) ~= known[name] then
-      return ("option %q: expected a %s, got %s"):format(name, known[name], type(given))
-    end
-  end
+  local message = error_in(options, known)
+  if message then return message end
   if options.timeout and not (options.timeout >= 0 and options.timeout < 1e9) then
     return "timeout: expected seconds, 0 or more"
   end

@@ -997,7 +997,7 @@ describe("Streamable HTTP, from the client's side", function()
       local url = "http://127.0.0.1:1/mcp"
       assert.matches('unknown option "header", did you mean "headers"',
         refusal(url, { header = {} }))
-      assert.matches('"headers": table expected, got string', refusal(url, { headers = "x" }))
+      assert.matches('"headers": expected a table, got string', refusal(url, { headers = "x" }))
       assert.matches("Host is set by the transport", refusal(url, { headers = { Host = "x" } }))
       assert.matches('unknown limit "mesage", did you mean "message"',
         refusal(url, { limits = { mesage = 1 } }))

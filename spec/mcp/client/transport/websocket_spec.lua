@@ -140,7 +140,7 @@ describe("a transport by WebSocket", function()
 
   it("says what is wrong with what it is given, at the caller's line", function()
     for words, fn in pairs {
-      ["mcp.websocket_client: address: a string expected, got nil"] =
+      ["mcp.websocket_client: address: expected a string, got nil"] =
         function() mcp.websocket_client() end,
       ["ws, wss or unix expected"] = function() mcp.websocket_client "http://host/" end,
       ['unknown option "header", did you mean "headers"?'] =
@@ -154,7 +154,7 @@ describe("a transport by WebSocket", function()
       ["auth: a provider expected"] = function()
         mcp.websocket_client("ws://host/", { auth = {} })
       end,
-      ['option "ping": seconds, 0 or more, expected'] =
+      ['option "ping": expected seconds, 0 or more'] =
         function() mcp.websocket_client("ws://host/", { ping = -1 }) end,
     } do
       local ok, text = pcall(fn)

@@ -1,0 +1,60 @@
+-- SPDX-License-Identifier: MIT
+-- options.lua: checks a table of options: is each name known, and does each value have its type?
+-- Plain rules without state; the caller decides at which line the error is raised.
+
+local options = {}
+
+-- Options that only this package itself sets: accepted, but never suggested to a user.
+local INTERNAL = "^internal "
+
+-- The names that a message may mention.
+local function documented(known)
+  local names = {}
+  for name, types in pairs(known) do
+    if types == true or not types:find(INTERNAL) then names[#names + 1] = name end
+  end
+  table.sort(names)
+  return names
+end
+
+---The first error in a table of options, or nil if there is none. The names are visited in no
+---particular order.
+---@param given any what the caller passed; must be a table
+---@param known table<string, string|true> the types of each option: "string", several as
+---"string|table", "any" (or true) for all types; "internal " in front hides the name from messages
+---@return string|nil message without the name of the function, such as
+---`unknown option "mni", did you mean "min"?` or `option "min": expected a number, got string`
+function options.error_in(given, known)
+  if type(given) ~= "table" then
+    return ("expected a table of options, got %s"):format(type(given))
+  end
+  for name, value in pairs(given) do
+    local types = known[name]
+    if types == nil then
+      return require("mcp.nearest").unknown("option", tostring(name), documented(known))
+    end
+    if types ~= true and types ~= "any" then
+      types = types:gsub(INTERNAL, "")
+      if not ("|" .. types .. "|"):find("|" .. type(value) .. "|", 1, true) then
+        return ("option %q: expected a %s, got %s"):format(name, types:gsub("|", " or "),
+          type(value))
+      end
+    end
+  end
+  return nil
+end
+
+---Raises the first error in a table of options, as `WHAT: MESSAGE`.
+---@param what string the function or table they belong to: "mcp.server"
+---@param given any must be a table
+---@param known table<string, string|true> see `error_in`
+---@param level? integer as for `error`: 1 (the default) is the caller of this function, 0 adds no
+---position
+function options.check(what, given, known, level)
+  local message = options.error_in(given, known)
+  if not message then return end
+  level = level or 1
+  error(("%s: %s"):format(what, message), level > 0 and level + 1 or 0)
+end
+
+return options
