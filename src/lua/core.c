@@ -47,7 +47,7 @@ typedef struct {
   mcp_runtime_t rt;
   mcp_signal_t *signals[SIGNALS];
   int on_signal; /* registry reference of the Lua function */
-  mcp_watchdog_t *dog;
+  mcp_watchdog_t *watchdog;
   mcp_lmessage_watch_t watch;
   int watch_names; /* registry reference: the table whose strings it names */
 } owner_t;
@@ -63,8 +63,8 @@ static int collect(lua_State *L) {
   owner_t *o = luaL_checkudata(L, 1, TYPE_NAME);
   if (!o->rt.loop) return 0;
   mcp_coroutine_close_all(&o->rt);
-  mcp_watchdog_stop(o->dog);
-  o->dog = NULL;
+  mcp_watchdog_stop(o->watchdog);
+  o->watchdog = NULL;
   for (int i = 0; i < SIGNALS; i++) mcp_signal_stop(o->signals[i]);
   mcp_loop_free(o->rt.loop);
   o->rt.loop = NULL;
@@ -208,8 +208,8 @@ static const int numbers[SIGNALS] = {SIGINT, SIGTERM, SIGHUP};
 static int catch_signals(lua_State *L) {
   owner_t *o = owner(L);
   lua_settop(L, 1);
-  mcp_watchdog_stop(o->dog);
-  o->dog = NULL;
+  mcp_watchdog_stop(o->watchdog);
+  o->watchdog = NULL;
   for (int i = 0; i < SIGNALS; i++) {
     mcp_signal_stop(o->signals[i]);
     o->signals[i] = NULL;
@@ -246,7 +246,7 @@ static int watch_over(lua_State *L) {
   bool hangup;
   int code;
   luaL_checktype(L, 1, LUA_TTABLE);
-  luaL_argcheck(L, !o->dog, 1, "there is a watchdog already");
+  luaL_argcheck(L, !o->watchdog, 1, "the watchdog is open already");
   rules.drain = ms_field(L, "drain");
   rules.leave = ms_field(L, "leave");
   rules.stall = ms_field(L, "stall");
@@ -254,10 +254,10 @@ static int watch_over(lua_State *L) {
   hangup = lua_toboolean(L, -1);
   lua_getfield(L, 1, "input");
   if (lua_toboolean(L, -1)) rules.input = mcp_loop_input(o->rt.loop);
-  code = mcp_watchdog_open(o->rt.loop, &rules, &o->dog);
+  code = mcp_watchdog_open(o->rt.loop, &rules, &o->watchdog);
   for (int i = 0; code == 0 && i < SIGNALS; i++)
     if (o->signals[i] && (numbers[i] != SIGHUP || hangup))
-      code = mcp_watchdog_catch(o->dog, numbers[i]);
+      code = mcp_watchdog_catch(o->watchdog, numbers[i]);
   if (code < 0) return mcp_coroutine_push_error(L, code);
   lua_pushboolean(L, true);
   return 1;
@@ -267,7 +267,7 @@ static int watch_over(lua_State *L) {
  * to the first answer. Nothing without a watchdog. */
 static int start_watch(lua_State *L) {
   owner_t *o = owner(L);
-  int code = o->dog ? mcp_watchdog_start(o->dog) : 0;
+  int code = o->watchdog ? mcp_watchdog_start(o->watchdog) : 0;
   if (code < 0) return mcp_coroutine_push_error(L, code);
   lua_pushboolean(L, true);
   return 1;

@@ -26,9 +26,9 @@ static bool can_stream_to(mcp_exchange_t *x) {
 /* x:send(method, params [, id [, late]]) -> true | nil, text, code
  * A notification before the answer, or a request with an integer id. Waits
  * while the peer does not read, if the handler itself calls it; any other
- * caller else gets "EBUSY" once MCP_EXCHANGE_QUEUE is reached. With `late` it
- * goes out even when the handler has been cancelled, and never waits: for
- * taking back what was sent before. */
+ * caller gets "EBUSY" once MCP_EXCHANGE_QUEUE is reached. With `late` it is
+ * sent even when the handler has been cancelled, and never waits: for
+ * cancelling a request that was sent before. */
 static int send_message(lua_State *L) {
   mcp_lexchange_handle_t *h = mcp_lexchange_check(L);
   size_t length;
@@ -75,7 +75,7 @@ static int send_message(lua_State *L) {
   return 1;
 }
 
-/* x:can_stream() -> boolean. Does its client take more than the answer? */
+/* x:can_stream() -> boolean: the client accepts messages before the answer. */
 static int can_stream(lua_State *L) {
   mcp_lexchange_handle_t *h = mcp_lexchange_check(L);
   lua_pushboolean(L, h->x && can_stream_to(h->x));
@@ -106,10 +106,10 @@ static bool is_line(const char *text, size_t length) {
 
 /* x:event(text | nil, id | nil [, retry_ms [, last [, late]]])
  *   -> true | nil, text, code
- * HTTP: an event of the stream, which begins with it: the text of a message, or
- * an empty one. Waits as x:send does. With `last` the response ends with it (or
- * at once, if `text` is nil) and the exchange is over, but the coroutine goes
- * on. */
+ * HTTP: sends an event, the text of a message or "", and starts the stream if
+ * it is the first. Waits as x:send does. With `last` the response ends after it
+ * (or at once, if `text` is nil) and the exchange is over, but the coroutine
+ * goes on. */
 static int send_event(lua_State *L) {
   mcp_lexchange_handle_t *h = mcp_lexchange_check(L);
   size_t length = 0, id_length = 0;
@@ -166,8 +166,8 @@ static int send_event(lua_State *L) {
   return 1;
 }
 
-/* x:open_stream() -> true | nil, text, code. HTTP: the event stream begins
- * now, before the first message. Nothing elsewhere. */
+/* x:open_stream() -> true | nil, text, code. HTTP: starts the event
+ * stream before the first message. Other transports: no effect. */
 static int open_stream(lua_State *L) {
   mcp_lexchange_handle_t *h = mcp_lexchange_check(L);
   int code = 0;
@@ -179,8 +179,8 @@ static int open_stream(lua_State *L) {
 }
 
 /* x:hold() -> true | nil, text, code. Waits, and keeps the exchange open,
- * until x:release() is called or it is cancelled or lost. Only its own
- * coroutine may call it. */
+ * until x:release() is called or it is cancelled or its response path is
+ * gone. Only its own coroutine may call it. */
 static int hold(lua_State *L) {
   mcp_lexchange_handle_t *h = mcp_lexchange_check(L);
   mcp_coroutine_t *co = h->co;
@@ -194,8 +194,8 @@ static int hold(lua_State *L) {
 
 /* x:keep() -> true | nil, text, code. The handler may return, and what it
  * returns is ignored: the exchange stays open (over HTTP as an
- * event stream) and costs little, until it is finished, released, cancelled or
- * lost. By its own coroutine only. */
+ * event stream) and costs little, until it is finished, released or cancelled,
+ * or its response path is gone. Only its own coroutine may call it. */
 static int keep(lua_State *L) {
   mcp_lexchange_handle_t *h = mcp_lexchange_check(L);
   mcp_coroutine_t *co = h->co;
@@ -247,8 +247,8 @@ static int finish(lua_State *L) {
   return 1;
 }
 
-/* x:cut(): a kept exchange whose peer does not read is given up. Over HTTP the
- * connection ends with it, elsewhere it is answered with an error. */
+/* x:cut(): ends a kept exchange whose peer does not read. HTTP: closes the
+ * connection. Other transports: answers with an error. */
 static int cut(lua_State *L) {
   mcp_lexchange_handle_t *h = mcp_lexchange_check(L);
   mcp_exchange_t *x = h->x;
@@ -262,7 +262,7 @@ static int cut(lua_State *L) {
   return 0;
 }
 
-/* x:release(): ends hold, and a kept exchange without an answer. */
+/* x:release(): ends x:hold; ends a kept exchange without an answer. */
 static int release(lua_State *L) {
   mcp_lexchange_handle_t *h = mcp_lexchange_check(L);
   if (h->co) {
@@ -273,7 +273,7 @@ static int release(lua_State *L) {
   return 0;
 }
 
-/* x:cancel(): the handler is cancelled. A kept exchange has none: it ends. */
+/* x:cancel(): cancels the handler; ends a kept exchange, which has none. */
 static int cancel(lua_State *L) {
   mcp_lexchange_handle_t *h = mcp_lexchange_check(L);
   if (h->co) {
@@ -301,16 +301,16 @@ static int cancel_other(lua_State *L) {
   return 0;
 }
 
-/* x:end_others(): every other request of the same connection ends without an
- * answer, and what is kept of it: its peer has initialized again. */
+/* x:end_others(): ends every other exchange of the same connection without an
+ * answer, kept ones too: its peer has initialized again. */
 static int end_others(lua_State *L) {
   mcp_lexchange_handle_t *h = mcp_lexchange_check(L);
   if (h->x && h->x->link) mcp_link_end_others(h->x->link, h->x);
   return 0;
 }
 
-/* x:feed() -> true | nil, text, code. To an arrival "post": hands its message
- * to the connection that it is for. */
+/* x:feed() -> true | nil, text, code. For an arrival "post": passes its
+ * message to the connection that it belongs to. */
 static int feed(lua_State *L) {
   mcp_lexchange_handle_t *h = mcp_lexchange_check(L);
   int code = MCP_ECLOSED;
@@ -321,9 +321,9 @@ static int feed(lua_State *L) {
   return 1;
 }
 
-/* x:upgrade() -> link | nil, text, code. To an arrival "upgrade": the
- * connection becomes a WebSocket, or the stream of HTTP+SSE, whose own table is
- * returned. The exchange is over; the handler owes nothing. */
+/* x:upgrade() -> link | nil, text, code. For an arrival "upgrade":
+ * turns the connection into a WebSocket or the stream of HTTP+SSE, and returns
+ * the table of that. The exchange is over; no answer is expected. */
 static int upgrade(lua_State *L) {
   mcp_lexchange_handle_t *h = mcp_lexchange_check(L);
   lua_settop(L, 1);
@@ -345,8 +345,8 @@ static int is_cancelled(lua_State *L) {
   return 2;
 }
 
-/* x:limit(seconds): the handler may take so long from now; 0: as long as it
- * likes. */
+/* x:limit(seconds): sets how long the handler may take from now; 0: no limit.
+ */
 static int limit(lua_State *L) {
   mcp_lexchange_handle_t *h = mcp_lexchange_check(L);
   uint32_t ms = mcp_seconds_read32(L, 2, "limit");
@@ -354,8 +354,8 @@ static int limit(lua_State *L) {
   return 0;
 }
 
-/* x:expire(seconds): HTTP: should it come to only listen, its stream ends then,
- * and so does a connection that it becomes. */
+/* x:expire(seconds): HTTP: after that time the stream ends, if this is a GET,
+ * and so does the connection that it was upgraded to. */
 static int expire(lua_State *L) {
   mcp_lexchange_handle_t *h = mcp_lexchange_check(L);
   lua_Number seconds = luaL_checknumber(L, 2);
@@ -372,15 +372,16 @@ static int restart_clock(lua_State *L) {
   return 0;
 }
 
-/* x:stop_clock(): what the handler does now has a limit of its own. */
+/* x:stop_clock(): stops its time, while the handler does something that has a
+ * limit of its own. */
 static int stop_clock(lua_State *L) {
   mcp_lexchange_handle_t *h = mcp_lexchange_check(L);
   if (h->co) mcp_coroutine_stop_clock(h->co);
   return 0;
 }
 
-/* x:ticket() -> integer | nil: of "head" and "post head", and of the message
- * after it, the same; no other exchange of any server has it. */
+/* x:ticket() -> integer | nil: a unique number, the same for "head" or "post
+ * head" and for the message whose head that was. */
 static int ticket(lua_State *L) {
   mcp_lexchange_handle_t *h = mcp_lexchange_check(L);
   if (!h->x || h->x->ticket == 0) return 0;
@@ -430,7 +431,7 @@ static int header(lua_State *L) {
 }
 
 /* x:headers() -> { [lower-case name] = value }; several fields of one name are
- * joined by ", " (RFC 9110 5.3). An empty table where there are none. */
+ * joined by ", " (RFC 9110 5.3). An empty table if there are none. */
 static int headers(lua_State *L) {
   mcp_lexchange_handle_t *h = mcp_lexchange_check(L);
   mcp_slice_t name, value;
@@ -461,7 +462,8 @@ static int headers(lua_State *L) {
   return 1;
 }
 
-/* x:set_header(name, value): of the HTTP answer; nothing elsewhere. */
+/* x:set_header(name, value): of the HTTP response. Other transports: no effect.
+ */
 static int set_header(lua_State *L) {
   mcp_lexchange_handle_t *h = mcp_lexchange_check(L);
   size_t name_length, value_length;

@@ -158,7 +158,8 @@ void mcp_lshare_refuse(mcp_exchange_t *x) {
       (void)x->ops->http->set_header(x, MCP_SLICE("Retry-After"),
                                      mcp_slice(seconds, (size_t)n));
     }
-    mcp_exchange_fail(x, MCP_RPC_BUSY, "Busy: memory is short, try later");
+    mcp_exchange_fail(x, MCP_RPC_BUSY,
+                      "Busy: memory is short, try again later");
     return;
   }
   mcp_exchange_drop(x);

@@ -8,18 +8,18 @@
 
 #include "transport/exchange.h"
 
-/* What a value of a message costs as a Lua value, beside the bytes of its text:
- * a member of a table, with its key. */
+/* The cost of a value of a message as a Lua value, besides the bytes of its
+ * text: a member of a table, with its key. */
 #define MCP_LSHARE_VALUE 64
-/* What a handler costs: its coroutine, its exchange, its context. */
+/* The cost of a handler: its coroutine, its exchange, its context. */
 #define MCP_LSHARE_TASK 2048
 
-/* What a message costs while it is worked on, in bytes. */
+/* The cost of a message while it is handled, in bytes. */
 size_t mcp_lshare_cost(const mcp_arrival_t *arrival);
 
-/* The account has no room for what came with `x`, which is over afterwards:
- * answered "busy"; what wants no answer ends its connection, for it may be the
- * answer that a coroutine waits for. */
+/* The account has no room for the message of `x`: answers a request with
+ * "busy", and closes the connection of anything else, since that may be the
+ * response that a coroutine waits for. Ends the exchange. */
 void mcp_lshare_refuse(mcp_exchange_t *x);
 
 /* Adds share, memory and limit_memory to the module at the top.
