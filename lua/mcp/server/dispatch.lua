@@ -1,7 +1,6 @@
 -- SPDX-License-Identifier: MIT
--- dispatch: method to handler, and the one place where an error becomes what
--- goes over the wire. Which message may come when is the fronts' business
--- (server/front/http.lua, server/front/duplex.lua).
+-- dispatch: finds the handler of a method, and turns errors into responses; no other file does. The
+-- fronts decide which messages are accepted (server/front/http.lua, server/front/duplex.lua).
 local completion = require "mcp.server.feature.completion"
 local core = require "mcp.core"
 local errors = require "mcp.protocol.errors"
@@ -104,7 +103,7 @@ function dispatch.handlers(app, era)
   return handlers
 end
 
----What a method that is not there is answered with.
+---The error for an unknown method.
 ---@param era "legacy"|"modern"
 ---@param method string
 ---@return table err
@@ -113,12 +112,11 @@ function dispatch.unknown(era, method)
     era == "modern" and 404 or nil)
 end
 
--- Our own modules' positions, which a coroutine of the handler's may have put into a text.
+-- Positions in our own modules, which a coroutine of the handler may have put into an error text.
 local OURS = "^[^\n:]*mcp/[%w_/]+%.lua:%d+: "
 
--- The position before `text`, if it is one that Lua's own error() or a coroutine
--- put there: of a function that is running now, or of one of ours. Nothing else
--- is ever cut off.
+-- The position at the start of `text` that error() or a coroutine put there: the position of a
+-- function that is running, or of one of ours. Other text is left alone.
 local function position_of(text)
   if text:find("^[^\n]-:%d+: ") then
     for level = 3, 20 do
@@ -138,7 +136,7 @@ local function position_of(text)
   return nil
 end
 
--- An error that was raised again, or passed through a coroutine, has several.
+-- An error that was raised again, or passed through a coroutine, has several positions.
 local function without_position(text)
   for _ = 1, 4 do
     local position = position_of(text)
@@ -148,7 +146,7 @@ local function without_position(text)
   return text
 end
 
--- What was raised, with all that can only be told while the stack is there.
+-- An error, with the parts that need the stack on which it was raised.
 local function raised(value)
   if failure.is(value) then return value end
   local text
@@ -162,22 +160,22 @@ local function raised(value)
   return { text = text, traceback = debug.traceback(tostring(value), 2) }
 end
 
--- What a request is about, for messages.
+-- The tool, prompt or resource of a request, for error texts.
 local function named(ctx)
   return ctx.entry and ("%s %q"):format(ctx.entry.kind, ctx.entry.name) or ctx.method
 end
 
----What is answered in place of a result, or an error, that JSON cannot carry.
+---The response in place of a result or an error that cannot be encoded as JSON.
 ---@param ctx table
----@param why string the place in it, and what is wrong there
+---@param reason string the place in it, and what is wrong there
 ---@param err table|nil the error, if it was one
 ---@return table|nil result
 ---@return table|nil err
-function dispatch.mend(ctx, why, err)
-  local text = ("%s: %s%s"):format(named(ctx), err and "error: " or "", why)
+function dispatch.mend(ctx, reason, err)
+  local text = ("%s: %s%s"):format(named(ctx), err and "error: " or "", reason)
   core.log("error", text)
   if err then
-    -- Its own text is the better one, if that is not what is wrong.
+    -- The text of the error is better, unless it is what cannot be encoded.
     return nil, failure.new(err.code, utf8.len(err.message) and err.message or text, nil,
       err.status)
   end
@@ -189,8 +187,8 @@ end
 
 tool.mend = dispatch.mend
 
--- The judge. A handler's mcp.error goes out as it is; anything else is for the
--- log, and for the model as far as it comes from a tool.
+-- Turns an error into a response. An mcp.error is sent as it is. Others are logged; the text of a
+-- tool's error goes to the model.
 local function judge(ctx, problem)
   if failure.is(problem) then
     if problem.for_model and ctx.entry and ctx.entry.kind == "tool" then
@@ -198,7 +196,7 @@ local function judge(ctx, problem)
     end
     return nil, problem
   end
-  -- For lack of memory `raised` is not even called.
+  -- Lua does not call `raised` for errors of memory.
   if type(problem) ~= "table" then
     problem = { text = tostring(problem), traceback = tostring(problem) }
   end
@@ -208,7 +206,7 @@ local function judge(ctx, problem)
   return nil, failure.new(errors.INTERNAL_ERROR, "Internal error in " .. what)
 end
 
----For what is nested in a request: `fn(…)`, and what it raises as it would go out.
+---Calls `fn(…)` within a request and returns its result, or the response to what it raised.
 ---@param ctx table
 ---@param fn function
 ---@return table|userdata|nil result
@@ -221,7 +219,7 @@ function dispatch.judged(ctx, fn, ...)
   return result, err
 end
 
--- What goes on after its request has been answered is judged like any other.
+-- Errors of a task, whose request has been answered, are handled alike.
 function tool.guarded(ctx, fn, ...)
   local result, err = dispatch.judged(ctx, fn, ...)
   local asking = rawget(ctx, "asking")
@@ -229,7 +227,7 @@ function tool.guarded(ctx, fn, ...)
   return result, err
 end
 
----The result with all that the revision wants in it.
+---The result with the members that the revision adds to results.
 ---@param app table
 ---@param ctx table
 ---@param result table
@@ -249,8 +247,8 @@ dispatch.request_ctx = 2
 ---@param params table|nil
 ---@return table|userdata|nil result
 ---@return table|nil err
----@return function mend what an answer that JSON cannot carry is given to
----@return table ctx its argument
+---@return function mend called for a response that cannot be encoded
+---@return table ctx the first argument of mend
 function dispatch.request(app, ctx, handler, params)
   if ctx.revision.rounds and params and methods[ctx.method].asks then
     local err = state.begin(app, ctx, params)
@@ -260,7 +258,7 @@ function dispatch.request(app, ctx, handler, params)
   if not ok then result, err = judge(ctx, result) end
   local asking = rawget(ctx, "asking")
   if asking then
-    -- A question ends a handler by an error, which it may have caught.
+    -- A question ends a handler by an error, which the handler may have caught.
     local ended = state.finish(asking)
     if ended then return ended, nil, dispatch.mend, ctx end
   end

@@ -1,14 +1,15 @@
 -- SPDX-License-Identifier: MIT
--- heartbeat: progress of calls whose handler waits and has not told of any, so that the client
--- does not give up (protocol, Progress: the value MUST increase with each notification). It
--- stands for nothing: the last value that the handler told of and a trifle more, which grows with
--- each beat and never reaches a millionth. Without a token nothing goes out.
+-- heartbeat: progress notifications for a handler that sends none while it waits, so that the
+-- client does not time out. The value must increase with each notification (protocol, Progress): it
+-- is the last value of the handler plus a small amount, which grows with each heartbeat and stays
+-- below a millionth. Without a progress token nothing is sent.
 local heartbeat = {}
 
----What all beats between two values of the handler's stay below, in proportion to the first.
+---The bound of what heartbeats add to a value of the handler, relative to that value.
 heartbeat.TRIFLE = 1e-6
 
----The value of beat number `count` after the handler's `last`; the first one of all is 0.
+---The value of heartbeat number `count` after the handler's value `last`. Without one it begins at
+---0.
 ---@param last number|nil
 ---@param count integer
 ---@return number
@@ -29,14 +30,14 @@ function heartbeat.send(ctx)
   if session and not session.initialized then return end -- IO-41
   local count = (rawget(ctx, "beats") or 0) + 1
   local done = heartbeat.value(rawget(ctx, "reported"), count)
-  -- A number so large that a trifle is nothing to it.
+  -- The number is so large that the sum does not differ.
   if rawget(ctx, "beaten") and done <= ctx.beaten then return end
   if ctx.exchange:send("notifications/progress", { progressToken = token, progress = done }) then
     ctx.beats, ctx.beaten = count, done
   end
 end
 
----What goes out for a value of the handler's after a beat: it too must be more than what went out
+---The value to send for a value of the handler after a heartbeat: it must exceed the one sent
 ---before.
 ---@param ctx table
 ---@param done number
@@ -46,7 +47,7 @@ function heartbeat.reported(ctx, done)
     ctx.reported, ctx.beats, ctx.beaten = done, 0, nil
     return done
   end
-  -- No more than a beat has told already: it counts as one.
+  -- Not more than a heartbeat has sent: counts as a heartbeat.
   ctx.beats = ctx.beats + 1
   ctx.beaten = heartbeat.value(rawget(ctx, "reported"), ctx.beats)
   return ctx.beaten

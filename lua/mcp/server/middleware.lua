@@ -76,7 +76,7 @@ local function around(app, method)
   end
 end
 
----Puts a function around every request. Raises (at the caller's line) what is none.
+---Puts a function around every request. Raises (at the caller's line) if it is not a function.
 ---@param app mcp.App
 ---@param fn fun(request: mcp.Request, next: fun(request: mcp.Request): table|nil, table|nil)
 function middleware.use(app, fn)
@@ -105,7 +105,7 @@ local function check(what, options, known)
   require("mcp.options").check("mcp.middleware." .. what, options, known, 3)
 end
 
--- How it went, in a word or two.
+-- The outcome, as in middleware.timing.
 local function outcome(ctx, result, err)
   local cancelled, code = (rawget(ctx, "own_exchange") or ctx.exchange):is_cancelled()
   if cancelled then return code == "ETIMEDOUT" and "timed out" or "cancelled" end
@@ -171,7 +171,7 @@ function middleware.log(options)
   end)
 end
 
----No more than so many requests at once; the others are told to come back.
+---Allows `concurrent` requests at once; the others get "Busy".
 ---@param options table concurrent
 ---@return function
 function middleware.limit(options)

@@ -1,19 +1,18 @@
 -- SPDX-License-Identifier: MIT
--- channel: the way back of a request over HTTP in a session whose streams can be
--- resumed (HL-40 to HL-43). A handler sees it in place of its exchange, with the
--- same methods; it outlives the connection. What goes out gets an id and is kept
--- in the store first, so that a client that lost the connection gets the rest by
--- GET with Last-Event-ID. Made by the first who says something before the answer:
--- a call that is answered with plain JSON has none.
+-- resumable: the response stream of a request over HTTP in a session whose streams can be resumed
+-- (HL-40 to HL-43). A handler gets it in place of its exchange, with the same methods; it outlives
+-- the connection. Each event gets an id and is stored before it is sent, so that a client that lost
+-- the connection gets the rest by GET with Last-Event-ID. It is made when the first message is sent
+-- before the response: a call that is answered with plain JSON has none.
 --
--- The standalone stream of a session is a channel, too, of another kind.
+-- The standalone stream of a session is another kind of resumable stream.
 local core = require "mcp.core"
 local errors = require "mcp.protocol.errors"
 local failure = require "mcp.failure"
 
 local resumable = {}
 
----Seconds after which a client comes back to a stream that the server has ended.
+---Seconds after which a client reconnects to a stream that the server has ended.
 resumable.RETRY = 1
 
 local encode = core.encode
@@ -26,7 +25,7 @@ local encode = core.encode
 local Channel = { __name = "mcp.server.resumable" }
 local methods = {}
 
--- What a channel does not do itself is its exchange's affair.
+-- Other methods are those of the exchange.
 function Channel.__index(self, key)
   local method = methods[key]
   if method ~= nil then return method end
@@ -39,7 +38,7 @@ end
 
 function Channel.__tostring(self) return ("mcp.channel (%s)"):format(self.id) end
 
--- The store is somebody else's: its errors are no reason for a call to fail.
+-- The store may be user code: its errors do not fail the call.
 local function ask_store(store, verb, ...)
   local ok, answer = pcall(store[verb], store, ...)
   if ok then return answer end
@@ -47,17 +46,17 @@ local function ask_store(store, verb, ...)
   return nil
 end
 
--- What a session knows of its streams; nothing before the first.
+-- The streams of a session; made with the first.
 local function streams_of(app, session)
   local streams = session.streams
   if not streams then
     streams = {
       store = app.event_store,
-      -- Tells the streams of one session from those of another.
+      -- Distinguishes the streams of this session from those of others.
       tag = core.random_id():gsub("[-_]", ""):sub(1, 8),
       count = 0,
-      calls = {}, -- channels of requests under way, by their exchange
-      live = {}, -- those that somebody may come back for, by the id of their stream
+      calls = {}, -- of requests in progress, by exchange
+      live = {}, -- those that a client may resume, by id
       standalone = false, -- the channel of the latest standalone stream
     }
     session.streams = streams
@@ -100,7 +99,7 @@ local function keep(self, text)
   return id
 end
 
--- Ends the response that the stream goes out by; the stream goes on.
+-- Ends the HTTP response that carries the stream; the stream continues.
 local function detach(self)
   local x = self.x
   self.x = false
@@ -112,8 +111,8 @@ local function detach(self)
   end
 end
 
--- Sends what is kept already. Only a cancelled handler is told that it failed:
--- what is lost with a connection, or not read, is there to be fetched.
+-- Sends an event that has been stored. Fails for a cancelled handler only: an event that is lost
+-- with the connection, or not read, can be fetched.
 local function send_out(self, text, id, last, late)
   local x = self.x
   if not x then return true end
@@ -125,7 +124,7 @@ local function send_out(self, text, id, last, late)
   return true
 end
 
--- From now on somebody may come back for this stream.
+-- From now on a client may resume this stream.
 local function publish(self)
   self.begun = true
   self.streams.live[self.id] = self
@@ -166,7 +165,7 @@ function methods.send(self, method, params, id, late)
   end
   local text = message(method, params, id)
   if not self.begun then
-    -- Nobody knows an id of the stream, so nobody will come back for it.
+    -- No client has an event id of this stream, so none can resume it.
     if not self.own:is_open() then return nil, "the connection is lost", "ECLOSED" end
     if not self.own:can_stream() then return self.own:send(method, params, id, late) end
     publish(self)
@@ -187,8 +186,8 @@ function methods.open_stream(self)
   return true
 end
 
----Ends the HTTP response early; the handler goes on, and the client comes back
----for the rest. Only where the revision lets a server do that.
+---Ends the HTTP response early; the handler continues, and the client reconnects for the rest, in
+---the revisions that allow it.
 ---@param seconds number|nil how long the client should wait
 ---@return boolean closed
 function methods.close_stream(self, seconds)
@@ -220,7 +219,7 @@ function methods.is_cancelled(self)
   return self.own:is_cancelled()
 end
 
--- Nobody comes back for this stream any more.
+-- This stream can no longer be resumed.
 local function forget(self)
   self.over = true
   self.streams.live[self.id] = nil
@@ -307,17 +306,17 @@ local function events_after(session, last)
   return known and list or nil
 end
 
--- Sends them out. Returns the last id, or nil when there is no point in going on.
+-- Sends stored events. Returns the last id, or nil if sending failed or is no longer wanted.
 local function replay(x, list, last, is_wanted)
   for _, event in ipairs(list) do
-    -- An empty one is for those who have no id yet.
+    -- An empty event only gave the client an id.
     if event[2] ~= "" and not (is_wanted() and x:event(event[2], event[1])) then return nil end
     last = event[1]
   end
   return last
 end
 
--- `x` takes the stream over, from behind the event `last`. Whoever comes last has it.
+-- `x` takes over the stream after the event `last`. Of several exchanges the last one gets it.
 local function attach(self, x, list, last)
   detach(self)
   self.coming = x
@@ -334,7 +333,7 @@ local function attach(self, x, list, last)
   return true
 end
 
----GET with Last-Event-ID: what came after that event, then what is to come.
+---GET with Last-Event-ID: sends the events after that one, then new ones.
 ---@param session table the session that the request named
 ---@param x userdata
 ---@param last string|false

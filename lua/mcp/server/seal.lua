@@ -1,29 +1,29 @@
 -- SPDX-License-Identifier: MIT
--- seal: a table that goes through somebody else's hands and comes back as it was, or not at all.
+-- seal: encrypts and authenticates a table that a client keeps and sends back.
 --
 --   v1.KID.BASE64URL      KID: which key; the rest: nonce, ciphertext, tag of AES-256-GCM over JSON
 --
--- The first key of a ring seals, all of them open, so keys can be changed while texts are under
--- way. Whoever has the key can open what another process sealed. What the table says is not known
--- here, but for its end: `exp`.
+-- The first key of a ring seals and all keys open, so keys can be changed while clients hold sealed
+-- texts. A process can open what another process sealed with the same key. This file knows one
+-- member of the table: `exp`, its expiry.
 local core = require "mcp.core"
 
 local seal = {}
 
----Secrets shorter than that can be guessed. In bytes.
+---The shortest secret, in bytes: shorter ones can be guessed.
 seal.SECRET = 32
----How long a text is good for, in seconds.
+---How long a sealed text is valid, in seconds.
 seal.TTL = 600
----A text that is longer is neither made nor looked at. In bytes.
+---The longest sealed text, in bytes.
 seal.LENGTH = 16 * 1024
 
 local LABEL = "luamcp seal v1 "
 
--- Loaded by the first who seals or opens: OpenSSL takes its time to load.
+-- Loaded on first use: loading OpenSSL takes time.
 local function openssl()
   local found, module = pcall(require, "mcp.openssl")
   if found then return module end
-  -- Where it was looked for is nobody else's business.
+  -- Clients must not see the paths that were searched.
   core.log("error", "mcp.openssl cannot be loaded; it belongs beside mcp.core: "
     .. tostring(module))
   error("mcp.openssl cannot be loaded", 0)

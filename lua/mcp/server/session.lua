@@ -1,6 +1,6 @@
 -- SPDX-License-Identifier: MIT
--- session: state of the revisions that have a handshake. Over HTTP an app has one store of them; the
--- session of a duplex connection lives as long as the connection and is in no store.
+-- session: state of the revisions that have a handshake. Over HTTP an app has one store of them;
+-- the session of a duplex connection lives as long as the connection and is in no store.
 local core = require "mcp.core"
 
 local sessions = {}

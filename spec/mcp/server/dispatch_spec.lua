@@ -63,7 +63,7 @@ describe("dispatch", function()
         local second = peer:receive()
         assert.equal("x", second.id)
         assert.equal(-32600, second.error.code)
-        assert.matches("under way", second.error.message, 1, true)
+        assert.matches("in progress", second.error.message, 1, true)
         waiter:wake()
         assert.equal("done", peer:receive().result.content[1].text)
         -- Afterwards it is free again.

@@ -76,7 +76,7 @@ local function check_offered(ctx, list, none)
 end
 
 -- Asks { key, question }, …; returns the answers by key, or nil, text and code. Raises, at the
--- line of whoever called the method, what is wrong with the questions.
+-- line of the caller of the method, what is wrong with the questions.
 local function run(ctx, what, list, timeout)
   local row = methods[ctx.method]
   if not (row and row.asks) then
@@ -102,7 +102,7 @@ local function run(ctx, what, list, timeout)
     if not item.method then raise(ctx, ("%s: %s"):format(what, params), errors.INVALID_REQUEST) end
     item.elicitation = params.elicitationId
     if task then params._meta = task.related end
-    -- Encoded here, where whoever asks can be told.
+    -- Encoded here, where the error can be raised at the line of the caller.
     local ok, raw = pcall(core.raw, params)
     if not ok then error(("%s: %s"):format(what, raw), 3) end
     item.params = raw
@@ -141,16 +141,16 @@ local function single(name, n, finish)
   end
 end
 
--- A page that the user has been sent to. Where the client was told an id of it (2025-11-25), it can
--- be told when what had to be done there has been done.
+-- A page that the user has been sent to. If the revision gives it an id (2025-11-25), the client
+-- can be notified when the user is done.
 local Page = { __name = "mcp.page" }
 Page.__index = {}
 
 function Page.__tostring(self) return ("mcp.page (%s)"):format(self.id or "without an id") end
 
----Says that the user is through with the page. To whoever asked, by the call's own stream or, when
----that is over, by the session's.
----@return boolean|nil told false: this client's revision has no such notice, or has had it
+---Notifies the client that the user is done with the page, on the stream of the call or, if that
+---has ended, of the session.
+---@return boolean|nil sent false: the revision has no such notification, or it was sent before
 ---@return string|nil message
 ---@return string|nil code
 function Page.__index:complete()

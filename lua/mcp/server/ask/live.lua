@@ -1,12 +1,12 @@
 -- SPDX-License-Identifier: MIT
--- live: questions of a session. Each goes out as a request on the stream of the call that asks, and
--- the handler waits; its answer comes back as a message of its own, by whichever connection.
+-- live: questions in a session. Each is sent as a request on the stream of the call that asks, and
+-- the handler waits; the client's response is a message of its own, by any connection.
 local core = require "mcp.core"
 local errors = require "mcp.protocol.errors"
 
 local live = {}
 
----Questions of one session that nobody has answered yet.
+---Unanswered questions of one session.
 live.MOST = 64
 ---How long a question waits for notifications/initialized, before which none may go out, in
 ---seconds.
@@ -25,11 +25,11 @@ local function questions_of(session)
   return questions
 end
 
----Gives an answer to whoever waits for it. One that nobody waits for is dropped.
+---Gives a response to the handler that waits for it. Other responses are ignored.
 ---@param kind "result"|"error"|"bad response"
 ---@param id string the key of its id
 ---@param payload any
----@return boolean taken somebody waited for it
+---@return boolean taken a handler was waiting for it
 function Questions.__index:answer(kind, id, payload)
   local item = self.by_id[id]
   if not item and id then
@@ -52,7 +52,7 @@ function Questions.__index:forget(item)
   self.count = self.count - 1
 end
 
--- Takes back what has not been answered, and tells the client so.
+-- Cancels the unanswered questions, and notifies the client.
 local function withdraw(exchange, questions, asking, sent, reason)
   for _, item in ipairs(sent) do
     asking.sent[item] = nil
@@ -116,11 +116,11 @@ end
 function live.run(ctx, asking, list, timeout)
   local exchange, questions = ctx.exchange, questions_of(ctx.own_session)
   if questions.count + #list > live.MOST then
-    return nil, ("%d questions are open in this session, and at most %d may be")
+    return nil, ("%d questions are open in this session, at most %d are allowed")
       :format(questions.count, live.MOST), "EBUSY"
   end
   local deadline, sent, why = core.now() + timeout, {}, "The call has ended"
-  -- However this ends, nobody waits for what is left.
+  -- However this ends, the other questions are withdrawn.
   local _ <close> = setmetatable({}, { __close = function()
     withdraw(exchange, questions, asking, sent, why)
     exchange:restart_clock()

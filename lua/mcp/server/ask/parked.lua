@@ -6,7 +6,7 @@ local core = require "mcp.core"
 
 local parked = {}
 
----Questions of one task that nobody has answered yet.
+---Unanswered questions of one task.
 parked.MOST = 64
 
 -- One call of ask is a round: it ends with its last answer.

@@ -13,7 +13,7 @@ local state = {}
 ---@field app table|nil of a call that can ask in rounds
 ---@field target string|nil its name or uri
 ---@field arguments any as they came
----@field asked table<string, boolean> keys; what follows is there once somebody asks
+---@field asked table<string, boolean> keys; the fields below exist after the first question
 ---@field automatic integer keys given by order
 ---@field kept table<string, table> what ctx:once remembers
 ---@field given table answers of the last round
@@ -22,7 +22,7 @@ local state = {}
 ---@field result table|nil how the call ends
 ---@field sent table<table, true>|nil questions that are out
 
----The state of a call, for who asks.
+---The state of a call, complete for a question.
 ---@param ctx table
 ---@return mcp.Asking
 function state.of(ctx)

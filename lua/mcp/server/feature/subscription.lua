@@ -1,7 +1,7 @@
 -- SPDX-License-Identifier: MIT
--- subscription: how one asks to be told of changes. resources/subscribe and
--- resources/unsubscribe of the revisions with sessions; subscriptions/listen of
--- the stateless ones, a request that stays open. Telling is server/bus.lua's.
+-- subscription: how clients subscribe to changes: resources/subscribe and resources/unsubscribe in
+-- the revisions with sessions; subscriptions/listen, a request that stays open, in the stateless
+-- ones. server/bus.lua delivers the changes.
 local bus = require "mcp.server.bus"
 local core = require "mcp.core"
 local errors = require "mcp.protocol.errors"
@@ -13,7 +13,7 @@ local value = require "mcp.value"
 
 local subscription = {}
 
--- A place in the table of what a session is subscribed to, in bytes.
+-- Bytes of an entry in a session's table of subscriptions.
 local ENTRY = 64
 
 -- What a subscription costs: the URI and its normal form, which may be a little shorter.
@@ -25,7 +25,7 @@ end
 
 local function described(given) return given == nil and "nothing" or value.kind(given) end
 
--- Only of what is there: else a subscription would be a promise that nobody keeps.
+-- Clients can only subscribe to resources that exist and that they may read.
 local function is_there(app, ctx, uri)
   local entry = #uri <= bus.URI_LENGTH and resource.find(app, uri, ctx)
   if not entry then return false end
@@ -54,7 +54,7 @@ function subscription.subscribe(app, ctx, params)
   return {}
 end
 
----resources/unsubscribe. There need be neither a subscription nor a resource.
+---resources/unsubscribe. Succeeds without a subscription, too.
 function subscription.unsubscribe(_, ctx, params)
   local uri, session = params.uri, ctx.session
   if type(uri) ~= "string" then
@@ -70,7 +70,7 @@ end
 
 local LISTS = { "toolsListChanged", "promptsListChanged", "resourcesListChanged" }
 
--- What is honoured of the filter, and the set for the bus; or nil and the error.
+-- The part of the filter that is honoured, and the set for the bus; or nil and the error.
 local function read_filter(app, ctx, filter)
   local honoured = {}
   for _, name in ipairs(LISTS) do
@@ -109,7 +109,7 @@ local function busy(text, ...)
   return nil, failure.new(errors.INTERNAL_ERROR, ("Busy: " .. text):format(...))
 end
 
----subscriptions/listen: acknowledged first, and answered when the server closes.
+---subscriptions/listen: acknowledged at once; the response is sent when the server closes.
 function subscription.listen(app, ctx, params)
   local filter, x = params.notifications, ctx.exchange
   if not value.is_object(filter) then

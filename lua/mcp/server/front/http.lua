@@ -1,6 +1,6 @@
 -- SPDX-License-Identifier: MIT
--- http: the front of Streamable HTTP. Both eras come in at one path; the body
--- decides which it is, then a session or an envelope takes over.
+-- http: the front of Streamable HTTP. Both eras use one path; the body of a message decides its
+-- era. Checks what HTTP adds to a message: header fields, sessions, methods other than POST.
 local arrival = require "mcp.server.front.arrival"
 local bus = require "mcp.server.bus"
 local errors = require "mcp.protocol.errors"
@@ -197,9 +197,9 @@ end
 
 -- --- connections with more than one answer --------------------------------------
 
--- What a connection keeps of its handshake's fields for those who look at `ctx.headers`. There may
--- be thousands of them, so what only the handshake is about goes; so does the token. Over HTTP+SSE
--- each POST has fields of its own.
+-- The header fields of a handshake that the connection keeps for `ctx.headers`, without those of
+-- the handshake itself and the token: there may be thousands of connections. Over HTTP+SSE each
+-- POST has its own fields.
 local NONE = {}
 local function fields_of(app, x)
   local fields = x:headers()
@@ -212,8 +212,8 @@ local function fields_of(app, x)
   return fields
 end
 
--- A connection that asks for more than one answer, and may have it: a WebSocket, or the stream of
--- HTTP+SSE. From here on it is duplex.lua's.
+-- Opens a connection with more than one response: a WebSocket, or the stream of HTTP+SSE. Its
+-- messages go to front/duplex.lua.
 local function upgrade(app, x)
   local auth, fields = app.auth and app.auth.of[x], fields_of(app, x)
   local link, text, code = x:upgrade()
@@ -225,15 +225,15 @@ local function upgrade(app, x)
   return 503
 end
 
--- A message for a connection of HTTP+SSE (HS-06). What answers it goes out there. Somebody else's
--- session is as good as none (HS-07).
+-- A message for the stream of HTTP+SSE, where its response is sent (HS-06). The stream of another
+-- principal is reported as unknown (HS-07).
 local function post(app, x, link)
   local auth = app.auth and app.auth.of[x]
   if not link or auth and not (link.auth and link.auth.key == auth.key) then
     return fail(404, errors.SESSION_NOT_FOUND, "Session not found")
   end
   link.auth = auth -- a token that was renewed counts from now on
-  -- Its message is taken in before that returns.
+  -- feed() reads the message before it returns.
   link.posted = x:headers()
   local ok, text, code = x:feed()
   link.posted = nil

@@ -474,7 +474,7 @@ describe("asking", function()
         assert.equal("roots/list", asked.method)
         peer:send { jsonrpc = "2.0", id = asked.id, result = { roots = { { uri = "file:///x" } } } }
       end
-      assert.equal("0 questions are open in this session, and at most 64 may be, file:///x",
+      assert.equal("0 questions are open in this session, at most 64 are allowed, file:///x",
         text_of(peer:response "call"))
       -- None of them counts any more.
       call(peer)
