@@ -6,7 +6,7 @@
 --   client.lua bare     the same of cjson and handler.lua alone, in this process
 --   client.lua hold URL   holds connections that are silent
 -- Each line of standard input is a number, and is answered with a line when it is done: so
--- many seconds of calls, told as load.lua does it; or so many more connections.
+-- many seconds of calls, reported as load.lua does it; or so many more connections.
 
 package.cpath = (os.getenv "BUILD" or "build") .. "/bench/?.so;" .. package.cpath
 local drive = require "drive"

@@ -443,7 +443,7 @@ static int l_free_port(lua_State *L) {
   return 1;
 }
 
-/* connect(port) -> fd, or nil when nobody listens (yet) */
+/* connect(port) -> fd, or nil if no server listens (yet) */
 static int l_connect(lua_State *L) {
   struct sockaddr_in a = {.sin_family = AF_INET,
                           .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};

@@ -495,7 +495,7 @@ part("stdio", function()
       ours = function() return run(ours, "ping") end,
       other = function() return run(raw, "ping") end,
     }
-    -- One line is under way at a time: here the wait is what counts.
+    -- One request at a time: this measures latency.
     local by_rate = ratio(samples.ours, samples.other, "rate")
     row("one at a time, beside C", {
       ours = thousands(median(pick(samples.ours, "rate"))) .. "/s",

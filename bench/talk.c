@@ -7,8 +7,8 @@
  *
  * POSTs the file's text, or sends it as a message, with __ID__ replaced by a
  * number that is new for each request and always seven digits long. Ends with
- * one line as that of load.lua. It checks of an answer what the load must know:
- * where it ends, and that it is none of an error. Of WebSocket it knows just
+ * one line as that of load.lua. It checks in an answer what the load has to
+ * know: where it ends, and that it is not an error. Of WebSocket it knows just
  * that servers send whole messages; nothing here is shared with what it loads.
  */
 #include <arpa/inet.h>

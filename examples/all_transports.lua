@@ -27,8 +27,8 @@ app:prompt "generate_report" { arguments = { data_type = "string" } } (function(
   return ("Report for %s: [generated content]"):format(args.data_type)
 end)
 
--- Both are so on loopback without a word: requests for other hosts, and of pages of other origins,
--- are refused. Pages of this one may call us.
+-- On loopback, requests with a foreign Host or Origin are refused by default. Pages of the allowed
+-- origin may call the server.
 local security = {
   dns_rebinding_protection = true,
   allowed_origins = { "http://localhost:3000" },
@@ -36,7 +36,7 @@ local security = {
 
 local function port(number) return math.tointeger(tonumber(arg[2])) or number end
 
-local ways = {
+local transports = {
   stdio = function() app:run_stdio() end,
   http = function() app:run_http { port = port(8000), security = security } end,
   sse = function() app:run_sse { host = "localhost", port = port(8080), security = security } end,
@@ -46,5 +46,7 @@ local ways = {
   end,
 }
 
-local run = ways[arg[1] or "stdio"] or error("stdio, http, sse, websocket or multi expected", 0)
+local name = arg[1] or "stdio"
+local run = transports[name] or error(
+  ("transport: expected stdio, http, sse, websocket or multi, got %q"):format(name), 0)
 run()

@@ -1,6 +1,6 @@
 -- SPDX-License-Identifier: MIT
--- auth_server.lua: notes of many people, each behind their own token. The tokens come from an
--- authorization server, which is somebody else's; here it is only known by its name and its keys.
+-- auth_server.lua: notes of many users, each with a token of their own. An authorization server
+-- run by others issues the tokens; this server knows its name and its keys.
 --
 --   ISSUER=https://as.example JWKS=https://as.example/jwks.json luamcp run examples/auth_server.lua
 local mcp = require "mcp"
@@ -22,7 +22,7 @@ local app = mcp.server {
 
 local notes = {}
 
--- `key` is the same for the same person, and for nobody else.
+-- `key` identifies the user: it is the same in each of their requests, and unique.
 local function mine(ctx)
   local list = notes[ctx.auth.key] or {}
   notes[ctx.auth.key] = list

@@ -13,11 +13,11 @@ local session <close> = assert(mcp.connect(arg[1] or "http://127.0.0.1:8000/mcp"
   auth = mcp.auth.bearer(token),
 }))
 
--- A refusal is no error of the program: nil, what was said, and a code.
-local result, why, code = session:call_tool("add", { text = arg[2] or "buy tea" })
+-- A refused call returns nil, a message and a code; it raises no error.
+local result, text, code = session:call_tool("add", { text = arg[2] or "buy tea" })
 if result then
   print(result.content[1].text)
 else
-  print(("refused: %s (%s)"):format(why, code))
+  print(("refused: %s (%s)"):format(text, code))
 end
 print(assert(session:call_tool("list", {})).content[1].text)

@@ -11,8 +11,8 @@ local litres = 0
 app:resource "kettle://level" (function() return ("%d litres"):format(litres) end)
 
 app:tool "fill" (function(_, ctx)
-  local answer, why = ctx:elicit("How many litres?", { litres = "integer" })
-  if not answer then return nil, "not filled: " .. why end
+  local answer, reason = ctx:elicit("How many litres?", { litres = "integer" })
+  if not answer then return nil, "not filled: " .. reason end
   for i = 1, answer.litres do
     litres = litres + 1
     ctx:progress(i, answer.litres)

@@ -6,9 +6,9 @@
 -- Each text file is a resource, `search` finds lines, and the prompt `summarise` hands a file to
 -- the model. Nothing is kept: files that come, change or go are seen at the next request.
 --
--- Addresses look like folder:///garden/spring.md and not like file:///…: a file: address names
--- a place on somebody's machine, tells strangers how its disks are laid out, and invites a client
--- to open it by itself, around this server. folder: has no meaning but the one given here: a
+-- Addresses look like folder:///garden/spring.md and not like file:///…: a file: URI names
+-- a place on the server's machine, reveals its directories, and invites a client to open the file
+-- itself, bypassing this server. folder: has no meaning but the one given here: a
 -- path below the folder that was named at the start, percent-encoded. `mcp.folder` makes sure
 -- that no such path leads out of it.
 local mcp = require "mcp"
@@ -43,7 +43,7 @@ local function uri_of(path)
   end)
 end
 
--- The text of a file, or nil if there is none to show.
+-- The text of a file, or nil for files that are missing, too large or not text.
 local function read_text(path)
   local text = mime_of(path) and folder:read(path, FILE_SIZE)
   if text and utf8.len(text) and not text:find("\0", 1, true) then return text end

@@ -8,7 +8,7 @@ local connections = {}
 local function connection(path)
   if not connections[path] then
     local opened = assert(environment:connect(path))
-    -- Whoever asks is to read only.
+    -- Clients may only read.
     assert(opened:execute "PRAGMA query_only = ON")
     connections[path] = opened
   end
@@ -16,8 +16,8 @@ local function connection(path)
 end
 
 local function rows_of(path, sql, limit)
-  local cursor, why = connection(path):execute(sql)
-  if type(cursor) ~= "userdata" then return nil, why or "not a statement that returns rows" end
+  local cursor, reason = connection(path):execute(sql)
+  if type(cursor) ~= "userdata" then return nil, reason or "not a statement that returns rows" end
   local rows, row = {}, cursor:fetch({}, "a")
   while row and #rows < limit do
     rows[#rows + 1] = row

@@ -1,7 +1,7 @@
 -- SPDX-License-Identifier: MIT
--- browser.lua: a real browser, headless Chromium, against a server: the inspect page as somebody
--- uses it, and pages of other origins as clients. Each check is one line; the rule it stands for is
--- in its name. Pictures of the page are left in the build folder.
+-- browser.lua: a real browser, headless Chromium, against a server: the inspect page as a
+-- user operates it, and pages of other origins as clients. Each check prints one line, with the
+-- rule of docs/rules.md that it tests. Screenshots go to the build folder.
 --
 --   lua5.4 scripts/browser.lua [WORD]     only the checks that contain WORD
 --
@@ -20,13 +20,13 @@ local passed, failed = 0, 0
 
 local function check(name, fn, ...)
   if not name:find(only, 1, true) then return end
-  local ok, why = pcall(fn, ...)
+  local ok, reason = pcall(fn, ...)
   io.write(ok and "ok      " or "FAILED  ", name, "\n")
   if ok then
     passed = passed + 1
   else
     failed = failed + 1
-    io.write("        ", tostring(why), "\n")
+    io.write("        ", tostring(reason), "\n")
   end
 end
 
@@ -86,7 +86,7 @@ end
 
 local function inspect_page(browser, server)
   local page <close> = browser:open(server.url:match "^(http://[^/]+)" .. "/")
-  check("inspect: the page connects, says who the server is, and lists what it has", function()
+  check("inspect: the page connects, shows the server's name, and lists its tools", function()
     has(page:wait "document.getElementById('state').textContent.match(/revision .+/)?.input",
       "1.2.3")
     equal("Tried in a browser <b>", page:eval "document.getElementById('name').textContent")
@@ -191,7 +191,7 @@ local function inspect_page(browser, server)
     has(result(page, "ask"), "cancel")
     quiet(page)
   end)
-  check("inspect: an address that is none of the web is not opened (SEC-66)", function()
+  check("inspect: only http(s) URLs are opened (SEC-66)", function()
     submit(page, "visit")
     equal("sign.example:8443", page:wait "document.querySelector('dialog[open] strong').innerText")
     page:press "Escape"
@@ -201,7 +201,8 @@ local function inspect_page(browser, server)
       "https://user:word@sign.example/", "nonsense" } do
       page:eval("take(" .. js(cjson.encode { jsonrpc = "2.0", id = "q", method =
         "elicitation/create", params = { mode = "url", message = "m", url = url } }) .. ")")
-      has(page:wait "document.querySelector('dialog[open]')?.innerText", "not an http(s) URL, not opened: " .. url)
+      has(page:wait "document.querySelector('dialog[open]')?.innerText",
+        "not an http(s) URL, not opened: " .. url)
       page:eval "document.querySelector('dialog form').requestSubmit()"
       has(page:wait "document.querySelector('dialog[open] [role=alert]').textContent",
         "this URL cannot be opened")
@@ -212,7 +213,7 @@ local function inspect_page(browser, server)
     equal("undefined", page:eval "typeof window.evil")
     quiet(page)
   end)
-  check("inspect: sampling is answered by who is there, roots by what is written", function()
+  check("inspect: the user answers sampling; roots come from the text area", function()
     submit(page, "write")
     has(page:wait "document.querySelector('dialog[open]')?.innerText", "<u>a word</u>")
     page:eval [[(() => { const d = document.querySelector("dialog");
@@ -245,11 +246,11 @@ local function inspect_page(browser, server)
       f.dispatchEvent(new Event("input")); document.getElementById("clear").click(); })()]]
     equal(0, page:eval "document.getElementById('traffic').childElementCount")
   end)
-  check("inspect: everything has a name for who cannot see it, and a key leads to the search",
+  check("inspect: every input has an accessible name, and a key moves to the search",
     function()
       equal("", page:eval [[(() => [...document.querySelectorAll("input, select, textarea, button")]
-        .filter((one) => !one.labels?.length && !one.getAttribute("aria-label")
-          && one.textContent.trim() === "").map((one) => one.outerHTML).join("\n"))()]])
+        .filter((node) => !node.labels?.length && !node.getAttribute("aria-label")
+          && node.textContent.trim() === "").map((node) => node.outerHTML).join("\n"))()]])
       page:eval "document.activeElement.blur()"
       page:press "/"
       equal("search", page:eval "document.activeElement.id")
@@ -352,7 +353,7 @@ globalThis.by_sse = () => new Promise((resolve, reject) => {
     }
   });
 });
-// Without asking first: what a form could send. Nobody sees the answer.
+// Without a preflight, as a form could send it. The page cannot read the response.
 globalThis.blindly = (type) => fetch(URL_OF_SERVER, { method: "POST", mode: "no-cors", headers: {
   "Content-Type": type }, body: JSON.stringify({ jsonrpc: "2.0", id: 1, method: "tools/call",
   params: { name: "touch", arguments: {}, _meta: {
@@ -360,7 +361,7 @@ globalThis.blindly = (type) => fetch(URL_OF_SERVER, { method: "POST", mode: "no-
     "io.modelcontextprotocol/clientCapabilities": {} } } }) }).then((answer) => answer.type);
 ]]
 
-local WAYS = {
+local TRANSPORTS = {
   { "Streamable HTTP with a session", "by_session()", "slept 200" },
   { "Streamable HTTP without one", "stateless()", "stayed" },
   { "WebSocket", "by_websocket()", "stayed mcp" },
@@ -390,9 +391,9 @@ local function pages(browser, server, open, friend, stranger)
   do
     local page <close> = browser:open(friend.url)
     prepare(page, server)
-    for _, way in ipairs(WAYS) do
-      check("a page of an allowed origin calls a tool over " .. way[1], function()
-        equal(way[3], page:eval(way[2]))
+    for _, transport in ipairs(TRANSPORTS) do
+      check("a page of an allowed origin calls a tool over " .. transport[1], function()
+        equal(transport[3], page:eval(transport[2]))
         quiet(page)
       end)
     end
@@ -411,9 +412,9 @@ local function pages(browser, server, open, friend, stranger)
   do
     local page <close> = browser:open(stranger.url)
     prepare(page, server)
-    for _, way in ipairs(WAYS) do
-      check("a page of another port is refused (SEC-01) over " .. way[1], function()
-        equal("refused", page:eval(way[2] .. ".then((text) => text, () => 'refused')"))
+    for _, transport in ipairs(TRANSPORTS) do
+      check("a page of another port is refused (SEC-01) over " .. transport[1], function()
+        equal("refused", page:eval(transport[2] .. ".then((text) => text, () => 'refused')"))
       end)
     end
     check("what it sends without asking first calls nothing (SEC-01, SEC-04)", function()
@@ -422,9 +423,10 @@ local function pages(browser, server, open, friend, stranger)
       equal("opaque", page:eval "blindly('application/x-www-form-urlencoded')")
     end)
     check("a page without an origin (a sandboxed frame) is refused (SEC-01)", function()
-      for _, way in ipairs(WAYS) do
-        equal(way[3], sandboxed(page, open, way[2]), way[1] .. ", where null is allowed")
-        equal("refused", sandboxed(page, server, way[2]), way[1])
+      for _, transport in ipairs(TRANSPORTS) do
+        equal(transport[3], sandboxed(page, open, transport[2]),
+          transport[1] .. ", where null is allowed")
+        equal("refused", sandboxed(page, server, transport[2]), transport[1])
       end
     end)
     check("it can neither read nor frame the inspect page", function()
@@ -437,16 +439,17 @@ local function pages(browser, server, open, friend, stranger)
     end)
   end
   do
-    -- A name of somebody else that leads here: DNS rebinding.
+    -- A foreign host name that resolves to this server: DNS rebinding.
     local rebound = server.url:gsub("127%.0%.0%.1", "rebound.example")
     local page <close> = browser:open(friend.url)
     prepare(page, { url = rebound })
-    check("by a name that is not the server's nobody is answered (SEC-02)", function()
-      for _, way in ipairs(WAYS) do
-        equal("refused", page:eval(way[2] .. ".then((text) => text, () => 'refused')"), way[1])
+    check("a request with a foreign Host is refused (SEC-02)", function()
+      for _, transport in ipairs(TRANSPORTS) do
+        equal("refused", page:eval(transport[2] .. ".then((text) => text, () => 'refused')"),
+          transport[1])
       end
       local there <close> = browser:open((rebound:gsub("/mcp$", "/")))
-      has(there:eval "document.body.innerText", "does not answer for that Host")
+      has(there:eval "document.body.innerText", "Host: expected a name of this server")
       equal(false, there:eval "!!document.getElementById('tools')")
     end)
   end

@@ -9,8 +9,8 @@
 --   lua5.4 scripts/conformance.lua                      all legs
 --   lua5.4 scripts/conformance.lua 2026-07-28           one of them
 --   lua5.4 scripts/conformance.lua client-2026-07-28    one with us as the client
---   lua5.4 scripts/conformance.lua --self-test          nobody answers, or asks: does the gate
---                                                       notice?
+--   lua5.4 scripts/conformance.lua --self-test          no server, or no client: the gate
+--                                                       has to notice
 --
 -- MCP_BUILD is the build folder (build), PROGRAM the program in it. What the suite said stays in
 -- BUILD/conformance/.
@@ -42,7 +42,7 @@ local LEGS = {
     client = true },
 }
 
--- By who is tested.
+-- By the side under test.
 local NOT_YET = {
   server = {
     ["tasks-status-notifications"] = "the suite skips its only check, whatever the server does",
@@ -50,7 +50,8 @@ local NOT_YET = {
   client = {},
 }
 
--- Scenarios of a client in which somebody lies or asks for too much: it has to end with an error.
+-- Scenarios of a client in which the server lies or asks for too much: the client has to end
+-- with an error.
 local REFUSED = {}
 for name in ([[scope-retry-limit resource-mismatch iss-supported-missing iss-wrong-issuer
   iss-unexpected iss-normalized metadata-issuer-mismatch]]):gmatch "%S+" do
@@ -219,21 +220,21 @@ local function gate(legs)
   return bad == 0
 end
 
--- With nobody there every scenario must fail, those on the lists too; so must they with a client
--- that does nothing.
+-- Without a server every scenario has to fail, those on the lists too; and so with a client that
+-- does nothing.
 local function self_test(legs)
   local server = start_server()
   server:stop() -- a port that was free a moment ago, and is dead now
   local noticed, missed = 0, 0
   for _, leg in ipairs(legs) do
-    local target, nobody = server.url, "a server"
-    if leg.client then target, nobody = "true", "a client" end
+    local target, missing = server.url, "a server"
+    if leg.client then target, missing = "true", "a client" end
     local count = each_scenario(leg, target, OUT .. "/dead-" .. leg.name, function(name, wrong)
       if #wrong > 0 then
         noticed = noticed + 1
       else
         missed = missed + 1
-        say("%s  FAILED   %s passes without %s", leg.name, name, nobody)
+        say("%s  FAILED   %s passes without %s", leg.name, name, missing)
       end
     end)
     if count ~= leg.scenarios then
@@ -242,7 +243,7 @@ local function self_test(legs)
         leg.scenarios)
     end
   end
-  say("conformance self-test: %d scenarios without anybody, %d noticed", noticed + missed, noticed)
+  say("conformance self-test: %d scenarios without a peer, %d noticed", noticed + missed, noticed)
   return missed == 0 and noticed > 0
 end
 

@@ -65,7 +65,7 @@ local function lines_of(text, most)
 end
 
 -- Each calls a method of the client. `show` makes lines of what came back; among them must be
--- all of `expect`. A result or, where there is none, a text and a code come back.
+-- all of `expect`. A call returns a result, or nil, a message and a code.
 local ERRANDS = {
   { "list_tools", show = function(tools)
       local out = {}
@@ -122,13 +122,15 @@ local function run(client, errand, most)
   if #lines == 0 or all:find("root:", 1, true) then fail("%s: got\n%s", errand[1], all) end
 end
 
--- Connects; prints by what call, and who has answered.
+-- Connects; prints the call, and the name of the server.
 local function connect(target, options, shown)
   local client, text, code = mcp.connect(target, options)
   say("  client = mcp.connect(%s)", shown)
   if not client then fail("%s (%s)", text, code) end
   say("      %s %s, revision %s", client.server.name, client.server.version, client.revision)
-  if client.server.name ~= "files" then fail("who is %q?", client.server.name) end
+  if client.server.name ~= "files" then
+    fail("server: expected files, got %q", client.server.name)
+  end
   return client
 end
 
@@ -181,7 +183,7 @@ local function over_the_network()
     run(client, ERRANDS[4], 1)
   end
 
-  heading "6. Who is not let in"
+  heading "6. A request from a foreign page is refused"
   local client, text, code = mcp.connect(server.url, { headers = {
     Origin = "http://evil.example" } })
   say("  mcp.connect(%q, { headers = { Origin = \"http://evil.example\" } })", server.url)

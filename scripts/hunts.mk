@@ -129,7 +129,7 @@ hunts: hunt-build
 	done; cat $(HUNTS:%=$(BUILD)/hunts/%.row); \
 	test -z "$$bad" || { echo "hunts that found something:$$bad"; exit 1; }
 
-# Fails or shortens chosen system calls of whoever is started with it.
+# Makes chosen system calls of the program that loads it fail or come back short.
 $(BUILD)/spec/shim.so: spec/hunts/shim.c
 	@mkdir -p $(@D)
 	$(CC) $(CPPFLAGS) $(CFLAGS) -fvisibility=default -shared -o $@ $< -ldl

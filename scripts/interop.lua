@@ -61,7 +61,7 @@ local TOOLS = { files = '"name": *"search"', hello = '"name": *"greet"' }
 
 local function inspector(example, era, url)
   local command = words { NODE, BUILD .. "/node/node_modules/.bin/mcp-inspector", "--cli" }
-  -- What comes behind the program is the program's, so options come first.
+  -- Arguments after the program belong to the program, so the inspector's options come first.
   local options = words { "--protocol-era", era, "--format", "json", "--quiet", "--method",
     "tools/list" }
   local target = url and words { "--transport", "http", "--server-url", url }
@@ -85,9 +85,9 @@ local function fail(name, text)
   for line in text:gmatch "[^\n]+" do io.write("        ", line, "\n") end
 end
 
-local function skip(name, why)
+local function skip(name, reason)
   skipped = skipped + 1
-  io.write("skipped ", name, ": ", why, "\n")
+  io.write("skipped ", name, ": ", reason, "\n")
 end
 
 -- The processes that have `mark` in their environment, as text; on Linux only. One that ends by
@@ -181,7 +181,7 @@ local function ours(only)
   end
 end
 
--- Everybody, one server of ours, at the same time.
+-- All clients call one server of ours at the same time.
 local MIXED = { "node http", "node sse", "node websocket", "node modern", "python websocket",
   "ours unix" }
 

@@ -117,8 +117,8 @@ local function passes(spec, seconds)
   local ok, status = run(seconds, ("make -s OPT=-O1 test SPEC=%s "
     .. "BUSTED='busted --lua=lua5.4 --output=spec/report.lua --no-keep-going'"):format(spec))
   if not ok then end_leftovers() end
-  local why = (status == 124 or status == 137) and "time" or "red"
-  return ok, why
+  local reason = (status == 124 or status == 137) and "time" or "red"
+  return ok, reason
 end
 
 -- What each spec file does without an edit: seconds, or false for red. Kept between runs.
@@ -299,11 +299,11 @@ local function judge(specs, base_of, edit, path, kills)
     if seconds and not (edit.operator == "limit doubled"
       and spec == "spec/documentation_spec.lua") then
       local limit = LIMIT + FACTOR * seconds
-      local ok, why = passes(spec, limit)
+      local ok, reason = passes(spec, limit)
       if not ok and not passes(spec, limit) then
         kills[path .. spec] = (kills[path .. spec] or 0) + 1
         kills[spec] = (kills[spec] or 0) + 1
-        return spec .. (why == "time" and " (time limit)" or "")
+        return spec .. (reason == "time" and " (time limit)" or "")
       end
     end
   end

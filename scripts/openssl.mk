@@ -14,7 +14,7 @@ MODULES     += $(OPENSSL)
 $(CODECS): LIBS += $(shell pkg-config --libs libssl libcrypto)
 $(CODECS): $(addprefix $(BUILD)/obj/net/,listener.o loop.o memory.o peers.o stream.o tls.o)
 
-# Whoever builds, or tests, wants the modules.
+# Builds and tests need the modules.
 build: $(OPENSSL)
 
 $(OPENSSL): $(OPENSSL_OBJ)

@@ -1,5 +1,5 @@
 -- SPDX-License-Identifier: MIT
--- The MCP side of host.c: what the program is told can be read as a resource.
+-- The MCP side of host.c: text sent to the program can be read as a resource.
 local mcp = require "mcp"
 
 local last = "(nothing yet)"

@@ -1,6 +1,6 @@
 -- SPDX-License-Identifier: MIT
 -- chromium.lua: drives a headless Chromium by its own DevTools protocol, over the pipe that
--- --remote-debugging-pipe gives: messages of JSON, each with a NUL behind it, read by the browser
+-- --remote-debugging-pipe gives: messages of JSON, each followed by a NUL, read by the browser
 -- from descriptor 3 and written to 4. Two named pipes and a shell lead there. What a page complains
 -- of (an error of its script, a refused load, what its policy forbids) is kept.
 local background = require "background"
@@ -81,8 +81,8 @@ local function complaint(method, params)
       return nil
     end
     local words = {}
-    for i, one in ipairs(params.args) do
-      words[i] = tostring(one.value or one.description or one.type)
+    for i, value in ipairs(params.args) do
+      words[i] = tostring(value.value or value.description or value.type)
     end
     return table.concat(words, " ")
   elseif method == "Log.entryAdded" and params.entry.level ~= "verbose"
@@ -110,8 +110,8 @@ function Browser.__index:command(method, params, session)
       return message.result
     end
     local page = self.pages[message.sessionId]
-    local why = page and complaint(message.method, message.params)
-    if why then page.complaints[#page.complaints + 1] = why end
+    local text = page and complaint(message.method, message.params)
+    if text then page.complaints[#page.complaints + 1] = text end
   end
 end
 

@@ -14,7 +14,7 @@ app:tool "evil" { description = EVIL, title = EVIL, input = { ["<img src=x onerr
 app:tool "order" {
   description = "Everything that a form can have",
   input = {
-    name = mcp.string { min = 1, description = "Who orders" },
+    name = mcp.string { min = 1, description = "Name of the customer" },
     count = mcp.integer { min = 1, max = 10, default = 2 },
     size = mcp.enum { "small", "large" },
     gift = "boolean?",
@@ -39,14 +39,14 @@ app:tool "slow" { input = { steps = "integer" } } (function(args, ctx)
 end)
 
 app:tool "ask" (function(_, ctx)
-  local given, why = ctx:elicit("What is your <b>name</b>?", { name = "string",
+  local given, reason = ctx:elicit("What is your <b>name</b>?", { name = "string",
     age = "integer?" })
-  return given and "Hello " .. given.name or why
+  return given and "Hello " .. given.name or reason
 end)
 
 app:tool "visit" (function(_, ctx)
-  local gone, why = ctx:elicit_url("Please sign in", "https://sign.example:8443/in?a=b")
-  return gone and "gone" or why
+  local gone, reason = ctx:elicit_url("Please sign in", "https://sign.example:8443/in?a=b")
+  return gone and "gone" or reason
 end)
 
 app:tool "write" (function(_, ctx)

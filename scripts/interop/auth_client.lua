@@ -4,7 +4,7 @@
 --
 --   luamcp run scripts/interop/auth_client.lua BROWSER REVISION URL
 --
--- BROWSER is a command that an address is put behind.
+-- BROWSER is a command; the URL is appended to it.
 local mcp = require "mcp"
 
 local BROWSER, REVISION, URL = arg[1], arg[2], arg[3]

@@ -37,7 +37,7 @@ for (let first = 1; first <= CALLS; first += TOGETHER) {
   await Promise.all(Array.from({ length: TOGETHER }, async (_, i) => {
     const n = first + i;
     const { structuredContent } = await client.callTool({ name: "count", arguments: { n } });
-    assert.deepEqual(structuredContent, { n, who: name });
+    assert.deepEqual(structuredContent, { n, client: name });
   }));
 }
 await client.close();

@@ -17,7 +17,7 @@ NAME = "python websocket"
 
 async def call(session, n):
     result = await session.call_tool("count", {"n": n})
-    assert result.structuredContent == {"n": n, "who": NAME}, result
+    assert result.structuredContent == {"n": n, "client": NAME}, result
 
 
 async def main(url):

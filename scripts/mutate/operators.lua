@@ -28,18 +28,18 @@ local function blank_c(source)
     local next_at = source:find("[/\"'#]", at)
     if not next_at then break end
     keep(next_at - 1)
-    local two, one = source:sub(at, at + 1), source:sub(at, at)
+    local two, char = source:sub(at, at + 1), source:sub(at, at)
     if two == "/*" then
       hide(select(2, source:find("*/", at + 2, true)) or #source)
     elseif two == "//" then
       hide((source:find("\n", at, true) or #source + 1) - 1)
-    elseif one == '"' or one == "'" then
+    elseif char == '"' or char == "'" then
       local to = at + 1
-      while to <= #source and source:sub(to, to) ~= one do
+      while to <= #source and source:sub(to, to) ~= char do
         to = to + (source:sub(to, to) == "\\" and 2 or 1)
       end
       hide(math.min(to, #source))
-    elseif one == "#" then
+    elseif char == "#" then
       -- A directive, with the lines it is continued on.
       local to = at
       repeat
@@ -68,14 +68,14 @@ local function blank_lua(source)
     if not next_at then break end
     take(next_at - 1)
     local level = source:match("^%-%-%[(=*)%[", at) or source:match("^%[(=*)%[", at)
-    local one = source:sub(at, at)
+    local char = source:sub(at, at)
     if level then
       take(select(2, source:find("]" .. level .. "]", at, true)) or #source, true)
     elseif source:sub(at, at + 1) == "--" then
       take((source:find("\n", at, true) or #source + 1) - 1, true)
-    elseif one == '"' or one == "'" then
+    elseif char == '"' or char == "'" then
       local to = at + 1
-      while to <= #source and source:sub(to, to) ~= one do
+      while to <= #source and source:sub(to, to) ~= char do
         to = to + (source:sub(to, to) == "\\" and 2 or 1)
       end
       take(math.min(to, #source), true)

@@ -138,10 +138,11 @@ describe("examples", function()
       assert.matches("status 403", why, 1, true)
     end)
 
-    it("refuses a way that it does not know", function()
+    it("refuses an unknown transport", function()
       local out, status = helper.shell(helper.quote(helper.program())
         .. " examples/all_transports.lua carrier-pigeon 2>&1")
-      assert.equal("luamcp: stdio, http, sse, websocket or multi expected\n", out)
+      assert.equal("luamcp: transport: expected stdio, http, sse, websocket or multi, "
+        .. 'got "carrier-pigeon"\n', out)
       assert.equal(1, status)
     end)
   end)

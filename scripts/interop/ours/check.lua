@@ -71,8 +71,8 @@ function check.set(list, key)
   return out
 end
 
----A client of who is named by the script's arguments: an era, then a URL or the words of a command,
----which gets the variables `env`.
+---Opens a client of the server that the script's arguments name: an era, then a URL or the words
+---of a command, which gets the variables `env`.
 function check.open(options, env)
   options.era = arg[1]
   local target = arg[2]

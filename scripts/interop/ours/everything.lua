@@ -57,8 +57,8 @@ local function tools(client)
     .content[2].resource.uri, TEXTS .. 3)
 
   -- A wrong argument is a result for the model, or an error: both are this server's right.
-  local wrong, why = client:call_tool("get-sum", { a = "one", b = 2 })
-  has(wrong and wrong.isError and wrong.content[1].text or why, "Invalid arguments")
+  local wrong, text_of_error = client:call_tool("get-sum", { a = "one", b = 2 })
+  has(wrong and wrong.isError and wrong.content[1].text or text_of_error, "Invalid arguments")
   local none, reason = client:call_tool "no-such-tool"
   has(none and none.isError and none.content[1].text or reason, "no-such-tool")
 
@@ -109,10 +109,10 @@ local function questions(client)
   same(asked[#asked], url)
   has(text(went), "User completed the URL elicitation")
   -- The other way to ask that: an error which says where to go first.
-  local result, why, code, data = client:call_tool("trigger-url-elicitation",
+  local result, reason, code, data = client:call_tool("trigger-url-elicitation",
     { url = url, errorPath = true })
   same({ result, code }, { nil, -32042 })
-  has(why, "browser-based authorization")
+  has(reason, "browser-based authorization")
   same(data.elicitations[1].mode, "url")
 
   has(text(assert(client:call_tool "get-roots-list")), "file:///tmp/interop")
@@ -130,25 +130,25 @@ local function resources(client)
   same(templates[TEXTS .. "{resourceId}"], true)
   has(assert(client:read_resource(TEXTS .. "7")).contents[1].text, "Resource 7:")
   assert(assert(client:read_resource "demo://resource/dynamic/blob/8").contents[1].blob)
-  local none, why, code = client:read_resource "demo://nowhere"
+  local none, reason, code = client:read_resource "demo://nowhere"
   same({ none, math.type(code) }, { nil, "integer" })
-  has(why, "demo://nowhere")
+  has(reason, "demo://nowhere")
 
   local packed = "demo://resource/session/interop.gz"
   assert(client:call_tool("gzip-file-as-resource",
     { name = "interop.gz", data = "data:text/plain,packed", outputType = "resourceLink" }))
-  soon("another list is told", function() return changes.resources end)
+  soon("list_changed arrives", function() return changes.resources end)
   same(check.set(assert(client:list_resources()), "uri")[packed], true)
   same(assert(client:read_resource(packed)).contents[1].blob:sub(1, 4), "H4sI")
 
-  local told = {}
+  local updates = {}
   for i = 1, 2 do
-    assert(client:subscribe(TEXTS .. i, function(uri) told[uri] = (told[uri] or 0) + 1 end))
+    assert(client:subscribe(TEXTS .. i, function(uri) updates[uri] = (updates[uri] or 0) + 1 end))
   end
   assert(client:unsubscribe(TEXTS .. "2"))
   has(text(assert(client:call_tool "toggle-subscriber-updates")), "Started")
-  soon("an update is told", function() return told[TEXTS .. "1"] end)
-  same(told[TEXTS .. "2"], nil)
+  soon("an update arrives", function() return updates[TEXTS .. "1"] end)
+  same(updates[TEXTS .. "2"], nil)
   has(text(assert(client:call_tool "toggle-subscriber-updates")), "Stopped")
   assert(client:unsubscribe(TEXTS .. "1"))
 end

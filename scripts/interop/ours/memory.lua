@@ -1,6 +1,6 @@
 -- SPDX-License-Identifier: MIT
--- memory.lua: our client with the npm package server-memory, over stdio: what it is told comes
--- back.
+-- memory.lua: our client with the npm package server-memory, over stdio: the entities that
+-- it stores can be read back.
 --
 --   luamcp run scripts/interop/ours/memory.lua ERA COMMAND [ARGUMENT…]
 package.path = "./scripts/interop/ours/?.lua;" .. package.path
@@ -35,6 +35,6 @@ check.errand({}, function(client)
   same(call("delete_entities", { entityNames = { "Ada" } }).structuredContent.success, true)
   same(call("read_graph").structuredContent, { entities = { bob }, relations = {} })
 
-  local wrong, why, code = client:call_tool("create_entities", { entities = "none" })
-  assert(wrong and wrong.isError or code == -32602, why)
+  local wrong, reason, code = client:call_tool("create_entities", { entities = "none" })
+  assert(wrong and wrong.isError or code == -32602, reason)
 end, { MEMORY_FILE_PATH = FILE })

@@ -41,6 +41,6 @@ for first = 1, CALLS, TOGETHER do
     jobs[i] = function() return client:call_tool("count", { n = first + i - 1 }) end
   end
   for i, result in ipairs(mcp.all(jobs)) do
-    same(result.structuredContent, { n = first + i - 1, who = NAME })
+    same(result.structuredContent, { n = first + i - 1, client = NAME })
   end
 end

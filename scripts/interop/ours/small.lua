@@ -40,13 +40,13 @@ local function cancelling(client)
 end
 
 local function watching(client)
-  local told = 0
+  local updates = 0
   assert(client:subscribe(LEVEL, function(uri)
     same(uri, LEVEL)
-    told = told + 1
+    updates = updates + 1
   end))
   local level = text(assert(client:call_tool "fill"))
-  soon("an update is told", function() return told == 1 end)
+  soon("an update arrives", function() return updates == 1 end)
   same(assert(client:read_resource(LEVEL, { fresh = true })).contents[1].text, level)
   assert(client:unsubscribe(LEVEL))
 end
@@ -77,8 +77,8 @@ check.errand(options, function(client)
   local failed = call "fail"
   same(failed.isError, true)
   has(failed.content[1].text, "no such luck")
-  local none, why = client:call_tool "no-such-tool"
-  has(none and none.isError and none.content[1].text or why, "no-such-tool")
+  local none, reason = client:call_tool "no-such-tool"
+  has(none and none.isError and none.content[1].text or reason, "no-such-tool")
 
   local seen = {}
   same(text(call("count", { to = 3 }, {

@@ -39,7 +39,7 @@ describe("the example", function()
   it("client_http.lua calls hello.lua", function()
     local url = serve("examples/hello.lua", { "--http", "127.0.0.1:0" })
     local out, status = run("examples/client_http.lua", { url })
-    assert.equal("hello, revision 2026-07-28\ngreet: Greet somebody\nHello, number 1!\n"
+    assert.equal("hello, revision 2026-07-28\ngreet: Greet a person\nHello, number 1!\n"
       .. "Hello, number 2!\nHello, number 3!\n", out)
     assert.equal(0, status)
   end)
@@ -79,7 +79,7 @@ describe("the example", function()
   it("client_stdio.lua starts hello.lua", function()
     local out, status = run("examples/client_stdio.lua",
       { helper.program(), "run", "examples/hello.lua" })
-    assert.equal("hello, revision 2026-07-28\ngreet: Greet somebody\nHello, Ada!\n"
+    assert.equal("hello, revision 2026-07-28\ngreet: Greet a person\nHello, Ada!\n"
       .. '(failed) tool "greet": argument "name" is missing (string expected)\n'
       .. 'unknown argument "nam", did you mean "name"?\n', out)
     assert.equal(0, status)

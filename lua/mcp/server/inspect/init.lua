@@ -9,12 +9,12 @@ local protocol = require "mcp.protocol"
 local inspect = {}
 
 -- Where this module was found: its file, or ":embedded:" in the program.
-local LOCATION = select(2, ...)
+local MODULE, LOCATION = ...
 
 -- The text of a file beside this one. The program contains it as a module.
 local function text_of(name)
   local folder = LOCATION and LOCATION:match "^(.*/)init%.lua$"
-  if not folder then return require("mcp.server.inspect." .. name) end
+  if not folder then return require(MODULE .. "." .. name) end
   local file <close>, reason = io.open(folder .. name, "rb")
   if not file then error("inspect: cannot read " .. reason .. "; install luamcp again", 0) end
   return file:read "a"
