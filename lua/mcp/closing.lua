@@ -1,29 +1,30 @@
 -- SPDX-License-Identifier: MIT
--- farewell: the polite end of something, which takes a while: a session is deleted, a child is
--- given time to leave. Where the code that closes may wait, it waits for that. Where it may not (a
--- task that is being closed, a finalizer, a callback of the loop) a task of its own goes on with
--- it, and the program waits for all of these before it leaves. Knows nothing of what ends.
+-- closing: runs a close that takes time, such as deleting a session or letting a child process
+-- exit. Code that may wait waits for it. Code that may not (a coroutine that is being closed, a
+-- finalizer, a callback of the loop) leaves it to a coroutine in the background, and the program
+-- waits for all of these before it exits.
 local core = require "mcp.core"
 
 local closing = {}
 
----How long a program that leaves waits for all farewells, in seconds. What is not over then ends
----with the Lua state: connections are cut, the guard of a child kills it.
+---How long an exiting program waits for closing in the background, in seconds. What has not
+---finished by then ends with the Lua state: connections are cut, a child is killed by its guard.
 closing.LIMIT = 10
 
----How long one whose time is over has to end, once it is cancelled; in seconds.
+---How long a cancelled close may take to end, in seconds.
 closing.CANCELED = 1
 
--- What was cancelled a moment ago is closed in a later turn, and may say farewell then.
+-- Turns of the loop: what was just cancelled is closed in a later turn, and may start closing
+-- something in the background then.
 local TURNS = 8
 
--- How many are under way.
+-- How many closes are in progress.
 local pending = 0
 
-local Under_way = { __name = "mcp.closing", __close = function() pending = pending - 1 end }
+local In_progress = { __name = "mcp.closing", __close = function() pending = pending - 1 end }
 
-local function see_off(seconds, fn, ...)
-  local under_way <close> = setmetatable({}, Under_way) -- luacheck: ignore
+local function close_within(seconds, fn, ...)
+  local in_progress <close> = setmetatable({}, In_progress) -- luacheck: ignore
   pending = pending + 1
   local work = core.waiter()
   work:spawn(fn, ...)
@@ -32,21 +33,21 @@ local function see_off(seconds, fn, ...)
   work:wait(closing.CANCELED)
 end
 
----Runs `fn(...)`, which waits for the end of something, in a task, for `seconds` at most. Returns
----when that is over, or at once where nothing can wait.
+---Runs `fn(...)`, which closes something, in a coroutine, for `seconds` at most. Returns when it is
+---over, or at once where waiting is impossible.
 ---@param seconds number
 ---@param fn function
 ---@param ... any
 function closing.run(seconds, fn, ...)
   local waiter = core.waiter()
-  waiter:spawn(see_off, seconds, fn, ...)
+  waiter:spawn(close_within, seconds, fn, ...)
   if core.may_wait() then waiter:wait() end
 end
 
----@return integer count of those that are under way
+---@return integer count of the closes in progress
 function closing.count() return pending end
 
----Waits until all are over; for the end of a program, outside any task.
+---Waits until all are over; for the end of a program, outside of any coroutine.
 ---@param limit number|nil seconds, closing.LIMIT if not given
 function closing.await(limit)
   local deadline = core.now() + (limit or closing.LIMIT)

@@ -1,11 +1,11 @@
 -- SPDX-License-Identifier: MIT
--- The polite end of what was closed where nothing can wait.
+-- Closing that takes time, also where waiting is impossible.
 local core = require "mcp.core"
 local closing = require "mcp.closing"
 local helper = require "spec.helper"
 local mcp = require "mcp"
 
-describe("a farewell", function()
+describe("closing something that takes time", function()
   after_each(helper.leftovers)
   after_each(helper.remove_files)
 
@@ -50,7 +50,7 @@ describe("a farewell", function()
     assert.equal(0, closing.count())
   end)
 
-  it("has its time and no more, and a program does not wait longer than it is told", function()
+  it("has its time and no more, and a program does not wait longer than asked", function()
     local code
     in_closing(function()
       closing.run(0.02, function() code = select(3, mcp.sleep(60)) end)

@@ -11,7 +11,7 @@ local SLACK = 2048
 -- A leak shows again each time, round after round; a table that happens to grow
 -- in one of them has not lost anything.
 local REPEATS, ROUNDS = 8, 6
--- A connection whose end was not told waits for the other side's farewell: what it
+-- A connection that was never told to close waits for the other side to close: what it
 -- holds is given back later, and is not lost. In seconds, more than any such wait.
 local PATIENCE = 12
 

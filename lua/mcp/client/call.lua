@@ -87,7 +87,7 @@ local function watch(one)
       local left = one:left()
       if left <= 0 then
         one.expired = true
-        return one.client.transport:cancel(one, "It has taken too long")
+        return one.client.transport:cancel(one, "The request timed out")
       end
       local _, _, code = dog:wait(left < math.huge and left or nil)
       if code == "ECANCELED" then return end
@@ -230,6 +230,32 @@ function call.read(method, reply)
     return malformed(method, "object expected, got " .. value.kind(reply.result))
   end
   return reply.result
+end
+
+-- --- waiting for an answer ------------------------------------------------------
+
+-- How long the answer may still take, in seconds; nil without a limit. Progress can extend it.
+local function time_left(sent)
+  local seconds = sent.left and sent:left()
+  return seconds and seconds < math.huge and math.max(seconds, 0) or nil
+end
+
+---Waits for the answer, for transports that watch the call's time themselves: until `waiter` is
+---woken or the time is over. Progress may extend the time meanwhile.
+---@param waiter mcp.core.Waiter
+---@param sent table left(): seconds that it may still take
+---@return true|nil woken
+---@return string|nil text for the caller
+---@return string|nil code "ETIMEDOUT" or "ECANCELED"
+---@return string|nil reason for the server
+function call.wait(waiter, sent)
+  local ok, text, code
+  repeat
+    ok, text, code = waiter:wait(time_left(sent))
+  until ok or code ~= "ETIMEDOUT" or time_left(sent) == 0
+  if ok then return true end
+  if code == "ETIMEDOUT" then return nil, "no answer in time", code, "The request timed out" end
+  return nil, text, code, "The caller cancelled the request"
 end
 
 return call

@@ -27,7 +27,7 @@ local schema = {
 ---@return string
 function schema.explain(errors, v, definition, noun)
   -- Loaded when the first value is refused, as is what finds the reasons.
-  return require("mcp.schema.explain").text(errors, v, definition, noun)
+  return require("mcp.schema.report").text(errors, v, definition, noun)
 end
 
 -- By schema, for whoever has it checked again and again.

@@ -1,8 +1,11 @@
 -- SPDX-License-Identifier: MIT
--- report.lua: why a value is not valid. Runs only after the checks have said that it is not, walks
--- the parts that fail and asks each for its reason.
+-- report.lua: the reasons why a value is not valid, as a list of errors and as text. It runs only
+-- after a check has failed: it walks the parts that fail and asks each for its reason.
 
+local is_array = require("mcp.value").is_array
+local nearest = require "mcp.nearest"
 local reference = require "mcp.schema.reference"
+local describe = require "mcp.schema.describe"
 
 ---@class mcp.schema.Error
 ---@field path string  JSON pointer to the value
@@ -76,9 +79,68 @@ end
 ---@param value any
 ---@return mcp.schema.Error?
 function Report:first(node, value)
-  local one = report.new(self.state, 1)
-  one:explain(node, value)
-  return one.errors[1]
+  local short = report.new(self.state, 1)
+  short:explain(node, value)
+  return short.errors[1]
+end
+
+-- --- as text --------------------------------------------------------------------
+
+-- A path in the usual notation, `a.b[0]`: `v` shows which steps are into arrays. Nil for the root.
+local function label(path, v)
+  local text = ""
+  for _, step in ipairs(reference.steps(path)) do
+    if is_array(v) then
+      text = ("%s[%s]"):format(text, step)
+      v = v[(math.tointeger(tonumber(step)) or 0) + 1]
+    else
+      text = text == "" and step or text .. "." .. step
+      v = type(v) == "table" and v[step] or nil
+    end
+  end
+  return text ~= "" and text or nil
+end
+
+-- `name` inside of the value at `place`, quoted.
+local function member(place, name)
+  return describe.quote(place and place .. "." .. name or name)
+end
+
+local function unknown(place, err, noun)
+  local text = ("unknown %s %s"):format(noun, member(place, err.name))
+  if err.meant then return ("%s, did you mean %s?"):format(text, member(place, err.meant)) end
+  if not err.known then return text end
+  if #err.known == 0 then return text .. ", none is expected here" end
+  return ("%s, expected one of %s"):format(text, nearest.list(err.known))
+end
+
+-- One error in one line.
+local function line(err, v, noun)
+  local place = label(err.path, v)
+  if err.name and err.keyword == "required" then
+    local wanted = err.wanted and (" (%s expected)"):format(err.wanted) or ""
+    return ("%s %s is missing%s"):format(noun, member(place, err.name), wanted)
+  elseif err.name and (err.keyword == "additionalProperties"
+    or err.keyword == "unevaluatedProperties") then
+    return unknown(place, err, noun)
+  elseif place then
+    return ("%s %s: %s"):format(noun, describe.quote(place), err.message)
+  elseif err.keyword == "limit" then
+    return err.message
+  end
+  return ("%ss: %s"):format(noun, err.message)
+end
+
+--- The errors of a validator in words, a line for each.
+---@param errors mcp.schema.Error[]
+---@param v any  the value they are about
+---@param _? table|boolean  its schema
+---@param noun? string  what a member is called: "argument" if absent
+---@return string
+function report.text(errors, v, _, noun)
+  local lines = {}
+  for i, err in ipairs(errors) do lines[i] = line(err, v, noun or "argument") end
+  return table.concat(lines, "\n")
 end
 
 return report

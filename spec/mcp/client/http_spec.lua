@@ -341,7 +341,7 @@ describe("a client over HTTP", function()
     assert.is_nil(none)
     assert.matches("127.0.0.1", text, 1, true)
     assert.matches("^ETLS", code)
-    assert.matches('unknown tls option "cax"',
+    assert.matches('tls: unknown option "cax"',
       select(2, pcall(mcp.connect, url, { tls = { cax = "x" } })))
     assert.matches("is not https", select(2, pcall(mcp.connect, "http://127.0.0.1:1/mcp",
       { tls = {} })), 1, true)

@@ -2,12 +2,12 @@
 local helper = require "spec.helper"
 local mcp = require "mcp"
 local schema = require "mcp.schema"
-local wrap = require "mcp.schema.wrap"
+local walk = require "mcp.schema.walk"
 
 describe("schema.wrap", function()
   local function both(definition, good, bad)
     local plain = assert(schema.compile(definition))
-    local wrapped = assert(schema.compile(wrap.schema(definition)))
+    local wrapped = assert(schema.compile(walk.wrap(definition)))
     assert.is_true(plain(good))
     assert.is_false((plain(bad)))
     assert.is_true(wrapped { result = good })
@@ -44,7 +44,7 @@ describe("schema.wrap", function()
 
   it("leaves values alone that only look like references", function()
     local like = { ["$ref"] = "#/x" }
-    local out = wrap.schema { const = like, enum = { like }, default = like, examples = { like } }
+    local out = walk.wrap { const = like, enum = { like }, default = like, examples = { like } }
     local inner = out.properties.result
     for _, held in ipairs { inner.const, inner.enum[1], inner.default, inner.examples[1] } do
       assert.equal("#/x", held["$ref"])
@@ -65,7 +65,7 @@ describe("schema.wrap", function()
       "http://json-schema.org/draft-07/schema#" } do
       local definition = { ["$schema"] = dialect, type = "array",
         items = { ["$ref"] = "#/definitions/n" }, definitions = { n = { type = "integer" } } }
-      local out = wrap.schema(definition)
+      local out = walk.wrap(definition)
       assert.equal(dialect, out["$schema"])
       assert.is_nil(out.properties.result["$schema"])
       assert.equal(dialect, definition["$schema"])
@@ -75,14 +75,14 @@ describe("schema.wrap", function()
 
   it("does not touch what it is given; empty arrays stay arrays", function()
     local definition = { type = "array", prefixItems = mcp.array {}, items = { ["$ref"] = "#" } }
-    local out = wrap.schema(definition)
+    local out = walk.wrap(definition)
     assert.equal("#", definition.items["$ref"])
     assert.equal(getmetatable(mcp.array {}), getmetatable(out.properties.result.prefixItems))
     assert.same({ "result" }, helper.plain(out.required))
   end)
 
   it("takes true and false", function()
-    assert.is_true(wrap.schema(true).properties.result)
-    assert.is_false(wrap.schema(false).properties.result)
+    assert.is_true(walk.wrap(true).properties.result)
+    assert.is_false(walk.wrap(false).properties.result)
   end)
 end)

@@ -229,13 +229,13 @@ function Duplex.__index:request(id, method, params, call)
   while true do
     local left = call:left()
     if left <= 0 and not slot.waiter:is_woken() then
-      slot.reason = "It has taken too long"
+      slot.reason = "The request timed out"
       return nil, "no answer in time", "ETIMEDOUT"
     end
     ok, came, code = slot.waiter:wait(left < math.huge and math.max(left, 0) or nil)
     if ok then break end
     if code ~= "ETIMEDOUT" then
-      slot.reason = "Nobody waits for it any more"
+      slot.reason = "The caller cancelled the request"
       return nil, came, code
     end
   end

@@ -17,7 +17,7 @@ local methods = require "mcp.protocol.methods"
 local param_headers = require "mcp.message.param_headers"
 local usage = require "mcp.client.usage"
 local value = require "mcp.value"
-local waiting = require "mcp.client.transport.waiting"
+local wait_for_answer = require("mcp.client.call").wait
 local cut = require("mcp.text").cut
 
 local http = {}
@@ -482,7 +482,7 @@ function Http.__index:request(id, method, params, call)
   self.running[call] = run
   local reply, text, code = nil, "the request failed here; the log says why", "EFAILED"
   run.waiter:spawn(function() reply, text, code = perform(self, run, method, params, call) end)
-  local ok, why, why_code, reason = waiting.for_answer(run.waiter, call)
+  local ok, why, why_code, reason = wait_for_answer(run.waiter, call)
   if run.cancelled then return nil, run.cancelled, run.code end
   if not ok then
     abandon(self, call, run, reason)

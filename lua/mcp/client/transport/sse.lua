@@ -8,7 +8,7 @@ local endpoint = require "mcp.client.transport.endpoint"
 local incoming = require "mcp.client.transport.incoming"
 local usage = require "mcp.client.usage"
 local url = require "mcp.url"
-local waiting = require "mcp.client.transport.waiting"
+local wait_for_answer = require("mcp.client.call").wait
 
 local sse = {}
 
@@ -219,7 +219,7 @@ function Sse.__index:open(peer)
   return start(self)
 end
 
--- Nobody waits for it any more; the server is told.
+-- The caller gave up: tells the server.
 local function abandon(self, call, run, reason)
   self.running[call] = nil
   if self.pending[run.id] == run then self.pending[run.id] = nil end
@@ -271,7 +271,7 @@ function Sse.__index:request(id, method, params, call)
       run.waiter:wake()
     end
   end)
-  local ok, text, code, reason = waiting.for_answer(run.waiter, call)
+  local ok, text, code, reason = wait_for_answer(run.waiter, call)
   if not ok then
     abandon(self, call, run, reason)
     return nil, text, code

@@ -102,7 +102,7 @@ local function define(entry, facts)
   local definition = registry.view(entry.definition, facts.tool)
   if entry.wrapped and definition.outputSchema ~= nil and facts.structured == "object" then
     -- In step with what convert does to the tool's results.
-    definition.outputSchema = require("mcp.schema.wrap").schema(entry.definition.outputSchema)
+    definition.outputSchema = require("mcp.schema.walk").wrap(entry.definition.outputSchema)
   end
   return definition
 end

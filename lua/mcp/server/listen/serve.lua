@@ -11,7 +11,7 @@ serve.GRACE = 10
 serve.STALL = 2
 
 ---How long closing may take after the grace, in seconds; then the process ends in any case. More
----than farewells have.
+---than closing in the background may take.
 serve.LEAVE = 12
 
 ---How long a process may serve before its watchdog starts, in seconds.
