@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  * main.c: the luamcp program: one Lua state, the runtime in it, and
  * lua/mcp/cli.lua. The Lua side is compiled into the program (embedded.c), so
- * nothing is looked for on disk before the user's script. */
+ * nothing is read from disk before the user's script. */
 #include <lauxlib.h>
 #include <lualib.h>
 #include <stdint.h>
@@ -43,9 +43,9 @@ static int search(lua_State *L) {
   return 1;
 }
 
-/* mcp.program.settle(): what was needed to start is not needed to serve. The
- * pages of the compiled modules go; one that is asked for later comes back from
- * the program's file. */
+/* mcp.program.settle(): frees memory once the program has started. The pages of
+ * the compiled modules are dropped; one that is used later is read from the
+ * program's file again. */
 static int settle(lua_State *L) {
   (void)L;
 #ifdef __linux__
@@ -63,7 +63,7 @@ static int settle(lua_State *L) {
 static int push_path(lua_State *L);
 static int prepare(lua_State *L);
 
-/* What only the program can do, for lua/ to find in package.loaded.
+/* Adds mcp.program, functions that only the program has, to package.loaded.
  * [-0, +0, m] */
 static void add_program(lua_State *L) {
   luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_LOADED_TABLE);
@@ -93,7 +93,8 @@ static void add_searcher(lua_State *L) {
   lua_pop(L, 2);
 }
 
-/* Where the program lies, links followed, into `path`; its length, or 0. */
+/* Writes the path of the program, links resolved, to `path`; its length, or 0.
+ */
 static size_t find_program(char *path, size_t room) {
 #ifdef __APPLE__
   uint32_t size = (uint32_t)room;

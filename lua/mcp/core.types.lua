@@ -751,7 +751,7 @@ function pool:start(name, ...) end
 ---Ends it, and all calls.
 function pool:close() end
 
----@return table counts hands, busy, waiting, lost
+---@return table counts slots, busy, waiting, lost
 function pool:counts() end
 
 ---Waits for the next note or the end.

@@ -279,7 +279,7 @@ Worker.__close = methods.close
 
 ---Numbers of a worker: threads or processes open, calls they do, calls that wait, threads lost.
 ---@param self mcp.Worker
----@return table hands, busy, waiting, lost
+---@return table slots, busy, waiting, lost
 function worker.counts(self) return self[POOL]:counts() end
 
 ---How much of a text that a worker's function raised is the position before it, for

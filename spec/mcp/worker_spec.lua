@@ -96,7 +96,7 @@ describe("mcp.worker", function()
   after_each(function()
     for _, made in ipairs(open) do made:close() end
     for _, made in ipairs(open) do
-      helper.wait_until(function() return worker.counts(made).hands == 0 end, "the end of a worker",
+      helper.wait_until(function() return worker.counts(made).slots == 0 end, "the end of a worker",
         5 * SLOW)
     end
     open = {}
@@ -146,7 +146,7 @@ describe("mcp.worker", function()
     assert.is_true(seen > 0)
   end)
 
-  both("has several hands", function(process)
+  both("runs several calls at once", function(process)
     local many = start { function()
       return { nap = function(seconds) require "codecs.system".block(seconds) end }
     end, threads = 4, process = process }
@@ -156,7 +156,7 @@ describe("mcp.worker", function()
         function() return many:nap(0.3) end, function() return many:nap(0.3) end }
     end)
     assert.is_true(system.now() - began < 1.1 * SLOW)
-    assert.equal(4, worker.counts(many).hands)
+    assert.equal(4, worker.counts(many).slots)
   end)
 
   it("opens a thread when there is something to do, and no earlier", function()
@@ -483,7 +483,7 @@ describe("mcp.worker", function()
         core.step(0.05)
         return worker.counts(own).lost == 0
       end, "the return of the lost thread", 3)
-      assert.equal(1, worker.counts(own).hands)
+      assert.equal(1, worker.counts(own).slots)
     end)
 
     it("of too many such ends with an error that says so", function()

@@ -40,7 +40,7 @@ local function worker_work(name, process)
       if made then
         made:close()
         local ended = talk.settle(function()
-          return require "mcp.worker".counts(made).hands == 0
+          return require "mcp.worker".counts(made).slots == 0
         end)
         if not ended then return "a thread or a process is left" end
       end

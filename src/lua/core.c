@@ -91,8 +91,8 @@ static int encode(lua_State *L) {
   return 1;
 }
 
-/* decode(text) -> value | nil, text, code. The strict reader: what comes from
- * the network goes through it. */
+/* decode(text) -> value | nil, text, code: by the strict parser that messages
+ * go through. */
 static int decode(lua_State *L) {
   mcp_slice_t text;
   text.data = luaL_checklstring(L, 1, &text.len);
@@ -128,9 +128,8 @@ static int raw(lua_State *L) {
   }
 }
 
-/* step([seconds]) -> boolean: turns the loop until something happened; false
- * when nothing is open any more. Without an argument it waits as long as it
- * takes. */
+/* step([seconds]) -> boolean: turns the loop until something has happened, or
+ * for that time; false if nothing is open any more. */
 static int step(lua_State *L) {
   mcp_runtime_t *rt = &owner(L)->rt;
   mcp_coroutine_t *co;
@@ -203,8 +202,8 @@ static bool is_ignored(int number) {
 static const int numbers[SIGNALS] = {SIGINT, SIGTERM, SIGHUP};
 
 /* catch_signals(fn | nil): fn(number) is called for SIGINT, SIGTERM and, unless
- * it was ignored, SIGHUP; nil gives them back, and ends the watchdog. Only a
- * program of its own does this. */
+ * it was ignored, SIGHUP; nil restores them, and ends the watchdog. Only for a
+ * program that owns its process. */
 static int catch_signals(lua_State *L) {
   owner_t *o = owner(L);
   lua_settop(L, 1);
@@ -263,8 +262,9 @@ static int watch_over(lua_State *L) {
   return 1;
 }
 
-/* start_watch() -> true | nil, text, code: its thread, which is not on the way
- * to the first answer. Nothing without a watchdog. */
+/* start_watch() -> true | nil, text, code: starts the watchdog's thread, later
+ * than the watchdog so that it does not delay the first answer. No effect
+ * without a watchdog. */
 static int start_watch(lua_State *L) {
   owner_t *o = owner(L);
   int code = o->watchdog ? mcp_watchdog_start(o->watchdog) : 0;
@@ -300,7 +300,7 @@ static int base64(lua_State *L) {
   return 1;
 }
 
-/* unbase64(text) -> bytes | nil: strict, the one canonical spelling only */
+/* unbase64(text) -> bytes | nil: only the canonical form */
 static int unbase64(lua_State *L) {
   size_t length;
   const char *text = luaL_checklstring(L, 1, &length);
@@ -315,7 +315,7 @@ static int unbase64(lua_State *L) {
   return 1;
 }
 
-/* log(level, text): to standard error */
+/* log(level, text): writes to standard error */
 static int log_line(lua_State *L) {
   static const char *const names[] = {"debug",   "info",  "notice",
                                       "warning", "error", NULL};
@@ -328,7 +328,7 @@ static int log_line(lua_State *L) {
 }
 
 /* fail_allocation(nth, onward) -> boolean; allocation_count() -> integer;
- * bytes_held() -> integer: the hunts' switches, dead in ordinary builds */
+ * bytes_held() -> integer: for tests; without effect in ordinary builds */
 static int fail_allocation(lua_State *L) {
   lua_Integer nth = luaL_checkinteger(L, 1);
   lua_pushboolean(L, mcp_mem_fail((unsigned long)nth, lua_toboolean(L, 2)));
@@ -345,7 +345,7 @@ static int bytes_held(lua_State *L) {
   return 1;
 }
 
-/* mark_array(metatable): tables that have it go out as arrays */
+/* mark_array(metatable): tables that have it are encoded as arrays */
 static int mark_array(lua_State *L) {
   luaL_checktype(L, 1, LUA_TTABLE);
   lua_settop(L, 1);
@@ -353,8 +353,8 @@ static int mark_array(lua_State *L) {
   return 0;
 }
 
-/* watch_meta { name, … }: which members of params._meta every message is
- * handed up with, in that order */
+/* watch_meta { name, … }: the members of params._meta that every message is
+ * passed on with, in that order */
 static int watch_meta(lua_State *L) {
   owner_t *o = owner(L);
   lua_Integer count = luaL_len(L, 1);

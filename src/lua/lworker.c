@@ -177,14 +177,14 @@ static void set_count(lua_State *L, const char *name, unsigned count) {
   lua_setfield(L, -2, name);
 }
 
-/* pool:counts() -> table: hands, busy, waiting, lost; for tests and metrics */
+/* pool:counts() -> table: slots, busy, waiting, lost; for tests and metrics */
 static int pool_counts(lua_State *L) {
   pool_t *pool = check_pool(L);
   mcp_pool_counts_t counts;
   if (!pool) return luaL_error(L, "the worker is closed");
   counts = mcp_pool_count(pool);
   lua_createtable(L, 0, 4);
-  set_count(L, "hands", counts.hands);
+  set_count(L, "slots", counts.slots);
   set_count(L, "busy", counts.busy);
   set_count(L, "waiting", counts.waiting);
   set_count(L, "lost", counts.lost);

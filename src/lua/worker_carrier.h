@@ -16,7 +16,8 @@
 #include "lua/worker_state.h"
 #include "net/loop.h"
 
-/* A child that says more than the caller takes is not read. In bytes. */
+/* Notes that the caller has not taken, in bytes: above this the process is not
+ * read. */
 #define MCP_CARRIER_NOTES (64u << 10)
 
 typedef struct mcp_carrier mcp_carrier_t;

@@ -18,13 +18,13 @@ extern char **environ;
 
 typedef mcp_pool_t pool_t;
 typedef mcp_call_t call_t;
-typedef struct mcp_hand hand_t;
+typedef struct mcp_slot slot_t;
 
 struct mcp_pool {
   mcp_runtime_t *rt;
   mcp_loop_cleanup_t cleanup;
-  unsigned refs; /* the owner, hands, calls */
-  mcp_list_t hands, waiting;
+  unsigned refs; /* the owner, slots, calls */
+  mcp_list_t slots, waiting;
   unsigned hand_count; /* that count */
   unsigned lost_count, waiting_count;
   size_t waiting_bytes;
@@ -34,7 +34,7 @@ struct mcp_pool {
   bool closed;
 };
 
-struct mcp_hand {
+struct mcp_slot {
   mcp_list_t of_pool;
   pool_t *pool;
   mcp_carrier_t *carrier;
@@ -97,15 +97,15 @@ static void wake_later(call_t *call) {
 /* It has ended with `code`, or with an answer; wake follows. */
 static void end_call(call_t *call, int code, const char *reason) {
   leave_queue(call);
-  if (call->hand) call->hand->call = NULL;
-  call->hand = NULL;
+  if (call->slot) call->slot->call = NULL;
+  call->slot = NULL;
   mcp_buf_deinit(&call->request);
   call->ended = true;
   call->code = code;
   snprintf(call->reason, sizeof call->reason, "%s", reason);
 }
 
-/* --- hands -----------------------------------------------------------------
+/* --- slots -----------------------------------------------------------------
  */
 
 /* Sees to it that `look` comes no later than in `ms`. */
@@ -116,18 +116,18 @@ static void look_within(pool_t *pool, uint64_t ms) {
   mcp_timer_set(pool->timer, ms);
 }
 
-static void uncount(hand_t *hand) {
-  if (hand->counted) hand->pool->hand_count--;
-  hand->counted = false;
+static void uncount(slot_t *slot) {
+  if (slot->counted) slot->pool->hand_count--;
+  slot->counted = false;
 }
 
-static void free_hand(hand_t *hand) {
-  pool_t *pool = hand->pool;
-  uncount(hand);
-  if (hand->lost) pool->lost_count--;
-  mcp_list_remove(&hand->of_pool);
-  mcp_mem_free(hand);
-  if (pool->closed && mcp_list_empty(&pool->hands)) {
+static void free_slot(slot_t *slot) {
+  pool_t *pool = slot->pool;
+  uncount(slot);
+  if (slot->lost) pool->lost_count--;
+  mcp_list_remove(&slot->of_pool);
+  mcp_mem_free(slot);
+  if (pool->closed && mcp_list_empty(&pool->slots)) {
     mcp_loop_drop_cleanup(&pool->cleanup);
     mcp_timer_stop(pool->timer);
     pool->timer = NULL;
@@ -135,44 +135,44 @@ static void free_hand(hand_t *hand) {
   mcp_pool_unref(pool);
 }
 
-static void hold(hand_t *hand, bool held) {
-  if (held == hand->held) return;
-  hand->held = held;
-  mcp_carrier_hold(hand->carrier, held);
+static void hold(slot_t *slot, bool held) {
+  if (held == slot->held) return;
+  slot->held = held;
+  mcp_carrier_hold(slot->carrier, held);
 }
 
 /* Keeps the loop alive while a call runs or is queued. */
 static void hold_hands(pool_t *pool) {
   mcp_list_t *it, *after;
-  MCP_LIST_EACH(&pool->hands, it, after) {
-    hand_t *hand = MCP_LIST_MEMBER(it, hand_t, of_pool);
-    hold(hand, hand->call || (hand->busy && pool->waiting_count > 0));
+  MCP_LIST_EACH(&pool->slots, it, after) {
+    slot_t *slot = MCP_LIST_MEMBER(it, slot_t, of_pool);
+    hold(slot, slot->call || (slot->busy && pool->waiting_count > 0));
   }
 }
 
-/* Asks the hand to stop what it does; its caller has gone. */
-static void stop(hand_t *hand) {
-  bool process = hand->pool->to.arguments != NULL;
-  hand->due = 0;
-  hand->stopped_at = mcp_thread_clock();
-  hold(hand, false);
-  mcp_carrier_stop(hand->carrier);
+/* Asks the slot to stop what it does; its caller has gone. */
+static void stop(slot_t *slot) {
+  bool process = slot->pool->to.arguments != NULL;
+  slot->due = 0;
+  slot->stopped_at = mcp_thread_clock();
+  hold(slot, false);
+  mcp_carrier_stop(slot->carrier);
   /* A process is as good as gone. */
-  if (process) uncount(hand);
-  if (!process) look_within(hand->pool, 1);
+  if (process) uncount(slot);
+  if (!process) look_within(slot->pool, 1);
 }
 
-static void give(hand_t *hand, call_t *call) {
-  pool_t *pool = hand->pool;
+static void give(slot_t *slot, call_t *call) {
+  pool_t *pool = slot->pool;
   int code;
   leave_queue(call);
-  hand->busy = true;
-  hand->call = call;
-  hand->stopped_at = 0;
-  hand->due = pool->to.time ? mcp_thread_clock() + pool->to.time : 0;
-  call->hand = hand;
-  hold(hand, true);
-  code = mcp_carrier_post(hand->carrier, &call->request);
+  slot->busy = true;
+  slot->call = call;
+  slot->stopped_at = 0;
+  slot->due = pool->to.time ? mcp_thread_clock() + pool->to.time : 0;
+  call->slot = slot;
+  hold(slot, true);
+  code = mcp_carrier_post(slot->carrier, &call->request);
   if (code < 0) {
     end_call(call, code, "");
     wake_later(call);
@@ -180,23 +180,23 @@ static void give(hand_t *hand, call_t *call) {
   if (pool->to.time) look_within(pool, pool->to.time);
 }
 
-static int open_hand(pool_t *pool, hand_t **out);
+static int open_slot(pool_t *pool, slot_t **out);
 
-/* Gives waiting calls to hands that have nothing to do. */
+/* Gives waiting calls to slots that have nothing to do. */
 static void give_all(pool_t *pool) {
   mcp_list_t *it, *after;
-  MCP_LIST_EACH(&pool->hands, it, after) {
-    hand_t *hand = MCP_LIST_MEMBER(it, hand_t, of_pool);
+  MCP_LIST_EACH(&pool->slots, it, after) {
+    slot_t *slot = MCP_LIST_MEMBER(it, slot_t, of_pool);
     if (pool->waiting_count == 0) return;
-    if (hand->busy || !hand->counted) continue;
-    give(hand, MCP_LIST_MEMBER(pool->waiting.next, call_t, of_waiting));
+    if (slot->busy || !slot->counted) continue;
+    give(slot, MCP_LIST_MEMBER(pool->waiting.next, call_t, of_waiting));
   }
   while (pool->waiting_count > 0 && pool->hand_count < pool->to.threads) {
     call_t *call = MCP_LIST_MEMBER(pool->waiting.next, call_t, of_waiting);
-    hand_t *hand;
-    int code = open_hand(pool, &hand);
+    slot_t *slot;
+    int code = open_slot(pool, &slot);
     if (code == 0) {
-      give(hand, call);
+      give(slot, call);
     } else if (pool->hand_count > 0) {
       return; /* one of those will come to it */
     } else {
@@ -216,11 +216,11 @@ static void dispatch(pool_t *pool) {
 }
 
 static void on_note(void *owner, mcp_buf_t *bytes) {
-  hand_t *hand = owner;
-  call_t *call = hand->call;
+  slot_t *slot = owner;
+  call_t *call = slot->call;
   mcp_note_t *note = call ? mcp_mem_alloc(sizeof *note) : NULL;
   if (!note) {
-    mcp_carrier_credit(hand->carrier, bytes->len);
+    mcp_carrier_credit(slot->carrier, bytes->len);
     mcp_buf_deinit(bytes);
     return;
   }
@@ -231,25 +231,25 @@ static void on_note(void *owner, mcp_buf_t *bytes) {
 }
 
 static void on_answer(void *owner, mcp_buf_t *bytes) {
-  hand_t *hand = owner;
-  pool_t *pool = hand->pool;
-  call_t *call = hand->call;
-  if (!hand->busy) { /* only a process that is not ours any more does this */
+  slot_t *slot = owner;
+  pool_t *pool = slot->pool;
+  call_t *call = slot->call;
+  if (!slot->busy) { /* only a process that is not ours any more does this */
     mcp_buf_deinit(bytes);
-    mcp_carrier_close(hand->carrier);
+    mcp_carrier_close(slot->carrier);
     return;
   }
-  hand->busy = false;
-  hand->due = hand->stopped_at = 0;
+  slot->busy = false;
+  slot->due = slot->stopped_at = 0;
   if (call) {
     call->answer = mcp_buf_take(bytes);
     end_call(call, 0, "");
   } else {
     mcp_buf_deinit(bytes);
   }
-  hold(hand, false);
-  if (hand->lost || pool->closed) {
-    mcp_carrier_close(hand->carrier);
+  hold(slot, false);
+  if (slot->lost || pool->closed) {
+    mcp_carrier_close(slot->carrier);
   } else {
     dispatch(pool);
   }
@@ -257,18 +257,18 @@ static void on_answer(void *owner, mcp_buf_t *bytes) {
 }
 
 static void on_ended(void *owner, const char *reason) {
-  hand_t *hand = owner;
-  pool_t *pool = hand->pool;
-  call_t *call = hand->call;
+  slot_t *slot = owner;
+  pool_t *pool = slot->pool;
+  call_t *call = slot->call;
   if (call) end_call(call, MCP_EGONE, reason);
   pool->refs++;
-  free_hand(hand);
+  free_slot(slot);
   if (!pool->closed) dispatch(pool);
   if (call) wake(call);
   mcp_pool_unref(pool);
 }
 
-static int open_hand(pool_t *pool, hand_t **out) {
+static int open_slot(pool_t *pool, slot_t **out) {
   static const char *const bare[] = {"PATH=/usr/local/bin:/usr/bin:/bin", NULL};
   mcp_carrier_options_t options = {.setup = mcp_buf_slice(&pool->to.setup),
                                    .limits = pool->to.limits,
@@ -276,68 +276,68 @@ static int open_hand(pool_t *pool, hand_t **out) {
                                    .on_note = on_note,
                                    .on_answer = on_answer,
                                    .on_ended = on_ended};
-  hand_t *hand;
+  slot_t *slot;
   int code;
   if (pool->lost_count >= MCP_WORKER_LOST) return MCP_EBUSY;
-  hand = mcp_mem_zalloc(sizeof *hand);
-  if (!hand) return MCP_ENOMEM;
+  slot = mcp_mem_zalloc(sizeof *slot);
+  if (!slot) return MCP_ENOMEM;
   options.environment = pool->to.clean ? bare : (const char *const *)environ;
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
   /* Their library is preloaded. */
   options.environment = (const char *const *)environ;
 #endif
-  options.owner = hand;
-  code = mcp_carrier_open(pool->rt->loop, &options, &hand->carrier);
+  options.owner = slot;
+  code = mcp_carrier_open(pool->rt->loop, &options, &slot->carrier);
   if (code < 0) {
-    mcp_mem_free(hand);
+    mcp_mem_free(slot);
     return code;
   }
-  hand->pool = pool;
-  hand->counted = true;
+  slot->pool = pool;
+  slot->counted = true;
   pool->refs++;
   pool->hand_count++;
-  mcp_list_append(&pool->hands, &hand->of_pool);
-  *out = hand;
+  mcp_list_append(&pool->slots, &slot->of_pool);
+  *out = slot;
   return 0;
 }
 
-static void lose(hand_t *hand) {
-  pool_t *pool = hand->pool;
+static void lose(slot_t *slot) {
+  pool_t *pool = slot->pool;
   mcp_log(MCP_LOG_WARNING,
           "worker \"%s\": a C function has not returned %.1f s after its call "
           "was stopped; its thread keeps running (%u of at most %d)",
           pool->to.name, (double)pool->to.stuck / 1000, pool->lost_count + 1,
           MCP_WORKER_LOST);
-  hand->lost = true;
+  slot->lost = true;
   pool->lost_count++;
-  uncount(hand);
+  uncount(slot);
 }
 
 static uint64_t earlier(uint64_t a, uint64_t b) {
   return a < b ? a : b;
 }
 
-/* What is due of one hand; when it is to be looked at again. */
-static uint64_t look_at(hand_t *hand, uint64_t now, call_t **expired) {
-  pool_t *pool = hand->pool;
-  if (hand->call && hand->due && now >= hand->due) {
+/* What is due of one slot; when it is to be looked at again. */
+static uint64_t look_at(slot_t *slot, uint64_t now, call_t **expired) {
+  pool_t *pool = slot->pool;
+  if (slot->call && slot->due && now >= slot->due) {
     char reason[MCP_POOL_REASON];
-    *expired = hand->call;
+    *expired = slot->call;
     snprintf(reason, sizeof reason,
              "the call took longer than its budget of %g s",
              (double)pool->to.time / 1000);
-    end_call(hand->call, MCP_ETIMEDOUT, reason);
-    stop(hand);
+    end_call(slot->call, MCP_ETIMEDOUT, reason);
+    stop(slot);
   }
-  if (hand->stopped_at && !hand->lost && !pool->to.arguments) {
+  if (slot->stopped_at && !slot->lost && !pool->to.arguments) {
     /* It may have been stopped just above, after `now`. */
-    if (now < hand->stopped_at + pool->to.stuck) {
-      mcp_carrier_stop(hand->carrier);
+    if (now < slot->stopped_at + pool->to.stuck) {
+      mcp_carrier_stop(slot->carrier);
       return now + AGAIN;
     }
-    lose(hand);
+    lose(slot);
   }
-  return hand->call && hand->due ? hand->due : UINT64_MAX;
+  return slot->call && slot->due ? slot->due : UINT64_MAX;
 }
 
 /* Looks after limits of time. */
@@ -347,10 +347,10 @@ static void look(void *arg) {
   mcp_list_t *it, *after;
   pool->refs++;
   pool->look_at = 0;
-  MCP_LIST_EACH(&pool->hands, it, after) {
-    hand_t *hand = MCP_LIST_MEMBER(it, hand_t, of_pool);
+  MCP_LIST_EACH(&pool->slots, it, after) {
+    slot_t *slot = MCP_LIST_MEMBER(it, slot_t, of_pool);
     call_t *expired = NULL;
-    next = earlier(next, look_at(hand, now, &expired));
+    next = earlier(next, look_at(slot, now, &expired));
     if (!expired) continue;
     /* The caller may run now and change the list: the rest comes next. */
     next = now;
@@ -363,11 +363,11 @@ static void look(void *arg) {
 }
 
 void mcp_call_drop(mcp_call_t *call) {
-  hand_t *hand = call->hand;
+  slot_t *slot = call->slot;
   if (!call->ended) end_call(call, MCP_ECANCELED, "");
   drop_notes(call);
-  if (!hand) return;
-  stop(hand);
+  if (!slot) return;
+  stop(slot);
   if (!call->pool->closed) dispatch(call->pool);
 }
 
@@ -395,19 +395,19 @@ void mcp_pool_close(mcp_pool_t *pool) {
     end_call(call, MCP_ECLOSED, "");
     wake_later(call);
   }
-  MCP_LIST_EACH(&pool->hands, it, after) {
-    hand_t *hand = MCP_LIST_MEMBER(it, hand_t, of_pool);
-    call_t *call = hand->call;
+  MCP_LIST_EACH(&pool->slots, it, after) {
+    slot_t *slot = MCP_LIST_MEMBER(it, slot_t, of_pool);
+    call_t *call = slot->call;
     if (call) {
       end_call(call, MCP_ECLOSED, "");
       wake_later(call);
     }
-    hand->due = 0;
-    hand->stopped_at = mcp_thread_clock();
-    hold(hand, false);
-    mcp_carrier_close(hand->carrier);
+    slot->due = 0;
+    slot->stopped_at = mcp_thread_clock();
+    hold(slot, false);
+    mcp_carrier_close(slot->carrier);
   }
-  if (mcp_list_empty(&pool->hands)) {
+  if (mcp_list_empty(&pool->slots)) {
     mcp_loop_drop_cleanup(&pool->cleanup);
     mcp_timer_stop(pool->timer);
     pool->timer = NULL;
@@ -425,10 +425,10 @@ static void end_now(mcp_loop_cleanup_t *cleanup) {
   unsigned left = 0;
   pool->refs++;
   mcp_pool_close(pool);
-  while (!mcp_list_empty(&pool->hands)) {
-    hand_t *hand = MCP_LIST_MEMBER(pool->hands.next, hand_t, of_pool);
-    if (!mcp_carrier_end_by(hand->carrier, deadline)) left++;
-    free_hand(hand);
+  while (!mcp_list_empty(&pool->slots)) {
+    slot_t *slot = MCP_LIST_MEMBER(pool->slots.next, slot_t, of_pool);
+    if (!mcp_carrier_end_by(slot->carrier, deadline)) left++;
+    free_slot(slot);
   }
   if (left > 0)
     mcp_log(MCP_LOG_WARNING,
@@ -444,7 +444,7 @@ mcp_pool_t *mcp_pool_new(mcp_runtime_t *rt) {
   pool->rt = rt;
   pool->refs = 1;
   pool->closed = true;
-  mcp_list_init(&pool->hands);
+  mcp_list_init(&pool->slots);
   mcp_list_init(&pool->waiting);
   mcp_list_init(&pool->cleanup.of_loop);
   pool->cleanup.end = end_now;
@@ -474,9 +474,9 @@ bool mcp_pool_is_closed(const mcp_pool_t *pool) {
 mcp_pool_counts_t mcp_pool_count(const mcp_pool_t *pool) {
   mcp_pool_counts_t counts = {.waiting = pool->waiting_count,
                               .lost = pool->lost_count};
-  for (mcp_list_t *it = pool->hands.next; it != &pool->hands; it = it->next) {
-    counts.hands++;
-    if (MCP_LIST_MEMBER(it, hand_t, of_pool)->busy) counts.busy++;
+  for (mcp_list_t *it = pool->slots.next; it != &pool->slots; it = it->next) {
+    counts.slots++;
+    if (MCP_LIST_MEMBER(it, slot_t, of_pool)->busy) counts.busy++;
   }
   return counts;
 }
@@ -501,7 +501,7 @@ mcp_note_t *mcp_call_next_note(const mcp_call_t *call) {
 }
 
 void mcp_call_use(mcp_call_t *call, mcp_note_t *note) {
-  if (call->hand) mcp_carrier_credit(call->hand->carrier, note->bytes.len);
+  if (call->slot) mcp_carrier_credit(call->slot->carrier, note->bytes.len);
   mcp_list_remove(&note->of_call);
   mcp_buf_deinit(&note->bytes);
   mcp_mem_free(note);

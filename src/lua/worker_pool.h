@@ -2,11 +2,12 @@
  * worker_pool.h: workers' threads or processes, and the calls that wait for
  * them. Used on the loop's thread only.
  *
- * A pool has hands, each a thread or a process that does one call at a time,
+ * A pool has slots, each a thread or a process that runs one call at a time,
  * and a queue. A call ends for its caller at once when it is cancelled or out
- * of time; its hand is asked to stop and comes back when it has. A hand that
- * does not, within the pool's `stuck`, is lost: it no longer counts, another
- * one is opened in its place, and it is closed should it ever come back. */
+ * of time; its slot is asked to stop, and is free again once it has stopped. A
+ * slot that does not stop within the pool's `stuck` is lost: it no longer
+ * counts, another one is opened in its place, and it is closed if it stops
+ * later. */
 #ifndef MCP_LUA_WORKER_POOL_H
 #define MCP_LUA_WORKER_POOL_H
 
@@ -18,10 +19,10 @@
 #include "lua/coroutine.h"
 #include "lua/worker_state.h"
 
-/* Waiting calls together hold no more, in bytes of their arguments. */
+/* The limit of all queued calls together, in bytes of their arguments. */
 #define MCP_WORKER_QUEUE_BYTES (64u << 20)
-/* Threads of one pool that are held by a C function which does not return.
- * There is no way to end them, so at this number the pool opens no more. */
+/* Threads of one pool that run a C function which does not return. A thread
+ * cannot be ended, so at this number the pool opens no more. */
 #define MCP_WORKER_LOST 4
 /* How long the end of a runtime waits for its threads, in ms. */
 #define MCP_WORKER_LAST_WAIT 500
@@ -29,30 +30,30 @@
 #define MCP_POOL_NAME   80
 #define MCP_POOL_REASON 96
 
-/* What was asked for. */
+/* The options of a pool. */
 typedef struct {
   unsigned threads, queue;
   uint64_t time, stuck; /* ms; time 0: no limit */
   mcp_worker_limits_t limits;
   mcp_buf_t setup;        /* the pool's */
   const char **arguments; /* of a process, or NULL; one block, the pool's */
-  bool clean;             /* a process gets next to no environment */
+  bool clean;             /* a process gets a minimal environment */
   char name[MCP_POOL_NAME];
 } mcp_pool_options_t;
 
 typedef struct mcp_pool mcp_pool_t;
-struct mcp_hand;
+struct mcp_slot;
 
 /* One call, in memory of the function that waits for it. */
 typedef struct {
   mcp_list_t of_waiting;
-  mcp_pool_t *pool;      /* a reference; NULL: none, so never begun */
-  struct mcp_hand *hand; /* that does it, or NULL */
-  mcp_coroutine_t *co;   /* that waits for it, or NULL */
+  mcp_pool_t *pool;      /* a reference; NULL: the call was not submitted */
+  struct mcp_slot *slot; /* runs it, or NULL */
+  mcp_coroutine_t *co;   /* waits for it, or NULL */
   mcp_buf_t request, answer;
   mcp_list_t notes; /* mcp_note_t */
   bool ended;
-  int code;                     /* why there is no answer, 0: there is one */
+  int code;                     /* of the failure; 0: there is an answer */
   char reason[MCP_POOL_REASON]; /* more about the code, or "" */
 } mcp_call_t;
 
@@ -62,7 +63,7 @@ typedef struct {
 } mcp_note_t;
 
 typedef struct {
-  unsigned hands, busy, waiting, lost;
+  unsigned slots, busy, waiting, lost;
 } mcp_pool_counts_t;
 
 /* A pool with one reference, the caller's: closed, until its options have been
@@ -78,7 +79,7 @@ mcp_runtime_t *mcp_pool_runtime(const mcp_pool_t *pool);
 bool mcp_pool_is_closed(const mcp_pool_t *pool);
 mcp_pool_counts_t mcp_pool_count(const mcp_pool_t *pool);
 
-/* Ends the calls (ECLOSED), and the hands as soon as they can. */
+/* Ends the calls (ECLOSED), and the slots as soon as they can. */
 void mcp_pool_close(mcp_pool_t *pool);
 
 /* An empty call of this pool; its request is then written. */
