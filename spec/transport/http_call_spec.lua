@@ -160,7 +160,7 @@ describe("http_call", function()
       for words, options in pairs {
         ["a field value holds a control"] = { headers = { { "X", "a\r\nY: b" } } },
         ["a field name is not a token"] = { headers = { { "X: y\r\nZ", "a" } } },
-        ["the target holds"] = { target = "/ HTTP/1.1\r\nX: y" },
+        ["the target contains a byte"] = { target = "/ HTTP/1.1\r\nX: y" },
         ["the target does not begin"] = { target = "http://other/" },
         ["the method"] = { method = "GET / HTTP/1.1\r\nX: y\r\n" },
         ["reserved header field"] = { headers = { { "Content-Length", "7" } } },

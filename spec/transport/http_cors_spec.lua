@@ -191,7 +191,7 @@ describe("CORS: further header fields that pages may send", function()
       local it_ = support.start(('{ http = { port = 0 }, security = { allowed_headers = '
         .. '{ "%s" } } }'):format(name))
       assert.same({ "exit", 1 }, { it_:wait_end() })
-      assert.is_truthy(it_:told():find("allowed_headers[1]: the name of a header field expected", 1,
+      assert.is_truthy(it_:told():find("allowed_headers[1]: expected the name of a header field", 1,
         true), name)
     end
   end)

@@ -1013,13 +1013,13 @@ describe("our client", function()
   it("refuses what cannot be sent, by name", function()
     local function never() end
     for expected, options in pairs {
-      ["host or unix"] = {}, ["host: string expected"] = { host = 1 },
+      ["host or unix"] = {}, ["host: expected a string"] = { host = 1 },
       ["port"] = { host = "a", port = 0 }, ["target"] = { host = "a", target = "mcp" },
       ["control character"] = { host = "a", headers = { { "X", "a\r\nb" } } },
       ["handshake"] = { host = "a", headers = { { "sec-websocket-key", "x" } } },
       ["headers: Upgrade"] = { host = "a", headers = { { "Upgrade", "x" } } },
       ["name, value"] = { host = "a", headers = { "X" } },
-      ["tls: a client's"] = { host = "a", tls = 1 },
+      ["tls: expected a client's"] = { host = "a", tls = 1 },
       ["only"] = { host = "a", only = "private" },
       ["timeout"] = { host = "a", timeout = -1 },
     } do
