@@ -123,7 +123,5 @@ return {
   ["src/net/tls.c"] = 1,
   ["src/net/tls.h"] = 1,
   ["src/openssl/ljose.c"] = 1,
-  ["src/transport/exchange.h"] = 1,
-  ["src/transport/http_guard.h"] = 1,
   ["src/wire/json_parse.c"] = 10,
 }

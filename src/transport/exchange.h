@@ -93,8 +93,8 @@ typedef struct {
   /* Accepts that. 0: the exchange is over; or a code. */
   int (*open_events)(mcp_exchange_t *x, const mcp_upper_t *upper, void *up,
                      mcp_link_t **link);
-  /* Hands the message of MCP_ARRIVAL_POST to its link. 0; MCP_ECLOSED if there
-   * is none; MCP_EBUSY; or the error of a text that is not a message. */
+  /* Hands the message of MCP_ARRIVAL_POST to its link. 0; MCP_ECLOSED without a
+   * link; MCP_EBUSY; or the error of a text that is not a message. */
   int (*feed)(mcp_exchange_t *x);
 } mcp_exchange_http_ops_t;
 
