@@ -31,8 +31,8 @@ typedef struct {
 const mcp_http_page_t *mcp_http_guard_page(const mcp_http_guard_t *guard,
                                            const mcp_http_head_t *head);
 
-/* 0 if there is a token; 401 without one; 400 if there is one in the query as well
- * as in the header (RFC 6750 2). One in the query alone is ignored: it
+/* 0 if there is a token; 401 without one; 400 if there is one in the query as
+ * well as in the header (RFC 6750 2). One in the query alone is ignored: it
  * would show up in logs and histories. */
 unsigned mcp_http_guard_judge(const mcp_http_guard_t *guard,
                               const mcp_http_head_t *head);
