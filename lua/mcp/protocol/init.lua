@@ -54,7 +54,7 @@ local oldest_modern = protocol.modern_names[#protocol.modern_names]
 protocol.assumed = by_name["2025-03-26"]
 
 ---@param name any
----@return table|nil facts of the revision, nil if there is none of that name
+---@return table|nil facts of the revision, nil if the name is unknown
 function protocol.revision(name) return by_name[name] end
 
 ---The revision an `initialize` gets: the one it asked for, or our newest that

@@ -126,8 +126,8 @@ end
 -- What a message that could not be sent raises at the line of the handler: what JSON cannot carry
 -- is found by the encoder alone.
 local function unsendable(name, err)
-  local why = type(err) == "string" and err:match "params cannot be JSON: (.*)$"
-  return why and ("ctx:%s: %s"):format(name, why) or err
+  local reason = type(err) == "string" and err:match "params cannot be JSON: (.*)$"
+  return reason and ("ctx:%s: %s"):format(name, reason) or err
 end
 
 ---Sends progress, if the client asked for it with a token. Waits while the client does not read.
@@ -153,11 +153,11 @@ function methods.progress(ctx, done, total, text)
   -- A message came with the second revision; older clients ignore it.
   params.message = text
   local exchange = ctx.exchange
-  local ok, told, message, code = pcall(exchange.send, exchange, "notifications/progress", params)
-  if not ok then error(unsendable("progress", told), 2) end
+  local ok, sent, message, code = pcall(exchange.send, exchange, "notifications/progress", params)
+  if not ok then error(unsendable("progress", sent), 2) end
   -- Progress extends the timeout.
-  if told then (rawget(ctx, "own_exchange") or ctx.exchange):restart_clock() end
-  return told, message, code
+  if sent then (rawget(ctx, "own_exchange") or ctx.exchange):restart_clock() end
+  return sent, message, code
 end
 
 -- May a message of this level be sent? A session has a level; a request of the modern era must name
@@ -180,10 +180,10 @@ function methods.log(ctx, level, data, logger)
   if not rank then error(("ctx:log: unknown level %q"):format(tostring(level)), 2) end
   if not wants_log(ctx, rank) then return false end
   local exchange = ctx.exchange
-  local ok, told, message, code = pcall(exchange.send, exchange, "notifications/message",
+  local ok, sent, message, code = pcall(exchange.send, exchange, "notifications/message",
     { level = level, logger = logger, data = data == nil and "" or data })
-  if not ok then error(unsendable("log", told), 2) end
-  return told, message, code
+  if not ok then error(unsendable("log", sent), 2) end
+  return sent, message, code
 end
 
 ---Waits; other calls run meanwhile.

@@ -34,7 +34,7 @@ local ABSENT = { auth = true, chain = true, event_store = true, instructions = t
   middleware = true, pager = true, plain = true, state = true, task_settings = true,
   task_store = true, wrap = true }
 
--- Loaded by the first who reads what is not there.
+-- Loaded when an unknown member is read.
 local misspelt
 
 setmetatable(methods, { __index = function(app, key)
@@ -194,7 +194,7 @@ function methods.remove(app, kind, name)
   return entry ~= nil
 end
 
----Says that a resource's content has changed: all who subscribed to its URI are told.
+---Announces that a resource's content has changed to the subscribers of its URI.
 ---@param address string its URI
 function methods.resource_updated(app, address)
   check_self("resource_updated", app)
@@ -283,8 +283,8 @@ function methods.cacheable(app, facts, result, hints)
   return result
 end
 
--- Raises, at `level`, that the method `name` was called without its app, or with what is no table
--- of options.
+-- Raises, at `level`, that the method `name` was called without its app, or with something
+-- other than a table of options.
 local function check_call(name, app, options, example, level)
   if type(app) ~= "table" or getmetatable(app) ~= App then
     error(("app:%s is called with a colon, not with a dot"):format(name), level + 1)
@@ -319,13 +319,13 @@ function methods.listen(app, options)
   return listening
 end
 
--- What is opened: the command line chooses the ways in, the script the rest.
+-- What is opened: the command line chooses the transports, the script the other options.
 local function merged(options, asked)
   if not asked then return options end
   local out = {}
   for key, given in pairs(options) do out[key] = given end
   for _, way in ipairs { "stdio", "http", "unix", "sse", "websocket" } do
-    -- What only switches something off is none.
+    -- An option that switches a transport off is kept.
     if asked[way] ~= nil or type(out[way]) ~= "boolean" or way == "stdio" or way == "http" then
       out[way] = asked[way]
     end
@@ -369,7 +369,7 @@ local function one_listener(way, app, options)
   return rest
 end
 
----Serves until it is told to stop: standard input and output unless `options`
+---Serves until it is stopped: standard input and output unless `options`
 ---or the command line say otherwise.
 ---@param options table|nil stdio, http, sse, websocket, unix, tls, security, limits, quiet
 function methods.run(app, options)
@@ -483,8 +483,8 @@ function server.new(options)
   for _, member in ipairs { { "instructions", options.instructions }, { "title", info.title },
     { "name", info.name }, { "version", info.version }, { "description", info.description },
     { "website", info.websiteUrl }, { "icons", info.icons } } do
-    local text, why = core.encode { [member[1]] = member[2] }
-    if not text then error("mcp.server: " .. why, 2) end
+    local text, reason = core.encode { [member[1]] = member[2] }
+    if not text then error("mcp.server: " .. reason, 2) end
   end
   local app = setmetatable({
     name = info.name, version = info.version, instructions = options.instructions,

@@ -116,10 +116,10 @@ end
 local function send_out(self, text, id, last, late)
   local x = self.x
   if not x then return true end
-  local ok, why, code = x:event(text, id, nil, last, late)
+  local ok, reason, code = x:event(text, id, nil, last, late)
   if last and self.x == x then self.x = false end
   if ok then return true end
-  if code == "ECANCELED" then return nil, why, code end
+  if code == "ECANCELED" then return nil, reason, code end
   if self.x == x then detach(self) end
   return true
 end
@@ -138,9 +138,9 @@ end
 local function message(method, params, id)
   local text = params == nil and "" or nil
   if not text then
-    local why
-    text, why = encode(params)
-    if not text then error(("%s: params cannot be JSON: %s"):format(method, why), 0) end
+    local reason
+    text, reason = encode(params)
+    if not text then error(("%s: params cannot be JSON: %s"):format(method, reason), 0) end
     text = ',"params":' .. text
   end
   return ('{"jsonrpc":"2.0",%s"method":%s%s}'):format(id and ('"id":%d,'):format(id) or "",
@@ -179,8 +179,8 @@ end
 ---@return boolean|nil opened, string|nil message, string|nil code
 function methods.open_stream(self)
   if self.begun then return true end
-  local ok, why, code = self.own:open_stream()
-  if not ok then return nil, why, code end
+  local ok, reason, code = self.own:open_stream()
+  if not ok then return nil, reason, code end
   publish(self)
   prime(self)
   return true
@@ -254,14 +254,14 @@ local function error_of(err) return { code = err.code, message = err.message, da
 
 -- The text of the answer. What cannot be encoded is given to `mend`, if there is one.
 local function answer(self, result, err, mend, ctx)
-  local text, why = encode(err and error_of(err) or result, err ~= nil)
+  local text, reason = encode(err and error_of(err) or result, err ~= nil)
   if not text and mend then
-    result, err = mend(ctx, why, err)
-    text, why = encode(err and error_of(err) or result, err ~= nil)
+    result, err = mend(ctx, reason, err)
+    text, reason = encode(err and error_of(err) or result, err ~= nil)
   end
   if not text then
     err = failure.new(errors.INTERNAL_ERROR,
-      "Internal error: the result cannot be JSON: " .. why)
+      "Internal error: the result cannot be JSON: " .. reason)
     core.log("error", err.message)
     text = encode(error_of(err), true)
   end

@@ -159,9 +159,9 @@ function Page.__index:complete()
   self.id = false
   local params = { elicitationId = id }
   if ctx.exchange:send(COMPLETE, params) then return true end
-  local told, text, code = ctx.app.bus:announce(ctx.own_session, COMPLETE, params)
-  if not told then self.id = id end
-  return told, text, code
+  local sent, text, code = ctx.app.bus:announce(ctx.own_session, COMPLETE, params)
+  if not sent then self.id = id end
+  return sent, text, code
 end
 
 ---Has the user fill in a form.
@@ -251,10 +251,10 @@ function ask.once(ctx, key, fn)
     known = {}
     if result ~= nil then
       -- Through JSON now as it would be later, so that both times it is the same.
-      local text, why = core.encode({ result })
+      local text, reason = core.encode({ result })
       if not text then
         error(("ctx:once: %q: JSON cannot carry what the function returned: %s"):format(key,
-          why), 2)
+          reason), 2)
       end
       known = core.decode(text)
     end

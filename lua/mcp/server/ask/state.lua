@@ -1,6 +1,6 @@
 -- SPDX-License-Identifier: MIT
 -- state: what one call has asked and remembered. Begun before the handler of a revision that asks
--- in rounds, since only then its arguments are as they came; otherwise by the first who asks.
+-- in rounds, since only then its arguments are as they came; otherwise by the first question.
 -- Small: most calls never ask.
 local errors = require "mcp.protocol.errors"
 local failure = require "mcp.failure"

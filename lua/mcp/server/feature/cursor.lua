@@ -5,7 +5,7 @@
 -- another list, or of a list that is no longer what it was, is therefore no
 -- cursor, and neither is one that somebody made up.
 --
--- The tag is 64 bits of SipHash-2-4 under a key that each app draws anew. A
+-- The tag is 64 bits of SipHash-2-4 under a random key of each app. A
 -- cursor carries no authority: what it leads to is a page of the list that its
 -- reader may see from the beginning. So the tag is there to tell clients of
 -- stale cursors and to keep them from counting pages by themselves, not to
@@ -77,7 +77,7 @@ function cursor.list(app, list, registry, facts, params, make, wrap)
   end)[page]
 end
 
----The same for a list that is made anew for each request; `generation` is how
+---The same for a list that is made for each request; `generation` is how
 ---often what makes it has changed. One that has shrunk ends earlier.
 ---@param app table
 ---@param list string

@@ -5,7 +5,7 @@
 --   timeout = seconds                             how long a call may take, 0 for no limit
 --   scopes = { "files:read" }                     what a caller's token must allow (scope.lua)
 --
--- A list with such a choice in it is made for each caller, and kept by nobody.
+-- A list with such entries is made for each caller and not cached.
 local cursor = require "mcp.server.feature.cursor"
 local registry_of = require "mcp.server.feature.registry"
 local value = require "mcp.value"
@@ -23,8 +23,8 @@ function gate.add(entry, options)
   end
   entry.visible, entry.timeout = options.visible, timeout
   if options.scopes then
-    local list, why = require("mcp.auth.server.principal").scopes(options.scopes)
-    if not list then error("scopes" .. why, 0) end
+    local list, reason = require("mcp.auth.server.principal").scopes(options.scopes)
+    if not list then error("scopes" .. reason, 0) end
     entry.scopes = list[1] and list or nil
   end
   -- One look for the many that have neither, and no miss.
@@ -57,7 +57,7 @@ function gate.pass(entry, ctx)
   return true
 end
 
----Names that may be told to this caller, in order of registration.
+---The names that this caller may see, in order of registration.
 ---@param registry table
 ---@param ctx table
 ---@return string[]

@@ -42,8 +42,8 @@ end
 ---What is listed must be what JSON can carry, or it would spoil the whole list.
 ---@param definition table as it goes out
 function metadata.check_encodable(definition)
-  local text, why = core.encode(definition)
-  if not text then error(why, 0) end
+  local text, reason = core.encode(definition)
+  if not text then error(reason, 0) end
 end
 
 ---The longest name of a tool (protocol, Tools: SHOULD, from 2025-11-25).
@@ -180,8 +180,8 @@ function metadata.meta(given)
       error(("meta: names expected as keys, got %s"):format(type(key)), 0)
     end
   end
-  local text, why = core.encode(given)
-  if not text then error("meta: " .. why, 0) end
+  local text, reason = core.encode(given)
+  if not text then error("meta: " .. reason, 0) end
   return given
 end
 

@@ -25,7 +25,7 @@ function Registry.__index:add(name, entry)
   if self.by_name[name] then return false end
   self.by_name[name] = entry
   self.order[#self.order + 1] = entry
-  -- How many are not for everybody to see.
+  -- The number of entries that some callers may not see.
   if entry.visible then self.choosy = self.choosy + 1 end
   self:changed()
   return true
@@ -80,9 +80,9 @@ end
 ---@param made table
 ---@return userdata|nil raw
 function registry.encoded(entry, made)
-  local text, why = core.encode(made, true)
+  local text, reason = core.encode(made, true)
   if text then return core.raw(text, true) end
-  core.log("error", ("%s %q is omitted from a list: %s"):format(entry.kind, entry.name, why))
+  core.log("error", ("%s %q is omitted from a list: %s"):format(entry.kind, entry.name, reason))
   return nil
 end
 

@@ -86,9 +86,9 @@ local function listed(entry, item, facts)
   end
   out.annotations = metadata.annotations(out.annotations)
   out.icons = metadata.icons(out.icons)
-  local text, why = core.encode(view(out, facts, facts.resource))
+  local text, reason = core.encode(view(out, facts, facts.resource))
   if text then return core.raw(text, true) end
-  core.log("error", ("template %q: list: an entry is omitted: %s"):format(entry.name, why))
+  core.log("error", ("template %q: list: an entry is omitted: %s"):format(entry.name, reason))
   return nil
 end
 
@@ -198,9 +198,9 @@ local function convert(entry, asked, given)
   if kind == "function" or kind == "thread" or (kind == "userdata" and given ~= value.null) then
     error(("resource %q returned a %s"):format(entry.name, kind), 0)
   end
-  local text, why = core.encode(given, true)
+  local text, reason = core.encode(given, true)
   if not text then
-    error(("resource %q returned what JSON cannot carry: %s"):format(entry.name, why), 0)
+    error(("resource %q returned what JSON cannot carry: %s"):format(entry.name, reason), 0)
   end
   local mime = entry.mime or "application/json"
   return { contents = { { uri = asked, mimeType = mime, text = text } } }

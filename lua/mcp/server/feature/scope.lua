@@ -1,5 +1,5 @@
 -- SPDX-License-Identifier: MIT
--- scope: which scopes a tool, resource or prompt asks of whoever uses it:
+-- scope: the scopes that a tool, resource or prompt requires of its callers:
 --
 --   app:tool "read" { scopes = { "files:read" } } (function(args, ctx) … end)
 --
@@ -51,7 +51,7 @@ local function refusal(app, ctx, method, params)
   return app.auth:insufficient(all)
 end
 
----Gives a context who asks. Returns what the request is answered with if it is nobody who may.
+---Sets the principal of a context. Returns the error if the principal lacks a scope.
 ---@param app table
 ---@param ctx table
 ---@param x userdata its exchange

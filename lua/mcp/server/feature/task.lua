@@ -3,7 +3,8 @@
 -- them. There is one store of tasks (server/task_store.lua) and two views of it: the tasks
 -- extension of the revisions without sessions, where the server decides what becomes a task and
 -- its questions lie in it, and the experimental tasks of the last one with sessions, where the
--- client decides and a task's questions go out on the stream of whoever waits for its result.
+-- client decides and a task's questions go out on the stream of a request that waits for its
+-- result.
 local core = require "mcp.core"
 local cursor = require "mcp.server.feature.cursor"
 local errors = require "mcp.protocol.errors"
@@ -28,7 +29,7 @@ end
 
 local function object(given) return type(given) == "table" and value.is_object(given) end
 
--- Tells a listen of a task as it is now. Whoever does not read loses its stream.
+-- Sends the state of a task to a listen request. One that does not read loses its stream.
 local function tell(task, x)
   local ok, text = true, nil
   if x:is_open() then
@@ -44,12 +45,12 @@ local function tell(task, x)
   if not x:is_open() or task_store.is_over(task) then task.listens[x] = nil end
 end
 
--- A session is told when its task's status has changed, if it can be told anything now: it may
--- always ask (4.16: optional).
+-- Notifies the session of a changed status, if the session has a stream: a client can always ask
+-- (4.16: optional).
 local function tell_session(task)
   local view = tasks.session_view(task)
-  if view.status == task.told then return end
-  task.told = view.status
+  if view.status == task.announced then return end
+  task.announced = view.status
   task.app.bus:announce(task.owner, "notifications/tasks/status", view)
 end
 
@@ -68,14 +69,14 @@ local function store_of(app)
   return store
 end
 
--- Whose task it is: the session's or, where there is none, whoever has been authorized. Two who
--- have not are told apart by nothing but what they know: ids cannot be guessed.
+-- The owner of a task: the session or, without one, the principal. Callers without authorization
+-- differ only in the ids they know, which cannot be guessed.
 local function owner_of(ctx)
   if ctx.own_session then return ctx.own_session end
   return principal.key(ctx)
 end
 
--- The stream of somebody who waits for its result.
+-- The stream of a request that waits for the result.
 local function stream_of(task)
   for i = #task.streams, 1, -1 do
     local x = task.streams[i].exchange
@@ -139,7 +140,8 @@ end
 local Outlet = { __name = "mcp.outlet" }
 Outlet.__index = {}
 
--- Sends the questions that are open and that nobody has got. On a stream that is gone, nobody has.
+-- Sends the open questions that no client has received. Those sent on a closed stream are sent
+-- again.
 local function send_questions(task)
   local x = stream_of(task)
   if not x then return end
@@ -203,7 +205,7 @@ function Outlet.__index:header(name) return self.fields[name:lower()] end
 function Outlet.__index:transport() return self.name end
 function Outlet.__index.open_stream() return true end
 
--- What else an exchange can do is done to a request, and there is none.
+-- The other methods of an exchange do nothing: the request has been answered.
 setmetatable(Outlet.__index, { __index = function() return function() end end })
 function Outlet.__index.restart_clock() end
 function Outlet.__index.stop_clock() end
@@ -218,8 +220,8 @@ local function context_of(ctx, task)
     task = task, session = ctx.own_session, token = token, fields = own.headers,
     name = own.transport,
   }, Outlet)
-  -- Its texts are shown in the status, whether or not anybody asked for progress. Log messages go
-  -- nowhere (4.16), and what the call has asked is not what the task asks.
+  -- Its texts are shown in the status, whether or not the client asked for progress. Log messages
+  -- go nowhere (4.16), and what the call has asked is not what the task asks.
   own.task, own.token, own.level, own.asking = task, token or 0, nil, nil
   -- Nor does its clock, or its stream, belong to the call that has been answered.
   own.own_exchange, own.reported, own.beats, own.beaten = nil, nil, nil, nil
@@ -277,8 +279,8 @@ local function prepare(ctx, entry, params, tool)
   local args, result, err = tool.arguments(entry, params)
   if not args then return nil, result, err end
   if not entry.prepare then return args end
-  local prepared, why = entry.prepare(args, ctx)
-  if prepared == nil and type(why) == "string" then return nil, tool.failed(why) end
+  local prepared, reason = entry.prepare(args, ctx)
+  if prepared == nil and type(reason) == "string" then return nil, tool.failed(reason) end
   return args, prepared
 end
 
@@ -305,9 +307,9 @@ local function error_of(err) return { code = err.code, message = err.message, da
 -- Keeps what the work has come to.
 local function keep(task, ctx, tool, result, err)
   local store, facts = task.store, ctx.revision
-  local text, why = core.encode(err and error_of(err) or result_of(task, facts, result), true)
+  local text, reason = core.encode(err and error_of(err) or result_of(task, facts, result), true)
   if not text then
-    result, err = tool.mend(ctx, why, err)
+    result, err = tool.mend(ctx, reason, err)
     text = core.encode(err and error_of(err) or result_of(task, facts, result), true)
   end
   if err then
@@ -325,12 +327,12 @@ local function start(app, ctx, tool, ttl, params, work)
       "Busy: too many tasks")
   end
   task.outbox, task.streams, task.listens, task.is_watched = {}, {}, {}, is_watched
-  task.app, task.told = app, task.status
+  task.app, task.announced = app, task.status
   if ctx.own_session then task.related = { [protocol.KEY_TASK] = { taskId = task.id } } end
   local own = context_of(ctx, task)
   task.store:run(task, function()
     local result, err = tool.guarded(own, work, own)
-    -- Encoding is work for nothing when nobody will see it.
+    -- A result that will not be sent is not encoded.
     if not task.cancelled then keep(task, own, tool, result, err) end
   end)
   return task
@@ -414,7 +416,7 @@ end
 -- --- asking about tasks -----------------------------------------------------
 
 -- The task that is meant, or nil and the error: the same for one that never was, is no more, or is
--- somebody else's.
+-- that of another owner.
 local function find(app, ctx, params)
   local id = params.taskId
   if type(id) ~= "string" then

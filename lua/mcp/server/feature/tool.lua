@@ -97,7 +97,7 @@ function tool.new(name, options, handler)
 end
 
 local function define(entry, facts)
-  -- Whoever knows no tasks cannot call it.
+  -- A client without tasks cannot call it.
   if entry.task == "required" and not facts.tasks then return nil end
   local definition = registry.view(entry.definition, facts.tool)
   if entry.wrapped and definition.outputSchema ~= nil and facts.structured == "object" then
@@ -158,9 +158,9 @@ end
 -- A value becomes structured content, with its JSON as text for those who
 -- cannot read that.
 local function structured_result(entry, facts, result)
-  local text, why = core.encode(result, true)
+  local text, reason = core.encode(result, true)
   if not text then
-    return tool.failed(("tool %q returned what JSON cannot carry: %s"):format(entry.name, why))
+    return tool.failed(("tool %q returned what JSON cannot carry: %s"):format(entry.name, reason))
   end
   local out = { content = { { type = "text", text = text } } }
   if facts.structured == "none" then return out end
@@ -183,7 +183,7 @@ local function keeps_promise(entry, result)
     :format(entry.name, text))
 end
 
--- Whoever declares an output schema gives structured content, or an error
+-- A tool with an output schema returns structured content, or an error
 -- (protocol, Tools: MUST).
 local function without_structure(entry)
   return tool.failed(("tool %q: its output schema promises structured content, and none was "

@@ -1,5 +1,5 @@
 -- SPDX-License-Identifier: MIT
--- address: where to listen, from what somebody wrote: 8000, "127.0.0.1:8000", "[::1]:8000/mcp",
+-- address: where to listen, from an option such as 8000, "127.0.0.1:8000", "[::1]:8000/mcp",
 -- a table. It raises, without a place, what is wrong with it.
 local nearest = require "mcp.nearest"
 
@@ -76,7 +76,7 @@ function address.read(given, what)
   })
 end
 
----Does only this machine reach it, by a name that Host may have? Told from what was written.
+---Does only this machine reach it, by a name that Host may have? Decided from the text alone.
 ---@param at table what `read` gave
 ---@return boolean
 function address.is_loopback(at)

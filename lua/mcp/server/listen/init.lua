@@ -34,7 +34,7 @@ function Listening.__tostring(self)
   return ("mcp.listening (%s)"):format(table.concat(self.urls, ", "))
 end
 
----Closes all of it. What is under way may go on for `grace` seconds.
+---Closes all of it. Requests in progress may continue for `grace` seconds.
 ---@param grace number|nil 0 if not given
 function Listening.__index:close(grace)
   -- Listens have their end, so that nobody waits for it. Those of a listener that
@@ -44,7 +44,7 @@ function Listening.__index:close(grace)
   if last then self.app.bus:close() end
   for _, host in ipairs(self.hosts) do host:close(grace) end
   self.app.listening[self] = nil
-  -- Calls under way may belong to a session: with a grace it outlives them.
+  -- Calls in progress may belong to a session: with a grace it outlives them.
   if next(self.app.listening) == nil and not (grace and grace > 0) then
     self.app.sessions:clear()
     if self.app.task_store then self.app.task_store:clear() end
@@ -61,7 +61,7 @@ function Listening.__index:is_open()
   return true
 end
 
----Has everything ended, calls under way included?
+---Has everything ended, including calls in progress?
 ---@return boolean
 function Listening.__index:is_gone()
   for _, host in ipairs(self.hosts) do
@@ -159,7 +159,7 @@ local function open_all(self, given, places, stdio)
   end
   local duplex = require("mcp.server.front.duplex").receiver(self.app)
   local receive = places[1] and require("mcp.server.front.http").receiver(self.app)
-  -- What comes by a network is asked who it is; standard input is not.
+  -- Network transports are authorized; standard input is not.
   local asked = self.app.auth and self.app.auth:duplex(duplex) or duplex
   for _, place in ipairs(places) do open_http(self, place, receive, asked, given.quiet) end
   if stdio then open_stdio(self, duplex) end

@@ -1,5 +1,5 @@
 -- SPDX-License-Identifier: MIT
--- options: what `app:run` and `app:listen` were told, checked, as a list of what to open. It opens
+-- options: the options of `app:run` and `app:listen`, checked, as a list of what to open. It opens
 -- nothing. It raises, without a place, what is wrong.
 local address = require "mcp.server.listen.address"
 
@@ -133,7 +133,7 @@ end
 
 -- What is in the files is found out when they are read: mcp.tls.
 local function check_tls(tls)
-  if type(tls) == "userdata" then return end -- a context that somebody has made
+  if type(tls) == "userdata" then return end -- a TLS context
   if type(tls) ~= "table" then error("tls: expected a table, got " .. type(tls), 0) end
   members("tls", tls, TLS)
   for _, name in ipairs { "cert", "key", "client_ca" } do
@@ -150,7 +150,7 @@ local function placed(what, at, scheme, common, sse, websocket)
   return at
 end
 
--- The page at / can do whatever can be done here, and asks nobody who they are.
+-- The page at / can do everything that a client can, without authorization.
 local function check_inspect(given, place)
   if given.websocket == false then error("inspect: the page needs websocket", 0) end
   if not place then error("inspect: the page needs http", 0) end

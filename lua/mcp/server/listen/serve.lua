@@ -4,7 +4,7 @@ local core = require "mcp.core"
 
 local serve = {}
 
----How long calls under way may go on after SIGINT or SIGTERM, in seconds.
+---How long calls in progress may continue after SIGINT or SIGTERM, in seconds.
 serve.GRACE = 10
 
 ---How long a handler may compute once standard input has ended, in seconds.
@@ -64,7 +64,7 @@ function serve.run(listening, announce)
   open_watchdog(listening)
   local program = package.loaded["mcp.program"] -- in the luamcp command only
   if program then program.settle() end
-  -- Only now: whoever reads this may send a signal at once.
+  -- Only now: a program that reads this line may send a signal at once.
   for _, url in ipairs(announce and listening.urls or {}) do
     io.stderr:write(("%s %s answers at %s\n"):format(app.name, app.version, url))
   end
