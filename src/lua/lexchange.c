@@ -431,7 +431,7 @@ static int header(lua_State *L) {
 }
 
 /* x:headers() -> { [lower-case name] = value }; several fields of one name are
- * joined by ", " (RFC 9110 5.3). An empty table if there are none. */
+ * joined by ", " (RFC 9110 5.3). Without headers the table is empty. */
 static int headers(lua_State *L) {
   mcp_lexchange_handle_t *h = mcp_lexchange_check(L);
   mcp_slice_t name, value;

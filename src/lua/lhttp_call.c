@@ -259,8 +259,8 @@ static int push_call_failure(lua_State *L, response_t *r, const char *place) {
   return n;
 }
 
-/* Adds all values of the fields called `name`, with ", " between them; false
- * if there is none. */
+/* Adds all values of the fields called `name`, with ", " between them. False:
+ * no such field. */
 static bool add_values(luaL_Buffer *b, const mcp_http_head_t *head,
                        mcp_slice_t name) {
   bool found = false;

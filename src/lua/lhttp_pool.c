@@ -34,8 +34,8 @@ typedef struct {
   bool any_coding; /* its headers include Accept-Encoding */
 } request_t;
 
-/* The string in field `name` of the table at 2, which keeps it: NULL if there
- * is none. [-0, +0, e] */
+/* The string in field `name` of the table at 2, which keeps it; NULL if it is
+ * nil. [-0, +0, e] */
 static const char *text_field(lua_State *L, const char *name,
                               mcp_slice_t *slice, bool bytes) {
   const char *text;

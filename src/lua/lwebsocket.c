@@ -31,8 +31,8 @@ typedef struct {
   mcp_link_ws_t link;
   int code;
   bool done;
-  char name[16]; /* of the code */
-  char why[320]; /* with what a refusal says */
+  char name[16];    /* of the code */
+  char reason[320]; /* with what a refusal says */
 } dial_t;
 
 /* Where the endpoint and the attempt lie on the stack. */
@@ -53,7 +53,7 @@ static void describe(dial_t *dial, const mcp_ws_handshake_t *opened) {
   int n;
   if (opened->status == 0) {
     snprintf(dial->name, sizeof dial->name, "%s", mcp_err_name(opened->code));
-    snprintf(dial->why, sizeof dial->why, "%s", opened->reason);
+    snprintf(dial->reason, sizeof dial->reason, "%s", opened->reason);
     return;
   }
   snprintf(dial->name, sizeof dial->name, "EHTTP%u", opened->status % 1000);
@@ -67,15 +67,15 @@ static void describe(dial_t *dial, const mcp_ws_handshake_t *opened) {
         mcp_buf_append_char(&dial->fields, '\0') < 0)
       dial->fields.len = before;
   }
-  n = snprintf(dial->why, sizeof dial->why,
+  n = snprintf(dial->reason, sizeof dial->reason,
                "the server refused the WebSocket with %u%s%s%s", opened->status,
                opened->reason[0] ? " " : "", opened->reason,
                opened->body.len > 0 ? ": " : "");
-  end = shown_length(opened->body, sizeof dial->why - 1, (size_t)n);
+  end = shown_length(opened->body, sizeof dial->reason - 1, (size_t)n);
   for (size_t i = 0, at = (size_t)n; i < end; i++) {
     char c = opened->body.data[i];
-    dial->why[at++] = (unsigned char)c < ' ' || c == 127 ? ' ' : c;
-    dial->why[at] = '\0';
+    dial->reason[at++] = (unsigned char)c < ' ' || c == 127 ? ' ' : c;
+    dial->reason[at] = '\0';
   }
 }
 
@@ -144,7 +144,7 @@ static void push_fields(lua_State *L, const dial_t *dial) {
 static int push_outcome(lua_State *L, const dial_t *dial) {
   if (dial->code < 0) {
     lua_pushnil(L);
-    lua_pushstring(L, dial->why);
+    lua_pushstring(L, dial->reason);
     lua_pushstring(L, dial->name);
     if (dial->fields.len == 0) return 3;
     push_fields(L, dial);
@@ -216,7 +216,7 @@ static void read_options(lua_State *L, mcp_ws_client_options_t *options) {
 }
 
 /* The fields { name, value } of the list on top. */
-static int write_fields(lua_State *L, mcp_buf_t *out, const char **why) {
+static int write_fields(lua_State *L, mcp_buf_t *out, const char **reason) {
   bool agent = false;
   lua_Integer n = (lua_Integer)lua_rawlen(L, -1);
   for (lua_Integer i = 1; i <= n; i++) {
@@ -230,38 +230,38 @@ static int write_fields(lua_State *L, mcp_buf_t *out, const char **why) {
     key.data = lua_tolstring(L, -2, &key.len);
     value.data = lua_tolstring(L, -1, &value.len);
     agent = agent || mcp_slice_equal_nocase(key, MCP_SLICE("User-Agent"));
-    *why = "set by the handshake itself";
+    *reason = "set by the handshake itself";
     code = key.len >= ours.len &&
                    mcp_slice_same_nocase(key.data, ours.data, ours.len)
                ? MCP_EHTTP
-               : mcp_http_request_field(out, key, value, why);
+               : mcp_http_request_field(out, key, value, reason);
     if (code == MCP_EHTTP)
-      return luaL_error(L, "headers: %s: %s", key.data, *why);
+      return luaL_error(L, "headers: %s: %s", key.data, *reason);
     lua_pop(L, 3);
     if (code < 0) return code;
   }
   if (agent) return 0;
   return mcp_http_request_field(out, MCP_SLICE("User-Agent"),
-                                MCP_SLICE("luamcp/" MCP_VERSION), why);
+                                MCP_SLICE("luamcp/" MCP_VERSION), reason);
 }
 
 static int write_head(lua_State *L, mcp_buf_t *out,
                       const mcp_ws_client_options_t *options) {
-  const char *target = text_field(L, "target", "/"), *why = "";
+  const char *target = text_field(L, "target", "/"), *reason = "";
   const char *host = options->host ? options->host : "localhost";
   int port = options->port == (options->tls ? 443 : 80) ? 0 : options->port;
   int type, code;
   code = mcp_http_request_begin(out, MCP_SLICE("GET"),
                                 mcp_slice(target, strlen(target)),
-                                mcp_slice(host, strlen(host)), port, &why);
-  if (code == MCP_EHTTP) return luaL_error(L, "%s", why);
+                                mcp_slice(host, strlen(host)), port, &reason);
+  if (code == MCP_EHTTP) return luaL_error(L, "%s", reason);
   if (code < 0) return code;
   type = lua_getfield(L, 1, "headers");
   if (type != LUA_TTABLE && type != LUA_TNIL)
     return luaL_error(L, "headers: expected a table, got %s",
                       luaL_typename(L, -1));
   if (type == LUA_TNIL) lua_newtable(L);
-  code = write_fields(L, out, &why);
+  code = write_fields(L, out, &reason);
   lua_settop(L, DIAL);
   return code;
 }

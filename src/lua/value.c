@@ -354,12 +354,12 @@ typedef struct {
 } member_t;
 
 static int compare_keys(const void *a, const void *b) {
-  const mcp_slice_t *one = &((const member_t *)a)->text;
-  const mcp_slice_t *two = &((const member_t *)b)->text;
-  size_t shared = one->len < two->len ? one->len : two->len;
-  int order = memcmp(one->data, two->data, shared);
+  const mcp_slice_t *left = &((const member_t *)a)->text;
+  const mcp_slice_t *right = &((const member_t *)b)->text;
+  size_t shared = left->len < right->len ? left->len : right->len;
+  int order = memcmp(left->data, right->data, shared);
   if (order != 0) return order;
-  return one->len < two->len ? -1 : one->len > two->len;
+  return left->len < right->len ? -1 : left->len > right->len;
 }
 
 /* The same in the order of the keys. They wait on Lua's stack and in a block of

@@ -151,16 +151,16 @@ static void on_gone(void *owner) {
   end(carrier, reason);
 }
 
-static int send_frame(mcp_carrier_t *carrier, char kind, mcp_slice_t one,
-                      mcp_slice_t two) {
+static int send_frame(mcp_carrier_t *carrier, char kind, mcp_slice_t head,
+                      mcp_slice_t body) {
   mcp_buf_t frame = {0};
-  uint32_t size = (uint32_t)(one.len + two.len);
+  uint32_t size = (uint32_t)(head.len + body.len);
   int code = mcp_buf_reserve(&frame, HEAD + size);
   if (code < 0) return code;
   (void)mcp_buf_append(&frame, (const char *)&size, sizeof size);
   (void)mcp_buf_append_char(&frame, kind);
-  (void)mcp_buf_append_slice(&frame, one);
-  (void)mcp_buf_append_slice(&frame, two);
+  (void)mcp_buf_append_slice(&frame, head);
+  (void)mcp_buf_append_slice(&frame, body);
   code = mcp_stream_send(carrier->stream, &frame, 0);
   mcp_buf_deinit(&frame);
   return code;

@@ -46,7 +46,8 @@ static int byte_at(const char *s) {
 /* --- classes ---------------------------------------------------------------
  */
 
-/* Behind the single-character class at `p`: a letter, an escape or a set. */
+/* The end of the single-character class at `p`: a letter, an escape or a set.
+ */
 static const char *class_end(match_t *m, const char *p) {
   const char *end = m->pattern_end;
   if (*p++ == '%') {
@@ -309,7 +310,7 @@ static const char *match_at(match_t *m, const char *s, const char *p) {
   return match_item(m, s, p);
 }
 
-/* Pushes capture `i`, or the whole match where there is none at all.
+/* Pushes capture `i`, or the whole match if the pattern has no captures.
  * [-0, +1, e] */
 static void push_capture(const match_t *m, int i, const char *s,
                          const char *end) {
@@ -327,7 +328,7 @@ static void push_capture(const match_t *m, int i, const char *s,
   }
 }
 
-/* Pushes them all; `s` is NULL where the whole match is none of them. */
+/* Pushes them all; `s` is NULL if the whole match is not to be pushed. */
 static int push_captures(const match_t *m, const char *s, const char *end) {
   int count = m->count == 0 && s ? 1 : m->count;
   luaL_checkstack(m->L, count, "too many captures");
