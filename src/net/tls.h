@@ -37,16 +37,16 @@ typedef struct mcp_tls mcp_tls_t;
 /* --- for users of TLS ----------------------------------------------------- */
 
 /* A stream over `under`, which it owns from now on, and which has not been
- * started. As a client if the context is one: `server_name` is then the name or
- * address that the certificate must be for and, where it is a name, what the
- * server is told (SNI); without it only a context that verifies nothing can be
- * used. Servers ignore it.
+ * started. For a client context, `server_name` is the name or address that the
+ * certificate must be for and, if it is a name, is sent to the server (SNI).
+ * Without it only a context without verification can be used. Servers ignore
+ * it.
  *
- * The handshake begins with mcp_stream_start; what is sent before it is over
- * waits. If it fails, on_end comes with an MCP_ETLS… code, and
+ * The handshake begins with mcp_stream_start; data sent before it is complete
+ * waits. If it fails, on_end is called with an MCP_ETLS… code, and
  * mcp_stream_error_text(stream, code) has the details. The end of input is 0
- * only if the peer said so (close_notify); MCP_ETLSCUT if the stream below just
- * ended. mcp_stream_close says so to the peer, unless something queued is
+ * only after a close_notify from the peer, and MCP_ETLSCUT if the stream below
+ * ended without one. mcp_stream_close sends close_notify, unless queued data is
  * dropped.
  *
  * 0, MCP_ENOMEM, or MCP_ETLSHOST without the name that is needed: `under` is
