@@ -77,7 +77,7 @@ describe("rooms of src", function()
       if not to then
         wrong[#wrong + 1] = ("%s includes %q: expected the room before the name"):format(path, name)
       elseif from ~= to and not ROOMS[from][to] then
-        wrong[#wrong + 1] = ("%s includes %s: %s must not depend on %s"):format(path, name, from, to)
+        wrong[#wrong + 1] = ("%s includes %s: %s must not use %s"):format(path, name, from, to)
       end
     end)
     assert.is_true(seen > 100)
