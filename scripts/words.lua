@@ -22,7 +22,7 @@ words.LIST = {
     allowed = { "behind an? [%w%- ]*proxy", "behind [%w%- ]*prox", "behind a load balancer",
       "behind a network bridge", "behind one address", "wait%a* behind", "behind the calls",
       "behind slow ones", "leav%a*[%w%- ]+ behind", "left behind", "left [%w]+ behind" } },
-  { word "is none", "unknown X, unsupported X" }, { word "are none", "unknown X" },
+  { word "is none", "unknown X, unsupported X", allowed = { "there is none" } }, { word "are none", "unknown X", allowed = { "there are none" } },
   { word "nobody", "no one, no client, not authorized", allowed = { '"nobody%."' } },
   { word "somebody", "a client, a caller, a user" }, { word "anybody", "any client" },
   { word "everybody", "every client, all" }, { word "whoever", "the caller, the client" },

@@ -46,7 +46,7 @@ function async.all(functions)
   local ok, text, code = waiter:wait()
   if not ok then return nil, text, code end
   if failed then error(failed[1], 0) end
-  -- One ended without a word: not even its error could be caught.
+  -- A task ended and left neither a result nor an error: there was no memory to catch it.
   if open > 0 then error("not enough memory", 0) end
   return results
 end

@@ -21,8 +21,7 @@ Runs a Lua script that makes an MCP server (or is a client).
                         server with, in a browser
   --tls-cert FILE, --tls-key FILE  HTTPS: the certificate and its key, in PEM
   --memory-limit SIZE   what peers may make the process hold: bytes, or a number
-                        with k, M or G behind it; 256M if nothing is said, 0 for
-                        no limit
+                        with k, M or G after it; default 256M, 0 for no limit
   --                    no option of ours follows: FILE, or the script's words
                         (those after its first own argument are the script's
                         in any case)
@@ -53,8 +52,8 @@ local function complaint(asked)
   local address = require "mcp.server.listen.address"
   for _, way in ipairs { "http", "sse", "websocket" } do
     if asked[way] then
-      local ok, why = pcall(address.read, asked[way], way)
-      if not ok then return "--" .. why end
+      local ok, text = pcall(address.read, asked[way], way)
+      if not ok then return "--" .. text end
     end
   end
   if asked.inspect and not asked.http then return "--inspect needs --http" end
@@ -130,7 +129,7 @@ local function parse(args)
   return out
 end
 
--- Our own frames say nothing to who wrote the script.
+-- Frames of the runtime are hidden: they do not help the author of the script.
 local OURS = debug.getinfo(1, "S").short_src:match "^(.*)cli%.lua$" or ""
 
 -- An error of the script as its author reads it: the text, and the script's own frames where there
@@ -144,11 +143,11 @@ local function explain(raised)
   end
   local whole = debug.traceback(text, 2)
   if os.getenv "MCP_LOG" == "debug" or text:sub(1, #OURS) == OURS then return whole end
-  local lines, frames, first, behind = {}, {}, nil, false
+  local lines, frames, first, in_trace = {}, {}, nil, false
   for line in whole:gmatch "[^\n]+" do
-    local frame = behind and line:match "^\t(.*)"
+    local frame = in_trace and line:match "^\t(.*)"
     if line == "stack traceback:" then
-      behind = true
+      in_trace = true
     elseif not frame then
       lines[#lines + 1] = line
     elseif not frame:find "^%[C%]" and not frame:find "^%(%.%.%." then
@@ -166,7 +165,7 @@ local function explain(raised)
   return text .. "\nstack traceback:\n" .. table.concat(frames, "\n")
 end
 
--- A word behind the script that looks like an option of ours, and is none.
+-- Warns of arguments after the script that resemble one of the program's options.
 local function warn_of_typos(words)
   local nearest = require "mcp.nearest"
   local known = { "--stdio", "--inspect" }
@@ -187,8 +186,8 @@ local function add_path(file)
   package.path = ("%s/?.lua;%s/?/init.lua;%s"):format(folder, folder, package.path)
 end
 
--- Lua's own print flushes. Until a script serves, nobody knows whether standard
--- output will be the wire; left in the buffer, a banner goes to standard error
+-- Lua's own print flushes. Until a script serves, it is not known whether standard
+-- output will carry messages; left in the buffer, a banner goes to standard error
 -- when it turns out to be, and where it belongs when it does not.
 local function print_buffered(...)
   local words = table.pack(...)
@@ -198,8 +197,8 @@ end
 
 local LEVELS = { "wire", "debug", "info", "notice", "warning", "error", "off" }
 
--- What MCP_LOG says, if it is none of these: a program that is to be looked at closer must not run
--- without the lines that were asked for.
+-- The value of MCP_LOG if it is no known level: a program must not run without the log lines that
+-- the user asked for.
 local function wrong_level()
   local wanted = os.getenv "MCP_LOG"
   if not wanted or wanted == "" then return nil end
@@ -239,8 +238,8 @@ function cli.main(args)
     end
     limits.set { memory = size }
   end
-  local chunk, why = loadfile(options.file, "t")
-  if not chunk then return fail("%s", why) end
+  local chunk, text = loadfile(options.file, "t")
+  if not chunk then return fail("%s", text) end
   local script = options.script
   if not options.divided then warn_of_typos(script) end
   script[0] = options.file
@@ -261,7 +260,7 @@ function cli.main(args)
     fail("%s", problem)
     return 1
   end
-  -- Whoever serves, or talks to an app in memory, has loaded one of these.
+  -- A script that serves, or connects to an app in memory, has loaded one of these.
   if server.made and not package.loaded["mcp.server.listen"]
     and not package.loaded["mcp.client.transport.memory"] then
     fail("%s makes a server and never runs it: app:run() is missing", options.file)

@@ -1,8 +1,8 @@
 -- SPDX-License-Identifier: MIT
 -- core.types: what the C module mcp.core holds, for language servers. Never loaded.
 --
--- Times are seconds. What fails by bad luck returns nil, a message and a code such as "ETIMEDOUT";
--- what is misused raises.
+-- Times are seconds. Runtime errors return nil, a message and a code such as "ETIMEDOUT";
+-- programming errors raise.
 ---@meta mcp.core
 -- luacheck: ignore
 
@@ -248,10 +248,10 @@ function wire:send(method, params, id) end
 ---Closes the connection; what was written still goes out. Over WebSocket the close frame says
 ---`status` and `why`.
 ---@param status? integer 1000 to 4999
----@param why? string at most 123 bytes
-function wire:close(status, why) end
+---@param reason? string at most 123 bytes
+function wire:close(status, reason) end
 
----Closes it; what is under way may go on for `grace` seconds. Safe to call again. A child's input
+---Closes it; requests in progress may go on for `grace` seconds. Safe to call again. A child's input
 ---ends; after `grace` (2 s) it gets TERM, and after another KILL, with its whole group; 0 is KILL at
 ---once.
 ---@param grace? number
@@ -267,12 +267,12 @@ function endpoint:is_gone() end
 ---@return mcp.core.Wire? wire nil of a listener, and once it is gone
 function endpoint:wire() end
 
----Has `fn(text, code)` called once the connection is gone, whoever closed it. It must not wait.
+---Has `fn(text, code)` called once the connection is gone, whichever side closed it. It must not wait.
 ---@param fn fun(text: string, code: string)
 function endpoint:on_closed(fn) end
 
----We are the one who asks: what cannot be read is not answered, and a line over the limit ends the
----connection.
+---Marks this side as a client: lines that cannot be read are not answered, and a line over the
+---limit ends the connection.
 ---@param message_limit? integer bytes
 function endpoint:as_client(message_limit) end
 
@@ -293,7 +293,7 @@ function endpoint:exit() end
 ---@field fields string header fields: lines, each with its CRLF
 
 ---From now on a request without an Authorization field is refused with that challenge, if there is
----one. The pages are for everybody.
+---one. The pages need no authorization.
 ---@param challenge string|nil parameters of WWW-Authenticate: Bearer
 ---@param pages table<string, string|mcp.Page> texts of JSON by their paths, or other pages, which
 ---are not for pages of other origins
@@ -334,8 +334,8 @@ function wire_end:is_open() end
 
 function wire_end:close() end
 
----One message and the way back for its answer. It is over once it is answered, or its way back is
----gone.
+---One message and its response path. It is over once it is answered, or its response path is
+---closed.
 ---@class mcp.core.Exchange: userdata
 local exchange = {}
 
@@ -368,7 +368,7 @@ function exchange:event(text, id, retry_ms, last, late) end
 function exchange:open_stream() end
 
 ---HTTP: should it come to only listen (`keep`), its stream ends after so many seconds; so does a
----connection that it becomes (`upgrade`), once nothing is under way there.
+---connection that it becomes (`upgrade`), once no request is in progress there.
 ---@param seconds number
 function exchange:expire(seconds) end
 
@@ -377,7 +377,7 @@ function exchange:expire(seconds) end
 ---@return boolean
 function exchange:can_stream() end
 
----Waits until somebody releases it, or it is cancelled or lost. By its own task only.
+---Waits until `release` is called, or it is cancelled or lost. By its own task only.
 ---@return true? released
 ---@return string? message
 ---@return string? code
@@ -411,7 +411,7 @@ function exchange:id() end
 ---Cancels the task that owes the answer. If it is kept, it ends.
 function exchange:cancel() end
 
----Cancels the request of that id on the same connection, if it is under way.
+---Cancels the request with that id on the same connection, if it is in progress.
 ---@param id any
 function exchange:cancel_other(id) end
 
@@ -426,7 +426,7 @@ function exchange:is_cancelled() end
 ---@param seconds number
 function exchange:limit(seconds) end
 
----The handler's time begins anew, or goes on after `stop_clock`.
+---The handler's time limit starts again, or goes on after `stop_clock`.
 function exchange:restart_clock() end
 
 ---What the handler does now has a limit of its own, and does not count.
@@ -439,15 +439,15 @@ function exchange:stop_clock() end
 ---@return string? code "ECLOSED": there is no such connection; "EBUSY"; else it is no message
 function exchange:feed() end
 
----@return boolean open there is a way back
+---@return boolean open the response path is open
 function exchange:is_open() end
 
----Of "head" and "post head", and of the message behind it, the same number; no other exchange of any
----server has it. nil: the head came with its message.
+---A number that a "head" or "post head" shares with the message after it, and with no other exchange
+---of any server. nil: the head came with its message.
 ---@return integer|nil
 function exchange:ticket() end
 
----Losing the way back does not cancel the task.
+---From now on, losing the response path does not cancel the task.
 function exchange:survive() end
 
 ---@return string name "stdio", "http", "memory", …
@@ -505,7 +505,7 @@ function core.http_pool(options) end
 ---@return string? code "ETIMEDOUT", "ECONNREFUSED", "ENOTPUBLIC", "EGONE", "EHTTP", "ECANCELED", …
 function http_pool:request(options) end
 
----Ends all requests under way with "ECLOSED", and all connections.
+---Ends all requests in progress with "ECLOSED", and all connections.
 function http_pool:close() end
 
 ---@return integer open connections

@@ -1,8 +1,8 @@
 -- SPDX-License-Identifier: MIT
 -- fetch.lua: one whole exchange over HTTP, for what is small and wanted at once: metadata, keys,
--- tokens. Knows nothing of messages. Whom one may ask is the caller's to say (`check`), and each
--- hop of a redirect is asked about again; which addresses a name may lead to (`only`) is looked at
--- where the socket is opened, so that a name cannot change its mind in between.
+-- tokens. Knows nothing of messages. The caller decides which URLs are allowed
+-- (`check`), for each hop of a redirect too; the addresses that a name may resolve to (`only`) are
+-- checked where the socket is opened, so that the name cannot resolve differently in between.
 local core = require "mcp.core"
 local check_options = require("mcp.options").check
 local url = require "mcp.url"
@@ -50,7 +50,7 @@ Fetched.__index = {}
 ---@return string? code
 function Fetched.__index:json() return core.decode(self.body) end
 
--- Raises what is wrong with them, at the line of whoever called.
+-- Raises at the caller's line if an option is wrong.
 local function check(options, level)
   check_options("fetch", options, OPTIONS, level)
   local bodies = 0
@@ -99,14 +99,14 @@ local function body_of(options, level)
   if options.form then
     return url.form(options.form), "application/x-www-form-urlencoded"
   elseif options.json ~= nil then
-    local text, why = core.encode(options.json)
-    if not text then error("fetch: json: " .. why, level) end
+    local text, reason = core.encode(options.json)
+    if not text then error("fetch: json: " .. reason, level) end
     return text, "application/json"
   end
   return options.body, nil
 end
 
--- The context for one hop; nil where it is none of TLS. Or false, text, code.
+-- The TLS context for one hop; nil without TLS. Or false, text, code.
 local function tls_of(state, at)
   if not at.secure then return nil end
   if not state.context then
@@ -152,10 +152,10 @@ local function ask(state, pool, at)
   return answer
 end
 
--- Whether one may go to an address: what it says, or nil, text, code.
+-- Parses an address that may be fetched; or nil, text, code.
 local function judge(state, text, from)
-  local at, why = url.parse(text)
-  if not at then return nil, why, "EINVAL" end
+  local at, reason = url.parse(text)
+  if not at then return nil, reason, "EINVAL" end
   if not at.unix and at.scheme ~= "http" and at.scheme ~= "https" then
     return nil, ("%s: http or https expected"):format(at.text), "EINVAL"
   end
@@ -168,8 +168,8 @@ local function judge(state, text, from)
   end
   if state.options.check then
     local fine
-    fine, why = state.options.check(text)
-    if not fine then return nil, why or at.origin .. " is refused", "EREDIRECT" end
+    fine, reason = state.options.check(text)
+    if not fine then return nil, reason or at.origin .. " is refused", "EREDIRECT" end
   end
   return at
 end
@@ -181,18 +181,18 @@ local function follow(state, at, answer)
     return nil, ("%s: status %d without Location"):format(at.authority, answer.status), "EREDIRECT"
   end
   if state.method ~= "GET" and state.method ~= "HEAD" then
-    -- A body is meant for whom it was sent to (RFC 9110 15.4.4: see there instead).
+    -- A body is not sent to another URL (RFC 9110 15.4.4: 303 continues with GET).
     if answer.status ~= 303 then
       return nil, ("%s redirects a %s, which is not sent on"):format(at.authority, state.method),
         "EREDIRECT"
     end
     state.method, state.body = "GET", nil
   end
-  local text, why = url.resolve(at, location)
-  if not text then return nil, ("%s: Location: %s"):format(at.authority, why), "EREDIRECT" end
+  local text, reason = url.resolve(at, location)
+  if not text then return nil, ("%s: Location: %s"):format(at.authority, reason), "EREDIRECT" end
   local to, code
-  to, why, code = judge(state, text, at)
-  if not to then return nil, why, code end
+  to, reason, code = judge(state, text, at)
+  if not to then return nil, reason, code end
   local fields = {}
   for _, field in ipairs(state.fields) do
     local name = field[1]:lower()

@@ -63,10 +63,10 @@ local CLIENT = {
   worker = { "mcp.worker", "open" },
 }
 
----What can be asked of the client: ctx:ask { name = mcp.elicit("Who?", { name = "string" }) }, …
+---Questions to the client: ctx:ask { name = mcp.elicit("Your name?", { name = "string" }) }, …
 local QUESTION = { elicit = true, elicit_url = true, sample = true, roots = true }
 
--- Loaded by the first who reads what is not there.
+-- Loaded at the first read of a field that does not exist.
 local misspelt
 
 local function names()

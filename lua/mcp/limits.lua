@@ -9,7 +9,7 @@ limits.LEAST = 1 << 20 -- bytes
 
 local UNITS = { k = 1 << 10, M = 1 << 20, G = 1 << 30 }
 
----Reads a size such as "64M": bytes, or a number with k, M or G behind it (powers of 1024).
+---Reads a size such as "64M": bytes, or a number with k, M or G after it (powers of 1024).
 ---@param text string
 ---@return integer|nil bytes
 function limits.size(text)
@@ -21,8 +21,8 @@ function limits.size(text)
 end
 
 ---Sets what peers may make this process hold, and returns what is set: `memory` in bytes, 0 for no
----limit. At three quarters of it no new work is taken; at all of it work under way is refused.
----Raises on a value that is none.
+---limit. At three quarters of it new requests are refused; at the limit, those in progress too.
+---Raises on an invalid value.
 ---@param given table|nil memory (bytes; from 1 MiB on, or 0)
 ---@return { memory: integer, held: integer } now `held`: bytes that count at this moment
 function limits.set(given)

@@ -1,5 +1,5 @@
 -- SPDX-License-Identifier: MIT
--- nearest.lua: the known name that somebody most likely meant. Edit distance with transposed
+-- nearest.lua: the known name that was most likely meant. Edit distance with transposed
 -- neighbours counting as one, on bytes, bounded in length so that a hostile name costs nothing.
 
 local cut = require("mcp.text").cut
@@ -91,7 +91,7 @@ function nearest.list(names, most)
   return text
 end
 
---- The message for a name nobody knows: `unknown option "mni", did you mean "min"?`, or with what
+--- The message for an unknown name: `unknown option "mni", did you mean "min"?`, or with what
 --- would have been right.
 ---@param what string  "option", "argument"
 ---@param name any

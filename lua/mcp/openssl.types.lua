@@ -88,7 +88,7 @@ function context:role() end
 
 ---Makes a context. Options: role ("client" or "server"); cert and key, the chain that is shown and
 ---its private key (files or PEM texts; without key it is in cert); for clients ca (file, folder or
----text; without it the system's) and verify (false: believe everybody); for servers client_ca (whose
+---text; without it the system's) and verify (false: accept any certificate); for servers client_ca (whose
 ---certificates clients must show) and require (false: may show); alpn, the protocol inside.
 ---@param options table
 ---@return mcp.openssl.tls|nil context

@@ -6,7 +6,7 @@ local text = {}
 ---The beginning of a text, at most `most` bytes of it, cut between two characters.
 ---@param given string
 ---@param most integer
----@param mark string|nil what is put behind it where something was cut off, "..." if not given
+---@param mark string|nil appended where the text was cut, "..." if not given
 ---@return string
 function text.cut(given, most, mark)
   if #given <= most then return given end

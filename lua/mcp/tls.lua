@@ -15,7 +15,7 @@ local CLIENT = { ca = "string", cert = "string", key = "string", verify = "boole
 local function openssl()
   local found, module = pcall(require, "mcp.openssl")
   if found then return module end
-  -- Where it was looked for is nobody else's business.
+  -- The paths that were searched go to the log only.
   core.log("error", "mcp.openssl cannot be loaded; it belongs beside mcp.core: "
     .. tostring(module))
   return nil
@@ -55,7 +55,7 @@ end
 
 ---A context for a listener: `cert` and `key` are names of files or PEM texts (`cert` with the whole
 ---chain; without `key` it holds that too), `client_ca` (a file, a folder, a text) whose
----certificates clients must show, or may with `require = false`. Raises what is no option.
+---certificates clients must show, or may with `require = false`. Raises on an unknown option.
 ---@param options table|userdata cert, key, client_ca, require; or a context, which is returned
 ---@return userdata|nil context
 ---@return string|nil text why there is none
@@ -67,13 +67,13 @@ function tls.server(options)
   return make("server", options)
 end
 
--- By what they are made of; those that nobody uses go.
+-- Contexts by their options; unused contexts are collected.
 local clients = setmetatable({}, { __mode = "v" })
 
----A context for clients: `ca` (file, folder or text) whose certificates are believed in place of
----the system's, `cert` and `key` what is shown if the server wants to see one. `verify = false`
----believes everybody, and the log is told. The same options give the same context. Raises what is
----no option.
+---A context for clients: `ca` (file, folder or text) whose certificates are trusted in place of
+---the system's; `cert` and `key`, sent if the server requests a certificate. `verify = false`
+---accepts any certificate and logs a warning. The same options give the same context. Raises on an
+---unknown option.
 ---@param options table|userdata|nil ca, cert, key, verify; or a context, which is returned
 ---@return userdata|nil context
 ---@return string|nil text why there is none
@@ -90,7 +90,8 @@ function tls.client(options)
   context, text, code = make("client", options)
   if not context then return nil, text, code end
   if options.verify == false then
-    core.log("warning", "tls: verify = false: whoever answers is believed to be the server")
+    core.log("warning", "tls: verify = false: any certificate is accepted, so the server is not "
+      .. "authenticated")
   end
   clients[name] = context
   return context

@@ -10,7 +10,7 @@
 --   {?a,b} {&c}  query, and more of it: "?a=1&b=2", "&c=3"
 --   {a:3} {a*}   the first three characters; exploded: a list's or map's members one by one
 --
--- The RFC defines expansion only; what matching means is told in uri_matcher.lua.
+-- The RFC defines expansion only; uri_matcher.lua defines matching.
 local character = require("mcp.text").character
 local matcher = require "mcp.uri_matcher"
 local normal = require "mcp.uri_normal"

@@ -4,26 +4,26 @@
 --
 -- RFC 6570 defines expansion only. Matching is a definition of ours:
 --   * One pass, no backtracking. Variables before the multi-segment one ({+a} or {/a*}; at most
---     one) take as little as they can from the left, those behind it as little as they can from
+--     one) take as little as they can from the left, those after it as little as they can from
 --     the right, and it takes what is between. Without one, the last variable takes the rest:
 --     {name}.{ext} on "a.tar.gz" is "a" and "tar.gz", {+path}.{ext} on it is "a.tar" and "gz".
---   * {a}, {.a} and {/a} need at least one byte and never take "/", "?" or "#" (nor, behind a
+--   * {a}, {.a} and {/a} need at least one byte and never take "/", "?" or "#" (nor, after a
 --     literal "?", "&"); {+a} needs one byte and takes everything, but "?" and "#" only where the
---     template says nothing about a query or a fragment behind it. {x,y} has exactly two fields.
+--     template has no query or fragment after it. {x,y} has exactly two fields.
 --   * {?…} {&…} {;…} parameters may come in any order and may be missing. Unknown ones, and
 --     one twice unless exploded, are no match: a resource has one address, and a parameter that
---     nobody reads is a mistake to be told about. "+" is a plus sign, not a space.
+--     is never read is a mistake to report. "+" is a plus sign, not a space.
 --   * {a*} is a list of strings; a missing list or parameter is nil. {a:3} cannot be matched.
 --   * Literals compare byte for byte: uri.lua gives template and address in normal form. Values are
 --     percent-decoded exactly once; a bad escape, a NUL or bad UTF-8 in one is no match. A decoded
---     value may hold "/" and "..": whoever makes a file name of it asks `file_path_safe` first.
+--     value may hold "/" and "..": call `file_path_safe` before using it as a file name.
 local byte, char, sub, find = string.byte, string.char, string.sub, string.find
 
 local uri_matcher = {}
 
 local function fault(at, text, ...)
-  local why = text:format(...)
-  return nil, ("bad URI template at position %d: cannot be matched: %s"):format(at, why)
+  local reason = text:format(...)
+  return nil, ("bad URI template at position %d: cannot be matched: %s"):format(at, reason)
 end
 
 ---------------------------------------------------------------------------------------------
@@ -62,7 +62,7 @@ compiler.__index = compiler
 
 function compiler:add_literal(text, part_at)
   if self.form or self.fragment then
-    return fault(part_at, "%q stands behind a query or fragment expression", text)
+    return fault(part_at, "%q follows a query or fragment expression", text)
   end
   local n = #self.groups
   self.literals[n] = (self.literals[n] or "") .. text
@@ -77,7 +77,7 @@ end
 function compiler:add_capture(capture, part)
   local groups, n = self.groups, #self.groups
   if self.form or self.fragment then
-    return fault(part.at, "%s stands behind a query or fragment expression", part.text)
+    return fault(part.at, "%s follows a query or fragment expression", part.text)
   end
   capture.stops = STOPS[self.zone] or STOPS.path
   if capture.multi then
@@ -108,7 +108,7 @@ end
 
 function compiler:add_tail(part)
   if self.fragment then
-    return fault(part.at, "%s stands behind a fragment expression", part.text)
+    return fault(part.at, "%s follows a fragment expression", part.text)
   elseif part.operator == "#" then
     if self.zone == "fragment" then
       return fault(part.at, "a second \"#\"")
@@ -116,14 +116,14 @@ function compiler:add_tail(part)
     self.fragment = { kind = "fields", vars = part }
   elseif part.operator == "?" then
     if self.form or self.zone ~= "path" then
-      return fault(part.at, "{?…} behind a \"?\" or \"#\"; perhaps {&…}")
+      return fault(part.at, "{?…} after a \"?\" or \"#\"; perhaps {&…}")
     end
     self.form = { kind = "run", run = "&", vars = {} }
   elseif not self.form then
     if self.zone ~= "query" then
       return fault(part.at, "{&…} without a \"?\" before it")
     end
-    -- The parameters begin at the first "&" behind those that are written out.
+    -- The parameters begin at the first "&" after those that are written out.
     local n = #self.groups
     local written = table.concat(self.literals, "", 0, n - 1) .. (self.literals[n] or "")
     local query = sub(written, find(written, "?", 1, true) + 1)
@@ -139,7 +139,7 @@ end
 local function check_fields(part)
   for i = 1, #part - 1 do
     if part[i].explode then
-      return fault(part[i].at, "%q is a list with something behind it", part[i].name)
+      return fault(part[i].at, "%q is a list, and only the last variable may be one", part[i].name)
     end
   end
   return true
@@ -225,7 +225,7 @@ function uri_matcher.compile(parts)
   for _, group in ipairs(groups) do
     for i, capture in ipairs(group) do
       index_names(capture)
-      -- A capture ends where any run behind it in the group begins.
+      -- A capture ends where any later run in the group begins.
       local ends = {}
       for k = i + 1, #group do ends[#ends + 1] = "%" .. group[k].run end
       capture.ends = ends[1] and "[" .. table.concat(ends) .. "]"
@@ -233,9 +233,9 @@ function uri_matcher.compile(parts)
   end
   index_names(self.form)
   if self.multi and groups[self.multi][1].kind == "rest" then
-    local behind = table.concat(literals, "", self.multi, n)
-    local zone = (self.form or find(behind, "?", 1, true)) and "query"
-      or (self.fragment or find(behind, "#", 1, true)) and "fragment"
+    local after = table.concat(literals, "", self.multi, n)
+    local zone = (self.form or find(after, "?", 1, true)) and "query"
+      or (self.fragment or find(after, "#", 1, true)) and "fragment"
     groups[self.multi][1].stops = REST_STOPS[zone]
   end
   return { literals = literals, groups = groups, multi = self.multi, forward = forward,
@@ -349,7 +349,7 @@ local function take_capture(capture, text, vars)
   return list
 end
 
--- Runs that are not there are empty: the one behind them begins where they would.
+-- Missing runs are empty: the next run begins where they would.
 local function take_group(group, text, vars)
   local from = 1
   for _, capture in ipairs(group) do

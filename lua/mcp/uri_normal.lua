@@ -7,7 +7,7 @@
 --   escapes        what needs none is written out: %7E is ~
 --   dot segments   /a/./b/../c is /a/c, where the path begins with "/"
 --   port           an empty one, and the scheme's own one, is left out
---   empty path     behind an authority it is "/"
+--   empty path     after an authority it is "/"
 --
 -- Userinfo, path, query and fragment keep their case. A text without a scheme is no address, and
 -- stays as it is.
@@ -73,7 +73,7 @@ local function normal(text, keep_host, keep_path)
 end
 
 -- Normal forms, and spellings, of addresses that were asked for lately: the same few are asked for
--- again and again. Bounded in number and in length, whoever sends them.
+-- again and again. Bounded in number and in length, for any client may send them.
 local MOST, LONGEST = 128, 256
 
 local function remembered(make)
@@ -134,8 +134,8 @@ end
 uri_normal.spellings = remembered(function(text)
   local list = {}
   local function add(spelling)
-    for _, one in ipairs(list) do
-      if one == spelling then return end
+    for _, known in ipairs(list) do
+      if known == spelling then return end
     end
     list[#list + 1] = spelling
   end

@@ -120,7 +120,7 @@ end
 local function check_target(text)
   local bad = match(text, FOREIGN)
   if bad then return nil, ("%q has to be percent-encoded"):format(bad) end
-  if lone_percent(text) then return nil, "a % without two digits behind it" end
+  if lone_percent(text) then return nil, "a % without two digits after it" end
   return true
 end
 
@@ -151,10 +151,10 @@ local function parse_unix(rest)
   if sub(path, 1, 1) ~= "/" or sub(path, 1, 2) == "//" then
     return nil, "the path of a socket file begins with one /"
   end
-  local ok, why = check_target(path)
-  if not ok then return nil, why end
+  local ok, reason = check_target(path)
+  if not ok then return nil, reason end
   if find(path, "?", 1, true) then
-    return nil, "a ? in the path of a socket file; what is asked for stands behind a colon"
+    return nil, "a ? in the path of a socket file; the target of the request follows a colon"
   end
   local file = unescape(path)
   if find(file, "[%c]") then return nil, "a control character in the path of a socket file" end
@@ -164,9 +164,11 @@ local function parse_unix(rest)
   local out = { scheme = "unix", host = "localhost", authority = "localhost", unix = file,
     origin = "unix:" .. path, secure = false, text = "unix:" .. rest }
   if target then
-    if sub(target, 1, 1) ~= "/" then return nil, "the target behind a socket file begins with /" end
-    ok, why = check_target(target)
-    if not ok then return nil, why end
+    if sub(target, 1, 1) ~= "/" then
+      return nil, "the target after a socket file begins with /"
+    end
+    ok, reason = check_target(target)
+    if not ok then return nil, reason end
     out.target = target
     out.path, out.query = match(target, "^([^?]*)%??(.*)$")
     if not find(target, "?", 1, true) then out.query = nil end
@@ -189,12 +191,12 @@ local function parse(text)
     return nil, ("the scheme is %s: http, https, ws, wss or unix expected"):format(scheme)
   end
   local authority, target = match(rest, "^//([^/?]*)(.*)$")
-  if not authority then return nil, ("no // behind %s:"):format(scheme) end
+  if not authority then return nil, ("no // after %s:"):format(scheme) end
   if find(authority, "@", 1, true) then return nil, "a user or password in it" end
   local name, port = match(authority, "^(%[[^%]]*%])(.*)$")
   if not name then name, port = match(authority, "^([^:]*)(.*)$") end
-  local host, why = read_host(name)
-  if not host then return nil, why end
+  local host, reason = read_host(name)
+  if not host then return nil, reason end
   local number = PORTS[scheme]
   if port ~= "" and port ~= ":" then
     if not find(port, "^:%d+$") or #port > 6 then return nil, "a port that is no number" end
@@ -202,8 +204,8 @@ local function parse(text)
     if number < 1 or number > 65535 then return nil, ("the port %d is not one"):format(number) end
   end
   local ok
-  ok, why = check_target(target)
-  if not ok then return nil, why end
+  ok, reason = check_target(target)
+  if not ok then return nil, reason end
   if sub(target, 1, 1) ~= "/" then target = "/" .. target end
   local path, query = match(target, "^([^?]*)%?(.*)$")
   local shown = find(host, ":", 1, true) and "[" .. host .. "]" or host
@@ -222,12 +224,12 @@ function url.parse(text)
   if type(text) ~= "string" then
     error(("an address: string expected, got %s"):format(type(text)), 2)
   end
-  local parsed, why = parse(text)
+  local parsed, reason = parse(text)
   if parsed then return parsed end
   text = cut(text, 200)
   -- What stands before "@" may be a password.
   text = text:gsub("[^/?#]*@", "(hidden)@")
-  return nil, ("%q is no address we know: %s"):format(text, why)
+  return nil, ("%q is not a supported address: %s"):format(text, reason)
 end
 
 ---Is it this machine, by name or address alone? (A name that only resolves to it is not.)
@@ -276,8 +278,8 @@ local function split(text)
   local query
   local before, after = match(rest, "^([^?]*)%?(.*)$")
   if before then rest, query = before, after end
-  local scheme, behind = match(rest, "^(%a[%w+.-]*):(.*)$")
-  rest = behind or rest
+  local scheme, other = match(rest, "^(%a[%w+.-]*):(.*)$")
+  rest = other or rest
   local authority, path = match(rest, "^//([^/]*)(.*)$")
   return scheme, authority, path or rest, query, fragment
 end
@@ -322,7 +324,7 @@ function url.resolve(base, reference)
   if #reference > url.LENGTH then return nil, ("longer than %d bytes"):format(url.LENGTH) end
   local file, target = match(base, "^[Uu][Nn][Ii][Xx]:([^:]*):?(.*)$")
   if file then
-    -- Behind a socket file lies a path of its own.
+    -- After a socket file comes a path of its own.
     if find(reference, "^%a[%w+.-]*:") then return reference end
     if sub(reference, 1, 2) == "//" then return nil, "another host, relative to a socket file" end
     local resolved = transform("http://localhost" .. (target == "" and "/" or target), reference)
@@ -355,12 +357,12 @@ function url.form(fields)
   table.sort(names)
   for _, name in ipairs(names) do
     local value = fields[name]
-    for _, one in ipairs(type(value) == "table" and value or { value }) do
-      local kind = type(one)
+    for _, item in ipairs(type(value) == "table" and value or { value }) do
+      local kind = type(item)
       if kind ~= "string" and kind ~= "number" and kind ~= "boolean" then
         error(("a form: %s: string expected, got %s"):format(name, kind), 2)
       end
-      out[#out + 1] = escape(name) .. "=" .. escape(tostring(one))
+      out[#out + 1] = escape(name) .. "=" .. escape(tostring(item))
     end
   end
   return table.concat(out, "&")
@@ -374,7 +376,7 @@ function url.parse_form(text)
   local out = {}
   for pair in text:gmatch "[^&]+" do
     local name, value = match(pair, "^([^=]*)=?(.*)$")
-    if lone_percent(pair) then return nil, "a % without two digits behind it" end
+    if lone_percent(pair) then return nil, "a % without two digits after it" end
     name, value = unescape((name:gsub("+", " "))), unescape((value:gsub("+", " ")))
     if out[name] then return nil, ("%q comes twice"):format(name) end
     out[name] = value

@@ -90,8 +90,8 @@ end
 local function code_of(target, options, source)
   if type(target) == "string" then
     local path = find(target, source)
-    local chunk, why = loadfile(path, "t")
-    if not chunk then error(why, 0) end
+    local chunk, text = loadfile(path, "t")
+    if not chunk then error(text, 0) end
     return { file = path }
   end
   if type(target) ~= "function" then
@@ -214,7 +214,7 @@ local function raise_misuse(self, kind, first, trace, name, level)
   error(("worker %q: %s"):format(self[NAME], text), level + 1)
 end
 
--- What a call has brought, for who called it.
+-- The results of a call, for its caller.
 local function given(self, name, kind, ...)
   if kind == "result" then return ... end
   if kind == "failure" then
@@ -266,7 +266,7 @@ end
 
 function Worker.__tostring(self) return ("mcp.worker (%s)"):format(self[NAME]) end
 
----Ends the worker: calls under way are stopped, those that wait return nil, text, "ECLOSED".
+---Ends the worker: calls in progress are stopped, waiting ones return nil, text, "ECLOSED".
 ---`local db <close> = mcp.worker { … }` does so too.
 function methods.close(self)
   if type(self) ~= "table" or not rawget(self, POOL) then

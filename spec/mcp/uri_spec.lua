@@ -418,11 +418,11 @@ describe("URI template matching", function()
       { "{+a,b}", 1, "more than one variable that spans" },
       { "{+a}/{+b}", 6, "second variable that spans" },
       { "{/a*}/x{/b*}", 8, "second variable that spans" }, { "{a}/{a}", 6, "twice" },
-      { "{a:3}", 2, "prefix" }, { "{a*,b}", 2, "list" }, { "x{?a}y", 6, "stands behind" },
-      { "x{#a}{?b}", 6, "stands behind" }, { "x{#a}/y", 6, "stands behind" },
+      { "{a:3}", 2, "prefix" }, { "{a*,b}", 2, "list" }, { "x{?a}y", 6, "follows a" },
+      { "x{#a}{?b}", 6, "follows a" }, { "x{#a}/y", 6, "follows a" },
       { "x{?a}{?b}", 6, "perhaps {&" },
       { "x?a=1{?b}", 6, "perhaps {&" }, { "x{&a}", 2, "without a" }, { "x#y{#a}", 4, "a second" },
-      { "x{?a}{b}", 6, "stands behind" },
+      { "x{?a}{b}", 6, "follows a" },
     }
     for _, case in ipairs(cases) do
       local template, message = uri.template(case[1])

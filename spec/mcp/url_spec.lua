@@ -86,7 +86,7 @@ describe("url.parse", function()
     { "", "no scheme" }, { "example.com", "no scheme" }, { "//example.com", "no scheme" },
     { "ftp://example.com", "the scheme is ftp" }, { "file:///etc/passwd", "the scheme is file" },
     { "javascript:alert(1)", "the scheme is javascript" },
-    { "http:example.com", "no // behind" }, { "http:/example.com", "no // behind" },
+    { "http:example.com", "no // after" }, { "http:/example.com", "no // after" },
     { "http://", "no host" }, { "http:///path", "no host" }, { "http://:80/", "no host" },
     { "http://user@example.com/", "user or password" },
     { "http://user:secret@example.com/", "user or password" },
