@@ -205,7 +205,7 @@ local function raise_misuse(self, kind, first, trace, name, level)
   elseif name == nil then
     text = "its file returns a table; a tool's worker file returns function(args, ctx)"
   elseif first[1] == nil then
-    text = ("its code returns no table of functions, so there is no %q"):format(name)
+    text = ("its code returns no table of functions, so it has no %q"):format(name)
   else
     local near = require("mcp.nearest").find(name, first)
     text = ("it has no function %q"):format(name)

@@ -51,7 +51,7 @@ function Bearer.__index:headers(request)
     local why, code
     token, why, code = token()
     if token == nil then
-      return nil, why or "mcp.auth.bearer: there is no token", code or "EAUTH"
+      return nil, why or "mcp.auth.bearer: the function returned no token", code or "EAUTH"
     end
     token, why = judge(token)
     if not token then return nil, why, "EAUTH" end
@@ -60,7 +60,7 @@ function Bearer.__index:headers(request)
     self.warned = true
     local parsed = url.parse(request.url)
     if parsed and not parsed.secure and not url.is_loopback(parsed) then
-      core.log("warning", ("a token is sent to %s, and whoever is between can read it: use https")
+      core.log("warning", ("a token is sent to %s, unencrypted: use https")
         :format(parsed.origin))
     end
   end

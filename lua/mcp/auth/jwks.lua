@@ -41,7 +41,7 @@ local function keys_of(given)
   for i, key in ipairs(list) do
     if #out >= jwks.KEYS then break end
     if type(key) ~= "table" or type(key.kty) ~= "string" then
-      return nil, ("keys[%d] is no JWK"):format(i)
+      return nil, ("keys[%d]: expected a JWK"):format(i)
     end
     if key.kty == "RSA" or key.kty == "EC" or key.kty == "OKP" then out[#out + 1] = key end
   end
@@ -53,7 +53,7 @@ local function check_given(list)
   for i, key in ipairs(list) do
     if key.d ~= nil then error(("jwks: keys[%d] is a private key"):format(i), 0) end
   end
-  if not list[1] then error("jwks: there is no key of a kind that is supported", 0) end
+  if not list[1] then error("jwks: no key of a supported type", 0) end
 end
 
 ---May keys come from there? Whoever changes them on their way signs what he likes.
@@ -136,7 +136,7 @@ local function read(self)
   if list then
     self.list, self.read_at = list, self.tried_at
   else
-    core.log("warning", ("keys cannot be had: %s"):format(tostring(why)))
+    core.log("warning", ("cannot load keys: %s"):format(tostring(why)))
   end
 end
 
@@ -147,7 +147,7 @@ local function start(self)
     local ok, why = pcall(read, self)
     if not ok then
       self.tried_at, self.failed = core.now(), true
-      core.log("error", "keys cannot be had: " .. tostring(why))
+      core.log("error", "cannot load keys: " .. tostring(why))
     end
     local waiting = self.waiting
     self.waiting = nil
@@ -190,7 +190,7 @@ function Set.__index:find(header)
       local ok, text, code = wait(self)
       if not ok then return nil, text, code end
     end
-    if not self.list then return nil, "the keys cannot be had", "EUNREACHABLE" end
+    if not self.list then return nil, "the keys could not be loaded", "EUNREACHABLE" end
     return self.list
   end
   if not is_among(self.list, header) and may_ask(self, self.refresh) then

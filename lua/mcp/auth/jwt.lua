@@ -58,10 +58,10 @@ end
 ---@return mcp.Jwt|nil token
 ---@return string|nil why
 function jwt.parse(text)
-  if type(text) ~= "string" then return nil, "the token is no text" end
+  if type(text) ~= "string" then return nil, "the token is not a string" end
   if #text > jwt.LENGTH then return nil, "the token is too long" end
   local signed, head, body, tail = text:match "^(([%w_-]+)%.([%w_-]+))%.([%w_-]+)$"
-  if not signed then return nil, "the token is no signed JWT" end
+  if not signed then return nil, "the token is not a signed JWT" end
   local header, claims, signature = object(head), object(body), jwt.from_base64url(tail)
   if not header or not claims or not signature then return nil, "the token is malformed" end
   return { header = header, claims = claims, signed = signed, signature = signature }
@@ -104,10 +104,10 @@ local function check_header(header, options)
     return nil, "the token needs extensions that are not supported"
   end
   if header.kid ~= nil and type(header.kid) ~= "string" then
-    return nil, "the token's key id is no text"
+    return nil, "the token's key id is not a string"
   end
   if header.typ ~= nil and type(header.typ) ~= "string" then
-    return nil, "the token's type is no text"
+    return nil, "the token's type is not a string"
   end
   if options.typ and type_of(header.typ) ~= type_of(options.typ) then
     return nil, "the token is of another type"
@@ -159,10 +159,10 @@ local function check_signature(token, text, keys, memo)
         if memo then memo:add(digest) end
         return true
       end
-      if valid == nil then core.log("warning", "a key of the set is no good: " .. why) end
+      if valid == nil then core.log("warning", "unusable key in the set: " .. why) end
     end
   end
-  return nil, fit == 0 and "there is no key for the token" or "the token's signature is wrong"
+  return nil, fit == 0 and "no key for the token" or "the token's signature is wrong"
 end
 
 -- A moment in time, or nil if the claim is none (RFC 7519 2, NumericDate).

@@ -169,7 +169,7 @@ function call.send(client, method, params, options, about)
     return nil, ("%s: %s"):format(method, cancel.reason), "ECANCELED"
   end
   if client.in_flight >= client.settings.limits.pending then
-    return nil, ("%s: %d requests are under way, which is the limit"):format(method,
+    return nil, ("%s: %d requests are in progress, which is the limit"):format(method,
       client.in_flight), "EBUSY"
   end
   local one = new_call(client, options, about)

@@ -122,7 +122,7 @@ end
 
 local function to_script(what, path, options)
   options = check(what, options, SCRIPT, MESSAGE)
-  if not exists(path) then return nil, ("%s: there is no such file"):format(path), "ENOENT" end
+  if not exists(path) then return nil, ("%s: no such file"):format(path), "ENOENT" end
   local program = options.program or find_program()
   if not program then
     return nil, ("%s: the program luamcp, which runs it, was not found; PATH or the option program "

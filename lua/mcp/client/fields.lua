@@ -26,7 +26,7 @@ local function complain(text, ...) usage.raise("headers: " .. text, ...) end
 -- Appends one field, or raises what is wrong with it.
 local function add(out, taken, name, value)
   if type(name) ~= "string" or not header.is_token(name) then
-    complain("%s is no name of a field (RFC 9110 5.6.2)",
+    complain("%s is not a valid field name (RFC 9110 5.6.2)",
       type(name) == "string" and ("%q"):format(name) or type(name))
   end
   if type(value) == "number" then value = tostring(value) end

@@ -170,7 +170,7 @@ end
 function methods.initialize(self)
   if self.state == "closed" then return nil, "the client was closed", "ECLOSED" end
   if self.state == "open" then return self end
-  if self.state == "opening" then usage.raise "client:initialize: it is under way already" end
+  if self.state == "opening" then usage.raise "client:initialize: it is already in progress" end
   if self.spent and not self.again then
     return nil, "the transport cannot be opened again: " .. tostring(self.why), "ECLOSED"
   end

@@ -56,7 +56,8 @@ local function answer_all(client, method, requests, cancel)
   local waiter, stop = core.waiter(), nil
   for key, one in pairs(requests) do
     if not serve.is_question(one.method) then
-      return nil, ("%s: the server asks for %s, which is no question"):format(method, one.method),
+      return nil, ("%s: the server asks for %s, which is not a known question")
+        :format(method, one.method),
         "ERPC"
     end
     open = open + 1

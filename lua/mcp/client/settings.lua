@@ -122,7 +122,7 @@ function settings.read(what, given)
     end
   end
   if given.log_level and not protocol.LOG_RANK[given.log_level] then
-    usage.raise("%s: log_level: %q is none", what, given.log_level)
+    usage.raise("%s: unknown log_level %q", what, given.log_level)
   end
   if type(given.cache) == "table" and (getmetatable(given.cache) or {}).__name ~= "mcp.client_cache"
   then

@@ -219,7 +219,7 @@ function watch.start(client)
   if client.era == "modern" then
     if not wanted(client) then return end
     local ok, text = change(client, function() return listen(client) end)
-    if not ok then core.log("warning", "changes are not told: " .. text) end
+    if not ok then core.log("warning", "notifications of changes are not delivered: " .. text) end
     return
   end
   for uri in pairs(client.subscribed) do

@@ -163,7 +163,7 @@ local function explain_none(keyword, nodes, v, report)
   local left = #reasons - ALTERNATIVES
   local text = table.concat(reasons, "; or ", 1, math.min(#reasons, ALTERNATIVES))
   if left > 0 then text = ("%s; or %d more"):format(text, left) end
-  report:add(keyword, "fits none of the allowed forms: " .. text)
+  report:add(keyword, "does not match any of the allowed forms: " .. text)
 end
 
 keywords { "anyOf", part = function(c, schema, at)

@@ -249,7 +249,7 @@ describe("mcp.auth.introspection", function()
     local good = { url = "https://a.example/i", client_id = "a", client_secret = "b" }
     for text, changes in pairs {
       ["url is missing"] = { url = false }, ["https expected"] = { url = "http://a.example/i" },
-      ["both or none"] = { client_secret = false }, ["answers nobody else"] = { token = "t" },
+      ["both or none"] = { client_secret = false }, ["the endpoint asks for one"] = { token = "t" },
       ["client_secret_post"] = { method = "none" }, ["ttl: a number"] = { ttl = -1 },
       ["text, list or false"] = { audience = true }, ["url"] = { ulr = "x" },
       ["timeout: a number"] = { timeout = 0 }, ['"cache": expected a number'] = { cache = "x" },

@@ -140,7 +140,7 @@ describe("mcp.auth.jwks", function()
     there.wait, there.body = nil, nil
     now = now + 101
     local log = helper.logged(function() assert.is_true(has(set, "new")) end)
-    assert.matches("keys cannot be had: connection refused", log)
+    assert.matches("cannot load keys: connection refused", log)
     assert.equal(3, there.count)
     for _ = 1, 10 do assert.is_true(has(set, "new")) end
     assert.equal(3, there.count)
@@ -154,7 +154,7 @@ describe("mcp.auth.jwks", function()
     helper.logged(function()
       local list, why, code = set:find { kid = "new" }
       assert.is_nil(list)
-      assert.equal("the keys cannot be had", why)
+      assert.equal("the keys could not be loaded", why)
       assert.equal("EUNREACHABLE", code)
     end)
   end)
@@ -185,7 +185,7 @@ describe("mcp.auth.jwks", function()
       there.body = body
       now = now + jwks.RETRY
       local log = helper.logged(function() assert.is_false(has(set, "b")) end)
-      assert.matches("keys cannot be had", log)
+      assert.matches("cannot load keys", log)
       assert.is_true(has(set, "a"))
     end
     there.body, there.status = document "b", 500
@@ -247,7 +247,7 @@ describe("mcp.auth.jwks", function()
     assert.error_matches(function() jwks.new { url = URL, refesh = 1 } end, "refresh")
     assert.error_matches(function() jwks.new { url = URL, ttl = "x" } end,
       '"ttl": expected a number')
-    assert.error_matches(function() jwks.new { keys = {} } end, "no key of a kind")
+    assert.error_matches(function() jwks.new { keys = {} } end, "no key of a supported type")
     local private = key "a"
     private.d = "secret"
     assert.error_matches(function() jwks.new(private) end, "is a private key")

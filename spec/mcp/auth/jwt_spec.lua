@@ -83,7 +83,7 @@ describe("mcp.auth.jwt", function()
       refused("algorithm is not supported", forged(('{"alg":"%s"}'):format(alg)))
       local text = jwt.to_base64url(('{"alg":"%s"}'):format(alg)) .. "."
         .. jwt.to_base64url(core.encode(CLAIMS)) .. "."
-      refused("no signed JWT", text)
+      refused("not a signed JWT", text)
     end
     refused("algorithm is not supported", forged "{}")
     refused("algorithm is not supported", forged '{"alg":null}')
@@ -272,10 +272,10 @@ describe("mcp.auth.jwt", function()
 
   it("passes on why there are no keys", function()
     local claims, why, code = jwt.verify(token(), with(OPTIONS, { keys = function()
-      return nil, "the keys cannot be had", "EUNREACHABLE"
+      return nil, "the keys could not be loaded", "EUNREACHABLE"
     end }))
     assert.is_nil(claims)
-    assert.equal("the keys cannot be had", why)
+    assert.equal("the keys could not be loaded", why)
     assert.equal("EUNREACHABLE", code)
   end)
 
@@ -288,7 +288,7 @@ describe("mcp.auth.jwt", function()
         .. "." .. signature, header .. "." .. claims .. "/." .. signature } do
       local claims_of, why = jwt.verify(wrong, OPTIONS)
       assert.is_nil(claims_of)
-      assert.matches("no signed JWT", why)
+      assert.matches("not a signed JWT", why)
     end
     -- Unused bits that are not zero.
     local last = { A = "B", Q = "R", g = "h", w = "x" }
@@ -317,7 +317,7 @@ describe("mcp.auth.jwt", function()
     refused("malformed", forged('{"alg":"ES256"}', '{"exp":9e9,"exp":1}'))
     refused("malformed", forged('{"alg":"ES256"}', '{"sub":"\xff"}'))
     refused("malformed", forged('{"alg":"ES256"}', ("["):rep(10000)))
-    refused("key id is no text", forged('{"alg":"ES256","kid":7}'))
+    refused("key id is not a string", forged('{"alg":"ES256","kid":7}'))
   end)
 
   it("looks at no token that is longer than its limit", function()

@@ -225,7 +225,7 @@ describe("a request of a client", function()
     local client, far = scripted.connect(scripted.modern(), { limits = { pending = 3 } })
     local tasks = core.waiter()
     for _ = 1, 3 do tasks:spawn(function() client:request("x", nil, { timeout = 0.05 }) end) end
-    assert.same({ nil, "x: 3 requests are under way, which is the limit", "EBUSY" },
+    assert.same({ nil, "x: 3 requests are in progress, which is the limit", "EBUSY" },
       { client:request "x" })
     tasks:wait()
     assert.equal(3, #far:all "x")

@@ -76,9 +76,9 @@ describe("mcp.connect", function()
     assert.matches("^/nowhere/nothing cannot be started: ", text)
     none, text, code = mcp.connect { command = "/nowhere/nothing here" }
     assert.same({ nil, "ENOENT" }, { none, code })
-    assert.matches("(command is the program alone; the words behind it are args)", text, 1, true)
+    assert.matches("(command is the program alone; its arguments go in args)", text, 1, true)
     none, text, code = mcp.connect "/nowhere/nothing.lua"
-    assert.same({ nil, "/nowhere/nothing.lua: there is no such file", "ENOENT" },
+    assert.same({ nil, "/nowhere/nothing.lua: no such file", "ENOENT" },
       { none, text, code })
     none, text, code = mcp.connect({ "sh", "-c", "exit 3" })
     assert.is_nil(none)
@@ -142,7 +142,7 @@ describe("mcp.connect", function()
         { app, { capabilities = { roots = {} } } },
       ["mcp.connect: roots[1]: an absolute path or file:// address expected"] =
         { app, { roots = { "relative" } } },
-      ['mcp.connect: log_level: "loud" is none'] = { app, { log_level = "loud" } },
+      ['mcp.connect: unknown log_level "loud"'] = { app, { log_level = "loud" } },
       ["mcp.connect: cache: false or an mcp.client_cache() expected"] = { app, { cache = {} } },
       ["mcp.connect: cache: false"] = { app, { cache = setmetatable({}, {}) } },
       ['mcp.connect: unknown option "comand"'] = { { command = "x", comand = "y" } },

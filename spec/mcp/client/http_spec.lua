@@ -302,7 +302,7 @@ describe("a client over HTTP", function()
     end)
     local none, text = mcp.connect(server.url)
     assert.is_nil(none)
-    assert.matches("text/html came", text, 1, true)
+    assert.matches("got text/html", text, 1, true)
   end)
 
   it("goes by a socket file", function()

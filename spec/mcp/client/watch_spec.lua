@@ -217,7 +217,7 @@ describe("changes of a server", function()
       local log = helper.logged(function()
         client = scripted.connect(listener(refusing), { on_change = print })
       end)
-      assert.matches("changes are not told: too many", log, 1, true)
+      assert.matches("notifications of changes are not delivered: too many", log, 1, true)
       assert.is_true(client:is_open())
     end)
 

@@ -185,7 +185,8 @@ describe("schema: why a value is refused", function()
   it("joins the types of alternatives, else gives a reason for each", function()
     assert.equal("arguments: string or null expected, got number 5",
       why({ anyOf = { { type = "string" }, { type = "null" } } }, 5))
-    assert.equal("arguments: fits none of the allowed forms: must be at least 3, got 1; or " ..
+    assert.equal(
+      "arguments: does not match any of the allowed forms: must be at least 3, got 1; or " ..
       "string expected, got number 1", why({ oneOf = { { minimum = 3 }, { type = "string" } } }, 1))
     assert.matches("more than one", why({ oneOf = { true, true } }, 1))
     assert.equal("arguments: must not be string, got string \"a\"",

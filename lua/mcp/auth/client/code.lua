@@ -113,7 +113,7 @@ function code.run(session, found, client, options, scope)
   local fine, redirect, message = pcall(options.on_authorize, address)
   if not fine then return nil, "on_authorize: " .. tostring(redirect), "ECANCELED" end
   if redirect == nil then
-    return nil, "nobody authorized it" .. (message and ": " .. tostring(message) or ""),
+    return nil, "authorization was not granted" .. (message and ": " .. tostring(message) or ""),
       "ECANCELED"
   end
   local value, text, why = read(found, redirect, state)

@@ -162,7 +162,7 @@ function discovery.find(session, announced)
   if not resource then return of_origin(session) end
   local servers = resource.authorization_servers
   if type(servers) ~= "table" or type(servers[1]) ~= "string" then
-    return nil, "protected resource metadata: authorization_servers names nobody"
+    return nil, "protected resource metadata: authorization_servers is empty"
   end
   local issuer = session.choose(servers)
   if not has(servers, issuer) then

@@ -51,7 +51,7 @@ end
 local function check_credentials(name, options)
   local method = options.token_endpoint_auth_method
   if method and not METHODS[method] then
-    error(("mcp.auth.%s: token_endpoint_auth_method: %q is none that is known"):format(name,
+    error(("mcp.auth.%s: token_endpoint_auth_method: %q is not supported"):format(name,
       method), 3)
   end
   if options.private_key then

@@ -160,7 +160,7 @@ end
 local function refresh(self, record)
   local kept = kept_of(self, record)
   local tokens = kept.tokens[record.key]
-  if not tokens or not tokens.refresh then return nil, "there is no refresh token", "ENOENT" end
+  if not tokens or not tokens.refresh then return nil, "no refresh token", "ENOENT" end
   local client = tokens.client
   local new, text, code = grants.refresh(record.session, record.found, client, tokens)
   if not new then

@@ -56,7 +56,7 @@ function store.file(path)
     local why
     values, why = core.decode(text)
     if type(values) ~= "table" then
-      error(("%s is no store of tokens: %s"):format(path, why or "a JSON object expected"), 2)
+      error(("%s is not a token store: %s"):format(path, why or "a JSON object expected"), 2)
     end
   elseif code ~= "ENOENT" then
     error(("%s cannot be used: %s"):format(path, message), 2)

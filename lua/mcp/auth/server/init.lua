@@ -382,7 +382,7 @@ function methods.duplex(self, receive)
       -- An answer that nobody waits for would be none.
       if kind ~= "request" then return nil end
       return nil, failure.new(errors.INVALID_REQUEST,
-        found and "The access token has expired: connect anew" or "Nobody is authorized here")
+        found and "The access token has expired: reconnect with a new one" or "Not authorized")
     end
     self.of[x] = found
     return receive(x, link, kind, ...)

@@ -43,7 +43,7 @@ local function check(options)
     fail "client_id and client_secret: both or none"
   end
   if (options.token ~= nil) == (options.client_id ~= nil) then
-    fail "client_id and client_secret, or token: the endpoint answers nobody else (RFC 7662 2.1)"
+    fail "expected client_id and client_secret, or token: the endpoint asks for one (RFC 7662 2.1)"
   end
   if options.method and options.method ~= "client_secret_basic"
     and options.method ~= "client_secret_post" then
@@ -105,7 +105,7 @@ local function ask(self, token)
   else
     local own, why = self.token, nil
     if type(own) == "function" then own, why = own() end
-    if type(own) ~= "string" then return nil, "there is no token of ours: " .. tostring(why) end
+    if type(own) ~= "string" then return nil, "no token for the endpoint: " .. tostring(why) end
     headers[2] = { "Authorization", "Bearer " .. own }
   end
   local answer, why = self.fetch(self.url, { form = form, headers = headers, redirects = 0,
@@ -115,7 +115,7 @@ local function ask(self, token)
   if answer.status ~= 200 then return nil, ("status %d"):format(answer.status) end
   local claims = core.decode(answer.body)
   if not value.is_object(claims) or type(claims.active) ~= "boolean" then
-    return nil, "the answer is no introspection response (RFC 7662 2.2)"
+    return nil, "the answer is not an introspection response (RFC 7662 2.2)"
   end
   if not claims.active then return { active = false, size = 0 } end
   return { active = true, claims = claims, size = 4 * #answer.body }

@@ -74,7 +74,7 @@ function principal.new(given, includes)
   }
   if (self.subject or "") == "" and (self.client or "") == "" then
     -- Else all of them would be one.
-    error("neither subject nor client: nobody could be told from anybody", 0)
+    error("neither subject nor client: cannot identify the caller", 0)
   end
   if self.expires ~= nil and not math.type(self.expires) then
     error("expires: a number expected, got " .. type(self.expires), 0)

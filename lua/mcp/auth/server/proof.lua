@@ -41,7 +41,7 @@ local function openssl() return require "mcp.openssl" end
 
 local function digest(text) return jwt.to_base64url(openssl().sha256(text)) end
 
----The thumbprint of a public key (RFC 7638); nil if it is none that is known.
+---The thumbprint of a public key (RFC 7638); nil if it is not supported.
 ---@param key any a JWK
 ---@return string|nil
 function proof.thumbprint(key)
@@ -140,7 +140,7 @@ end
 local function check_claims(self, claims, about)
   local now = os.time()
   if type(claims.jti) ~= "string" or claims.jti == "" or #claims.jti > proof.JTI then
-    return nil, "jti is no text, or too long"
+    return nil, "jti: expected a short string"
   elseif claims.htm ~= about.method then
     return nil, "htm is not the method"
   elseif math.type(claims.iat) == nil or claims.iat > now + jwt.CLOCK_SKEW
@@ -170,7 +170,7 @@ function Checker.__index:check(about)
   if field == false then return bad "there are several" end
   if #field > proof.LENGTH then return bad "it is too long" end
   local read = jwt.parse(field)
-  if not read then return bad "it is no signed JWT" end
+  if not read then return bad "it is not a signed JWT" end
   local print, why = check_header(read.header)
   if not print then return bad(why) end
   local fine
@@ -181,7 +181,7 @@ function Checker.__index:check(about)
   end
   local fresh, stale = not self.nonces, false
   if self.nonces then fresh, stale = judge_nonce(self, read.claims.nonce) end
-  if not fresh then return nil, "use_dpop_nonce", "the proof: its nonce is none of ours" end
+  if not fresh then return nil, "use_dpop_nonce", "the proof: unknown nonce" end
   if not openssl().verify(read.header.alg, read.header.jwk, read.signed, read.signature) then
     return bad "its signature is wrong"
   end

@@ -58,7 +58,7 @@ local function answer(self, link, kind, key, payload)
     slot = select(2, next(link.pending))
   end
   if not slot or slot.answered then
-    core.log(key == nil and "warning" or "debug", ("%s: an answer that nobody waits for (id %s)%s")
+    core.log(key == nil and "warning" or "debug", ("%s: unexpected answer (id %s)%s")
       :format(self.name, key or "null", kind == "error" and type(payload.message) == "string"
         and ": " .. payload.message or ""))
     return

@@ -150,7 +150,7 @@ local function redirect(self, at, response, hops)
     return nil, ("%s redirects (status %d) to %s: %s"):format(self.text, status, shown or "nowhere",
       text:format(...)), "EHTTP" .. status
   end
-  if not location then return refuse "there is no Location" end
+  if not location then return refuse "the redirect has no Location header" end
   if status ~= 307 and status ~= 308 then
     return refuse "only 307 and 308 keep a request as it is"
   end

@@ -345,7 +345,7 @@ local function perform(self, run, method, params, call)
     return nil, ("%s: the server took %s for something that needs no answer (status %d)")
       :format(self.endpoint.text, method, status), "EHTTP"
   end
-  return nil, ("%s: an answer of JSON or an event stream was expected, and %s came")
+  return nil, ("%s: expected JSON or an event stream, got %s")
     :format(self.endpoint.text, kind ~= "" and kind or "something without a content type"), "EHTTP"
 end
 

@@ -138,7 +138,7 @@ function Incoming.__index:take(message, asked)
     if method == nil and message.id ~= nil then return message end
   end
   if not value.is_object(message) or message.jsonrpc ~= "2.0" then
-    core.log("warning", "the server sent something that is no message of JSON-RPC 2.0")
+    core.log("warning", "the server sent something that is not a JSON-RPC 2.0 message")
     return nil
   end
   if method == nil then return message end

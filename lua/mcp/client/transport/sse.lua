@@ -105,7 +105,7 @@ local function connect(self)
     return refuse(endpoint.refusal(response.status, response), "EHTTP" .. response.status)
   end
   if endpoint.media_type(response) ~= "text/event-stream" then
-    return refuse("an event stream was expected, and it is none", "EHTTP")
+    return refuse("expected an event stream", "EHTTP")
   end
   while true do
     local event, why, name = response:event(math.max(deadline - core.now(), 0.001))

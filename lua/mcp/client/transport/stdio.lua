@@ -74,7 +74,7 @@ function stdio.new(given)
     local host, text, code = core.connect_child(child, receive)
     if host then return host end
     if code == "ENOENT" and child.command:find " " and #child.args == 0 then
-      text = text .. " (command is the program alone; the words behind it are args)"
+      text = text .. " (command is the program alone; its arguments go in args)"
     end
     return nil, ("%s cannot be started: %s"):format(child.command, text), code
   end, given)

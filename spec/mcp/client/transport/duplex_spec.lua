@@ -85,7 +85,7 @@ describe("a duplex transport", function()
       helper.settle()
       settled(transport)
     end)
-    assert.matches("an answer that nobody waits for (id 2)", log, 1, true)
+    assert.matches("unexpected answer (id 2)", log, 1, true)
   end)
 
   it("skips garbage without a word to the server, and goes on (IO-08)", function()

@@ -182,7 +182,7 @@ describe("Streamable HTTP, from the client's side", function()
           c:answer(200, { ["Content-Type"] = kind }, core.encode(result(1)))
         end)
         assert.is_nil(reply)
-        assert.matches("an event stream was expected, and " .. kind .. " came", text, 1, true)
+        assert.matches("expected JSON or an event stream, got " .. kind, text, 1, true)
         assert.equal("EHTTP", code)
       end
       local _, text = answered(function(c) c:answer(200, {}, core.encode(result(1))) end)
@@ -898,7 +898,7 @@ describe("Streamable HTTP, from the client's side", function()
         { 308, "https://127.0.0.1/mcp", "only redirects within the origin" },
         { 307, "//elsewhere/mcp", "only redirects within the origin" },
         { 301, "/other", "only 307 and 308" }, { 302, "/other", "only 307 and 308" },
-        { 303, "/other", "only 307 and 308" }, { 307, nil, "there is no Location" },
+        { 303, "/other", "only 307 and 308" }, { 307, nil, "the redirect has no Location header" },
         { 307, "/mcp", "more than 3 of them" }, { 307, "http://[", "%[" },
       }
       for _, case in ipairs(cases) do

@@ -117,7 +117,7 @@ describe("HTTP+SSE, from the client's side", function()
     local cases = {
       { function(c) c:answer(405) end, "status 405", "EHTTP405" },
       { function(c) c:answer(401) end, "wants authorization", "EHTTP401" },
-      { function(c) c:json(200, {}) end, "an event stream was expected", "EHTTP" },
+      { function(c) c:json(200, {}) end, "expected an event stream", "EHTTP" },
       { function(c) c:stream() c:close() end, "ended before it said where", "EGONE" },
       { function(c) c:stream() c:event(result(1)) c:wait_end() end,
         "does not begin with an endpoint event", "ESSE" },
