@@ -1,7 +1,7 @@
 -- SPDX-License-Identifier: MIT
--- call: one request of ours from its id to its answer: the envelope of the stateless era, the time
--- it may take, which progress puts off, and giving it up. It knows neither what methods mean nor
--- how a transport sends.
+-- call: one request of the client from its id to its answer: the envelope of the stateless era, the
+-- time it may take, which progress extends, and cancelling it. It knows neither what methods mean
+-- nor how a transport sends.
 local core = require "mcp.core"
 local usage = require "mcp.client.usage"
 local protocol = require "mcp.protocol"
@@ -65,31 +65,31 @@ function Call.__index:left()
 end
 
 -- It has shown a sign of life.
-local function put_off(one)
-  one.deadline = math.min(core.now() + one.time, one.last)
+local function put_off(sent)
+  sent.deadline = math.min(core.now() + sent.time, sent.last)
 end
 
 -- Its end, whatever that is.
-Call.__close = function(one)
-  local client = one.client
+Call.__close = function(sent)
+  local client = sent.client
   client.in_flight = client.in_flight - 1
-  client.calls[one.id] = nil
-  if one.cancel then one.cancel.ends[one.stop] = nil end
-  if one.dog then one.dog:wake() end
+  client.calls[sent.id] = nil
+  if sent.cancel then sent.cancel.ends[sent.stop] = nil end
+  if sent.watchdog then sent.watchdog:wake() end
 end
 
 -- For transports that know no time.
-local function watch(one)
-  local dog = core.waiter()
-  one.dog = dog
+local function watch(sent)
+  local watchdog = core.waiter()
+  sent.watchdog = watchdog
   core.spawn(function()
-    while not dog:is_woken() do
-      local left = one:left()
+    while not watchdog:is_woken() do
+      local left = sent:left()
       if left <= 0 then
-        one.expired = true
-        return one.client.transport:cancel(one, "The request timed out")
+        sent.expired = true
+        return sent.client.transport:cancel(sent, "The request timed out")
       end
-      local _, _, code = dog:wait(left < math.huge and left or nil)
+      local _, _, code = watchdog:wait(left < math.huge and left or nil)
       if code == "ECANCELED" then return end
     end
   end)
@@ -99,34 +99,34 @@ end
 ---@param client table
 ---@param params table
 function call.progress(client, params)
-  local one = client.calls[params.progressToken]
+  local sent = client.calls[params.progressToken]
   local done = params.progress
-  if not one or type(done) ~= "number" or (one.done and done <= one.done) then return end
-  one.done = done
-  put_off(one)
-  if one.on_progress then
+  if not sent or type(done) ~= "number" or (sent.done and done <= sent.done) then return end
+  sent.done = done
+  put_off(sent)
+  if sent.on_progress then
     local total = type(params.total) == "number" and params.total or nil
     local text = type(params.message) == "string" and params.message or nil
-    tell.run(client, one.on_progress, done, total, text)
+    tell.run(client, sent.on_progress, done, total, text)
   end
 end
 
 -- --- the request ----------------------------------------------------------------
 
 -- The members of _meta that this request carries, or nil.
-local function meta_of(client, one, options)
+local function meta_of(client, sent, options)
   local meta
   if options.meta then
     meta = {}
     for key, member in pairs(options.meta) do meta[key] = member end
   end
-  if one.on_progress then
+  if sent.on_progress then
     meta = meta or {}
-    meta.progressToken = one.id
+    meta.progressToken = sent.id
   end
-  if one.era == "modern" then
+  if sent.era == "modern" then
     meta = meta or {}
-    meta[protocol.KEY_VERSION] = one.revision
+    meta[protocol.KEY_VERSION] = sent.revision
     meta[protocol.KEY_CAPABILITIES] = client.declared
     meta[protocol.KEY_CLIENT] = client.info
     meta[protocol.KEY_LOG_LEVEL] = client.log_level
@@ -172,18 +172,18 @@ function call.send(client, method, params, options, about)
     return nil, ("%s: %d requests are in progress, which is the limit"):format(method,
       client.in_flight), "EBUSY"
   end
-  local one = new_call(client, options, about)
+  local sent = new_call(client, options, about)
   client.in_flight = client.in_flight + 1
-  client.calls[one.id] = one
-  local open <close> = one -- luacheck: ignore
+  client.calls[sent.id] = sent
+  local open <close> = sent -- luacheck: ignore
   if cancel then
-    one.stop = function(reason)
-      one.given_up = reason
-      transport:cancel(one, reason)
+    sent.stop = function(reason)
+      sent.given_up = reason
+      transport:cancel(sent, reason)
     end
-    cancel.ends[one.stop] = true
+    cancel.ends[sent.stop] = true
   end
-  local meta = meta_of(client, one, options)
+  local meta = meta_of(client, sent, options)
   if meta then
     local with = { _meta = meta }
     for key, member in pairs(params or {}) do
@@ -191,9 +191,9 @@ function call.send(client, method, params, options, about)
     end
     params = with
   end
-  if about.started then about.started(one.id, one) end
-  if not transport.timed then watch(one) end
-  local ok, reply, text, code = pcall(transport.request, transport, one.id, method, params, one)
+  if about.started then about.started(sent.id, sent) end
+  if not transport.timed then watch(sent) end
+  local ok, reply, text, code = pcall(transport.request, transport, sent.id, method, params, sent)
   if not ok then
     -- What cannot be JSON is the caller's to mend; anything else is ours.
     local why = type(reply) == "string" and reply:match "params cannot be JSON: .*$"
@@ -201,11 +201,11 @@ function call.send(client, method, params, options, about)
     usage.raise("%s: %s", method, why)
   end
   if reply then return reply end
-  if one.expired or code == "ETIMEDOUT" then
-    return nil, ("%s: no answer within %.3g s"):format(method, core.now() - one.began),
+  if sent.expired or code == "ETIMEDOUT" then
+    return nil, ("%s: no answer within %.3g s"):format(method, core.now() - sent.began),
       "ETIMEDOUT"
   end
-  if one.given_up then return nil, ("%s: %s"):format(method, one.given_up), "ECANCELED" end
+  if sent.given_up then return nil, ("%s: %s"):format(method, sent.given_up), "ECANCELED" end
   if code == "EENCODE" then usage.raise("%s", text) end
   return nil, text, code
 end

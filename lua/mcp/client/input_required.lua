@@ -37,13 +37,13 @@ local function complaint(requests)
     return "inputRequests: object expected, got " .. value.kind(requests)
   end
   local count = 0
-  for key, one in pairs(requests) do
+  for key, question in pairs(requests) do
     count = count + 1
     if count > rounds.QUESTIONS then
       return ("more than %d questions at once"):format(rounds.QUESTIONS)
     end
-    if not value.is_object(one) or type(one.method) ~= "string"
-      or (one.params ~= nil and not value.is_object(one.params)) then
+    if not value.is_object(question) or type(question.method) ~= "string"
+      or (question.params ~= nil and not value.is_object(question.params)) then
       return ("inputRequests[%q]: method and params expected"):format(key)
     end
   end
@@ -54,10 +54,10 @@ end
 local function answer_all(client, method, requests, cancel)
   local answers, failed, open = {}, nil, 0
   local waiter, stop = core.waiter(), nil
-  for key, one in pairs(requests) do
-    if not serve.is_question(one.method) then
+  for key, question in pairs(requests) do
+    if not serve.is_question(question.method) then
       return nil, ("%s: the server asks for %s, which is not a known question")
-        :format(method, one.method),
+        :format(method, question.method),
         "ERPC"
     end
     open = open + 1
@@ -76,10 +76,10 @@ local function answer_all(client, method, requests, cancel)
     if stop then cancel.ends[stop] = nil end
     waiter:cancel()
   end })
-  for key, one in pairs(requests) do
+  for key, question in pairs(requests) do
     if failed then break end
     waiter:spawn(function()
-      local result, err = serve.answer(client, one.method, one.params)
+      local result, err = serve.answer(client, question.method, question.params)
       if result then
         answers[key], open = result, open - 1
       elseif not failed then

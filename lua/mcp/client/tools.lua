@@ -44,25 +44,25 @@ local function known(client, fresh)
 end
 
 -- The check of a tool's output, compiled when it is first needed; nil if there is none.
-local function check_of(one, name)
-  if one.output == nil or one.check ~= nil then return one.check or nil end
+local function check_of(tool, name)
+  if tool.output == nil or tool.check ~= nil then return tool.check or nil end
   local check, message
-  if value.is_object(one.output) or type(one.output) == "boolean" then
-    check, message = schema.compile(one.output)
+  if value.is_object(tool.output) or type(tool.output) == "boolean" then
+    check, message = schema.compile(tool.output)
   else
-    message = "object expected, got " .. value.kind(one.output)
+    message = "object expected, got " .. value.kind(tool.output)
   end
   -- A schema that we cannot follow (a dialect of its own, something to fetch) checks nothing.
   if not check then
     core.log("warning", ("tool %q: its output schema is not checked: %s"):format(name, message))
   end
-  one.check = check or false
+  tool.check = check or false
   return check
 end
 
 -- What is wrong with the result of a tool that we know, or nil.
-local function complaint(one, name, result)
-  local check, given = one and check_of(one, name), result.structuredContent
+local function complaint(tool, name, result)
+  local check, given = tool and check_of(tool, name), result.structuredContent
   if not check then return nil end
   if given == nil then
     return ("tool %q has an output schema, and its result has no structuredContent"):format(name)
@@ -70,7 +70,7 @@ local function complaint(one, name, result)
   local ok, problems = check(given)
   if ok then return nil end
   return ("tool %q: its result does not fit its output schema: %s"):format(name,
-    schema.explain(problems, given, one.output, "member"))
+    schema.explain(problems, given, tool.output, "member"))
 end
 
 -- Does the result fit what its tool has promised? (protocol, 4.9)

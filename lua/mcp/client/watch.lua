@@ -73,20 +73,20 @@ function watch.notice(client, method, params)
   local meta = value.is_object(params._meta) and params._meta or {}
   local tag = meta[protocol.KEY_SUBSCRIPTION]
   if method == "notifications/subscriptions/acknowledged" then
-    local one = client.opening
-    if one and core.id_key(one.id) == core.id_key(tag) then
-      one.honoured = value.is_object(params.notifications) and params.notifications or {}
+    local subscription = client.opening
+    if subscription and core.id_key(subscription.id) == core.id_key(tag) then
+      subscription.honoured = value.is_object(params.notifications) and params.notifications or {}
       -- From here on its notices count, and no longer those of the one before.
-      client.opening, client.listening = nil, one
-      one.acknowledged:wake(true)
+      client.opening, client.listening = nil, subscription
+      subscription.acknowledged:wake(true)
     end
     return true
   end
   if not KINDS[kind] and method ~= "notifications/resources/updated" then return false end
   -- Without sessions a notice is for the listening whose id it names, with its type (IO-64).
   if client.era == "modern" then
-    local one = client.listening
-    if not one or core.id_key(one.id) ~= core.id_key(tag) then return true end
+    local subscription = client.listening
+    if not subscription or core.id_key(subscription.id) ~= core.id_key(tag) then return true end
   end
   if kind then
     list_changed(client, kind)
@@ -147,8 +147,8 @@ end
 local listen
 
 -- A listening has ended by itself.
-local function ended(client, one, text)
-  if client.listening ~= one or client.closed then return end
+local function ended(client, subscription, text)
+  if client.listening ~= subscription or client.closed then return end
   client.listening = nil
   core.log("info", ("%s: %s"):format(METHOD, text or "the server has ended it"))
   if client.transport.duplex and client.state ~= "open" then return end
@@ -174,35 +174,36 @@ function listen(client)
     if before then client.transport:cancel(before.call, "No longer wanted") end
     return true
   end
-  local one = { filter = filter, acknowledged = core.waiter() }
-  client.opening = one
+  local subscription = { filter = filter, acknowledged = core.waiter() }
+  client.opening = subscription
   local why, name, number
   client.background:spawn(function()
     local reply, text, code = call.send(client, METHOD, { notifications = filter }, {}, {
-      time = 0, started = function(id, made) one.id, one.call = id, made end })
+      time = 0, started = function(id, made) subscription.id, subscription.call = id, made end })
     local data, result
     if reply then result, text, code, data = call.read(METHOD, reply) end
-    one.over = true
+    subscription.over = true
     if not result then why, name, number = text, code, data end
-    if one.acknowledged:is_woken() then return ended(client, one, text) end
-    one.acknowledged:wake(false)
+    if subscription.acknowledged:is_woken() then return ended(client, subscription, text) end
+    subscription.acknowledged:wake(false)
   end)
-  local ok, good, code = one.acknowledged:wait(watch.ACKNOWLEDGE)
-  if client.opening == one then client.opening = nil end
+  local ok, good, code = subscription.acknowledged:wait(watch.ACKNOWLEDGE)
+  if client.opening == subscription then client.opening = nil end
   if not ok or not good then
-    if client.listening == one then client.listening = before end
-    if one.call then client.transport:cancel(one.call, "Not acknowledged") end
+    if client.listening == subscription then client.listening = before end
+    if subscription.call then client.transport:cancel(subscription.call, "Not acknowledged") end
     if ok then return nil, why or METHOD .. ": the server has ended it", name or "EGONE", number end
     return nil, code == "ETIMEDOUT" and METHOD .. ": not acknowledged" or good, code
   end
   if before then client.transport:cancel(before.call, "Another one takes its place") end
-  if one.over then core.spawn(ended, client, one, why) end
+  if subscription.over then core.spawn(ended, client, subscription, why) end
   return true
 end
 
 -- Whether what was acknowledged has this resource.
-local function honours(one, uri)
-  local list = one and one.honoured and one.honoured.resourceSubscriptions
+local function honours(subscription, uri)
+  local honoured = subscription and subscription.honoured
+  local list = honoured and honoured.resourceSubscriptions
   if type(list) ~= "table" then return false end
   for _, name in ipairs(list) do
     if name == uri or type(name) == "string" and normal(name) == normal(uri) then return true end

@@ -42,15 +42,15 @@ end
 
 -- A request that is served. Its task may be closed in the middle.
 local Serving = { __name = "mcp.serving" }
-Serving.__close = function(one)
-  one.of.serving[one.key], one.of.count = nil, one.of.count - 1
-  one.of.share:release(one.charged)
+Serving.__close = function(request)
+  request.of.serving[request.key], request.of.count = nil, request.of.count - 1
+  request.of.share:release(request.charged)
 end
 
 -- A refusal that is on its way.
 local Refusing = { __name = "mcp.refusing" }
-Refusing.__close = function(one)
-  local self = one.of
+Refusing.__close = function(request)
+  local self = request.of
   self.refusing = self.refusing - 1
   for _, waiter in ipairs(self.waiters) do waiter:wake() end
 end
@@ -78,9 +78,9 @@ local function hold_back(self)
 end
 
 -- In a task of its own.
-local function serve(one, method, params)
-  local self, id = one.of, one.id
-  local open <close> = one
+local function serve(request, method, params)
+  local self, id = request.of, request.id
+  local open <close> = request
   local ok, result, err = xpcall(self.peer.serve, function(why)
     if failure.is(why) then return why end
     core.log("error", ("%s: %s"):format(method, debug.traceback(tostring(why), 2)))
@@ -107,19 +107,19 @@ local function start(self, id, method, params)
     hold_back(self)
     return nil
   end
-  local one = setmetatable({ of = self, id = id, key = key, waiter = core.waiter(),
+  local request = setmetatable({ of = self, id = id, key = key, waiter = core.waiter(),
     cancelled = false, charged = bytes }, Serving)
-  self.serving[key], self.count = one, self.count + 1
-  one.waiter:spawn(serve, one, method, params)
+  self.serving[key], self.count = request, self.count + 1
+  request.waiter:spawn(serve, request, method, params)
 end
 
 local function notice(self, method, params)
   if method == "notifications/cancelled" and params then
     local key = core.id_key(params.requestId)
-    local one = key and self.serving[key]
-    if one then
-      one.cancelled = true
-      one.waiter:cancel()
+    local request = key and self.serving[key]
+    if request then
+      request.cancelled = true
+      request.waiter:cancel()
     end
   end
   local ok, why = xpcall(self.peer.notice, debug.traceback, method, params)
@@ -157,9 +157,9 @@ end
 
 ---Cancels what is being served; its answers go nowhere.
 function Incoming.__index:close()
-  for _, one in pairs(self.serving) do
-    one.cancelled = true
-    one.waiter:cancel()
+  for _, request in pairs(self.serving) do
+    request.cancelled = true
+    request.waiter:cancel()
   end
 end
 
