@@ -1,7 +1,7 @@
 -- SPDX-License-Identifier: MIT
--- auth: how a client proves who it is: `auth = mcp.auth.bearer(token)` of any
+-- auth: how a client authenticates: `auth = mcp.auth.bearer(token)` of any
 -- transport over HTTP. A provider gives the fields that go along with a request
--- and is told when they were refused:
+-- and is called when they were refused:
 --
 --   provider:headers { url =, method = }  -> { { name, value }, … } | nil, text, code
 --   provider:challenged { status =, url =, method =, header = function(name), sent = fields,
@@ -48,13 +48,13 @@ end
 function Bearer.__index:headers(request)
   local token = self.token
   if type(token) == "function" then
-    local why, code
-    token, why, code = token()
+    local reason, code
+    token, reason, code = token()
     if token == nil then
-      return nil, why or "mcp.auth.bearer: the function returned no token", code or "EAUTH"
+      return nil, reason or "mcp.auth.bearer: the function returned no token", code or "EAUTH"
     end
-    token, why = judge(token)
-    if not token then return nil, why, "EAUTH" end
+    token, reason = judge(token)
+    if not token then return nil, reason, "EAUTH" end
   end
   if request and request.url and not self.warned then
     self.warned = true
@@ -85,13 +85,13 @@ end
 ---@return table provider
 function auth.bearer(token)
   if type(token) ~= "function" then
-    local ok, why = judge(token)
-    if not ok then error(why, 2) end
+    local ok, reason = judge(token)
+    if not ok then error(reason, 2) end
   end
   return setmetatable({ token = token, warned = false }, Bearer)
 end
 
--- What only some need, by where it is: loaded by the first who asks for it.
+-- Modules that few programs need, loaded at the first use.
 local LATER = {
   jwt = "mcp.auth.server.verifier", introspection = "mcp.auth.server.introspection",
   oauth = "mcp.auth.client", client_credentials = "mcp.auth.client",

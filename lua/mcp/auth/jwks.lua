@@ -1,8 +1,8 @@
 -- SPDX-License-Identifier: MIT
 -- jwks: the keys that tokens are checked with (RFC 7517 5): a table, a file, or an address where
 -- they are fetched, kept, and fetched again: when they are old, and when a token names a key that
--- is not among them. The latter anybody can bring about by writing some name into a token, so it
--- happens once in a while only; and however many wait for it, one asks.
+-- is not among them. Any client can cause the latter with a made-up name in a token, so it is
+-- limited to one request per REFRESH seconds; concurrent callers share one request.
 local core = require "mcp.core"
 local check_options = require("mcp.options").check
 
@@ -12,9 +12,9 @@ local jwks = {}
 jwks.TTL = 600
 ---Keys older than that are not used, though nothing newer can be had.
 jwks.STALE = 86400
----An unknown key id leads to a look at most so often: whoever sends tokens chooses the id.
+---The shortest time between two requests for unknown key ids: clients choose the ids.
 jwks.REFRESH = 60
----After a failure nobody asks again for so long.
+---How long to wait after a failure before the next request.
 jwks.RETRY = 5
 ---A set that is longer is not read, in bytes; of more keys than that the rest is not looked at.
 jwks.LENGTH = 256 * 1024
@@ -32,7 +32,7 @@ function Set.__tostring(self)
   return ("mcp.jwks (%s)"):format(self.url or self.file or "given")
 end
 
--- The keys of a set, or nil and why. Those of kinds that we do not know stay out.
+-- The keys of a set, or nil and the reason. Those of kinds that we do not know stay out.
 local function keys_of(given)
   local list = type(given) == "table" and (given.keys or given)
   if type(list) ~= "table" then return nil, "no set of keys" end
@@ -56,14 +56,14 @@ local function check_given(list)
   if not list[1] then error("jwks: no key of a supported type", 0) end
 end
 
----May keys come from there? Whoever changes them on their way signs what he likes.
+---Whether keys may be fetched from a URL: over plain http an attacker could replace them.
 ---@param text string
 ---@return boolean|nil fine
----@return string|nil why
+---@return string|nil reason
 function jwks.check_url(text)
   local url = require "mcp.url"
-  local parsed, why = url.parse(text)
-  if not parsed then return nil, why end
+  local parsed, reason = url.parse(text)
+  if not parsed then return nil, reason end
   if parsed.scheme == "https" or parsed.scheme == "http" and url.is_loopback(parsed) then
     return true
   end
@@ -91,23 +91,23 @@ function jwks.new(given)
     ttl = options.ttl or jwks.TTL, refresh = options.refresh or jwks.REFRESH,
     list = nil, read_at = nil, -- when what there is was read
     tried_at = nil, failed = false, -- when it was last tried, and how that went
-    waiting = nil, -- those who wait for the one who asks
+    waiting = nil, -- callers waiting for the request in progress
   }, Set)
   if options.keys then
-    local list, why = keys_of(options.keys)
-    if not list then error("jwks: " .. why, 0) end
+    local list, reason = keys_of(options.keys)
+    if not list then error("jwks: " .. reason, 0) end
     check_given(list)
     self.list = list
   elseif options.url then
-    local fine, why = jwks.check_url(options.url)
-    if not fine then error("jwks: " .. why, 0) end
+    local fine, reason = jwks.check_url(options.url)
+    if not fine then error("jwks: " .. reason, 0) end
   end
   return self
 end
 
 local function read_file(self)
-  local file, why = io.open(self.file, "rb")
-  if not file then return nil, why end
+  local file, reason = io.open(self.file, "rb")
+  if not file then return nil, reason end
   local text = file:read(jwks.LENGTH + 1)
   file:close()
   if not text or #text > jwks.LENGTH then return nil, self.file .. ": empty, or too long" end
@@ -116,38 +116,38 @@ end
 
 local function read_url(self)
   local fetch = self.fetch or require("mcp.fetch").get
-  local answer, why = fetch(self.url, {
+  local answer, reason = fetch(self.url, {
     timeout = jwks.TIME, limit = jwks.LENGTH, redirects = 0, tls = self.tls,
     only = self.url:find "^http:" and "loopback" or nil,
     headers = { { "Accept", "application/jwk-set+json, application/json" } },
   })
-  if not answer then return nil, why end
+  if not answer then return nil, reason end
   if answer.status ~= 200 then return nil, ("%s: status %d"):format(self.url, answer.status) end
   return answer.body
 end
 
--- Reads the set anew. What is there stays if that fails.
+-- Reads the set again. If that fails, the old set stays.
 local function read(self)
-  local text, why = (self.url and read_url or read_file)(self)
+  local text, reason = (self.url and read_url or read_file)(self)
   local value, list
-  if text then value, why = core.decode(text) end
-  if value ~= nil then list, why = keys_of(value) end
+  if text then value, reason = core.decode(text) end
+  if value ~= nil then list, reason = keys_of(value) end
   self.tried_at, self.failed = core.now(), not list
   if list then
     self.list, self.read_at = list, self.tried_at
   else
-    core.log("warning", ("cannot load keys: %s"):format(tostring(why)))
+    core.log("warning", ("cannot load keys: %s"):format(tostring(reason)))
   end
 end
 
--- Reads it in a task of its own: whoever waits may be cancelled, the others not for that.
+-- Reads it in a coroutine of its own, so that cancelling one caller does not cancel the others.
 local function start(self)
   self.waiting = {}
   core.spawn(function()
-    local ok, why = pcall(read, self)
+    local ok, reason = pcall(read, self)
     if not ok then
       self.tried_at, self.failed = core.now(), true
-      core.log("error", "cannot load keys: " .. tostring(why))
+      core.log("error", "cannot load keys: " .. tostring(reason))
     end
     local waiting = self.waiting
     self.waiting = nil
@@ -155,7 +155,7 @@ local function start(self)
   end)
 end
 
--- Waits for whoever reads. nil, text, code if one is cancelled meanwhile.
+-- Waits for the request in progress. nil, text, code if this caller is cancelled meanwhile.
 local function wait(self)
   if not self.waiting then start(self) end
   if not self.waiting then return true end -- it did not have to wait
@@ -179,7 +179,7 @@ end
 ---The keys that may have signed a token of that header.
 ---@param header table
 ---@return table[]|nil list
----@return string|nil why
+---@return string|nil reason
 ---@return string|nil code "EUNREACHABLE": they cannot be had now; "ECANCELED"
 function Set.__index:find(header)
   if not self.url and not self.file then return self.list end

@@ -48,7 +48,7 @@ end
 
 local function object(text)
   local bytes = jwt.from_base64url(text)
-  -- An array has a metatable, so it can be told from an object.
+  -- An array has a metatable, which distinguishes it from an object.
   local value = bytes and bytes:find "^%s*{" and core.decode(bytes)
   return type(value) == "table" and value or nil
 end
@@ -56,7 +56,7 @@ end
 ---Takes a token apart. Nothing of it may be believed before it is verified.
 ---@param text any
 ---@return mcp.Jwt|nil token
----@return string|nil why
+---@return string|nil reason
 function jwt.parse(text)
   if type(text) ~= "string" then return nil, "the token is not a string" end
   if #text > jwt.LENGTH then return nil, "the token is too long" end
@@ -68,8 +68,8 @@ function jwt.parse(text)
 end
 
 local function holds(list, item)
-  for _, one in ipairs(list) do
-    if one == item then return true end
+  for _, known in ipairs(list) do
+    if known == item then return true end
   end
   return false
 end
@@ -136,14 +136,15 @@ function Memo.__index:add(digest)
   self.new[digest], self.count = true, self.count + 1
 end
 
--- `keys`: a JWK, a list of them, or a function of the header that gives a list, or nil and why.
+-- `keys`: a JWK, a list of them, or a function of the header that returns a list, or nil and a
+-- reason.
 local function check_signature(token, text, keys, memo)
   local header = token.header
   local list = keys
   if type(keys) == "function" then
-    local why, code
-    list, why, code = keys(header)
-    if not list then return nil, why, code end
+    local reason, code
+    list, reason, code = keys(header)
+    if not list then return nil, reason, code end
   elseif keys.kty ~= nil then
     list = { keys }
   end
@@ -154,18 +155,18 @@ local function check_signature(token, text, keys, memo)
     if jwt.fits(key, header.alg) and (header.kid == nil or key.kid == nil
       or key.kid == header.kid) then
       fit = fit + 1
-      local valid, why = openssl().verify(header.alg, key, token.signed, token.signature)
+      local valid, reason = openssl().verify(header.alg, key, token.signed, token.signature)
       if valid then
         if memo then memo:add(digest) end
         return true
       end
-      if valid == nil then core.log("warning", "unusable key in the set: " .. why) end
+      if valid == nil then core.log("warning", "unusable key in the set: " .. reason) end
     end
   end
   return nil, fit == 0 and "no key for the token" or "the token's signature is wrong"
 end
 
--- A moment in time, or nil if the claim is none (RFC 7519 2, NumericDate).
+-- The claim as a time, or nil if it is no NumericDate (RFC 7519 2).
 local function moment(value)
   if math.type(value) == nil or value ~= value or value < 0 or value > 1e12 then return nil end
   return value
@@ -175,7 +176,7 @@ end
 ---@param claims table
 ---@param options table clock_skew (seconds), now, endless (true: there may be no exp)
 ---@return true|nil fine
----@return string|nil why
+---@return string|nil reason
 function jwt.check_times(claims, options)
   local skew = options.clock_skew or jwt.CLOCK_SKEW
   local now = options.now or os.time()
@@ -200,26 +201,26 @@ local function any_of(accepted, given)
   if type(accepted) == "string" then accepted = { accepted } end
   if type(given) == "string" then return holds(accepted, given) end
   if type(given) ~= "table" then return false end
-  for _, one in ipairs(given) do
-    if type(one) == "string" and holds(accepted, one) then return true end
+  for _, audience in ipairs(given) do
+    if type(audience) == "string" and holds(accepted, audience) then return true end
   end
   return false
 end
 
----Judges a token: its form, algorithm, times, issuer, audience, and last its signature: nobody is
----asked for a key before the rest of it is fine.
+---Judges a token: its form, algorithm, times, issuer, audience, and last its signature, so
+---that keys are fetched only for a token that is otherwise valid.
 ---@param text any
 ---@param options table keys (a JWK, a list of them, or a function of the header that returns a
----list, or nil, why and a code), algorithms (list), issuer (text or list; compared byte for byte),
+---list, or nil, reason, code), algorithms (list), issuer (text or list; compared byte for byte),
 ---audience (likewise; one of the token's must be one of ours), typ, clock_skew (seconds), now,
 ---endless (true: a token may have no exp), memo (of jwt.memo)
 ---@return table|nil claims
----@return string|nil why nothing of the token is in it
+---@return string|nil reason nothing of the token is in it
 ---@return string|nil code what `keys` gave, and then the token may be good
 ---@return table|nil header
 function jwt.verify(text, options)
-  local token, why = jwt.parse(text)
-  if not token then return nil, why end
+  local token, reason = jwt.parse(text)
+  if not token then return nil, reason end
   local claims = token.claims
   local ok, wrong = check_header(token.header, options)
   if ok then ok, wrong = jwt.check_times(claims, options) end
@@ -231,8 +232,8 @@ function jwt.verify(text, options)
   if options.audience and not any_of(options.audience, claims.aud) then
     return nil, "the token is for another audience"
   end
-  local signed, reason, code = check_signature(token, text, options.keys, options.memo)
-  if not signed then return nil, reason, code end
+  local signed, fault, code = check_signature(token, text, options.keys, options.memo)
+  if not signed then return nil, fault, code end
   return claims, nil, nil, token.header
 end
 
@@ -241,12 +242,12 @@ end
 ---@param claims table
 ---@param pem string a private key
 ---@return string|nil token
----@return string|nil why
+---@return string|nil reason
 function jwt.sign(header, claims, pem)
   local signed = jwt.to_base64url(assert(core.encode(header, true))) .. "."
     .. jwt.to_base64url(assert(core.encode(claims, true)))
-  local signature, why = openssl().sign(header.alg, pem, signed)
-  if not signature then return nil, why end
+  local signature, reason = openssl().sign(header.alg, pem, signed)
+  if not signature then return nil, reason end
   return signed .. "." .. jwt.to_base64url(signature)
 end
 

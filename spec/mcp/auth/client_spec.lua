@@ -145,7 +145,7 @@ describe("discovery (protocol 5.2)", function()
     issuer.metadata.registration_endpoint = require("mcp.core").null
     local ok, text = oauth(issuer):challenged(issuer:refusal(401, BEARER))
     assert.is_nil(ok)
-    assert.matches("registers nobody by itself", text, 1, true)
+    assert.matches("has no dynamic registration", text, 1, true)
   end)
 
   it("of a WebSocket is that of its address over HTTP", function()

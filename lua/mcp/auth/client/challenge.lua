@@ -82,8 +82,8 @@ end
 ---@return mcp.auth.Challenge|nil bearer or DPoP
 function challenge.bearer(text, liked)
   local found = {}
-  for _, one in ipairs(text and challenge.parse(text) or {}) do
-    found[one.scheme] = found[one.scheme] or one
+  for _, item in ipairs(text and challenge.parse(text) or {}) do
+    found[item.scheme] = found[item.scheme] or item
   end
   return liked and found[liked] or found.bearer or found.dpop
 end

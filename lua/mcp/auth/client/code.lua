@@ -28,7 +28,7 @@ local function with_query(address, list)
   return address .. (address:find("?", 1, true) and "&" or "?") .. table.concat(parts, "&")
 end
 
----The query of a redirect; nil if a name comes twice, which nobody may read one way or the other.
+---The query of a redirect; nil if a name comes twice, which is ambiguous.
 ---@param address string
 ---@return table<string, string>|nil
 ---@return string|nil message
@@ -116,8 +116,8 @@ function code.run(session, found, client, options, scope)
     return nil, "authorization was not granted" .. (message and ": " .. tostring(message) or ""),
       "ECANCELED"
   end
-  local value, text, why = read(found, redirect, state)
-  if not value then return nil, text, why end
+  local value, text, reason = read(found, redirect, state)
+  if not value then return nil, text, reason end
   return token.ask(session, found, client, {
     grant_type = "authorization_code", code = value, redirect_uri = options.redirect_uri,
     code_verifier = verifier,

@@ -1,7 +1,7 @@
 -- SPDX-License-Identifier: MIT
 -- discovery: from a refused request to the authorization server's endpoints: the protected
 -- resource's metadata (RFC 9728), then the authorization server's (RFC 8414, OpenID Connect
--- Discovery). Documents are believed only about whom they name.
+-- Discovery). A document is trusted only for the issuer or resource that it names.
 local core = require "mcp.core"
 local policy = require "mcp.auth.client.policy"
 local value = require "mcp.value"
@@ -16,9 +16,9 @@ local discovery = {}
 ---@field issuer string
 ---@field metadata table the authorization server's
 
--- A document: its table, or nil and why; the third result says that there is none. At an address
--- that was guessed something else may lie, a page of the site for one: a successful answer is a
--- JSON object that names its subject in `member` (RFC 8414 3.2, RFC 9728 3.2).
+-- A document: its table, or nil and a reason; the third result says that there is none. A guessed
+-- address may return something else, such as a page of the site: a valid document is a JSON object
+-- that names its subject in `member` (RFC 8414 3.2, RFC 9728 3.2).
 local function document(session, address, what, member)
   local parsed, message = session.policy:check(address, what)
   if not parsed then return nil, message, false end
@@ -35,9 +35,10 @@ local function document(session, address, what, member)
     return nil, ("%s: %s answers with status %d"):format(what, address, answer.status),
       answer.status < 500
   end
-  local found, why = core.decode(answer.body)
+  local found, reason = core.decode(answer.body)
   if not value.is_object(found) then
-    return nil, ("%s: %s is no JSON object%s"):format(what, address, why and ": " .. why or ""),
+    return nil, ("%s: %s is no JSON object%s"):format(what, address,
+      reason and ": " .. reason or ""),
       true
   end
   if type(found[member]) ~= "string" then
@@ -61,7 +62,7 @@ local function covers(session, resource)
   return path == parent or path:sub(1, #parent + 1) == parent .. "/" or parent == ""
 end
 
--- The resource's own document, or nil and why; nil alone where there is none at all.
+-- The resource's own document, or nil and the reason; nil alone where there is none at all.
 local function resource_document(session, announced)
   local server = session.server
   local places = { well_known(server, "oauth-protected-resource", server.path or "/"),
@@ -110,15 +111,15 @@ end
 
 local ENDPOINTS = { "authorization_endpoint", "token_endpoint", "registration_endpoint" }
 
--- The metadata of `issuer`, or nil and why; nil alone where there is none.
+-- The metadata of `issuer`, or nil and the reason; nil alone where there is none.
 local function issuer_document(session, issuer)
   local parsed, message = session.policy:check(issuer, "authorization server")
   if not parsed then return nil, message end
   for _, place in ipairs(metadata_places(parsed)) do
-    local found, why, missing = document(session, place, "authorization server metadata",
+    local found, reason, missing = document(session, place, "authorization server metadata",
       "issuer")
     if found then
-      -- RFC 8414 3.3: the very same string, or it is somebody else's document.
+      -- RFC 8414 3.3: the very same string, or the document belongs to another issuer.
       if found.issuer ~= issuer then
         return nil, ("authorization server metadata: %s names the issuer %s, not %s"):format(
           place, tostring(found.issuer), issuer)
@@ -132,7 +133,7 @@ local function issuer_document(session, issuer)
       end
       return found
     end
-    if not missing then return nil, why end
+    if not missing then return nil, reason end
   end
   return nil
 end
@@ -151,7 +152,7 @@ local function of_origin(session)
   } }
 end
 
----Finds out who gives tokens for a server.
+---Finds the authorization server of a resource server.
 ---@param session table server (parsed, with `text`), policy, fetch, revision, tls, choose
 ---@param announced string|nil resource_metadata of the challenge
 ---@return mcp.auth.Found|nil

@@ -1,5 +1,5 @@
 -- SPDX-License-Identifier: MIT
--- dpop: proofs that whoever shows a token holds a key (RFC 9449). One key for one provider; nonces
+-- dpop: proofs that the sender of a token holds a key (RFC 9449). One key for one provider; nonces
 -- are kept for each origin that gives them.
 local core = require "mcp.core"
 local jwt = require "mcp.auth.jwt"

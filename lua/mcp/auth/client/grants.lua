@@ -35,17 +35,17 @@ function grants.authorization_code(session, found, settings, kept, scope)
   if not options then return nil, problem, "EINVAL" end
   local client, message = identity.of(session, found, options, kept)
   if not client then return nil, message, "EINVAL" end
-  local tokens, text, why = code.run(session, found, client, options, scope)
-  if not tokens and why == "invalid_client" and client.registered then
+  local tokens, text, reason = code.run(session, found, client, options, scope)
+  if not tokens and reason == "invalid_client" and client.registered then
     -- The server has forgotten us: once more from the start.
     kept.client = nil
     client, message = identity.of(session, found, options, kept)
     if not client then return nil, message, "EINVAL" end
-    tokens, text, why = code.run(session, found, client, options, scope)
+    tokens, text, reason = code.run(session, found, client, options, scope)
   end
   -- It is the one who may refresh them.
   if tokens then tokens.client = client end
-  return tokens, text, why
+  return tokens, text, reason
 end
 
 ---The client itself, by its secret or its key.
@@ -58,10 +58,10 @@ end
 -- A setting that may be a function which finds it.
 local function value_of(setting, name, ...)
   if type(setting) == "function" then
-    local fine, value, why = pcall(setting, ...)
+    local fine, value, reason = pcall(setting, ...)
     if not fine then return nil, name .. ": " .. tostring(value) end
     setting = value
-    if setting == nil and why then return nil, name .. ": " .. tostring(why) end
+    if setting == nil and reason then return nil, name .. ": " .. tostring(reason) end
   end
   if type(setting) ~= "string" or setting == "" then
     return nil, ("%s: a string expected, got %s"):format(name, type(setting))
@@ -89,8 +89,8 @@ function grants.enterprise(session, found, options, _, scope)
   }
   -- The proof of a key belongs to the token, not to the assertion.
   local plain = setmetatable({ prover = false }, { __index = session })
-  local value, text, why = token.post(plain, options.idp_token_endpoint, form, {})
-  if not value then return nil, "the identity provider: " .. text, why end
+  local value, text, reason = token.post(plain, options.idp_token_endpoint, form, {})
+  if not value then return nil, "the identity provider: " .. text, reason end
   if type(value.access_token) ~= "string" or value.issued_token_type ~= ID_JAG then
     return nil, "the identity provider gives no assertion of the type " .. ID_JAG, "EINVAL"
   end
@@ -117,9 +117,9 @@ end
 
 ---A new token for an old one (RFC 6749 6). The refresh token that comes with it replaces the old.
 function grants.refresh(session, found, client, tokens)
-  local new, text, why = token.ask(session, found, client,
+  local new, text, reason = token.ask(session, found, client,
     { grant_type = "refresh_token", refresh_token = tokens.refresh })
-  if not new then return nil, text, why end
+  if not new then return nil, text, reason end
   new.refresh = new.refresh or tokens.refresh
   new.scope = new.scope or tokens.scope
   new.client = client

@@ -1,7 +1,7 @@
 -- SPDX-License-Identifier: MIT
--- identity: who the client is to one authorization server. In the order of the specification: what
--- was agreed beforehand, a metadata document of its own, dynamic registration (RFC 7591). What was
--- agreed with one issuer is never shown to another.
+-- identity: the registration of the client at one authorization server. In the order of the
+-- specification: a registration made beforehand, a metadata document of the client, dynamic
+-- registration (RFC 7591). Credentials of one issuer are never sent to another.
 local core = require "mcp.core"
 local discovery = require "mcp.auth.client.discovery"
 local policy = require "mcp.auth.client.policy"
@@ -10,7 +10,7 @@ local cut = require("mcp.text").cut
 
 local identity = {}
 
----How a client may say who it is, in the order we like it.
+---How a client may authenticate, in order of preference.
 identity.METHODS = { "none", "client_secret_basic", "client_secret_post" }
 
 -- What the server takes; silence means client_secret_basic (RFC 8414 2).
@@ -19,7 +19,7 @@ local function methods_of(metadata)
   return type(listed) == "table" and listed[1] ~= nil and listed or { "client_secret_basic" }
 end
 
--- The method for credentials that are at hand; nil and why if the server takes none of them.
+-- The method for credentials that are at hand; nil and the reason if the server takes none of them.
 local function method_for(metadata, credentials)
   if credentials.method then return credentials.method end
   local taken = methods_of(metadata)
@@ -106,7 +106,7 @@ local function is_good(client, options)
   return true
 end
 
----Who the client is to this issuer. What was registered is kept with the issuer.
+---The registration at this issuer. A dynamic registration is kept with the issuer.
 ---@param session table
 ---@param found mcp.auth.Found
 ---@param options table of the provider
@@ -122,7 +122,7 @@ function identity.of(session, found, options, kept)
   end
   if is_good(kept.client, options) then return kept.client end
   if not metadata.registration_endpoint then
-    return nil, ("%s registers nobody by itself: give client_id (and client_secret) of a client "
+    return nil, ("%s has no dynamic registration: give client_id (and client_secret) of a client "
       .. "that it knows"):format(found.issuer)
   end
   local message

@@ -1,5 +1,5 @@
 -- SPDX-License-Identifier: MIT
--- auth.client: how a client comes to its tokens, by what the user has: `oauth` for somebody at a
+-- auth.client: how a client comes to its tokens, by what the user has: `oauth` for a user with a
 -- browser, the others for programs. All make providers for the `auth` option of mcp.connect.
 local grants = require "mcp.auth.client.grants"
 local check_options = require("mcp.options").check
@@ -21,7 +21,7 @@ local METHODS = { client_secret_basic = true, client_secret_post = true, none = 
 local COMMON = { scope = "string", store = "table", dpop = "boolean", tls = "table",
   issuer = "string", allow_private = "boolean", choose_issuer = "function", fetch = "function",
   revision = "string" }
--- How a client that was registered beforehand says who it is.
+-- The credentials of a client that was registered beforehand.
 local CREDENTIALS = { client_id = "string", client_secret = "string", private_key = "string",
   key_id = "string", algorithm = "string", token_endpoint_auth_method = "string" }
 local OAUTH = { client_name = "string", client_uri = "string", client_metadata_url = "string",

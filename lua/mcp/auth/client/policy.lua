@@ -38,8 +38,8 @@ function Policy:check(text, what)
   if type(text) ~= "string" then
     return nil, ("%s: an https address expected, got %s"):format(what, type(text))
   end
-  local parsed, why = url.parse(text)
-  if not parsed then return nil, ("%s: %s"):format(what, why) end
+  local parsed, reason = url.parse(text)
+  if not parsed then return nil, ("%s: %s"):format(what, reason) end
   if text:find("#", 1, true) then return nil, ("%s: %s has a fragment"):format(what, text) end
   if parsed.scheme == "https" then return parsed end
   if parsed.scheme == "http" and self.development and url.is_loopback(parsed) then
@@ -48,8 +48,8 @@ function Policy:check(text, what)
   return nil, ("%s: %s is not https"):format(what, text)
 end
 
----What a fetch is told: the socket is opened to a public address only, unless this is development
----or the user wants it otherwise.
+---The option `only` of a fetch: the socket is opened to a public address only, except in
+---development or if the user allows other addresses.
 ---@return string|nil
 function Policy:only()
   if self.development or self.allow_private then return nil end

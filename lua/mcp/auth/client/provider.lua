@@ -1,7 +1,7 @@
 -- SPDX-License-Identifier: MIT
--- provider: what a client's transport asks for a token, and tells when one was refused. It knows
--- grants, not transports. What it has found out is kept by resource, what it was given by issuer;
--- whoever wants a new token while one is being fetched waits for that one.
+-- provider: gives a client's transport its tokens, and learns from it when one was refused. It
+-- knows grants, not transports. Metadata is kept by resource, registrations and tokens by issuer; a
+-- request that needs a new token while one is being fetched waits for it.
 local core = require "mcp.core"
 local challenge = require "mcp.auth.client.challenge"
 local discovery = require "mcp.auth.client.discovery"
@@ -13,7 +13,7 @@ local url = require "mcp.url"
 
 local provider = {}
 
----A token that ends sooner than that is fetched anew before it is used. In seconds.
+---A token that expires within this time is replaced before it is used. In seconds.
 provider.SLACK = 30
 ---How often a server may ask for more scopes. Each time there must be a new one among them.
 provider.STEP_UPS = 8
@@ -23,7 +23,8 @@ Provider.__index = Provider
 
 function Provider.__tostring(self) return ("mcp.auth.%s"):format(self.name) end
 
--- The words of some scopes, in order and once each. What is no text is none: it comes from servers.
+-- The union of some scopes, in order and without repeats. Values that are not strings are ignored:
+-- they come from servers.
 local function union(...)
   local seen, list, scopes = {}, {}, table.pack(...)
   for i = 1, scopes.n do
@@ -135,8 +136,8 @@ function Provider:choose(issuers)
   return issuers[1]
 end
 
--- One flight at a time for each server (SEC-80): the others wait for what comes of it. Whoever
--- leads it may be cancelled on the way; then one of them takes it over.
+-- One flight at a time for each server (SEC-80): other callers wait for its result. If the caller
+-- that leads it is cancelled, one of the others takes over.
 local function fly(record, fn)
   while record.flight do
     record.flight[#record.flight + 1] = core.waiter()
@@ -210,10 +211,10 @@ local function authorize(self, record, asked)
   local kept = kept_of(self, record)
   -- What was granted before is not given up for what is wanted now.
   local scope = scope_for(self, found, union(record.scope, demanded))
-  local tokens, why, code = self.grant(session, found, self.options, kept, scope)
+  local tokens, reason, code = self.grant(session, found, self.options, kept, scope)
   if not tokens then
     keep(self, record, kept)
-    return nil, why, code
+    return nil, reason, code
   end
   record.scope = union(record.scope, scope, tokens.scope)
   kept.tokens[record.key] = tokens
@@ -272,7 +273,7 @@ local function unauthorized(self, record, asked, facts)
     and asked.params.error == "use_dpop_nonce" then
     return true
   end
-  -- Somebody else has fetched a new one meanwhile.
+  -- Another call has fetched a new one meanwhile.
   if not is_current(self, record, facts.sent) then return true end
   if memory.authorized then
     return nil, "the server refuses a token that was just issued for it (401)", "EACCES"
@@ -293,7 +294,7 @@ local function forbidden(self, record, asked, facts)
   if not asked or asked.params.error ~= "insufficient_scope" then
     return nil, "the server forbids it (403)", "EACCES"
   end
-  -- Somebody else has been asked for more meanwhile.
+  -- Another call has obtained more scopes meanwhile.
   if not is_current(self, record, facts.sent) then return true end
   local wanted = asked.params.scope
   if not wanted or (record.scope and is_within(wanted, record.scope)) then

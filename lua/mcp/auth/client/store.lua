@@ -12,7 +12,7 @@ local store = {}
 
 local Memory = { __name = "mcp.auth.store" }
 Memory.__index = Memory
--- What is in it is nobody's to print.
+-- Never prints the tokens.
 Memory.__tostring = function() return "mcp.auth.store (in memory)" end
 
 function Memory:get(key) return self.values[key] end
@@ -35,10 +35,10 @@ function File:set(key, value)
   self.values[key] = value
   local text, message = core.encode(self.values, true)
   if not text then return nil, message end
-  local written, why = core.write_private(self.path, text .. "\n")
+  local written, reason = core.write_private(self.path, text .. "\n")
   if not written then
-    core.log("error", ("%s cannot be written: %s"):format(self.path, why))
-    return nil, why
+    core.log("error", ("%s cannot be written: %s"):format(self.path, reason))
+    return nil, reason
   end
   return true
 end
@@ -53,10 +53,10 @@ function store.file(path)
   local text, message, code = core.read_private(path)
   local values = {}
   if text then
-    local why
-    values, why = core.decode(text)
+    local reason
+    values, reason = core.decode(text)
     if type(values) ~= "table" then
-      error(("%s is not a token store: %s"):format(path, why or "a JSON object expected"), 2)
+      error(("%s is not a token store: %s"):format(path, reason or "a JSON object expected"), 2)
     end
   elseif code ~= "ENOENT" then
     error(("%s cannot be used: %s"):format(path, message), 2)

@@ -1,6 +1,6 @@
 -- SPDX-License-Identifier: MIT
--- token: requests to a token endpoint (RFC 6749): how the client says who it is, and what an
--- answer must be. Secrets and tokens are in no message and in no line of the log.
+-- token: requests to a token endpoint (RFC 6749): how the client authenticates, and what a
+-- valid answer is. Secrets and tokens are in no message and in no line of the log.
 local core = require "mcp.core"
 local header = require "mcp.header"
 local jwt = require "mcp.auth.jwt"
@@ -19,7 +19,7 @@ local function form_encode(text)
   return (text:gsub("[^%w%-._~]", function(c) return ("%%%02X"):format(c:byte()) end))
 end
 
--- Says who we are, in the form or in the headers.
+-- Adds the client's credentials to the form or to the headers.
 local function authenticate(found, client, form, headers)
   local how = client.method
   if how == "client_secret_basic" then
@@ -62,7 +62,7 @@ end
 ---@field expires integer|nil when, in seconds of the epoch
 ---@field scope string|nil what was given, separated by blanks
 
--- Reads an answer; nil and why if it is none.
+-- Reads an answer; or nil and a reason.
 local function read(session, value, asked_scope)
   if type(value.access_token) ~= "string" or value.access_token == "" then
     return nil, "the token endpoint gives no access_token"
@@ -100,8 +100,8 @@ end
 ---@return string|nil text
 ---@return string|nil code
 function token.post(session, endpoint, form, headers)
-  local fine, why = session.policy:check(endpoint, "token_endpoint")
-  if not fine then return nil, why, "EINVAL" end
+  local fine, reason = session.policy:check(endpoint, "token_endpoint")
+  if not fine then return nil, reason, "EINVAL" end
   local tries = 0
   while true do
     tries = tries + 1
@@ -125,7 +125,7 @@ end
 ---Asks for tokens.
 ---@param session table fetch, policy, tls, prover
 ---@param found mcp.auth.Found
----@param client table|nil id, secret, method, …; nil: the grant says who asks
+---@param client table|nil id, secret, method, …; nil: the grant identifies the client
 ---@param form table<string, string> the grant
 ---@param scope string|nil what was asked for, if the form does not say
 ---@return mcp.auth.Tokens|nil
@@ -137,8 +137,8 @@ function token.ask(session, found, client, form, scope)
   form.resource = found.resource
   local value, text, code = token.post(session, found.metadata.token_endpoint, form, headers)
   if not value then return nil, text, code end
-  local tokens, why = read(session, value, scope or form.scope)
-  if not tokens then return nil, why, "EINVAL" end
+  local tokens, reason = read(session, value, scope or form.scope)
+  if not tokens then return nil, reason, "EINVAL" end
   return tokens
 end
 

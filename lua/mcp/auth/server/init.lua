@@ -1,7 +1,7 @@
 -- SPDX-License-Identifier: MIT
--- auth.server: authorization of a server: an OAuth 2.1 resource server, as MCP wants it. It stands
--- before the receivers of messages that come over a network: who shows no good token gets no
--- further. stdio has none: whoever starts a program is whoever it works for.
+-- auth.server: authorization of a server: an OAuth 2.1 resource server, as MCP requires. It guards
+-- the receivers of messages from a network: a request without a valid token is refused. stdio has
+-- no authorization: the server works for the user that started it.
 --
 --   mcp.server { name = "x", auth = { verify = mcp.auth.jwt { … }, resource = "https://…" } }
 --
@@ -27,7 +27,7 @@ local OPTIONS = { verify = "function|table", resource = "string", authorization_
   resource_documentation = "string", metadata = "table", authorization_server_metadata = "table",
   dpop = "boolean|table" }
 
--- What a client is told. The same for all that can be wrong with a token: the log says more.
+-- The message to a client, the same for every fault of a token: the log says more.
 local INVALID = "The access token is expired, or was not issued for this server"
 
 local Guard = { __name = "mcp.auth.server" }
@@ -39,8 +39,8 @@ function Guard.__tostring(self)
 end
 
 local function scopes_of(name, given)
-  local list, why = principal.scopes(given or {})
-  if not list then error(("auth: %s%s"):format(name, why), 0) end
+  local list, reason = principal.scopes(given or {})
+  if not list then error(("auth: %s%s"):format(name, reason), 0) end
   return list
 end
 
@@ -63,8 +63,8 @@ local function servers_of(options)
     error("auth: authorization_servers: the issuer of the tokens is needed", 0)
   end
   for i, issuer in ipairs(list) do
-    local parsed, why = url.parse(issuer)
-    if not parsed then error(("auth: authorization_servers[%d]: %s"):format(i, why), 0) end
+    local parsed, reason = url.parse(issuer)
+    if not parsed then error(("auth: authorization_servers[%d]: %s"):format(i, reason), 0) end
   end
   return list
 end
@@ -87,7 +87,7 @@ function server.new(options)
   local self = setmetatable({
     dpop = dpop, verify = verify, scopes = scopes_of("scopes", options.scopes),
     includes = includes_of(options.includes),
-    -- Who an exchange is from, for as long as there is one.
+    -- The principal of each exchange, while the exchange exists.
     of = setmetatable({}, { __mode = "k" }),
     newer = {}, older = {}, admitted = 0,
     own = {
@@ -139,14 +139,14 @@ local function refuse(self, status, code, text, scopes, scheme)
   return nil, err
 end
 
----Puts the guard before a listener that has just been opened. Raises (level 0) if nobody could
----know what tokens are to name.
+---Puts the guard before a listener that has just been opened. Raises (level 0) if the
+---resource that tokens have to name is unknown.
 ---@param host userdata
 ---@param place table path, and what else the listener was opened with
 ---@param address string where it answers
 function methods.protect(self, host, place, address)
   if not self.resource then
-    -- Right for whoever tries things out, and for nobody else.
+    -- The address of the listener is good enough for trying things out on loopback only.
     if place.unix or not host:is_loopback() then
       error("auth: resource: the address that clients know this server by is needed", 0)
     end
@@ -185,7 +185,7 @@ local function failed(status, text)
 end
 
 -- What is wrong with a token that no header field of RFC 6750 2.1 carries: one character of it, and
--- where; whoever wrote the client must find it, and one character gives nothing away.
+-- where; that helps the author of the client, and one character reveals nothing.
 local function misspelt(token, at)
   if at > #token then at = 1 end
   local byte = token:byte(at)
@@ -221,11 +221,11 @@ end
 -- The method and the addresses that a proof may name.
 local METHODS = { get = "GET", upgrade = "GET", delete = "DELETE" }
 
--- Does whoever shows a token hold the key that it is bound to, if it is? nil and the error.
+-- Checks that the client holds the key that the token is bound to, if any; or nil and the error.
 local function check_key(self, x, kind, token, scheme, bound)
   local dpop = self.dpop
-  local function no(code, why, text)
-    core.log("info", "auth: refused: " .. why)
+  local function no(code, reason, text)
+    core.log("info", "auth: refused: " .. reason)
     return refuse(self, 401, code, text or INVALID, self.scopes, scheme)
   end
   if scheme == "bearer" then
@@ -237,7 +237,7 @@ local function check_key(self, x, kind, token, scheme, bound)
     return true
   end
   local method = METHODS[kind] or "POST"
-  local found, code, why = dpop:check { field = x:header "dpop", method = method, token = token,
+  local found, code, reason = dpop:check { field = x:header "dpop", method = method, token = token,
     addresses = kind == "post" and { self.resource, self.resource:gsub("/$", "") .. "/message" }
       or { self.resource }, bound = bound }
   if found then
@@ -245,15 +245,15 @@ local function check_key(self, x, kind, token, scheme, bound)
     return true
   end
   if code == "busy" then
-    core.log("warning", "auth: dpop: " .. why)
+    core.log("warning", "auth: dpop: " .. reason)
     return failed(503, "The access token cannot be checked now")
   elseif code == "use_dpop_nonce" then
     x:set_header("DPoP-Nonce", dpop:nonce())
-    return no(code, why, "The proof needs the nonce of the DPoP-Nonce field")
+    return no(code, reason, "The proof needs the nonce of the DPoP-Nonce field")
   elseif code == "invalid_dpop_proof" then
-    return no(code, why, "The DPoP proof is missing, malformed, or not for this request")
+    return no(code, reason, "The DPoP proof is missing, malformed, or not for this request")
   end
-  return no(code, why)
+  return no(code, reason)
 end
 
 -- The key that a token is bound to, by what `verify` has returned.
@@ -263,7 +263,7 @@ local function bound_key(given)
   return type(cnf) == "table" and type(cnf.jkt) == "string" and cnf.jkt or nil
 end
 
----Who a request is from; nil and the error if nobody who may.
+---The principal of a request; or nil and the error.
 ---@param x userdata its exchange
 ---@param kind string what came
 ---@return mcp.Principal|nil
@@ -273,7 +273,7 @@ function methods.check(self, x, kind)
   if not token then return nil, err end
   local request = setmetatable({ resource = self.resource, kind = kind, scheme = scheme, x = x },
     Request)
-  local ok, given, why, code = pcall(self.verify, token, request)
+  local ok, given, reason, code = pcall(self.verify, token, request)
   local bound = ok and type(given) == "table" and bound_key(given) or nil
   if ok and given then
     ok, given = pcall(principal.new, given, self.includes)
@@ -283,7 +283,7 @@ function methods.check(self, x, kind)
     return failed(500, "The access token could not be checked")
   end
   if not given then
-    core.log("info", "auth: refused: " .. without(why or "no reason given", token))
+    core.log("info", "auth: refused: " .. without(reason or "no reason given", token))
     if code == "EUNREACHABLE" then return failed(503, "The access token cannot be checked now") end
     return refuse(self, 401, "invalid_token", INVALID, self.scopes, scheme)
   end
@@ -307,7 +307,7 @@ function methods.insufficient(self, scopes)
   return err
 end
 
----What tells who an exchange is from.
+---A key that identifies the principal of an exchange.
 ---@param x userdata
 ---@return string|nil
 function methods.key(self, x)
@@ -371,7 +371,7 @@ local function end_expired(wire)
 end
 
 ---Puts the guard before the receiver of connections that were let in once (WebSocket, HTTP+SSE);
----`link.auth` is who opened them.
+---`link.auth` is the principal that opened them.
 ---@param receive function
 ---@return function
 function methods.duplex(self, receive)
@@ -379,7 +379,7 @@ function methods.duplex(self, receive)
     local found = link.auth
     if not found or found.expires and found.expires <= os.time() - server.LATE then
       if found and link.wire then end_expired(link.wire) end
-      -- An answer that nobody waits for would be none.
+      -- Only a request is answered.
       if kind ~= "request" then return nil end
       return nil, failure.new(errors.INVALID_REQUEST,
         found and "The access token has expired: reconnect with a new one" or "Not authorized")

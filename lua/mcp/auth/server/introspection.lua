@@ -23,7 +23,7 @@ introspection.REFUSED_TTL = 10
 introspection.CACHE = 1 << 20
 ---What keeping an answer costs beside its text, in bytes.
 introspection.OVERHEAD = 512
----Questions under way at once; beyond them requests are told to come back later (503).
+---Introspection requests in progress at once; beyond them, clients get 503 and should retry.
 introspection.ASKING = 32
 
 local OPTIONS = { url = "string", client_id = "string", client_secret = "string",
@@ -36,9 +36,9 @@ local function fail(text, ...) error("mcp.auth.introspection: " .. text:format(.
 local function check(options)
   check_options("mcp.auth.introspection", options, OPTIONS, 0)
   if not options.url then fail "url is missing: the introspection endpoint" end
-  -- Tokens go there: to nobody in between (RFC 7662 4).
-  local fine, why = jwks.check_url(options.url)
-  if not fine then fail("url: %s", why) end
+  -- Tokens are sent there, so the connection has to be encrypted (RFC 7662 4).
+  local fine, reason = jwks.check_url(options.url)
+  if not fine then fail("url: %s", reason) end
   if (options.client_secret ~= nil) ~= (options.client_id ~= nil) then
     fail "client_id and client_secret: both or none"
   end
@@ -93,7 +93,7 @@ local function form_encode(text)
   return (text:gsub("[^%w%-._~]", function(c) return ("%%%02X"):format(c:byte()) end))
 end
 
--- Asks the endpoint. { active =, claims =, size = }, or nil and why it cannot be known.
+-- Asks the endpoint. { active =, claims =, size = }, or nil and the reason it cannot be known.
 local function ask(self, token)
   local form = { token = token, token_type_hint = "access_token" }
   local headers = { { "Accept", "application/json" } }
@@ -103,15 +103,15 @@ local function ask(self, token)
     headers[2] = { "Authorization", "Basic " .. core.base64(form_encode(self.client_id) .. ":"
       .. form_encode(self.client_secret)) }
   else
-    local own, why = self.token, nil
-    if type(own) == "function" then own, why = own() end
-    if type(own) ~= "string" then return nil, "no token for the endpoint: " .. tostring(why) end
+    local own, reason = self.token, nil
+    if type(own) == "function" then own, reason = own() end
+    if type(own) ~= "string" then return nil, "no token for the endpoint: " .. tostring(reason) end
     headers[2] = { "Authorization", "Bearer " .. own }
   end
-  local answer, why = self.fetch(self.url, { form = form, headers = headers, redirects = 0,
+  local answer, reason = self.fetch(self.url, { form = form, headers = headers, redirects = 0,
     timeout = self.timeout, limit = introspection.LENGTH, tls = self.tls,
     only = self.url:find "^http:" and "loopback" or nil })
-  if not answer then return nil, why end
+  if not answer then return nil, reason end
   if answer.status ~= 200 then return nil, ("status %d"):format(answer.status) end
   local claims = core.decode(answer.body)
   if not value.is_object(claims) or type(claims.active) ~= "boolean" then
@@ -121,13 +121,13 @@ local function ask(self, token)
   return { active = true, claims = claims, size = 4 * #answer.body }
 end
 
--- Asks in a task of its own: one who waits may be cancelled, the others not for that.
+-- Asks in a coroutine of its own, so that cancelling one caller does not cancel the others.
 local function start(self, key, token)
   local flight = { waiting = {} }
   self.flights[key], self.asking = flight, self.asking + 1
   core.spawn(function()
-    local ok, answer, why = pcall(ask, self, token)
-    if not ok then answer, why = nil, answer end
+    local ok, answer, reason = pcall(ask, self, token)
+    if not ok then answer, reason = nil, answer end
     self.flights[key], self.asking = nil, self.asking - 1
     if answer then
       local exp = answer.claims and math.type(answer.claims.exp) and answer.claims.exp
@@ -135,13 +135,13 @@ local function start(self, key, token)
       keep(self, key, answer, answer.active and math.min(self.ttl, left)
         or math.min(self.ttl, introspection.REFUSED_TTL))
     end
-    flight.answer, flight.why = answer, why
+    flight.answer, flight.reason = answer, reason
     for _, waiter in ipairs(flight.waiting) do waiter:wake() end
   end)
   return flight
 end
 
--- What is known of a token. nil, why, code.
+-- What is known of a token. nil, reason, code.
 local function find(self, token)
   local key = require("mcp.openssl").sha256(token)
   local kept = self.kept[key]
@@ -153,24 +153,24 @@ local function find(self, token)
     end
     flight = start(self, key, token)
   end
-  if flight.answer == nil and not flight.why then
+  if flight.answer == nil and not flight.reason then
     local waiter = core.waiter()
     flight.waiting[#flight.waiting + 1] = waiter
     local ok, text, code = waiter:wait()
     if not ok then return nil, text, code end
   end
   if flight.answer then return flight.answer end
-  local why = tostring(flight.why)
-  core.log("warning", ("introspection: %s: %s"):format(self.url, why))
-  return nil, "the token cannot be asked about: " .. why, "EUNREACHABLE"
+  local reason = tostring(flight.reason)
+  core.log("warning", ("introspection: %s: %s"):format(self.url, reason))
+  return nil, "the token cannot be asked about: " .. reason, "EUNREACHABLE"
 end
 
 -- --- judging ----------------------------------------------------------------------------------
 
 local function is_among(accepted, given)
   if type(accepted) == "string" then return given == accepted end
-  for _, one in ipairs(accepted) do
-    if one == given then return true end
+  for _, known in ipairs(accepted) do
+    if known == given then return true end
   end
   return false
 end
@@ -178,21 +178,21 @@ end
 -- Is it for this server? An answer that does not say is no yes.
 local function is_for(accepted, aud)
   if type(aud) == "string" then return is_among(accepted, aud) end
-  for _, one in ipairs(type(aud) == "table" and aud or {}) do
-    if is_among(accepted, one) then return true end
+  for _, audience in ipairs(type(aud) == "table" and aud or {}) do
+    if is_among(accepted, audience) then return true end
   end
   return false
 end
 
 function Introspection.__call(self, token, request)
   if #token > jwt.LENGTH then return nil, "the token is too long" end
-  local answer, why, code = find(self, token)
-  if not answer then return nil, why, code end
+  local answer, reason, code = find(self, token)
+  if not answer then return nil, reason, code end
   if not answer.active then return nil, "the token is not active" end
   local claims = answer.claims
   local fine
-  fine, why = jwt.check_times(claims, { clock_skew = self.clock_skew, endless = true })
-  if not fine then return nil, why end
+  fine, reason = jwt.check_times(claims, { clock_skew = self.clock_skew, endless = true })
+  if not fine then return nil, reason end
   if self.issuer and claims.iss ~= nil and claims.iss ~= self.issuer then
     return nil, "the token's issuer is not accepted"
   end
@@ -209,10 +209,10 @@ end
 ---issuer, audience (text or list; the server's `resource` if not given; false: the endpoint knows
 ---only tokens of this server), ttl (seconds an answer is kept), cache (bytes), timeout, clock_skew
 ---(seconds), tls, fetch (in place of mcp.fetch's post)
----@return table verify callable: (token, request) -> principal | nil, why, code
+---@return table verify callable: (token, request) -> principal | nil, reason, code
 function introspection.new(options)
-  local ok, why = pcall(check, options)
-  if not ok then error(why, 2) end
+  local ok, reason = pcall(check, options)
+  if not ok then error(reason, 2) end
   return setmetatable({
     url = options.url, client_id = options.client_id, client_secret = options.client_secret,
     token = options.token, method = options.method, issuer = options.issuer,

@@ -19,8 +19,8 @@ local OWN = { resource = true, authorization_servers = true, scopes_supported = 
 ---@param text string
 ---@return mcp.Url
 function metadata.resource(text)
-  local parsed, why = url.parse(text)
-  if not parsed then error("auth: resource: " .. why, 0) end
+  local parsed, reason = url.parse(text)
+  if not parsed then error("auth: resource: " .. reason, 0) end
   if parsed.scheme ~= "https" and parsed.scheme ~= "http" then
     error(("auth: resource: %s: http or https expected"):format(text), 0)
   end
@@ -30,7 +30,7 @@ function metadata.resource(text)
   return parsed
 end
 
--- The well-known address of something with a path: "/" is none.
+-- The well-known address of a resource or issuer with a path; "/" counts as no path.
 local function inserted(where, path) return path == "/" and where or where .. path end
 
 ---The address of the document, as clients reach it.
@@ -74,8 +74,8 @@ end
 ---@return table<string, string> pages
 function metadata.pages(resource, path, document, server)
   local pages, text = {}, assert(core.encode(document, true))
-  for _, one in ipairs { resource.path, path, "/" } do
-    pages[inserted(metadata.RESOURCE, one)] = text
+  for _, place in ipairs { resource.path, path, "/" } do
+    pages[inserted(metadata.RESOURCE, place)] = text
   end
   if server then pages[metadata.SERVER] = assert(core.encode(server, true)) end
   return pages
@@ -88,8 +88,8 @@ local function quoted(text) return (text:gsub('[\\"]', "\\%0"):gsub("[^\x20-\x7e
 ---@return string
 function metadata.parameters(list)
   local out = {}
-  for _, one in ipairs(list) do
-    if one then out[#out + 1] = ('%s="%s"'):format(one[1], quoted(one[2])) end
+  for _, pair in ipairs(list) do
+    if pair then out[#out + 1] = ('%s="%s"'):format(pair[1], quoted(pair[2])) end
   end
   return table.concat(out, ", ")
 end

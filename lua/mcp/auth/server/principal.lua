@@ -1,5 +1,5 @@
 -- SPDX-License-Identifier: MIT
--- principal: who has been authorized, as handlers see it in `ctx.auth`. It holds what is known of a
+-- principal: the authorized caller, as handlers see it in `ctx.auth`. It holds the facts of a
 -- token, and never the token.
 local core = require "mcp.core"
 local value = require "mcp.value"
@@ -7,21 +7,21 @@ local value = require "mcp.value"
 local principal = {}
 
 ---@class mcp.Principal
----@field subject string|nil who it is; nil for a program that acts for itself
----@field client string|nil by which program
----@field issuer string|nil who says so
+---@field subject string|nil the user; nil for a program that acts for itself
+---@field client string|nil the program
+---@field issuer string|nil the authorization server
 ---@field scopes table what was granted, as a list and as a set: `scopes["files:read"]`
 ---@field expires number|nil when the token ends, in seconds of the epoch
 ---@field claims table what else the token says
----@field key string the same for the same issuer, client and subject, and for nobody else
+---@field key string unique to the issuer, client and subject
 
 -- A scope as RFC 6749 3.3 has it. What fits needs no quoting in a header field either.
 local SCOPE = '^[^%c "\\\x7f-\xff]+$'
 
----Scopes out of a list, or of a text with blanks between them; nil and why if one is none.
+---Scopes from a list, or from a text with blanks between them; or nil and a reason.
 ---@param given any
 ---@return string[]|nil
----@return string|nil why
+---@return string|nil reason
 function principal.scopes(given)
   local out = {}
   if type(given) == "string" then
@@ -64,8 +64,8 @@ function principal.new(given, includes)
   if type(given) ~= "table" then
     error(("a table with subject or client expected, got %s"):format(type(given)), 0)
   end
-  local granted, why = principal.scopes(given.scopes)
-  if not granted then error("scopes: " .. why, 0) end
+  local granted, reason = principal.scopes(given.scopes)
+  if not granted then error("scopes: " .. reason, 0) end
   for _, scope in ipairs { table.unpack(granted) } do add(granted, scope, includes) end
   local self = {
     subject = text_of(given.subject, "subject"), client = text_of(given.client, "client"),
@@ -83,7 +83,7 @@ function principal.new(given, includes)
   return self
 end
 
----Whose a thing is that a request makes or asks for: "" where nobody is authorized.
+---The owner of what a request creates or asks for: "" without authorization.
 ---@param ctx table
 ---@return string key
 function principal.key(ctx)

@@ -26,7 +26,7 @@ proof.NONCE_TIME = 300
 proof.PROOFS = 65536
 ---The longest `jti`, in bytes.
 proof.JTI = 256
----The algorithms of proofs, as clients are told.
+---The algorithms of proofs that the server announces.
 proof.ALGORITHMS = { "ES256", "RS256", "PS256", "EdDSA" }
 
 local OPTIONS = { required = "boolean", nonces = "boolean", age = "number", proofs = "number",
@@ -150,8 +150,8 @@ local function check_claims(self, claims, about)
     return nil, "ath is not that of the token"
   end
   local address = address_of(claims.htu)
-  for _, one in ipairs(about.addresses) do
-    if address and address == address_of(one) then return true end
+  for _, expected in ipairs(about.addresses) do
+    if address and address == address_of(expected) then return true end
   end
   return nil, "htu is not the address"
 end
@@ -159,23 +159,23 @@ end
 ---Judges the proof of a request.
 ---@param about table field (the DPoP field; nil: none, false: twice), method, addresses (the
 ---request may have gone to one of these), token, bound (the thumbprint that the token names)
----@return string|nil thumbprint of the key that has been proved; nil: code and why
+---@return string|nil thumbprint of the key that has been proved; nil: code and reason
 ---@return string|boolean code "invalid_dpop_proof", "use_dpop_nonce", "invalid_token", "busy"; with
 ---a thumbprint: is a new nonce to be given out?
----@return string|nil why for the log; nothing of the proof or the token is in it
+---@return string|nil reason for the log; nothing of the proof or the token is in it
 function Checker.__index:check(about)
   local field = about.field
-  local function bad(why) return nil, "invalid_dpop_proof", "the proof: " .. why end
+  local function bad(reason) return nil, "invalid_dpop_proof", "the proof: " .. reason end
   if field == nil then return bad "there is none" end
   if field == false then return bad "there are several" end
   if #field > proof.LENGTH then return bad "it is too long" end
   local read = jwt.parse(field)
   if not read then return bad "it is not a signed JWT" end
-  local print, why = check_header(read.header)
-  if not print then return bad(why) end
+  local print, reason = check_header(read.header)
+  if not print then return bad(reason) end
   local fine
-  fine, why = check_claims(self, read.claims, about)
-  if not fine then return bad(why) end
+  fine, reason = check_claims(self, read.claims, about)
+  if not fine then return bad(reason) end
   if print ~= about.bound then
     return nil, "invalid_token", "the token is bound to another key, or to none"
   end

@@ -1,6 +1,6 @@
 -- SPDX-License-Identifier: MIT
--- verifier: ready-made functions for the `verify` of a server's `auth`: from a token to who it is.
--- They know nothing of HTTP.
+-- verifier: functions for the `verify` of a server's `auth`: from a token to its principal. They
+-- know nothing of HTTP.
 local jwks = require "mcp.auth.jwks"
 local jwt = require "mcp.auth.jwt"
 local check_options = require("mcp.options").check
@@ -32,10 +32,10 @@ local function check(options)
   end
 end
 
--- An issuer with a query or a fragment is none (RFC 8414 2).
+-- An issuer has neither query nor fragment (RFC 8414 2).
 local function check_issuer(text)
-  local parsed, why = url.parse(text)
-  if not parsed then fail("issuer: %s", why) end
+  local parsed, reason = url.parse(text)
+  if not parsed then fail("issuer: %s", reason) end
   if parsed.query or parsed.fragment then fail("issuer: %s: neither query nor fragment", text) end
 end
 
@@ -79,7 +79,7 @@ function Verifier.__tostring(self)
 end
 
 -- The key that a token is bound to (RFC 7800): the thumbprint of one that DPoP can show, false if
--- it is bound to none. What is bound in another way (mTLS) nobody here can check: nil and why.
+-- it is bound to none. Other bindings (mTLS) cannot be checked here: nil and a reason.
 local function bound_to(cnf)
   if cnf == nil then return false end
   local print = value.is_object(cnf) and cnf.jkt
@@ -93,14 +93,14 @@ end
 -- Claims that are texts, where a token has them (RFC 7519 4.1, RFC 9068 2.2).
 local TEXTS = { "sub", "client_id", "azp", "jti" }
 
----Who a token is about, by its claims, as RFC 9068 2.2 and those who came before it have them. A
+---The principal of a token by its claims, as RFC 9068 2.2 and older servers name them. A
 ---claim of another kind than it must be makes the token malformed; null is as if it were not there.
 ---@param claims table
 ---@param issuer string|nil where the claims do not say
----@param proved boolean|nil whoever showed it will have to prove that key: else it is refused
+---@param proved boolean|nil the client will have to prove that key: else it is refused
 ---@return table|nil found as `verify` returns it, and bound_to: the thumbprint of the key that the
 ---token is bound to (RFC 9449 6), if it is
----@return string|nil why
+---@return string|nil reason
 function verifier.read(claims, issuer, proved)
   local bound, wrong = bound_to(claims.cnf)
   if bound == nil then return nil, wrong end
@@ -122,8 +122,8 @@ function verifier.read(claims, issuer, proved)
   if type(scopes) == "table" and not value.is_array(scopes) then
     return nil, ("the token is malformed: %s: string or list expected"):format(name)
   end
-  local list, why = principal.scopes(scopes)
-  if not list then return nil, ("the token is malformed: %s%s"):format(name, why) end
+  local list, reason = principal.scopes(scopes)
+  if not list then return nil, ("the token is malformed: %s%s"):format(name, reason) end
   local found = { subject = texts.sub, client = texts.client_id or texts.azp,
     issuer = claims.iss or issuer, expires = claims.exp, claims = claims, scopes = scopes,
     bound_to = bound or nil }
@@ -134,8 +134,8 @@ function verifier.read(claims, issuer, proved)
 end
 
 function Verifier.__call(self, token, request)
-  local unread, why = jwt.parse(token)
-  if not unread then return nil, why end
+  local unread, reason = jwt.parse(token)
+  if not unread then return nil, reason end
   -- Whose keys to ask is all that is believed of it yet.
   local issuer = unread.claims.iss
   local set = type(issuer) == "string" and self.sets[issuer]
@@ -155,7 +155,7 @@ end
 ---algorithms (of RS256, PS256, ES256, EdDSA; all of them), clock_skew (seconds), typ ("at+jwt" to
 ---take nothing else), refresh (seconds between two looks for an unknown key id), ttl (seconds a set
 ---is kept), fetch (in place of mcp.fetch's get), tls (a context, for fetching)
----@return table verify callable: (token, request) -> principal | nil, why, code
+---@return table verify callable: (token, request) -> principal | nil, reason, code
 function verifier.jwt(options)
   local ok, made = pcall(function()
     check(options)
