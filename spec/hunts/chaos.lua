@@ -34,11 +34,15 @@ local function start_proxy(h, mode, kind, server)
   return { process = process, port = port, path = own }
 end
 
+-- Over stdio each connection has a proxy of its own, and must not be cut where the last one was.
+local opened = 0
+
 local function open(h, mode, kind, proxy, server)
   local options = { timeout = TIME, probe_timeout = TIME, era = kind:match " (%a+)$" }
   if kind:find "^stdio" then
+    opened = opened + 1
     return mcp.connect({ command = LUA, stderr = "null", args = { "spec/hunts/proxy.lua", mode,
-      tostring(h.seed), "stdio", support.program(), "run", "spec/hunts/server.lua" },
+      tostring(h.seed + opened), "stdio", support.program(), "run", "spec/hunts/server.lua" },
       env = { SPEC_OPTIONS = "{ stdio = true }", MCP_LOG = "off",
         LUA_PATH = os.getenv "LUA_PATH", LUA_CPATH = os.getenv "LUA_CPATH" } }, options)
   elseif kind == "http+sse" then
