@@ -1,11 +1,13 @@
 # luamcp: build, test, hunt. `make` builds the module and the program in
-# build/; the README's "Working on it" says what every other target is for.
+# build/; docs/contributing.md says what every other target is for.
 
 comma    := ,
 LUA      ?= lua5.4
 LUA_PC   ?= $(firstword $(shell for p in lua5.4 lua-5.4 lua54; do \
               pkg-config --exists $$p 2>/dev/null && echo $$p; done) lua5.4)
 BUILD    ?= build
+# The only place that says it; rockspecs, man page and packages follow.
+VERSION  := $(shell sed -n 's/^.define MCP_VERSION "\(.*\)"$$/\1/p' src/base/version.h)
 PREFIX   ?= /usr/local
 CC       ?= cc
 SPEC     ?= spec
@@ -37,8 +39,10 @@ override CPPFLAGS += -isystem /usr/share/include/llhttp -DLLHTTP_STRICT_MODE=1
 LLHTTP_OBJ := $(patsubst %,$(BUILD)/obj/llhttp/%.o,api http llhttp)
 endif
 
-# mcp/openssl.so is a module of its own: scripts/openssl.mk.
-CORE_SRC := $(sort $(filter-out src/openssl/%,$(wildcard src/*/*.c)))
+# mcp/openssl.so, mcp/zlib.so, mcp/libyaml.so and mcp/hiredis.so are modules of
+# their own: scripts/openssl.mk, scripts/zlib.mk, scripts/yaml.mk, scripts/hiredis.mk.
+CORE_SRC := $(sort $(filter-out src/openssl/% src/zlib/% src/yaml/% src/hiredis/%, \
+              $(wildcard src/*/*.c)))
 CORE_OBJ := $(CORE_SRC:src/%.c=$(BUILD)/obj/%.o) $(LLHTTP_OBJ)
 PURE_OBJ := $(filter $(BUILD)/obj/base/% $(BUILD)/obj/wire/%,$(CORE_OBJ)) \
             $(LLHTTP_OBJ) $(BUILD)/obj/lua/value.o \
@@ -48,13 +52,20 @@ SPEC_OBJ := $(SPEC_SRC:spec/%.c=$(BUILD)/obj/spec/%.o)
 LUA_SRC  := $(sort $(shell find lua -name '*.lua' -not -name '*.types.lua'))
 # The inspect page: files that Lua modules read, installed and embedded too.
 LUA_DATA := $(sort $(shell find lua -name '*.html' -o -name '*.css' -o -name '*.js'))
+# The command-line parser of the program: a library, embedded like our own files.
+# LuaRocks keeps its rocks where Lua may not look.
+ARGPARSE := $(shell $(LUA) -e 'print(assert(package.searchpath("argparse", \
+              package.path .. ";$(ROCKS_LUADIR)/?.lua")))' 2>/dev/null)
 CORE     := $(BUILD)/mcp/core.so
 CODECS   := $(BUILD)/spec/codecs.so
 PROGRAM  := $(BUILD)/luamcp
+PROGRAM_OBJ := $(addprefix $(BUILD)/obj/,main.o embedded.o)
 
 export LUA_PATH  := $(CURDIR)/lua/?.lua;$(CURDIR)/lua/?/init.lua;$(CURDIR)/?.lua;;
 export LUA_CPATH := $(CURDIR)/$(BUILD)/?.so;$(CURDIR)/$(BUILD)/spec/?.so;;
 export MCP_BUILD := $(CURDIR)/$(BUILD)
+# Specs compare lines of the log.
+export MCP_LOG_TIME := 0
 
 export LUA
 
@@ -72,14 +83,17 @@ $(CODECS): $(PURE_OBJ) $(SPEC_OBJ)
 	@mkdir -p $(@D)
 	$(CC) -shared $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LIBS) $(LLHTTP_LIBS)
 
-$(PROGRAM): $(CORE_OBJ) $(BUILD)/obj/main.o $(BUILD)/obj/embedded.o
+ifndef STATIC # else scripts/static.mk links it
+$(PROGRAM): $(CORE_OBJ) $(PROGRAM_OBJ)
 	$(CC) $(CFLAGS) $(LDFLAGS) -rdynamic -o $@ $^ $(LUA_IN) $(LIBS) $(LLHTTP_LIBS) -lm -ldl
+endif
 
 # The Lua side, compiled and put into the program, so that it starts without
 # looking for a file.
-$(BUILD)/embedded.c: scripts/embed.lua $(LUA_SRC) $(LUA_DATA)
+$(BUILD)/embedded.c: scripts/embed.lua scripts/slim.lua $(LUA_SRC) $(LUA_DATA) $(ARGPARSE)
 	@mkdir -p $(@D)
-	$(LUA) scripts/embed.lua lua $(LUA_SRC) $(LUA_DATA) > $@.new && mv $@.new $@
+	$(if $(STATIC),MCP_SLIM=1) $(LUA) scripts/embed.lua lua $(LUA_SRC) $(LUA_DATA) \
+	  $(ARGPARSE:%=argparse=%) > $@.new && mv $@.new $@
 
 $(BUILD)/obj/embedded.o: $(BUILD)/embedded.c
 	@mkdir -p $(@D)
@@ -103,7 +117,7 @@ $(BUILD)/obj/llhttp/%.o: $(LLHTTP_SRC)/%.c
 # Before a developer's goal, what is missing is installed; make then reads this
 # file again, and so asks pkg-config again.
 DEV_GOALS := demo test lint format check asan valgrind gcstress failalloc tsan fuzz \
-             conformance interop bench hunts hunt-%
+             conformance interop interop-gateway bench hunts hunt-%
 ifneq ($(filter $(DEV_GOALS),$(MAKECMDGOALS)),)
 include $(BUILD)/deps.mk
 endif
@@ -124,7 +138,7 @@ BUSTED := busted --lua=$(LUA) --output=spec/report.lua $(SPEC_ORDER)
 JOBS   ?= $(shell nproc 2>/dev/null || getconf _NPROCESSORS_ONLN)
 
 # make test SPEC=spec/wire/json_spec.lua runs one file, with its output as it comes.
-test: build $(CODECS) $(BUILD)/host $(SPEC_SHIM)
+test: build $(CODECS) $(BUILD)/host $(BUILD)/spec/resolver.so $(SPEC_SHIM)
 	@$(SPEC_ENV) $(if $(SHUFFLE)$(filter %.lua,$(SPEC)),$(BUSTED) $(SPEC), \
 	  $(LUA) spec/run.lua $(JOBS) '$(BUSTED)' $(SPEC))
 
@@ -170,15 +184,27 @@ asan:
 	  -fno-sanitize-recover=undefined" SPEC=$(SPEC) test
 
 include scripts/openssl.mk
+include scripts/zlib.mk
+include scripts/yaml.mk
+include scripts/hiredis.mk
+include scripts/static.mk
 include bench/bench.mk
+include bench/search.mk
+include bench/code_mode.mk
 include scripts/embedding.mk
 include scripts/install.mk
+include scripts/deb.mk
+include scripts/elsewhere.mk
 include scripts/hunts.mk
 include scripts/mutate.mk
 include scripts/conformance.mk
 include scripts/interop.mk
+include scripts/openapi.mk
 include scripts/autobahn.mk
 include scripts/browser.mk
+include scripts/site.mk
+include scripts/tracing.mk
+include scripts/deploy.mk
 
 clean:
 	rm -rf build

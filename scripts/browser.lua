@@ -1,19 +1,30 @@
 -- SPDX-License-Identifier: MIT
--- browser.lua: a real browser, headless Chromium, against a server: the inspect page as a
--- user operates it, and pages of other origins as clients. Each check prints one line, with the
--- rule of docs/rules.md that it tests. Screenshots go to the build folder.
+-- browser.lua: a real browser, headless Chromium, against a server: the inspect page as a user
+-- operates it, pages of other origins as clients, and pages of MCP Apps in a frame. Each check
+-- prints one line, with the rule of docs/rules.md that it tests. Screenshots go to the build
+-- folder.
 --
 --   lua5.4 scripts/browser.lua [WORD]     only the checks that contain WORD
 --
 -- MCP_BUILD is the build folder (build), PROGRAM the program in it.
 package.path = "./scripts/?.lua;./scripts/browser/?.lua;" .. package.path
 local background = require "background"
+local admission = require "apps.admission"
+local apps = require "apps.checks"
 local chromium = require "chromium"
+local consent = require "apps.consent"
 local cjson = require "cjson"
+local endless = require "apps.endless"
 
 local BUILD = os.getenv "MCP_BUILD" or "build"
 local PROGRAM = os.getenv "PROGRAM" or BUILD .. "/luamcp"
 local OUT = BUILD .. "/browser"
+-- The folder of the public package for pages of tools; nil if there is none.
+local PACKAGE = BUILD .. "/node/node_modules/@modelcontextprotocol/ext-apps/dist/src"
+do
+  local file <close> = io.open(PACKAGE .. "/app-with-deps.js")
+  if not file then PACKAGE = nil end
+end
 
 local only = ... or ""
 local passed, failed = 0, 0
@@ -267,6 +278,7 @@ local function inspect_page(browser, server)
     has(call(page, "touch"), "3")
     quiet(page)
   end)
+  page:wait(entry "order")
   page:eval(([[(() => { const e = %s; [...e.querySelectorAll("label")].find((l) =>
     /as JSON/.test(l.textContent)).querySelector("input").click(); e.scrollIntoView(); })()]])
     :format(entry "order"))
@@ -473,6 +485,12 @@ local function start(name, words)
   return background.start({ PROGRAM, "run", table.unpack(words) }, ("%s/%s.log"):format(OUT, name))
 end
 
+-- A command that shows the inspect page.
+local function start_page(name, words)
+  return background.start({ PROGRAM, table.unpack(words) }, ("%s/%s.log"):format(OUT, name),
+    "inspect it at (http%S+)")
+end
+
 local function main()
   assert(os.execute(("mkdir -p %s"):format(background.quote(OUT))))
   local friend <close> = start("friend", { "scripts/browser/origin.lua" })
@@ -481,9 +499,23 @@ local function main()
   local inspected <close> = start("inspected", { "scripts/browser/server.lua" })
   local served <close> = start("served", { "scripts/browser/server.lua", origin })
   local open <close> = start("open", { "scripts/browser/server.lua", "null" })
+  local garden <close> = start("garden", { "scripts/browser/apps/server.lua", PACKAGE })
   local browser <close> = chromium.start(OUT, "MAP *.example 127.0.0.1")
   pages(browser, served, open, friend, stranger)
+  require("kit").run(browser, friend, { check = check, equal = equal, has = has, js = js,
+    out = OUT, program = PROGRAM })
   inspect_page(browser, inspected)
+  do
+    local page <close> = browser:open(garden.url:match "^(http://[^/]+)" .. "/")
+    apps(page, { check = check, equal = equal, has = has, entry = entry, submit = submit,
+      result = result, quiet = quiet }, OUT, PACKAGE ~= nil)
+  end
+  consent(browser, garden.url:match "^(http://[^/]+)" .. "/", { check = check, equal = equal,
+    has = has, entry = entry, submit = submit, out = OUT }, start_page)
+  admission(browser, { check = check, equal = equal, has = has, call = call, submit = submit },
+    start_page, garden.url)
+  endless(browser, garden.url:match "^(http://[^/]+)" .. "/", { check = check, equal = equal,
+    submit = submit })
   print(("browser: %d passed, %d failed; pictures in %s"):format(passed, failed, OUT))
   return failed == 0 and passed > 0
 end

@@ -9,6 +9,10 @@
 --   lua5.4 scripts/conformance.lua                      all legs
 --   lua5.4 scripts/conformance.lua 2026-07-28           one of them
 --   lua5.4 scripts/conformance.lua client-2026-07-28    one with us as the client
+--   lua5.4 scripts/conformance.lua gateway-2026-07-28   one through `luamcp gateway`; bridge-…:
+--                                                       through `luamcp bridge`
+--   lua5.4 scripts/conformance.lua workers-2026-07-28   one against two workers; nginx-…: against
+--                                                       two servers that share a Redis
 --   lua5.4 scripts/conformance.lua --self-test          no server, or no client: the gate
 --                                                       has to notice
 --
@@ -17,6 +21,7 @@
 package.path = "./scripts/?.lua;" .. package.path
 local background = require "background"
 local cjson = require "cjson"
+local several = require "several"
 
 local quote = background.quote
 
@@ -40,6 +45,32 @@ local LEGS = {
   -- Authorization as it was then: without a document of the server's.
   { name = "client-2025-03-26", select = "--suite all --spec-version 2025-03-26", scenarios = 2,
     client = true },
+  -- The same server through another of ours: what passes through scores as what is asked directly.
+  { name = "gateway-2025-11-25", select = "--requirements 2025-11-25", scenarios = 33,
+    through = "gateway" },
+  { name = "gateway-2026-07-28", select = "--requirements 2026-07-28", scenarios = 50,
+    through = "gateway" },
+  { name = "bridge-2025-11-25", select = "--requirements 2025-11-25", scenarios = 33,
+    through = "bridge" },
+  { name = "bridge-2026-07-28", select = "--requirements 2026-07-28", scenarios = 50,
+    through = "bridge" },
+  -- The same as several processes: two workers, and two servers that share a Redis with nginx in
+  -- front.
+  { name = "workers-2025-11-25", select = "--requirements 2025-11-25", scenarios = 33,
+    through = "workers" },
+  { name = "workers-2026-07-28", select = "--requirements 2026-07-28", scenarios = 50,
+    through = "workers" },
+  { name = "nginx-2025-11-25", select = "--requirements 2025-11-25", scenarios = 33,
+    through = "nginx" },
+  { name = "nginx-2026-07-28", select = "--requirements 2026-07-28", scenarios = 50,
+    through = "nginx" },
+  -- In no set: each is named, and forced.
+  { name = "skills", select = "--spec-version 2026-07-28 --force", scenarios = 3,
+    names = { "sep-2640-skills-directory", "sep-2640-skills-enumeration",
+      "sep-2640-skills-manifest" } },
+  { name = "client-skills", select = "--spec-version 2026-07-28 --force", scenarios = 4,
+    client = true, names = { "sep-2640-client-no-prefetch", "sep-2640-client-verify-digest",
+      "sep-2640-client-verify-frontmatter", "sep-2640-client-verify-size" } },
 }
 
 -- By the side under test.
@@ -56,6 +87,9 @@ local REFUSED = {}
 for name in ([[scope-retry-limit resource-mismatch iss-supported-missing iss-wrong-issuer
   iss-unexpected iss-normalized metadata-issuer-mismatch]]):gmatch "%S+" do
   REFUSED["auth/" .. name] = true
+end
+for name in ("digest frontmatter size"):gmatch "%S+" do
+  REFUSED["sep-2640-client-verify-" .. name] = true
 end
 
 -- Checks that may be skipped, by scenario, and what they say then.
@@ -81,10 +115,15 @@ local CLIENT = PROGRAM .. " run spec/conformance/client.lua"
 -- of each scenario by its name.
 local function run_suite(leg, target, out)
   shell("rm -rf %s && mkdir -p %s", quote(out), quote(out))
-  -- Its status is its own opinion; ours is made of the checks it wrote down.
-  shell("PATH=%s:$PATH conformance %s %s %s --timeout %d -o %s >%s 2>&1 </dev/null",
-    quote(BUILD .. "/node/node_modules/.bin"), leg.client and "client --command" or "server --url",
-    quote(target), leg.select, leg.client and 30000 or 10000, quote(out), quote(out .. ".log"))
+  shell("rm -f %s", quote(out .. ".log"))
+  for _, name in ipairs(leg.names or { false }) do
+    -- Its status is its own opinion; ours is made of the checks it wrote down.
+    shell("PATH=%s:$PATH conformance %s %s %s%s --timeout %d -o %s >>%s 2>&1 </dev/null",
+      quote(BUILD .. "/node/node_modules/.bin"),
+      leg.client and "client --command" or "server --url", quote(target), leg.select,
+      name and " --scenario " .. name or "", leg.client and 30000 or 10000, quote(out),
+      quote(out .. ".log"))
+  end
   local folders, count = {}, 0
   -- A folder without checks.json counts too: the suite gave up on that one.
   local pipe <close> = assert(io.popen(("cd %s && find . -type d"):format(quote(out))))
@@ -158,6 +197,28 @@ local function start_server()
     "127.0.0.1:0" }, OUT .. "/server.log")
 end
 
+-- What stands in front of the server, by its name in a leg.
+local FRONTS = {
+  -- One server under the names that it has: the suite asks for those.
+  gateway = function(url)
+    local path = OUT .. "/gateway.json"
+    local file <close> = assert(io.open(path, "wb"))
+    file:write(cjson.encode { mcpServers = { fixture = { url = url } } })
+    -- Each client is served in its own era: only sessions have streams to come back to.
+    return { "gateway", "--no-prefix", "--sessions", "client", path }
+  end,
+  bridge = function(url) return { "bridge", url } end,
+}
+
+local function start_front(name, url)
+  if name == "workers" then return several.workers(PROGRAM, OUT) end
+  if name == "nginx" then return several.machines(PROGRAM, OUT) end
+  local words = FRONTS[name](url)
+  table.insert(words, 1, PROGRAM)
+  table.move({ "--http", "127.0.0.1:0" }, 1, 2, #words + 1, words)
+  return background.start(words, ("%s/%s.log"):format(OUT, name))
+end
+
 local function say(...)
   io.write(string.format(...), "\n")
   io.flush()
@@ -175,7 +236,9 @@ local function gate(legs)
   local seen = {}
   for _, leg in ipairs(legs) do
     local side = leg.client and "client" or "server"
-    local count = each_scenario(leg, leg.client and CLIENT or server.url, OUT .. "/" .. leg.name,
+    local front <close> = leg.through and start_front(leg.through, server.url) or nil
+    local target = leg.client and CLIENT or front and front.url or server.url
+    local count = each_scenario(leg, target, OUT .. "/" .. leg.name,
       function(name, wrong, successes)
         local reason = NOT_YET[side][name]
         seen[side .. name] = true
@@ -199,7 +262,15 @@ local function gate(legs)
       say("%s  FAILED   %d scenarios were run, and %d should have been; see %s/%s.log", leg.name,
         count, leg.scenarios, OUT, leg.name)
     end
-    if not server:is_alive() then error("the server is gone; see " .. server.log, 0) end
+    for _, each in ipairs { server, front } do
+      if not each:is_alive() then error("the server is gone; see " .. each.log, 0) end
+    end
+    local status = front and front:stop() or 0
+    if status ~= 0 then
+      bad = bad + 1
+      say("%s  FAILED   %s ended with status %d; see %s", leg.name, leg.through, status,
+        front.log)
+    end
   end
   if #legs == #LEGS then
     for side, list in pairs(NOT_YET) do
@@ -227,6 +298,8 @@ local function self_test(legs)
   server:stop() -- a port that was free a moment ago, and is dead now
   local noticed, missed = 0, 0
   for _, leg in ipairs(legs) do
+    -- What stands in front of a dead server is not what the gate has to notice.
+    if leg.through then goto next end
     local target, missing = server.url, "a server"
     if leg.client then target, missing = "true", "a client" end
     local count = each_scenario(leg, target, OUT .. "/dead-" .. leg.name, function(name, wrong)
@@ -242,6 +315,7 @@ local function self_test(legs)
       say("%s  FAILED   %d scenarios were run, and %d should have been", leg.name, count,
         leg.scenarios)
     end
+    ::next::
   end
   say("conformance self-test: %d scenarios without a peer, %d noticed", noticed + missed, noticed)
   return missed == 0 and noticed > 0

@@ -6,6 +6,6 @@
 CONFORMANCE = MCP_BUILD=$(BUILD) PROGRAM=$(PROGRAM) $(LUA) scripts/conformance.lua
 
 .PHONY: conformance
-conformance: $(PROGRAM)
+conformance: build
 	@$(CONFORMANCE) --self-test
 	@$(CONFORMANCE) $(LEG)

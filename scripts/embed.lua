@@ -1,8 +1,11 @@
 -- SPDX-License-Identifier: MIT
 -- embed.lua: compiles the Lua modules below a folder and writes them as one C array, for the
--- program. Any other file becomes a module that returns the file's text: inspect/page.js is
--- require "mcp.server.inspect.page.js". Usage: lua embed.lua ROOT FILE...
-local root = assert(arg[1], "usage: embed.lua ROOT FILE...")
+-- program. Any other file becomes a module that returns the file's text: inspect/script/page.js is
+-- require "mcp.server.inspect.script.page.js". Usage: lua embed.lua ROOT FILE...
+-- NAME=FILE embeds a module of others, such as argparse, under its own name.
+-- With MCP_SLIM the names of variables are left out, see slim.lua.
+local root = assert(arg[1], "usage: embed.lua ROOT FILE|NAME=FILE...")
+local slim = os.getenv "MCP_SLIM" and dofile((arg[0]:gsub("embed%.lua$", "slim.lua")))
 
 local function module_name(path)
   local name = path:sub(#root + 2):gsub("%.lua$", ""):gsub("/", ".")
@@ -23,15 +26,19 @@ __attribute__((aligned(4096))) static const unsigned char code[] = {
 ]] }
 local names, offset = {}, 0
 for i = 2, #arg do
+  local name, path = arg[i]:match "^([%w.]+)=(.*)$"
+  path = path or arg[i]
   -- Line numbers stay in: a traceback is worth more than the bytes.
-  local code = string.dump(compile(arg[i]))
+  -- The command that uses a library reports its errors, so names in tracebacks may go.
+  local code = string.dump(compile(path), name ~= nil)
+  if slim then code = slim.code(code) end
   local bytes = {}
   for j = 1, #code do
     bytes[j] = code:byte(j) .. (j % 24 == 0 and ",\n" or ",")
   end
   out[#out + 1] = table.concat(bytes) .. "\n"
-  names[#names + 1] = ('  {"%s", (const char *)code + %d, %d},'):format(module_name(arg[i]),
-    offset, #code)
+  names[#names + 1] = ('  {"%s", (const char *)code + %d, %d},'):format(
+    name or module_name(path), offset, #code)
   offset = offset + #code
 end
 out[#out + 1] = [[};

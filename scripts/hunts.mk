@@ -4,7 +4,7 @@
 #   make gcstress [GC_SPECS=…]   conversations and specs, the collector never resting
 #   make valgrind                conversations and start-up under memcheck
 #   make hunts [SHALLOW=1]       attacks on the whole program: spec/hunts
-#   make tsan [TSAN_SPECS=…]     specs of workers under ThreadSanitizer
+#   make tsan [SHALLOW=1] [TSAN_SPECS=…]   specs of threads under ThreadSanitizer
 #   make fuzz [SECONDS=20] [RUNS=…] [TARGETS="json http_request …"]
 
 FAULTS      := build/faults
@@ -33,7 +33,7 @@ GC_SPECS ?= spec/mcp/server/front spec/mcp/server/feature spec/mcp/server/ask sp
             spec/lua/lexchange_spec.lua spec/regress/clients_leave_nothing_spec.lua \
             $(addprefix spec/mcp/,$(addsuffix _spec.lua,async content url \
               $(addprefix server/,context dispatch init session listen/init listen/serve) \
-              $(addprefix client/,cache call fields http input_required mirror pages serve \
+              $(addprefix client/,cache call fields http input_required pages serve \
                 tools verbs transport/duplex transport/memory transport/sse \
                 transport/websocket)))
 GC_SHALLOW := $(addprefix spec/mcp/,$(addsuffix _spec.lua,server/front/duplex \
@@ -67,18 +67,23 @@ valgrind: faults-build
 
 # Data races, where there are threads of ours: the module is instrumented, the
 # interpreter and libuv are not, so what they share with us is seen from our
-# side. No suppressions. busted's launcher is another Lua, which ThreadSanitizer
-# keeps from starting anything: the interpreter runs it itself.
+# side. scripts/tsan.supp has the one suppression. busted's launcher is another
+# Lua, which ThreadSanitizer keeps from starting anything: the interpreter runs
+# it itself. SHALLOW=1 leaves out the tests that take longest.
 TSAN       := build/tsan
 TSAN_MAKE   = $(MAKE) BUILD=$(TSAN) OPT="-O1 -g -fsanitize=thread -fno-omit-frame-pointer"
-TSAN_SPECS ?= spec/lua/copy_spec.lua spec/mcp/worker_spec.lua
-TSAN_ENV    = MCP_BUILD=$(CURDIR)/$(TSAN) TSAN_OPTIONS=second_deadlock_stack=1 \
+TSAN_SPECS ?= spec/lua/copy_spec.lua spec/net/thread_spec.lua spec/mcp/folder_spec.lua \
+              spec/mcp/worker_spec.lua spec/lua/lwatch_spec.lua \
+              spec/mcp/server/feature/budget_spec.lua
+TSAN_LEAST  = $(if $(SHALLOW),--filter-out="hostile set" --filter-out="200 times")
+TSAN_ENV    = MCP_BUILD=$(CURDIR)/$(TSAN) TSAN_OPTIONS="second_deadlock_stack=1 suppressions=$(CURDIR)/scripts/tsan.supp" \
               LUA_CPATH="$(CURDIR)/$(TSAN)/?.so;$(CURDIR)/$(TSAN)/spec/?.so;;"
 tsan:
 	@$(TSAN_MAKE) build $(TSAN)/spec/codecs.so
 	@for spec in $(TSAN_SPECS); do \
 	  env $(TSAN_ENV) LD_PRELOAD=$$($(CC) -print-file-name=libtsan.so) \
-	    $(LUA) $$(command -v busted) --ignore-lua --output=spec/report.lua $$spec || exit 1; \
+	    $(LUA) $$(command -v busted) --ignore-lua --output=spec/report.lua \
+	      $(TSAN_LEAST) $$spec || exit 1; \
 	done
 
 # libFuzzer, so clang. New inputs are kept in build/fuzz/corpus, what fails in

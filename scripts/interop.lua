@@ -2,10 +2,10 @@
 -- interop.lua: other people's programs and ours, in four parts.
 --
 -- Their clients against the example servers, over stdio and HTTP, in both eras: the two major
--- versions of the TypeScript SDK and the inspector's command line. What they do and what must come
--- back is in interop/. Our client against their servers: in interop/ours/. And clients of all kinds
--- that call one server of ours at the same time: interop/mixed.lua. And a user, tokens, and an
--- authorization server that is not ours: interop/auth.lua.
+-- versions of the TypeScript SDK, the inspector's command line and FastMCP. What they do and what
+-- must come back is in interop/. Our client against their servers: in interop/ours/. And clients of
+-- all kinds that call one server of ours at the same time: interop/mixed.lua. And a user, tokens,
+-- and an authorization server that is not ours: interop/auth.lua.
 --
 --   lua5.4 scripts/interop.lua [WORD]     only the lines that contain WORD
 --
@@ -27,11 +27,16 @@ local LOG = OUT .. "/output.log"
 -- Where their servers may write.
 local SCRATCH = OUT .. "/scratch"
 
-local EXAMPLES = { "files", "hello" }
+local EXAMPLES = { "files", "hello", "notes" }
 
 local ARGUMENTS = {
   files = { "examples/files.lua", "examples/library" },
+  garden = { "examples/garden.lua" },
   hello = { "examples/hello.lua" },
+  notes = { "examples/notes.lua", SCRATCH .. "/notes" },
+  sqlite = { "examples/sqlite.lua", SCRATCH .. "/authors.db" },
+  with_luv = { "examples/with_luv.lua" },
+  with_cqueues = { "examples/with_cqueues.lua" },
 }
 
 local function read_file(path)
@@ -57,7 +62,9 @@ local function sdk(script)
 end
 
 -- The inspector, with its settings in the build folder. It must print the name of the tool.
-local TOOLS = { files = '"name": *"search"', hello = '"name": *"greet"' }
+local TOOLS = { files = '"name": *"search"', hello = '"name": *"greet"',
+  notes = '"name": *"write_note"', sqlite = '"name": *"query"',
+  with_luv = '"name": *"resolve"', with_cqueues = '"name": *"meet"' }
 
 local function inspector(example, era, url)
   local command = words { NODE, BUILD .. "/node/node_modules/.bin/mcp-inspector", "--cli" }
@@ -70,11 +77,33 @@ local function inspector(example, era, url)
     quote(TOOLS[example]), quote(LOG))
 end
 
+-- The inspector again, asked for the pages of tools (MCP Apps).
+local function inspector_pages(_, era, url)
+  local command = words { NODE, BUILD .. "/node/node_modules/.bin/mcp-inspector", "--cli",
+    "--protocol-era", era, "--format", "json", "--quiet", "--method", "tools/list", "--app-info" }
+  local target = url and words { "--transport", "http", "--server-url", url }
+    or words { "--", PROGRAM, "run", table.unpack(ARGUMENTS.garden) }
+  return ("HOME=%s %s %s && grep -q %s %s"):format(quote(OUT), command, target,
+    quote '"hasApp":true,"toolName":"watering_plan","resourceUri":"ui://garden/plan"', quote(LOG))
+end
+
+-- FastMCP's client; nil and the reason if it is not installed.
+local function fastmcp(_, era, url)
+  local python, missing = servers.python(BUILD, 3)
+  if missing then return nil, missing end
+  return words { python, "scripts/interop/apps.py", era,
+    table.unpack(url and { url } or { PROGRAM, "run", table.unpack(ARGUMENTS.garden) }) }
+end
+
+local PAGES = { "garden" }
+
 local CLIENTS = {
   { name = "sdk 1", run = sdk "sdk1.mjs", eras = { "legacy" }, examples = EXAMPLES },
   { name = "sdk 2", run = sdk "sdk2.mjs", eras = { "legacy", "modern", "auto" },
     examples = EXAMPLES },
   { name = "inspector", run = inspector, eras = { "legacy", "modern" }, examples = EXAMPLES },
+  { name = "inspector", run = inspector_pages, eras = { "legacy", "modern" }, examples = PAGES },
+  { name = "fastmcp", run = fastmcp, eras = { "legacy", "auto" }, examples = PAGES },
 }
 
 local passed, failed, skipped = 0, 0, 0
@@ -141,7 +170,12 @@ local function theirs(only)
           local name = ("%-9s  %-6s  %-5s  %s.lua"):format(client.name, era, transport, example)
           if name:find(only, 1, true) then
             local server = transport == "http" and server_of(example) or nil
-            try(name, client.run(example, era, server and server.url), server and server.log)
+            local command, missing = client.run(example, era, server and server.url)
+            if command then
+              try(name, command, server and server.log)
+            else
+              skip(name, missing)
+            end
           end
         end
       end
@@ -231,10 +265,41 @@ local function authorized(only)
   if not fine then fail("auth_server.lua", "did not end as it should") end
 end
 
+-- A database for examples/sqlite.lua. Without the driver that example is left out.
+local function make_database()
+  local found, driver = pcall(require, "luasql.sqlite3")
+  if not found then
+    skip("sqlite.lua", "LuaSQL is not installed (Debian: lua-sql-sqlite3)")
+    return
+  end
+  os.remove(ARGUMENTS.sqlite[2])
+  local environment = driver.sqlite3()
+  local connection = assert(environment:connect(ARGUMENTS.sqlite[2]))
+  assert(connection:execute "CREATE TABLE author (id INTEGER, name TEXT)")
+  assert(connection:execute "INSERT INTO author VALUES (1, 'Ada'), (2, 'Gr\u{E4}fin')")
+  connection:close()
+  environment:close()
+  EXAMPLES[#EXAMPLES + 1] = "sqlite"
+end
+
+-- Examples that need other libraries. Without these they are left out.
+local function add_examples()
+  local luv = pcall(require, "luv")
+  for name, found in pairs { with_luv = luv, with_cqueues = luv and pcall(require, "cqueues") } do
+    if found then
+      EXAMPLES[#EXAMPLES + 1] = name
+    else
+      skip(name .. ".lua", "luv or cqueues is not installed (Debian: lua-luv, lua-cqueues)")
+    end
+  end
+end
+
 local function main(only)
   if not shell("BUILD=%s scripts/deps interop", quote(BUILD)) then return false end
   assert(shell("mkdir -p %s %s %s && cp scripts/interop/*.mjs %s", quote(OUT), quote(SCRIPTS),
     quote(SCRATCH), quote(SCRIPTS)))
+  make_database()
+  add_examples()
   theirs(only)
   ours(only)
   mixed(only)

@@ -12,3 +12,8 @@ endif
 $(BUILD)/spec/clock.so: spec/shim/clock.c
 	@mkdir -p $(@D)
 	$(CC) -shared $(CFLAGS) $(HARDEN) $(LDFLAGS) -o $@ $<
+
+# Preloaded by the spec that turns a name round between two lookups.
+$(BUILD)/spec/resolver.so: spec/shim/resolver.c
+	@mkdir -p $(@D)
+	$(CC) -shared $(CFLAGS) -fvisibility=default $(HARDEN) $(LDFLAGS) -o $@ $< -ldl

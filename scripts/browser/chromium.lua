@@ -11,7 +11,7 @@ local quote = background.quote
 local chromium = {}
 
 -- The whole run ends by then, whatever hangs: a read from a pipe has no deadline of its own.
-chromium.LIMIT = 120 -- seconds
+chromium.LIMIT = 300 -- seconds
 
 -- How long a page may take for what is waited for, in milliseconds.
 chromium.PATIENCE = 8000
@@ -92,17 +92,30 @@ local function complaint(method, params)
   return nil
 end
 
+local function send(self, method, params, session)
+  self.last = self.last + 1
+  self.to:write(cjson.encode { id = self.last, method = method, sessionId = session,
+    params = params and next(params) and params or nil }, "\0")
+  self.to:flush()
+  return self.last
+end
+
+-- A frame that has a process of its own: what it complains of is its page's.
+local function attach_frame(self, page, session)
+  self.pages[session], page.frames[session] = page, true
+  send(self, "Runtime.enable", nil, session)
+  send(self, "Log.enable", nil, session)
+  send(self, "Target.setAutoAttach", { autoAttach = true, waitForDebuggerOnStart = false,
+    flatten = true }, session)
+end
+
 ---Sends a command and waits for what it gives.
 ---@param method string
 ---@param params table|nil
 ---@param session string|nil of a page
 ---@return table result
 function Browser.__index:command(method, params, session)
-  self.last = self.last + 1
-  local id = self.last
-  self.to:write(cjson.encode { id = id, method = method, sessionId = session,
-    params = params and next(params) and params or nil }, "\0")
-  self.to:flush()
+  local id = send(self, method, params, session)
   while true do
     local message = read_message(self)
     if message.id == id then
@@ -110,6 +123,12 @@ function Browser.__index:command(method, params, session)
       return message.result
     end
     local page = self.pages[message.sessionId]
+    if page and message.method == "Target.attachedToTarget" then
+      attach_frame(self, page, message.params.sessionId)
+    elseif page and message.method == "Target.detachedFromTarget" then
+      page.frames[message.params.sessionId] = nil
+      self.pages[message.params.sessionId] = nil
+    end
     local text = page and complaint(message.method, message.params)
     if text then page.complaints[#page.complaints + 1] = text end
   end
@@ -123,9 +142,11 @@ function Browser.__index:open(url)
   local session = self:command("Target.attachToTarget",
     { targetId = target, flatten = true }).sessionId
   local page = setmetatable({ browser = self, target = target, session = session,
-    complaints = {} }, Page)
+    complaints = {}, frames = {} }, Page)
   self.pages[session] = page
   for _, domain in ipairs { "Runtime", "Log", "Page" } do page:command(domain .. ".enable") end
+  page:command("Target.setAutoAttach", { autoAttach = true, waitForDebuggerOnStart = false,
+    flatten = true })
   local went = page:command("Page.navigate", { url = url })
   page.refused = went.errorText
   if not page.refused then page:wait "document.readyState === 'complete'" end
@@ -157,6 +178,62 @@ function Page.__index:eval(expression)
       or given.exceptionDetails.text, 2)
   end
   return given.result.value
+end
+
+local function eval_in(self, session, expression)
+  local ok, given = pcall(self.browser.command, self.browser, "Runtime.evaluate",
+    { expression = expression, awaitPromise = true, returnByValue = true }, session)
+  if ok and not given.exceptionDetails then return true, given.result.value end
+  return false, ok and given.exceptionDetails.exception.description or given
+end
+
+-- The session of the frame whose document has a title; nil if there is none yet.
+local function frame_of(self, title)
+  local sessions = {}
+  for session in pairs(self.frames) do sessions[#sessions + 1] = session end
+  for _, session in ipairs(sessions) do
+    local ok, found = eval_in(self, session, "document.title")
+    if ok and found == title then return session end
+  end
+  return nil
+end
+
+---What an expression gives in the frame of another site whose document has this title.
+---@param title string
+---@param expression string
+---@return any
+function Page.__index:in_frame(title, expression)
+  local session = frame_of(self, title)
+  if not session then error("no frame with the title " .. title, 2) end
+  local ok, given = eval_in(self, session, expression)
+  if not ok then error(given, 2) end
+  return given
+end
+
+---Waits until an expression is true in such a frame.
+---@param title string
+---@param expression string
+function Page.__index:wait_frame(title, expression)
+  for _ = 1, chromium.PATIENCE / 20 do
+    local session = frame_of(self, title)
+    local ok, given = false, nil
+    if session then ok, given = eval_in(self, session, expression) end
+    if ok and given and given ~= cjson.null then return given end
+    self:eval "new Promise((resolve) => setTimeout(resolve, 20))"
+  end
+  error("not within its time in the frame: " .. expression, 2)
+end
+
+---Waits longer than `wait` does.
+---@param expression string
+---@param seconds number
+function Page.__index:wait_long(expression, seconds)
+  local waits = math.ceil(seconds * 1000 / chromium.PATIENCE)
+  for i = 1, waits do
+    local ok, found = pcall(self.wait, self, expression)
+    if ok then return found end
+    if i == waits then error(found, 2) end
+  end
 end
 
 ---Waits until an expression is true, and gives its value. Raises where it stays false.

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // small.mjs: a small server made with version 2 of the TypeScript SDK, for the
 // errand of our client (ours/small.lua). small1.py and small2.py offer the same.
-//   node small.mjs stdio | http
+//   node small.mjs stdio | http [PORT]
 import { createServer } from "node:http";
 import { randomUUID } from "node:crypto";
 import { z } from "zod";
@@ -160,7 +160,7 @@ if (process.argv[2] === "stdio") {
     if (await isLegacyRequest(await toWebRequest(req, body))) await legacy(req, res, body);
     else await serve(req, res, body);
   });
-  http.listen(0, "127.0.0.1", () => {
+  http.listen(Number(process.argv[3] ?? 0), "127.0.0.1", () => {
     console.error(`small: answers at http://127.0.0.1:${http.address().port}/mcp`);
   });
 }
