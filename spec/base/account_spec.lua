@@ -103,6 +103,82 @@ describe("base/account", function()
     elsewhere:drop()
   end)
 
+  describe("a group of shares", function()
+    it("counts what they hold, from before and from then on, and the account does not", function()
+      local group = codec.share(nil, 1)
+      local one, other = codec.share(codec.share(nil, 1), 3), codec.share(codec.share(nil, 1), 3)
+      assert.is_true(one:charge(1000))
+      assert.is_true(one:join(group))
+      assert.is_true(other:join(group))
+      assert.is_true(other:join(group))
+      assert.is_true(other:charge(500))
+      assert.same({ 1500, 1500 }, { group:held(), codec.account() - start })
+      one:release(400)
+      assert.same({ 1100, 1100 }, { group:held(), codec.account() - start })
+      assert.is_true(one:join(nil))
+      assert.same({ 500, 600 }, { group:held(), one:held() })
+      one:release(600)
+      other:release(500)
+      assert.equal(0, group:held())
+      for _, share in ipairs { one, other, group } do share:drop() end
+    end)
+
+    it("refuses at its limit what the shares alone would be allowed", function()
+      local group = codec.share(nil, 1)
+      local shares = {}
+      for i = 1, 5 do
+        shares[i] = codec.share(nil, 3)
+        assert.is_true(shares[i]:join(group))
+      end
+      for i = 1, 4 do assert.is_true(shares[i]:charge(LIMIT >> 3)) end
+      assert.same({ nil, "EBUDGET" }, { shares[5]:charge(1) })
+      assert.same({ 0, LIMIT >> 1, LIMIT >> 1 },
+        { shares[5]:held(), group:held(), codec.account() - start })
+      for _, share in ipairs(shares) do
+        share:release(share:held())
+        share:drop()
+      end
+      group:drop()
+    end)
+
+    it("takes no share while it is at its soft mark, and keeps those that it has", function()
+      local group, before = codec.share(nil, 3), codec.share(nil, 1)
+      local mark = (LIMIT >> 3) - (LIMIT >> 5)
+      local one, other = codec.share(nil, 1), codec.share(nil, 1)
+      assert.is_true(one:join(group))
+      assert.is_true(other:join(before))
+      assert.is_true(other:charge(10))
+      assert.is_true(one:charge(mark))
+      assert.same({ nil, "EBUDGET" }, { other:join(group) })
+      -- It stays where it was.
+      assert.same({ 10, mark }, { before:held(), group:held() })
+      one:release(1)
+      assert.is_true(other:join(group))
+      assert.same({ 0, mark + 9 }, { before:held(), group:held() })
+      -- A member of a full group is not refused again.
+      assert.is_true(one:join(group))
+      for _, share in ipairs { one, other } do
+        share:release(share:held())
+        share:drop()
+      end
+      group:drop()
+      before:drop()
+    end)
+
+    it("is freed with its last share", function()
+      local group, one = codec.share(nil, 1), codec.share(nil, 3)
+      group:watch()
+      assert.is_true(one:join(group))
+      group:drop()
+      local buf = codec.buf(one)
+      assert.is_true(buf:append "x")
+      one:drop()
+      assert.equal(0, codec.freed())
+      buf:deinit()
+      assert.equal(1, codec.freed())
+    end)
+  end)
+
   it("keeps a share as long as anything is charged to it, or below it", function()
     local address = codec.share(nil, 1)
     local one = codec.share(address, 3)

@@ -167,6 +167,9 @@ describe("base/err", function()
   end)
 
   it("has a text for an unknown code", function()
+    -- libuv has no name for these two of Linux.
+    assert.same({ "EDQUOT", "disk quota exceeded" }, { buf.error(-122) })
+    assert.same({ "ESTALE", "stale file handle" }, { buf.error(-116) })
     assert.same({ "EUNKNOWN", "unknown error" }, { buf.error(-20999) })
     for _, code in ipairs { 0x7fffffff, 1, -5000, -19999, -20999, -0x7fffffff } do
       assert.same({ "EUNKNOWN", "unknown error" }, { buf.error(code) }, code)

@@ -54,6 +54,25 @@ describe("base/log levels", function()
     assert.same({}, run("off", EACH))
   end)
 
+  it("begin with the time, of ISO 8601 in UTC, unless MCP_LOG_TIME is 0", function()
+    local before = os.time()
+    -- `make` sets it for the specs.
+    local lines = run("wire' MCP_LOG_TIME='", EACH)
+    assert.equal(#LEVELS + 1, #lines)
+    for i, line in ipairs(lines) do
+      local year, month, day, hour, min, sec, rest =
+        line:match "^(%d%d%d%d)-(%d%d)-(%d%d)T(%d%d):(%d%d):(%d%d)%.%d%d%dZ (.*)$"
+      assert.is_not_nil(rest, line)
+      assert.equal(LEVELS[i] and "luamcp: " .. LEVELS[i] .. ": text%n"
+        or "luamcp: wire: < bytes\\x0A%n", rest)
+      local time = os.time { year = year, month = month, day = day, hour = hour, min = min,
+        sec = sec, isdst = false }
+      local here = os.time(os.date("!*t", before))
+      assert.is_true(time >= here - 3600 - 1 and time <= here + 3660, line)
+    end
+    assert.same(from(4), run("' MCP_LOG_TIME='0", EACH))
+  end)
+
   it("are all with MCP_LOG=wire, and the bytes too", function()
     local expected = from(1)
     expected[#expected + 1] = "luamcp: wire: < bytes\\x0A%n"
@@ -87,6 +106,74 @@ describe("base/log levels", function()
   end)
 end)
 
+describe("base/log as JSON", function()
+  local json = require "cjson.safe"
+
+  -- Runs a script with MCP_LOG_FORMAT=json; the lines, decoded.
+  local function decoded(level, script)
+    local out = {}
+    for i, line in ipairs(run(level .. "' MCP_LOG_FORMAT='json", script)) do
+      assert.equal("%n", line:sub(-2), line)
+      out[i] = assert(json.decode((line:sub(1, -3))))
+      assert.matches("^%d%d%d%d%-%d%d%-%d%dT%d%d:%d%d:%d%d%.%d%d%dZ$", out[i].time)
+      out[i].time = nil
+    end
+    return out
+  end
+
+  it("is an object a line, with time, level and message", function()
+    assert.same({ { level = "warning", message = "text" }, { level = "error", message = "text" } },
+      decoded("warning", EACH))
+    assert.same({ { level = "wire", message = "< bytes\n" } }, decoded("wire",
+      [[capture(function() log.wire("in", "bytes\n") end)]]))
+  end)
+
+  it("keeps what a reader of JSON gets back, and escapes the rest", function()
+    assert.same({ { level = "info",
+      message = 'a\r\n"b"\\c\t\27[2J\127é€𝄞 \\xFF \\xE2\\x80\\xAE' } },
+      decoded("info", [[capture(function()
+        log.write("info", 'a\r\n"b"\\c\t\27[2J\127é€𝄞 \xFF \u{202E}')
+      end)]]))
+  end)
+
+  it("cuts what is too long, within a string that is still one", function()
+    for _, unit in ipairs { "x", '"', "\n", "€", "\xFF" } do
+      local script = ([[capture(function() log.write("info", (%q):rep(3000)) end)]]):format(unit)
+      local line = decoded("info", script)[1]
+      assert.equal("…", line.message:sub(-3))
+    end
+    for _, line in ipairs(decoded("wire", [[capture(function()
+      log.wire("in", ("\1"):rep(2000) .. "\n")
+    end)]])) do
+      assert.is_nil(line.message:find("…", 1, true))
+    end
+  end)
+
+  it("has the request and what serves it, where they are known", function()
+    assert.same({
+      { level = "error", request = 'a"1', tool = 'x"y', message = "one\n\ttwo" },
+      { level = "error", request = 7, message = "text" },
+      { level = "error", tool = ("x"):rep(100), message = "text" },
+    }, decoded("warning", [[capture(function()
+      log.about("error", "one\n\ttwo", '"a\\"1"', "tool", 'x"y')
+      log.about("error", "text", "7")
+      log.about("error", "text", ("1"):rep(300), "tool", ("x"):rep(100))
+    end)]]))
+    local long = decoded("warning", [[capture(function()
+      log.about("error", "text", "7", "tool", ("€"):rep(1000))
+    end)]])[1]
+    assert.same({ 7, "text", "…" }, { long.request, long.message, long.tool:sub(-3) })
+  end)
+
+  it("is a line of text for each line otherwise, with tabs as spaces", function()
+    assert.same({ "luamcp: error: one%n", "luamcp: error:   two b%n", "luamcp: error: %n" },
+      run("warning", [[capture(function()
+        log.about("error", "one\n\ttwo\tb\n", "7", "tool", "x")
+        log.about("error", "", "7", "tool", "x")
+      end)]]))
+  end)
+end)
+
 describe("base/log lines", function()
   it("go to standard error, nothing to standard output", function()
     local script = [[
@@ -115,7 +202,7 @@ describe("base/log lines", function()
       log.write("info", "")
     end)]])
     assert.same({
-      "luamcp: info: a\\x0D\\x0Aluamcp: error: forged\\x1B[2J\\x09\\x01\\x7Fb%n",
+      "luamcp: info: a\\x0D\\x0Aluamcp: error: forged\\x1B[2J \\x01\\x7Fb%n",
       "luamcp: info: C1 \\xC2\\x85\\xC2\\x9B31m \\x9B31m kept é€𝄞\u{A0}%n",
       "luamcp: info: bad \\xFF\\xC0\\x80 \\xE2\\x82%n",
       "luamcp: info: %n",
@@ -224,6 +311,8 @@ describe("base/log wire", function()
     ["Set-Cookie: s=SECRET\r\nMcp-Session-Id: SECRET\r\n"] = "Set-Cookie:|\r\nMcp-Session-Id:|\r\n",
     ['{"access_token":"SECRET","expires_in":5}'] = '{"access_token":"|","expires_in":5}',
     ['{"refresh_token" : "SEC\\"RET\\\\","x":"y"}'] = '{"refresh_token" : "|","x":"y"}',
+    ["GET /x?a=1&api_key=SECRET&b=2 HTTP/1.1\r\nX-API-Key: SECRET\r\n"] =
+      "GET /x?a=1&api_key=|&b=2 HTTP/1.1\r\nX-API-Key:|\r\n",
     ["grant_type=a&refresh_token=SECRET&client_secret=SECRET"] =
       "grant_type=a&refresh_token=|&client_secret=|",
     ["GET /callback?code=SECRET&state=a HTTP/1.1\r\nDPoP: SECRET\r\n"] =

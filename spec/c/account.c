@@ -79,6 +79,12 @@ static int is_tight(lua_State *L) {
   return 1;
 }
 
+/* share:join(group | nil) */
+static int join(lua_State *L) {
+  mcp_share_t *group = lua_isnoneornil(L, 2) ? NULL : check(L, 2)->share;
+  return push_code(L, mcp_share_join(check(L, 1)->share, group));
+}
+
 static int drop(lua_State *L) {
   handle_t *h = check(L, 1);
   mcp_share_drop(h->share);
@@ -157,9 +163,10 @@ __attribute__((visibility("default"))) int luaopen_codecs_account(lua_State *L);
 
 int luaopen_codecs_account(lua_State *L) {
   static const luaL_Reg shares[] = {
-      {"charge", charge}, {"release", release},   {"held", held},
-      {"drop", drop},     {"is_tight", is_tight}, {"watch", watch},
-      {NULL, NULL}};
+      {"charge", charge},     {"release", release},
+      {"held", held},         {"drop", drop},
+      {"is_tight", is_tight}, {"watch", watch},
+      {"join", join},         {NULL, NULL}};
   static const luaL_Reg bufs[] = {
       {"append", append},       {"take", take},   {"move_rest", move_rest},
       {"charge_to", charge_to}, {"reset", reset}, {"deinit", deinit},

@@ -8,16 +8,12 @@
 #include "base/err.h"
 #include "base/mem.h"
 
+#include "push.h"
+
 #define TYPE "codecs.buf"
 
 static mcp_buf_t *check(lua_State *L) {
   return luaL_checkudata(L, 1, TYPE);
-}
-
-static mcp_slice_t check_slice(lua_State *L, int index) {
-  size_t len;
-  const char *data = luaL_checklstring(L, index, &len);
-  return mcp_slice(data, len);
 }
 
 /* true, or nil and the error's name */

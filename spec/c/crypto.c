@@ -6,13 +6,9 @@
 #include "base/crypto.h"
 #include "base/err.h"
 
-typedef int convert_t(mcp_buf_t *out, mcp_slice_t in);
+#include "push.h"
 
-static mcp_slice_t check_slice(lua_State *L, int index) {
-  size_t len;
-  const char *data = luaL_checklstring(L, index, &len);
-  return mcp_slice(data, len);
-}
+typedef int convert_t(mcp_buf_t *out, mcp_slice_t in);
 
 /* f(text, before?): what stands in the buffer, which held `before`; on an
  * error nil, its name, and the buffer. */

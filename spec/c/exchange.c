@@ -14,6 +14,8 @@
 
 #include "transport/exchange.c"
 
+#include "push.h"
+
 typedef struct {
   mcp_exchange_t x; /* first, so it is this */
   mcp_buf_t out;
@@ -37,12 +39,6 @@ static void lose(mcp_exchange_t *x) {
 
 static const mcp_exchange_ops_t ops = {
     .begin = begin, .commit = commit, .lose = lose};
-
-static mcp_slice_t check_slice(lua_State *L, int index) {
-  size_t len;
-  const char *data = luaL_checklstring(L, index, &len);
-  return mcp_slice(data, len);
-}
 
 /* Takes the id of the message at 1. */
 static void take_id(lua_State *L, kept_t *kept) {

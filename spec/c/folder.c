@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: MIT
- * folder.c: src/net/folder.c and its Lua face for the specs. They are
- * included, not linked, because the specs' module holds only base and wire;
- * and so the way without openat2 can be taken on a system that has it. Also
- * makes what Lua cannot: links, FIFOs and folders. */
+ * folder.c: makes what Lua cannot: links, FIFOs and folders, for the specs of
+ * src/net/folder.c. */
 #include <errno.h>
+#include <fcntl.h>
 #include <lauxlib.h>
 #include <lua.h>
 #include <string.h>
@@ -11,22 +10,6 @@
 #include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
-
-#include "lua/lfolder.c"
-#include "net/folder.c"
-
-/* Takes from a folder the use of openat2. */
-static int walk(lua_State *L) {
-  object_t *object = luaL_checkudata(L, 1, TYPE);
-  object->folder->beneath = false;
-  return 0;
-}
-
-static int follows(lua_State *L) {
-  object_t *object = luaL_checkudata(L, 1, TYPE);
-  lua_pushboolean(L, mcp_folder_follows(object->folder));
-  return 1;
-}
 
 static int done(lua_State *L, int result) {
   if (result < 0) return luaL_error(L, "%s", strerror(errno));
@@ -79,9 +62,7 @@ static int count_descriptors(lua_State *L) {
 __attribute__((visibility("default"))) int luaopen_codecs_folder(lua_State *L);
 
 int luaopen_codecs_folder(lua_State *L) {
-  static const luaL_Reg functions[] = {{"walk", walk},
-                                       {"follows", follows},
-                                       {"make_folder", make_folder},
+  static const luaL_Reg functions[] = {{"make_folder", make_folder},
                                        {"make_link", make_link},
                                        {"make_fifo", make_fifo},
                                        {"make_socket", make_socket},
@@ -90,7 +71,5 @@ int luaopen_codecs_folder(lua_State *L) {
                                        {"descriptors", count_descriptors},
                                        {NULL, NULL}};
   luaL_newlib(L, functions);
-  mcp_lfolder_open(L);
-  lua_setfield(L, -2, "open");
   return 1;
 }

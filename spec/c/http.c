@@ -9,6 +9,8 @@
 #include "wire/http.h"
 #include "wire/http_status.h"
 
+#include "push.h"
+
 #define TYPE "codecs.http"
 
 typedef struct {
@@ -22,22 +24,6 @@ static decoder_t *check(lua_State *L) {
   return decoder;
 }
 
-static mcp_slice_t check_slice(lua_State *L, int index) {
-  size_t len;
-  const char *data = luaL_checklstring(L, index, &len);
-  return mcp_slice(data, len);
-}
-
-static void push_slice(lua_State *L, mcp_slice_t s) {
-  lua_pushlstring(L, s.len ? s.data : "", s.len);
-}
-
-static int fail(lua_State *L, int code) {
-  lua_pushnil(L);
-  lua_pushstring(L, mcp_err_name(code));
-  return 2;
-}
-
 /* new(responses?): a decoder, or nil and the error's name */
 static int new_decoder(lua_State *L) {
   bool responses = lua_toboolean(L, 1);
@@ -45,7 +31,7 @@ static int new_decoder(lua_State *L) {
   *decoder = (decoder_t){0};
   luaL_setmetatable(L, TYPE);
   decoder->http = mcp_http_new(responses);
-  return decoder->http ? 1 : fail(L, MCP_ENOMEM);
+  return decoder->http ? 1 : push_failure(L, MCP_ENOMEM);
 }
 
 static int close_decoder(lua_State *L) {
@@ -71,7 +57,7 @@ static int next(lua_State *L) {
   decoder_t *decoder = check(L);
   mcp_http_event_t event;
   int code = mcp_http_next(decoder->http, &event);
-  if (code < 0) return fail(L, code);
+  if (code < 0) return push_failure(L, code);
   lua_pushstring(L, kinds[event.kind]);
   if (event.kind != MCP_HTTP_BODY) return 1;
   push_slice(L, event.body);
@@ -117,15 +103,8 @@ static int head(lua_State *L) {
   set_flag(L, "upgrade", h->upgrade);
   set_flag(L, "expect_continue", h->expect_continue);
   set_flag(L, "expect_other", h->expect_other);
-  lua_createtable(L, (int)h->header_count, 0);
-  for (size_t i = 0; i < h->header_count; i++) {
-    lua_createtable(L, 2, 0);
-    push_slice(L, h->headers[i].name);
-    lua_rawseti(L, -2, 1);
-    push_slice(L, h->headers[i].value);
-    lua_rawseti(L, -2, 2);
-    lua_rawseti(L, -2, (lua_Integer)i + 1);
-  }
+  set_flag(L, "repeated", h->repeated);
+  push_headers(L, h);
   lua_setfield(L, -2, "headers");
   return 1;
 }
@@ -150,7 +129,7 @@ static int head_accepts(lua_State *L) {
 /* true, or nil and the error's name */
 static int finish(lua_State *L) {
   int code = mcp_http_finish(check(L)->http);
-  if (code < 0) return fail(L, code);
+  if (code < 0) return push_failure(L, code);
   lua_pushboolean(L, 1);
   return 1;
 }

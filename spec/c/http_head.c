@@ -18,13 +18,9 @@
 #include "transport/http_guard.c"
 #include "wire/http_head.h"
 
-#define PAGES_MOST 8
+#include "push.h"
 
-static mcp_slice_t check_slice(lua_State *L, int index) {
-  size_t len;
-  const char *data = luaL_checklstring(L, index, &len);
-  return mcp_slice(data, len);
-}
+#define PAGES_MOST 8
 
 static int refuse_with(lua_State *L, int code, const char *why) {
   lua_pushnil(L);
@@ -63,15 +59,7 @@ static void push_head(lua_State *L, const mcp_http_head_t *head,
   set_flag(L, "expect_continue", head->expect_continue);
   set_flag(L, "expect_other", head->expect_other);
   set_flag(L, "http_1_0", head->http_1_0);
-  lua_createtable(L, (int)head->header_count, 0);
-  for (size_t i = 0; i < head->header_count; i++) {
-    lua_createtable(L, 2, 0);
-    lua_pushlstring(L, head->headers[i].name.data, head->headers[i].name.len);
-    lua_rawseti(L, -2, 1);
-    lua_pushlstring(L, head->headers[i].value.data, head->headers[i].value.len);
-    lua_rawseti(L, -2, 2);
-    lua_rawseti(L, -2, (lua_Integer)i + 1);
-  }
+  push_headers(L, head);
   lua_setfield(L, -2, "fields");
 }
 
@@ -122,8 +110,12 @@ static int judge_head(lua_State *L, const mcp_http_head_t *head) {
   mcp_http_guard_t guard = {.challenge = lua_tostring(L, 2), .pages = pages};
   const mcp_http_page_t *page;
   int n = lua_gettop(L) - 2;
-  for (int i = 0; i < n && i < PAGES_MOST; i++)
-    pages[i].path = lua_tostring(L, i + 3);
+  for (int i = 0; i < n && i < PAGES_MOST; i++) {
+    const char *path = lua_tostring(L, i + 3);
+    bool own = path[0] == '*'; /* one with a type */
+    pages[i] =
+        (mcp_http_page_t){.path = path + own, .type = own ? "text/html" : NULL};
+  }
   page = mcp_http_guard_page(&guard, head);
   lua_pushinteger(L, mcp_http_guard_judge(&guard, head));
   lua_pushstring(L, page ? page->path : NULL);

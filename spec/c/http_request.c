@@ -10,18 +10,14 @@
 
 #include "base/err.h"
 
-static mcp_slice_t check_slice(lua_State *L, int index) {
-  size_t len;
-  const char *data = luaL_checklstring(L, index, &len);
-  return mcp_slice(data, len);
-}
+#include "push.h"
 
 static int write_all(lua_State *L, mcp_buf_t *out, const char **why) {
   mcp_slice_t method = check_slice(L, 1);
   bool has_body = !lua_isnoneornil(L, 6);
   int code =
       mcp_http_request_begin(out, method, check_slice(L, 2), check_slice(L, 3),
-                             (int)luaL_checkinteger(L, 4), why);
+                             (int)luaL_checkinteger(L, 4), false, why);
   lua_Integer n = luaL_len(L, 5);
   for (lua_Integer i = 1; code == 0 && i <= n; i++) {
     lua_rawgeti(L, 5, i);

@@ -10,16 +10,12 @@
 #include "lua/value.h"
 #include "wire/json.h"
 
+#include "push.h"
+
 /* What the writer keeps from one call to the next. */
 #define KEPT (64u << 10)
 
 __attribute__((visibility("default"))) int luaopen_codecs_json(lua_State *L);
-
-static mcp_slice_t check_slice(lua_State *L, int index) {
-  mcp_slice_t s;
-  s.data = luaL_checklstring(L, index, &s.len);
-  return s;
-}
 
 /* The text lies at the end of a block of its own, so that a sanitizer sees
  * every byte read beyond it. */
@@ -68,10 +64,6 @@ static int push_value(lua_State *L) {
   const mcp_json_doc_t *doc = lua_touserdata(L, 1);
   mcp_value_push(L, doc, 0);
   return 1;
-}
-
-static void push_slice(lua_State *L, mcp_slice_t s) {
-  lua_pushlstring(L, s.data, s.len);
 }
 
 static int push_tokens(lua_State *L) {

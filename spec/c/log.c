@@ -9,16 +9,12 @@
 
 #include "base/log.h"
 
+#include "push.h"
+
 static int check_level(lua_State *L, int index) {
   static const char *const levels[] = {"wire",    "debug", "info", "notice",
                                        "warning", "error", "off",  NULL};
   return luaL_checkoption(L, index, NULL, levels);
-}
-
-static mcp_slice_t check_slice(lua_State *L, int index) {
-  size_t len;
-  const char *data = luaL_checklstring(L, index, &len);
-  return mcp_slice(data, len);
 }
 
 static int enabled(lua_State *L) {
@@ -28,6 +24,15 @@ static int enabled(lua_State *L) {
 
 static int write_line(lua_State *L) {
   mcp_log((mcp_log_level_t)check_level(L, 1), "%s", luaL_checkstring(L, 2));
+  return 0;
+}
+
+/* about(level, text, request, kind, name) */
+static int write_about(lua_State *L) {
+  mcp_log_about_t about = {.kind = luaL_optstring(L, 4, NULL),
+                           .name = luaL_optstring(L, 5, NULL)};
+  about.request = check_slice(L, 3);
+  mcp_log_about((mcp_log_level_t)check_level(L, 1), &about, check_slice(L, 2));
   return 0;
 }
 
@@ -88,6 +93,7 @@ int luaopen_codecs_log(lua_State *L) {
   static const luaL_Reg functions[] = {{"enabled", enabled},
                                        {"write", write_line},
                                        {"formatted", write_formatted},
+                                       {"about", write_about},
                                        {"wire", wire},
                                        {"capture", capture},
                                        {"setenv", set_environment},

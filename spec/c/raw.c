@@ -7,6 +7,7 @@
  *   l:port()
  *   l:accept()      a connection, or nil if no client waits
  *   l:close()
+ *   connect(port)   a connection to 127.0.0.1, whose other end accepts later
  *   c:receive()     what has come since the last call, and whether the other
  *                   side has closed
  *   c:send(text)    bytes taken, or nil, message
@@ -48,6 +49,20 @@ static int close_end(lua_State *L) {
   if (end->fd >= 0) close(end->fd);
   end->fd = -1;
   return 0;
+}
+
+static int connect_port(lua_State *L) {
+  struct sockaddr_in address = {.sin_family = AF_INET};
+  end_t *end = new_end(L, CONNECTION);
+  address.sin_port = htons((uint16_t)luaL_checkinteger(L, 1));
+  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  end->fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  /* On loopback the kernel answers for the listener: it does not wait. */
+  if (end->fd < 0 ||
+      connect(end->fd, (struct sockaddr *)&address, sizeof address) < 0 ||
+      fcntl(end->fd, F_SETFL, O_NONBLOCK) < 0)
+    return failure(L);
+  return 1;
 }
 
 static int listen_port(lua_State *L) {
@@ -135,7 +150,8 @@ int luaopen_codecs_raw(lua_State *L) {
   static const luaL_Reg connection[] = {
       {"receive", receive}, {"send", send_text}, {"close", close_end},
       {"reset", reset},     {"__gc", close_end}, {NULL, NULL}};
-  static const luaL_Reg functions[] = {{"listen", listen_port}, {NULL, NULL}};
+  static const luaL_Reg functions[] = {
+      {"listen", listen_port}, {"connect", connect_port}, {NULL, NULL}};
   make_type(L, LISTENER, listener);
   make_type(L, CONNECTION, connection);
   luaL_newlib(L, functions);

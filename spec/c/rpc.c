@@ -11,11 +11,7 @@
 
 #include "base/err.h"
 
-static mcp_slice_t check_slice(lua_State *L, int index) {
-  size_t len;
-  const char *data = luaL_checklstring(L, index, &len);
-  return mcp_slice(data, len);
-}
+#include "push.h"
 
 /* The text of a value; a string or key lies between its quotes. */
 static void set_raw(lua_State *L, const mcp_json_doc_t *doc, uint32_t at,

@@ -7,6 +7,8 @@
 #include "base/err.h"
 #include "wire/sse.h"
 
+#include "push.h"
+
 #define TYPE "codecs.sse"
 
 typedef struct {
@@ -28,16 +30,10 @@ static reader_t *check(lua_State *L) {
   return reader;
 }
 
-static mcp_slice_t check_slice(lua_State *L, int index) {
+static mcp_slice_t optional_slice(lua_State *L, int index) {
   size_t len;
   const char *data = luaL_optlstring(L, index, "", &len);
   return mcp_slice(data, len);
-}
-
-static int fail(lua_State *L, int code) {
-  lua_pushnil(L);
-  lua_pushstring(L, mcp_err_name(code));
-  return 2;
 }
 
 /* new(limit?): a reader, or nil and the error's name. [-0, +1|+2, m] */
@@ -47,7 +43,7 @@ static int new_reader(lua_State *L) {
   *reader = (reader_t){0};
   luaL_setmetatable(L, TYPE);
   reader->sse = mcp_sse_new(limit);
-  return reader->sse ? 1 : fail(L, MCP_ENOMEM);
+  return reader->sse ? 1 : push_failure(L, MCP_ENOMEM);
 }
 
 static int close_reader(lua_State *L) {
@@ -83,7 +79,7 @@ static int next(lua_State *L) {
   reader_t *reader = check(L);
   mcp_sse_event_t event;
   int code = mcp_sse_next(reader->sse, &event);
-  if (code < 0) return fail(L, code);
+  if (code < 0) return push_failure(L, code);
   if (event.kind == MCP_SSE_MORE) {
     lua_pushboolean(L, 0);
     return 1;
@@ -106,7 +102,7 @@ static int next(lua_State *L) {
  * nevertheless. */
 static int push_written(lua_State *L, mcp_buf_t *out, int code) {
   int n = 0;
-  if (code < 0) n = fail(L, code);
+  if (code < 0) n = push_failure(L, code);
   lua_pushlstring(L, out->data, out->len);
   mcp_buf_deinit(out);
   return n + 1;
@@ -115,8 +111,8 @@ static int push_written(lua_State *L, mcp_buf_t *out, int code) {
 /* write(data, name?, id?, retry?) */
 static int write_event(lua_State *L) {
   mcp_buf_t out = {0};
-  mcp_slice_t data = check_slice(L, 1), name = check_slice(L, 2);
-  mcp_slice_t id = check_slice(L, 3);
+  mcp_slice_t data = optional_slice(L, 1), name = optional_slice(L, 2);
+  mcp_slice_t id = optional_slice(L, 3);
   int64_t retry_ms = luaL_optinteger(L, 4, -1);
   int code = mcp_sse_write_begin(&out, name, id, retry_ms);
   if (code == 0) code = mcp_buf_append_slice(&out, data);
@@ -127,7 +123,7 @@ static int write_event(lua_State *L) {
 /* comment(text) */
 static int write_comment(lua_State *L) {
   mcp_buf_t out = {0};
-  int code = mcp_sse_write_comment(&out, check_slice(L, 1));
+  int code = mcp_sse_write_comment(&out, optional_slice(L, 1));
   return push_written(L, &out, code);
 }
 

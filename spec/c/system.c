@@ -177,9 +177,9 @@ static int finish_connect(lua_State *L, socket_t *s, int result) {
   return fail(L, name_of(error));
 }
 
-/* connect(host, port [, receive_buffer]) -> socket | nil, why
+/* connect(host, port [, receive_buffer [, source]]) -> socket | nil, why
  * `host` is an address, or the path of a socket file. A small receive buffer
- * must be set before. */
+ * must be set before. `source` is an IPv4 address of this machine. */
 static int open_socket(lua_State *L) {
   const char *host = luaL_checkstring(L, 1);
   lua_Integer port = *host == '/' ? 0 : luaL_checkinteger(L, 2);
@@ -188,6 +188,8 @@ static int open_socket(lua_State *L) {
                            .sin_port = htons((uint16_t)port)};
   struct sockaddr_in6 in6 = {.sin6_family = AF_INET6,
                              .sin6_port = htons((uint16_t)port)};
+  const char *source = luaL_optstring(L, 4, NULL);
+  struct sockaddr_in from = {.sin_family = AF_INET};
   int v6 = inet_pton(AF_INET6, host, &in6.sin6_addr) == 1;
   socket_t *s = lua_newuserdatauv(L, sizeof *s, 0);
   s->fd = -1;
@@ -201,11 +203,15 @@ static int open_socket(lua_State *L) {
   }
   if (!v6 && inet_pton(AF_INET, host, &in.sin_addr) != 1)
     return luaL_error(L, "no address: %s", host);
+  if (source && inet_pton(AF_INET, source, &from.sin_addr) != 1)
+    return luaL_error(L, "no address: %s", source);
   s->fd = socket(v6 ? AF_INET6 : AF_INET,
                  SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
   if (s->fd < 0) return fail(L, strerror(errno));
   if (size > 0) setsockopt(s->fd, SOL_SOCKET, SO_RCVBUF, &size, sizeof size);
   setsockopt(s->fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
+  if (source && bind(s->fd, (struct sockaddr *)&from, sizeof from) < 0)
+    return fail(L, strerror(errno));
   return finish_connect(L, s,
                         v6 ? connect(s->fd, (struct sockaddr *)&in6, sizeof in6)
                            : connect(s->fd, (struct sockaddr *)&in, sizeof in));
@@ -235,7 +241,9 @@ static int socket_is_connected(lua_State *L) {
   return 1;
 }
 
-/* listen(address, port, queue) -> socket, port; listen(path, queue) -> socket
+/* listen(address, port, queue) -> socket, port; listen(path, queue) -> socket;
+ * a queue of -1 for a path: datagrams, which socket:receive() gives one by one;
+ * with @ in front of the path it is the name of an abstract socket.
  * Nothing is accepted before socket:accept(). Closing it leaves a socket file
  * behind, as a process does that is killed. */
 static int listen_socket(lua_State *L) {
@@ -243,15 +251,21 @@ static int listen_socket(lua_State *L) {
   struct sockaddr_storage at = {0};
   struct sockaddr_in *in = (struct sockaddr_in *)&at;
   struct sockaddr_in6 *in6 = (struct sockaddr_in6 *)&at;
-  int file = *host == '/', one = 1;
+  int abstract = *host == '@', file = *host == '/' || abstract, one = 1;
   int queue = (int)luaL_checkinteger(L, file ? 2 : 3);
+  int kind = file && queue < 0 ? SOCK_DGRAM : SOCK_STREAM;
   socklen_t size = sizeof at;
   socket_t *s = lua_newuserdatauv(L, sizeof *s, 0);
   s->fd = -1;
   luaL_setmetatable(L, SOCKET);
   if (file) {
     struct sockaddr_un un = file_address(L, host);
-    memcpy(&at, &un, size = sizeof un);
+    size = sizeof un;
+    if (abstract) {
+      un.sun_path[0] = 0;
+      size = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + strlen(host));
+    }
+    memcpy(&at, &un, sizeof un);
   } else if (inet_pton(AF_INET, host, &in->sin_addr) == 1) {
     in->sin_family = AF_INET;
   } else if (inet_pton(AF_INET6, host, &in6->sin6_addr) == 1) {
@@ -261,11 +275,11 @@ static int listen_socket(lua_State *L) {
   }
   /* The port stands at the same place in both. */
   if (!file) in->sin_port = htons((uint16_t)luaL_checkinteger(L, 2));
-  s->fd = socket(at.ss_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+  s->fd = socket(at.ss_family, kind | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
   if (s->fd >= 0 && !file)
     setsockopt(s->fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one);
   if (s->fd < 0 || bind(s->fd, (struct sockaddr *)&at, size) < 0 ||
-      listen(s->fd, queue) < 0)
+      (kind == SOCK_STREAM && listen(s->fd, queue) < 0))
     return fail(L, strerror(errno));
   if (file) return 1;
   size = sizeof at;

@@ -5,11 +5,7 @@
 
 #include "base/utf8.h"
 
-static mcp_slice_t check_slice(lua_State *L, int index) {
-  size_t len;
-  const char *data = luaL_checklstring(L, index, &len);
-  return mcp_slice(data, len);
-}
+#include "push.h"
 
 static int valid(lua_State *L) {
   lua_pushboolean(L, mcp_utf8_valid(check_slice(L, 1)));

@@ -11,6 +11,8 @@
 #include "wire/ws.h"
 #include "wire/ws_handshake.h"
 
+#include "push.h"
+
 #define TYPE "codecs.ws"
 
 typedef struct {
@@ -33,16 +35,10 @@ static reader_t *check(lua_State *L) {
   return reader;
 }
 
-static mcp_slice_t check_slice(lua_State *L, int index) {
+static mcp_slice_t optional_slice(lua_State *L, int index) {
   size_t len;
   const char *data = luaL_optlstring(L, index, "", &len);
   return mcp_slice(data, len);
-}
-
-static int fail(lua_State *L, int code) {
-  lua_pushnil(L);
-  lua_pushstring(L, mcp_err_name(code));
-  return 2;
 }
 
 static lua_Integer number(lua_State *L, const char *name) {
@@ -76,7 +72,7 @@ static int new_reader(lua_State *L) {
   *reader = (reader_t){0};
   luaL_setmetatable(L, TYPE);
   reader->ws = mcp_ws_new(&options);
-  return reader->ws ? 1 : fail(L, MCP_ENOMEM);
+  return reader->ws ? 1 : push_failure(L, MCP_ENOMEM);
 }
 
 static int close_reader(lua_State *L) {
@@ -111,7 +107,7 @@ static int next(lua_State *L) {
   mcp_ws_event_t event;
   int code = mcp_ws_next(reader->ws, &event);
   if (code < 0) {
-    (void)fail(L, code);
+    (void)push_failure(L, code);
     lua_pushinteger(L, (lua_Integer)mcp_ws_status(reader->ws));
     lua_pushstring(L, mcp_ws_error_text(reader->ws));
     return 4;
@@ -138,7 +134,7 @@ static int next(lua_State *L) {
 
 static int push_written(lua_State *L, mcp_buf_t *out, int code) {
   int n = 0;
-  if (code < 0) n = fail(L, code);
+  if (code < 0) n = push_failure(L, code);
   lua_pushlstring(L, out->data ? out->data : "", out->len);
   mcp_buf_deinit(out);
   return n + 1;
@@ -148,9 +144,9 @@ static int push_written(lua_State *L, mcp_buf_t *out, int code) {
 static int write_frame(lua_State *L) {
   mcp_buf_t out = {0};
   int op = (int)luaL_checkinteger(L, 1);
-  int code = mcp_buf_append_slice(&out, check_slice(L, 4));
+  int code = mcp_buf_append_slice(&out, optional_slice(L, 4));
   if (code == 0)
-    code = mcp_ws_write(&out, (mcp_ws_op_t)op, check_slice(L, 2),
+    code = mcp_ws_write(&out, (mcp_ws_op_t)op, optional_slice(L, 2),
                         lua_toboolean(L, 3));
   return push_written(L, &out, code);
 }
@@ -159,7 +155,7 @@ static int write_frame(lua_State *L) {
 static int write_close(lua_State *L) {
   mcp_buf_t out = {0};
   int code = mcp_ws_write_close(&out, (unsigned)luaL_checkinteger(L, 1),
-                                check_slice(L, 2), lua_toboolean(L, 3));
+                                optional_slice(L, 2), lua_toboolean(L, 3));
   return push_written(L, &out, code);
 }
 
@@ -171,7 +167,7 @@ static int may_say(lua_State *L) {
 
 static int accept(lua_State *L) {
   char text[MCP_WS_ACCEPT_LENGTH];
-  mcp_ws_accept(check_slice(L, 1), text);
+  mcp_ws_accept(optional_slice(L, 1), text);
   lua_pushlstring(L, text, sizeof text);
   return 1;
 }
@@ -179,7 +175,7 @@ static int accept(lua_State *L) {
 static int make_key(lua_State *L) {
   char key[MCP_WS_KEY_LENGTH];
   int code = mcp_ws_make_key(key);
-  if (code < 0) return fail(L, code);
+  if (code < 0) return push_failure(L, code);
   lua_pushlstring(L, key, sizeof key);
   return 1;
 }
@@ -193,7 +189,7 @@ static mcp_http_t *read_head(lua_State *L, bool responses) {
     luaL_error(L, "no memory");
     return NULL;
   }
-  mcp_http_feed(http, check_slice(L, 1));
+  mcp_http_feed(http, optional_slice(L, 1));
   code = mcp_http_next(http, &event);
   if (code < 0 || event.kind != MCP_HTTP_START) {
     lua_pushstring(L, code < 0 ? mcp_http_error_text(http) : "no whole head");
@@ -262,7 +258,7 @@ static int resident(lua_State *L) {
 /* sha1(text): 20 bytes */
 static int sha1(lua_State *L) {
   unsigned char digest[MCP_SHA1_SIZE];
-  mcp_sha1(check_slice(L, 1), digest);
+  mcp_sha1(optional_slice(L, 1), digest);
   lua_pushlstring(L, (const char *)digest, sizeof digest);
   return 1;
 }

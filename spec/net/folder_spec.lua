@@ -1,10 +1,17 @@
 -- SPDX-License-Identifier: MIT
--- folder_spec.lua: src/net/folder.c and src/lua/lfolder.c, with openat2 and, as "walking", without
+-- folder_spec.lua: src/net/folder.c by src/lua/lfolder.c, with openat2 and, as "walking", without
 -- it. Each test finds this tree:
 --
 --   top/outside.txt  top/elsewhere/secret.txt
 --   top/root/        a.txt  notes/b.md  notes/deep/c.md  empty/  bytes.bin
 local codec = require "codecs.folder"
+local core = require "mcp.core"
+
+-- The first job starts the threads of the pool and opens what the loop needs for them.
+do
+  local folder <close> = assert(core.folder "/")
+  folder:stat ""
+end
 
 local top, root
 
@@ -34,9 +41,7 @@ local function remove_tree()
 end
 
 local function open_root(walking)
-  local folder = assert(codec.open(root))
-  if walking then codec.walk(folder) end
-  return folder
+  return assert(core.folder(root, false, walking))
 end
 
 local function refused(code, ...)
@@ -182,8 +187,7 @@ local function common(walking)
     refused("ENOTDIR", folder:list "fifo")
     assert.equal("other", folder:stat("fifo").kind)
     assert.equal("other", folder:list()[4].kind)
-    local devices <close> = assert(codec.open "/dev")
-    if walking then codec.walk(devices) end
+    local devices <close> = assert(core.folder("/dev", false, walking))
     refused("ENXIO", devices:read "null")
     refused("ENXIO", devices:read "zero")
   end)
@@ -264,7 +268,7 @@ describe("a folder that cannot be left", function()
 
   it("is asked from the kernel where the kernel has it", function()
     local folder <close> = open_root()
-    if not codec.follows(folder) then
+    if not folder:follows() then
       pending "SKIPPED: no openat2 here, links are refused"
       return
     end
@@ -291,8 +295,8 @@ describe("a folder that cannot be left", function()
   end)
 
   it("refuses the links of /proc that are more than links (RESOLVE_NO_MAGICLINKS)", function()
-    local folder = codec.open "/proc/self"
-    if not folder or not codec.follows(folder) then
+    local folder = core.folder "/proc/self"
+    if not folder or not folder:follows() then
       pending "SKIPPED: no /proc or no openat2 here"
       return
     end
@@ -317,13 +321,13 @@ describe("a folder that cannot be left", function()
 
   it("is opened by path, following links there", function()
     codec.make_link(root, top .. "/alias")
-    local folder <close> = assert(codec.open(top .. "/alias"))
+    local folder <close> = assert(core.folder(top .. "/alias"))
     assert.equal("alpha\n", folder:read "a.txt")
-    refused("ENOENT", codec.open(top .. "/nothing"))
-    refused("ENOTDIR", codec.open(root .. "/a.txt"))
-    refused("ENOENT", codec.open "")
-    refused("EINVAL", codec.open(root .. "\0x"))
-    assert.error_matches(function() codec.open() end, "string expected")
+    refused("ENOENT", core.folder(top .. "/nothing"))
+    refused("ENOTDIR", core.folder(root .. "/a.txt"))
+    refused("ENOENT", core.folder "")
+    refused("EINVAL", core.folder(root .. "\0x"))
+    assert.error_matches(function() core.folder() end, "string expected")
   end)
 
   it("closes by close, by __close and by the collector, twice without harm", function()
@@ -331,7 +335,7 @@ describe("a folder that cannot be left", function()
     local before = codec.descriptors()
     local kept
     do
-      local folder <close> = assert(codec.open(root))
+      local folder <close> = assert(core.folder(root))
       kept = folder
       assert.equal(before + 1, codec.descriptors())
       assert.equal("mcp.folder: " .. root, tostring(folder))
@@ -342,7 +346,7 @@ describe("a folder that cannot be left", function()
     for _, method in ipairs { "read", "list", "stat" } do
       assert.error_matches(function() kept[method](kept, "a.txt") end, "closed folder")
     end
-    assert(codec.open(root))
+    assert(core.folder(root))
     collectgarbage()
     collectgarbage()
     assert.equal(before, codec.descriptors())
@@ -350,11 +354,31 @@ describe("a folder that cannot be left", function()
 
   it("names its type in the error for a wrong argument", function()
     local folder <close> = open_root()
-    assert.error_matches(function() folder.read(io.stdout, "a.txt") end, "mcp.folder expected")
+    assert.error_matches(function() folder.read(io.stdout, "a.txt") end, "mcp.folder.core expected")
     assert.error_matches(function() folder:read {} end, "string expected")
-    assert.equal("mcp.folder", getmetatable(folder).__name)
+    assert.equal("mcp.folder.core", getmetatable(folder).__name)
   end)
 end)
 
 describe("a folder, with openat2 where it is", function() common(false) end)
 describe("a folder, walking", function() common(true) end)
+
+describe("real_path", function()
+  it("follows links, and says where one leads nowhere", function()
+    local name = os.tmpname()
+    local real = assert(core.real_path(name))
+    os.execute(("ln -s '%s' '%s.link'; ln -s '%s.nothing' '%s.broken'"):format(name, name, name,
+      name))
+    assert.equal(real, core.real_path(name .. ".link"))
+    assert.equal(real, core.real_path(name:match "^(.*)/" .. "/./" .. name:match "[^/]+$"))
+    for _, path in ipairs { name .. ".broken", name .. ".nothing", "" } do
+      local found, text, code = core.real_path(path)
+      assert.is_nil(found)
+      assert.matches(path, text, 1, true)
+      assert.equal("ENOENT", code)
+    end
+    assert.equal("EINVAL", select(3, core.real_path(name .. "\0x")))
+    assert.equal("ENAMETOOLONG", select(3, core.real_path(("x"):rep(5000))))
+    for _, end_of in ipairs { "", ".link", ".broken" } do os.remove(name .. end_of) end
+  end)
+end)

@@ -157,6 +157,35 @@ describe("a word to the guard", function()
     assert.is_true(took < 1.5, took)
   end)
 
+  it("may begin with TERM, and only make that sooner", function()
+    local TERM <const>, SIGNAL <const> = 0x40000000, 0x80000000
+    local held <close> = shell("trap 'exit 5' TERM; " .. LOOP)
+    local from = system.now()
+    held:word(TERM | 5000)
+    local status, took = ends(held, from)
+    assert.same({ 5, 0 }, status)
+    assert.is_true(took < 1.5, took)
+    -- KILL after the number, in place of a step that has begun, and not twice.
+    for _, before in ipairs { false, 60000, TERM | 60000 } do
+      local deaf <close> = shell(DEAF)
+      if before then deaf:word(before) end
+      from = system.now()
+      deaf:word(TERM | 300)
+      status, took = ends(deaf, from)
+      assert.same({ 0, 9 }, status)
+      assert.is_true(took > 0.29 and took < 1.5, took)
+    end
+    local now <close> = shell(DEAF)
+    now:word(TERM)
+    assert.same({ 0, 9 }, (ends(now, 0)))
+    -- A signal alone ends nothing.
+    local deaf <close> = shell("trap 'exit 6' USR1; " .. LOOP)
+    deaf:word(SIGNAL | 18)
+    assert.same({ nil, "timeout" }, { deaf:news(0.1) })
+    deaf:word(SIGNAL | 10)
+    assert.same({ 6, 0 }, (ends(deaf, 0)))
+  end)
+
   it("wakes what is stopped", function()
     local held <close>, child = shell("trap 'exit 5' TERM; kill -STOP $$; " .. LOOP)
     until_true(function() return state(child) == "T" end, "the stop")

@@ -40,6 +40,10 @@ describe("the loop", function()
     assert.is_nil(core.timeout())
   end)
 
+  it("is over after a timer's function has set and stopped a timer", function()
+    assert.is_false(require "codecs.loop".stopped_in_timer())
+  end)
+
   it("can be driven by its descriptor alone", function()
     local got
     local host = assert(core.listen_http({ port = 0 }, function(_, _, kind, _, method)

@@ -1,26 +1,12 @@
 -- SPDX-License-Identifier: MIT
 -- pipe_spec.lua: src/net/pipe.c through the program: what standard input and output may be, and who
 -- else may touch them.
-local core = require "mcp.core"
 local support = require "spec.support"
 
 local body = support.call_body
 
-local function line(id, tool, arguments) return body(id, tool, arguments) .. "\n" end
-
-local function echo(id, text) return line(id, "echo", { text = text }) end
-
-local function text_of(message)
-  assert(message and message.result, core.encode(message))
-  return message.result.content[1].text
-end
-
--- All messages of a text of lines.
-local function messages_of(text)
-  local out = {}
-  for one in text:gmatch "([^\n]*)\n" do out[#out + 1] = assert(core.decode(one)) end
-  return out
-end
+local line, echo = support.call_line, support.echo_line
+local text_of, messages_of = support.text_of, support.messages_of
 
 local server
 

@@ -676,10 +676,10 @@ describe("a TLS context", function()
     end
     assert.matches("bad argument", raises {})
     assert.matches("bad argument", raises { role = "peer" })
-    assert.matches("tls: ca: string expected, got boolean", raises { role = "client", ca = true })
-    assert.matches("tls: ca: string expected, got an empty one",
+    assert.matches("tls: ca: expected a string, got boolean", raises { role = "client", ca = true })
+    assert.matches("tls: ca: expected a string, got an empty one",
       raises { role = "client", ca = "" })
-    assert.matches("tls: verify: boolean expected, got string",
+    assert.matches("tls: verify: expected a boolean, got string",
       raises { role = "client", verify = "no" })
   end)
 

@@ -140,12 +140,12 @@ describe("a loop that turns", function()
     local server = support.stdio { script = SCRIPT }
     -- Each of them well within the time, all together beyond it.
     local calls = {}
-    for id = 1, 12 do
-      calls[id] = support.call_body(id, "compute", { seconds = 0.25 }) .. "\n"
+    for id = 1, 30 do
+      calls[id] = support.call_body(id, "compute", { seconds = 0.1 }) .. "\n"
     end
     server:write(table.concat(calls))
     server.process:close_stdin()
-    for id = 1, 12 do
+    for id = 1, 30 do
       local answer = server:read_line(20)
       assert.equal(id, answer.id)
       assert.equal("computed", answer.result.content[1].text)

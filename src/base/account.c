@@ -16,10 +16,12 @@ typedef struct {
 
 struct mcp_share {
   mcp_share_t *parent; /* NULL: the account is next */
+  mcp_share_t *group;  /* or NULL */
   account_t *account;  /* where it was made: modules have their own copy */
   size_t held;
   unsigned part;
-  unsigned refs; /* owners, and the shares below */
+  unsigned refs;        /* owners, the shares below, and those of the group */
+  unsigned connections; /* of the shares below, those of connections */
   void (*gone)(void *);
   void *arg;
 };
@@ -75,6 +77,7 @@ mcp_share_t *mcp_share_new(mcp_share_t *parent, unsigned part) {
   share->part = part;
   share->refs = 1;
   if (parent) parent->refs++;
+  if (parent && part == MCP_SHARE_CONNECTION) parent->connections++;
   return share;
 }
 
@@ -90,9 +93,11 @@ mcp_share_t *mcp_share_hold(mcp_share_t *share) {
 
 static void free_unused(mcp_share_t *share) {
   while (share && share->refs == 0 && share->held == 0) {
-    mcp_share_t *parent = share->parent;
+    mcp_share_t *parent = share->parent, *group = share->group;
+    if (parent && share->part == MCP_SHARE_CONNECTION) parent->connections--;
     if (share->gone) share->gone(share->arg);
     mcp_mem_free(share);
+    mcp_share_drop(group);
     if (parent) parent->refs--;
     share = parent;
   }
@@ -104,31 +109,66 @@ void mcp_share_drop(mcp_share_t *share) {
   free_unused(share);
 }
 
+static bool has_room(const mcp_share_t *share, size_t limit, size_t bytes) {
+  size_t max = limit >> share->part;
+  return share->held <= max && bytes <= max - share->held;
+}
+
+/* Adds to what a share, those above it and their groups hold. */
+static void add(mcp_share_t *share, size_t bytes) {
+  for (; share; share = share->parent) {
+    share->held += bytes;
+    if (share->group) share->group->held += bytes;
+  }
+}
+
+int mcp_share_join(mcp_share_t *share, mcp_share_t *group) {
+  mcp_share_t *before = share->group;
+  if (group == before) return 0;
+  if (group) {
+    size_t limit = load(&share->account->limit);
+    if (group->held >= soft(limit >> group->part) ||
+        !has_room(group, limit, share->held))
+      return refuse(share->account);
+    group->refs++;
+    group->held += share->held;
+  }
+  share->group = group;
+  if (before) {
+    before->held -= share->held;
+    mcp_share_drop(before);
+  }
+  return 0;
+}
+
 int mcp_share_charge(mcp_share_t *share, size_t bytes) {
   size_t limit;
   int code;
   if (!share) return 0;
   limit = load(&share->account->limit);
-  for (const mcp_share_t *s = share; s; s = s->parent) {
-    size_t most = limit >> s->part;
-    if (s->held > most || bytes > most - s->held) return refuse(share->account);
-  }
+  for (const mcp_share_t *s = share; s; s = s->parent)
+    if (!has_room(s, limit, bytes) ||
+        (s->group && !has_room(s->group, limit, bytes)))
+      return refuse(share->account);
   code = charge_account(share->account, limit, bytes);
   if (code < 0) return code;
-  for (; share; share = share->parent) share->held += bytes;
+  add(share, bytes);
   return 0;
 }
 
 void mcp_share_force(mcp_share_t *share, size_t bytes) {
   if (!share) return;
   atomic_fetch_add_explicit(&share->account->held, bytes, memory_order_relaxed);
-  for (; share; share = share->parent) share->held += bytes;
+  add(share, bytes);
 }
 
 void mcp_share_release(mcp_share_t *share, size_t bytes) {
   if (!share) return;
   atomic_fetch_sub_explicit(&share->account->held, bytes, memory_order_relaxed);
-  for (mcp_share_t *s = share; s; s = s->parent) s->held -= bytes;
+  for (mcp_share_t *s = share; s; s = s->parent) {
+    s->held -= bytes;
+    if (s->group) s->group->held -= bytes;
+  }
   if (share->refs == 0) free_unused(share);
 }
 
@@ -144,4 +184,8 @@ bool mcp_share_is_tight(const mcp_share_t *share) {
 
 size_t mcp_share_held(const mcp_share_t *share) {
   return share ? share->held : 0;
+}
+
+unsigned mcp_share_connections(const mcp_share_t *share) {
+  return share->connections;
 }

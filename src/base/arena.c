@@ -4,6 +4,8 @@
 
 #include <stdalign.h>
 #include <stdbool.h>
+#include <stdint.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/mem.h"
@@ -25,8 +27,12 @@ typedef struct block {
 
 typedef struct piece {
   struct piece *next;
+  size_t cut;  /* bytes that were cut into blocks, once it is full */
+  size_t free; /* during mcp_arena_trim: those of them that are free */
   alignas(max_align_t) char bytes[];
 } piece_t;
+
+#define ROOM (PIECE - sizeof(piece_t))
 
 struct mcp_arena {
   block_t *free[CLASSES]; /* by rounded size */
@@ -61,10 +67,11 @@ static size_t class_of(size_t size) {
 static bool add_piece(mcp_arena_t *arena) {
   piece_t *piece = mcp_mem_alloc(PIECE);
   if (!piece) return false;
-  piece->next = arena->pieces;
+  if (arena->pieces) arena->pieces->cut = ROOM - arena->left;
+  *piece = (piece_t){.next = arena->pieces};
   arena->pieces = piece;
   arena->at = piece->bytes;
-  arena->left = PIECE - sizeof *piece;
+  arena->left = ROOM;
   return true;
 }
 
@@ -117,4 +124,79 @@ void *mcp_arena_lua(void *ud, void *block, size_t osize, size_t nsize) {
     mcp_mem_free(block);
   }
   return fresh;
+}
+
+/* --- returning memory -------------------------------------------------- */
+
+static int compare(const void *a, const void *b) {
+  uintptr_t x = (uintptr_t) * (piece_t *const *)a;
+  uintptr_t y = (uintptr_t) * (piece_t *const *)b;
+  return (x > y) - (x < y);
+}
+
+/* All pieces, sorted by address; NULL when there is no memory. */
+static piece_t **sort_pieces(const mcp_arena_t *arena, size_t *count) {
+  piece_t **sorted;
+  size_t n = 0;
+  for (piece_t *p = arena->pieces; p; p = p->next) n++;
+  *count = n;
+  sorted = n > 1 ? mcp_mem_alloc(n * sizeof *sorted) : NULL;
+  if (!sorted) return NULL;
+  n = 0;
+  for (piece_t *p = arena->pieces; p; p = p->next) sorted[n++] = p;
+  qsort(sorted, n, sizeof *sorted, compare);
+  return sorted;
+}
+
+/* The piece that `block` was cut from: the last that begins before it. */
+static piece_t *piece_of(piece_t *const *sorted, size_t count,
+                         const block_t *block) {
+  size_t first = 0;
+  while (count > 1) {
+    size_t half = count / 2;
+    if ((uintptr_t)sorted[first + half] < (uintptr_t)block) {
+      first += half;
+      count -= half;
+    } else {
+      count = half;
+    }
+  }
+  return sorted[first];
+}
+
+static bool is_unused(const piece_t *piece) {
+  return piece->cut > 0 && piece->free == piece->cut;
+}
+
+size_t mcp_arena_trim(mcp_arena_t *arena) {
+  size_t count, bytes = 0;
+  piece_t **sorted = sort_pieces(arena, &count);
+  if (!sorted) return 0;
+  for (size_t i = 0; i < count; i++) sorted[i]->free = 0;
+  for (size_t class = 1; class < CLASSES; class ++)
+    for (const block_t *b = arena->free[class]; b; b = b->next)
+      piece_of(sorted, count, b)->free += class * STEP;
+  for (size_t class = 1; class < CLASSES; class ++) {
+    block_t **link = &arena->free[class];
+    while (*link) {
+      if (is_unused(piece_of(sorted, count, *link))) {
+        *link = (*link)->next;
+      } else {
+        link = &(*link)->next;
+      }
+    }
+  }
+  /* The newest is never among them: blocks are still cut from it. */
+  for (piece_t **link = &arena->pieces; *link;) {
+    piece_t *piece = *link;
+    if (is_unused(piece)) {
+      *link = piece->next;
+      mcp_mem_free(piece);
+      bytes += PIECE;
+    } else {
+      link = &piece->next;
+    }
+  }
+  mcp_mem_free(sorted);
+  return bytes;
 }

@@ -61,7 +61,10 @@ int mcp_buf_reserve(mcp_buf_t *buf, size_t extra) {
   cap = buf->cap ? buf->cap : FIRST_CAPACITY;
   while (cap < need) cap *= 2;
   code = resize(buf, cap);
-  /* What is needed may be there where room to spare is not. */
+  /* What is needed may be there where room to spare is not. A little of it
+   * first: else every further byte would copy all of them. */
+  if (code == MCP_EBUDGET && cap > need + need / 8)
+    code = resize(buf, need + need / 8);
   return code == MCP_EBUDGET && cap > need ? resize(buf, need) : code;
 }
 

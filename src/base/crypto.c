@@ -22,8 +22,8 @@ static const char letters[2][65] = {
     "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/",
     "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"};
 
-/* The six bits of a letter under a mark, so that all the rest, zero, is known
- * for what is no letter. */
+/* The six bits of a letter with a mark, so that a zero entry means: not a
+ * letter. */
 #define LETTER      0x40
 #define TWO(c, n)   [c] = LETTER | (n), [(c) + 1] = LETTER | ((n) + 1)
 #define FOUR(c, n)  TWO(c, n), TWO((c) + 2, (n) + 2)

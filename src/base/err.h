@@ -32,7 +32,8 @@
   X(ENOTLOCAL, -20046, "not an address of this machine")                       \
   X(ENESTED, -20047, "the event loop is already running")                      \
   X(ENOSTREAM, -20048, "the client does not accept event streams")             \
-  X(ECODING, -20049, "unsupported content coding")                             \
+  X(ECODING, -20049, "the content coding cannot be decoded")                   \
+  X(EPROXY, -20052, "the proxy refused the connection")                        \
   X(EBUDGET, -20051, "memory limit of the process exceeded")                   \
   X(ETLS, -20090, "TLS error")                                                 \
   X(ETLSEXPIRED, -20091, "the certificate has expired")                        \

@@ -1,8 +1,12 @@
 /* SPDX-License-Identifier: MIT
- * log.h: lines on standard error, `luamcp: warning: text`.
+ * log.h: lines on standard error,
+ * `2026-11-30T01:20:00.123Z luamcp: warning: text`.
  *
  * MCP_LOG in the environment says from which level on: debug, info, notice,
  * warning (the default), error, off; `wire` is debug and the bytes as well.
+ * MCP_LOG_TIME=0 leaves the time out. MCP_LOG_FORMAT=json makes each line an
+ * object: time, level, message, and request, trace_id, span_id, tool (or
+ * prompt, ...) where known.
  * What a peer sent may stand in the text: controls go out as \xNN, so it can
  * neither begin a line of its own nor steer a terminal. */
 #ifndef MCP_BASE_LOG_H
@@ -44,6 +48,37 @@ bool mcp_log_enabled(mcp_log_level_t level);
  * is too long. Never fails, leaves errno alone. */
 void mcp_log(mcp_log_level_t level, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
+
+/* What a line is about: the id of a request, as JSON, and what serves it, such
+ * as "tool" and its name. Only JSON shows it; what is empty or NULL is not
+ * known. `always`: whatever MCP_LOG says. */
+typedef struct {
+  mcp_slice_t request;
+  const char *kind, *name;
+  const char *trace, *span; /* W3C ids, in hex */
+  bool always;
+} mcp_log_about_t;
+
+/* Writes a text that may have several lines, such as a traceback: a line of
+ * the log for each of them, but one object as JSON. */
+void mcp_log_about(mcp_log_level_t level, const mcp_log_about_t *about,
+                   mcp_slice_t text);
+
+/* Are lines JSON? */
+bool mcp_log_is_json(void);
+
+/* From now on they are, or not; in child processes as well. To be called
+ * before there are threads. */
+void mcp_log_set_json(bool json);
+
+/* Lines about refused requests, a second; how many there were beyond is one
+ * more line. Peers decide how many requests of theirs are refused, and must not
+ * fill the log. */
+#define MCP_LOG_REFUSALS 100
+
+/* mcp_log for a refused request, at INFO. */
+void mcp_log_refusal(const char *format, ...)
+    __attribute__((format(printf, 1, 2)));
 
 /* Under MCP_LOG=wire writes what came or goes, a line for each line of it:
  * `luamcp: wire: < text` (in) or `> text` (out). The values of header fields,

@@ -6,6 +6,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#ifdef __GLIBC__
+#include <malloc.h>
+#endif
+
 #ifdef MCP_MEM_FAULTS
 
 #include <stdatomic.h>
@@ -117,4 +121,10 @@ void *mcp_mem_lua(void *ud, void *block, size_t osize, size_t nsize) {
     return NULL;
   }
   return mcp_mem_realloc(block, nsize);
+}
+
+void mcp_mem_trim(void) {
+#ifdef __GLIBC__
+  (void)malloc_trim(0);
+#endif
 }

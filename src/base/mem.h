@@ -25,6 +25,11 @@ void mcp_mem_free(void *block);
 /* A lua_Alloc: frees on nsize 0, otherwise like mcp_mem_realloc. */
 void *mcp_mem_lua(void *ud, void *block, size_t osize, size_t nsize);
 
+/* Returns free memory to the system where the C library would keep it between
+ * blocks that are in use. Takes milliseconds in a large heap: for the few
+ * moments after which much is free. Does nothing outside glibc. */
+void mcp_mem_trim(void);
+
 /* The number of requests for memory so far; 0 without MCP_MEM_FAULTS. */
 unsigned long mcp_mem_requests(void);
 

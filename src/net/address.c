@@ -2,6 +2,7 @@
  * address.c: see address.h. */
 #include "net/address.h"
 
+#include <arpa/inet.h>
 #include <netinet/in.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -108,4 +109,10 @@ bool mcp_address_is_loopback(const struct sockaddr *address) {
   const unsigned char *bytes = bytes_of(address);
   if (!bytes) return false;
   return address->sa_family == AF_INET ? bytes[0] == 127 : is_loopback6(bytes);
+}
+
+bool mcp_address_text_is_public(const char *text) {
+  unsigned char bytes[16];
+  if (inet_pton(AF_INET, text, bytes) == 1) return is_public4(bytes);
+  return inet_pton(AF_INET6, text, bytes) == 1 && is_public6(bytes);
 }

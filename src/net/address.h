@@ -15,6 +15,10 @@ struct sockaddr;
  * documentation? False if that cannot be determined. */
 bool mcp_address_is_public(const struct sockaddr *address);
 
+/* The same of the text of an address, IPv6 without brackets. False for a name.
+ */
+bool mcp_address_text_is_public(const char *text);
+
 /* Does it lead to this machine? */
 bool mcp_address_is_loopback(const struct sockaddr *address);
 

@@ -26,11 +26,11 @@ struct mcp_connect {
   uv_getaddrinfo_t lookup;
   struct sockaddr_storage addresses[MCP_CONNECT_ADDRESSES];
   unsigned count, tried;
-  uv_handle_t *tries[MCP_CONNECT_ADDRESSES]; /* under way, or NULL */
+  uv_handle_t *tries[MCP_CONNECT_ADDRESSES]; /* in progress, or NULL */
   unsigned going; /* of them, and the lookup: each still calls back */
   unsigned flags;
   int error;     /* called with the result */
-  bool asking;   /* the lookup is under way */
+  bool asking;   /* the lookup is in progress */
   bool answered; /* `error` is what an address has answered */
   char *path;    /* of a socket file, or NULL */
 };

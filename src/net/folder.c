@@ -4,11 +4,8 @@
 
 #include <dirent.h>
 #include <errno.h>
-#include <fcntl.h>
-#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #ifdef __linux__
@@ -18,32 +15,12 @@
 
 #include "base/err.h"
 #include "base/mem.h"
+#include "net/folder_inside.h"
 
 /* The kernel returns EAGAIN when a rename happened during the lookup. */
 #define RENAME_RETRIES 16
 
-/* Opening must not block, nor make a terminal the controlling one. */
-#define O_SAFE (O_RDONLY | O_NONBLOCK | O_NOCTTY)
-
-/* Only to look at: works without the right to read, touches no device. */
-#ifdef O_PATH
-#define O_LOOK O_PATH
-#else
-#define O_LOOK O_SAFE
-#endif
-
-struct mcp_folder {
-  int fd;
-  bool beneath; /* openat2 works here */
-};
-
-/* A path that has passed the check, with its terminator. */
-typedef struct {
-  char text[PATH_MAX];
-} name_t;
-
-/* 0 with `name` filled ("." for the folder itself), or a code. */
-static int check_path(mcp_slice_t path, name_t *name) {
+int mcp_folder_inside_check(mcp_slice_t path, mcp_folder_name_t *name) {
   size_t i, start = 0;
   if (path.len >= sizeof name->text) return -ENAMETOOLONG;
   if (path.len == 0) {
@@ -69,6 +46,10 @@ static int check_path(mcp_slice_t path, name_t *name) {
   memcpy(name->text, path.data, path.len);
   name->text[path.len] = '\0';
   return 0;
+}
+
+int mcp_folder_real_path(const char *path, char *out) {
+  return realpath(path, out) ? 0 : -errno;
 }
 
 static int open_retrying(int fd, const char *name, int flags) {
@@ -111,7 +92,8 @@ static int open_walking(int fd, char *name, int flags) {
     if (slash) *slash = '\0';
     opened = open_retrying(
         at, name,
-        O_NOFOLLOW | (slash ? O_LOOK | O_DIRECTORY | O_CLOEXEC : flags));
+        O_NOFOLLOW |
+            (slash ? MCP_FOLDER_LOOK | O_DIRECTORY | O_CLOEXEC : flags));
     /* Systems disagree on the error for a link, and Linux opens the link
      * itself when it is only looked at. */
     if (fstatat(at, name, &facts, AT_SYMLINK_NOFOLLOW) == 0 &&
@@ -126,17 +108,21 @@ static int open_walking(int fd, char *name, int flags) {
   }
 }
 
-/* A descriptor, or a code. */
-static int open_below(mcp_folder_t *folder, mcp_slice_t path, int flags) {
-  name_t name;
-  int code = check_path(path, &name);
-  if (code < 0) return code;
+int mcp_folder_inside_open(const mcp_folder_t *folder, mcp_folder_name_t *name,
+                           int flags) {
   flags |= O_CLOEXEC;
-  return folder->beneath ? open_beneath(folder->fd, name.text, flags)
-                         : open_walking(folder->fd, name.text, flags);
+  return folder->beneath ? open_beneath(folder->fd, name->text, flags)
+                         : open_walking(folder->fd, name->text, flags);
 }
 
-static mcp_folder_kind_t kind_of(const struct stat *st) {
+/* A descriptor, or a code. */
+static int open_below(const mcp_folder_t *folder, mcp_slice_t path, int flags) {
+  mcp_folder_name_t name;
+  int code = mcp_folder_inside_check(path, &name);
+  return code < 0 ? code : mcp_folder_inside_open(folder, &name, flags);
+}
+
+mcp_folder_kind_t mcp_folder_inside_kind(const struct stat *st) {
   if (S_ISREG(st->st_mode)) return MCP_FOLDER_FILE;
   if (S_ISDIR(st->st_mode)) return MCP_FOLDER_FOLDER;
   return S_ISLNK(st->st_mode) ? MCP_FOLDER_LINK : MCP_FOLDER_OTHER;
@@ -148,31 +134,41 @@ static mcp_folder_facts_t facts_of(const struct stat *st) {
 #else
   const struct timespec *time = &st->st_mtim;
 #endif
-  return (mcp_folder_facts_t){kind_of(st), (uint64_t)st->st_size,
+  return (mcp_folder_facts_t){mcp_folder_inside_kind(st), (uint64_t)st->st_size,
                               (double)time->tv_sec +
                                   (double)time->tv_nsec * 1e-9};
 }
 
-int mcp_folder_open(mcp_folder_t **out, const char *path) {
+int mcp_folder_open(mcp_folder_t **out, const char *path, bool create) {
   mcp_folder_t *folder = mcp_mem_zalloc(sizeof *folder);
   int probe;
   if (!folder) return MCP_ENOMEM;
-  folder->fd = open_retrying(AT_FDCWD, path, O_LOOK | O_DIRECTORY | O_CLOEXEC);
+  folder->refs = 1;
+  /* Where it cannot be made, opening says what is there. */
+  if (create) (void)mkdir(path, 0777);
+  folder->fd =
+      open_retrying(AT_FDCWD, path, MCP_FOLDER_LOOK | O_DIRECTORY | O_CLOEXEC);
   if (folder->fd < 0) {
     int code = folder->fd;
     mcp_mem_free(folder);
     return code;
   }
   /* Missing in old kernels, and forbidden (EPERM) in some containers. */
-  probe = open_beneath(folder->fd, ".", O_LOOK | O_DIRECTORY | O_CLOEXEC);
+  probe =
+      open_beneath(folder->fd, ".", MCP_FOLDER_LOOK | O_DIRECTORY | O_CLOEXEC);
   folder->beneath = probe >= 0;
   if (probe >= 0) close(probe);
   *out = folder;
   return 0;
 }
 
-void mcp_folder_close(mcp_folder_t *folder) {
-  if (!folder) return;
+mcp_folder_t *mcp_folder_ref(mcp_folder_t *folder) {
+  folder->refs++;
+  return folder;
+}
+
+void mcp_folder_unref(mcp_folder_t *folder) {
+  if (!folder || --folder->refs > 0) return;
   close(folder->fd);
   mcp_mem_free(folder);
 }
@@ -181,16 +177,20 @@ bool mcp_folder_follows(const mcp_folder_t *folder) {
   return folder->beneath;
 }
 
+void mcp_folder_walk(mcp_folder_t *folder) {
+  folder->beneath = false;
+}
+
 /* Examines `path` without opening it. */
-static int look(mcp_folder_t *folder, mcp_slice_t path, struct stat *st) {
-  int fd = open_below(folder, path, O_LOOK), code;
+static int look(const mcp_folder_t *folder, mcp_slice_t path, struct stat *st) {
+  int fd = open_below(folder, path, MCP_FOLDER_LOOK), code;
   if (fd < 0) return fd;
   code = fstat(fd, st) == 0 ? 0 : -errno;
   close(fd);
   return code;
 }
 
-int mcp_folder_stat(mcp_folder_t *folder, mcp_slice_t path,
+int mcp_folder_stat(const mcp_folder_t *folder, mcp_slice_t path,
                     mcp_folder_facts_t *facts) {
   struct stat st;
   int code = look(folder, path, &st);
@@ -199,42 +199,70 @@ int mcp_folder_stat(mcp_folder_t *folder, mcp_slice_t path,
 }
 
 /* 0 for a regular file, or the code for what it is instead. */
-static int check_file(const struct stat *st, size_t limit) {
+static int check_file(const struct stat *st) {
   if (S_ISDIR(st->st_mode)) return -EISDIR;
-  if (!S_ISREG(st->st_mode)) return -ENXIO;
-  return (uint64_t)st->st_size > limit ? MCP_ETOOBIG : 0;
+  return S_ISREG(st->st_mode) ? 0 : -ENXIO;
 }
 
-/* Reads to the end, whatever size the system claimed: a file may grow while it
- * is read, and those of /proc say 0. */
-static int read_all(int fd, size_t expect, size_t limit, mcp_buf_t *out) {
-  size_t got = 0;
+/* How many bytes of the part a file of `size` bytes has. */
+static uint64_t size_of_part(uint64_t size, const mcp_folder_part_t *part) {
+  uint64_t rest = size > part->from ? size - part->from : 0;
+  return rest < part->length ? rest : part->length;
+}
+
+/* Reads to the end of the part, whatever size the system claimed: a file may
+ * grow while it is read, and those of /proc say 0. */
+static int read_part(int fd, size_t expect, const mcp_folder_part_t *part,
+                     size_t limit, mcp_buf_t *out,
+                     const mcp_folder_stop_t *stop) {
+  uint64_t got = 0;
   int code = mcp_buf_reserve(out, expect + 1);
-  while (code == 0) {
-    ssize_t n = read(fd, out->data + out->len, out->cap - out->len);
+  while (code == 0 && got < part->length) {
+    size_t room = out->cap - out->len;
+    uint64_t left = part->length - got;
+    ssize_t n;
+    /* No file is that long, and the offset would overflow. */
+    if (part->from + got > INT64_MAX - MCP_FOLDER_STEP) return 0;
+    if (room > MCP_FOLDER_STEP) room = MCP_FOLDER_STEP;
+    n = pread(fd, out->data + out->len, left < room ? (size_t)left : room,
+              (off_t)(part->from + got));
     if (n == 0) return 0;
     if (n < 0 && errno == EINTR) continue;
     if (n < 0) return -errno;
     out->len += (size_t)n;
     got += (size_t)n;
     if (got > limit) return MCP_ETOOBIG;
+    if (mcp_folder_is_stopped(stop)) return MCP_ECANCELED;
     if (out->len == out->cap) code = mcp_buf_reserve(out, 1);
   }
   return code;
 }
 
-int mcp_folder_read(mcp_folder_t *folder, mcp_slice_t path, size_t limit,
-                    mcp_buf_t *out) {
+/* Of what is open, or only looked at. */
+static int check_read(int fd, const mcp_folder_part_t *part, size_t limit,
+                      struct stat *st) {
+  int code = fstat(fd, st) == 0 ? check_file(st) : -errno;
+  if (code < 0) return code;
+  return size_of_part((uint64_t)st->st_size, part) > limit ? MCP_ETOOBIG : 0;
+}
+
+int mcp_folder_read(const mcp_folder_t *folder, mcp_slice_t path,
+                    const mcp_folder_part_t *part, size_t limit, mcp_buf_t *out,
+                    const mcp_folder_stop_t *stop) {
   struct stat st;
-  int fd, code = look(folder, path, &st);
-  if (code == 0) code = check_file(&st, limit);
+  int code, fd = open_below(folder, path, MCP_FOLDER_LOOK);
+  if (fd < 0) return fd;
+  code = check_read(fd, part, limit, &st);
+  close(fd);
   if (code < 0) return code;
   /* What stands there may have been replaced since: so without blocking, and
    * looked at again. */
-  fd = open_below(folder, path, O_SAFE);
+  fd = open_below(folder, path, O_RDONLY | MCP_FOLDER_SAFE);
   if (fd < 0) return fd;
-  code = fstat(fd, &st) == 0 ? check_file(&st, limit) : -errno;
-  if (code == 0) code = read_all(fd, (size_t)st.st_size, limit, out);
+  code = check_read(fd, part, limit, &st);
+  if (code == 0)
+    code = read_part(fd, (size_t)size_of_part((uint64_t)st.st_size, part), part,
+                     limit, out, stop);
   close(fd);
   return code;
 }
@@ -265,8 +293,9 @@ static int compare_names(const void *a, const void *b) {
                 ((const mcp_folder_entry_t *)b)->name);
 }
 
-static int list_entries(DIR *dir, mcp_folder_list_t *list) {
-  for (;;) {
+static int list_entries(DIR *dir, mcp_folder_list_t *list,
+                        const mcp_folder_stop_t *stop) {
+  while (!mcp_folder_is_stopped(stop)) {
     struct dirent *entry;
     struct stat st;
     int code;
@@ -282,11 +311,13 @@ static int list_entries(DIR *dir, mcp_folder_list_t *list) {
     code = add_entry(list, entry->d_name, &st);
     if (code < 0) return code;
   }
+  return MCP_ECANCELED;
 }
 
-int mcp_folder_list(mcp_folder_t *folder, mcp_slice_t path,
-                    mcp_folder_list_t *list) {
-  int fd = open_below(folder, path, O_SAFE | O_DIRECTORY), code;
+int mcp_folder_list(const mcp_folder_t *folder, mcp_slice_t path,
+                    mcp_folder_list_t *list, const mcp_folder_stop_t *stop) {
+  int fd = open_below(folder, path, O_RDONLY | MCP_FOLDER_SAFE | O_DIRECTORY),
+      code;
   DIR *dir;
   if (fd < 0) return fd;
   dir = fdopendir(fd);
@@ -295,7 +326,7 @@ int mcp_folder_list(mcp_folder_t *folder, mcp_slice_t path,
     close(fd);
     return code;
   }
-  code = list_entries(dir, list);
+  code = list_entries(dir, list, stop);
   closedir(dir);
   if (code == 0 && list->count > 1)
     qsort(list->entries, list->count, sizeof *list->entries, compare_names);

@@ -92,20 +92,28 @@ typedef struct {
   int32_t step, error;
 } fault_t;
 
-static _Noreturn void give_up(int step) {
+static _Noreturn void give_up(int fd, int step) {
   fault_t fault = {step, errno};
-  (void)!write(3, &fault, sizeof fault);
+  (void)!write(fd, &fault, sizeof fault);
   _exit(127);
 }
 
 static _Noreturn void become(const mcp_guard_options_t *options, int fault) {
   sigset_t none;
-  int fds[4];
-  for (int n = 0; n < 4; n++)
-    fds[n] = fcntl(n < 3 ? options->fds[n] : fault, F_DUPFD, 4);
-  for (int n = 0; n < 4; n++) (void)dup2(fds[n], n);
-  close_from(4);
-  (void)fcntl(3, F_SETFD, FD_CLOEXEC);
+  int fds[4 + MCP_PROCESS_PASSED];
+  int last = 3 + (int)options->passed_count;
+  for (int n = 0; n <= last; n++) {
+    int fd = n < 3      ? options->fds[n]
+             : n < last ? options->passed[n - 3]
+                        : fault;
+    fds[n] = fcntl(fd, F_DUPFD, last + 1);
+    /* With a stream of ours in place of its own it must not run. */
+    if (fds[n] < 0) give_up(fault, 0);
+  }
+  for (int n = 0; n <= last; n++) (void)dup2(fds[n], n);
+  close_from(last + 1);
+  (void)fcntl(last, F_SETFD, FD_CLOEXEC);
+  fault = last;
   setsid();
 #ifdef __linux__
   /* If the guard is killed as well as its parent, no process is left to end the
@@ -116,10 +124,10 @@ static _Noreturn void become(const mcp_guard_options_t *options, int fault) {
   sigemptyset(&none);
   sigprocmask(SIG_SETMASK, &none, NULL);
   if (options->folder && chdir(options->folder) < 0)
-    give_up(MCP_PROCESS_FOLDER);
+    give_up(fault, MCP_PROCESS_FOLDER);
   environ = (char **)(uintptr_t)options->environment;
   execvp(options->arguments[0], (char **)(uintptr_t)options->arguments);
-  give_up(MCP_PROCESS_PROGRAM);
+  give_up(fault, MCP_PROCESS_PROGRAM);
 }
 
 /* --- the guard ----------------------------------------------------------- */
@@ -148,12 +156,35 @@ static void begin_end(watch_t *watch, uint32_t grace) {
   watch->due = now + watch->orphan_grace;
 }
 
+/* Does without the step in which the child may end by itself. */
+static void begin_term(watch_t *watch, uint32_t grace) {
+  if (grace == 0 || watch->stage > ENDING) {
+    begin_end(watch, grace);
+    return;
+  }
+  signal_group(watch, SIGTERM);
+  watch->stage = TERMINATED;
+  watch->grace = grace;
+  watch->due = now_ms() + grace;
+}
+
+static void obey(watch_t *watch, uint32_t word) {
+  uint32_t number = word & MCP_GUARD_NUMBER;
+  if (word & MCP_GUARD_SIGNAL) {
+    kill(-watch->child, (int)number);
+  } else if (word & MCP_GUARD_TERM) {
+    begin_term(watch, number);
+  } else {
+    begin_end(watch, number);
+  }
+}
+
 /* The socket has data, or has closed. */
 static void listen_to_line(watch_t *watch) {
   uint32_t word;
   ssize_t n = recv(LINE_FD, &word, sizeof word, MSG_DONTWAIT);
   if (n == (ssize_t)sizeof word) {
-    begin_end(watch, word);
+    obey(watch, word);
   } else if (n == 0 || (n < 0 && errno != EAGAIN && errno != EINTR)) {
     watch->line_ended = true;
     begin_end(watch,
@@ -223,12 +254,12 @@ static _Noreturn void keep(watch_t *watch) {
   }
 }
 
-/* Drops all that the guard has from us but the line and the fault pipe. */
+/* Drops all that the guard has from us but the line and the fault pipe, both of
+ * which lie above their places. */
 static void strip(int line, int fault) {
-  int low = fcntl(line, F_DUPFD, FAULT_FD + 1), null;
-  int high = fcntl(fault, F_DUPFD, FAULT_FD + 1);
-  (void)dup2(low, LINE_FD);
-  (void)dup2(high, FAULT_FD);
+  int null;
+  (void)dup2(line, LINE_FD);
+  (void)dup2(fault, FAULT_FD);
   close_from(FAULT_FD + 1);
   for (int fd = 0; fd < 3; fd++) close(fd);
   null = open("/dev/null", O_RDWR);
@@ -237,14 +268,33 @@ static void strip(int line, int fault) {
   (void)!chdir("/");
 }
 
+/* Waits until the child runs its program. True: it does not. */
+static bool hear_fault(fault_t *fault) {
+  size_t got = 0;
+  ssize_t n;
+  do {
+    n = read(FAULT_FD, (char *)fault + got, sizeof *fault - got);
+    if (n > 0) got += (size_t)n;
+  } while ((n < 0 && errno == EINTR) || (n > 0 && got < sizeof *fault));
+  close(FAULT_FD);
+  return got > 0;
+}
+
+/* The child borrows the memory of the guard, which waits until it runs another
+ * program: a second copy of the tables of a large process takes as long as the
+ * first. A macro, because the function that calls vfork must not return. */
+#ifdef __linux__
+#define start_child vfork
+#else
+#define start_child fork
+#endif
+
 static _Noreturn void stand_guard(const mcp_guard_options_t *options,
                                   int line) {
   watch_t watch = {.grace = options->grace, .orphan_grace = options->grace};
   struct sigaction on_child = {.sa_handler = nothing};
   fault_t fault = {0, 0};
-  size_t got = 0;
-  ssize_t n;
-  int pipe_fds[2];
+  int pipe_fds[2], low, high;
   /* A signal to our process group, from a terminal or from kill, must not reach
    * the guard, which has to clean up afterwards. */
   setsid();
@@ -256,19 +306,16 @@ static _Noreturn void stand_guard(const mcp_guard_options_t *options,
    */
   prctl(PR_SET_CHILD_SUBREAPER, 1);
 #endif
-  if (pipe(pipe_fds) < 0 || (watch.child = fork()) < 0) {
+  if (pipe(pipe_fds) < 0 || (low = fcntl(line, F_DUPFD, FAULT_FD + 1)) < 0 ||
+      (high = fcntl(pipe_fds[0], F_DUPFD, FAULT_FD + 1)) < 0 ||
+      (watch.child = start_child()) < 0) {
     report(line, MCP_GUARD_FAILED, 0, errno);
     _exit(127);
   }
   if (watch.child == 0) become(options, pipe_fds[1]);
   close(pipe_fds[1]);
-  strip(line, pipe_fds[0]);
-  do {
-    n = read(FAULT_FD, (char *)&fault + got, sizeof fault - got);
-    if (n > 0) got += (size_t)n;
-  } while ((n < 0 && errno == EINTR) || (n > 0 && got < sizeof fault));
-  close(FAULT_FD);
-  if (got > 0) {
+  strip(low, high);
+  if (hear_fault(&fault)) {
     report(LINE_FD, MCP_GUARD_FAILED, fault.step, fault.error);
     (void)waitpid(watch.child, NULL, 0);
     _exit(127);

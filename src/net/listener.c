@@ -5,14 +5,8 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
-#include <netdb.h>
-#include <stdio.h>
-#include <sys/file.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
-#include <sys/un.h>
-#include <time.h>
 #include <unistd.h>
 #include <uv.h>
 
@@ -28,21 +22,23 @@ struct mcp_listener {
     uv_stream_t stream;
     uv_tcp_t tcp;
     uv_pipe_t pipe;
+    uv_poll_t poll; /* with a tally: libuv would take all that wait at once */
   } uv;
   mcp_loop_t *loop;
   mcp_listener_fn fn;
   void *owner;
   mcp_timer_t *retry; /* to accept, when there was no memory or descriptor */
   unsigned open, max;
+  unsigned per_address;  /* 0: the default, loopback excepted */
   int mark;              /* the first descriptor that is reserved */
   bool reached_mark;     /* from then on it looks before it accepts */
   mcp_list_t of_starved; /* in the loop's list while it waits for one */
-  bool waiting; /* libuv holds a connection that we have not accepted */
-  bool loopback;
-  int port;
-  char *path;   /* of a socket file, or NULL */
-  dev_t device; /* and which file that is */
-  ino_t inode;
+  bool waiting;  /* libuv holds a connection that we have not accepted; with a
+                    tally: there may be one in the queue */
+  bool watching; /* with a tally: the queue is looked at */
+  bool yields;   /* the others may go first, until the timer */
+  unsigned greedy, greed; /* so many times they may not; the next time */
+  mcp_socket_t socket;    /* without its descriptor, unless it has a tally */
 };
 
 /* The lowest descriptor number that no connection should get. The system always
@@ -74,71 +70,140 @@ static bool has_descriptor(mcp_listener_t *l) {
 /* How long to wait for memory or a descriptor to come back, in milliseconds.
  * Connections of ours that end are not waited for so long. */
 #define RETRY_TIME 100
-/* How often, and after how many nanoseconds, the lock of a folder is asked for
- * again: it is held for as long as it takes to bind a socket. */
-#define LOCK_TRIES 50
-#define LOCK_PAUSE 10000000
+
+/* How long another process, which has fewer connections, may go first; in
+ * milliseconds. */
+#define YIELD_TIME 2
+/* How many connections this one accepts at most before it yields again, if the
+ * others have left what was in the queue: they are busy. The number doubles
+ * each time, from none. */
+#define GREED_MOST 16u
+
+static void on_readable(uv_poll_t *poll, int status, int events);
+
+/* Looks at the queue of a socket with a tally, or not. */
+static void watch(mcp_listener_t *l, bool on) {
+  if (!l->socket.tally || l->watching == on || l->socket.fd < 0) return;
+  l->watching = on;
+  if (on) {
+    (void)uv_poll_start(&l->uv.poll, UV_READABLE, on_readable);
+  } else {
+    (void)uv_poll_stop(&l->uv.poll);
+  }
+}
+
+/* Takes one connection from the queue into a handle. 0 or a libuv code. */
+static int take(mcp_listener_t *l, uv_stream_t *handle) {
+  int fd, code;
+  if (!l->socket.tally) return uv_accept(&l->uv.stream, handle);
+#ifdef __linux__
+  fd = accept4(l->socket.fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+#else
+  fd = accept(l->socket.fd, NULL, NULL);
+  if (fd >= 0) (void)fcntl(fd, F_SETFD, FD_CLOEXEC);
+#endif
+  if (fd < 0) return -errno;
+  code = l->socket.local ? uv_pipe_open((uv_pipe_t *)handle, fd)
+                         : uv_tcp_open((uv_tcp_t *)handle, fd);
+  if (code < 0) close(fd);
+  return code;
+}
 
 static void free_handle(uv_handle_t *handle) {
   mcp_mem_free(handle);
 }
 
-/* The share of the peer's address. NULL when there is no memory. */
+/* Has the address as many connections as it may? */
+static bool is_crowded(const mcp_listener_t *l, const mcp_share_t *peer,
+                       const struct sockaddr *address) {
+  unsigned most = l->per_address;
+  if (most == 0) {
+    if (mcp_share_connections(peer) < MCP_LISTENER_PER_ADDRESS) return false;
+    return !mcp_address_is_loopback(address);
+  }
+  return mcp_share_connections(peer) >= most;
+}
+
+/* The share of the peer's address. NULL when there is no memory, or when the
+ * address has too many connections. */
 static mcp_share_t *hold_peer(mcp_listener_t *l, uv_stream_t *handle) {
   struct sockaddr_storage address;
+  const struct sockaddr *at = (const struct sockaddr *)&address;
   int size = sizeof address;
-  if (l->path) return mcp_peers_hold(l->loop, NULL);
+  mcp_share_t *peer;
+  if (l->socket.local) return mcp_peers_hold(l->loop, NULL);
   memset(&address, 0, sizeof address);
   /* A peer that has already closed has no address; the read that follows finds
    * the end. */
   (void)uv_tcp_getpeername((uv_tcp_t *)handle, (struct sockaddr *)&address,
                            &size);
-  return mcp_peers_hold(l->loop, (struct sockaddr *)&address);
+  peer = mcp_peers_hold(l->loop, at);
+  if (!peer || !is_crowded(l, peer, at)) return peer;
+  mcp_log(MCP_LOG_INFO,
+          "a connection was refused: its address has %u already "
+          "(limits.connections_per_address)",
+          mcp_share_connections(peer));
+  mcp_share_drop(peer);
+  return NULL;
 }
 
 static void accept_one(mcp_listener_t *l) {
   uv_stream_t *handle =
-      mcp_mem_alloc(l->path ? sizeof(uv_pipe_t) : sizeof(uv_tcp_t));
+      mcp_mem_alloc(l->socket.local ? sizeof(uv_pipe_t) : sizeof(uv_tcp_t));
   mcp_stream_t *stream = NULL;
   mcp_share_t *peer;
   uv_os_fd_t fd;
   if (!handle) {
     /* libuv keeps the connection, and accepts no other before it is taken. */
+    watch(l, false);
     mcp_timer_set(l->retry, RETRY_TIME);
     return;
   }
-  if (l->path) {
+  if (l->socket.local) {
     uv_pipe_init(mcp_loop_uv(l->loop), (uv_pipe_t *)handle, 0);
   } else {
     uv_tcp_init(mcp_loop_uv(l->loop), (uv_tcp_t *)handle);
   }
-  if (uv_accept(&l->uv.stream, handle) < 0) {
+  if (take(l, handle) < 0) {
     uv_close((uv_handle_t *)handle, free_handle);
+    if (l->socket.tally) {
+      l->waiting = l->yields = false;
+      l->greed = 0;
+    }
+    watch(l, true);
     return;
   }
-  l->waiting = false;
+  /* The others have not come. */
+  if (l->yields) {
+    l->greedy = l->greed;
+    l->greed = l->greed ? 2 * l->greed : 1;
+    if (l->greed > GREED_MOST) l->greed = GREED_MOST;
+  }
+  l->waiting = l->yields = false;
+  watch(l, true);
   if (uv_fileno((uv_handle_t *)handle, &fd) == 0 && fd >= l->mark)
     l->reached_mark = true;
   /* An answer is one write: holding it back for more costs 40 ms. */
-  if (!l->path) uv_tcp_nodelay((uv_tcp_t *)handle, 1);
+  if (!l->socket.local) uv_tcp_nodelay((uv_tcp_t *)handle, 1);
   peer = hold_peer(l, handle);
   if (peer && !mcp_share_is_tight(peer)) {
     stream = mcp_stream_over(l->loop, handle, handle, peer);
   } else {
     uv_close((uv_handle_t *)handle, free_handle);
   }
-  mcp_share_drop(peer);
-  if (!stream) {
+  if (peer && !stream)
     mcp_log(MCP_LOG_INFO, "a connection was refused: over the memory limit");
-    return;
-  }
+  mcp_share_drop(peer);
+  if (!stream) return;
   l->open++;
+  if (l->socket.tally) mcp_tally_add(l->socket.tally, 1);
   l->fn(l->owner, stream);
 }
 
 /* Accepts the connection that waits, if its listener may have another and the
  * process has a descriptor for it. */
 static void try_accept(mcp_listener_t *l) {
+  if (l->open >= l->max) watch(l, false);
   if (!l->waiting || l->open >= l->max) return;
   if (has_descriptor(l)) {
     mcp_list_remove(&l->of_starved);
@@ -147,7 +212,24 @@ static void try_accept(mcp_listener_t *l) {
   }
   if (mcp_list_empty(&l->of_starved))
     mcp_list_append(mcp_loop_starved(l->loop), &l->of_starved);
+  watch(l, false);
   mcp_timer_set(l->retry, RETRY_TIME);
+}
+
+static void on_readable(uv_poll_t *poll, int status, int events) {
+  mcp_listener_t *l = (mcp_listener_t *)poll;
+  (void)events;
+  if (status < 0) return;
+  l->waiting = true;
+  if (l->greedy > 0) {
+    l->greedy--;
+  } else if (mcp_tally_is_above(l->socket.tally)) {
+    l->yields = true;
+    watch(l, false);
+    mcp_timer_set(l->retry, YIELD_TIME);
+    return;
+  }
+  try_accept(l);
 }
 
 static void on_connection(uv_stream_t *server, int status) {
@@ -162,9 +244,13 @@ static void on_connection(uv_stream_t *server, int status) {
 void mcp_listener_release(mcp_listener_t *l) {
   mcp_list_t *starved = mcp_loop_starved(l->loop);
   l->open--;
+  if (l->socket.tally) {
+    mcp_tally_add(l->socket.tally, -1);
+    if (!l->waiting) watch(l, true);
+  }
   if (!mcp_list_empty(starved))
     try_accept(MCP_LIST_MEMBER(starved->next, mcp_listener_t, of_starved));
-  try_accept(l);
+  if (!l->yields) try_accept(l);
 }
 
 static void on_retry(void *arg) {
@@ -172,9 +258,7 @@ static void on_retry(void *arg) {
 }
 
 static void free_listener(uv_handle_t *handle) {
-  mcp_listener_t *l = (mcp_listener_t *)handle;
-  mcp_mem_free(l->path);
-  mcp_mem_free(l);
+  mcp_mem_free(handle);
 }
 
 /* A listener without a handle. NULL: no memory. */
@@ -196,162 +280,83 @@ static mcp_listener_t *new_listener(mcp_loop_t *loop, unsigned connections,
   return l;
 }
 
+int mcp_listener_over(mcp_loop_t *loop, mcp_socket_t *socket,
+                      unsigned connections, mcp_listener_fn fn, void *owner,
+                      mcp_listener_t **out) {
+  mcp_listener_t *l = new_listener(loop, connections, fn, owner);
+  int code;
+  if (!l) {
+    mcp_socket_close(socket);
+    return MCP_ENOMEM;
+  }
+  l->socket = *socket;
+  if (socket->tally) {
+    mcp_socket_clear(socket);
+    code = uv_poll_init(mcp_loop_uv(loop), &l->uv.poll, l->socket.fd);
+    if (code < 0) {
+      mcp_socket_close(&l->socket);
+      mcp_timer_stop(l->retry);
+      mcp_mem_free(l);
+      return code;
+    }
+    mcp_tally_enter(l->socket.tally);
+    watch(l, true);
+    *out = l;
+    return 0;
+  }
+  l->socket.fd = -1;
+  if (socket->local) {
+    uv_pipe_init(mcp_loop_uv(loop), &l->uv.pipe, 0);
+    code = uv_pipe_open(&l->uv.pipe, socket->fd);
+  } else {
+    uv_tcp_init(mcp_loop_uv(loop), &l->uv.tcp);
+    code = uv_tcp_open(&l->uv.tcp, socket->fd);
+  }
+  if (code < 0) close(socket->fd);
+  mcp_socket_clear(socket);
+  if (code == 0)
+    code = uv_listen(&l->uv.stream, MCP_SOCKET_BACKLOG, on_connection);
+  if (code < 0) {
+    mcp_listener_close(l);
+    return code;
+  }
+  *out = l;
+  return 0;
+}
+
 int mcp_listener_open(mcp_loop_t *loop, const char *host, int port,
                       unsigned connections, mcp_listener_fn fn, void *owner,
                       mcp_listener_t **out) {
-  uv_getaddrinfo_t lookup;
-  struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_PASSIVE};
-  struct sockaddr_storage address, bound;
-  int size = sizeof bound, code;
-  mcp_listener_t *l;
-  char service[8];
-  snprintf(service, sizeof service, "%d", port);
-  /* Without a callback the lookup is done at once: start-up may wait. */
-  code =
-      uv_getaddrinfo(mcp_loop_uv(loop), &lookup, NULL, host, service, &hints);
+  mcp_socket_t socket;
+  int code = mcp_socket_listen(loop, host, port, &socket);
   if (code < 0) return code;
-  memset(&address, 0, sizeof address);
-  memcpy(&address, lookup.addrinfo->ai_addr, lookup.addrinfo->ai_addrlen);
-  uv_freeaddrinfo(lookup.addrinfo);
-
-  l = new_listener(loop, connections, fn, owner);
-  if (!l) return MCP_ENOMEM;
-  uv_tcp_init(mcp_loop_uv(loop), &l->uv.tcp);
-  code = uv_tcp_bind(&l->uv.tcp, (const struct sockaddr *)&address, 0);
-  if (code == 0)
-    code = uv_listen(&l->uv.stream, MCP_LISTENER_BACKLOG, on_connection);
-  if (code == 0)
-    code = uv_tcp_getsockname(&l->uv.tcp, (struct sockaddr *)&bound, &size);
-  if (code < 0) {
-    mcp_listener_close(l);
-    return code;
-  }
-  l->loopback = mcp_address_is_loopback((const struct sockaddr *)&bound);
-  /* sin_port and sin6_port stand at the same place. */
-  l->port = ntohs(((struct sockaddr_in *)(void *)&bound)->sin_port);
-  *out = l;
-  return 0;
+  return mcp_listener_over(loop, &socket, connections, fn, owner, out);
 }
 
-/* Locks the folder of `path`, as every process that starts there does, so that
- * of two processes that find a dead socket only one replaces it. Returns the
- * descriptor that holds the lock, or -1: listening then works without
- * protection against that race. */
-static int lock_folder(const char *path) {
-  char folder[sizeof((struct sockaddr_un *)0)->sun_path];
-  const char *slash = strrchr(path, '/');
-  size_t length = slash ? (size_t)(slash - path) + 1 : 0;
-  int fd;
-  memcpy(folder, path, length);
-  folder[length] = 0;
-  fd = open(length ? folder : ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  if (fd < 0) return -1;
-  for (int i = 0; i < LOCK_TRIES; i++) {
-    struct timespec pause = {.tv_nsec = LOCK_PAUSE};
-    if (flock(fd, LOCK_EX | LOCK_NB) == 0 || errno != EWOULDBLOCK) break;
-    nanosleep(&pause, NULL);
-  }
-  return fd;
-}
-
-/* Is this socket dead: does a connection to it fail? */
-static bool is_dead(const struct sockaddr_un *address) {
-  int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-  bool dead;
-  if (fd < 0) return false;
-  dead = connect(fd, (const struct sockaddr *)address, sizeof *address) < 0 &&
-         errno == ECONNREFUSED;
-  close(fd);
-  return dead;
-}
-
-/* Takes a dead socket file out of the way. 0 or a libuv code. */
-static int make_way(const struct sockaddr_un *address) {
-  struct stat there;
-  if (lstat(address->sun_path, &there) < 0) return errno == ENOENT ? 0 : -errno;
-  if (!S_ISSOCK(there.st_mode) || !is_dead(address)) return UV_EADDRINUSE;
-  return unlink(address->sun_path) < 0 ? -errno : 0;
-}
-
-/* A socket bound to the file, but not listening: no client can connect before
- * its permissions are set. The descriptor or a libuv code. */
-static int bind_file(const struct sockaddr_un *address, unsigned mode,
-                     struct stat *made) {
-  const char *path = address->sun_path;
-  int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0), code;
-  if (fd < 0) return -errno;
-  if (bind(fd, (const struct sockaddr *)address, sizeof *address) < 0) {
-    code = -errno;
-    close(fd);
-    return code;
-  }
-  if (chmod(path, (mode_t)mode & 0777) < 0 || lstat(path, made) < 0) {
-    code = -errno;
-    unlink(path);
-    close(fd);
-    return code;
-  }
-  return fd;
-}
-
-/* libuv's own bind would leave the permissions to chance, and remove the file
- * at the end whosesoever it is by then. */
 int mcp_listener_open_unix(mcp_loop_t *loop, const char *path, unsigned mode,
                            unsigned connections, mcp_listener_fn fn,
                            void *owner, mcp_listener_t **out) {
-  struct sockaddr_un address = {.sun_family = AF_UNIX};
-  size_t size = strlen(path) + 1;
-  struct stat made;
-  mcp_listener_t *l;
-  int fd, lock, code;
-  if (size == 1) return UV_EINVAL;
-  if (size > sizeof address.sun_path) return UV_ENAMETOOLONG;
-  memcpy(address.sun_path, path, size);
-  l = new_listener(loop, connections, fn, owner);
-  if (!l) return MCP_ENOMEM;
-  uv_pipe_init(mcp_loop_uv(loop), &l->uv.pipe, 0);
-  l->loopback = true;
-  lock = lock_folder(path);
-  code = make_way(&address);
-  fd = code < 0 ? code : bind_file(&address, mode, &made);
-  if (fd >= 0) {
-    l->path = mcp_mem_alloc(size);
-    if (l->path) memcpy(l->path, path, size);
-    l->device = made.st_dev;
-    l->inode = made.st_ino;
-    code = l->path ? uv_pipe_open(&l->uv.pipe, fd) : MCP_ENOMEM;
-    if (code < 0) close(fd);
-    if (code == 0)
-      code = uv_listen(&l->uv.stream, MCP_LISTENER_BACKLOG, on_connection);
-    if (!l->path) unlink(path);
-  } else {
-    code = fd;
-  }
-  /* Not before it answers: the next process must see that it is in use. */
-  if (lock >= 0) close(lock);
-  if (code < 0) {
-    mcp_listener_close(l);
-    return code;
-  }
-  *out = l;
-  return 0;
+  mcp_socket_t socket;
+  int code = mcp_socket_listen_unix(path, mode, &socket);
+  if (code < 0) return code;
+  return mcp_listener_over(loop, &socket, connections, fn, owner, out);
+}
+
+void mcp_listener_limit_address(mcp_listener_t *listener,
+                                unsigned per_address) {
+  listener->per_address = per_address;
 }
 
 int mcp_listener_port(const mcp_listener_t *listener) {
-  return listener->port;
+  return listener->socket.port;
 }
 
 bool mcp_listener_is_loopback(const mcp_listener_t *listener) {
-  return listener->loopback;
+  return listener->socket.loopback;
 }
 
-/* Removes the file if it is still ours: another process may have replaced it.
- */
-static void remove_file(const mcp_listener_t *l) {
-  struct stat there;
-  if (lstat(l->path, &there) == 0 && there.st_dev == l->device &&
-      there.st_ino == l->inode)
-    unlink(l->path);
+bool mcp_listener_is_local(const mcp_listener_t *listener) {
+  return listener->socket.local;
 }
 
 void mcp_listener_close(mcp_listener_t *listener) {
@@ -359,6 +364,11 @@ void mcp_listener_close(mcp_listener_t *listener) {
   mcp_timer_stop(listener->retry);
   mcp_list_remove(&listener->of_starved);
   /* While it still answers, so that no other process takes it for dead. */
-  if (listener->path) remove_file(listener);
+  mcp_socket_remove_file(&listener->socket);
+  if (listener->socket.tally) {
+    mcp_tally_leave(listener->socket.tally);
+    watch(listener, false);
+    mcp_socket_close(&listener->socket);
+  }
   uv_close(&listener->uv.handle, free_listener);
 }

@@ -4,17 +4,23 @@
 #ifndef MCP_NET_LISTENER_H
 #define MCP_NET_LISTENER_H
 
+#include <limits.h>
+
 #include "net/loop.h"
+#include "net/socket.h"
 #include "net/stream.h"
 
-/* The queue of connections the kernel keeps for us. */
-#define MCP_LISTENER_BACKLOG 1024
 /* Descriptors of the process kept free for files, children and the loop itself,
  * whatever the number of listeners; a quarter of its limit if that is less. */
 #define MCP_LISTENER_RESERVED_DESCRIPTORS 64
 /* The most connections one listener holds, descriptors permitting. Never
  * letting accept run into EMFILE also avoids libuv 1.44's livelock there. */
 #define MCP_LISTENER_CONNECTIONS 10000
+/* The most connections of one address, loopback and socket files excepted: one
+ * client cannot take all that a listener holds. */
+#define MCP_LISTENER_PER_ADDRESS 1000
+/* No such limit. */
+#define MCP_LISTENER_ANY_NUMBER UINT_MAX
 /* The default permissions of a socket file: only its owner may connect. */
 #define MCP_LISTENER_MODE 0600
 
@@ -40,6 +46,17 @@ int mcp_listener_open_unix(mcp_loop_t *loop, const char *path, unsigned mode,
                            unsigned connections, mcp_listener_fn fn,
                            void *owner, mcp_listener_t **listener);
 
+/* Listens on a socket that is there already, and takes it in any case. Further
+ * processes may do the same. Otherwise as above. */
+int mcp_listener_over(mcp_loop_t *loop, mcp_socket_t *socket,
+                      unsigned connections, mcp_listener_fn fn, void *owner,
+                      mcp_listener_t **listener);
+/* Connections of an address that has `per_address` open ones, to whichever
+ * listener of the process, are closed at once; 0: MCP_LISTENER_PER_ADDRESS,
+ * and any number from loopback addresses, as those of a proxy beside us. An
+ * address is what peers.h says; socket files have none. */
+void mcp_listener_limit_address(mcp_listener_t *listener, unsigned per_address);
+
 /* One accepted stream has been closed: another may come. */
 void mcp_listener_release(mcp_listener_t *listener);
 
@@ -48,6 +65,9 @@ int mcp_listener_port(const mcp_listener_t *listener);
 
 /* Is it bound to a loopback address, or to a socket file? */
 bool mcp_listener_is_loopback(const mcp_listener_t *listener);
+
+/* Is it bound to a socket file? */
+bool mcp_listener_is_local(const mcp_listener_t *listener);
 
 /* Stops listening. Accepted streams stay open; mcp_listener_release must not be
  * called afterwards. NULL is accepted. */

@@ -2,8 +2,11 @@
  * loop.c: see loop.h. */
 #include "net/loop.h"
 
+#include <errno.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdatomic.h>
+#include <unistd.h>
 #include <uv.h>
 
 #include "base/err.h"
@@ -12,8 +15,9 @@
 struct mcp_loop {
   uv_loop_t *uv; /* our own, or a host's */
   uv_loop_t own;
-  uv_timer_t deadline; /* of the step now running */
-  uv_async_t waker;
+  uv_timer_t deadline;  /* of the step now running */
+  uv_async_t wakers[2]; /* the second is on the loop that it was moved to */
+  uv_async_t *waker;
   uv_prepare_t starter; /* of `set`, on a loop that a host turns */
   mcp_list_t set;       /* timers that timers have set: not started yet */
   mcp_list_t cleanups;
@@ -21,7 +25,8 @@ struct mcp_loop {
   mcp_buf_t scratch;
   mcp_peers_t *peers; /* NULL before the first connection */
   void (*free_peers)(mcp_peers_t *peers);
-  unsigned lookups;    /* under way in other threads */
+  uint64_t skipped;    /* ms that the clock has jumped */
+  unsigned lookups;    /* in progress, in other threads */
   unsigned rounds;     /* of closing that leaving still takes */
   atomic_uint answers; /* signs of life */
   int input;           /* where standard input is, or -1 */
@@ -35,7 +40,8 @@ struct mcp_timer {
   uv_timer_t uv;
   mcp_loop_t *loop;
   mcp_list_t of_set;
-  uint64_t due, every; /* while it is in `set` */
+  uint64_t due, every; /* while it is in `set`, or is moved */
+  bool quiet;
   void (*fn)(void *);
   void *arg;
 };
@@ -55,8 +61,10 @@ static void on_timer(uv_timer_t *uv);
 /* Starts the timers that timers have set. */
 static void start_set(mcp_loop_t *loop) {
   uint64_t now;
-  if (mcp_list_empty(&loop->set)) return;
+  /* Also where all of them have been stopped: an active handle would keep the
+   * loop alive. */
   uv_prepare_stop(&loop->starter);
+  if (mcp_list_empty(&loop->set)) return;
   uv_update_time(loop->uv);
   now = uv_now(loop->uv);
   while (!mcp_list_empty(&loop->set)) {
@@ -115,13 +123,40 @@ static void leave(mcp_loop_t *loop) {
   while (loop->rounds > 0 && turn(loop, UV_RUN_NOWAIT) > 0) continue;
 }
 
+static void open_basics(mcp_loop_t *loop) {
+  uv_timer_init(loop->uv, &loop->deadline);
+  uv_unref((uv_handle_t *)&loop->deadline);
+  uv_prepare_init(loop->uv, &loop->starter);
+  loop->starter.data = loop;
+}
+
+/* Descriptors that libuv takes for a loop. */
+#define DESCRIPTORS 8
+
+/* libuv ends the process where it gets none for its pipe of signals: whether
+ * there are enough is asked before. */
+static int probe_descriptors(void) {
+  int fds[DESCRIPTORS], count = 0, code = 0;
+  while (count < DESCRIPTORS) {
+    fds[count] = dup(STDERR_FILENO);
+    if (fds[count] < 0) {
+      if (errno == EMFILE || errno == ENFILE) code = -errno;
+      break;
+    }
+    count++;
+  }
+  while (count > 0) close(fds[--count]);
+  return code;
+}
+
 static int open_loop(uv_loop_t *uv, mcp_loop_t **out) {
   mcp_loop_t *loop = mcp_mem_alloc(sizeof *loop);
   int code;
   if (!loop) return MCP_ENOMEM;
   memset(loop, 0, offsetof(mcp_loop_t, read_buffer));
   loop->uv = uv ? uv : &loop->own;
-  loop->waker.data = loop;
+  loop->waker = &loop->wakers[0];
+  loop->waker->data = loop;
   loop->input = -1;
   mcp_list_init(&loop->cleanups);
   mcp_list_init(&loop->starved);
@@ -131,22 +166,20 @@ static int open_loop(uv_loop_t *uv, mcp_loop_t **out) {
   struct sigaction now;
   if (sigaction(SIGPIPE, NULL, &now) == 0 && now.sa_handler == SIG_DFL)
     signal(SIGPIPE, SIG_IGN);
-  if (!uv && (code = uv_loop_init(&loop->own)) < 0) {
+  if (!uv && (code = probe_descriptors()) == 0) code = uv_loop_init(&loop->own);
+  if (!uv && code < 0) {
     mcp_mem_free(loop);
     return code;
   }
-  uv_timer_init(loop->uv, &loop->deadline);
-  uv_unref((uv_handle_t *)&loop->deadline);
-  uv_prepare_init(loop->uv, &loop->starter);
-  loop->starter.data = loop;
+  open_basics(loop);
   mcp_list_init(&loop->set);
-  if ((code = uv_async_init(loop->uv, &loop->waker, on_wake)) < 0) {
+  if ((code = uv_async_init(loop->uv, loop->waker, on_wake)) < 0) {
     leave(loop);
     if (!uv) uv_loop_close(&loop->own);
     mcp_mem_free(loop);
     return code;
   }
-  uv_unref((uv_handle_t *)&loop->waker);
+  uv_unref((uv_handle_t *)loop->waker);
   *out = loop;
   return 0;
 }
@@ -183,7 +216,7 @@ void mcp_loop_free(mcp_loop_t *loop) {
     cleanup->end(cleanup);
   }
   if (loop->turning) return;
-  uv_close((uv_handle_t *)&loop->waker, NULL);
+  uv_close((uv_handle_t *)loop->waker, NULL);
   if (mcp_loop_is_hosts(loop)) {
     leave(loop);
     free_loop(loop);
@@ -236,13 +269,13 @@ void mcp_loop_wake(mcp_loop_t *loop) {
    * reported while everything is closing. */
   if (loop->stepping) {
     uv_stop(loop->uv);
-  } else if (!uv_is_closing((uv_handle_t *)&loop->waker)) {
-    uv_async_send(&loop->waker);
+  } else if (!uv_is_closing((uv_handle_t *)loop->waker)) {
+    uv_async_send(loop->waker);
   }
 }
 
 void mcp_loop_ask(mcp_loop_t *loop) {
-  uv_async_send(&loop->waker);
+  uv_async_send(loop->waker);
 }
 
 unsigned mcp_loop_answers(const mcp_loop_t *loop) {
@@ -280,7 +313,7 @@ void mcp_loop_drop_cleanup(mcp_loop_cleanup_t *cleanup) {
 }
 
 uint64_t mcp_loop_now(const mcp_loop_t *loop) {
-  return uv_now(loop->uv);
+  return uv_now(loop->uv) + loop->skipped;
 }
 
 int mcp_loop_fd(const mcp_loop_t *loop) {
@@ -332,6 +365,60 @@ static void on_timer(uv_timer_t *uv) {
   if (loop->stepping) uv_stop(loop->uv);
 }
 
+static void open_timer(mcp_timer_t *timer) {
+  uv_timer_init(timer->loop->uv, &timer->uv);
+  timer->uv.data = timer; /* see timer_of */
+  if (timer->quiet) uv_unref((uv_handle_t *)&timer->uv);
+}
+
+/* A timer of ours that is running, or NULL: a host may have handles, too. */
+static mcp_timer_t *timer_of(uv_handle_t *handle) {
+  if (handle->type != UV_TIMER || handle->data != handle ||
+      !uv_is_active(handle))
+    return NULL;
+  return (mcp_timer_t *)handle;
+}
+
+static void skip_timer(uv_handle_t *handle, void *arg) {
+  mcp_timer_t *timer = timer_of(handle);
+  uint64_t due, ms = *(const uint64_t *)arg;
+  if (!timer) return;
+  due = uv_timer_get_due_in(&timer->uv);
+  uv_timer_start(&timer->uv, on_timer, due > ms ? due - ms : 0,
+                 uv_timer_get_repeat(&timer->uv));
+}
+
+void mcp_loop_skip(mcp_loop_t *loop, uint64_t ms) {
+  start_set(loop);
+  uv_update_time(loop->uv);
+  uv_walk(loop->uv, skip_timer, &ms);
+  loop->skipped += ms;
+}
+
+static void find_due(uv_handle_t *handle, void *arg) {
+  uint64_t *next = arg;
+  mcp_timer_t *timer = timer_of(handle);
+  uint64_t due = timer ? uv_timer_get_due_in(&timer->uv) : UINT64_MAX;
+  if (due < *next) *next = due;
+}
+
+uint64_t mcp_loop_next_due(mcp_loop_t *loop) {
+  uint64_t next = UINT64_MAX;
+  start_set(loop);
+  uv_update_time(loop->uv);
+  uv_walk(loop->uv, find_due, &next);
+  return next;
+}
+
+bool mcp_loop_is_ready(mcp_loop_t *loop) {
+  struct pollfd fd = {.fd = uv_backend_fd(loop->uv), .events = POLLIN};
+  start_set(loop);
+  uv_update_time(loop->uv);
+  return uv_backend_timeout(loop->uv) == 0 && uv_loop_alive(loop->uv)
+             ? true
+             : poll(&fd, 1, 0) > 0;
+}
+
 mcp_timer_t *mcp_timer_new(mcp_loop_t *loop, bool quiet, void (*fn)(void *),
                            void *arg) {
   mcp_timer_t *timer = mcp_mem_alloc(sizeof *timer);
@@ -339,10 +426,77 @@ mcp_timer_t *mcp_timer_new(mcp_loop_t *loop, bool quiet, void (*fn)(void *),
   timer->loop = loop;
   timer->fn = fn;
   timer->arg = arg;
+  timer->quiet = quiet;
   mcp_list_init(&timer->of_set);
-  uv_timer_init(loop->uv, &timer->uv);
-  if (quiet) uv_unref((uv_handle_t *)&timer->uv);
+  open_timer(timer);
   return timer;
+}
+
+static bool is_basic(const mcp_loop_t *loop, const uv_handle_t *handle) {
+  return handle == (const uv_handle_t *)loop->waker ||
+         handle == (const uv_handle_t *)&loop->deadline ||
+         handle == (const uv_handle_t *)&loop->starter;
+}
+
+/* The argument of the two walks of mcp_loop_move. */
+typedef struct {
+  mcp_loop_t *loop;
+  int open; /* handles that are no timer about to be freed */
+  mcp_list_t timers;
+} move_t;
+
+static void count_handle(uv_handle_t *handle, void *arg) {
+  move_t *move = arg;
+  if (is_basic(move->loop, handle)) return;
+  if (handle->type != UV_TIMER || !uv_is_closing(handle)) move->open++;
+}
+
+static void move_timer(uv_handle_t *handle, void *arg) {
+  move_t *move = arg;
+  mcp_timer_t *timer = (mcp_timer_t *)handle;
+  if (is_basic(move->loop, handle) || uv_is_closing(handle)) return;
+  timer->due = UINT64_MAX;
+  if (uv_is_active(handle)) {
+    timer->due = uv_timer_get_due_in(&timer->uv);
+    timer->every = uv_timer_get_repeat(&timer->uv);
+  }
+  mcp_list_append(&move->timers, &timer->of_set);
+  uv_close(handle, NULL);
+}
+
+int mcp_loop_move(mcp_loop_t *loop, void *uv, int timers) {
+  move_t move = {.loop = loop};
+  uv_async_t *waker = &loop->wakers[1];
+  int code;
+  if (loop->turning) return MCP_ENESTED;
+  uv_walk(loop->uv, count_handle, &move);
+  /* A cleanup means an object that does its work on other threads. */
+  if (move.open != timers || loop->lookups || mcp_loop_is_hosts(loop) ||
+      !mcp_list_empty(&loop->cleanups))
+    return MCP_EBUSY;
+  /* Nothing after this can fail. */
+  if ((code = uv_async_init(uv, waker, on_wake)) < 0) return code;
+  waker->data = loop;
+  uv_unref((uv_handle_t *)waker);
+  mcp_list_init(&move.timers);
+  uv_walk(loop->uv, move_timer, &move);
+  uv_close((uv_handle_t *)loop->waker, NULL);
+  uv_close((uv_handle_t *)&loop->deadline, NULL);
+  uv_close((uv_handle_t *)&loop->starter, NULL);
+  (void)turn(loop, UV_RUN_DEFAULT);
+  uv_loop_close(&loop->own);
+  loop->uv = uv;
+  loop->waker = waker;
+  uv_update_time(loop->uv);
+  while (!mcp_list_empty(&move.timers)) {
+    mcp_timer_t *timer = MCP_LIST_MEMBER(move.timers.next, mcp_timer_t, of_set);
+    mcp_list_remove(&timer->of_set);
+    open_timer(timer);
+    if (timer->due != UINT64_MAX)
+      uv_timer_start(&timer->uv, on_timer, timer->due, timer->every);
+  }
+  open_basics(loop);
+  return 0;
 }
 
 static void set(mcp_timer_t *timer, uint64_t after_ms, uint64_t every_ms) {

@@ -36,6 +36,11 @@ int mcp_loop_new(mcp_loop_t **loop);
  * host runs. */
 int mcp_loop_over(void *uv, mcp_loop_t **loop);
 
+/* Moves a loop of our own to a host's, a uv_loop_t, with `timers` timers, which
+ * must be all that is open: MCP_EBUSY if there is more, MCP_ENESTED inside a
+ * callback, or a libuv code; the loop is as before then. */
+int mcp_loop_move(mcp_loop_t *loop, void *uv, int timers);
+
 /* Is it a host's? */
 bool mcp_loop_is_hosts(const mcp_loop_t *loop);
 
@@ -72,6 +77,17 @@ int mcp_loop_input(const mcp_loop_t *loop);
 
 /* Milliseconds since some fixed moment, as of the last turn. */
 uint64_t mcp_loop_now(const mcp_loop_t *loop);
+
+/* For tests of what takes long: lets the clock of the loop jump, and with it
+ * every timer of ours; not those of a host, and not what other threads and
+ * processes do. A timer that is due then expires in the next turn. */
+void mcp_loop_skip(mcp_loop_t *loop, uint64_t ms);
+
+/* How long until the next timer of ours expires, in ms; UINT64_MAX: never. */
+uint64_t mcp_loop_next_due(mcp_loop_t *loop);
+
+/* Would a turn that does not wait do anything? */
+bool mcp_loop_is_ready(mcp_loop_t *loop);
 
 /* For hosts that drive the loop: the descriptor that becomes readable, and how
  * long a wait on it may last in milliseconds (-1: no limit). */

@@ -10,13 +10,16 @@
 #include "base/list.h"
 #include "base/mem.h"
 
-#define BUCKETS  256
-#define KEY_SIZE 17
+#define BUCKETS 256
+/* The family, then the address. */
+#define ADDRESS_SIZE 17
 
 typedef struct {
   mcp_list_t of_bucket;
   mcp_share_t *share;
-  unsigned char key[KEY_SIZE]; /* the family, then the address */
+  bool is_principal;
+  size_t len;
+  char key[];
 } peer_t;
 
 struct mcp_peers {
@@ -26,7 +29,7 @@ struct mcp_peers {
 
 static void write_key(unsigned char *key, const struct sockaddr *address) {
   static const unsigned char mapped[12] = {[10] = 0xff, [11] = 0xff};
-  memset(key, 0, KEY_SIZE);
+  memset(key, 0, ADDRESS_SIZE);
   if (!address) return;
   if (address->sa_family == AF_INET) {
     const struct sockaddr_in *in = (const void *)address;
@@ -41,10 +44,10 @@ static void write_key(unsigned char *key, const struct sockaddr *address) {
   }
 }
 
-static mcp_list_t *bucket(mcp_peers_t *peers, const unsigned char *key) {
+static mcp_list_t *bucket(mcp_peers_t *peers, mcp_slice_t key) {
   uint64_t hash = peers->seed;
-  for (size_t i = 0; i < KEY_SIZE; i++) {
-    hash = (hash ^ key[i]) * 0x9e3779b97f4a7c15u;
+  for (size_t i = 0; i < key.len; i++) {
+    hash = (hash ^ (unsigned char)key.data[i]) * 0x9e3779b97f4a7c15u;
     hash ^= hash >> 29;
   }
   return &peers->buckets[hash % BUCKETS];
@@ -64,15 +67,19 @@ static void on_gone(void *arg) {
   mcp_mem_free(peer);
 }
 
-static peer_t *new_peer(void) {
-  peer_t *peer = mcp_mem_alloc(sizeof *peer);
+static peer_t *new_peer(bool is_principal, mcp_slice_t key) {
+  peer_t *peer = mcp_mem_alloc(sizeof *peer + key.len);
   if (!peer) return NULL;
-  peer->share = mcp_share_new(NULL, MCP_SHARE_ADDRESS);
+  peer->share = mcp_share_new(NULL, is_principal ? MCP_SHARE_PRINCIPAL
+                                                 : MCP_SHARE_ADDRESS);
   if (!peer->share) {
     mcp_mem_free(peer);
     return NULL;
   }
   mcp_share_on_gone(peer->share, on_gone, peer);
+  peer->is_principal = is_principal;
+  peer->len = key.len;
+  memcpy(peer->key, key.data, key.len);
   return peer;
 }
 
@@ -87,9 +94,8 @@ static void free_peers(mcp_peers_t *peers) {
   mcp_mem_free(peers);
 }
 
-mcp_share_t *mcp_peers_hold(mcp_loop_t *loop, const struct sockaddr *address) {
+static mcp_share_t *hold(mcp_loop_t *loop, bool is_principal, mcp_slice_t key) {
   mcp_peers_t *peers = mcp_loop_peers(loop);
-  unsigned char key[KEY_SIZE];
   mcp_list_t *in;
   peer_t *peer;
   if (!peers) {
@@ -97,16 +103,26 @@ mcp_share_t *mcp_peers_hold(mcp_loop_t *loop, const struct sockaddr *address) {
     if (!peers) return NULL;
     mcp_loop_set_peers(loop, peers, free_peers);
   }
-  write_key(key, address);
   in = bucket(peers, key);
   for (mcp_list_t *it = in->next; it != in; it = it->next) {
     peer = MCP_LIST_MEMBER(it, peer_t, of_bucket);
-    if (memcmp(peer->key, key, KEY_SIZE) == 0)
+    if (peer->is_principal == is_principal && peer->len == key.len &&
+        memcmp(peer->key, key.data, key.len) == 0)
       return mcp_share_hold(peer->share);
   }
-  peer = new_peer();
+  peer = new_peer(is_principal, key);
   if (!peer) return NULL;
-  memcpy(peer->key, key, KEY_SIZE);
   mcp_list_append(in, &peer->of_bucket);
   return peer->share;
+}
+
+mcp_share_t *mcp_peers_hold(mcp_loop_t *loop, const struct sockaddr *address) {
+  unsigned char key[ADDRESS_SIZE];
+  write_key(key, address);
+  return hold(loop, false, mcp_slice((const char *)key, sizeof key));
+}
+
+mcp_share_t *mcp_peers_hold_principal(mcp_loop_t *loop, mcp_slice_t key) {
+  if (key.len > MCP_PEERS_KEY) key.len = MCP_PEERS_KEY;
+  return hold(loop, true, key);
 }

@@ -147,17 +147,25 @@ static void close_mixed(mcp_stream_t *stream, bool flush) {
 }
 
 static const mcp_stream_ops_t mixed_ops = {start_mixed, pause_mixed, send_mixed,
-                                           close_mixed, NULL};
+                                           close_mixed, NULL,        NULL};
 
 static int private_copy(int fd) {
   int copy = fcntl(fd, F_DUPFD_CLOEXEC, 3);
   return copy < 0 ? -errno : copy;
 }
 
-/* Gives 0 the null device and 1 a copy of standard error. */
+int mcp_pipe_open_empty(void) {
+  int null = open("/dev/null", O_RDWR | O_CLOEXEC), ends[2];
+  if (null >= 0) return null;
+  if (pipe(ends) < 0) return -errno;
+  close(ends[1]);
+  return ends[0];
+}
+
+/* Gives 0 nothing to read and 1 a copy of standard error. */
 static int replace_standard(void) {
-  int null = open("/dev/null", O_RDWR | O_CLOEXEC);
-  if (null < 0) return -errno;
+  int null = mcp_pipe_open_empty();
+  if (null < 0) return null;
   if (dup2(null, 0) < 0) return -errno;
   if (dup2(2, 1) < 0 && dup2(null, 1) < 0) return -errno;
   /* Output printed earlier is still in the buffer: it goes there as well. */

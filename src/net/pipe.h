@@ -13,4 +13,9 @@
  * 0 or a libuv code. To be called once in a process. */
 int mcp_pipe_stdio(mcp_loop_t *loop, mcp_stream_t **stream);
 
+/* Opens something to read from that is at its end at once: the null device, or
+ * in a container without /dev a pipe that nothing writes to. The descriptor, or
+ * a negative code. */
+int mcp_pipe_open_empty(void);
+
 #endif

@@ -9,6 +9,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -32,11 +33,13 @@ struct mcp_process {
   mcp_stream_t *in, *out, *err; /* NULL once they are closed */
   uv_pipe_t line;               /* to the guard */
   int line_fd;                  /* -1 once it is closed */
+  int input_fd;                 /* of `out` */
   mcp_timer_t *drain;
   mcp_guard_news_t news;
   size_t news_size; /* bytes of it that have come */
   void (*on_error)(void *, mcp_slice_t);
   void (*on_exit)(void *, int, int);
+  void (*on_lost)(void *);
   void (*on_gone)(void *);
   void *owner;
   pid_t guard; /* 0 once it is reaped */
@@ -45,6 +48,8 @@ struct mcp_process {
   uint32_t drained; /* ms that its last words have taken */
   unsigned open;    /* streams and the line that are not closed yet */
   bool in_ended, err_ended;
+  int unread; /* why it reads its input no more: a code, 0 while it does */
+  bool apart;
   bool active; /* something came since the last look */
   bool exited; /* there is no child any more */
   bool failed; /* and it did not end well */
@@ -54,22 +59,27 @@ struct mcp_process {
 static void release(mcp_process_t *p) {
   void (*on_gone)(void *) = p->on_gone;
   void *owner = p->owner;
+  const mcp_stream_events_t *up = p->base.events;
   if (p->open > 0) return;
+  if (up) up->on_closed(p->base.owner);
   mcp_loop_drop_cleanup(&p->cleanup);
   mcp_timer_stop(p->drain);
   mcp_mem_free(p);
   if (on_gone) on_gone(owner);
 }
 
-/* Sends the guard the time that is left. Fails only if the guard is dead. */
-static void send_word(mcp_process_t *p, uint32_t grace) {
+/* To the guard; see guard.h. Fails only if the guard is dead. */
+static void send_word(mcp_process_t *p, uint32_t word) {
   if (p->line_fd >= 0)
-    (void)!send(p->line_fd, &grace, sizeof grace, MSG_NOSIGNAL | MSG_DONTWAIT);
+    (void)!send(p->line_fd, &word, sizeof word, MSG_NOSIGNAL | MSG_DONTWAIT);
 }
 
 static void end_stream(mcp_process_t *p, int code) {
   if (!p->base.events || p->base.closing) return;
-  p->base.reason = p->exited ? p->reason : "the process closed its output";
+  if (code == 0 && !p->exited && !p->in_ended) code = p->unread;
+  p->base.reason = p->exited   ? p->reason
+                   : code == 0 ? "the process closed its output"
+                               : NULL;
   mcp_stream_end(&p->base, code == 0 && p->failed ? MCP_EGONE : code);
 }
 
@@ -101,9 +111,16 @@ static void set_drain(mcp_process_t *p) {
   mcp_timer_set(p->drain, MCP_PROCESS_DRAIN_TIME);
 }
 
+static void end_error(mcp_process_t *p) {
+  if (p->err_ended) return;
+  p->err_ended = true;
+  if (p->on_error) p->on_error(p->owner, mcp_slice(NULL, 0));
+}
+
 /* All output of the child has been read, or the time to wait for it is over. */
 static void finish(mcp_process_t *p) {
   end_stream(p, 0);
+  if (p->exited && p->err) end_error(p);
   close_rest(p);
 }
 
@@ -111,17 +128,30 @@ static bool is_all_read(const mcp_process_t *p) {
   return p->in_ended && (!p->err || p->err_ended);
 }
 
+/* Is some of its output not read, because we do not want more of it now? */
+static bool is_held(const mcp_process_t *p) {
+  return !p->base.closing &&
+         (p->base.paused || (p->err && !p->err_ended && p->err->paused));
+}
+
 static void on_drain_time(void *arg) {
   mcp_process_t *p = arg;
-  bool held = p->base.paused && !p->base.closing;
-  if (!held) p->drained += MCP_PROCESS_DRAIN_TIME;
-  if (p->exited && !is_all_read(p) && (held || p->active) &&
+  /* Goes on when it is read on. */
+  if (p->exited && is_held(p)) return;
+  p->drained += MCP_PROCESS_DRAIN_TIME;
+  if (p->exited && !is_all_read(p) && p->active &&
       p->drained < MCP_PROCESS_DRAIN_MAX) {
     p->active = false;
     set_drain(p);
     return;
   }
   finish(p);
+}
+
+static void resume_drain(mcp_process_t *p) {
+  if (!p->exited || is_all_read(p)) return;
+  p->active = true;
+  set_drain(p);
 }
 
 /* The child, or its guard, is no more. What they have written may still have to
@@ -149,7 +179,7 @@ static void take_news(mcp_process_t *p) {
              (int)news->value);
   }
   p->exited = true;
-  p->on_exit(p->owner, news->value, news->detail);
+  if (p->on_exit) p->on_exit(p->owner, news->value, news->detail);
   wind_up(p);
 }
 
@@ -165,6 +195,7 @@ static void on_guard_gone(mcp_process_t *p) {
     kill(-p->child, SIGKILL);
     p->exited = p->failed = true;
     snprintf(p->reason, sizeof p->reason, "the process lost its guard");
+    if (p->on_lost) p->on_lost(p->owner);
   }
   wind_up(p);
 }
@@ -190,7 +221,7 @@ static void on_line(uv_stream_t *line, ssize_t n, const uv_buf_t *buf) {
 static void in_data(void *owner, mcp_slice_t bytes) {
   mcp_process_t *p = owner;
   p->active = true;
-  if (p->base.closing) return;
+  if (p->base.closing || p->base.ended) return;
   p->base.events->on_data(p->base.owner, bytes);
 }
 
@@ -223,8 +254,22 @@ static void take_queue(mcp_process_t *p) {
   if (p->out) p->base.progress_ms = p->out->progress_ms;
 }
 
+/* Does the child only read no more? Most have ended then, and their status says
+ * more than the failed write: it is worth waiting for the news of it. */
+static bool awaits_news(mcp_process_t *p, int code) {
+  if (p->apart || (code != UV_EPIPE && code != UV_ECONNRESET)) return false;
+  if (!p->unread) set_drain(p);
+  p->unread = code;
+  return true;
+}
+
 static void out_end(void *owner, int code) {
-  end_stream(owner, code);
+  mcp_process_t *p = owner;
+  if (p->apart) {
+    close_inner(p->out);
+  } else if (!awaits_news(p, code)) {
+    end_stream(p, code);
+  }
 }
 
 static void out_drain(void *owner) {
@@ -233,14 +278,18 @@ static void out_drain(void *owner) {
   if (!p->base.closing) p->base.events->on_drain(p->base.owner);
 }
 
-/* That is the end of the child's input, and of the stream. */
+/* That is the end of the child's input, and of a stream that is closing. */
 static void out_closed(void *owner) {
   mcp_process_t *p = owner;
   const mcp_stream_events_t *up = p->base.events;
   p->out = NULL;
   take_queue(p);
-  p->base.events = NULL;
-  if (up) up->on_closed(p->base.owner);
+  if (p->base.closing) {
+    p->base.events = NULL;
+    if (up) up->on_closed(p->base.owner);
+  } else if (up) {
+    up->on_drain(p->base.owner);
+  }
   p->open--;
   release(p);
 }
@@ -248,22 +297,21 @@ static void out_closed(void *owner) {
 static void err_data(void *owner, mcp_slice_t bytes) {
   mcp_process_t *p = owner;
   p->active = true;
-  if (bytes.len > 0) p->on_error(p->owner, bytes);
+  if (bytes.len > 0 && !p->err_ended && p->on_error)
+    p->on_error(p->owner, bytes);
 }
 
 static void err_end(void *owner, int code) {
   mcp_process_t *p = owner;
   (void)code;
-  p->err_ended = true;
-  p->on_error(p->owner, mcp_slice(NULL, 0));
+  end_error(p);
   if (is_all_read(p)) close_rest(p);
 }
 
 static void err_closed(void *owner) {
   mcp_process_t *p = owner;
   p->err = NULL;
-  if (!p->err_ended) p->on_error(p->owner, mcp_slice(NULL, 0));
-  p->err_ended = true;
+  end_error(p);
   p->open--;
   release(p);
 }
@@ -288,27 +336,36 @@ static int start(mcp_stream_t *stream) {
 static void pause_reading(mcp_stream_t *stream, bool pause) {
   mcp_process_t *p = (mcp_process_t *)stream;
   if (p->in) mcp_stream_pause(p->in, pause);
+  if (!pause) resume_drain(p);
 }
 
 static int send_bytes(mcp_stream_t *stream, mcp_buf_t *bytes, size_t from) {
   mcp_process_t *p = (mcp_process_t *)stream;
   int code = p->out ? mcp_stream_send(p->out, bytes, from) : MCP_ECLOSED;
   take_queue(p);
-  return code;
+  return awaits_news(p, code) ? 0 : code;
 }
 
-static void close_stream(mcp_stream_t *stream, bool flush) {
-  mcp_process_t *p = (mcp_process_t *)stream;
+/* Closes the stream. What the child still writes is read and dropped, so that
+ * it can end. */
+static void shut(mcp_process_t *p, bool flush) {
   bool first = !p->base.closing;
   p->base.closing = true;
-  if (first || !flush) send_word(p, flush ? p->grace : 0);
   if (first && p->in) mcp_stream_pause(p->in, false);
+  if (first && p->err) mcp_stream_pause(p->err, false);
   if (p->out) mcp_stream_close(p->out, flush);
   if (!p->guard) wind_up(p);
 }
 
-static const mcp_stream_ops_t process_ops = {start, pause_reading, send_bytes,
-                                             close_stream, NULL};
+static void close_stream(mcp_stream_t *stream, bool flush) {
+  mcp_process_t *p = (mcp_process_t *)stream;
+  if (!p->base.closing || !flush)
+    send_word(p, MCP_GUARD_END | (flush ? p->grace : 0));
+  shut(p, flush);
+}
+
+static const mcp_stream_ops_t process_ops = {
+    start, pause_reading, send_bytes, close_stream, NULL, NULL};
 
 /* The loop ends: kills the group at once and waits a short time for the guard.
  * If the guard takes longer, it goes on alone. */
@@ -316,7 +373,7 @@ static void end_now(mcp_loop_cleanup_t *cleanup) {
   mcp_process_t *p = MCP_LIST_MEMBER(cleanup, mcp_process_t, cleanup);
   struct timespec pause = {.tv_nsec = 1000000};
   p->base.closing = true;
-  send_word(p, 0);
+  send_word(p, MCP_GUARD_END);
   for (int i = 0; p->guard && i < LAST_WAIT; i++) {
     pid_t pid = waitpid(p->guard, NULL, WNOHANG);
     if (pid == p->guard || (pid < 0 && errno != EINTR)) p->guard = 0;
@@ -393,6 +450,14 @@ static void close_pair(int fds[2]) {
     if (fds[i] >= 0) close(fds[i]);
 }
 
+/* The null device, or our output, in place of `*fd`. */
+static int replace(int *fd, bool ours) {
+  if (*fd >= 0) close(*fd);
+  *fd = ours ? fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, 3)
+             : open("/dev/null", O_WRONLY | O_CLOEXEC);
+  return *fd < 0 ? -errno : 0;
+}
+
 /* Everything that can fail but the start itself comes before it. */
 static int launch(mcp_process_t *p, const mcp_process_options_t *options,
                   mcp_process_step_t *step) {
@@ -403,20 +468,24 @@ static int launch(mcp_process_t *p, const mcp_process_options_t *options,
                                .environment = options->environment,
                                .folder = options->folder,
                                .fds = {-1, -1, 2},
+                               .passed = options->passed,
+                               .passed_count = options->passed_count,
                                .grace = MCP_PROCESS_ORPHAN_GRACE};
   int code = uv_pipe(in, 0, 0);
   if (code == 0) code = uv_pipe(out, 0, 0);
+  if (code == 0 && (options->no_output || options->our_output))
+    code = replace(&out[1], options->our_output);
   if (code == 0 && options->error == MCP_PROCESS_CAPTURE)
     code = uv_pipe(err, 0, 0);
-  if (code == 0 && options->error == MCP_PROCESS_NULL) {
-    err[1] = open("/dev/null", O_WRONLY | O_CLOEXEC);
-    if (err[1] < 0) code = -errno;
-  }
+  if (code == 0 && options->error == MCP_PROCESS_NULL)
+    code = replace(&err[1], false);
   if (code == 0) code = uv_socketpair(SOCK_STREAM, 0, line, 0, 0);
   if (code < 0) goto done;
   guard.fds[0] = in[0];
   guard.fds[1] = out[1];
   if (options->error != MCP_PROCESS_INHERIT) guard.fds[2] = err[1];
+  if (options->error == MCP_PROCESS_MERGE) guard.fds[2] = out[1];
+  p->input_fd = in[1];
   code = wrap(p, &in[1], false, &out_events, &p->out);
   if (code == 0) p->base.share = p->out->share;
   if (code == 0) code = wrap(p, &out[0], true, &in_events, &p->in);
@@ -433,7 +502,7 @@ static int launch(mcp_process_t *p, const mcp_process_options_t *options,
     code = uv_read_start((uv_stream_t *)&p->line, on_line_alloc, on_line);
   if (code < 0) {
     /* That the line ends is its end, too. */
-    send_word(p, 0);
+    send_word(p, MCP_GUARD_END);
     close_line(p);
     if (line[0] >= 0) close(line[0]);
     line[0] = -1;
@@ -443,17 +512,6 @@ static int launch(mcp_process_t *p, const mcp_process_options_t *options,
 done:
   for (int i = 0; i < 4; i++) close_pair(pairs[i]);
   return code;
-}
-
-static void ignore_error(void *owner, mcp_slice_t bytes) {
-  (void)owner;
-  (void)bytes;
-}
-
-static void ignore_exit(void *owner, int status, int number) {
-  (void)owner;
-  (void)status;
-  (void)number;
 }
 
 int mcp_process_open(mcp_loop_t *loop, const mcp_process_options_t *options,
@@ -467,8 +525,7 @@ int mcp_process_open(mcp_loop_t *loop, const mcp_process_options_t *options,
   p->loop = loop;
   p->line_fd = -1;
   p->grace = MCP_PROCESS_GRACE;
-  p->on_error = ignore_error;
-  p->on_exit = ignore_exit;
+  p->apart = options->apart;
   mcp_list_init(&p->cleanup.of_loop);
   p->cleanup.end = end_now;
   p->drain = mcp_timer_new(loop, false, on_drain_time, p);
@@ -482,14 +539,21 @@ int mcp_process_open(mcp_loop_t *loop, const mcp_process_options_t *options,
     }
     return code;
   }
-  if (options->on_error) p->on_error = options->on_error;
-  if (options->on_exit) p->on_exit = options->on_exit;
+  p->on_error = options->on_error;
+  p->on_exit = options->on_exit;
+  p->on_lost = options->on_lost;
   p->on_gone = options->on_gone;
   p->owner = options->owner;
   mcp_loop_add_cleanup(loop, &p->cleanup);
   *process = p;
   *stream = &p->base;
   return 0;
+}
+
+bool mcp_process_has_unread(const mcp_process_t *p) {
+  int n = 0;
+  if (p->out && !p->out->closing) (void)ioctl(p->input_fd, FIONREAD, &n);
+  return p->unread != 0 || n > 0;
 }
 
 int mcp_process_pid(const mcp_process_t *process) {
@@ -505,8 +569,31 @@ void mcp_process_hold(mcp_process_t *process, bool hold) {
   }
 }
 
+static uint32_t number_of(uint64_t ms) {
+  return ms < MCP_GUARD_NUMBER ? (uint32_t)ms : MCP_GUARD_NUMBER;
+}
+
+void mcp_process_end_input(mcp_process_t *process) {
+  if (process->out) mcp_stream_close(process->out, true);
+}
+
+void mcp_process_pause_error(mcp_process_t *process, bool pause) {
+  if (process->err) mcp_stream_pause(process->err, pause);
+  if (!pause) resume_drain(process);
+}
+
+void mcp_process_end(mcp_process_t *process, uint64_t grace_ms) {
+  send_word(process, MCP_GUARD_TERM | number_of(grace_ms));
+  shut(process, false);
+}
+
+bool mcp_process_signal(mcp_process_t *process, int number) {
+  if (process->line_fd < 0) return false;
+  send_word(process, MCP_GUARD_SIGNAL | (uint32_t)number);
+  return true;
+}
+
 void mcp_process_set_grace(mcp_process_t *process, uint64_t grace_ms) {
-  process->grace =
-      grace_ms < UINT32_MAX / 2 ? (uint32_t)grace_ms : UINT32_MAX / 2;
-  if (process->base.closing) send_word(process, process->grace);
+  process->grace = number_of(grace_ms);
+  if (process->base.closing) send_word(process, MCP_GUARD_END | process->grace);
 }

@@ -3,6 +3,7 @@
 #include "net/stream.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <sys/socket.h>
 #include <uv.h>
 
@@ -14,7 +15,7 @@ typedef struct {
   mcp_loop_t *loop;
   uv_stream_t *in, *out; /* NULL once they are closed */
   unsigned open;         /* handles whose close callback is pending */
-  unsigned writes;       /* write requests under way */
+  unsigned writes;       /* write requests in progress */
   bool flushing;
 } carrier_t;
 
@@ -67,6 +68,11 @@ int mcp_stream_send(mcp_stream_t *stream, mcp_buf_t *bytes, size_t from) {
 bool mcp_stream_is_quiet(mcp_stream_t *stream) {
   if (stream->closing || stream->ended) return false;
   return !stream->ops->is_quiet || stream->ops->is_quiet(stream);
+}
+
+void mcp_stream_peer(mcp_stream_t *stream, char *out, size_t size) {
+  snprintf(out, size, "-");
+  if (stream->ops->peer) stream->ops->peer(stream, out, size);
 }
 
 void mcp_stream_close(mcp_stream_t *stream, bool flush) {
@@ -225,8 +231,23 @@ static bool is_quiet(mcp_stream_t *stream) {
          errno == ENOTSOCK;
 }
 
-static const mcp_stream_ops_t carrier_ops = {start, pause_reading, send_bytes,
-                                             close_stream, is_quiet};
+static void peer(mcp_stream_t *stream, char *out, size_t size) {
+  carrier_t *c = (carrier_t *)stream;
+  struct sockaddr_storage address;
+  socklen_t length = sizeof address;
+  uv_os_fd_t fd;
+  if (!c->in || uv_fileno((uv_handle_t *)c->in, &fd) < 0 ||
+      getpeername(fd, (struct sockaddr *)&address, &length) < 0)
+    return;
+  if (address.ss_family == AF_UNIX) {
+    snprintf(out, size, "unix");
+  } else if (uv_ip_name((const struct sockaddr *)&address, out, size) < 0) {
+    snprintf(out, size, "-");
+  }
+}
+
+static const mcp_stream_ops_t carrier_ops = {
+    start, pause_reading, send_bytes, close_stream, is_quiet, peer};
 
 static void free_handle(uv_handle_t *handle) {
   mcp_mem_free(handle);

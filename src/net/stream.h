@@ -39,6 +39,7 @@ typedef struct {
   int (*send)(mcp_stream_t *stream, mcp_buf_t *bytes, size_t from);
   void (*close)(mcp_stream_t *stream, bool flush);
   bool (*is_quiet)(mcp_stream_t *stream); /* NULL: unknown */
+  void (*peer)(mcp_stream_t *stream, char *out, size_t size); /* or NULL */
 } mcp_stream_ops_t;
 
 struct mcp_stream {
@@ -72,6 +73,10 @@ int mcp_stream_send(mcp_stream_t *stream, mcp_buf_t *bytes, size_t from);
  * soon as its end or any byte has arrived, also before on_end or on_data. True
  * where the system cannot tell. */
 bool mcp_stream_is_quiet(mcp_stream_t *stream);
+
+/* Writes the address of the other end, without its port; "unix" for a socket
+ * file, "-" where there is none. */
+void mcp_stream_peer(mcp_stream_t *stream, char *out, size_t size);
 
 /* Closes, after what is queued has been written if `flush`. Safe to call
  * twice; `flush` false overtakes a close that is still flushing. */

@@ -3,33 +3,22 @@
  * the last one to release it frees it. `lock` protects what both use. */
 #include "net/thread.h"
 
-#include <dlfcn.h>
-#include <errno.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
+#include <sys/resource.h>
 #include <time.h>
 #include <uv.h>
 
 #include "base/err.h"
 #include "base/list.h"
 #include "base/mem.h"
+#include "net/interrupt.h"
 
-/* How often a thread that has to end is signalled again, in ms: an interrupt
- * that came between two coroutines may have found neither. */
+/* When a thread that has to end is signalled again, in ms: an interrupt that
+ * came between two coroutines may have found neither. The pauses double, so
+ * that the thread gets on between two of them. */
 #define AGAIN 10
-
-/* The signal that interrupts: ignored by default, and used by other runtimes
- * for the same purpose, so debuggers do not stop at it. */
-#define INTERRUPT SIGURG
-
-/* Read in a signal handler, where a lazily made thread-local variable could
- * need memory. */
-#if defined(__GLIBC__)
-#define STATIC_TLS __attribute__((tls_model("initial-exec")))
-#else
-#define STATIC_TLS
-#endif
 
 typedef struct {
   mcp_list_t link;
@@ -40,6 +29,7 @@ struct mcp_thread {
   /* Fixed before the thread starts. */
   mcp_thread_options_t options;
   pthread_t id;
+  mcp_interrupt_t interrupt; /* the thread's */
   /* Under the lock. */
   pthread_mutex_t lock;
   pthread_cond_t turn; /* for the thread: something below has changed */
@@ -57,59 +47,32 @@ struct mcp_thread {
   uv_async_t async; /* the loop's */
 };
 
-static _Thread_local mcp_thread_t *self STATIC_TLS;
-static struct sigaction previous;
-static pthread_once_t prepared = PTHREAD_ONCE_INIT;
-
 uint64_t mcp_thread_clock(void) {
   struct timespec t;
   clock_gettime(CLOCK_MONOTONIC, &t);
   return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
 }
 
-/* --- what the process needs once -------------------------------------------
+/* --- signals ---------------------------------------------------------------
  */
 
-static void on_signal(int number, siginfo_t *info, void *context) {
-  int saved = errno;
-  mcp_thread_t *thread = self;
-  if (thread) {
-    if (atomic_load_explicit(&thread->stop, memory_order_relaxed))
-      thread->options.interrupt(thread->options.arg);
-  } else if (previous.sa_flags & SA_SIGINFO) {
-    previous.sa_sigaction(number, info, context);
-  } else if (previous.sa_handler != SIG_DFL && previous.sa_handler != SIG_IGN) {
-    previous.sa_handler(number);
-  }
-  errno = saved;
-}
-
-#if defined(__SANITIZE_THREAD__) && defined(__GLIBC__)
-/* ThreadSanitizer's own sigaction puts a signal off until the thread enters a
- * function that it intercepts; a loop in Lua never does. */
-extern int __sigaction(int, const struct sigaction *, struct sigaction *);
-#define set_action __sigaction
-#else
-#define set_action sigaction
-#endif
-
-static void prepare(void) {
-  struct sigaction action = {.sa_sigaction = on_signal,
-                             .sa_flags = SA_SIGINFO | SA_RESTART};
-  Dl_info info;
-  sigemptyset(&action.sa_mask);
-  (void)set_action(INTERRUPT, &action, &previous);
-  /* A thread that cannot be stopped may outlive the Lua state whose end unloads
-   * this module: its code must stay. */
-  if (dladdr(&prepared, &info) && info.dli_fname)
-    (void)dlopen(info.dli_fname, RTLD_LAZY | RTLD_NOLOAD | RTLD_NODELETE);
+static void on_interrupt(void *arg) {
+  mcp_thread_t *thread = arg;
+  if (atomic_load_explicit(&thread->stop, memory_order_relaxed))
+    thread->options.interrupt(thread->options.arg);
 }
 
 /* Signals for the process belong to the thread that made the loop. What the
  * processor itself raises must not be blocked. */
 static void block_signals(sigset_t *before) {
-  static const int open[] = {INTERRUPT, SIGSEGV, SIGBUS,  SIGFPE,
-                             SIGILL,    SIGABRT, SIGTRAP, SIGSYS};
+  static const int open[] = {MCP_INTERRUPT_SIGNAL,
+                             SIGSEGV,
+                             SIGBUS,
+                             SIGFPE,
+                             SIGILL,
+                             SIGABRT,
+                             SIGTRAP,
+                             SIGSYS};
   sigset_t set;
   sigfillset(&set);
   for (size_t i = 0; i < sizeof open / sizeof *open; i++)
@@ -229,7 +192,9 @@ void mcp_thread_answer(mcp_thread_t *thread, mcp_buf_t *bytes) {
 }
 
 bool mcp_thread_sleep(mcp_thread_t *thread, uint64_t ms) {
-  uint64_t deadline = mcp_thread_clock() + ms;
+  /* One more, since the clock has dropped the part of a millisecond that has
+   * passed already: never shorter than what was asked for. */
+  uint64_t deadline = mcp_thread_clock() + ms + 1;
   pthread_mutex_lock(&thread->lock);
   while (!mcp_thread_stopped(thread) && mcp_thread_clock() < deadline)
     wait_until(thread, &thread->turn, deadline);
@@ -237,11 +202,21 @@ bool mcp_thread_sleep(mcp_thread_t *thread, uint64_t ms) {
   return !mcp_thread_stopped(thread);
 }
 
+void mcp_thread_step_back(void) {
+#ifdef __linux__
+  /* Elsewhere this would be the priority of the whole process. */
+  (void)setpriority(PRIO_PROCESS, 0, MCP_THREAD_NICE);
+#endif
+}
+
 static void *enter(void *arg) {
   mcp_thread_t *thread = arg;
-  self = thread;
+  mcp_thread_step_back();
+  mcp_interrupt_enter(&thread->interrupt);
   thread->options.run(thread, thread->options.arg);
-  self = NULL;
+  /* After that the signal handler of this thread does not call it. */
+  (void)mcp_interrupt_leave(&thread->interrupt);
+  thread->options.release(thread->options.arg);
   pthread_mutex_lock(&thread->lock);
   thread->ended = true;
   call_loop(thread);
@@ -317,8 +292,9 @@ int mcp_thread_start(mcp_loop_t *loop, const mcp_thread_options_t *options,
   sigset_t before;
   int code;
   if (!thread) return MCP_ENOMEM;
-  pthread_once(&prepared, prepare);
+  mcp_interrupt_prepare();
   thread->options = *options;
+  thread->interrupt = (mcp_interrupt_t){.fn = on_interrupt, .arg = thread};
   mcp_list_init(&thread->notes);
   pthread_mutex_init(&thread->lock, NULL);
   init_cond(&thread->turn);
@@ -377,7 +353,7 @@ void mcp_thread_credit(mcp_thread_t *thread, size_t size) {
 static void signal_thread(mcp_thread_t *thread) {
   atomic_store(&thread->stop, true);
   pthread_cond_signal(&thread->turn);
-  if (!thread->ended) pthread_kill(thread->id, INTERRUPT);
+  if (!thread->ended) (void)pthread_kill(thread->id, MCP_INTERRUPT_SIGNAL);
 }
 
 void mcp_thread_stop(mcp_thread_t *thread) {
@@ -394,11 +370,13 @@ void mcp_thread_close(mcp_thread_t *thread) {
 }
 
 bool mcp_thread_end_by(mcp_thread_t *thread, uint64_t deadline_ms) {
+  uint64_t pause = AGAIN;
   bool ended;
   mcp_thread_close(thread);
   pthread_mutex_lock(&thread->lock);
   while (!thread->ended && mcp_thread_clock() < deadline_ms) {
-    uint64_t next = mcp_thread_clock() + AGAIN;
+    uint64_t next = mcp_thread_clock() + pause;
+    pause *= 2;
     wait_until(thread, &thread->over, next < deadline_ms ? next : deadline_ms);
     if (!thread->ended) signal_thread(thread);
   }

@@ -35,7 +35,10 @@ typedef struct {
   /* On the thread, inside a signal handler. It may come at any time while
    * `run` runs, also when there is nothing to stop. */
   void (*interrupt)(void *arg);
-  void *arg; /* the thread's; `run` frees it */
+  /* On the thread, after `run`: no interrupt comes any more, so this may free
+   * what `interrupt` uses. */
+  void (*release)(void *arg);
+  void *arg; /* the thread's */
   /* On the loop. Both take `bytes`. The answer is empty where there was no
    * memory for one. */
   void (*on_note)(void *owner, mcp_buf_t *bytes);
@@ -98,5 +101,11 @@ void mcp_thread_answer(mcp_thread_t *thread, mcp_buf_t *bytes);
 
 /* Waits for `ms`; false: asked to stop. */
 bool mcp_thread_sleep(mcp_thread_t *thread, uint64_t ms);
+
+/* What computes beside a loop yields to it: the loop must answer at once, and a
+ * processor that both want would else go to the one that never waits. Lowers
+ * the priority of the calling thread; on Linux only. */
+#define MCP_THREAD_NICE 10
+void mcp_thread_step_back(void);
 
 #endif

@@ -33,7 +33,7 @@ typedef struct {
   mcp_tls_session_t *session;
   mcp_tls_wire_t wire;
   mcp_timer_t *turn; /* continues with held input */
-  mcp_buf_t out;     /* ciphertext of the step now under way */
+  mcp_buf_t out;     /* ciphertext of the current step */
   mcp_buf_t held;
   piece_t *first, *last; /* the queue */
   size_t pending;        /* what it holds, in bytes */
@@ -396,8 +396,12 @@ static bool is_quiet(mcp_stream_t *stream) {
          mcp_stream_is_quiet(t->under);
 }
 
-static const mcp_stream_ops_t tls_ops = {start, pause_reading, send_bytes,
-                                         close_stream, is_quiet};
+static void peer(mcp_stream_t *stream, char *out, size_t size) {
+  mcp_stream_peer(((tls_stream_t *)stream)->under, out, size);
+}
+
+static const mcp_stream_ops_t tls_ops = {
+    start, pause_reading, send_bytes, close_stream, is_quiet, peer};
 
 int mcp_tls_wrap(mcp_tls_t *tls, mcp_loop_t *loop, mcp_stream_t *under,
                  const char *server_name, mcp_stream_t **out) {

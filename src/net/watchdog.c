@@ -32,21 +32,25 @@ struct mcp_watchdog {
   mcp_loop_t *loop;
   mcp_watchdog_rules_t rules;
   uv_thread_t thread;
-  uv_mutex_t lock; /* recursive; of `alarms` and `stopping` */
+  uv_mutex_t lock; /* recursive; of what follows */
   mcp_list_t alarms;
+  pthread_t self;   /* the thread, while it */
+  bool runs_alarms; /* is inside run_alarms */
   bool stopping;
+  /* The loop's. */
   bool started; /* there is a thread */
+  bool ruled;   /* it has rules, so the signals of the process are its own */
   int wake[2];
   int input; /* a duplicate that we own; -1 if unset, or once it has ended */
   bool caught[NUMBERS];
   /* The thread's own. */
-  unsigned signals; /* how many it has seen */
+  unsigned signals; /* signals that it has seen */
   int number;       /* of the last one */
   mcp_alarm_t signal_alarm, input_alarm;
-  uint64_t deadline; /* when the process ends in any case */
+  uint64_t deadline; /* when the process is ended in any case */
   uint32_t limit;    /* how long the loop may block after a signal */
-  uint64_t since;    /* when it was last known to turn */
-  unsigned answers;  /* that it had given then */
+  uint64_t since;    /* when the loop last answered */
+  unsigned answers;  /* the count of answers at that time */
 };
 
 static atomic_uint signal_count;
@@ -76,7 +80,7 @@ int mcp_watchdog_catch(mcp_watchdog_t *watchdog, int number) {
   if (number <= 0 || number >= NUMBERS) return UV_EINVAL;
   if (watchdog->caught[number]) return 0;
   if (sigaction(number, NULL, &before[number]) < 0) return -errno;
-  /* One that takes more is not libuv's. */
+  /* A handler with more arguments is not libuv's. */
   if (before[number].sa_flags & SA_SIGINFO) return UV_EINVAL;
   action = before[number];
   action.sa_handler = on_signal;
@@ -86,6 +90,7 @@ int mcp_watchdog_catch(mcp_watchdog_t *watchdog, int number) {
 }
 
 static void give_signals_back(mcp_watchdog_t *watchdog) {
+  if (!watchdog->ruled) return;
   for (int number = 1; number < NUMBERS; number++)
     if (watchdog->caught[number])
       (void)sigaction(number, &before[number], NULL);
@@ -99,7 +104,7 @@ static _Noreturn void end_process(int status, const char *reason) {
   _exit(status);
 }
 
-/* From here on it is watched whether the loop turns. */
+/* From here on the thread checks that the loop turns. */
 static void begin_stall(mcp_watchdog_t *watchdog) {
   watchdog->since = now_ms();
   watchdog->answers = mcp_loop_answers(watchdog->loop);
@@ -121,7 +126,7 @@ static void on_signal_alarm(void *arg) {
   mcp_watchdog_t *watchdog = arg;
   int status = 128 + watchdog->number;
   if (watchdog->limit == 0) {
-    /* The time to drain is over: has the loop seen that? */
+    /* The drain time is over: has the loop noticed? */
     watchdog->limit = MCP_WATCHDOG_HURRY;
     begin_stall(watchdog);
   } else if (stall(watchdog) >= watchdog->limit) {
@@ -161,8 +166,8 @@ static void on_input_alarm(void *arg) {
   mcp_watchdog_arm(watchdog, &watchdog->input_alarm, MCP_WATCHDOG_TICK);
 }
 
-/* What was written before may still be read: only a loop that stands still is
- * against its owner. */
+/* Input written before the end may still be read: only a loop that makes no
+ * progress is ended. */
 static void input_ended(mcp_watchdog_t *watchdog) {
   close(watchdog->input);
   watchdog->input = -1;
@@ -192,10 +197,13 @@ static bool run_alarms(mcp_watchdog_t *watchdog, int *wait) {
   mcp_alarm_t *alarm;
   bool goes_on;
   uv_mutex_lock(&watchdog->lock);
+  watchdog->self = pthread_self();
+  watchdog->runs_alarms = true;
   while (!watchdog->stopping && (alarm = next_alarm(watchdog, wait)) != NULL) {
     mcp_watchdog_disarm(watchdog, alarm);
     alarm->fn(alarm->arg);
   }
+  watchdog->runs_alarms = false;
   goes_on = !watchdog->stopping;
   uv_mutex_unlock(&watchdog->lock);
   return goes_on;
@@ -203,14 +211,14 @@ static bool run_alarms(mcp_watchdog_t *watchdog, int *wait) {
 
 static void run(void *arg) {
   mcp_watchdog_t *watchdog = arg;
-  int wait;
+  int wait = -1;
   while (run_alarms(watchdog, &wait)) {
     struct pollfd fds[2] = {{.fd = watchdog->wake[0], .events = POLLIN},
                             {.fd = watchdog->input, .events = POLLRDHUP}};
     char bytes[64];
     if (poll(fds, 2, wait) < 0) continue;
     if (fds[0].revents) (void)!read(watchdog->wake[0], bytes, sizeof bytes);
-    look_at_signals(watchdog);
+    if (watchdog->ruled) look_at_signals(watchdog);
     if (fds[1].revents && watchdog->input >= 0) input_ended(watchdog);
   }
 }
@@ -221,12 +229,16 @@ static void wake(mcp_watchdog_t *watchdog) {
 
 void mcp_watchdog_arm(mcp_watchdog_t *watchdog, mcp_alarm_t *alarm,
                       uint64_t after_ms) {
+  bool own;
   uv_mutex_lock(&watchdog->lock);
   if (!alarm->armed) mcp_list_append(&watchdog->alarms, &alarm->of_watchdog);
   alarm->armed = true;
   alarm->at = now_ms() + after_ms;
+  /* After an alarm's function has run, the next alarm is searched in any case.
+   */
+  own = watchdog->runs_alarms && pthread_equal(watchdog->self, pthread_self());
   uv_mutex_unlock(&watchdog->lock);
-  wake(watchdog);
+  if (!own) wake(watchdog);
 }
 
 void mcp_watchdog_disarm(mcp_watchdog_t *watchdog, mcp_alarm_t *alarm) {
@@ -269,7 +281,8 @@ int mcp_watchdog_open(mcp_loop_t *loop, const mcp_watchdog_rules_t *rules,
     return code;
   }
   watchdog->loop = loop;
-  watchdog->rules = *rules;
+  watchdog->ruled = rules != NULL;
+  if (rules) watchdog->rules = *rules;
   watchdog->wake[0] = watchdog->wake[1] = watchdog->input = -1;
   mcp_list_init(&watchdog->alarms);
   watchdog->signal_alarm =
@@ -280,15 +293,17 @@ int mcp_watchdog_open(mcp_loop_t *loop, const mcp_watchdog_rules_t *rules,
     watchdog->wake[0] = watchdog->wake[1] = -1;
     goto fail;
   }
-  if (rules->input >= 0) {
+  if (rules && rules->input >= 0) {
     watchdog->input = fcntl(rules->input, F_DUPFD_CLOEXEC, 3);
     if (watchdog->input < 0) {
       code = -errno;
       goto fail;
     }
   }
-  atomic_store(&signal_count, 0);
-  atomic_store(&signal_fd, watchdog->wake[1]);
+  if (rules) {
+    atomic_store(&signal_count, 0);
+    atomic_store(&signal_fd, watchdog->wake[1]);
+  }
   *out = watchdog;
   return 0;
 

@@ -11,25 +11,26 @@
  * - the hang-up of standard input: if the loop stands still for so long:
  *   status 1.
  * A loop that turns does all this by itself, and in order. Only the program has
- * a watchdog, one per process; a host program has none. */
+ * a watchdog with rules, one per process; that of a host program has none, and
+ * leaves its signals and its input alone. */
 #ifndef MCP_NET_WATCHDOG_H
 #define MCP_NET_WATCHDOG_H
 
 #include "base/list.h"
 #include "net/loop.h"
 
-/* A loop that has not answered for so long after a second signal, in ms. */
+/* How long a loop may go without an answer after a second signal, in ms. */
 #define MCP_WATCHDOG_HURRY 200
-/* How long one that turns may take to end after it, in ms. */
+/* How long a loop that turns may take to end after that signal, in ms. */
 #define MCP_WATCHDOG_SECOND 2000
-/* How often a loop is asked whether it turns, while that is in doubt; in ms. */
+/* How often the loop is asked for an answer while it may be blocked, in ms. */
 #define MCP_WATCHDOG_TICK 50
 
 typedef struct mcp_watchdog mcp_watchdog_t;
 
 typedef struct {
-  uint32_t drain; /* ms after the first signal that calls have to end */
-  uint32_t leave; /* ms after that for what is being closed */
+  uint32_t drain; /* ms that calls have to end after the first signal */
+  uint32_t leave; /* ms after that for closing */
   uint32_t stall; /* ms that the loop may stand still once input has ended */
   int input; /* the descriptor whose hang-up ends the process, or -1; stays the
                 caller's */
@@ -46,8 +47,9 @@ typedef struct {
   void *arg;
 } mcp_alarm_t;
 
-/* Opens what it needs. It sleeps until mcp_watchdog_start, and then handles
- * what has arrived before. 0 or a libuv code, MCP_ENOMEM. */
+/* Opens a watchdog; `rules` may be NULL. It does nothing until
+ * mcp_watchdog_start, and then handles what has arrived before. 0 or a libuv
+ * code, MCP_ENOMEM. */
 int mcp_watchdog_open(mcp_loop_t *loop, const mcp_watchdog_rules_t *rules,
                       mcp_watchdog_t **watchdog);
 
@@ -58,12 +60,12 @@ int mcp_watchdog_start(mcp_watchdog_t *watchdog);
 void mcp_watchdog_stop(mcp_watchdog_t *watchdog);
 
 /* From now on `number`, which libuv must catch already, counts as a signal to
- * end; libuv gets it all the same. 0 or a libuv code. */
+ * end; libuv still gets it. 0 or a libuv code. */
 int mcp_watchdog_catch(mcp_watchdog_t *watchdog, int number);
 
-/* Lets alarm->fn(alarm->arg) be called once, `after_ms` from now, whether it
- * was armed or not; and not any more. From any thread, alarms' functions too.
- * After disarming it does not run. */
+/* Arm: alarm->fn(alarm->arg) is called once, `after_ms` from now; an earlier
+ * time is replaced. Disarm: it is not called any more. May be called from any
+ * thread, and from alarms' functions. */
 void mcp_watchdog_arm(mcp_watchdog_t *watchdog, mcp_alarm_t *alarm,
                       uint64_t after_ms);
 void mcp_watchdog_disarm(mcp_watchdog_t *watchdog, mcp_alarm_t *alarm);
