@@ -1,4 +1,5 @@
 -- SPDX-License-Identifier: MIT
+local at_random = require("spec.wire.pieces").at_random
 local buf = require "codecs.buf"
 local line = require "codecs.line"
 
@@ -23,7 +24,8 @@ local function collect(pieces, limit)
   local function take(step)
     local kind, text = reader[step](reader)
     if kind == "more" then return false end
-    events[#events + 1] = kind .. ":" .. text
+    -- How much of a long line is shown depends on the pieces.
+    events[#events + 1] = kind .. ":" .. (kind == "text" and text or "")
     return true
   end
   for _, piece in ipairs(pieces) do
@@ -36,16 +38,6 @@ local function collect(pieces, limit)
   return events
 end
 
-local function split_at_random(bytes, most)
-  local pieces, at = {}, 1
-  while at <= #bytes do
-    local n = math.random(0, most)
-    pieces[#pieces + 1] = bytes:sub(at, at + n - 1)
-    at = at + n
-  end
-  return pieces
-end
-
 --- The same events however the bytes are cut.
 local function gives(events, bytes, limit)
   assert.same(events, collect({ bytes }, limit))
@@ -55,7 +47,7 @@ local function gives(events, bytes, limit)
     assert.same(events, collect({ bytes:sub(1, i), bytes:sub(i + 1) }, limit))
   end
   assert.same(events, collect(single, limit))
-  for most = 2, 6 do assert.same(events, collect(split_at_random(bytes, most), limit)) end
+  for most = 2, 6 do assert.same(events, collect(at_random(bytes, most), limit)) end
 end
 
 describe("wire/line", function()
@@ -139,7 +131,19 @@ describe("wire/line", function()
       assert.equal(60 * 1024, (reader:held()))
       reader:feed(("x"):rep(60 * 1024))
       assert.equal("too_long", (reader:next()))
+      assert.equal("more", (reader:next()))
       assert.same({ 0, 0 }, { reader:held() })
+    end)
+
+    it("is passed with the beginning of the line, at most that long", function()
+      local reader = line.new(8)
+      reader:feed "abc"
+      assert.equal("more", (reader:next()))
+      reader:feed "defghijkl\nok\n"
+      assert.same({ "too_long", "abc", false }, { reader:next() })
+      assert.same({ "text", "ok", true }, { reader:next() })
+      reader:feed "abcdefghijkl\n"
+      assert.same({ "too_long", "abcdefgh", true }, { reader:next() })
       assert.equal("more", (reader:next()))
     end)
 
@@ -218,7 +222,7 @@ describe("wire/line", function()
       local parts = {}
       for i = 1, math.random(0, 24) do parts[i] = letters[math.random(#letters)] end
       local bytes, limit = table.concat(parts), math.random(1, 8)
-      assert.same(model(bytes, limit), collect(split_at_random(bytes, 5), limit))
+      assert.same(model(bytes, limit), collect(at_random(bytes, 5), limit))
     end
   end)
 end)

@@ -1,4 +1,5 @@
 -- SPDX-License-Identifier: MIT
+local at_random = require("spec.wire.pieces").at_random
 local sse = require "codecs.sse"
 local buf = require "codecs.buf"
 
@@ -36,16 +37,6 @@ local function collect(pieces, limit)
   return events
 end
 
-local function split_at_random(bytes, most)
-  local pieces, at = {}, 1
-  while at <= #bytes do
-    local n = math.random(0, most)
-    pieces[#pieces + 1] = bytes:sub(at, at + n - 1)
-    at = at + n
-  end
-  return pieces
-end
-
 --- The same events however the bytes are cut.
 local function gives(expected, bytes, limit)
   local events = {}
@@ -57,7 +48,7 @@ local function gives(expected, bytes, limit)
     assert.same(events, collect({ bytes:sub(1, i), bytes:sub(i + 1) }, limit))
   end
   assert.same(events, collect(single, limit))
-  for most = 2, 6 do assert.same(events, collect(split_at_random(bytes, most), limit)) end
+  for most = 2, 6 do assert.same(events, collect(at_random(bytes, most), limit)) end
 end
 
 describe("wire/sse reading (HTML 9.2.5, 9.2.6)", function()
@@ -295,8 +286,8 @@ describe("wire/sse and bad streams", function()
       for i = 1, math.random(0, 40) do parts[i] = bits[math.random(#bits)] end
       local bytes, limit = table.concat(parts), math.random(6, 40)
       local whole = collect({ bytes }, limit)
-      assert.same(whole, collect(split_at_random(bytes, 1), limit))
-      assert.same(whole, collect(split_at_random(bytes, 9), limit))
+      assert.same(whole, collect(at_random(bytes, 1), limit))
+      assert.same(whole, collect(at_random(bytes, 9), limit))
     end
   end)
 end)
@@ -346,7 +337,7 @@ describe("wire/sse without memory", function()
 
   it("ends with ENOMEM at every allocation and gives everything back", function()
     local bytes = "id: 12\nevent: e\ndata: 1\ndata: 2\n\ndata: " .. ("x"):rep(5000) .. "\n\n"
-    local pieces = split_at_random(bytes, 300)
+    local pieces = at_random(bytes, 300)
     local before, n, failed = buf.memory(), 0
     repeat
       n = n + 1

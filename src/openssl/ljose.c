@@ -15,7 +15,7 @@ static mcp_slice_t check_bytes(lua_State *L, int index) {
   return s;
 }
 
-/* nil and the text. What is no fault of the key raises. */
+/* Pushes nil and the text if the key is at fault, else raises. */
 static int fail(lua_State *L, const char *what, int code, const char *reason) {
   if (code != -EINVAL) return luaL_error(L, "%s: %s", what, reason);
   lua_pushnil(L);

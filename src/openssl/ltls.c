@@ -40,7 +40,7 @@ static void copy_options(lua_State *L) {
       continue;
     }
     if (lua_type(L, -1) != LUA_TSTRING || lua_rawlen(L, -1) == 0)
-      luaL_error(L, "tls: %s: string expected, got %s", NAMES[i],
+      luaL_error(L, "tls: %s: expected a string, got %s", NAMES[i],
                  lua_type(L, -1) == LUA_TSTRING ? "an empty one"
                                                 : luaL_typename(L, -1));
     lua_setfield(L, 2, NAMES[i]);
@@ -48,7 +48,7 @@ static void copy_options(lua_State *L) {
   for (int i = 0; flags[i]; i++) {
     if (lua_getfield(L, 1, flags[i]) != LUA_TNIL &&
         lua_type(L, -1) != LUA_TBOOLEAN)
-      luaL_error(L, "tls: %s: boolean expected, got %s", flags[i],
+      luaL_error(L, "tls: %s: expected a boolean, got %s", flags[i],
                  luaL_typename(L, -1));
     /* Flags that are not given are true. */
     lua_pushboolean(L, lua_isnil(L, -1) || lua_toboolean(L, -1));

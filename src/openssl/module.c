@@ -17,7 +17,7 @@ static mcp_slice_t check_bytes(lua_State *L, int index) {
 
 static const char *check_key(lua_State *L) {
   mcp_slice_t key = check_bytes(L, 1);
-  luaL_argcheck(L, key.len == MCP_AEAD_KEY, 1, "a key of 32 bytes expected");
+  luaL_argcheck(L, key.len == MCP_AEAD_KEY, 1, "expected a key of 32 bytes");
   return key.data;
 }
 

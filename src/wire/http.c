@@ -7,6 +7,8 @@
  *   llhttp      reads the same head, must come to the same framing, and then
  *               cuts the body out of the bytes that follow
  *
+ * A head that repeats the one before it is taken as read: http_repeat.
+ *
  * llhttp never sees a byte beyond the head before http_head has agreed to it,
  * is reset for each message, and its callbacks only note what they saw. */
 #include "wire/http.h"
@@ -16,6 +18,7 @@
 #include "base/err.h"
 #include "base/mem.h"
 #include "wire/http_head.h"
+#include "wire/http_repeat.h"
 
 /* A request line that is not over yet cannot be longer: target and the rest. */
 #define FIRST_LINE_LENGTH (MCP_HTTP_TARGET_LENGTH + 64)
@@ -62,6 +65,7 @@ struct mcp_http {
   mcp_slice_t
       in; /* fed and not yet read; empty once `next` has returned MORE */
   head_t head;
+  mcp_http_repeat_t repeat;
   gathered_t trailer;
   noted_t noted;
   const char *reason;
@@ -248,7 +252,9 @@ static void forget(gathered_t *gathered, size_t keep) {
 
 /* Nothing points into the bytes that go here. Up to `keep` bytes of capacity
  * stay for the next head, and the table's. */
-static void drop_head(head_t *head, size_t keep) {
+static void drop_head(mcp_http_t *http, size_t keep) {
+  head_t *head = &http->head;
+  http->repeat.digits = 0;
   head->view = (mcp_http_head_t){.content_length = -1};
   forget(&head->text, keep);
   if (keep > 0) return;
@@ -299,19 +305,37 @@ static int take_head(mcp_http_t *http) {
   return consult(http);
 }
 
+/* What is noted of the head before stands. */
+static bool repeat_head(mcp_http_t *http, mcp_http_event_kind_t *kind) {
+  mcp_buf_t *text = &http->head.text.bytes;
+  uint64_t length;
+  if (!http->over || http->answers_head) return false;
+  length = mcp_http_repeat_match(&http->repeat, http->in, text, &http->parser);
+  if (length == 0) return false;
+  http->in.data += text->len;
+  http->in.len -= text->len;
+  http->head.view.content_length = (int64_t)length;
+  http->head.view.repeated = true;
+  http->noted.complete = http->over = false;
+  http->received = http->overhead = 0;
+  http->state = READ_BODY;
+  *kind = MCP_HTTP_START;
+  return true;
+}
+
 static int read_head(mcp_http_t *http, mcp_http_event_kind_t *kind) {
   bool complete;
   int code;
   if (http->head.text.bytes.len == 0 || http->over) {
     code = skip_leading(http);
     if (code < 0 || http->in.len == 0) return code;
-    /* A TLS greeting, for example, must not wait for a line end that never
-     * comes. */
+    if (repeat_head(http, kind)) return 0;
+    /* A TLS greeting must not wait for a line end that never comes. */
     if (http->responses ? *http->in.data != 'H'
                         : *http->in.data <= ' ' || *http->in.data >= 0x7f)
       return fail(http, MCP_EHTTP,
                   http->responses ? "bad status line" : "bad method");
-    drop_head(&http->head, MCP_HTTP_HEAD_KEPT);
+    drop_head(http, MCP_HTTP_HEAD_KEPT);
     http->over = false;
   }
   code = collect(http, &http->head.text, http->head_limit, &complete);
@@ -334,6 +358,9 @@ static int read_head(mcp_http_t *http, mcp_http_event_kind_t *kind) {
     http->over = true;
     return 0;
   }
+  if (!http->bodiless)
+    mcp_http_repeat_note(&http->repeat, &http->parser, &http->head.view,
+                         mcp_buf_slice(&http->head.text.bytes));
   http->state = http->noted.complete ? GIVE_END : READ_BODY;
   *kind = MCP_HTTP_START;
   return 0;
@@ -420,7 +447,7 @@ mcp_http_t *mcp_http_new(bool responses) {
   mcp_http_t *http = mcp_mem_zalloc(sizeof *http);
   if (!http) return NULL;
   http->responses = responses;
-  drop_head(&http->head, 0);
+  drop_head(http, 0);
   http->reason = "";
   http->head_limit = MCP_HTTP_HEAD_LENGTH;
   llhttp_init(&http->parser, responses ? HTTP_RESPONSE : HTTP_REQUEST,
@@ -431,7 +458,7 @@ mcp_http_t *mcp_http_new(bool responses) {
 
 void mcp_http_free(mcp_http_t *http) {
   if (!http) return;
-  drop_head(&http->head, 0);
+  drop_head(http, 0);
   mcp_buf_deinit(&http->trailer.bytes);
   if (http->charged)
     mcp_share_release(http->trailer.bytes.share, sizeof *http + TABLE_COST);
@@ -568,6 +595,6 @@ mcp_slice_t mcp_http_rest(const mcp_http_t *http) {
 
 void mcp_http_shrink(mcp_http_t *http) {
   if (mcp_http_begun(http)) return;
-  drop_head(&http->head, 0);
+  drop_head(http, 0);
   forget(&http->trailer, 0);
 }

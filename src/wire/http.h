@@ -74,6 +74,8 @@ typedef struct {
                              response: 101, which ends HTTP here */
   bool expect_continue;   /* Expect: 100-continue */
   bool expect_other;      /* any other expectation: 417 */
+  bool repeated;          /* the bytes of the message before it, but for
+                             content_length */
   int64_t content_length; /* -1 if not given */
   const mcp_http_header_t *headers;
   size_t header_count;

@@ -11,10 +11,21 @@ static int refuse(const char **reason, const char *text) {
   return MCP_EHTTP;
 }
 
+/* There is room for it. */
+static void append_authority(mcp_buf_t *out, mcp_slice_t host, int port) {
+  bool v6 = host.len > 0 && memchr(host.data, ':', host.len) != NULL;
+  if (v6) mcp_buf_append_char(out, '[');
+  mcp_buf_append_slice(out, host);
+  if (v6) mcp_buf_append_char(out, ']');
+  if (port > 0) {
+    mcp_buf_append_char(out, ':');
+    mcp_buf_append_uint(out, (unsigned long long)port);
+  }
+}
+
 int mcp_http_request_begin(mcp_buf_t *out, mcp_slice_t method,
                            mcp_slice_t target, mcp_slice_t host, int port,
-                           const char **reason) {
-  bool v6 = host.len > 0 && memchr(host.data, ':', host.len) != NULL;
+                           bool absolute, const char **reason) {
   if (!mcp_http_head_is_token(method))
     return refuse(reason, "the method is not a token");
   if (mcp_slice_equal(method, MCP_SLICE("CONNECT")))
@@ -29,21 +40,38 @@ int mcp_http_request_begin(mcp_buf_t *out, mcp_slice_t method,
                           "percent-encoded");
   if (!mcp_http_head_is_name(host))
     return refuse(reason, "the host contains an invalid byte");
-  if (mcp_buf_reserve(out, method.len + target.len + host.len + 64) < 0)
+  if (mcp_buf_reserve(out, method.len + target.len + 2 * host.len + 96) < 0)
     return MCP_ENOMEM;
   mcp_buf_append_slice(out, method);
   mcp_buf_append_char(out, ' ');
+  if (absolute) {
+    mcp_buf_append_literal(out, "http://");
+    append_authority(out, host, port);
+  }
   mcp_buf_append_slice(out, target);
   mcp_buf_append_literal(out, " HTTP/1.1\r\nHost: ");
-  if (v6) mcp_buf_append_char(out, '[');
-  mcp_buf_append_slice(out, host);
-  if (v6) mcp_buf_append_char(out, ']');
-  if (port > 0) {
-    mcp_buf_append_char(out, ':');
-    mcp_buf_append_uint(out, (unsigned long long)port);
-  }
+  append_authority(out, host, port);
   mcp_buf_append_literal(out, "\r\n");
   return 0;
+}
+
+int mcp_http_request_tunnel(mcp_buf_t *out, mcp_slice_t host, int port,
+                            const char *authorization, const char **reason) {
+  if (!mcp_http_head_is_name(host))
+    return refuse(reason, "the host contains an invalid byte");
+  if (mcp_buf_reserve(out, 2 * host.len + 96) < 0) return MCP_ENOMEM;
+  mcp_buf_append_literal(out, "CONNECT ");
+  append_authority(out, host, port);
+  mcp_buf_append_literal(out, " HTTP/1.1\r\nHost: ");
+  append_authority(out, host, port);
+  mcp_buf_append_literal(out, "\r\n");
+  if (authorization) {
+    int code = mcp_http_request_field(
+        out, MCP_SLICE("Proxy-Authorization"),
+        mcp_slice(authorization, strlen(authorization)), reason);
+    if (code < 0) return code;
+  }
+  return mcp_buf_append_literal(out, "\r\n");
 }
 
 /* Fields that define the end of the message, and hop-by-hop fields. */
@@ -97,6 +125,13 @@ int mcp_http_request_end(mcp_buf_t *out, mcp_slice_t method, mcp_slice_t body,
   mcp_buf_append_literal(out, "\r\n");
   mcp_buf_append_slice(out, body);
   return 0;
+}
+
+int mcp_http_request_end_before(mcp_buf_t *out, uint64_t length) {
+  if (mcp_buf_reserve(out, 64) < 0) return MCP_ENOMEM;
+  mcp_buf_append_literal(out, "Content-Length: ");
+  mcp_buf_append_uint(out, length);
+  return mcp_buf_append_literal(out, "\r\n\r\n");
 }
 
 bool mcp_http_request_is_idempotent(mcp_slice_t method) {

@@ -131,24 +131,24 @@ static const char *read_unit(reader_t *r, const char *p) {
 
 /* The escape at `p`, which is a backslash. */
 static const char *read_escape(reader_t *r, const char *p) {
-  const char *behind;
+  const char *rest;
   unsigned unit;
   if (p + 1 == r->end)
     return refuse(r, MCP_EJSON, r->end, "unterminated string");
   if (mcp_escape_short(p[1])) return p + 2;
   if (p[1] != 'u') return refuse(r, MCP_EJSON, p, "unknown escape in a string");
-  behind = read_unit(r, p);
-  if (!behind) return NULL;
+  rest = read_unit(r, p);
+  if (!rest) return NULL;
   unit = mcp_escape_unit(p + 2);
   if (mcp_escape_is_low(unit))
     return refuse(r, MCP_EUTF8, p, "unpaired low surrogate");
-  if (!mcp_escape_is_high(unit)) return behind;
-  if (r->end - behind < 2 || behind[0] != '\\' || behind[1] != 'u')
+  if (!mcp_escape_is_high(unit)) return rest;
+  if (r->end - rest < 2 || rest[0] != '\\' || rest[1] != 'u')
     return refuse(r, MCP_EUTF8, p, "unpaired high surrogate");
-  if (!read_unit(r, behind)) return NULL;
-  if (!mcp_escape_is_low(mcp_escape_unit(behind + 2)))
+  if (!read_unit(r, rest)) return NULL;
+  if (!mcp_escape_is_low(mcp_escape_unit(rest + 2)))
     return refuse(r, MCP_EUTF8, p, "unpaired high surrogate");
-  return behind + 6;
+  return rest + 6;
 }
 
 /* The string whose text begins at `start`, after its quote; the bytes before

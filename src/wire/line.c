@@ -52,10 +52,12 @@ static int read_piece(mcp_line_t *line, mcp_line_event_t *event) {
   cr = piece.len > 0 && piece.data[piece.len - 1] == '\r';
   if (cr) piece.len--;
   if (piece.len + held > line->limit - line->partial.len) {
-    forget(line);
+    event->kind = MCP_LINE_TOO_LONG;
+    event->text = line->partial.len > 0 ? mcp_buf_slice(&line->partial)
+                                        : mcp_slice(piece.data, line->limit);
+    line->given = 1;
     line->skipping = !lf;
     advance(line, step);
-    event->kind = MCP_LINE_TOO_LONG;
     return 0;
   }
   if (lf && line->partial.len == 0 && !held) {

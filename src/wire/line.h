@@ -13,7 +13,8 @@
 typedef enum {
   MCP_LINE_MORE,    /* nothing further in what was fed */
   MCP_LINE_TEXT,    /* one line, without its end */
-  MCP_LINE_TOO_LONG /* a line over the limit; it is skipped up to its end */
+  MCP_LINE_TOO_LONG /* the beginning of a line over the limit, the rest of
+                       which is skipped */
 } mcp_line_event_kind_t;
 
 typedef struct {
@@ -42,7 +43,8 @@ void mcp_line_feed(mcp_line_t *line, mcp_slice_t bytes);
 
 /* The next line. A line that lies whole in the fed bytes is not copied.
  * 0 or MCP_ENOMEM, after which the same call may be tried again. TOO_LONG is
- * said once, when the limit is passed; its text is empty. */
+ * returned once, when the limit is passed; its text has at most `limit` bytes,
+ * how many depends on the pieces that were fed. */
 int mcp_line_next(mcp_line_t *line, mcp_line_event_t *event);
 
 /* Takes back what has not been read, to be fed later. */

@@ -92,6 +92,8 @@ void mcp_rpc_read(const mcp_json_doc_t *doc, uint32_t at, mcp_rpc_t *rpc) {
       invalid(rpc, "params must be an object");
     } else {
       rpc->kind = rpc->id_at ? MCP_RPC_REQUEST : MCP_RPC_NOTIFICATION;
+      if (rpc->params_at)
+        rpc->meta_at = mcp_json_member(doc, rpc->params_at, MCP_SLICE("_meta"));
     }
     return;
   }

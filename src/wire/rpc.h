@@ -36,6 +36,7 @@ typedef struct {
   uint32_t id_at; /* tokens; 0 where the message has no such member */
   uint32_t method_at;
   uint32_t params_at;  /* an object, where there is one */
+  uint32_t meta_at;    /* its _meta, of whatever kind */
   uint32_t payload_at; /* the result, or the error object, if no method */
   const char *reason;  /* of MCP_RPC_INVALID: a static line */
 } mcp_rpc_t;

@@ -158,5 +158,6 @@ mcp_rpc_id_found_t mcp_rpc_id_find(mcp_slice_t text) {
   } while (p && p < end && *p == ',');
   if (ids > 1) found.id = (mcp_slice_t){0};
   found.is_response = is_answer && !is_call;
+  found.is_call = is_call;
   return found;
 }

@@ -37,12 +37,14 @@ bool mcp_rpc_id_equal(mcp_slice_t a, mcp_slice_t b);
 typedef struct {
   mcp_slice_t id;   /* as it stands in the text; empty if none can be read */
   bool is_response; /* it has a result or an error, and no method */
+  bool is_call;     /* it has a method */
 } mcp_rpc_id_found_t;
 
 /* Looks for the id of a message that the JSON parser or the JSON-RPC reader
  * refused. It reads the members of the outermost object as far as they can be
- * separated, in one pass. An id that occurs twice, is neither a string nor an
- * integer, or is too long, is ignored. */
+ * separated, in one pass; the text may be the beginning of a message. An id
+ * that occurs twice, is neither a string nor an integer, or is too long, is
+ * ignored. */
 mcp_rpc_id_found_t mcp_rpc_id_find(mcp_slice_t text);
 
 #endif
