@@ -454,7 +454,8 @@ describe("a server with authorization", function()
         .. support.legacy_body(4, "tools/call", { name = "who", arguments = {} }) .. "]", fields))
       assert.equal(200, answer.status)
       assert.is_nil(answer.fields["www-authenticate"])
-      assert.equal("The access token does not allow this", answer.json[1].error.message)
+      assert.equal("The access token does not allow this: it lacks the scope files:read",
+        answer.json[1].error.message)
       assert.is_table(answer.json[2].result)
     end)
   end)
@@ -614,7 +615,8 @@ describe("a server with authorization", function()
           '{"jsonrpc":"2.0","method":"notifications/initialized"}', address))
         local read = support.legacy_body(2, "tools/call", { name = "read", arguments = {} })
         assert.equal(202, ask(support.request("POST", bearer(), read, address)).status)
-        assert.equal("The access token does not allow this", message_of(client).error.message)
+        assert.equal("The access token does not allow this: it lacks the scope files:read",
+          message_of(client).error.message)
         assert.equal(202, ask(support.request("POST", bearer(token { scope = "mcp files" }), read,
           address)).status)
         assert.equal("read", message_of(client).result.content[1].text)
@@ -665,7 +667,7 @@ describe("a server with authorization", function()
         .result.structuredContent
       assert.equal("ada", found.subject)
       assert.equal("nil", found.header)
-      assert.equal("The access token does not allow this",
+      assert.equal("The access token does not allow this: it lacks the scope files:read",
         request(3, "tools/call", { name = "read", arguments = {} }).error.message)
     end)
   end)

@@ -34,6 +34,22 @@ describe("a request without a token", function()
     end
   end)
 
+  it("passes with the key of a page, if there is a page of ours", function()
+    local function judge(protocols, ...)
+      return (http.judge(head("GET /mcp", "Sec-WebSocket-Protocol: " .. protocols .. "\r\n"),
+        CHALLENGE, ...))
+    end
+    for _, protocols in ipairs { "mcp, mcp.page.x", "mcp.page.", "mcp,mcp.page.x, mcp.token.y" } do
+      assert.equal(0, judge(protocols, "/a", "*/"), protocols)
+      assert.equal(401, judge(protocols, "/a"), protocols)
+      assert.equal(401, judge(protocols), protocols)
+    end
+    for _, protocols in ipairs { "mcp", "mcp.page", "mcp.pages", "MCP.PAGE.x", "m" } do
+      assert.equal(401, judge(protocols, "*/"), protocols)
+    end
+    assert.equal(401, (http.judge(head "GET /mcp", CHALLENGE, "*/")))
+  end)
+
   it("is told which one is wanted, and a wrong one what is wrong", function()
     assert.equal('WWW-Authenticate: Bearer resource_metadata="x"\r\n',
       http.challenge(CHALLENGE, 401))
@@ -58,13 +74,15 @@ describe("a page", function()
 
   it("that is JSON may be read by pages of any origin, for an hour", function()
     assert.equal("Content-Type: application/json\r\nAccess-Control-Allow-Origin: *\r\n"
-      .. "Cache-Control: max-age=3600\r\n", http.page(head "GET /a"))
+      .. "Cache-Control: public, max-age=3600\r\n", http.page(head "GET /a"))
+    assert.equal("Content-Type: application/x+json\r\nAccess-Control-Allow-Origin: *\r\n"
+      .. "Cache-Control: public, max-age=3600\r\n", http.page(head "GET /a", "application/x+json"))
     assert.equal("Access-Control-Allow-Origin: *\r\nAccess-Control-Allow-Methods: GET\r\n"
-      .. "Access-Control-Allow-Headers: Accept, MCP-Protocol-Version\r\n"
+      .. "Access-Control-Allow-Headers: Accept, Content-Type, MCP-Protocol-Version\r\n"
       .. "Access-Control-Max-Age: 3600\r\n", http.page(head "OPTIONS /a"))
   end)
 
-  it("with a type of its own has its own fields, and no origin is let in", function()
+  it("with fields of its own has those, and no origin is let in", function()
     for _, method in ipairs { "GET", "OPTIONS" } do
       assert.equal("Content-Type: text/html\r\nX: y\r\n",
         http.page(head(method .. " /a"), "text/html", "X: y\r\n"))

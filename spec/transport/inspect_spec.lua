@@ -14,6 +14,9 @@ local function ask(method, target, fields, to, body)
   return client:ask(support.request(method, fields, body, target))
 end
 
+-- The origins of the proxy, as the page has them.
+local function proxies(body) return (body:match '<meta name="mcp%-proxy" content="([^"]+)">') end
+
 describe("the inspect page", function()
   setup(function()
     server = support.http [[inspect = true, app = { instructions = "x" },
@@ -55,17 +58,19 @@ describe("the inspect page", function()
     assert.same({ ["default-src"] = "'none'", ["script-src"] = digest "script",
       ["style-src"] = digest "style", ["connect-src"] = "'self'", ["img-src"] = "data:",
       ["media-src"] = "data:", ["base-uri"] = "'none'", ["form-action"] = "'none'",
-      ["frame-ancestors"] = "'none'" }, rules)
-    assert.equal(9, count)
+      ["frame-ancestors"] = "'none'", ["frame-src"] = proxies(answer.body) }, rules)
+    assert.equal(10, count)
     -- One script, one style, no handler or style in an attribute, no address of another place.
     for _, tag in ipairs { "script", "style" } do
       assert.equal(1, select(2, answer.body:gsub("<" .. tag .. "[ >]", "")))
     end
     local markup = answer.body:gsub("<script>.*</script>", ""):gsub("<style>.*</style>", "")
+      :gsub('<meta name="mcp%-%a+" content="[^"]*">', "")
     assert.is_nil(markup:match "<[^>]+ on%a+=")
     assert.is_nil(markup:match "<[^>]+ style=")
     assert.is_nil(markup:match ' src=')
-    assert.is_nil(answer.body:gsub("https?:%$", ""):match "https?://%w")
+    assert.is_nil(markup:match "https?://%w")
+    assert.is_nil(answer.body:match("<script>.*</script>"):match "https?://%w")
     for _, way in ipairs { "innerHTML", "outerHTML", "insertAdjacentHTML", "document%.write",
       "eval%(", "new Function", "DOMParser", "createContextualFragment" } do
       assert.is_nil(answer.body:match(way), way)
@@ -119,7 +124,8 @@ describe("the inspect page", function()
 
   it("has the names of the server as text", function()
     local app = mcp.server "</title><script>x</script>\"&"
-    local page = require("mcp.server.inspect").page(app.name, '/"><script>')
+    local page = require("mcp.server.inspect").new(app.name):document('/"><script>',
+      { "http://a" }, { "http://b" }, false)
     assert.equal(1, select(2, page.body:gsub("<script", "")))
     assert.matches("<title>MCP: &lt;/title&gt;&lt;script&gt;x&lt;/script&gt;&quot;&amp;</title>",
       page.body, 1, true)
@@ -140,7 +146,8 @@ describe("the option inspect", function()
 
   it("is refused where the page could not work or would be open to others", function()
     local cases = {
-      { { inspect = 1, http = 0 }, "inspect: expected a boolean, got number" },
+      { { inspect = 1, http = 0 }, 'option "inspect": expected a boolean or string, got number' },
+      { { inspect = "yes", http = 0 }, 'inspect: expected true, false or "private", got "yes"' },
       { { inspct = true, http = 0 }, 'unknown option "inspct", did you mean "inspect"?' },
       { { inspect = true, http = 0, websocket = false }, "inspect: the page needs websocket" },
       { { inspect = true, stdio = true }, "inspect: the page needs http" },
@@ -178,11 +185,11 @@ describe("the option inspect", function()
     assert.is_nil(listening.inspect)
   end)
 
-  it("is refused with auth: the page has no token", function()
+  it("is not \"private\" with auth, where other clients need a token already", function()
     local app = mcp.server { name = "spec", auth = { verify = function() end,
       authorization_servers = { "https://as.example" } } }
-    assert.matches("inspect: the page has no token, and auth wants one",
-      refused({ http = 0, inspect = true }, app), 1, true)
+    assert.matches('inspect: expected true, got "private": with auth other clients need a token',
+      refused({ http = 0, inspect = "private" }, app), 1, true)
   end)
 
   it("says so where mcp.openssl cannot be loaded", function()
@@ -192,7 +199,7 @@ describe("the option inspect", function()
     local err
     helper.logged(function() err = refused { http = 0, inspect = true } end)
     package.loaded["mcp.openssl"], package.preload["mcp.openssl"] = loaded, made
-    assert.matches("inspect: the page needs mcp.openssl, which cannot be loaded", err, 1, true)
+    assert.equal("inspect: the page needs mcp.openssl, which cannot be loaded", err)
   end)
 
   it("comes from the command line with --http, and not without", function()
@@ -201,7 +208,7 @@ describe("the option inspect", function()
     local out, status = helper.shell(("timeout 5 %s %s --inspect </dev/null 2>&1")
       :format(program, helper.quote(script)))
     assert.equal("luamcp: --inspect needs --http\n", out)
-    assert.equal(2, status)
+    assert.equal(1, status)
     local started = support.start("{}", { script = [[
       local app = require "mcp".server "spec"
       app:run { http = 0, inspect = load("return " .. os.getenv "SPEC_OPTIONS")() == 1 }]] })

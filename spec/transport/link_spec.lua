@@ -2,25 +2,14 @@
 -- link_spec.lua: src/transport/link.c over real pipes: the program serving standard input and
 -- output.
 local core = require "mcp.core"
+local helper = require "spec.helper"
+local mcp = require "mcp"
 local support = require "spec.support"
 
 local system, body = support.system, support.call_body
 
-local function line(id, tool, arguments) return body(id, tool, arguments) .. "\n" end
-
-local function echo(id, text) return line(id, "echo", { text = text }) end
-
-local function text_of(message)
-  assert(message and message.result, core.encode(message))
-  return message.result.content[1].text
-end
-
--- All messages of a text of lines.
-local function messages_of(text)
-  local out = {}
-  for one in text:gmatch "([^\n]*)\n" do out[#out + 1] = assert(core.decode(one)) end
-  return out
-end
+local line, echo = support.call_line, support.echo_line
+local text_of, messages_of = support.text_of, support.messages_of
 
 local server
 
@@ -105,8 +94,26 @@ describe("lines", function()
     local answer = server:read_line()
     assert.equal(-32700, answer.error.code)
     assert.is_truthy(answer.error.message:find("longer than the limit", 1, true))
+    assert.equal(1, answer.id)
     server:write(echo(2, "lives"))
     assert.equal("lives", text_of(server:read_line()))
+    finish()
+  end)
+
+  it("over the limit are answered with their id where it can be read", function()
+    local rest = ',"params":{"name":"echo","arguments":{"text":"' .. ("x"):rep(5 << 20) .. '"}}}\n'
+    for head, id in pairs {
+      ['{"jsonrpc":"2.0","id":7,"method":"tools/call"'] = 7,
+      ['{"id":"a","method":"tools/call","jsonrpc":"2.0"'] = "a",
+      -- Perhaps a response, and with two ids none is sure.
+      ['{"jsonrpc":"2.0","id":8'] = core.null,
+      ['{"id":8,"method":"tools/call","id":9'] = core.null,
+    } do
+      server.out = server.out .. server.process:exchange(head .. rest)
+      local answer = server:read_line()
+      assert.equal(-32700, answer.error.code, head)
+      assert.equal(id, answer.id, head)
+    end
     finish()
   end)
 
@@ -267,6 +274,33 @@ describe("lines", function()
       next_one = next_one + 1
     end
     assert.equal(100001, next_one)
+  end)
+end)
+
+describe("a handler on a link in memory", function()
+  after_each(helper.leftovers)
+
+  it("waits once 256 KiB are not read, with what a buffer has to grow", function()
+    local app, sent, text = mcp.server "spec", 0, ("x"):rep(2000)
+    app:tool "steps" (function(_, ctx)
+      for i = 1, 1000 do
+        ctx:progress(i, 1000, text)
+        sent = sent + #text
+      end
+      return "done"
+    end)
+    local peer = helper.open(app)
+    peer.wire:pause(true)
+    peer:send { jsonrpc = "2.0", id = 1, method = "tools/call",
+      params = { name = "steps", _meta = { progressToken = 1 } } }
+    for _ = 1, 50 do core.step(0) end
+    local first = sent
+    assert.is_true(first >= 128 << 10 and first <= (256 << 10) + 4000, first)
+    for _ = 1, 20 do core.step(0) end
+    assert.equal(first, sent)
+    peer.wire:pause(false)
+    repeat local message = peer:receive() until message.result
+    assert.equal(2000000, sent)
   end)
 end)
 

@@ -20,6 +20,7 @@ local app = mcp.server(about)
 app:tool "echo" { input = { text = "string" } } (function(a) return a.text end)
 app:tool "big" { input = { n = "integer" } } (function(a) return ("x"):rep(a.n) end)
 app:tool "sleep" {} (function(_, ctx) ctx:sleep(60) return "slept" end)
+app:tool "rest" { input = { value = "any" } } (function(_, ctx) ctx:sleep(60) return "rested" end)
 app:tool "steps" {} (function(_, ctx)
   ctx:progress(1)
   ctx:sleep(60)
@@ -58,7 +59,9 @@ app:run(options)
 
 local MEBI = 1 << 20
 
-local function start(options) return support.http(options, { script = SCRIPT }) end
+local function start(options)
+  return support.http(options, { script = SCRIPT, env = { "MCP_LOG=info" } })
+end
 
 -- What the server counts now: it has had time to say so.
 local function held(server)
@@ -416,5 +419,105 @@ describe("memory for peers", function()
     client:send(support.call(2, "echo", { text = ("y"):rep(200000) },
       { Authorization = "Bearer right" }))
     assert.equal(2, client:answer().json.id)
+  end)
+
+  -- What is counted is what the process has, whatever peers send: texts, bodies and values of Lua,
+  -- and what is left of those after them.
+  it("is the memory of the process, within a tenth, for each kind of value in turn", function()
+    local LIMIT = 32 * MEBI
+    local server = start(("memory = %d,"):format(LIMIT))
+    local kinds = {
+      { "numbers", "[" .. ("1,"):rep(40000) .. "1]" },
+      { "empty arrays", "[" .. ("[[]],"):rep(20000) .. "1]" },
+      { "objects", "[" .. ('{"a": 1},'):rep(10000) .. "1]" },
+      { "a text", '"' .. ("x"):rep(500000) .. '"' },
+    }
+    local before = server:rss()
+    for round = 1, 2 do
+      for _, kind in ipairs(kinds) do
+        local value = core.decode(kind[2])
+        local text = support.call(1, "rest", { value = value })
+        for i = 1, 80 do
+          local client = add(support.client(server, nil, "127.0.0." .. i % 8 + 1))
+          client:send(text)
+        end
+        wait_held(server, function(now) return now > LIMIT // 2 end)
+        settled(server)
+        local most = server:rss() - before
+        -- A sanitizer's own memory is not ours; nor is what of the program was first used, and so
+        -- loaded, since `before`.
+        local max = support.ROOM == math.huge and math.huge or LIMIT * 1.1 + MEBI
+        assert.is_true(most < max, ("%s, round %d: %d KiB"):format(kind[1], round,
+          most // 1024))
+        close_all()
+        wait_held(server, function(now) return now < LIMIT // 8 end)
+      end
+    end
+  end)
+
+  describe("and authorization", function()
+    local AUTH = [[memory = 8 << 20, app = { auth = {
+      verify = function(token) return { subject = token } end,
+      authorization_servers = { "https://issuer.example" } } }]]
+
+    local function from(server, address)
+      return add(support.client(server, nil, "127.0.0." .. address))
+    end
+
+    -- A request whose body stays half a megabyte.
+    local function half(token)
+      return support.request("POST", { ["Content-Type"] = "application/json",
+        ["Content-Length"] = tostring(MEBI), Authorization = "Bearer " .. token })
+        .. ("x"):rep(500000)
+    end
+
+    local function ask(client, token)
+      return client:ask(support.call(1, "echo", { text = "x" },
+        { Authorization = "Bearer " .. token }))
+    end
+
+    -- Three addresses hold a megabyte each, of the four that each may hold.
+    local function fill(server, begun, token)
+      for i = 1, 6 do
+        from(server, i % 3 + 1):send(half(token))
+        wait_held(server, function(now) return now - begun > i * 500000 end)
+      end
+    end
+
+    it("is a half of the limit for one principal, whatever its addresses", function()
+      local server = start(AUTH)
+      local begun = settled(server)
+      fill(server, begun, "ada")
+      local refused = from(server, 4)
+      refused:send(half "ada")
+      local head = refused:head()
+      assert.same({ 503, "5" }, { head.status, head.fields["retry-after"] })
+      -- The log names the option, and not the user.
+      server:wait_said "refused with 503: the principal [^\n]*mcp%.limits"
+      assert.is_nil(server:told():find("ada", 1, true))
+      -- The process has room for others, and so has each address.
+      for i = 2, 4 do assert.equal(200, ask(from(server, i), "bob").status) end
+      close_all()
+      wait_held(server, function(now) return now <= begun end)
+      assert.equal(200, ask(from(server, 1), "ada").status)
+    end)
+
+    it("is that of whose request a connection carries", function()
+      local server = start(AUTH)
+      local begun = settled(server)
+      fill(server, begun, "ada")
+      local proxy = from(server, 4)
+      assert.equal(200, ask(proxy, "bob").status)
+      assert.equal(503, ask(proxy, "ada").status)
+    end)
+
+    it("is shared by principals whose keys begin with the same 512 bytes", function()
+      local server = start(AUTH)
+      local begun = settled(server)
+      local long = ("a"):rep(512)
+      fill(server, begun, long .. "1")
+      assert.equal(503, ask(from(server, 4), long .. "2").status)
+      assert.equal(200, ask(from(server, 5), long:sub(1, 400)).status)
+    end)
   end)
 end)

@@ -47,6 +47,8 @@ typedef enum {
   MCP_ARRIVAL_DELETE,  /* HTTP: the client ends a session */
   MCP_ARRIVAL_UPGRADE, /* HTTP: the client asks for a WebSocket or HTTP+SSE */
   MCP_ARRIVAL_POST,    /* HTTP+SSE: a message for a link, not yet parsed */
+  MCP_ARRIVAL_ROUTE,   /* HTTP: a request for a path of the upper side's own,
+                          which answers with `respond` */
   MCP_ARRIVAL_HEAD     /* HTTP: the head of a POST, before its body is read.
                           Dropped with status 0: the body is read; a message or
                           a status answers it, and the connection ends */
@@ -68,6 +70,7 @@ typedef struct {
   void (*on_drain)(void *up, mcp_exchange_t *x);     /* see `congested` */
   void (*on_link_ended)(void *up, mcp_link_t *link); /* nothing more comes */
   void (*on_link_closed)(void *up, mcp_link_t *link, int code); /* its last */
+  void (*on_forget)(void *up, void *memo); /* see `memo` of HTTP */
 } mcp_upper_t;
 
 /* What only exchanges that came by HTTP can do. */
@@ -77,12 +80,20 @@ typedef struct {
   bool (*can_stream)(mcp_exchange_t *x);
   int (*open_stream)(mcp_exchange_t *x); /* 0, MCP_ENOSTREAM, or a code */
   /* A field of the request. False if it is absent; `twice` if it is repeated.
-   */
+   * As in HTTP/2, ":path" is the path, here without its query. */
   bool (*header)(mcp_exchange_t *x, mcp_slice_t name, mcp_slice_t *value,
                  bool *twice);
   /* Field `i` of the request. Returns how many there are. */
   size_t (*each_header)(mcp_exchange_t *x, size_t i, mcp_slice_t *name,
                         mcp_slice_t *value);
+  /* Where the upper side may keep what it knows of requests with the header
+   * fields of this one: it is given back to on_forget with the first that has
+   * others. `repeated`: the request before this one had the same. */
+  void **(*memo)(mcp_exchange_t *x, bool *repeated);
+  /* Adds members to the request's line in the access log, see http_access.h. */
+  void (*note)(mcp_exchange_t *x, mcp_slice_t text);
+  /* Writes the address of the client, see mcp_stream_peer. */
+  void (*peer)(mcp_exchange_t *x, char *out, size_t size);
   /* Adds a field to the answer. 0, MCP_EHTTP if it is not valid, or a code. */
   int (*set_header)(mcp_exchange_t *x, mcp_slice_t name, mcp_slice_t value);
   /* Accepts MCP_ARRIVAL_UPGRADE to a WebSocket. 0: the exchange is over; its
@@ -96,6 +107,14 @@ typedef struct {
   /* Hands the message of MCP_ARRIVAL_POST to its link. 0; MCP_ECLOSED without a
    * link; MCP_EBUSY; or the error of a text that is not a message. */
   int (*feed)(mcp_exchange_t *x);
+  /* Of MCP_ARRIVAL_ROUTE: method, path and query as they came, of the head, and
+   * the body, which is valid until `forget_body`. */
+  void (*request)(mcp_exchange_t *x, mcp_slice_t parts[4]);
+  void (*forget_body)(mcp_exchange_t *x);
+  /* Answers MCP_ARRIVAL_ROUTE: `status`, the fields that were set, and `body`,
+   * which a HEAD does not get, and 204, 205 and 304 do not have. The exchange
+   * is over, whatever is returned. */
+  int (*respond)(mcp_exchange_t *x, unsigned status, mcp_slice_t body);
 } mcp_exchange_http_ops_t;
 
 /* The operations of a transport. */

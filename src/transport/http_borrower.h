@@ -11,9 +11,9 @@
 
 #include "base/list.h"
 #include "base/log.h"
-#include "net/connect.h"
 #include "net/stream.h"
 #include "net/tls.h"
+#include "transport/dial.h"
 #include "transport/http_pool.h"
 #include "wire/http.h"
 
@@ -28,6 +28,9 @@ typedef struct {
   mcp_tls_t *tls;
   const char *server_name;
   unsigned flags;
+  const char *proxy_host; /* of a tunnel, or NULL; see dial.h */
+  int proxy_port;
+  const char *proxy_authorization;
 } mcp_http_target_t;
 
 /* A connection of the pool. */
@@ -35,7 +38,7 @@ typedef struct {
   mcp_http_pool_t *pool;
   mcp_http_origin_t *origin; /* NULL once it is closing */
   mcp_list_t of_origin;
-  mcp_connect_t *op;             /* while connecting */
+  mcp_dial_t *op;                /* while connecting */
   mcp_stream_t *stream;          /* NULL while connecting */
   mcp_http_t *http;              /* the decoder of answers */
   mcp_http_borrower_t *borrower; /* NULL while idle */
@@ -52,6 +55,8 @@ typedef struct {
   void (*send)(mcp_http_borrower_t *borrower);
   /* Bytes were fed to the decoder. */
   void (*read)(mcp_http_borrower_t *borrower);
+  /* All that was sent has been written. */
+  void (*drain)(mcp_http_borrower_t *borrower);
   /* The connection ended; `code` as in mcp_stream_events_t. */
   void (*end)(mcp_http_borrower_t *borrower, int code);
   /* It is over: `reason` is static, or NULL. Its connection must be discarded.
@@ -94,6 +99,9 @@ void mcp_http_pool_release(mcp_http_origin_t *origin);
 
 /* Has `notify` called, from the loop. */
 void mcp_http_pool_mark(mcp_http_borrower_t *borrower);
+
+/* The same, but not before the next turn of the loop: others go first. */
+void mcp_http_pool_mark_later(mcp_http_borrower_t *borrower);
 
 /* Checks deadlines no later than `at`. */
 void mcp_http_pool_set_clock(mcp_http_pool_t *pool, uint64_t at);

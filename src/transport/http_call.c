@@ -7,6 +7,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "transport/http_borrower.h"
+#include "transport/http_decoding.h"
 
 struct mcp_http_call {
   mcp_http_borrower_t
@@ -23,14 +24,18 @@ struct mcp_http_call {
   void *head_block;   /* what `head` points into */
   mcp_share_t *share; /* of what is kept of the answer */
   mcp_buf_t body;
-  size_t allowed; /* bytes of `body` that may lie untaken */
+  mcp_http_upload_t *upload;     /* or NULL */
+  mcp_http_decoding_t *decoding; /* or NULL: bodies are taken as they come */
+  size_t allowed;                /* bytes of `body` that may lie untaken */
   size_t head_limit;
   bool no_body;
   bool sent_again;
   bool changed; /* on_change is to be called */
+  bool decodes; /* `notify` decodes further */
 };
 
 static void lost(mcp_http_pooled_t *conn, int code, const char *reason);
+static void decode_in_turn(mcp_http_call_t *call);
 
 static mcp_http_call_t *call_of(const mcp_http_pooled_t *conn) {
   return (mcp_http_call_t *)conn->borrower;
@@ -45,7 +50,10 @@ static void change(mcp_http_call_t *call) {
 static void notify(mcp_http_borrower_t *borrower) {
   mcp_http_call_t *call = (mcp_http_call_t *)borrower;
   const mcp_http_call_events_t *events = call->events;
-  bool changed = call->changed;
+  bool changed;
+  if (call->decodes) decode_in_turn(call);
+  changed = call->changed;
+  if (!changed && !call->base.rang) return;
   if (changed) {
     call->changed = false;
   } else {
@@ -105,10 +113,59 @@ static int take_head(mcp_http_call_t *call, const mcp_http_head_t *head) {
   return 0;
 }
 
+/* Decodes what there is room for. 0, or a code, and then `*reason` is a static
+ * text or NULL. */
+static int decode(mcp_http_call_t *call, const char **reason) {
+  size_t most = call->body.len + MCP_HTTP_CLIENT_DECODE;
+  int code = mcp_http_decoding_pull(call->decoding, &call->body,
+                                    most < call->allowed ? most : call->allowed,
+                                    reason);
+  if (code == 0 && mcp_http_decoding_has_more(call->decoding) &&
+      call->body.len <= call->allowed) {
+    call->decodes = true;
+    mcp_http_pool_mark_later(&call->base);
+  }
+  if (code == 0 && call->state == MCP_HTTP_CALL_DONE &&
+      !mcp_http_decoding_has_more(call->decoding) &&
+      !mcp_http_decoding_is_whole(call->decoding)) {
+    code = MCP_ECODING;
+    *reason = "the compressed body ends too early";
+  }
+  return code;
+}
+
+/* Should the socket wait? */
+static bool is_full(const mcp_http_call_t *call) {
+  return call->body.len > call->allowed ||
+         (call->decoding && mcp_http_decoding_has_more(call->decoding));
+}
+
+static int add_body(mcp_http_call_t *call, mcp_slice_t bytes,
+                    const char **reason) {
+  int code;
+  *reason = NULL;
+  if (!call->decoding) return mcp_buf_append_slice(&call->body, bytes);
+  code = mcp_http_decoding_put(call->decoding, bytes);
+  return code < 0 ? code : decode(call, reason);
+}
+
 /* Fails the call and closes its connection. */
 static void fail_conn(mcp_http_pooled_t *conn, int code, const char *reason) {
   fail_call(call_of(conn), code, reason);
   mcp_http_pool_discard(conn);
+}
+
+/* Decodes further, where nothing else will: the body has been read from the
+ * connection, or some of it was taken. Fails the call if it cannot. */
+static void decode_further(mcp_http_call_t *call) {
+  const char *reason;
+  int code = call->decoding ? decode(call, &reason) : 0;
+  if (code == 0) return;
+  if (call->base.conn) {
+    fail_conn(call->base.conn, code, reason);
+  } else {
+    fail_call(call, code, reason);
+  }
 }
 
 /* The answer is complete. */
@@ -116,9 +173,11 @@ static void finish_call(mcp_http_pooled_t *conn) {
   mcp_http_call_t *call = call_of(conn);
   bool more = mcp_http_head(conn->http)->keep_alive &&
               mcp_http_rest(conn->http).len == 0 && conn->stream->queued == 0 &&
-              !conn->stream->ended;
+              !conn->stream->ended &&
+              (!call->upload || mcp_http_upload_is_done(call->upload));
   detach(call);
   call->state = MCP_HTTP_CALL_DONE;
+  decode_further(call);
   change(call);
   if (more) {
     mcp_http_pool_keep(conn);
@@ -133,6 +192,7 @@ static void read_answer(mcp_http_borrower_t *borrower) {
   mcp_http_pooled_t *conn = borrower->conn;
   for (;;) {
     mcp_http_event_t event;
+    const char *reason = NULL;
     int code = mcp_http_next(conn->http, &event);
     if (code < 0) {
       fail_conn(conn, code, mcp_http_error_text(conn->http));
@@ -140,7 +200,7 @@ static void read_answer(mcp_http_borrower_t *borrower) {
     }
     switch (event.kind) {
     case MCP_HTTP_MORE:
-      if (call->body.len > call->allowed) mcp_stream_pause(conn->stream, true);
+      if (is_full(call)) mcp_stream_pause(conn->stream, true);
       return;
     case MCP_HTTP_START:
       if (mcp_http_head(conn->http)->status == 101) {
@@ -152,13 +212,13 @@ static void read_answer(mcp_http_borrower_t *borrower) {
       if (code == 0) change(call);
       break;
     case MCP_HTTP_BODY:
-      code = mcp_buf_append_slice(&call->body, event.body);
+      code = add_body(call, event.body, &reason);
       if (code == 0) change(call);
       break;
     case MCP_HTTP_END: finish_call(conn); return;
     }
     if (code < 0) {
-      fail_conn(conn, code, NULL);
+      fail_conn(conn, code, reason);
       return;
     }
   }
@@ -189,6 +249,34 @@ static void end_answer(mcp_http_borrower_t *borrower, int code) {
                        : "before the response head arrived");
 }
 
+/* Sends the next piece of the body, unless the peer has to read first. */
+static void send_further(mcp_http_borrower_t *borrower) {
+  mcp_http_call_t *call = (mcp_http_call_t *)borrower;
+  mcp_http_pooled_t *conn = borrower->conn;
+  int code;
+  if (!call->upload || !conn->stream || conn->stream->queued > 0) return;
+  code = mcp_http_upload_next(call->upload);
+  if (code < 0) fail_conn(conn, code, "while the file was read");
+}
+
+static void on_piece(void *owner, int code, mcp_buf_t *piece) {
+  mcp_http_call_t *call = owner;
+  mcp_http_pooled_t *conn = call->base.conn;
+  if (!conn) return;
+  if (code < 0) {
+    fail_conn(conn, code,
+              code == MCP_EGONE ? "the file became shorter while it was sent"
+                                : "while the file was read");
+    return;
+  }
+  code = mcp_stream_send(conn->stream, piece, 0);
+  if (code < 0) {
+    lost(conn, code, "while the request was sent");
+  } else {
+    send_further(&call->base);
+  }
+}
+
 static void send_request(mcp_http_borrower_t *borrower) {
   mcp_http_call_t *call = (mcp_http_call_t *)borrower;
   mcp_http_pooled_t *conn = borrower->conn;
@@ -209,7 +297,12 @@ static void send_request(mcp_http_borrower_t *borrower) {
     code = mcp_stream_send(conn->stream, out, 0);
   }
   mcp_buf_reset(out, out == &call->request ? 0 : MCP_LOOP_SCRATCH_SIZE);
-  if (code < 0) lost(conn, code, "while the request was sent");
+  if (code < 0) {
+    lost(conn, code, "while the request was sent");
+  } else if (call->upload) {
+    mcp_http_upload_rewind(call->upload);
+    send_further(borrower);
+  }
 }
 
 /* A borrowed connection is lost. If it was a kept one and not a byte arrived,
@@ -242,6 +335,7 @@ static void end_call(mcp_http_borrower_t *borrower, int code,
 
 static const mcp_http_borrower_ops_t borrower_ops = {.send = send_request,
                                                      .read = read_answer,
+                                                     .drain = send_further,
                                                      .end = end_answer,
                                                      .fail = end_call,
                                                      .notify = notify};
@@ -259,7 +353,11 @@ int mcp_http_call_start(mcp_http_pool_t *pool,
                               .unix_path = options->unix_path,
                               .tls = options->tls,
                               .server_name = options->server_name,
-                              .flags = options->flags};
+                              .flags = options->flags,
+                              .proxy_host = options->proxy_host,
+                              .proxy_port = options->proxy_port,
+                              .proxy_authorization =
+                                  options->proxy_authorization};
   int code = MCP_ENOMEM;
   if (!call) return code;
   call->share = mcp_share_new(NULL, MCP_SHARE_CONNECTION);
@@ -275,6 +373,9 @@ int mcp_http_call_start(mcp_http_pool_t *pool,
   call->base.due = mcp_http_pool_later(mcp_http_pool_now(pool), time);
   call->base.alarm = UINT64_MAX;
   call->request = mcp_buf_take(request);
+  call->upload = options->upload;
+  if (call->upload)
+    mcp_http_upload_attach(call->upload, call->share, on_piece, call);
   code = mcp_http_pool_borrow(pool, &target, &call->base);
   if (code == 0) {
     *out = call;
@@ -301,6 +402,8 @@ void mcp_http_call_free(mcp_http_call_t *call) {
     mcp_http_pool_release(origin);
   }
   mcp_buf_deinit(&call->body);
+  mcp_http_decoding_free(call->decoding);
+  mcp_http_upload_free(call->upload);
   mcp_buf_deinit(&call->note);
   mcp_mem_free(call->head_block);
   mcp_share_drop(call->share);
@@ -313,7 +416,9 @@ void mcp_http_call_stop(mcp_http_call_t *call) {
 }
 
 mcp_http_call_state_t mcp_http_call_state(const mcp_http_call_t *call) {
-  return call->state;
+  bool left = call->state == MCP_HTTP_CALL_DONE && call->decoding &&
+              mcp_http_decoding_has_more(call->decoding);
+  return left ? MCP_HTTP_CALL_BODY : call->state;
 }
 
 int mcp_http_call_failure(const mcp_http_call_t *call, const char **reason) {
@@ -334,9 +439,16 @@ mcp_share_t *mcp_http_call_share(const mcp_http_call_t *call) {
 }
 
 static void go_on_reading(mcp_http_call_t *call) {
-  if (call->base.conn && call->base.conn->stream &&
-      call->body.len <= call->allowed)
+  if (call->state == MCP_HTTP_CALL_BODY || call->state == MCP_HTTP_CALL_DONE)
+    decode_further(call);
+  if (call->base.conn && call->base.conn->stream && !is_full(call))
     mcp_stream_pause(call->base.conn->stream, false);
+}
+
+static void decode_in_turn(mcp_http_call_t *call) {
+  call->decodes = false;
+  call->changed = true;
+  go_on_reading(call);
 }
 
 mcp_buf_t mcp_http_call_take(mcp_http_call_t *call) {
@@ -355,4 +467,28 @@ void mcp_http_call_alarm(mcp_http_call_t *call, uint64_t after_ms) {
       mcp_http_pool_later(mcp_http_pool_now(call->base.pool), after_ms);
   if (call->base.alarm < UINT64_MAX)
     mcp_http_pool_set_clock(call->base.pool, call->base.alarm);
+}
+
+int mcp_http_call_decode(mcp_http_call_t *call, const mcp_decoder_ops_t *ops,
+                         mcp_coding_t coding) {
+  mcp_buf_t coded;
+  const char *reason;
+  int code;
+  if (call->decoding) return 0;
+  code = mcp_http_decoding_open(ops, coding, call->share, &call->decoding);
+  if (code < 0) return code;
+  coded = mcp_buf_take(&call->body);
+  call->body.share = call->share;
+  code = add_body(call, mcp_buf_slice(&coded), &reason);
+  mcp_buf_deinit(&coded);
+  if (code < 0 && call->base.conn) {
+    fail_conn(call->base.conn, code, reason);
+  } else if (code < 0 && call->state == MCP_HTTP_CALL_DONE) {
+    fail_call(call, code, reason);
+  }
+  return 0;
+}
+
+bool mcp_http_call_is_decoded(const mcp_http_call_t *call) {
+  return call->decoding != NULL;
 }

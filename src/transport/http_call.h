@@ -15,6 +15,8 @@
 #include "net/connect.h"
 #include "net/tls.h"
 #include "transport/http_pool.h"
+#include "transport/http_upload.h"
+#include "wire/decoder.h"
 #include "wire/http.h"
 
 /* Servers that never answer: until the head has come, waiting for a free
@@ -27,6 +29,8 @@
 /* Bytes of a body that the owner has not taken; beyond this the socket is not
  * read. */
 #define MCP_HTTP_CLIENT_UNREAD (256u << 10)
+/* Bytes that are decoded before others have their turn. */
+#define MCP_HTTP_CLIENT_DECODE (1u << 20)
 /* A kept connection that ends so soon after a request was written to it had
  * been closed by the server before, and the request was not read. */
 #define MCP_HTTP_CLIENT_STALE_TIME 1000
@@ -47,10 +51,14 @@ typedef struct {
   mcp_tls_t *tls;          /* or NULL */
   const char *server_name; /* of TLS; NULL: the host */
   unsigned flags;          /* MCP_CONNECT_PUBLIC … */
+  const char *proxy_host;  /* of a tunnel, or NULL; see dial.h */
+  int proxy_port;
+  const char *proxy_authorization; /* or NULL */
   mcp_http_again_t again;
-  bool no_body;       /* the answer to HEAD */
-  size_t head_limit;  /* 0: MCP_HTTP_HEAD_LENGTH */
-  uint64_t head_time; /* UINT64_MAX: no limit */
+  bool no_body;              /* the answer to HEAD */
+  mcp_http_upload_t *upload; /* or NULL; belongs to the call if it starts */
+  size_t head_limit;         /* 0: MCP_HTTP_HEAD_LENGTH */
+  uint64_t head_time;        /* UINT64_MAX: no limit */
 } mcp_http_call_options_t;
 
 /* Each is called last, from the loop. */
@@ -68,7 +76,8 @@ typedef enum {
 } mcp_http_call_state_t;
 
 /* Sends `request`, a complete one (wire/http_request.h), which is taken, on an
- * idle connection or a new one, or once one becomes free. 0, MCP_ENOMEM or
+ * idle connection or a new one, or once one becomes free. Its body may follow
+ * from options->upload. 0, MCP_ENOMEM or
  * MCP_ECLOSED, and then `request` is not taken; later failures are reported by
  * on_change. */
 int mcp_http_call_start(mcp_http_pool_t *pool,
@@ -104,6 +113,16 @@ mcp_share_t *mcp_http_call_share(const mcp_http_call_t *call);
 
 /* Moves that part out. The socket is read again. */
 mcp_buf_t mcp_http_call_take(mcp_http_call_t *call);
+
+/* Has the body decoded, as long as none of it was taken: what lies untaken is
+ * decoded then, and bytes are counted after decoding. Once; a second call
+ * changes nothing. 0, MCP_ENOMEM or MCP_EBUDGET; a body that cannot be decoded
+ * fails the call with MCP_ECODING. */
+int mcp_http_call_decode(mcp_http_call_t *call, const mcp_decoder_ops_t *ops,
+                         mcp_coding_t coding);
+
+/* Is it decoded? Then the length of the body is not known beforehand. */
+bool mcp_http_call_is_decoded(const mcp_http_call_t *call);
 
 /* Sets how many bytes may lie untaken before the socket is not read. */
 void mcp_http_call_allow(mcp_http_call_t *call, size_t bytes);

@@ -12,6 +12,8 @@
 #include "base/err.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "transport/http_access.h"
+#include "transport/http_admission.h"
 #include "transport/http_cors.h"
 #include "transport/http_refusal.h"
 #include "transport/incoming.h"
@@ -36,6 +38,7 @@ static bool is_full(const mcp_http_connection_t *conn) {
 
 void mcp_http_connection_close(mcp_http_connection_t *conn, bool flush) {
   if (conn->state == MCP_HTTP_GIVEN) return;
+  mcp_http_access_end(conn);
   if (conn->state == MCP_HTTP_BUSY) {
     conn->state = MCP_HTTP_CLOSING;
     if (!conn->x.kept) conn->service->busy--;
@@ -65,6 +68,7 @@ static mcp_http_t *new_decoder(mcp_stream_t *stream) {
 
 void mcp_http_connection_done(mcp_http_connection_t *conn) {
   if (conn->state != MCP_HTTP_BUSY) return;
+  mcp_http_access_end(conn);
   if (!conn->x.kept) conn->service->busy--;
   if (conn->at_head) {
     /* Refused: its body is discarded. */
@@ -83,12 +87,13 @@ void mcp_http_connection_done(mcp_http_connection_t *conn) {
   }
 }
 
-static size_t connection_size(bool logged) {
-  return sizeof(mcp_http_connection_t) +
-         (logged ? 2 * sizeof(mcp_log_wire_t) : 0);
+static size_t connection_size(bool wire) {
+  return sizeof(mcp_http_connection_t) + wire * 2 * sizeof(mcp_log_wire_t);
 }
 
 static void free_connection(mcp_http_connection_t *conn) {
+  mcp_http_access_free(conn);
+  mcp_http_admission_forget(conn);
   mcp_list_remove(&conn->of_service);
   mcp_http_free(conn->http);
   mcp_buf_deinit(&conn->body);
@@ -139,6 +144,7 @@ static void drop_decoder(mcp_http_connection_t *conn) {
  * needs. */
 void mcp_http_connection_keep(mcp_http_connection_t *conn) {
   conn->service->busy--;
+  mcp_http_admission_forget(conn);
   mcp_buf_deinit(&conn->reply.fields);
   if (!conn->pumping) drop_decoder(conn);
 }
@@ -253,6 +259,7 @@ void mcp_http_connection_admit(mcp_http_connection_t *conn) {
   conn->service->busy--;
   conn->at_head = false;
   mcp_http_reply_follow(&conn->reply, mcp_http_head(conn->http));
+  if (conn->service->closing) mcp_http_reply_close_after(&conn->reply);
   conn->state = MCP_HTTP_READING;
   conn->body_begun = now(conn);
   conn->deadline = conn->body_begun + conn->service->options.body_time;
@@ -263,25 +270,19 @@ void mcp_http_connection_admit(mcp_http_connection_t *conn) {
 static void on_head(mcp_http_connection_t *conn) {
   mcp_http_service_t *service = conn->service;
   const mcp_http_head_t *head = mcp_http_head(conn->http);
-  mcp_http_verdict_t verdict = mcp_http_judge(&service->options.gate, head);
+  mcp_http_verdict_t verdict = mcp_http_admission_judge(conn);
   /* No new work while memory is short; a DELETE frees some. */
   if (!verdict.status && head->method != MCP_HTTP_DELETE &&
       mcp_share_is_tight(conn->share))
-    verdict =
-        (mcp_http_verdict_t){.status = 503,
-                             .text = "busy: memory is short, try again later",
-                             .later = true};
+    verdict = mcp_http_refusal_busy;
   mcp_http_reply_follow(&conn->reply, head);
+  if (service->closing) mcp_http_reply_close_after(&conn->reply);
   conn->body.len = 0;
   conn->whole = (mcp_slice_t){0};
   conn->body_begun = now(conn);
   conn->body_size = 0;
   conn->ticket = 0;
   conn->head_read = true;
-  conn->upgrading = verdict.upgrade;
-  conn->eventing = verdict.events;
-  conn->no_json = verdict.no_json;
-  conn->no_events = verdict.no_events;
   conn->deadline = conn->body_begun + service->options.body_time;
   if (verdict.status) {
     bool bodiless = head->content_length <= 0 && !head->chunked;
@@ -290,7 +291,7 @@ static void on_head(mcp_http_connection_t *conn) {
     return;
   }
   if (has_body(head) && service->options.gate.guard.challenge &&
-      !is_whole(conn->http)) {
+      !conn->routing && !is_whole(conn->http)) {
     ask_at_head(conn);
   } else {
     invite_body(conn);
@@ -371,61 +372,60 @@ static void on_post(mcp_http_connection_t *conn) {
   conn->whole = (mcp_slice_t){0};
 }
 
+/* For a body that is read later: copies what lies in the read buffer. False if
+ * there is no memory; the request was refused. */
+static bool own_body(mcp_http_connection_t *conn) {
+  mcp_slice_t whole = conn->whole;
+  if (!whole.data) return true;
+  conn->whole = (mcp_slice_t){0};
+  conn->body.len = 0;
+  if (mcp_buf_append_slice(&conn->body, whole) == 0) return true;
+  mcp_http_connection_refuse(conn, 503, "out of memory", NULL, true);
+  return false;
+}
+
+/* A path of the upper side's own. */
+static void on_route(mcp_http_connection_t *conn) {
+  mcp_arrival_t arrival = {.kind = MCP_ARRIVAL_ROUTE};
+  if (has_room(conn) && own_body(conn)) hand_up(conn, &arrival, true);
+}
+
 /* A message of HTTP+SSE. It is not parsed until the upper side, which knows
  * which caller may use the session, feeds it. */
 static void on_sse_post(mcp_http_connection_t *conn) {
   mcp_arrival_t arrival = {.kind = MCP_ARRIVAL_POST};
   mcp_http_service_t *service = conn->service;
-  if (!has_room(conn)) return;
-  if (conn->whole.data) {
-    mcp_slice_t whole = conn->whole;
-    conn->whole = (mcp_slice_t){0};
-    conn->body.len = 0;
-    if (mcp_buf_append_slice(&conn->body, whole) < 0) {
-      mcp_http_connection_refuse(conn, 503, "out of memory", NULL, true);
-      return;
-    }
-  }
+  if (!has_room(conn) || !own_body(conn)) return;
   arrival.link =
       service->sse_hooks->find(service->sse, mcp_http_head(conn->http)->query);
   hand_up(conn, &arrival, true);
 }
 
 static void on_message(mcp_http_connection_t *conn) {
+  const mcp_http_head_t *head = mcp_http_head(conn->http);
   mcp_arrival_t arrival = {.kind = MCP_ARRIVAL_GET};
   conn->head_read = conn->head_timed = false;
   conn->deadline = now(conn) + conn->service->options.idle_time;
   if (conn->refused) {
     conn->refused = false;
-    return;
-  }
-  switch (mcp_http_head(conn->http)->method) {
-  case MCP_HTTP_POST:
-    if (mcp_http_is_message_path(&conn->service->options.gate,
-                                 mcp_http_head(conn->http))) {
-      on_sse_post(conn);
-    } else {
-      on_post(conn);
+  } else if (conn->routing) {
+    on_route(conn);
+  } else if (head->method != MCP_HTTP_POST) {
+    if (head->method == MCP_HTTP_DELETE) {
+      arrival.kind = MCP_ARRIVAL_DELETE;
+    } else if (conn->upgrading || conn->eventing) {
+      arrival.kind = MCP_ARRIVAL_UPGRADE;
     }
-    break;
-  case MCP_HTTP_DELETE:
-    arrival.kind = MCP_ARRIVAL_DELETE;
     hand_up(conn, &arrival, true);
-    break;
-  default:
-    if (conn->upgrading || conn->eventing) arrival.kind = MCP_ARRIVAL_UPGRADE;
-    hand_up(conn, &arrival, true);
-    break;
+  } else if (mcp_http_is_message_path(&conn->service->options.gate, head)) {
+    on_sse_post(conn);
+  } else {
+    on_post(conn);
   }
 }
 
 static void on_bad_request(mcp_http_connection_t *conn, int code) {
-  unsigned status = code == MCP_EHEADERS   ? 431
-                    : code == MCP_ETARGET  ? 414
-                    : code == MCP_EVERSION ? 505
-                    : code == MCP_ENOMEM   ? 503
-                    : code == MCP_EBUDGET  ? 503
-                                           : 400;
+  unsigned status = mcp_http_refusal_status(code);
   const char *reason = mcp_http_error_text(conn->http);
   mcp_http_refusal_log(status, reason);
   mcp_http_reply_close_after(&conn->reply);
@@ -434,6 +434,7 @@ static void on_bad_request(mcp_http_connection_t *conn, int code) {
     mcp_http_connection_close(conn, false);
     return;
   }
+  mcp_http_access_bad(conn);
   linger(conn);
 }
 
@@ -476,6 +477,7 @@ static void read_bytes(mcp_http_connection_t *conn, mcp_slice_t bytes) {
   mcp_http_feed(conn->http, bytes);
   read_messages(conn);
   conn->pumping = false;
+  mcp_http_access_settle(conn);
   if (conn->state == MCP_HTTP_GIVEN) {
     free_connection(conn);
     return;

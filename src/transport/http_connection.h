@@ -18,6 +18,9 @@
 typedef struct mcp_http_sse mcp_http_sse_t;
 typedef struct mcp_http_sse_table mcp_http_sse_table_t;
 
+/* What the access log is to say of a request. */
+typedef struct mcp_http_access mcp_http_access_t;
+
 /* What a connection needs of HTTP+SSE. */
 typedef struct {
   /* The link of the session that a query names, or NULL. */
@@ -39,6 +42,7 @@ struct mcp_http_service {
   mcp_http_sse_table_t *sse; /* NULL before the first session */
   mcp_list_t connections;
   unsigned busy;    /* requests in progress */
+  unsigned guards;  /* how often the gate has been changed */
   uint64_t tickets; /* the last one; they begin at a random number */
   bool closing;     /* no further request is taken */
   /* The stream of a connection is closed. Called last. */
@@ -76,13 +80,18 @@ typedef struct {
   bool listening;  /* a GET: no answer will come */
   bool upgrading;  /* the request being read asks for a WebSocket */
   bool eventing;   /* the request being read asks for HTTP+SSE */
+  bool routing;    /* the request being read is for a path of the upper side */
   bool no_json;    /* the client does not accept application/json */
   bool no_events;  /* the client does not accept text/event-stream */
   bool refused;    /* answered at its head; the END is still to come */
   bool at_head;    /* BUSY: the upper side decides whether the body may come */
   bool pumping;    /* inside read_bytes: answering must not re-enter it */
-  mcp_http_sse_t *sse;   /* the session whose stream it is, or NULL */
-  mcp_log_wire_t wire[]; /* by direction; used only under MCP_LOG=wire */
+  bool passed;     /* the gate let the last head in, */
+  unsigned guards; /* as it then was */
+  void *memo;      /* the upper side's, of requests with this head, or NULL */
+  mcp_http_access_t *access; /* http_access.c's, or NULL */
+  mcp_http_sse_t *sse;       /* the session whose stream it is, or NULL */
+  mcp_log_wire_t wire[];     /* by direction; used only under MCP_LOG=wire */
 } mcp_http_connection_t;
 
 /* Makes a connection of `stream`, which is taken. If it cannot, the stream is

@@ -5,6 +5,7 @@
 #include "transport/http_exchange.h"
 
 #include "base/err.h"
+#include "transport/http_access.h"
 #include "transport/http_connection.h"
 #include "transport/http_sse.h"
 #include "transport/link.h"
@@ -171,6 +172,11 @@ static bool header(mcp_exchange_t *x, mcp_slice_t name, mcp_slice_t *value,
   mcp_http_connection_t *conn = connection_of(x);
   bool found;
   if (!conn->http) return false;
+  if (mcp_slice_equal(name, MCP_SLICE(":path"))) {
+    *value = mcp_http_head(conn->http)->path;
+    *twice = false;
+    return true;
+  }
   *value = mcp_http_header(mcp_http_head(conn->http), name, &found, twice);
   return found;
 }
@@ -185,6 +191,21 @@ static size_t each_header(mcp_exchange_t *x, size_t i, mcp_slice_t *name,
     *value = head->headers[i].value;
   }
   return head->header_count;
+}
+
+static void **memo(mcp_exchange_t *x, bool *repeated) {
+  mcp_http_connection_t *conn = connection_of(x);
+  if (!conn->http) return NULL;
+  *repeated = mcp_http_head(conn->http)->repeated;
+  return &conn->memo;
+}
+
+static void note(mcp_exchange_t *x, mcp_slice_t text) {
+  mcp_http_access_note(connection_of(x), text);
+}
+
+static void peer(mcp_exchange_t *x, char *out, size_t size) {
+  mcp_stream_peer(connection_of(x)->stream, out, size);
 }
 
 static bool is_clean(mcp_slice_t s) {
@@ -209,17 +230,49 @@ static int set_header(mcp_exchange_t *x, mcp_slice_t name, mcp_slice_t value) {
   return code;
 }
 
+static void request(mcp_exchange_t *x, mcp_slice_t parts[4]) {
+  mcp_http_connection_t *conn = connection_of(x);
+  const mcp_http_head_t *head = mcp_http_head(conn->http);
+  parts[0] = head->method_name;
+  parts[1] = head->path;
+  parts[2] = head->query;
+  parts[3] = mcp_buf_slice(&conn->body);
+}
+
+static void forget_body(mcp_exchange_t *x) {
+  mcp_buf_deinit(&connection_of(x)->body);
+}
+
+static int respond(mcp_exchange_t *x, unsigned status, mcp_slice_t body) {
+  mcp_http_connection_t *conn = connection_of(x);
+  bool no_body = mcp_http_head(conn->http)->method == MCP_HTTP_HEAD;
+  int code = mcp_http_reply_bytes(&conn->reply, status, body, no_body);
+  mcp_buf_deinit(&conn->body);
+  if (code < 0) {
+    mcp_http_connection_close(conn, false);
+  } else {
+    mcp_http_connection_done(conn);
+  }
+  return code;
+}
+
 static const mcp_exchange_http_ops_t http_ops = {
     .cut = cut,
     .can_stream = can_stream,
     .open_stream = open_stream,
     .header = header,
     .each_header = each_header,
+    .memo = memo,
+    .note = note,
+    .peer = peer,
     .set_header = set_header,
     .upgrade = upgrade,
     .wants_events = wants_events,
     .open_events = open_events,
     .feed = feed,
+    .request = request,
+    .forget_body = forget_body,
+    .respond = respond,
 };
 
 const mcp_exchange_ops_t mcp_http_exchange_ops = {

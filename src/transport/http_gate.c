@@ -18,6 +18,13 @@ static bool is_path(mcp_slice_t path, const char *ours) {
   return mcp_slice_equal(path, own);
 }
 
+static bool is_ours(const mcp_http_gate_t *gate, mcp_slice_t path) {
+  if (is_path(path, gate->path)) return true;
+  for (const char **other = gate->paths; other && *other; other++)
+    if (is_path(path, *other)) return true;
+  return false;
+}
+
 /* A Host without a port means that of http or of https: which one is unknown,
  * for a proxy may have terminated TLS. */
 static bool is_port(int ours, int port) {
@@ -25,8 +32,24 @@ static bool is_port(int ours, int port) {
   return port == MCP_ORIGIN_NO_PORT && (ours == 80 || ours == 443);
 }
 
+/* Is it 127.0.0.1, as most clients of a local server write it, with a port or
+ * without one? Only saves reading it: false decides nothing. */
+static bool is_plain_loopback(mcp_slice_t host) {
+  static const char name[] = "127.0.0.1";
+  size_t at = sizeof name - 1;
+  unsigned port = 0;
+  if (host.len < at || memcmp(host.data, name, at) != 0) return false;
+  if (at == host.len) return true;
+  if (host.data[at++] != ':' || at == host.len || host.len - at > 5)
+    return false;
+  while (at < host.len && host.data[at] >= '0' && host.data[at] <= '9')
+    port = port * 10 + (unsigned)(host.data[at++] - '0');
+  return at == host.len && port <= 65535;
+}
+
 bool mcp_http_host_allowed(const mcp_http_gate_t *gate, mcp_slice_t host) {
   mcp_origin_t origin, ours;
+  if (is_plain_loopback(host)) return true;
   if (!mcp_origin_read_host(host, false, &origin)) return false;
   if (mcp_slice_equal_nocase(origin.host, MCP_SLICE("localhost")) ||
       mcp_slice_equal(origin.host, MCP_SLICE("127.0.0.1")) ||
@@ -75,6 +98,7 @@ bool mcp_http_origin_allowed(const mcp_http_gate_t *gate, mcp_slice_t origin,
 
 #define METHODS         "GET, POST, DELETE, OPTIONS"
 #define MESSAGE_METHODS "POST, OPTIONS"
+#define ROUTE_METHODS   "GET, HEAD, POST, OPTIONS"
 
 /* The first Accept field, for an error text. */
 static mcp_slice_t accept_of(const mcp_http_head_t *head) {
@@ -128,15 +152,15 @@ static mcp_http_verdict_t judge_body(const mcp_http_head_t *head) {
   return (mcp_http_verdict_t){0};
 }
 
-static mcp_http_verdict_t judge_length(const mcp_http_gate_t *gate,
-                                       const mcp_http_head_t *head) {
+mcp_http_verdict_t mcp_http_judge_length(const mcp_http_gate_t *gate,
+                                         const mcp_http_head_t *head) {
   if (head->content_length > 0 &&
       (uint64_t)head->content_length > gate->body_limit)
     REFUSE(413, .text = MCP_HTTP_TOO_LARGE, .option = "limits.body");
   return (mcp_http_verdict_t){0};
 }
 
-/* A document. One with a type of its own takes no preflight. */
+/* A document. One with fields of its own takes no preflight. */
 static mcp_http_verdict_t judge_page(const mcp_http_page_t *page,
                                      const mcp_http_head_t *head) {
   mcp_http_verdict_t verdict = {.page = page, .text = ""};
@@ -147,7 +171,7 @@ static mcp_http_verdict_t judge_page(const mcp_http_page_t *page,
     verdict.text = page->body;
     break;
   case MCP_HTTP_OPTIONS:
-    if (page->type)
+    if (page->fields)
       REFUSE(405, .text = "method: expected GET or HEAD",
              .value = head->method_name, .allow = "GET, HEAD");
     verdict.status = 204;
@@ -155,8 +179,27 @@ static mcp_http_verdict_t judge_page(const mcp_http_page_t *page,
   default:
     REFUSE(405, .text = "method: expected GET or HEAD",
            .value = head->method_name,
-           .allow = page->type ? "GET, HEAD" : "GET, HEAD, OPTIONS");
+           .allow = page->fields ? "GET, HEAD" : "GET, HEAD, OPTIONS");
   }
+  return verdict;
+}
+
+/* A path of the upper side's own. It reads any body, and checks any token. */
+static mcp_http_verdict_t judge_route(const mcp_http_gate_t *gate,
+                                      const mcp_http_head_t *head) {
+  mcp_http_verdict_t verdict;
+  switch (head->method) {
+  case MCP_HTTP_GET:
+  case MCP_HTTP_HEAD:
+  case MCP_HTTP_POST: break;
+  case MCP_HTTP_OPTIONS: REFUSE(204, .text = "", .allow = ROUTE_METHODS);
+  default:
+    REFUSE(405, .text = "method: expected GET, HEAD or POST",
+           .value = head->method_name, .allow = ROUTE_METHODS);
+  }
+  if (head->expect_other) REFUSE(417, .text = "Expect: expected 100-continue");
+  verdict = mcp_http_judge_length(gate, head);
+  verdict.route = verdict.status == 0;
   return verdict;
 }
 
@@ -188,7 +231,7 @@ static mcp_http_verdict_t judge_message(const mcp_http_gate_t *gate,
     REFUSE(405, .text = "method: expected POST", .value = head->method_name,
            .allow = MESSAGE_METHODS);
   verdict = judge_body(head);
-  return verdict.status ? verdict : judge_length(gate, head);
+  return verdict.status ? verdict : mcp_http_judge_length(gate, head);
 }
 
 bool mcp_http_is_message_path(const mcp_http_gate_t *gate,
@@ -213,10 +256,11 @@ mcp_http_verdict_t mcp_http_judge(const mcp_http_gate_t *gate,
   mcp_slice_t value;
   mcp_http_verdict_t verdict, accepted = {0};
   const mcp_http_page_t *page = mcp_http_guard_page(&gate->guard, head);
-  if (gate->check_host && !mcp_http_host_allowed(gate, head->host))
+  if (gate->check_host && !(page && page->any_host) &&
+      !mcp_http_host_allowed(gate, head->host))
     REFUSE(421, .text = "Host: expected a name of this server",
            .value = head->host, .option = "security.allowed_hosts");
-  if (page && !page->type) return judge_page(page, head);
+  if (page && !page->fields && !page->is_route) return judge_page(page, head);
   value = mcp_http_header(head, MCP_SLICE("origin"), &found, &twice);
   if (found && gate->check_origin &&
       (twice || !mcp_http_origin_allowed(gate, value, head->host))) {
@@ -224,9 +268,10 @@ mcp_http_verdict_t mcp_http_judge(const mcp_http_gate_t *gate,
            .text = "Origin: expected this server's own or an allowed origin",
            .value = value, .option = "security.allowed_origins");
   }
+  if (page && page->is_route) return judge_route(gate, head);
   if (page) return judge_page(page, head);
   if (mcp_http_is_message_path(gate, head)) return judge_message(gate, head);
-  if (!is_path(head->path, gate->path)) {
+  if (!is_ours(gate, head->path)) {
     if (head->method == MCP_HTTP_OPTIONS &&
         mcp_slice_equal(head->path, MCP_SLICE("*")))
       REFUSE(204, .text = "", .allow = METHODS);
@@ -268,7 +313,7 @@ mcp_http_verdict_t mcp_http_judge(const mcp_http_gate_t *gate,
     REFUSE(405, .text = "method: expected GET, POST or DELETE",
            .value = head->method_name, .allow = METHODS);
   }
-  verdict = judge_length(gate, head);
+  verdict = mcp_http_judge_length(gate, head);
   return verdict.status ? verdict : accepted;
 }
 

@@ -10,7 +10,8 @@
 
 /* What a listener accepts. Strings are borrowed from its owner. */
 typedef struct {
-  const char *path; /* the one path it answers at, "/mcp" */
+  const char *path;   /* that it answers at, "/mcp" */
+  const char **paths; /* further ones; NULL-terminated or NULL */
   /* HTTP+SSE: where messages are POSTed, "/mcp/message"; NULL for nowhere. */
   const char *message_path;
   bool check_host;      /* against DNS rebinding */
@@ -47,6 +48,7 @@ typedef struct {
   bool no_events;     /* accepted, without text/event-stream in Accept */
   bool challenge;     /* the answer needs WWW-Authenticate */
   bool later;         /* the answer needs Retry-After */
+  bool route;         /* accepted: for a path of the upper side's own */
   const mcp_http_page_t *page; /* the answer is this */
 } mcp_http_verdict_t;
 
@@ -58,6 +60,11 @@ typedef struct {
  * expectation (417). */
 mcp_http_verdict_t mcp_http_judge(const mcp_http_gate_t *gate,
                                   const mcp_http_head_t *head);
+
+/* The same of a head that repeats one which was accepted, but for the length of
+ * its body. */
+mcp_http_verdict_t mcp_http_judge_length(const mcp_http_gate_t *gate,
+                                         const mcp_http_head_t *head);
 
 /* Is `host` (a Host field, with or without port) one of ours? Loopback names
  * are, and those in `hosts`. */

@@ -30,12 +30,28 @@ static bool has_token(mcp_slice_t query) {
   return false;
 }
 
+/* Does a page of ours ask, which has a key? A browser sends no Authorization
+ * with a WebSocket: the key is among the subprotocols. */
+static bool has_page_key(const mcp_http_guard_t *guard,
+                         const mcp_http_head_t *head) {
+  const mcp_http_page_t *page = guard->pages;
+  mcp_slice_t name = MCP_SLICE("mcp.page.");
+  bool found;
+  mcp_slice_t value =
+      mcp_http_header(head, MCP_SLICE("sec-websocket-protocol"), &found, NULL);
+  while (page && page->path && !page->type) page++;
+  if (!page || !page->path) return false;
+  for (size_t at = 0; at + name.len <= value.len; at++)
+    if (memcmp(value.data + at, name.data, name.len) == 0) return true;
+  return false;
+}
+
 unsigned mcp_http_guard_judge(const mcp_http_guard_t *guard,
                               const mcp_http_head_t *head) {
   bool found;
   if (!guard->challenge) return 0;
   (void)mcp_http_header(head, MCP_SLICE("authorization"), &found, NULL);
-  if (!found) return 401;
+  if (!found) return has_page_key(guard, head) ? 0 : 401;
   return has_token(head->query) ? 400 : 0;
 }
 
@@ -52,31 +68,33 @@ int mcp_http_guard_write_challenge(const mcp_http_guard_t *guard,
   return code;
 }
 
-static int write_own(const mcp_http_page_t *page, mcp_buf_t *out) {
+static int write_type(const mcp_http_page_t *page, mcp_buf_t *out) {
+  const char *type = page->type ? page->type : "application/json";
   int code = mcp_buf_append_literal(out, "Content-Type: ");
-  if (code == 0) code = mcp_buf_append(out, page->type, strlen(page->type));
+  if (code == 0) code = mcp_buf_append(out, type, strlen(type));
   if (code == 0) code = mcp_buf_append_literal(out, "\r\n");
-  if (code == 0) code = mcp_buf_append(out, page->fields, strlen(page->fields));
   return code;
 }
 
 int mcp_http_guard_write_page(const mcp_http_page_t *page,
                               const mcp_http_head_t *head, mcp_buf_t *out) {
   char text[320];
-  int length;
-  if (page->type) return write_own(page, out);
-  length = head->method == MCP_HTTP_OPTIONS
-               ? snprintf(text, sizeof text,
-                          "Access-Control-Allow-Origin: *\r\n"
-                          "Access-Control-Allow-Methods: GET\r\n"
-                          "Access-Control-Allow-Headers: Accept, "
-                          "MCP-Protocol-Version\r\n"
-                          "Access-Control-Max-Age: %d\r\n",
-                          MCP_HTTP_GUARD_TIME)
-               : snprintf(text, sizeof text,
-                          "Content-Type: application/json\r\n"
-                          "Access-Control-Allow-Origin: *\r\n"
-                          "Cache-Control: max-age=%d\r\n",
-                          MCP_HTTP_GUARD_TIME);
+  int length, code;
+  bool preflight = head->method == MCP_HTTP_OPTIONS && !page->fields;
+  code = preflight ? 0 : write_type(page, out);
+  if (code < 0) return code;
+  if (page->fields)
+    return mcp_buf_append(out, page->fields, strlen(page->fields));
+  length = preflight ? snprintf(text, sizeof text,
+                                "Access-Control-Allow-Origin: *\r\n"
+                                "Access-Control-Allow-Methods: GET\r\n"
+                                "Access-Control-Allow-Headers: Accept, "
+                                "Content-Type, MCP-Protocol-Version\r\n"
+                                "Access-Control-Max-Age: %d\r\n",
+                                MCP_HTTP_GUARD_TIME)
+                     : snprintf(text, sizeof text,
+                                "Access-Control-Allow-Origin: *\r\n"
+                                "Cache-Control: public, max-age=%d\r\n",
+                                MCP_HTTP_GUARD_TIME);
   return mcp_buf_append(out, text, (size_t)length);
 }

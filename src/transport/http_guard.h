@@ -12,13 +12,16 @@
  */
 #define MCP_HTTP_GUARD_TIME 3600
 
-/* A public document: JSON that pages of any origin may read, unless it has a
- * type of its own. Strings are borrowed. */
+/* A public document that pages of any origin may read, unless it has fields of
+ * its own. Strings are borrowed. */
 typedef struct {
   const char *path; /* NULL: the list ends */
   const char *body;
-  const char *type;   /* a media type: not for pages of other origins */
-  const char *fields; /* of one with a type: lines, each with its CRLF */
+  const char *type;   /* its media type; NULL for JSON */
+  const char *fields; /* lines, each with its CRLF: it is not for pages of other
+                         origins. NULL: it is. */
+  bool is_route;      /* there is no body: the upper side answers */
+  bool any_host;      /* of a route: whatever Host says, as probes have it */
 } mcp_http_page_t;
 
 /* All zero: no authorization, and no pages. */
@@ -31,9 +34,10 @@ typedef struct {
 const mcp_http_page_t *mcp_http_guard_page(const mcp_http_guard_t *guard,
                                            const mcp_http_head_t *head);
 
-/* 0 if there is a token; 401 without one; 400 if there is one in the query as
- * well as in the header (RFC 6750 2). One in the query alone is ignored: it
- * would show up in logs and histories. */
+/* 0 if there is a token, or the key of a page of ours, which are both
+ * validated later; 401 without one; 400 if there is one in the query as well
+ * as in the header (RFC 6750 2). One in the query alone is ignored: it would
+ * show up in logs and histories. */
 unsigned mcp_http_guard_judge(const mcp_http_guard_t *guard,
                               const mcp_http_head_t *head);
 

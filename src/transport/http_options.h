@@ -4,7 +4,9 @@
 #ifndef MCP_TRANSPORT_HTTP_OPTIONS_H
 #define MCP_TRANSPORT_HTTP_OPTIONS_H
 
+#include "net/socket.h"
 #include "net/tls.h"
+#include "transport/access_log.h"
 #include "transport/http_gate.h"
 
 /* Slow heads: absolute, from the first byte. In milliseconds, like the rest. */
@@ -30,10 +32,13 @@ typedef struct {
   int port;                 /* 0: any free port */
   const char *unix_path;    /* a socket file instead of both, or NULL */
   unsigned unix_mode;       /* its permissions */
+  mcp_socket_t *socket;     /* instead of all these: it is taken; or NULL */
   mcp_tls_t *tls;           /* a server's context, or NULL for plain HTTP */
+  mcp_access_log_t *access; /* a line for each request, or NULL */
   mcp_http_gate_t gate;     /* its strings must live as long as the server */
   bool guard_loopback_only; /* check Host only when bound to loopback */
   unsigned connections;     /* 0: MCP_LISTENER_CONNECTIONS */
+  unsigned per_address;     /* as mcp_listener_limit_address says */
   uint64_t head_time, body_time, idle_time, stall_time, heartbeat_time; /* ms */
 } mcp_http_options_t;
 

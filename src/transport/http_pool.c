@@ -19,13 +19,16 @@ struct mcp_http_origin {
   mcp_tls_t *tls;
   unsigned flags;
   int port;
-  const char *host, *path, *name; /* after the struct; NULL where absent */
+  int proxy_port;
+  /* After the struct; NULL where absent. */
+  const char *host, *path, *name, *proxy, *authorization;
 };
 
 struct mcp_http_pool {
   mcp_loop_t *loop;
   mcp_http_pool_options_t options;
   mcp_list_t origins, borrowers, dirty;
+  mcp_list_t later;   /* dirty with the next turn */
   mcp_timer_t *clock; /* no later than the earliest deadline */
   mcp_timer_t *turn;  /* notifies of changes made outside the loop */
   uint64_t clock_at;
@@ -70,6 +73,13 @@ void mcp_http_pool_mark(mcp_http_borrower_t *borrower) {
   if (!pool->in_loop) mcp_timer_set(pool->turn, 0);
 }
 
+void mcp_http_pool_mark_later(mcp_http_borrower_t *borrower) {
+  mcp_http_pool_t *pool = borrower->pool;
+  mcp_list_remove(&borrower->of_dirty);
+  mcp_list_append(&pool->later, &borrower->of_dirty);
+  mcp_timer_set(pool->turn, 0);
+}
+
 /* Until `leave`, which notifies, borrowers are only marked. */
 static void enter(mcp_http_pool_t *pool) {
   ref(pool);
@@ -88,8 +98,14 @@ static void leave(mcp_http_pool_t *pool) {
 }
 
 static void on_turn(void *arg) {
-  enter(arg);
-  leave(arg);
+  mcp_http_pool_t *pool = arg;
+  enter(pool);
+  while (!mcp_list_empty(&pool->later)) {
+    mcp_list_t *first = pool->later.next;
+    mcp_list_remove(first);
+    mcp_list_append(&pool->dirty, first);
+  }
+  leave(pool);
 }
 
 /* ---- connections -------------------------------------------------------- */
@@ -119,7 +135,7 @@ static void drop(mcp_http_pooled_t *conn) {
   mcp_list_remove(&conn->of_origin);
   if (conn->stream) mcp_stream_close(conn->stream, false);
   if (conn->started) return; /* on_closed frees it */
-  mcp_connect_cancel(conn->op);
+  mcp_dial_cancel(conn->op);
   free_conn(conn);
 }
 
@@ -177,7 +193,12 @@ static void on_end(void *owner, int code) {
 }
 
 static void on_drain(void *owner) {
-  (void)owner;
+  mcp_http_pooled_t *conn = owner;
+  mcp_http_pool_t *pool = conn->pool;
+  if (!conn->origin || !conn->borrower) return;
+  enter(pool);
+  conn->borrower->ops->drain(conn->borrower);
+  leave(pool);
 }
 
 static void on_closed(void *owner) {
@@ -192,7 +213,8 @@ static void fail_borrower(mcp_http_borrower_t *borrower, int code,
   borrower->ops->fail(borrower, code, reason);
 }
 
-static void on_connected(void *owner, int code, mcp_stream_t *stream) {
+static void on_connected(void *owner, int code, const char *reason,
+                         mcp_stream_t *stream) {
   mcp_http_pooled_t *conn = owner;
   mcp_http_pool_t *pool = conn->pool;
   mcp_http_origin_t *origin = conn->origin;
@@ -214,7 +236,7 @@ static void on_connected(void *owner, int code, mcp_stream_t *stream) {
   if (code == 0) {
     conn->borrower->ops->send(conn->borrower);
   } else {
-    fail_borrower(conn->borrower, code, "cannot connect");
+    fail_borrower(conn->borrower, code, reason ? reason : "cannot connect");
   }
   leave(pool);
 }
@@ -222,16 +244,21 @@ static void on_connected(void *owner, int code, mcp_stream_t *stream) {
 /* Opens a connection for `borrower`. 0 or a code. */
 static int open_conn(mcp_http_origin_t *origin, mcp_http_borrower_t *borrower) {
   mcp_http_pool_t *pool = origin->pool;
-  uint64_t time = pool->options.connect_time;
   mcp_http_pooled_t *conn = mcp_mem_zalloc(sizeof *conn);
   int code;
   if (!conn) return MCP_ENOMEM;
   conn->pool = pool;
-  code = origin->path ? mcp_unix_connect(pool->loop, origin->path, time,
-                                         on_connected, conn, &conn->op)
-                      : mcp_tcp_connect(pool->loop, origin->host, origin->port,
-                                        origin->flags, time, on_connected, conn,
-                                        &conn->op);
+  code = mcp_dial_open(
+      pool->loop,
+      &(mcp_dial_options_t){.host = origin->host,
+                            .port = origin->port,
+                            .unix_path = origin->path,
+                            .flags = origin->flags,
+                            .proxy_host = origin->proxy,
+                            .proxy_port = origin->proxy_port,
+                            .proxy_authorization = origin->authorization,
+                            .timeout = pool->options.connect_time},
+      on_connected, conn, &conn->op);
   if (code < 0) {
     mcp_mem_free(conn);
     return code;
@@ -319,7 +346,11 @@ static mcp_http_origin_t *find_origin(mcp_http_pool_t *pool,
     mcp_http_origin_t *o = MCP_LIST_MEMBER(it, mcp_http_origin_t, of_pool);
     if (o->tls == target->tls && o->flags == target->flags &&
         o->port == target->port && same(o->host, target->host) &&
-        same(o->path, target->unix_path) && same(o->name, target->server_name))
+        same(o->path, target->unix_path) &&
+        same(o->name, target->server_name) &&
+        same(o->proxy, target->proxy_host) &&
+        o->proxy_port == target->proxy_port &&
+        same(o->authorization, target->proxy_authorization))
       return o;
   }
   return NULL;
@@ -339,9 +370,10 @@ static size_t size_of(const char *text) {
 
 static mcp_http_origin_t *new_origin(mcp_http_pool_t *pool,
                                      const mcp_http_target_t *target) {
-  mcp_http_origin_t *o =
-      mcp_mem_zalloc(sizeof *o + size_of(target->host) +
-                     size_of(target->unix_path) + size_of(target->server_name));
+  mcp_http_origin_t *o = mcp_mem_zalloc(
+      sizeof *o + size_of(target->host) + size_of(target->unix_path) +
+      size_of(target->server_name) + size_of(target->proxy_host) +
+      size_of(target->proxy_authorization));
   char *to = (char *)(o + 1);
   if (!o) return NULL;
   o->pool = pool;
@@ -353,6 +385,9 @@ static mcp_http_origin_t *new_origin(mcp_http_pool_t *pool,
   o->host = put(&to, target->host);
   o->path = put(&to, target->unix_path);
   o->name = put(&to, target->server_name);
+  o->proxy = put(&to, target->proxy_host);
+  o->proxy_port = target->proxy_port;
+  o->authorization = put(&to, target->proxy_authorization);
   o->tls = target->tls;
   if (o->tls) mcp_tls_retain(o->tls);
   mcp_list_append(&pool->origins, &o->of_pool);
@@ -476,6 +511,7 @@ mcp_http_pool_t *mcp_http_pool_new(mcp_loop_t *loop,
   mcp_list_init(&pool->origins);
   mcp_list_init(&pool->borrowers);
   mcp_list_init(&pool->dirty);
+  mcp_list_init(&pool->later);
   pool->clock_at = UINT64_MAX;
   pool->refs = 1;
   pool->clock = mcp_timer_new(loop, true, on_clock, pool);

@@ -4,12 +4,29 @@
 
 #include <stdio.h>
 
+#include "base/err.h"
 #include "base/log.h"
 #include "transport/exchange.h"
 
 #define TEXT(n)   #n
 #define QUOTED(n) TEXT(n)
 #define RETRY     QUOTED(MCP_EXCHANGE_RETRY)
+
+const mcp_http_verdict_t mcp_http_refusal_busy = {
+    .status = 503,
+    .text = "busy: memory is short, try again later",
+    .later = true};
+
+unsigned mcp_http_refusal_status(int code) {
+  switch (code) {
+  case MCP_EHEADERS: return 431;
+  case MCP_ETARGET: return 414;
+  case MCP_EVERSION: return 505;
+  case MCP_ENOMEM:
+  case MCP_EBUDGET: return 503;
+  default: return 400;
+  }
+}
 
 void mcp_http_refusal_write(const mcp_http_verdict_t *verdict,
                             char line[MCP_HTTP_REFUSAL_LINE]) {
@@ -30,7 +47,7 @@ void mcp_http_refusal_write(const mcp_http_verdict_t *verdict,
 }
 
 void mcp_http_refusal_log(unsigned status, const char *line) {
-  mcp_log(MCP_LOG_INFO, "http: request refused with %u: %s", status, line);
+  mcp_log_refusal("http: request refused with %u: %s", status, line);
 }
 
 int mcp_http_refusal_write_fields(const mcp_http_verdict_t *verdict,

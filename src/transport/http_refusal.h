@@ -10,6 +10,12 @@
 #define MCP_HTTP_REFUSAL_VALUE 200
 #define MCP_HTTP_REFUSAL_LINE  512
 
+/* No new work while memory is short. */
+extern const mcp_http_verdict_t mcp_http_refusal_busy;
+
+/* The status for a code of the decoder. */
+unsigned mcp_http_refusal_status(int code);
+
 /* Writes the line, with a NUL: what is expected, what came, and which option
  * would allow it. Characters that cannot be printed are shown as '?'. */
 void mcp_http_refusal_write(const mcp_http_verdict_t *verdict,

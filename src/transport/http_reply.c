@@ -35,6 +35,7 @@ mcp_buf_t *mcp_http_reply_begin(mcp_http_reply_t *reply) {
 static int send_from(mcp_http_reply_t *reply, mcp_buf_t *out, size_t from) {
   int code;
   reply->last_sent = mcp_loop_now(reply->loop);
+  reply->sent += out->len - from;
   if (reply->wire)
     mcp_log_wire(&reply->wire[MCP_LOG_OUT], MCP_LOG_OUT,
                  mcp_slice(out->data + from, out->len - from));
@@ -85,6 +86,7 @@ static void put_number(mcp_buf_t *out, size_t *at, size_t n) {
 static size_t write_head(mcp_http_reply_t *reply, mcp_buf_t *out, size_t end,
                          unsigned status, mcp_slice_t fields, int64_t length) {
   size_t at = end;
+  reply->status = status;
   put(out, &at, MCP_SLICE("\r\n\r\n"));
   put(out, &at, date_field());
   if (reply->fields.len > 0) put(out, &at, mcp_buf_slice(&reply->fields));
@@ -234,6 +236,21 @@ int mcp_http_reply_text(mcp_http_reply_t *reply, unsigned status,
 int mcp_http_reply_page(mcp_http_reply_t *reply, unsigned status,
                         const char *text, bool no_body) {
   return reply_text(reply, status, MCP_SLICE(""), text, no_body);
+}
+
+int mcp_http_reply_bytes(mcp_http_reply_t *reply, unsigned status,
+                         mcp_slice_t body, bool no_body) {
+  mcp_buf_t *out = mcp_http_reply_begin(reply);
+  size_t gap = GAP + reply->fields.len;
+  /* These end with their head (RFC 9110 15.3.5, 15.3.6, 15.4.5): the client
+   * would read what follows as its next response. */
+  bool bare = status == 204 || status == 304;
+  if (bare || status == 205) body = mcp_slice(NULL, 0);
+  if (!out || (!no_body && body.len > 0 && mcp_buf_append_slice(out, body) < 0))
+    return MCP_ENOMEM;
+  return send_from(reply, out,
+                   write_head(reply, out, gap, status, MCP_SLICE(""),
+                              bare ? -1 : (int64_t)body.len));
 }
 
 int mcp_http_reply_error(mcp_http_reply_t *reply, unsigned status,

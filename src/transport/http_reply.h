@@ -16,7 +16,9 @@ typedef struct {
   mcp_log_wire_t *wire; /* by direction; NULL unless MCP_LOG=wire */
   mcp_buf_t fields;     /* header fields of the answer, each with its CRLF */
   uint64_t last_sent;   /* ms */
+  uint64_t sent;        /* bytes, of all answers */
   /* Assigned only in http_reply.c. */
+  unsigned status; /* of the last head that was written */
   bool keep_alive; /* the connection goes on after the answer */
   bool http_1_0;
   bool streaming; /* the head of an event stream was sent, its end was not */
@@ -49,6 +51,10 @@ int mcp_http_reply_text(mcp_http_reply_t *reply, unsigned status,
 /* The same for a document whose Content-Type is in `fields`. */
 int mcp_http_reply_page(mcp_http_reply_t *reply, unsigned status,
                         const char *text, bool no_body);
+
+/* Any bytes, whose Content-Type is in `fields`. 0 or a code. */
+int mcp_http_reply_bytes(mcp_http_reply_t *reply, unsigned status,
+                         mcp_slice_t body, bool no_body);
 
 /* A JSON-RPC error. 0 or a code. */
 int mcp_http_reply_error(mcp_http_reply_t *reply, unsigned status,

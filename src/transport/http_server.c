@@ -17,14 +17,19 @@
  * seconds.
  */
 #define SWEEP_TIME 1000
+/* How long connections without a request stay when a server closes whose
+ * socket others serve, too: a request may be on its way. In milliseconds. */
+#define PARTING_TIME 500
 
 struct mcp_http_server {
   mcp_http_service_t base;  /* first; what connections know of the server */
   mcp_listener_t *listener; /* NULL once closing */
   mcp_timer_t *sweeper;
   mcp_timer_t *ender;   /* fires when there is nothing left to wait for */
+  mcp_timer_t *parting; /* fires when what is idle has waited long enough */
   unsigned count;       /* connections, streams that were given away included */
   uint64_t grace_until; /* ms; while closing */
+  bool shares;          /* other processes may have its socket, too */
   void (*done)(void *);
   void *done_arg;
 };
@@ -35,7 +40,9 @@ static void finish_close(void *arg) {
   void *done_arg = server->done_arg;
   mcp_timer_stop(server->sweeper);
   mcp_timer_stop(server->ender);
+  mcp_timer_stop(server->parting);
   mcp_tls_release(server->base.options.tls);
+  mcp_access_log_release(server->base.options.access);
   mcp_http_sse_table_free(server->base.sse);
   mcp_mem_free(server);
   if (done) done(done_arg);
@@ -82,6 +89,24 @@ static void end_expired(mcp_http_connection_t *conn) {
   } else {
     if (conn->reply.streaming) (void)mcp_http_reply_end(&conn->reply);
     mcp_http_connection_close(conn, true);
+  }
+}
+
+/* Has it no request, though one may be on its way? Where other processes serve
+ * the same address, their clients do not expect an end: what they send on this
+ * connection cannot go to one of those any more. */
+static bool is_idle(const mcp_http_connection_t *conn) {
+  return conn->state == MCP_HTTP_READING && conn->http && !conn->head_read &&
+         !mcp_http_begun(conn->http);
+}
+
+static void close_idle(void *arg) {
+  mcp_http_server_t *server = arg;
+  mcp_list_t *it, *after;
+  MCP_LIST_EACH(&server->base.connections, it, after) {
+    mcp_http_connection_t *conn =
+        MCP_LIST_MEMBER(it, mcp_http_connection_t, of_service);
+    if (is_idle(conn)) mcp_http_connection_close(conn, true);
   }
 }
 
@@ -147,6 +172,20 @@ void mcp_http_options_init(mcp_http_options_t *options) {
   };
 }
 
+static int open_listener(mcp_loop_t *loop, const mcp_http_options_t *options,
+                         mcp_http_server_t *server) {
+  if (options->socket)
+    return mcp_listener_over(loop, options->socket, options->connections,
+                             on_connection, server, &server->listener);
+  if (options->unix_path)
+    return mcp_listener_open_unix(loop, options->unix_path, options->unix_mode,
+                                  options->connections, on_connection, server,
+                                  &server->listener);
+  return mcp_listener_open(loop, options->host, options->port,
+                           options->connections, on_connection, server,
+                           &server->listener);
+}
+
 int mcp_http_server_open(mcp_loop_t *loop, const mcp_http_options_t *options,
                          const mcp_upper_t *upper, void *up,
                          mcp_http_server_t **out) {
@@ -167,33 +206,35 @@ int mcp_http_server_open(mcp_loop_t *loop, const mcp_http_options_t *options,
     return code;
   }
   mcp_list_init(&server->base.connections);
-  code = options->unix_path
-             ? mcp_listener_open_unix(loop, options->unix_path,
-                                      options->unix_mode, options->connections,
-                                      on_connection, server, &server->listener)
-             : mcp_listener_open(loop, options->host, options->port,
-                                 options->connections, on_connection, server,
-                                 &server->listener);
+  server->shares = options->socket != NULL;
+  server->base.options.socket = NULL;
+  code = open_listener(loop, options, server);
   if (code < 0) {
     mcp_mem_free(server);
     return code;
   }
+  mcp_listener_limit_address(server->listener, options->per_address);
   /* DNS rebinding cannot reach a socket file. */
   if (options->guard_loopback_only &&
-      (options->unix_path || !mcp_listener_is_loopback(server->listener)) &&
+      (mcp_listener_is_local(server->listener) ||
+       !mcp_listener_is_loopback(server->listener)) &&
       !options->gate.hosts)
     server->base.options.gate.check_host = false;
   server->sweeper =
       mcp_timer_start(loop, SWEEP_TIME, SWEEP_TIME, true, sweep, server);
   server->ender = mcp_timer_new(loop, false, finish_close, server);
-  if (!server->sweeper || !server->ender) {
+  server->parting = mcp_timer_new(loop, true, close_idle, server);
+  if (!server->sweeper || !server->ender || !server->parting) {
     mcp_listener_close(server->listener);
     mcp_timer_stop(server->sweeper);
     mcp_timer_stop(server->ender);
+    mcp_timer_stop(server->parting);
     mcp_mem_free(server);
     return MCP_ENOMEM;
   }
   if (server->base.options.tls) mcp_tls_retain(server->base.options.tls);
+  if (server->base.options.access)
+    mcp_access_log_retain(server->base.options.access);
   server->base.options.gate.secure = server->base.options.tls != NULL;
   *out = server;
   return 0;
@@ -202,6 +243,7 @@ int mcp_http_server_open(mcp_loop_t *loop, const mcp_http_options_t *options,
 void mcp_http_server_protect(mcp_http_server_t *server,
                              const mcp_http_guard_t *guard) {
   server->base.options.gate.guard = *guard;
+  server->base.guards++;
 }
 
 int mcp_http_server_port(const mcp_http_server_t *server) {
@@ -229,11 +271,15 @@ void mcp_http_server_close(mcp_http_server_t *server, uint64_t grace_ms,
     mcp_timer_set(server->ender, 0);
     return;
   }
+  if (server->shares) mcp_timer_set(server->parting, PARTING_TIME);
   MCP_LIST_EACH(&server->base.connections, it, after) {
     mcp_http_connection_t *conn =
         MCP_LIST_MEMBER(it, mcp_http_connection_t, of_service);
     if (grace_ms == 0) {
       mcp_http_connection_close(conn, false);
+    } else if (server->shares && conn->state == MCP_HTTP_READING &&
+               conn->http) {
+      continue;
     } else if (conn->sse && conn->state == MCP_HTTP_BUSY) {
       /* The upper side closes the link when its requests are finished. */
       continue;

@@ -29,8 +29,9 @@ int mcp_incoming_read(mcp_incoming_t *in, mcp_slice_t text) {
   mcp_rpc_read(&in->doc, 0, &in->rpc);
   in->arrival.rpc = &in->rpc;
   if (in->rpc.kind != MCP_RPC_INVALID) return 0;
-  in->about = (mcp_rpc_id_found_t){in->rpc.id,
-                                   in->rpc.payload_at && !in->rpc.method_at};
+  in->about =
+      (mcp_rpc_id_found_t){in->rpc.id, in->rpc.payload_at && !in->rpc.method_at,
+                           in->rpc.method_at != 0};
   in->error = MCP_RPC_INVALID_REQUEST;
   snprintf(in->reason, sizeof in->reason, "%s", in->rpc.reason);
   return MCP_ERPC;

@@ -263,6 +263,20 @@ static void quote(const mcp_link_t *link, mcp_slice_t line, char *reason) {
            line.len > SHOWN_LINE ? "..." : "");
 }
 
+/* Keeps the first lines of a server's output that are no messages. */
+static void keep_noise(mcp_link_t *link, mcp_slice_t line) {
+  size_t used = link->noise ? strlen(link->noise) : 0, room;
+  if (!link->client || line.len == 0 || memchr(line.data, '\0', line.len))
+    return;
+  if (!link->noise) link->noise = mcp_mem_zalloc(MCP_LINK_NOISE);
+  room = MCP_LINK_NOISE - used;
+  if (!link->noise || room < 8) return;
+  snprintf(
+      link->noise + used, room, "%s%.*s", used ? "\n" : "",
+      (int)mcp_utf8_cut(line, room - 2 < SHOWN_LINE ? room - 2 : SHOWN_LINE),
+      line.data);
+}
+
 /* Why a request cannot be served now, or NULL. */
 static const char *obstacle(mcp_link_t *link, const mcp_rpc_t *rpc, int *code) {
   *code = MCP_RPC_BUSY;
@@ -305,7 +319,10 @@ int mcp_link_arrive(mcp_link_t *link, mcp_slice_t text, bool complain) {
   if (code == 0) {
     serve(link, &in);
   } else if (code != MCP_ENOMEM) {
-    if (in.error == MCP_RPC_PARSE_ERROR) quote(link, text, in.reason);
+    if (in.error == MCP_RPC_PARSE_ERROR) {
+      quote(link, text, in.reason);
+      keep_noise(link, text);
+    }
     refuse(link, &in, complain);
   } else if (complain) {
     /* Its id is unknown, so the missing answer cannot be reported. */
@@ -429,6 +446,7 @@ void mcp_link_closed(mcp_link_t *link) {
   link->framing->deinit(link);
   mcp_buf_deinit(&link->out);
   mcp_buf_deinit(&link->unread);
+  mcp_mem_free(link->noise);
   mcp_mem_free(link);
 }
 
@@ -502,6 +520,10 @@ const char *mcp_link_reason(const mcp_link_t *link) {
   if (!reason) reason = link->reason;
   return reason ? reason
                 : mcp_err_text(link->code < 0 ? link->code : MCP_ECLOSED);
+}
+
+const char *mcp_link_noise(const mcp_link_t *link) {
+  return link->noise;
 }
 
 void mcp_link_close(mcp_link_t *link, bool flush_first) {

@@ -103,6 +103,8 @@ void **mcp_link_tag(mcp_link_t *link);
 /* A server that prints to its standard output: so many of its lines are logged
  * as warnings, further ones at info. */
 #define MCP_LINK_SKIPPED 3
+/* How much of the lines that are not messages is kept, in bytes. */
+#define MCP_LINK_NOISE 256
 
 /* Our side is the client: a message that cannot be read is logged, not
  * answered, and a line over the limit (`message_limit` in bytes, 0: as it was
@@ -148,6 +150,10 @@ bool mcp_link_is_close_status(long long status);
 
 /* The reason it ended, as text; valid until on_link_closed returns. */
 const char *mcp_link_reason(const mcp_link_t *link);
+
+/* The first lines that a client got and that are no JSON, cut, separated by LF;
+ * NULL if there were none. Valid as long as the link. */
+const char *mcp_link_noise(const mcp_link_t *link);
 
 /* Closes it: exchanges in progress are gone. It is freed after on_link_closed,
  * which is called once everything written was flushed, if `flush_first`. Safe

@@ -60,6 +60,7 @@ struct mcp_link {
   mcp_log_wire_t wire_in, wire_out;
   int code;           /* of its end */
   const char *reason; /* the stream's text, or NULL */
+  char *noise;        /* see mcp_link_noise; NULL: none */
 };
 
 /* Sets up a link that is all zero. */

@@ -4,6 +4,7 @@
 #include "base/mem.h"
 #include "transport/link_framing.h"
 #include "wire/line.h"
+#include "wire/rpc_id.h"
 
 typedef struct {
   mcp_link_t base;
@@ -11,6 +12,13 @@ typedef struct {
   unsigned long_lines;
   bool ended;
 } lines_t;
+
+/* The id of a request of which only the beginning was read, or empty. What may
+ * be a response is not answered with its id. */
+static mcp_slice_t id_of(mcp_slice_t beginning) {
+  mcp_rpc_id_found_t found = mcp_rpc_id_find(beginning);
+  return found.is_call ? found.id : MCP_SLICE("");
+}
 
 static void pump(lines_t *lines) {
   mcp_link_t *link = &lines->base;
@@ -28,7 +36,8 @@ static void pump(lines_t *lines) {
       (void)mcp_link_arrive(link, event.text, true);
       continue;
     }
-    mcp_link_complain(link, MCP_SLICE(""), MCP_RPC_PARSE_ERROR,
+    mcp_link_complain(link, link->client ? MCP_SLICE("") : id_of(event.text),
+                      MCP_RPC_PARSE_ERROR,
                       "Parse error: the line is longer than the limit");
     lines->long_lines++;
     /* It may be an answer that a caller waits for: its id is unknown. */

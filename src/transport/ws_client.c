@@ -12,8 +12,8 @@
 
 struct mcp_ws_client {
   mcp_loop_t *loop;
-  mcp_connect_t *connect; /* while connecting */
-  mcp_stream_t *stream;   /* from then on until it is closed */
+  mcp_dial_t *dial;     /* while connecting */
+  mcp_stream_t *stream; /* from then on until it is closed */
   mcp_tls_t *tls;
   char *server_name;
   mcp_timer_t *timer;
@@ -25,6 +25,7 @@ struct mcp_ws_client {
   void *owner;
   bool answered; /* the head of the answer has arrived */
   bool any_protocol;
+  bool proxied;
   char key[MCP_WS_KEY_LENGTH];
   mcp_log_wire_t wire_in, wire_out;
 };
@@ -147,8 +148,8 @@ static const mcp_stream_events_t stream_events = {on_data, on_end,
 
 static void on_time(void *arg) {
   mcp_ws_client_t *client = arg;
-  mcp_connect_cancel(client->connect);
-  client->connect = NULL;
+  mcp_dial_cancel(client->dial);
+  client->dial = NULL;
   if (!client->fn) return;
   if (client->answered) {
     refused(client);
@@ -157,11 +158,14 @@ static void on_time(void *arg) {
   }
 }
 
-static void on_connected(void *owner, int code, mcp_stream_t *stream) {
+static void on_connected(void *owner, int code, const char *reason,
+                         mcp_stream_t *stream) {
   mcp_ws_client_t *client = owner;
-  client->connect = NULL;
+  client->dial = NULL;
   if (code < 0) {
-    fail(client, code, NULL);
+    /* Of a direct connection the code says it all. */
+    bool proxied = code == MCP_EPROXY || client->proxied;
+    fail(client, code, proxied ? reason : NULL);
     return;
   }
   client->stream = stream;
@@ -208,12 +212,17 @@ int mcp_ws_client_open(mcp_loop_t *loop, const mcp_ws_client_options_t *options,
   if (code == 0) code = mcp_buf_append_literal(&client->head, "\r\n");
   if (code < 0) goto fail;
   if (options->tls) client->tls = mcp_tls_retain(options->tls);
-  code =
-      options->unix_path
-          ? mcp_unix_connect(loop, options->unix_path, 0, on_connected, client,
-                             &client->connect)
-          : mcp_tcp_connect(loop, options->host, options->port, options->flags,
-                            0, on_connected, client, &client->connect);
+  client->proxied = options->proxy_host != NULL;
+  code = mcp_dial_open(loop,
+                       &(mcp_dial_options_t){.host = options->host,
+                                             .port = options->port,
+                                             .unix_path = options->unix_path,
+                                             .flags = options->flags,
+                                             .proxy_host = options->proxy_host,
+                                             .proxy_port = options->proxy_port,
+                                             .proxy_authorization =
+                                                 options->proxy_authorization},
+                       on_connected, client, &client->dial);
   if (code < 0) goto fail;
   *out = client;
   return 0;
@@ -229,7 +238,7 @@ void mcp_ws_client_cancel(mcp_ws_client_t *client) {
   if (client->stream) {
     mcp_stream_close(client->stream, false);
   } else {
-    mcp_connect_cancel(client->connect);
+    mcp_dial_cancel(client->dial);
     free_client(client);
   }
 }

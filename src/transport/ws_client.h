@@ -5,8 +5,8 @@
 #ifndef MCP_TRANSPORT_WS_CLIENT_H
 #define MCP_TRANSPORT_WS_CLIENT_H
 
-#include "net/connect.h"
 #include "net/tls.h"
+#include "transport/dial.h"
 #include "wire/http.h"
 
 /* Connecting, TLS and the handshake together, in milliseconds. */
@@ -18,11 +18,14 @@ typedef struct {
   const char *host; /* as for mcp_tcp_connect */
   int port;
   unsigned flags;
-  const char *unix_path;   /* or NULL; then instead of host and port */
-  mcp_tls_t *tls;          /* or NULL; held until it is open */
-  const char *server_name; /* of TLS */
-  uint64_t timeout;        /* ms; 0: none */
-  bool any_protocol;       /* even if the server chooses no subprotocol */
+  const char *unix_path;  /* or NULL; then instead of host and port */
+  const char *proxy_host; /* or NULL: directly; see dial.h */
+  int proxy_port;
+  const char *proxy_authorization; /* or NULL */
+  mcp_tls_t *tls;                  /* or NULL; held until it is open */
+  const char *server_name;         /* of TLS */
+  uint64_t timeout;                /* ms; 0: none */
+  bool any_protocol; /* even if the server chooses no subprotocol */
 } mcp_ws_client_options_t;
 
 typedef struct mcp_ws_client mcp_ws_client_t;
