@@ -2,17 +2,24 @@
  * main.c: the luamcp program: one Lua state, the runtime in it, and
  * lua/mcp/cli.lua. The Lua side is compiled into the program (embedded.c), so
  * nothing is read from disk before the user's script. */
+#include <errno.h>
+#include <fcntl.h>
 #include <lauxlib.h>
 #include <lualib.h>
+#include <poll.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
+#include <sys/stat.h>
+#include <unistd.h>
 #ifdef __APPLE__
 #include <mach-o/dyld.h>
 #else
+#include <sys/auxv.h>
 #include <sys/mman.h>
-#include <unistd.h>
 #endif
 
 #include "base/arena.h"
@@ -60,6 +67,46 @@ static int settle(lua_State *L) {
   return 0;
 }
 
+/* mcp.program.terminal(fd) -> columns (0: unknown), or nil: no terminal */
+static int push_columns(lua_State *L) {
+  int fd = (int)luaL_checkinteger(L, 1);
+  struct winsize size;
+  if (!isatty(fd)) return 0;
+  lua_pushinteger(L, ioctl(fd, TIOCGWINSZ, &size) == 0 ? size.ws_col : 0);
+  return 1;
+}
+
+/* mcp.program.output() -> true, or false and nothing: what reads it is gone, or
+ * false and a text. What was printed is passed on first. */
+static int pass_output_on(lua_State *L) {
+  struct pollfd out = {.fd = STDOUT_FILENO};
+  bool lost = fflush(stdout) != 0;
+  int number = errno;
+  /* What a write before this one failed with is not known any more. */
+  if (!lost && ferror(stdout)) {
+    lost = true;
+    number = EIO;
+  }
+  lua_pushboolean(L, !lost);
+  /* A pipe without a reader. */
+  if (!lost || (poll(&out, 1, 0) == 1 && (out.revents & POLLERR))) return 1;
+  lua_pushstring(L, strerror(number));
+  return 2;
+}
+
+/* mcp.program.make_executable(path) -> true | nil, text: for those who may read
+ * it, as a linker does. */
+static int make_executable(lua_State *L) {
+  const char *path = luaL_checkstring(L, 1);
+  struct stat st;
+  if (stat(path, &st) == 0 &&
+      chmod(path, (st.st_mode & 0777) | ((st.st_mode & 0444) >> 2)) == 0) {
+    lua_pushboolean(L, 1);
+    return 1;
+  }
+  return luaL_fileresult(L, 0, path);
+}
+
 static int push_path(lua_State *L);
 static int prepare(lua_State *L);
 
@@ -67,7 +114,19 @@ static int prepare(lua_State *L);
  * [-0, +0, m] */
 static void add_program(lua_State *L) {
   luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_LOADED_TABLE);
-  lua_createtable(L, 0, 3);
+  lua_createtable(L, 0, 6);
+  lua_pushcfunction(L, make_executable);
+  lua_setfield(L, -2, "make_executable");
+#ifdef __APPLE__
+  lua_pushliteral(L, "macos");
+#else
+  lua_pushliteral(L, "linux");
+#endif
+  lua_setfield(L, -2, "system");
+  lua_pushcfunction(L, push_columns);
+  lua_setfield(L, -2, "terminal");
+  lua_pushcfunction(L, pass_output_on);
+  lua_setfield(L, -2, "output");
   lua_pushcfunction(L, settle);
   lua_setfield(L, -2, "settle");
   lua_pushcfunction(L, prepare);
@@ -101,7 +160,17 @@ static size_t find_program(char *path, size_t room) {
   return _NSGetExecutablePath(path, &size) == 0 ? strlen(path) : 0;
 #else
   ssize_t length = readlink("/proc/self/exe", path, room);
-  return length > 0 && (size_t)length < room ? (size_t)length : 0;
+  if (length > 0) return (size_t)length < room ? (size_t)length : 0;
+#ifdef __linux__
+  /* Without /proc, as in an empty container: the path that was executed. */
+  const char *given = (const char *)getauxval(AT_EXECFN);
+  size_t size = given ? strlen(given) : 0;
+  if (size == 0 || size >= room) return 0;
+  memcpy(path, given, size);
+  return size;
+#else
+  return 0;
+#endif
 #endif
 }
 
@@ -114,6 +183,49 @@ static int push_path(lua_State *L) {
   return 1;
 }
 
+#ifdef MCP_LINKED
+/* The program that is linked whole has the C modules in it and loads no others:
+ * they would bring a second libc. */
+int luaopen_mcp_openssl(lua_State *L);
+int luaopen_mcp_zlib(lua_State *L);
+int luaopen_mcp_libyaml(lua_State *L);
+int luaopen_mcp_hiredis(lua_State *L);
+int luaopen_cjson(lua_State *L);
+int luaopen_cjson_safe(lua_State *L);
+
+static int explain_missing(lua_State *L) {
+  lua_pushliteral(L, "this luamcp is linked statically and loads no C modules");
+  return 1;
+}
+
+/* [-0, +0, m] */
+static void add_modules(lua_State *L) {
+  static const luaL_Reg linked[] = {
+#ifdef MCP_LINKED_TLS
+      {"mcp.openssl", luaopen_mcp_openssl},
+#endif
+      {"mcp.zlib", luaopen_mcp_zlib},
+      {"mcp.libyaml", luaopen_mcp_libyaml},
+#ifdef MCP_LINKED_HIREDIS
+      {"mcp.hiredis", luaopen_mcp_hiredis},
+#endif
+      {"cjson", luaopen_cjson},
+      {"cjson.safe", luaopen_cjson_safe},
+      {NULL, NULL}};
+  luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_PRELOAD_TABLE);
+  luaL_setfuncs(L, linked, 0);
+  lua_getglobal(L, "package");
+  lua_pushliteral(L, "");
+  lua_setfield(L, -2, "cpath");
+  lua_getfield(L, -1, "searchers");
+  /* The two that load C files give way to one that says so. */
+  lua_pushcfunction(L, explain_missing);
+  lua_rawseti(L, -2, 3);
+  lua_pushnil(L);
+  lua_rawseti(L, -2, 4);
+  lua_pop(L, 3);
+}
+#else
 /* The modules that are no part of the program lie beside it where it was built,
  * and in lib/ where it was installed: package.cpath finds these first, so that
  * they are of the same build. [-0, +0, m] */
@@ -133,6 +245,34 @@ static void add_modules(lua_State *L) {
   lua_setfield(L, -2, "cpath");
   lua_pop(L, 1);
 }
+#endif
+
+/* Opens the bundle at the end of the program, if there is one:
+ * lua/mcp/bundle.lua has the format, and the same mark. [-0, +0, v] */
+static void open_bundle(lua_State *L) {
+  static const char mark[] = "luamcp bundle 1\n";
+  char path[4096] = "/proc/self/exe", end[sizeof mark - 1];
+  bool found;
+  /* The former is this very file, even if it has been replaced. */
+  int fd = open(path, O_RDONLY | O_CLOEXEC);
+  if (fd < 0) {
+    path[find_program(path, sizeof path - 1)] = '\0';
+    fd = open(path, O_RDONLY | O_CLOEXEC);
+  }
+  if (fd < 0) return;
+  found = lseek(fd, -(off_t)sizeof end, SEEK_END) > 0 &&
+          read(fd, end, sizeof end) == (ssize_t)sizeof end &&
+          memcmp(end, mark, sizeof end) == 0;
+  close(fd);
+  if (!found) return;
+  lua_getglobal(L, "require");
+  lua_pushliteral(L, "mcp.bundle");
+  lua_call(L, 1, 1);
+  lua_getfield(L, -1, "open");
+  lua_pushstring(L, path);
+  lua_call(L, 1, 0);
+  lua_pop(L, 1);
+}
 
 /* mcp.program.prepare(): what each state of this program has, those of workers
  * as well. */
@@ -145,6 +285,7 @@ static int prepare(lua_State *L) {
   add_program(L);
   /* For developing: MCP_LUA_FROM_PATH takes the Lua side from package.path. */
   if (!getenv("MCP_LUA_FROM_PATH")) add_searcher(L);
+  open_bundle(L);
   return 0;
 }
 
@@ -198,11 +339,21 @@ static void report_count(void) {
 #define report_count() ((void)0)
 #endif
 
+/* A program may be started with a standard descriptor closed. The next one that
+ * is opened would get its number, and be written to as standard error. */
+static void open_standard_descriptors(void) {
+  int fd;
+  do fd = open("/dev/null", O_RDWR);
+  while (fd >= 0 && fd <= STDERR_FILENO);
+  if (fd > STDERR_FILENO) close(fd);
+}
+
 int main(int argc, char **argv) {
   mcp_arena_t *arena;
   lua_State *L;
   int status, code = EXIT_FAILURE;
   plan_failure();
+  open_standard_descriptors();
   /* Started by ourselves, to be a worker (lua/mcp/worker.lua). */
   if (argc == 2 && strcmp(argv[1], "--worker-process") == 0)
     return mcp_worker_child(luaopen_mcp_core, prepare);

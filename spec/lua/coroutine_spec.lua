@@ -147,7 +147,8 @@ describe("a task", function()
     local got
     core.spawn(function() got = { waiter:wait(60) } end)
     waiter:wake "x"
-    assert.same({ true, "x" }, got)
+    while core.task_count() > 0 do core.step(0) end
+    assert.same({ "x" }, got)
   end)
 
   it("may end its own connection", function()

@@ -156,6 +156,22 @@ describe("a host", function()
     peer:close()
   end)
 
+  it("in memory sends nothing as well as something", function()
+    local got = {}
+    local host, peer = core.memory_pair(function(_, _, kind, id) got[#got + 1] = { kind, id } end)
+    assert.is_true(peer:send "")
+    core.step(0)
+    assert.is_true(host:is_open())
+    assert.same({}, got)
+    assert.is_true(peer:send '{"jsonrpc":"2.0","method":"m"}\n')
+    assert.is_true(peer:send "")
+    for _ = 1, 3 do core.step(0) end
+    assert.equal(1, #got)
+    host:close()
+    gone(host)
+    peer:close()
+  end)
+
   it("in memory that nobody keeps is gone", function()
     for _ = 1, 50 do core.memory_pair(function() return {} end) end
     collectgarbage()
@@ -173,17 +189,17 @@ describe("a link in memory", function()
       got = { kind, id, method, params }
       return { fine = true }
     end)
-    assert(one:wire():send("note", { a = 1 }))
+    assert(one:sender():send("note", { a = 1 }))
     while not got do core.step(1) end
     assert.same({ "notification", nil, "note", { a = 1 } }, got)
     got = nil
-    assert(one:wire():send("ask", nil, 7))
+    assert(one:sender():send("ask", nil, 7))
     while not got do core.step(1) end
     assert.same({ "request", "7", "ask" }, got)
     one:close()
     gone(one)
     gone(other)
-    assert.is_nil(one:wire())
+    assert.is_nil(one:sender())
     assert.error(function() core.memory_link(deaf) end)
   end)
 
@@ -200,7 +216,7 @@ describe("a link in memory", function()
     assert.error(function() one:on_closed(print) end)
     local listener <close> = core.listen_http({ port = 0 }, print)
     assert.error(function() listener:on_closed(print) end)
-    assert.is_nil(listener:wire())
+    assert.is_nil(listener:sender())
     assert.has_no_error(function() listener:as_client() end)
     listener:close()
     gone(listener)
@@ -250,9 +266,9 @@ describe("a wire", function()
   it("takes no more than a mebibyte that is not read, and says EBUSY", function()
     local host, peer = core.memory_pair(function() end)
     peer:pause(true)
-    local wire, sent, code = host:wire(), 0, nil
+    local sender, sent, code = host:sender(), 0, nil
     repeat
-      local ok, _, why = wire:send("note", { text = ("x"):rep(100000) })
+      local ok, _, why = sender:send("note", { text = ("x"):rep(100000) })
       if ok then sent = sent + 1 else code = why end
     until code or sent > 100
     assert.equal("EBUSY", code)
@@ -261,7 +277,7 @@ describe("a wire", function()
     peer:pause(false)
     for _ = 1, 20 do core.step(0) end
     assert.is_true(#peer:take() > 1100000)
-    assert.is_true(wire:send("note", {}))
+    assert.is_true(sender:send("note", {}))
     host:close()
     peer:close()
     while not host:is_gone() do core.step(1) end

@@ -1,57 +1,10 @@
 -- SPDX-License-Identifier: MIT
--- lwait_spec.lua: src/lua/lwait.c: waiters and sleep, in tasks and on the main thread.
+-- lwait_spec.lua: src/lua/lwait.c: the coroutines of a waiter, and sleep. How a waiter is woken and
+-- waited for is in waiter_spec.lua.
 local core = require "mcp.core"
 
 describe("a waiter", function()
   after_each(function() assert.equal(0, core.task_count()) end)
-
-  it("gives who waits what it was woken with, once and for all", function()
-    local waiter, got = core.waiter(), {}
-    core.spawn(function() got = { waiter:wait() } end)
-    assert.same({}, got)
-    assert.is_false(waiter:is_woken())
-    waiter:wake "first"
-    waiter:wake "second"
-    assert.same({ true, "first" }, got)
-    assert.is_true(waiter:is_woken())
-    assert.same({ true, "first" }, { waiter:wait() })
-    assert.same({ true, "first" }, { waiter:wait(0) })
-  end)
-
-  it("woken before anybody waits is over at once, on the main thread too", function()
-    local waiter = core.waiter()
-    waiter:wake(false)
-    assert.same({ true, false }, { waiter:wait() })
-    local empty = core.waiter()
-    empty:wake()
-    assert.same({ true }, { empty:wait() })
-  end)
-
-  it("says when its time is over, and can be waited for again", function()
-    local waiter = core.waiter()
-    assert.same({ nil, "timed out", "ETIMEDOUT" }, { waiter:wait(0.001) })
-    local got
-    core.spawn(function()
-      local _, _, code = waiter:wait(0.001)
-      got = { code, waiter:wait(5) }
-    end)
-    while core.task_count() > 0 do
-      core.step(0.01)
-      if not waiter:is_woken() and got == nil and core.now() then core.sleep(0.003) end
-      waiter:wake "late"
-    end
-    assert.same({ "ETIMEDOUT", true, "late" }, got)
-  end)
-
-  it("is for one at a time", function()
-    local waiter = core.waiter()
-    core.spawn(function() waiter:wait() end)
-    assert.error_matches(function() waiter:wait() end, "another coroutine is waiting already")
-    core.spawn(function()
-      assert.error_matches(function() waiter:wait(1) end, "another coroutine is waiting already")
-    end)
-    waiter:wake()
-  end)
 
   it("cancels the tasks that it has started: their <close> variables run", function()
     local waiter, closed, codes = core.waiter(), 0, {}
@@ -121,34 +74,6 @@ describe("a waiter", function()
       assert.equal(how == "spawn" and 6 or 3, ends)
       assert.equal(0, core.task_count())
     end
-  end)
-
-  it("that nobody could wake is an error on the main thread, not a hang", function()
-    assert.error_matches(function() core.waiter():wait() end, "would never end")
-  end)
-
-  it("is woken by a task while the main thread waits", function()
-    local waiter = core.waiter()
-    core.spawn(function()
-      core.sleep(0.002)
-      waiter:wake "by a task"
-    end)
-    assert.same({ true, "by a task" }, { waiter:wait(5) })
-    core.step(0)
-  end)
-
-  it("woken inside a task resumes the other at the next turn, not within", function()
-    local waiter, order = core.waiter(), {}
-    core.spawn(function()
-      waiter:wait()
-      order[#order + 1] = "woken"
-    end)
-    core.spawn(function()
-      waiter:wake()
-      order[#order + 1] = "waker"
-    end)
-    while core.task_count() > 0 do core.step(1) end
-    assert.same({ "waker", "woken" }, order)
   end)
 
   it("may be collected with its timer", function()

@@ -7,6 +7,7 @@ local helper = require "spec.helper"
 local jwks = require "mcp.auth.jwks"
 local loopback = require "mcp.auth.client.loopback"
 local mcp = require "mcp"
+local single = require "mcp.mount.single"
 
 -- --- what is waited for -----------------------------------------------------
 
@@ -36,12 +37,22 @@ local function set_up()
   env.port, env.url = env.listening.port, env.listening.urls[1]
   env.client = assert(mcp.connect(env.far, { era = "legacy",
     on_elicit = function() return { n = 1 } end }))
+  env.worker = mcp.worker { function()
+    return { echo = function(text) return text end }
+  end }
+  env.front = assert(single.open("far", function(options)
+    return mcp.connect(env.far, options)
+  end))
+  env.relayed = assert(mcp.connect(env.front))
   mcp.spawn(env.client.call_tool, env.client, "park")
   helper.wait_until(function() return env.parked end, "the parked call")
 end
 
 local function tear_down()
   env.until_end:wake()
+  env.worker:close()
+  env.relayed:close()
+  single.close(env.front)
   env.client:close()
   env.listening:close()
   helper.leftovers()
@@ -85,7 +96,7 @@ local WAYS = {
   },
   fetch = {
     run = function()
-      local answer, text, code = fetch.get(env.url)
+      local answer, text, code = fetch.get(env.url .. "/nowhere")
       return answer and answer.status, text, code
     end,
     good = function(status) return status and status >= 400 end,
@@ -122,6 +133,48 @@ local WAYS = {
       return wait:come "https://as.example.com/"
     end,
     good = function(target) return target:find "code=1" end,
+  },
+  -- Where the others cannot wait it blocks the loop.
+  folder = {
+    run = function()
+      local folder <close>, text, code = mcp.folder "examples"
+      if not folder then return nil, text, code end
+      return folder:read "hello.lua"
+    end,
+    good = function(text) return text:find "mcp.server" end,
+  },
+  command = {
+    run = function()
+      local result, text, code = mcp.process.run { "cat", stdin = "through" }
+      return result and result.stdout, text, code
+    end,
+    good = function(text) return text == "through" end,
+  },
+  process = {
+    run = function()
+      local process <close>, text, code = mcp.process.start { "cat", stdin = "line" }
+      if not process then return nil, text, code end
+      return process:line()
+    end,
+    good = function(text) return text == "line" end,
+  },
+  worker = {
+    run = function() return env.worker:echo "x" end,
+    good = function(text) return text == "x" end,
+  },
+  stream = {
+    run = function()
+      local answer <close>, text, code = fetch.get(env.url .. "/nowhere", { stream = true })
+      if not answer then return nil, text, code end
+      local body
+      body, text, code = answer:text()
+      return body and answer.status, text, code
+    end,
+    good = function(status) return status and status >= 400 end,
+  },
+  relayed = {
+    run = function() return env.relayed:call_tool("echo", { text = "x" }) end,
+    good = function(result) return result.content[1].text == "x" end,
   },
   drain = {
     -- Four times what an exchange holds: it cannot go out without waiting.
@@ -238,7 +291,7 @@ local PLACES = {
   ["a timer's task"] = { all = WAITS, drain = "EBUSY", step = IN_HANDLER,
     enter = function(cell) soon(cell) end },
   ["a coroutine inside a handler"] = { all = COROUTINE, drain = "EBUSY", step = IN_HANDLER,
-    close = WAITS,
+    close = WAITS, folder = WAITS,
     enter = function(cell)
       handle(function(_, ctx) coroutine.wrap(function() cell(ctx) end)() end)
     end },
@@ -251,7 +304,7 @@ local PLACES = {
       end)
     end },
   ["table.sort inside a handler"] = { all = CANNOT, drain = "EBUSY", step = IN_HANDLER,
-    close = WAITS,
+    close = WAITS, folder = WAITS,
     enter = function(cell)
       handle(function(_, ctx)
         local once = cell
@@ -265,12 +318,12 @@ local PLACES = {
       end)
     end },
   ["the message handler of xpcall"] = { all = CANNOT, drain = "EBUSY", step = IN_HANDLER,
-    close = WAITS,
+    close = WAITS, folder = WAITS,
     enter = function(cell)
       handle(function(_, ctx) xpcall(error, function() cell(ctx) end) end)
     end },
   ["require inside a handler"] = { all = CANNOT, drain = "EBUSY", step = IN_HANDLER,
-    close = WAITS,
+    close = WAITS, folder = WAITS,
     enter = function(cell)
       handle(function(_, ctx)
         package.preload["spec.waits"] = function() cell(ctx) end
@@ -317,7 +370,7 @@ local PLACES = {
     end },
   -- Its own exchange is let go before.
   ["<close> of a cancelled handler"] = { all = CANCELED, drain = "ECLOSED", question = "ECLOSED",
-    step = IN_HANDLER, close = WAITS,
+    step = IN_HANDLER, close = WAITS, folder = WAITS,
     enter = function(cell)
       handle_and_cancel(function(_, ctx)
         local _ <close> = closing(function() cell(ctx) end)
@@ -326,7 +379,7 @@ local PLACES = {
       end)
     end },
   ["a coroutine in <close> of a cancelled handler"] = { all = CANCELED, drain = "ECLOSED",
-    question = "ECLOSED", step = IN_HANDLER, close = WAITS,
+    question = "ECLOSED", step = IN_HANDLER, close = WAITS, folder = WAITS,
     enter = function(cell)
       handle_and_cancel(function(_, ctx)
         local _ <close> = closing(function() coroutine.wrap(cell)(ctx) end)
@@ -335,7 +388,7 @@ local PLACES = {
       end)
     end },
   ["<close> of a task that another cancels"] = { all = CANCELED, drain = "EBUSY",
-    step = IN_HANDLER, close = WAITS,
+    step = IN_HANDLER, close = WAITS, folder = WAITS,
     enter = function(cell)
       local waiter = core.waiter()
       waiter:spawn(function()
@@ -345,9 +398,10 @@ local PLACES = {
       end)
       mcp.run(function() waiter:cancel() mcp.sleep(0) end)
     end },
-  ["__gc on the main thread"] = { all = CANNOT, drain = "EBUSY", close = WAITS,
+  ["__gc on the main thread"] = { all = CANNOT, drain = "EBUSY", close = WAITS, folder = WAITS,
     enter = function(cell) finalize(function() cell() end) end },
-  ["__gc inside a handler"] = { all = CANNOT, drain = "EBUSY", step = IN_HANDLER, close = WAITS,
+  ["__gc inside a handler"] = { all = CANNOT, drain = "EBUSY", step = IN_HANDLER,
+    close = WAITS, folder = WAITS,
     enter = function(cell)
       handle(function(_, ctx) finalize(function() cell(ctx) end) end)
     end },
@@ -550,7 +604,7 @@ describe("waiting at the end of a process", function()
           function() return core.serve_stdio(print) end,
           function() return core.memory_pair(print) end,
           function() return core.connect_child({ command = "true" }, print) end,
-          function() return core.catch_redirect("127.0.0.1", 0, "/x", print) end,
+          function() return core.listen_redirect("127.0.0.1", 0, "/x", print) end,
           function() return core.http_pool() end, function() return core.spawn(print) end,
         } do io.stdout:write(tostring(select(2, pcall(call))), "\n") end
         waiter:wake(1)

@@ -13,7 +13,7 @@
 
 /* Keys in a fault are cut to this length. */
 #define SHOWN_KEY 40
-/* What one value takes of Lua's stack, in either direction. */
+/* Stack slots that one value takes, in either direction. */
 #define SLOTS 6
 
 /* --- writing ---------------------------------------------------------------
@@ -24,7 +24,8 @@ typedef struct {
   mcp_buf_t *out;
   size_t limit;
   mcp_copy_fault_t *fault;
-  const void *open[MCP_COPY_DEPTH]; /* the tables around the value at hand */
+  const void
+      *open[MCP_COPY_DEPTH]; /* the tables that contain the current value */
   size_t depth;
 } writer_t;
 
@@ -33,8 +34,8 @@ static int refuse(writer_t *w, int code, const char *reason) {
   return code;
 }
 
-/* Puts a step of the path before what is said already; the outermost steps of
- * a path that is too long are left out. */
+/* Prepends a step to the path of the fault; a path that is too long loses its
+ * outermost steps. */
 static int under(writer_t *w, int code, const char *step) {
   char whole[2 * MCP_COPY_FAULT];
   const char *what = w->fault->what;
@@ -131,7 +132,8 @@ static int put_members(writer_t *w) {
     return refuse(w, MCP_ETOOBIG, mcp_err_text(MCP_ETOOBIG));
   code = put_tagged(w, tag, counts, sizeof counts);
   if (code < 0) return code;
-  /* A border need not be the only one: what is nil below it is written so. */
+  /* A table may have several borders: nil below the chosen one is written as
+   * nil. */
   counts[0] = (uint32_t)length;
   for (uint32_t i = 1; i <= counts[0]; i++) {
     lua_rawgeti(L, -1, (lua_Integer)i);
@@ -250,7 +252,8 @@ static bool push_table(reader_t *r, bool array) {
   size_t left;
   if (!take(r, counts, sizeof counts) || r->depth == MCP_COPY_DEPTH)
     return false;
-  /* Each value takes a byte: a count that cannot be true reserves nothing. */
+  /* Each value takes at least a byte: a count above that is refused before
+   * anything is reserved. */
   left = (size_t)(r->end - r->at);
   if (counts[0] > left || counts[1] > (left - counts[0]) / 2) return false;
   if (counts[0] > INT_MAX || counts[1] > INT_MAX) return false;
@@ -285,7 +288,7 @@ static bool push_number(reader_t *r, char tag) {
   return true;
 }
 
-/* False leaves what it had on the stack. */
+/* On false, the values read so far stay on the stack. */
 static bool push_value(reader_t *r) {
   lua_State *L = r->L;
   uint32_t size;

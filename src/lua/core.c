@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #endif
 #include <string.h>
+#include <time.h>
 
 #include "base/crypto.h"
 #include "base/err.h"
@@ -17,22 +18,33 @@
 #include "base/mem.h"
 #include "base/version.h"
 #include "lua/coroutine.h"
+#include "lua/lbudget.h"
 #include "lua/lchild.h"
 #include "lua/lconnect.h"
 #include "lua/lendpoint.h"
 #include "lua/lexchange.h"
+#include "lua/lfile_watch.h"
 #include "lua/lfolder.h"
 #include "lua/lhttp_pool.h"
 #include "lua/lid.h"
+#include "lua/ljson.h"
+#include "lua/llog.h"
 #include "lua/lluv.h"
+#include "lua/lmembers.h"
 #include "lua/lmemory.h"
 #include "lua/lmessage.h"
 #include "lua/lprivate.h"
+#include "lua/lprocess.h"
 #include "lua/lredirect.h"
 #include "lua/lregex.h"
+#include "lua/lservice.h"
 #include "lua/lshare.h"
+#include "lua/lskip.h"
+#include "lua/lstream.h"
+#include "lua/ltrace.h"
 #include "lua/lturn.h"
 #include "lua/lwait.h"
+#include "lua/lwatch.h"
 #include "lua/lwebsocket.h"
 #include "lua/lworker.h"
 #include "lua/seconds.h"
@@ -48,6 +60,7 @@ typedef struct {
   mcp_signal_t *signals[SIGNALS];
   int on_signal; /* registry reference of the Lua function */
   mcp_watchdog_t *watchdog;
+  mcp_lwatch_t loop_watch; /* over handlers that hold the loop */
   mcp_lmessage_watch_t watch;
   int watch_names; /* registry reference: the table whose strings it names */
 } owner_t;
@@ -57,17 +70,30 @@ static owner_t *owner(lua_State *L) {
   return (owner_t *)(void *)mcp_coroutine_runtime(L);
 }
 
-/* The state is closing. Coroutines end first, so that their <close> variables
- * still find everything in place. */
-static int collect(lua_State *L) {
-  owner_t *o = luaL_checkudata(L, 1, TYPE_NAME);
-  if (!o->rt.loop) return 0;
-  mcp_coroutine_close_all(&o->rt);
+static void stop_watchdog(owner_t *o) {
+  mcp_lwatch_detach(&o->loop_watch);
   mcp_watchdog_stop(o->watchdog);
   o->watchdog = NULL;
+}
+
+/* The state is closing. Coroutines end first, so that their <close> variables
+ * still find everything in place. */
+static void close_runtime(owner_t *o) {
+  if (!o->rt.loop) return;
+  mcp_coroutine_close_all(&o->rt);
+  stop_watchdog(o);
   for (int i = 0; i < SIGNALS; i++) mcp_signal_stop(o->signals[i]);
   mcp_loop_free(o->rt.loop);
   o->rt.loop = NULL;
+}
+
+static int collect(lua_State *L) {
+  close_runtime(luaL_checkudata(L, 1, TYPE_NAME));
+  return 0;
+}
+
+static int collect_early(lua_State *L) {
+  close_runtime(*(owner_t **)lua_touserdata(L, 1));
   return 0;
 }
 
@@ -128,6 +154,26 @@ static int raw(lua_State *L) {
   }
 }
 
+/* raw_string(before, text, after) -> raw value | nil: the JSON text `before`,
+ * the string `text`, and the JSON text `after`. nil where `text` is not valid
+ * UTF-8, or memory is short. The other two are not checked: they hold no line
+ * break. */
+static int raw_string(lua_State *L) {
+  mcp_buf_t *out = mcp_loop_scratch(mcp_coroutine_runtime(L)->loop);
+  mcp_slice_t before, text, after;
+  before.data = luaL_checklstring(L, 1, &before.len);
+  text.data = luaL_checklstring(L, 2, &text.len);
+  after.data = luaL_checklstring(L, 3, &after.len);
+  out->len = 0;
+  if (mcp_buf_append_slice(out, before) < 0 ||
+      mcp_json_write_string(out, text) < 0 ||
+      mcp_buf_append_slice(out, after) < 0)
+    return 0;
+  mcp_value_push_raw_line(L, mcp_buf_slice(out));
+  mcp_buf_reset(out, MCP_LOOP_SCRATCH_SIZE);
+  return 1;
+}
+
 /* step([seconds]) -> boolean: turns the loop until something has happened, or
  * for that time; false if nothing is open any more. */
 static int step(lua_State *L) {
@@ -164,6 +210,44 @@ static int timeout(lua_State *L) {
 static int now(lua_State *L) {
   lua_pushnumber(L, (lua_Number)mcp_loop_now(owner(L)->rt.loop) /
                         (lua_Number)1000);
+  return 1;
+}
+
+static double seconds_of(clockid_t clock) {
+  struct timespec time;
+  clock_gettime(clock, &time);
+  return (double)time.tv_sec + (double)time.tv_nsec * 1e-9;
+}
+
+/* time() -> seconds since 1970, seconds of a clock that never goes back; now,
+ * and not as of the last turn */
+static int wall_and_monotonic(lua_State *L) {
+  lua_pushnumber(L, seconds_of(CLOCK_REALTIME));
+  lua_pushnumber(L, seconds_of(CLOCK_MONOTONIC));
+  return 2;
+}
+
+/* move_to_luv() -> true | nil, text, code: goes on with luv's loop, if nothing
+ * uses ours. lluv.h has what must be in the registry. */
+static int move_to_luv(lua_State *L) {
+  owner_t *o = owner(L), **early;
+  void *host = mcp_lluv_loop(L);
+  int code = MCP_EBUSY;
+  if (!host) return mcp_coroutine_push_error(L, code);
+  /* Finalizers run in reverse order, and luv's frees its loop: it is younger
+   * than the runtime, which must be closed before. */
+  early = lua_newuserdatauv(L, sizeof *early, 0);
+  *early = o;
+  lua_pushvalue(L, -1);
+  luaL_ref(L, LUA_REGISTRYINDEX);
+  lua_createtable(L, 0, 1);
+  lua_pushcfunction(L, collect_early);
+  lua_setfield(L, -2, "__gc");
+  /* The watchdog's thread may be using the loop at any time. */
+  if (!o->watchdog) code = mcp_coroutine_move(&o->rt, host);
+  if (code < 0) return mcp_coroutine_push_error(L, code);
+  lua_setmetatable(L, -2);
+  lua_pushboolean(L, true);
   return 1;
 }
 
@@ -207,8 +291,7 @@ static const int numbers[SIGNALS] = {SIGINT, SIGTERM, SIGHUP};
 static int catch_signals(lua_State *L) {
   owner_t *o = owner(L);
   lua_settop(L, 1);
-  mcp_watchdog_stop(o->watchdog);
-  o->watchdog = NULL;
+  stop_watchdog(o);
   for (int i = 0; i < SIGNALS; i++) {
     mcp_signal_stop(o->signals[i]);
     o->signals[i] = NULL;
@@ -273,6 +356,53 @@ static int start_watch(lua_State *L) {
   return 1;
 }
 
+/* Opens a watchdog without rules where there is none, and starts its thread. */
+static int start_watching(void *arg) {
+  owner_t *o = arg;
+  int code = 0;
+  if (!o->watchdog) code = mcp_watchdog_open(o->rt.loop, NULL, &o->watchdog);
+  if (code == 0) code = mcp_watchdog_start(o->watchdog);
+  if (code == 0) code = mcp_lwatch_attach(&o->loop_watch, o->watchdog);
+  return code;
+}
+
+/* watch_handlers(seconds, request, position) -> true | nil, text, code: logs
+ * handlers that hold the loop longer. Opens a watchdog without rules where
+ * there is none, and starts its thread. A smaller limit that was set before
+ * stays. */
+static int watch_handlers(lua_State *L) {
+  owner_t *o = owner(L);
+  uint32_t limit = mcp_seconds_read32(L, 1, "watchdog");
+  int code = 0;
+  luaL_checktype(L, 2, LUA_TFUNCTION);
+  /* A worker's state has a hook of its own, and no loop that others share. */
+  if (o->rt.stopped) {
+    lua_pushboolean(L, true);
+    return 1;
+  }
+  mcp_lwatch_set_request(L, &o->loop_watch, 2, (int)luaL_checkinteger(L, 3));
+  if (limit == 0) limit = 1;
+  if (o->loop_watch.limit == 0 || limit < o->loop_watch.limit)
+    o->loop_watch.limit = limit;
+  code = start_watching(o);
+  if (code < 0) return mcp_coroutine_push_error(L, code);
+  lua_pushboolean(L, true);
+  return 1;
+}
+
+/* busy_count() -> integer: requests that were refused because so many were in
+ * progress in the process */
+static int busy_count(lua_State *L) {
+  lua_pushinteger(L, (lua_Integer)owner(L)->rt.busy_count);
+  return 1;
+}
+
+/* held_count() -> integer: how often a handler has held the loop too long */
+static int held_count(lua_State *L) {
+  lua_pushinteger(L, owner(L)->loop_watch.held);
+  return 1;
+}
+
 /* random_id() -> string: 128 bits from the system's generator, base64url */
 static int random_id(lua_State *L) {
   char bytes[16];
@@ -315,18 +445,6 @@ static int unbase64(lua_State *L) {
   return 1;
 }
 
-/* log(level, text): writes to standard error */
-static int log_line(lua_State *L) {
-  static const char *const names[] = {"debug",   "info",  "notice",
-                                      "warning", "error", NULL};
-  static const mcp_log_level_t levels[] = {MCP_LOG_DEBUG, MCP_LOG_INFO,
-                                           MCP_LOG_NOTICE, MCP_LOG_WARNING,
-                                           MCP_LOG_ERROR};
-  int i = luaL_checkoption(L, 1, NULL, names);
-  mcp_log(levels[i], "%s", luaL_checkstring(L, 2));
-  return 0;
-}
-
 /* fail_allocation(nth, onward) -> boolean; allocation_count() -> integer;
  * bytes_held() -> integer: for tests; without effect in ordinary builds */
 static int fail_allocation(lua_State *L) {
@@ -345,9 +463,11 @@ static int bytes_held(lua_State *L) {
   return 1;
 }
 
-/* mark_array(metatable): tables that have it are encoded as arrays */
+/* mark_array(mark): tables that have this metatable are encoded as arrays; a
+ * light userdata is encoded as []. */
 static int mark_array(lua_State *L) {
-  luaL_checktype(L, 1, LUA_TTABLE);
+  luaL_argcheck(L, lua_istable(L, 1) || lua_islightuserdata(L, 1), 1,
+                "a metatable or a light userdata expected");
   lua_settop(L, 1);
   mcp_value_mark_array(L);
   return 0;
@@ -372,12 +492,6 @@ static int watch_meta(lua_State *L) {
   return 0;
 }
 
-/* task_count() -> integer: coroutines that have not ended */
-static int coroutine_count(lua_State *L) {
-  lua_pushinteger(L, (lua_Integer)owner(L)->rt.coroutine_count);
-  return 1;
-}
-
 #ifdef MCP_MEM_FAULTS
 /* `make gcstress`: the collector runs all the time, and before each resume it
  * collects all there is, so that what is used without being held is found. */
@@ -391,20 +505,24 @@ int luaopen_mcp_core(lua_State *L) {
   static const luaL_Reg functions[] = {{"encode", encode},
                                        {"decode", decode},
                                        {"raw", raw},
+                                       {"raw_string", raw_string},
                                        {"mark_array", mark_array},
                                        {"step", step},
                                        {"fd", fd},
                                        {"timeout", timeout},
                                        {"now", now},
+                                       {"time", wall_and_monotonic},
+                                       {"move_to_luv", move_to_luv},
                                        {"catch_signals", catch_signals},
                                        {"watch_over", watch_over},
                                        {"start_watch", start_watch},
+                                       {"watch_handlers", watch_handlers},
+                                       {"held_count", held_count},
+                                       {"busy_count", busy_count},
                                        {"random_id", random_id},
                                        {"base64", base64},
                                        {"unbase64", unbase64},
-                                       {"log", log_line},
                                        {"watch_meta", watch_meta},
-                                       {"task_count", coroutine_count},
                                        {"fail_allocation", fail_allocation},
                                        {"allocation_count", allocation_count},
                                        {"bytes_held", bytes_held},
@@ -433,6 +551,9 @@ int luaopen_mcp_core(lua_State *L) {
   const char *wanted = getenv("MCP_GC_STRESS");
   if (wanted && *wanted) stress(L, &o->rt);
 #endif
+  mcp_lwatch_open(L, &o->loop_watch, &o->rt);
+  o->loop_watch.start = start_watching;
+  o->loop_watch.start_arg = o;
   mcp_value_open(L);
   mcp_lexchange_open(L, &o->rt);
 
@@ -443,10 +564,16 @@ int luaopen_mcp_core(lua_State *L) {
   mcp_lendpoint_open(L, &o->rt);
   mcp_lmemory_open(L, &o->rt);
   mcp_lconnect_open(L, &o->rt);
+  mcp_lstream_open(L, &o->rt);
   mcp_lchild_open(L, &o->rt);
+  mcp_lprocess_open(L, &o->rt);
   mcp_lredirect_open(L, &o->rt);
   mcp_lhttp_pool_open(L, &o->rt);
   mcp_lwait_open(L, &o->rt);
+  mcp_lskip_open(L, &o->rt);
+  mcp_llog_open(L, &o->rt);
+  mcp_ltrace_open(L, &o->rt);
+  mcp_lbudget_open(L, &o->loop_watch);
   mcp_lshare_open(L);
   mcp_lwebsocket_open(L, &o->rt);
   mcp_lworker_open(L, &o->rt);
@@ -457,8 +584,11 @@ int luaopen_mcp_core(lua_State *L) {
   mcp_lregex_open(L);
   lua_setfield(L, -2, "regex");
   mcp_lprivate_open(L);
-  mcp_lfolder_open(L);
-  lua_setfield(L, -2, "folder");
+  mcp_lmembers_open(L);
+  mcp_ljson_open(L);
+  mcp_lfolder_open(L, &o->rt);
+  mcp_lfile_watch_open(L, &o->rt);
+  mcp_lservice_open(L);
   lua_pushliteral(L, MCP_VERSION);
   lua_setfield(L, -2, "version");
   return 1;

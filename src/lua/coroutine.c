@@ -25,6 +25,11 @@ int mcp_coroutine_open(lua_State *L, mcp_runtime_t *rt) {
   return rt->turn && rt->alarm ? 0 : MCP_ENOMEM;
 }
 
+int mcp_coroutine_move(mcp_runtime_t *rt, void *uv) {
+  if (rt->coroutine_count || rt->loop_stays) return MCP_EBUSY;
+  return mcp_loop_move(rt->loop, uv, 2 /* turn, alarm */);
+}
+
 /* The argument of make_coroutine, which runs protected. */
 typedef struct {
   mcp_coroutine_t *co;
@@ -64,6 +69,7 @@ mcp_coroutine_t *mcp_coroutine_new(mcp_runtime_t *rt) {
     co->rt = rt;
     mcp_list_init(&co->of_ready);
     mcp_list_init(&co->of_watcher);
+    mcp_list_init(&co->owned);
   }
   mcp_list_append(&rt->coroutines, &co->of_runtime);
   rt->coroutine_count++;
@@ -82,6 +88,20 @@ static void detach(mcp_coroutine_t *co) {
   co->exchange = NULL;
 }
 
+void mcp_coroutine_own(mcp_runtime_t *rt, mcp_coroutine_owned_t *owned) {
+  mcp_list_init(&owned->of_coroutine);
+  if (rt->current) mcp_list_append(&rt->current->owned, &owned->of_coroutine);
+}
+
+static void end_owned(mcp_coroutine_t *co) {
+  while (!mcp_list_empty(&co->owned)) {
+    mcp_coroutine_owned_t *owned =
+        MCP_LIST_MEMBER(co->owned.next, mcp_coroutine_owned_t, of_coroutine);
+    mcp_list_remove(&owned->of_coroutine);
+    owned->end(owned);
+  }
+}
+
 /* The coroutine has ended, with or without an error. An exchange that it has
  * not answered gets a constant answer. */
 static void finish(mcp_coroutine_t *co) {
@@ -91,16 +111,20 @@ static void finish(mcp_coroutine_t *co) {
   void (*ended)(void *) = co->ended;
   void *ended_arg = co->ended_arg;
   detach(co);
+  end_owned(co);
   mcp_list_remove(&co->of_runtime);
   mcp_list_remove(&co->of_ready);
   mcp_list_remove(&co->of_watcher);
   rt->coroutine_count--;
   if (co->is_request) rt->request_count--;
   mcp_share_release(co->share, co->charged);
+  mcp_garbage_add(&rt->garbage, co->charged);
+  if (co->trace) luaL_unref(rt->L, LUA_REGISTRYINDEX, co->trace);
   *co = (mcp_coroutine_t){.rt = rt, .thread = co->thread, .anchor = co->anchor};
   mcp_list_init(&co->of_runtime);
   mcp_list_init(&co->of_ready);
   mcp_list_init(&co->of_watcher);
+  mcp_list_init(&co->owned);
   if (rt->spare_count < MCP_COROUTINE_SPARE && !rt->closing) {
     mcp_list_append(&rt->spare, &co->of_runtime);
     rt->spare_count++;
@@ -130,17 +154,14 @@ void mcp_coroutine_drop(mcp_coroutine_t *co) {
 static int describe(lua_State *L) {
   lua_State *thread = lua_touserdata(L, 1);
   lua_State *holder = lua_gettop(L) > 1 ? L : thread;
+  const mcp_log_about_t about = {.kind = NULL};
   const char *text = lua_tostring(holder, -1);
+  size_t len;
   if (!text) text = luaL_typename(holder, -1);
   /* Called on its own stack, two of the frames are ours. */
   luaL_traceback(L, thread, text, thread == L ? 2 : 0);
-  /* Each line of the log is one line of the text. */
-  text = luaL_gsub(L, lua_tostring(L, -1), "\t", "  ");
-  for (const char *end; text; text = end ? end + 1 : NULL) {
-    end = strchr(text, '\n');
-    mcp_log(MCP_LOG_ERROR, "%.*s", end ? (int)(end - text) : (int)strlen(text),
-            text);
-  }
+  text = lua_tolstring(L, -1, &len);
+  mcp_log_about(MCP_LOG_ERROR, &about, mcp_slice(text, len));
   return 0;
 }
 
@@ -153,6 +174,23 @@ static void report(mcp_coroutine_t *co) {
     mcp_log(MCP_LOG_ERROR, "out of memory: a coroutine failed");
     lua_pop(L, 1);
   }
+}
+
+/* `co` runs from now on; and after it `outer`, which ran before, or NULL. */
+static void enter(mcp_coroutine_t *co) {
+  mcp_runtime_t *rt = co->rt;
+  if (!rt->current) mcp_monitor_begin(&rt->monitor);
+  if (co->budget.set) mcp_budget_run(&co->budget, &rt->monitor);
+  rt->current = co;
+}
+
+static void leave(mcp_coroutine_t *co, mcp_coroutine_t *outer) {
+  mcp_runtime_t *rt = co->rt;
+  bool late;
+  if (co->budget.set) mcp_budget_pause(&co->budget, &rt->monitor);
+  late = !outer && mcp_monitor_end(&rt->monitor);
+  rt->current = outer;
+  if (late || rt->alerted) rt->alert(rt, co, late);
 }
 
 /* Closes what the coroutine still has open: its <close> variables run. They
@@ -169,14 +207,29 @@ static int reset(mcp_coroutine_t *co) {
   co->exchange = x;
   co->waiting = false;
   co->closing = true;
-  rt->current = co;
+  enter(co);
   status = lua_resetthread(co->thread);
-  rt->current = outer;
+  leave(co, outer);
   return status;
+}
+
+void mcp_coroutine_loosen(lua_State *L, mcp_coroutine_t *co) {
+  /* The place stays taken: holding it again must not need memory. */
+  lua_pushboolean(L, false);
+  lua_rawseti(L, LUA_REGISTRYINDEX, co->anchor);
+  co->loose = true;
+}
+
+static void hold(mcp_coroutine_t *co) {
+  if (!co->loose) return;
+  co->loose = false;
+  lua_pushthread(co->thread);
+  lua_rawseti(co->thread, LUA_REGISTRYINDEX, co->anchor);
 }
 
 /* Closes a coroutine that is not running. */
 static void kill_coroutine(mcp_coroutine_t *co) {
+  hold(co);
   if (reset(co) != LUA_OK) report(co);
   lua_settop(co->thread, 0);
   finish(co);
@@ -188,10 +241,11 @@ static void resume(mcp_coroutine_t *co, int arguments) {
   int results = 0, status;
   co->waiting = false;
   if (rt->stress) lua_gc(rt->L, LUA_GCCOLLECT);
-  rt->current = co;
+  mcp_garbage_collect_near_limit(rt->L, &rt->garbage);
+  enter(co);
   status = lua_resume(co->thread, outer ? outer->thread : rt->L, arguments,
                       &results);
-  rt->current = outer;
+  leave(co, outer);
   if (rt->loop) mcp_loop_note_work(rt->loop);
   if (status == LUA_YIELD) {
     lua_pop(co->thread, results);
@@ -360,6 +414,7 @@ static void on_turn(void *arg) {
 static void wake(mcp_coroutine_t *co, int code, bool later_only) {
   mcp_runtime_t *rt = co->rt;
   if (!co->waiting || rt->closing) return;
+  hold(co);
   co->waiting = false;
   co->cancel = NULL;
   co->cancel_arg = NULL;

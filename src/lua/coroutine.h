@@ -14,7 +14,9 @@
 #include <stdbool.h>
 
 #include "base/list.h"
+#include "lua/garbage.h"
 #include "net/loop.h"
+#include "net/monitor.h"
 #include "transport/exchange.h"
 
 /* Finished coroutines kept for the next message. */
@@ -35,7 +37,8 @@ typedef struct {
 } mcp_clock_t;
 
 /* One per Lua state; owned by a userdata in its registry. */
-typedef struct {
+typedef struct mcp_runtime mcp_runtime_t;
+struct mcp_runtime {
   lua_State *L;             /* the main thread */
   mcp_loop_t *loop;         /* NULL once all is closed */
   mcp_coroutine_t *current; /* the coroutine now running Lua, or NULL */
@@ -47,9 +50,15 @@ typedef struct {
   uint64_t alarm_at;  /* no clock is due earlier; UINT64_MAX: none */
   unsigned spare_count, coroutine_count;
   unsigned request_count;  /* of coroutines that serve a request of a peer */
+  size_t busy_count;       /* requests refused because there were too many */
+  unsigned pool_count;     /* of workers that are not closed (lworker.c) */
+  unsigned pools_kept;     /* that count after the last collection for them */
+  mcp_garbage_t garbage;   /* values of messages that were handled */
   bool closing;            /* no coroutine is started or woken any more */
+  bool loop_stays;         /* objects exist that may use the loop later */
   bool stress;             /* tests: collects all garbage before each resume */
   const void *watch;       /* lmessage.h: what messages show of params._meta */
+  int on_trace;            /* ltrace.c: registry reference, 0 without one */
   lua_CFunction open_core; /* core.c's: opens mcp.core in another state */
   /* Takes co->handle, the userdata of its exchange, off `co`. */
   void (*detach_handle)(mcp_coroutine_t *co);
@@ -57,7 +66,20 @@ typedef struct {
    * stopped, and waits outside coroutines end. */
   bool (*stopped)(void *arg);
   void *stopped_arg;
-} mcp_runtime_t;
+  /* What watches over the coroutines (lwatch.c). `alert` is called after one
+   * has run, if it was over the limit of the monitor or `alerted` is set: by a
+   * signal handler, which has set a hook. */
+  mcp_monitor_t monitor;
+  volatile bool alerted;
+  void (*alert)(mcp_runtime_t *rt, mcp_coroutine_t *co, bool late);
+  void *watch_arg; /* lwatch.c's */
+};
+
+/* What ends with the coroutine that has opened it; `end` must not run Lua. */
+typedef struct mcp_coroutine_owned {
+  mcp_list_t of_coroutine;
+  void (*end)(struct mcp_coroutine_owned *owned);
+} mcp_coroutine_owned_t;
 
 struct mcp_coroutine {
   mcp_runtime_t *rt;
@@ -74,6 +96,8 @@ struct mcp_coroutine {
   mcp_list_t of_watcher; /* in the list of what watches its end */
   void (*ended)(void *arg);
   void *ended_arg;
+  mcp_list_t owned;
+  int trace; /* registry reference of ltrace.c's value, 0 without one */
   const mcp_clock_t *clock; /* alive as long as `exchange`; NULL: no limit */
   uint32_t time;            /* its own limit, or its clock's */
   /* By the loop's clock; UINT64_MAX: never, or not while the clock stands. */
@@ -81,6 +105,7 @@ struct mcp_coroutine {
   uint64_t deadline_max;   /* when it is over with all restarts */
   uint64_t next_heartbeat; /* when that is due */
   uint64_t stopped;        /* when its clock was stopped; 0: it runs */
+  mcp_budget_t budget;     /* of the time that it runs (lbudget.c) */
   int wake_code;
   bool timed;          /* its clock starts with its first wait */
   bool ticking;        /* its clock has started */
@@ -90,11 +115,16 @@ struct mcp_coroutine {
   bool cancel_seen;    /* a wait has returned that: another one closes it */
   bool close_on_yield; /* it is closed at its next yield */
   bool closing;        /* it is being closed: waits end at once */
+  bool loose;          /* mcp_coroutine_loosen: `anchor` does not keep it */
 };
 
 /* Initializes `rt`, whose loop is open, for the main thread of the state. 0 or
  * MCP_ENOMEM. [-0, +0, -] */
 int mcp_coroutine_open(lua_State *L, mcp_runtime_t *rt);
+
+/* Goes on with a host's uv_loop_t, on which the runtime must be closed. 0, or
+ * MCP_EBUSY once anything uses the loop. */
+int mcp_coroutine_move(mcp_runtime_t *rt, void *uv);
 
 /* Closes every coroutine (its <close> variables run) and frees the spare ones.
  * None is started or woken after that. */
@@ -119,6 +149,10 @@ void mcp_coroutine_call(mcp_coroutine_t *co, int arguments);
 static inline bool mcp_coroutine_is_stopped(const mcp_runtime_t *rt) {
   return rt->stopped && rt->stopped(rt->stopped_arg);
 }
+
+/* Lets `owned` end with the coroutine that is running now, if there is one.
+ * What has ended before removes itself from the list. */
+void mcp_coroutine_own(mcp_runtime_t *rt, mcp_coroutine_owned_t *owned);
 
 /* The runtime that is upvalue 1 of the running C function. Raises once it is
  * closed: finalizers of objects older than the runtime run after that.
@@ -145,6 +179,12 @@ int mcp_coroutine_wait(lua_State *L, mcp_coroutine_t *co,
 /* The continuation of a wait without a value: pushes true, or nil, text, name.
  * [-0, +(1|3), m] */
 int mcp_coroutine_woken(lua_State *L, int status, lua_KContext context);
+
+/* Just before mcp_coroutine_wait: leaves the running coroutine, which is `L`,
+ * to the collector while it waits. What can wake it must refer to its thread,
+ * and must call mcp_coroutine_cancel_later when it is collected itself; any
+ * wake, or the end of the runtime, keeps the coroutine again. [-0, +0, -] */
+void mcp_coroutine_loosen(lua_State *L, mcp_coroutine_t *co);
 
 /* Ends the wait of `co` with `code`: at once from the loop, at the next turn
  * from inside Lua. Does nothing if it does not wait. */

@@ -9,6 +9,7 @@
 #include "lua/lendpoint.h"
 #include "lua/lturn.h"
 #include "lua/seconds.h"
+#include "net/address.h"
 #include "net/connect.h"
 
 /* A pending attempt to connect, on the Lua stack of the function that waits. */
@@ -121,8 +122,15 @@ static int connect_socket(lua_State *L) {
   return 1;
 }
 
+/* is_public_address(host) -> boolean */
+static int is_public_address(lua_State *L) {
+  lua_pushboolean(L, mcp_address_text_is_public(luaL_checkstring(L, 1)));
+  return 1;
+}
+
 void mcp_lconnect_open(lua_State *L, mcp_runtime_t *rt) {
   static const luaL_Reg functions[] = {{"connect_socket", connect_socket},
+                                       {"is_public_address", is_public_address},
                                        {NULL, NULL}};
   lua_pushlightuserdata(L, rt);
   luaL_setfuncs(L, functions, 1);

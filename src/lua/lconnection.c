@@ -10,7 +10,7 @@
 #include "lua/lexchange_handle.h"
 #include "lua/lmessage.h"
 
-#define WIRE_TYPE "mcp.wire"
+#define SENDER_TYPE "mcp.sender"
 /* How often a closing link checks whether its handlers have ended, in ms. */
 #define GRACE_TICK 10
 
@@ -19,18 +19,18 @@
  * collected. */
 typedef struct {
   mcp_lconnection_t *connection; /* NULL once that is gone */
-} wire_t;
+} sender_t;
 
 struct mcp_lconnection {
   mcp_lconnections_t *all;
   mcp_list_t of_all;
   mcp_link_t *link; /* NULL before it is opened, and once it is gone */
   mcp_timer_t *grace;
-  uint64_t until; /* when its grace is over, by the loop's clock */
-  int table;      /* registry reference: the connection's table */
-  wire_t *wire;   /* lives as long as that table, or NULL */
-  bool ending;    /* the link is gone, and Lua is being called with its end */
-  bool upgraded;  /* its stream was the HTTP listener's */
+  uint64_t until;   /* when its grace is over, by the loop's clock */
+  int table;        /* registry reference: the connection's table */
+  sender_t *sender; /* lives as long as that table, or NULL */
+  bool ending;      /* the link is gone, and Lua is being called with its end */
+  bool upgraded;    /* its stream was the HTTP listener's */
 };
 
 typedef mcp_lconnection_t conn_t;
@@ -38,7 +38,7 @@ typedef mcp_lconnection_t conn_t;
 static void free_conn(conn_t *conn) {
   mcp_list_remove(&conn->of_all);
   mcp_timer_stop(conn->grace);
-  if (conn->wire) conn->wire->connection = NULL;
+  if (conn->sender) conn->sender->connection = NULL;
   luaL_unref(conn->all->receiver.rt->L, LUA_REGISTRYINDEX, conn->table);
   mcp_mem_free(conn);
 }
@@ -153,11 +153,11 @@ static void on_link_ended(void *up, mcp_link_t *link) {
 /* How a connection has ended. */
 typedef struct {
   int table, code;
-  const char *reason;
+  const char *reason, *noise;
 } end_t;
 
 /* Calls the function `closed` in the connection's table, if there is one:
- * closed(text, code). */
+ * closed(text, code, noise). */
 static int report_end(lua_State *L) {
   const end_t *end = lua_touserdata(L, 1);
   lua_rawgeti(L, LUA_REGISTRYINDEX, end->table);
@@ -165,14 +165,15 @@ static int report_end(lua_State *L) {
   if (lua_rawget(L, -2) != LUA_TFUNCTION) return 0;
   lua_pushstring(L, end->reason);
   lua_pushstring(L, mcp_err_name(end->code < 0 ? end->code : MCP_ECLOSED));
-  lua_call(L, 2, 0);
+  lua_pushstring(L, end->noise);
+  lua_call(L, 3, 0);
   return 0;
 }
 
 static void on_link_closed(void *up, mcp_link_t *link, int code) {
   conn_t *conn = up;
   mcp_lconnections_t *all = conn->all;
-  end_t end = {conn->table, code, mcp_link_reason(link)};
+  end_t end = {conn->table, code, mcp_link_reason(link), mcp_link_noise(link)};
   bool upgraded = conn->upgraded;
   mcp_coroutine_t *co;
   if (code < 0)
@@ -181,8 +182,8 @@ static void on_link_closed(void *up, mcp_link_t *link, int code) {
   conn->link = NULL;
   conn->ending = true;
   stop_grace(conn);
-  if (conn->wire) conn->wire->connection = NULL;
-  conn->wire = NULL;
+  if (conn->sender) conn->sender->connection = NULL;
+  conn->sender = NULL;
   co = mcp_coroutine_new(all->receiver.rt);
   if (co && lua_checkstack(co->thread, 2)) {
     lua_pushcfunction(co->thread, report_end);
@@ -195,21 +196,23 @@ static void on_link_closed(void *up, mcp_link_t *link, int code) {
   all->on_closed(all->up, upgraded);
 }
 
-static const mcp_upper_t link_upper = {on_link_arrival, on_link_gone,
-                                       on_link_drain, on_link_ended,
-                                       on_link_closed};
+static const mcp_upper_t link_upper = {.on_arrival = on_link_arrival,
+                                       .on_gone = on_link_gone,
+                                       .on_drain = on_link_drain,
+                                       .on_link_ended = on_link_ended,
+                                       .on_link_closed = on_link_closed};
 
-/* Puts the wire into the table at the top, under its name and under a key that
- * Lua code cannot change. [-0, +0, m] */
-static void add_wire(lua_State *L, conn_t *conn) {
-  wire_t *wire = lua_newuserdatauv(L, sizeof *wire, 0);
-  wire->connection = NULL;
-  luaL_setmetatable(L, WIRE_TYPE);
+/* Puts the sender into the table at the top, under its name and under a key
+ * that Lua code cannot change. [-0, +0, m] */
+static void add_sender(lua_State *L, conn_t *conn) {
+  sender_t *sender = lua_newuserdatauv(L, sizeof *sender, 0);
+  sender->connection = NULL;
+  luaL_setmetatable(L, SENDER_TYPE);
   lua_pushvalue(L, -1);
-  lua_rawsetp(L, -3, wire);
-  lua_setfield(L, -2, "wire");
-  wire->connection = conn;
-  conn->wire = wire;
+  lua_rawsetp(L, -3, sender);
+  lua_setfield(L, -2, "sender");
+  sender->connection = conn;
+  conn->sender = sender;
 }
 
 mcp_lconnection_t *mcp_lconnection_new(lua_State *L, mcp_lconnections_t *all) {
@@ -220,16 +223,16 @@ mcp_lconnection_t *mcp_lconnection_new(lua_State *L, mcp_lconnections_t *all) {
   /* From here on mcp_lconnections_deinit frees it. */
   mcp_list_append(&all->list, &conn->of_all);
   lua_newtable(L);
-  add_wire(L, conn);
+  add_sender(L, conn);
   lua_pushvalue(L, -1);
   conn->table = luaL_ref(L, LUA_REGISTRYINDEX);
   return conn;
 }
 
-int mcp_lconnection_push_wire(lua_State *L, const mcp_lconnection_t *c) {
-  if (!c->wire) return 0;
+int mcp_lconnection_push_sender(lua_State *L, const mcp_lconnection_t *c) {
+  if (!c->sender) return 0;
   lua_rawgeti(L, LUA_REGISTRYINDEX, c->table);
-  lua_rawgetp(L, -1, c->wire);
+  lua_rawgetp(L, -1, c->sender);
   return 1;
 }
 
@@ -278,14 +281,14 @@ int mcp_lconnection_upgrade(lua_State *L, mcp_lconnections_t *all,
   return mcp_coroutine_push_error(L, code);
 }
 
-/* wire:send(method, params [, id]) -> true | nil, text, code
+/* sender:send(method, params [, id]) -> true | nil, text, code
  * A notification that belongs to no request or, with an integer id, a request.
  * Never waits: "EBUSY" once MCP_EXCHANGE_QUEUE is reached. */
-static int wire_send(lua_State *L) {
-  wire_t *wire = luaL_checkudata(L, 1, WIRE_TYPE);
+static int sender_send(lua_State *L) {
+  sender_t *sender = luaL_checkudata(L, 1, SENDER_TYPE);
   size_t length;
   const char *method = luaL_checklstring(L, 2, &length);
-  mcp_link_t *link = wire->connection ? wire->connection->link : NULL;
+  mcp_link_t *link = sender->connection ? sender->connection->link : NULL;
   lua_Integer id = luaL_optinteger(L, 4, 0);
   mcp_value_fault_t fault = {0};
   mcp_buf_t *out;
@@ -309,15 +312,15 @@ static int wire_send(lua_State *L) {
   return 1;
 }
 
-/* wire:close([status [, reason]]): what was written still goes out. Over
+/* sender:close([status [, reason]]): what was written still goes out. Over
  * WebSocket the close frame says `status` (1000 to 4999) and `reason`, up to
  * 123 bytes. */
-static int wire_close(lua_State *L) {
-  wire_t *wire = luaL_checkudata(L, 1, WIRE_TYPE);
+static int sender_close(lua_State *L) {
+  sender_t *sender = luaL_checkudata(L, 1, SENDER_TYPE);
   lua_Integer status = luaL_optinteger(L, 2, 0);
   size_t length;
   const char *reason = luaL_optlstring(L, 3, "", &length);
-  mcp_link_t *link = wire->connection ? wire->connection->link : NULL;
+  mcp_link_t *link = sender->connection ? sender->connection->link : NULL;
   luaL_argcheck(L, status == 0 || mcp_link_is_close_status(status), 2,
                 "expected a status of RFC 6455 7.4");
   luaL_argcheck(L, length <= MCP_LINK_REASON_LENGTH, 3,
@@ -355,8 +358,8 @@ void mcp_lconnections_close(mcp_lconnections_t *all, uint64_t grace_ms,
 
 void mcp_lconnection_open(lua_State *L) {
   static const luaL_Reg methods[] = {
-      {"send", wire_send}, {"close", wire_close}, {NULL, NULL}};
-  luaL_newmetatable(L, WIRE_TYPE);
+      {"send", sender_send}, {"close", sender_close}, {NULL, NULL}};
+  luaL_newmetatable(L, SENDER_TYPE);
   luaL_newlib(L, methods);
   lua_setfield(L, -2, "__index");
   lua_pop(L, 1);

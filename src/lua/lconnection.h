@@ -58,7 +58,7 @@ int mcp_lconnection_table(const mcp_lconnection_t *connection);
 
 /* Pushes what sends on it, or nothing once it is gone: returns how many values.
  * [-0, +(0|1), m] */
-int mcp_lconnection_push_wire(lua_State *L, const mcp_lconnection_t *c);
+int mcp_lconnection_push_sender(lua_State *L, const mcp_lconnection_t *c);
 
 /* Open its link over `stream`, which is taken: of lines, or of a WebSocket
  * whose handshake is over. 0 or a code; even then the link may have to report

@@ -6,9 +6,11 @@
 #include <lauxlib.h>
 
 #include "base/mem.h"
+#include "lua/laccess.h"
 #include "lua/lconnection.h"
 #include "lua/lendpoint_options.h"
 #include "lua/lreceiver.h"
+#include "lua/lrepeat.h"
 #include "lua/seconds.h"
 #include "net/pipe.h"
 #include "transport/http_server.h"
@@ -117,8 +119,14 @@ static void on_drain(void *up, mcp_exchange_t *x) {
   mcp_lreceiver_drain(x);
 }
 
-static const mcp_upper_t upper = {
-    .on_arrival = on_arrival, .on_gone = on_gone, .on_drain = on_drain};
+static void on_forget(void *up, void *memo) {
+  mcp_lrepeat_free(runtime_of(up)->L, memo);
+}
+
+static const mcp_upper_t upper = {.on_arrival = on_arrival,
+                                  .on_gone = on_gone,
+                                  .on_drain = on_drain,
+                                  .on_forget = on_forget};
 
 /* A request of the listener asks for a WebSocket, or for HTTP+SSE. */
 static int upgrade(lua_State *L, void *up, mcp_exchange_t *x) {
@@ -133,6 +141,7 @@ static int upgrade(lua_State *L, void *up, mcp_exchange_t *x) {
 static endpoint_t *push_endpoint(lua_State *L, mcp_runtime_t *rt, int receive,
                                  int options) {
   handle_t *handle = lua_newuserdatauv(L, sizeof *handle, 0);
+  rt->loop_stays = true;
   endpoint_t *endpoint;
   mcp_lconnections_t *connections;
   handle->endpoint = NULL;
@@ -162,15 +171,15 @@ static endpoint_t *push_endpoint(lua_State *L, mcp_runtime_t *rt, int receive,
 }
 
 /* listen_http(options, receive) -> endpoint | nil, text, code
- * options: host, port, or unix (a socket file) and its mode; tls; path, hosts,
- * origins, headers, prefix (a string, or true: as X-Forwarded-Prefix says),
- * guard (boolean or nil), body_limit, connections, and in seconds
- * head_timeout, body_timeout, idle_timeout, stall_timeout, heartbeat. With
- * websocket = true a request for a WebSocket arrives as "upgrade", and
- * x:upgrade() grants it; with a message_path so does the stream of HTTP+SSE,
- * whose messages then arrive as "post" and are passed on by x:feed(). Messages
- * of both go to the function `duplex`, under the limits of
- * mcp_lendpoint_options_ws. */
+ * options: host, port, or unix (a socket file) and its mode, or socket
+ * (lsocket.c, which is taken); tls; path, hosts, origins, headers, prefix (a
+ * string, or true: as X-Forwarded-Prefix says), guard (boolean or nil),
+ * body_limit, connections, and in seconds head_timeout, body_timeout,
+ * idle_timeout, stall_timeout, heartbeat. With websocket = true a request for a
+ * WebSocket arrives as "upgrade", and x:upgrade() grants it; with a
+ * message_path so does the stream of HTTP+SSE, whose messages then arrive as
+ * "post" and are passed on by x:feed(). Messages of both go to the function
+ * `duplex`, under the limits of mcp_lendpoint_options_ws. */
 static int listen_http(lua_State *L) {
   mcp_runtime_t *rt = mcp_coroutine_runtime(L);
   mcp_http_options_t options;
@@ -336,7 +345,8 @@ static int endpoint_clock(lua_State *L) {
 /* endpoint:protect(challenge, pages): from now on the listener answers requests
  * for the pages itself, and refuses all others that have no Authorization field
  * with that challenge, unless it is nil. pages: by path a string of JSON, or a
- * table of type, body and fields (as lines, each with its CRLF). */
+ * table of type, body and perhaps fields (as lines, each with its CRLF): those
+ * without are for pages of all origins. */
 static int endpoint_protect(lua_State *L) {
   endpoint_t *endpoint = check_endpoint(L);
   mcp_http_guard_t guard = {.challenge = luaL_optstring(L, 2, NULL)};
@@ -351,14 +361,21 @@ static int endpoint_protect(lua_State *L) {
   lua_pushvalue(L, 2);
   lua_rawsetp(L, 4, &endpoint->options);
   mcp_http_server_protect(endpoint->http, &guard);
+  /* Those before are not needed any more: a reload replaces them. */
+  if (lua_rawgetp(L, 4, &endpoint->http) == LUA_TLIGHTUSERDATA) {
+    lua_pushnil(L);
+    lua_rawsetp(L, 4, lua_touserdata(L, -2));
+  }
+  lua_pushlightuserdata(L, (void *)guard.pages);
+  lua_rawsetp(L, 4, &endpoint->http);
   return 0;
 }
 
-/* endpoint:wire() -> wire | nil: what sends messages on the connection that do
- * not answer a request. */
-static int endpoint_wire(lua_State *L) {
+/* endpoint:sender() -> sender | nil: what sends messages on the connection that
+ * do not answer a request. */
+static int endpoint_sender(lua_State *L) {
   mcp_lconnection_t *connection = connection_of(check_endpoint(L));
-  return connection ? mcp_lconnection_push_wire(L, connection) : 0;
+  return connection ? mcp_lconnection_push_sender(L, connection) : 0;
 }
 
 /* endpoint:on_closed(fn): fn(text, code) is called once the connection is gone,
@@ -401,12 +418,21 @@ static int endpoint_pid(lua_State *L) {
   return endpoint->process_ops->push_pid(L, endpoint->process);
 }
 
-/* endpoint:exit() -> status | nil, signal | nil: how a child process
- * has ended */
+/* endpoint:exit() -> status | nil, signal | nil, unread: how a child process
+ * has ended, and whether it left input unread */
 static int endpoint_exit(lua_State *L) {
   endpoint_t *endpoint = check_endpoint(L);
   if (!endpoint || !endpoint->process_ops) return 0;
   return endpoint->process_ops->push_exit(L, endpoint->process);
+}
+
+/* endpoint:noise() -> string | nil: the first lines on the connection that are
+ * no messages */
+static int endpoint_noise(lua_State *L) {
+  mcp_lconnection_t *connection = connection_of(check_endpoint(L));
+  mcp_link_t *link = connection ? mcp_lconnection_link(connection) : NULL;
+  lua_pushstring(L, link ? mcp_link_noise(link) : NULL);
+  return 1;
 }
 
 /* endpoint:is_loopback() -> boolean */
@@ -444,9 +470,10 @@ void mcp_lendpoint_open(lua_State *L, mcp_runtime_t *rt) {
                                      {"is_loopback", endpoint_is_loopback},
                                      {"pid", endpoint_pid},
                                      {"exit", endpoint_exit},
+                                     {"noise", endpoint_noise},
                                      {"connections", endpoint_connections},
                                      {"clock", endpoint_clock},
-                                     {"wire", endpoint_wire},
+                                     {"sender", endpoint_sender},
                                      {"on_closed", endpoint_on_closed},
                                      {"as_client", endpoint_as_client},
                                      {NULL, NULL}};
@@ -461,6 +488,7 @@ void mcp_lendpoint_open(lua_State *L, mcp_runtime_t *rt) {
   lua_pushcfunction(L, endpoint_to_string);
   lua_setfield(L, -2, "__tostring");
   lua_pop(L, 1);
+  mcp_laccess_open(L, rt);
   lua_pushlightuserdata(L, rt);
   luaL_setfuncs(L, functions, 1);
 }

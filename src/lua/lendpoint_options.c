@@ -4,7 +4,10 @@
 
 #include <lauxlib.h>
 
+#include "lua/laccess.h"
+#include "lua/lsocket.h"
 #include "lua/seconds.h"
+#include "net/listener.h"
 
 /* A time of 0 is no limit. */
 static void seconds_field(lua_State *L, int table, const char *name,
@@ -96,13 +99,24 @@ void mcp_lendpoint_options_http(lua_State *L, mcp_http_options_t *options,
     options->unix_path = luaL_checkstring(L, -1);
   if (lua_getfield(L, 1, "mode") != LUA_TNIL)
     options->unix_mode = (unsigned)luaL_checkinteger(L, -1);
+  if (lua_getfield(L, 1, "socket") != LUA_TNIL)
+    options->socket = mcp_lsocket_check(L, -1);
+  if (options->socket && lua_getfield(L, 1, "tally") != LUA_TNIL)
+    options->socket->tally = mcp_lsocket_check_tally(L, -1);
   if (lua_getfield(L, 1, "tls") != LUA_TNIL) options->tls = check_tls(L);
+  if (lua_getfield(L, 1, "access_log") != LUA_TNIL)
+    options->access = mcp_laccess_check(L);
   if (lua_getfield(L, 1, "path") != LUA_TNIL)
     options->gate.path = luaL_checkstring(L, -1);
   if (lua_getfield(L, 1, "body_limit") != LUA_TNIL)
     options->gate.body_limit = (size_t)luaL_checkinteger(L, -1);
   if (lua_getfield(L, 1, "connections") != LUA_TNIL)
     options->connections = (unsigned)luaL_checkinteger(L, -1);
+  if (lua_getfield(L, 1, "per_address") != LUA_TNIL) {
+    options->per_address = (unsigned)luaL_checkinteger(L, -1);
+    if (options->per_address == 0)
+      options->per_address = MCP_LISTENER_ANY_NUMBER;
+  }
   if (lua_getfield(L, 1, "guard") != LUA_TNIL) {
     options->gate.check_host = lua_toboolean(L, -1);
     options->gate.check_origin = lua_toboolean(L, -1);
@@ -112,6 +126,7 @@ void mcp_lendpoint_options_http(lua_State *L, mcp_http_options_t *options,
   options->gate.hosts = string_list(L, 1, "hosts");
   options->gate.origins = string_list(L, 1, "origins");
   options->gate.headers = string_list(L, 1, "headers");
+  options->gate.paths = string_list(L, 1, "paths");
   if (lua_getfield(L, 1, "prefix") == LUA_TSTRING) {
     options->gate.prefix = lua_tostring(L, -1);
   } else {
@@ -126,25 +141,36 @@ void mcp_lendpoint_options_http(lua_State *L, mcp_http_options_t *options,
   read_links(L, options, ws);
 }
 
-/* A string in the table at the top; it lives as long as that does.
- * [-0, +0, e] */
-static const char *page_member(lua_State *L, const char *name) {
+/* A string in the table at the top, or NULL if it may be missing; it lives as
+ * long as that does. [-0, +0, e] */
+static const char *page_member(lua_State *L, const char *name, bool optional) {
   const char *s;
-  if (lua_getfield(L, -1, name) != LUA_TSTRING)
+  int type = lua_getfield(L, -1, name);
+  if (type != LUA_TSTRING && !(optional && type == LUA_TNIL))
     luaL_error(L, "pages: %s: expected a string", name);
   s = lua_tostring(L, -1);
   lua_pop(L, 1);
   return s;
 }
 
+static bool is_true(lua_State *L, const char *name) {
+  bool yes = (lua_getfield(L, -1, name), lua_toboolean(L, -1));
+  lua_pop(L, 1);
+  return yes;
+}
+
 static mcp_http_page_t read_page(lua_State *L, int arg) {
   luaL_argcheck(L, lua_type(L, -2) == LUA_TSTRING, arg,
                 "pages: expected a path as the key");
+  if (lua_type(L, -1) == LUA_TTABLE && is_true(L, "route"))
+    return (mcp_http_page_t){.path = lua_tostring(L, -2),
+                             .is_route = true,
+                             .any_host = is_true(L, "any_host")};
   if (lua_type(L, -1) == LUA_TTABLE)
     return (mcp_http_page_t){.path = lua_tostring(L, -2),
-                             .body = page_member(L, "body"),
-                             .type = page_member(L, "type"),
-                             .fields = page_member(L, "fields")};
+                             .body = page_member(L, "body", false),
+                             .type = page_member(L, "type", false),
+                             .fields = page_member(L, "fields", true)};
   luaL_argcheck(L, lua_type(L, -1) == LUA_TSTRING, arg,
                 "pages: expected a string or a table");
   return (mcp_http_page_t){.path = lua_tostring(L, -2),

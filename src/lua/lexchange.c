@@ -10,13 +10,28 @@
 #include "lua/lhandler.h"
 #include "lua/lid.h"
 #include "lua/lmessage.h"
+#include "lua/lrepeat.h"
 #include "lua/seconds.h"
 #include "lua/value.h"
+#include "net/peers.h"
 #include "transport/link.h"
 
 static void stop_waiting_drain(mcp_coroutine_t *co, void *arg) {
   (void)arg;
   if (co->exchange) co->exchange->waits_drain = false;
+}
+
+/* After a message was written: waits until the peer has read, where the caller
+ * may wait. Pushes true, or what the wait returns. */
+static int finish_send(lua_State *L, const mcp_lexchange_handle_t *h,
+                       mcp_exchange_t *x, mcp_coroutine_t *co, bool waits) {
+  if (h->x && waits && x->ops->congested(x)) {
+    x->waits_drain = true;
+    return mcp_coroutine_wait(L, co, stop_waiting_drain, NULL,
+                              mcp_coroutine_woken);
+  }
+  lua_pushboolean(L, true);
+  return 1;
 }
 
 static bool can_stream_to(mcp_exchange_t *x) {
@@ -66,13 +81,7 @@ static int send_message(lua_State *L) {
   }
   code = mcp_exchange_commit(x, MCP_OUT_NOTICE);
   if (code < 0) return mcp_coroutine_push_error(L, code);
-  if (h->x && waits && x->ops->congested(x)) {
-    x->waits_drain = true;
-    return mcp_coroutine_wait(L, co, stop_waiting_drain, NULL,
-                              mcp_coroutine_woken);
-  }
-  lua_pushboolean(L, true);
-  return 1;
+  return finish_send(L, h, x, co, waits);
 }
 
 /* x:can_stream() -> boolean: the client accepts messages before the answer. */
@@ -157,13 +166,7 @@ static int send_event(lua_State *L) {
     code = mcp_exchange_commit(x, what);
   }
   if (code < 0) return mcp_coroutine_push_error(L, code);
-  if (h->x && waits && x->ops->congested(x)) {
-    x->waits_drain = true;
-    return mcp_coroutine_wait(L, co, stop_waiting_drain, NULL,
-                              mcp_coroutine_woken);
-  }
-  lua_pushboolean(L, true);
-  return 1;
+  return finish_send(L, h, x, co, waits);
 }
 
 /* x:open_stream() -> true | nil, text, code. HTTP: starts the event
@@ -321,6 +324,40 @@ static int feed(lua_State *L) {
   return 1;
 }
 
+/* x:request() -> method, path, query, body. For an arrival "route", once. */
+static int request(lua_State *L) {
+  mcp_lexchange_handle_t *h = mcp_lexchange_check(L);
+  mcp_slice_t parts[4];
+  lua_settop(L, 1);
+  if (!h->x) return mcp_coroutine_push_error(L, MCP_ECLOSED);
+  luaL_argcheck(L, h->is_route, 1, "not a request for a path");
+  h->x->ops->http->request(h->x, parts);
+  for (int i = 0; i < 4; i++)
+    lua_pushlstring(L, parts[i].data ? parts[i].data : "", parts[i].len);
+  h->x->ops->http->forget_body(h->x);
+  return 4;
+}
+
+/* x:respond(status, body) -> true | nil, text, code. For an arrival "route":
+ * answers it. The exchange is over; no answer is expected. */
+static int respond(lua_State *L) {
+  mcp_lexchange_handle_t *h = mcp_lexchange_check(L);
+  lua_Integer status = luaL_checkinteger(L, 2);
+  size_t length;
+  const char *body = luaL_checklstring(L, 3, &length);
+  mcp_exchange_t *x = h->x;
+  int code;
+  luaL_argcheck(L, status >= 200 && status <= 599, 2, "expected 200 to 599");
+  if (!x || !h->co) return mcp_coroutine_push_error(L, MCP_ECLOSED);
+  luaL_argcheck(L, h->is_route, 1, "not a request for a path");
+  mcp_lexchange_detach_exchange(h->co);
+  x->up = NULL;
+  code = x->ops->http->respond(x, (unsigned)status, mcp_slice(body, length));
+  if (code < 0) return mcp_coroutine_push_error(L, code);
+  lua_pushboolean(L, true);
+  return 1;
+}
+
 /* x:upgrade() -> link | nil, text, code. For an arrival "upgrade":
  * turns the connection into a WebSocket or the stream of HTTP+SSE, and returns
  * the table of that. The exchange is over; no answer is expected. */
@@ -386,6 +423,40 @@ static int ticket(lua_State *L) {
   mcp_lexchange_handle_t *h = mcp_lexchange_check(L);
   if (!h->x || h->x->ticket == 0) return 0;
   lua_pushinteger(L, (lua_Integer)h->x->ticket);
+  return 1;
+}
+
+/* x:charge_to(key) -> true | nil, text, "EBUDGET" | "ENOMEM": what the
+ * connection holds counts towards the share of the principal with that key,
+ * from now on and until the next call. Refused while that share is at its soft
+ * mark. */
+static int charge_to(lua_State *L) {
+  mcp_lexchange_handle_t *h = mcp_lexchange_check(L);
+  size_t length;
+  const char *key = luaL_checklstring(L, 2, &length);
+  if (h->x && h->co && h->x->share) {
+    mcp_share_t *principal =
+        mcp_peers_hold_principal(h->co->rt->loop, mcp_slice(key, length));
+    int code = principal ? mcp_share_join(h->x->share, principal) : MCP_ENOMEM;
+    mcp_share_drop(principal);
+    if (code < 0) return mcp_coroutine_push_error(L, code);
+  }
+  lua_pushboolean(L, true);
+  return 1;
+}
+
+/* x:charge(bytes) -> true | nil, text, "EBUDGET": memory that the handler of
+ * this exchange uses because of its message, until it ends. */
+static int charge(lua_State *L) {
+  mcp_lexchange_handle_t *h = mcp_lexchange_check(L);
+  lua_Integer bytes = luaL_checkinteger(L, 2);
+  luaL_argcheck(L, bytes >= 0, 2, "expected bytes, 0 or more");
+  if (h->co) {
+    int code = mcp_share_charge(h->co->share, (size_t)bytes);
+    if (code < 0) return mcp_coroutine_push_error(L, code);
+    if (h->co->share) h->co->charged += (size_t)bytes;
+  }
+  lua_pushboolean(L, true);
   return 1;
 }
 
@@ -497,6 +568,8 @@ void mcp_lexchange_open(lua_State *L, mcp_runtime_t *rt) {
                                      {"release", release},
                                      {"upgrade", upgrade},
                                      {"feed", feed},
+                                     {"request", request},
+                                     {"respond", respond},
                                      {"id", get_id},
                                      {"cancel", cancel},
                                      {"cancel_other", cancel_other},
@@ -507,7 +580,10 @@ void mcp_lexchange_open(lua_State *L, mcp_runtime_t *rt) {
                                      {"stop_clock", stop_clock},
                                      {"is_open", is_open},
                                      {"ticket", ticket},
+                                     {"charge", charge},
+                                     {"charge_to", charge_to},
                                      {"survive", survive},
+                                     {"remember", mcp_lrepeat_remember},
                                      {"transport", transport},
                                      {"header", header},
                                      {"headers", headers},

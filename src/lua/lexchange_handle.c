@@ -17,7 +17,15 @@ void mcp_lexchange_push_metatable(lua_State *L) {
 }
 
 handle_t *mcp_lexchange_check(lua_State *L) {
-  return luaL_checkudata(L, 1, MCP_LEXCHANGE_TYPE);
+  bool ours = false;
+  if (lua_getmetatable(L, 1)) {
+    lua_rawgetp(L, LUA_REGISTRYINDEX, &type_key);
+    ours = lua_rawequal(L, -1, -2);
+    lua_pop(L, 2);
+  }
+  /* The one that raises compares by name. */
+  return ours ? lua_touserdata(L, 1)
+              : luaL_checkudata(L, 1, MCP_LEXCHANGE_TYPE);
 }
 
 void mcp_lexchange_detach_handle(mcp_coroutine_t *co) {

@@ -16,7 +16,8 @@ typedef struct {
   mcp_coroutine_t *co; /* owes the answer; NULL once that is given, or kept */
   const char *transport;
   int (*upgrade)(lua_State *L, void *up, mcp_exchange_t *x); /* or NULL */
-  void *up;   /* of `upgrade`; lives as long as x */
+  void *up;      /* of `upgrade`; lives as long as x */
+  bool is_route; /* MCP_ARRIVAL_ROUTE */
   int anchor; /* registry reference to the userdata itself while it is kept */
   size_t charged; /* to the share of `x` while it is kept */
   bool expired;   /* the coroutine, which is gone, ran out of time */

@@ -5,7 +5,9 @@
 
 #include <lua.h>
 
-/* Pushes the function `folder(path)`. [-0, +1, m] */
-int mcp_lfolder_open(lua_State *L);
+#include "lua/coroutine.h"
+
+/* Adds the function `folder` to the table at the top. [-0, +0, m] */
+void mcp_lfolder_open(lua_State *L, mcp_runtime_t *rt);
 
 #endif

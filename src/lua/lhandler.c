@@ -8,6 +8,8 @@
 #include "base/err.h"
 #include "base/log.h"
 #include "lua/lexchange_handle.h"
+#include "lua/lrepeat.h"
+#include "lua/ltrace.h"
 #include "wire/rpc.h"
 
 /* What could not be encoded is the author's to mend: it goes to the log, and
@@ -129,18 +131,37 @@ int mcp_lhandler_answer(lua_State *L, mcp_coroutine_t *co, int arguments) {
   return after(L, LUA_OK, (lua_KContext)co);
 }
 
+/* Calls what Lua has left for requests like this one, if there is such a
+ * function. */
+static bool call_repeated(lua_State *L, const mcp_lhandler_start_t *start,
+                          int *results) {
+  const mcp_arrival_t *arrival = start->arrival;
+  int first = lua_gettop(L) + 1;
+  bool with_id;
+  if (arrival->kind != MCP_ARRIVAL_MESSAGE ||
+      !mcp_lrepeat_push(L, start->co->exchange, arrival, &with_id))
+    return false;
+  lua_pushvalue(L, 1);
+  (void)mcp_lmessage_push_params(L, arrival->doc, arrival->rpc);
+  if (with_id) mcp_lmessage_push_id(L, arrival->rpc);
+  *results = mcp_lhandler_answer(L, start->co, lua_gettop(L) - first);
+  return true;
+}
+
 int mcp_lhandler_frame(lua_State *L) {
   const mcp_lhandler_start_t *start = lua_touserdata(L, 1);
   const mcp_lmessage_watch_t *watch = start->watch;
   mcp_coroutine_t *co = start->co;
   mcp_exchange_t *x = co->exchange;
   mcp_lexchange_handle_t *h;
-  int first;
+  uint32_t meta;
+  int first, results;
   luaL_checkstack(L, 24 + MCP_LMESSAGE_WATCHED, NULL);
   lua_settop(L, 0);
   /* At the bottom of the stack it cannot be collected while it is in use, and
    * so needs no finalizer. */
   h = mcp_lexchange_push(L, co);
+  if (call_repeated(L, start, &results)) return results;
   lua_rawgeti(L, LUA_REGISTRYINDEX, start->receive);
   first = lua_gettop(L) + 1;
   lua_pushvalue(L, 1);
@@ -151,10 +172,14 @@ int mcp_lhandler_frame(lua_State *L) {
   }
   switch (start->arrival->kind) {
   case MCP_ARRIVAL_MESSAGE:
-    mcp_lmessage_push(L, watch, start->arrival->doc, start->arrival->rpc);
+    meta =
+        mcp_lmessage_push(L, watch, start->arrival->doc, start->arrival->rpc);
+    if (x->wants_answer)
+      mcp_ltrace_arrived(L, co, 1, start->arrival->doc, meta);
     break;
   case MCP_ARRIVAL_BATCH:
     mcp_lmessage_push_batch(L, watch, start->arrival->doc);
+    mcp_ltrace_arrived(L, co, 1, NULL, 0);
     break;
   case MCP_ARRIVAL_GET: lua_pushliteral(L, "get"); break;
   case MCP_ARRIVAL_DELETE: lua_pushliteral(L, "delete"); break;
@@ -164,6 +189,11 @@ int mcp_lhandler_frame(lua_State *L) {
     lua_pushliteral(L, "upgrade");
     break;
   case MCP_ARRIVAL_POST: lua_pushliteral(L, "post"); break;
+  case MCP_ARRIVAL_ROUTE:
+    h->is_route = true;
+    lua_pushliteral(L, "route");
+    mcp_ltrace_arrived(L, co, 1, NULL, 0);
+    break;
   case MCP_ARRIVAL_HEAD:
     lua_pushstring(L, start->arrival->is_post ? "post head" : "head");
     break;
@@ -175,6 +205,7 @@ int mcp_lhandler_frame(lua_State *L) {
     mcp_lexchange_push_header(L, x, MCP_SLICE("mcp-method"));
     mcp_lexchange_push_header(L, x, MCP_SLICE("mcp-name"));
     mcp_lexchange_push_header(L, x, MCP_SLICE("mcp-session-id"));
+    lua_pushboolean(L, mcp_lrepeat_is_worth(x));
   }
   return mcp_lhandler_answer(L, co, lua_gettop(L) - first + 1);
 }

@@ -26,7 +26,7 @@ typedef struct {
 /* The first frame, a lua_CFunction: argument 1 is a light userdata, the
  * mcp_lhandler_start_t. Calls
  *   receive(exchange, link, kind, id, method, params, meta, watched…,
- *           version, mcp_method, mcp_name, session)
+ *           version, mcp_method, mcp_name, session, repeated)
  * and answers with what it returns: `result`, or `nil, error`; an integer
  * where no message is owed is an HTTP status. After these it may return a
  * function and its argument, for an answer that cannot be encoded:
@@ -36,7 +36,9 @@ typedef struct {
  *            "get", "delete", "upgrade", "post", "head" and "post head" (of a
  *            message whose body is still to come), which have only a kind
  *   version… header fields of Streamable HTTP, nil elsewhere; false where a
- *            field came twice */
+ *            field came twice
+ *   repeated a request like the one before it on its connection: see lrepeat.h,
+ *            whose function gets the next instead */
 int mcp_lhandler_frame(lua_State *L);
 
 /* Calls the function below its `arguments` and answers the exchange of `co`,

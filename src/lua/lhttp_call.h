@@ -32,6 +32,11 @@ mcp_lhttp_call_t *mcp_lhttp_call_push(lua_State *L, mcp_runtime_t *rt,
 /* The buffer that the request is written to; it belongs to the response. */
 mcp_buf_t *mcp_lhttp_call_buffer(mcp_lhttp_call_t *r);
 
+/* Opens the file that is the body. 0 and its size, or the codes of
+ * mcp_http_upload_open. */
+int mcp_lhttp_call_open_file(mcp_lhttp_call_t *r, const char *path,
+                             uint64_t *size);
+
 /* Sends the request and waits for the head of the response: response
  * | nil, text, code. Use as `return mcp_lhttp_call_start(…)`. [-0, +?, e] */
 int mcp_lhttp_call_start(lua_State *L, mcp_lhttp_call_t *r,

@@ -31,7 +31,11 @@ typedef struct {
   mcp_http_call_options_t call;
   mcp_slice_t method, target, body;
   bool has_body;
-  bool any_coding; /* its headers include Accept-Encoding */
+  const char *file; /* whose content is the body, or NULL */
+  bool any_coding;  /* its headers include Accept-Encoding */
+  const char *proxy_host, *authorization; /* or NULL */
+  int proxy_port;
+  bool tunnel; /* through it; else the proxy gets the request itself */
 } request_t;
 
 /* The string in field `name` of the table at 2, which keeps it; NULL if it is
@@ -71,9 +75,9 @@ static lua_Integer integer_field(lua_State *L, const char *name,
 }
 
 static const char *const known[] = {
-    "host",       "port",        "unix",       "tls",  "server_name",
-    "method",     "target",      "headers",    "body", "timeout",
-    "head_limit", "event_limit", "idempotent", "only", NULL};
+    "host",       "port",    "unix",  "tls",     "server_name", "method",
+    "target",     "headers", "body",  "timeout", "head_limit",  "event_limit",
+    "idempotent", "only",    "proxy", "file",    NULL};
 
 static void check_names(lua_State *L, const char *what,
                         const char *const *names, int table) {
@@ -81,7 +85,7 @@ static void check_names(lua_State *L, const char *what,
   while (lua_next(L, table)) {
     const char *key = lua_type(L, -2) == LUA_TSTRING ? lua_tostring(L, -2) : "";
     const char *const *name = names;
-    while (*name && strcmp(*name, key) != 0) name++;
+    while (*name && (**name != *key || strcmp(*name, key) != 0)) name++;
     if (!*name) luaL_error(L, "%s: unknown option \"%s\"", what, key);
     lua_pop(L, 1);
   }
@@ -98,6 +102,37 @@ static mcp_tls_t *tls_field(lua_State *L) {
   }
   lua_pop(L, 1);
   return tls;
+}
+
+/* Reads the table `proxy`: { host =, port =, authorization =, tunnel = }. Its
+ * strings stay in it. [-0, +0, e] */
+static void proxy_field(lua_State *L, request_t *request) {
+  static const char *const names[] = {"host", "port", "authorization", "tunnel",
+                                      NULL};
+  mcp_http_call_options_t *call = &request->call;
+  int table = 2, type = lua_getfield(L, 2, "proxy");
+  if (type == LUA_TNIL) {
+    lua_pop(L, 1);
+    return;
+  }
+  luaL_argexpected(L, type == LUA_TTABLE && !call->unix_path, 2,
+                   "a proxy as a table, and no unix");
+  table = lua_gettop(L);
+  check_names(L, "request: proxy", names, table);
+  lua_getfield(L, table, "host");
+  lua_getfield(L, table, "port");
+  lua_getfield(L, table, "authorization");
+  lua_getfield(L, table, "tunnel");
+  request->proxy_host = luaL_checkstring(L, table + 1);
+  request->proxy_port = (int)luaL_checkinteger(L, table + 2);
+  request->authorization = luaL_optstring(L, table + 3, NULL);
+  request->tunnel = lua_toboolean(L, table + 4);
+  lua_settop(L, table - 1);
+  if (request->tunnel) {
+    call->proxy_host = request->proxy_host;
+    call->proxy_port = request->proxy_port;
+    call->proxy_authorization = request->authorization;
+  }
 }
 
 static unsigned only_field(lua_State *L) {
@@ -138,6 +173,7 @@ static void read_request(lua_State *L, request_t *request) {
   call->tls = tls_field(L);
   call->server_name = text_field(L, "server_name", NULL, false);
   call->flags = only_field(L);
+  proxy_field(L, request);
   call->head_limit = (size_t)integer_field(L, "head_limit", 1 << 20);
   if (lua_getfield(L, 2, "timeout") != LUA_TNIL) {
     uint64_t ms = mcp_seconds_read(L, -1, "request: timeout");
@@ -147,6 +183,9 @@ static void read_request(lua_State *L, request_t *request) {
   text_field(L, "method", &request->method, true);
   text_field(L, "target", &request->target, true);
   request->has_body = text_field(L, "body", &request->body, true) != NULL;
+  request->file = text_field(L, "file", NULL, false);
+  if (request->file && request->has_body)
+    luaL_error(L, "request: expected only one of body and file");
   call->again = again_field(L, request->method);
   call->no_body = mcp_slice_equal(request->method, MCP_SLICE("HEAD"));
 }
@@ -188,17 +227,25 @@ static int write_fields(lua_State *L, request_t *request, mcp_buf_t *out,
                                 MCP_SLICE("luamcp/" MCP_VERSION), reason);
 }
 
-/* Writes the request to `out`. 0, or a code, and the name of the field that
- * caused it. */
-static int write_request(lua_State *L, request_t *request, mcp_buf_t *out,
-                         const char **name, const char **reason) {
+/* Writes the request to `out`; `size` is that of its file. 0, or a code, and
+ * the name of the field that caused it. */
+static int write_request(lua_State *L, request_t *request, uint64_t size,
+                         mcp_buf_t *out, const char **name,
+                         const char **reason) {
   const mcp_http_call_options_t *call = &request->call;
   mcp_slice_t host = MCP_SLICE("localhost");
   int code, type, usual = call->tls ? 443 : 80;
   *name = NULL;
   if (call->host) host = mcp_slice(call->host, strlen(call->host));
-  code = mcp_http_request_begin(out, request->method, request->target, host,
-                                call->port == usual ? 0 : call->port, reason);
+  code =
+      mcp_http_request_begin(out, request->method, request->target, host,
+                             call->port == usual ? 0 : call->port,
+                             request->proxy_host && !request->tunnel, reason);
+  if (code == 0 && request->authorization && !request->tunnel)
+    code = mcp_http_request_field(
+        out, MCP_SLICE("Proxy-Authorization"),
+        mcp_slice(request->authorization, strlen(request->authorization)),
+        reason);
   if (code < 0) return code;
   type = lua_getfield(L, 2, "headers");
   if (type != LUA_TTABLE && type != LUA_TNIL)
@@ -208,6 +255,7 @@ static int write_request(lua_State *L, request_t *request, mcp_buf_t *out,
   code = write_fields(L, request, out, name, reason);
   lua_pop(L, 1);
   if (code < 0) return code;
+  if (request->file) return mcp_http_request_end_before(out, size);
   return mcp_http_request_end(out, request->method, request->body,
                               request->has_body);
 }
@@ -233,13 +281,19 @@ static int pool_request(lua_State *L) {
                                   .push_place = push_place};
   mcp_lhttp_call_t *response;
   mcp_buf_t *out;
+  uint64_t size = 0;
   int code;
   lua_settop(L, 2);
   read_request(L, &request);
   response = mcp_lhttp_call_push(
       L, pool->rt, (size_t)integer_field(L, "event_limit", 1 << 30));
   out = mcp_lhttp_call_buffer(response);
-  code = write_request(L, &request, out, &name, &reason);
+  if (request.file) {
+    code = mcp_lhttp_call_open_file(response, request.file, &size);
+    if (code < 0)
+      return mcp_lhttp_call_push_failure(L, request.file, code, NULL);
+  }
+  code = write_request(L, &request, size, out, &name, &reason);
   if (code < 0) {
     mcp_buf_deinit(out);
     if (!name) return mcp_lhttp_call_push_failure(L, "request", code, reason);
@@ -247,6 +301,12 @@ static int pool_request(lua_State *L) {
     return mcp_lhttp_call_push_failure(L, lua_tostring(L, -1), code, reason);
   }
   start.any_coding = request.any_coding;
+  if (request.proxy_host && !request.tunnel) {
+    /* Requests to all servers share the connections to the proxy. */
+    request.call.host = request.proxy_host;
+    request.call.port = request.proxy_port;
+    request.call.flags = 0;
+  }
   return mcp_lhttp_call_start(L, response, &start);
 }
 
@@ -313,6 +373,7 @@ static int new_pool(lua_State *L) {
   luaL_setmetatable(L, POOL_TYPE);
   pool->pool = mcp_http_pool_new(rt->loop, &options);
   if (!pool->pool) return luaL_error(L, "not enough memory");
+  rt->loop_stays = true;
   return 1;
 }
 

@@ -17,7 +17,8 @@ void *mcp_lluv_loop(lua_State *L) {
     lua_pop(L, 1);
     return NULL;
   }
-  /* Lua has loaded it for itself; this finds that one and loads nothing. */
+  /* Lua has loaded the module; RTLD_NOLOAD finds that copy and loads nothing.
+   */
   module = kind == LUA_TSTRING
                ? dlopen(lua_tostring(L, -1), RTLD_NOW | RTLD_NOLOAD)
                : dlopen(NULL, RTLD_NOW);
@@ -28,7 +29,7 @@ void *mcp_lluv_loop(lua_State *L) {
   }
   lua_pop(L, 1);
   if (!symbol) luaL_error(L, "luv's loop cannot be found: no luv_loop");
-  /* A cast would be no C. */
+  /* ISO C has no cast from an object pointer to a function pointer. */
   memcpy(&luv_loop, &symbol, sizeof luv_loop);
   loop = luv_loop(L);
   if (!loop) luaL_error(L, "luv has no loop");
@@ -63,8 +64,8 @@ bool mcp_lluv_is_running(lua_State *L, lua_State *main,
   bool running = false;
   lua_CFunction run;
   if (!mcp_loop_is_hosts(loop)) return false;
-  /* luv's own word, which a uv.run inside uv.run makes it forget; but it knows
-   * of one that a coroutine has begun. */
+  /* luv's own state: a uv.run inside uv.run resets it, but it includes a run
+   * that a coroutine has started. */
   if (lua_getfield(L, LUA_REGISTRYINDEX, MCP_LLUV_MODE) == LUA_TFUNCTION) {
     lua_call(L, 0, 1);
     running = lua_toboolean(L, -1);

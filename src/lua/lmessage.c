@@ -54,37 +54,50 @@ static void drop_nulls(lua_State *L, const mcp_json_doc_t *doc, uint32_t at) {
   }
 }
 
-void mcp_lmessage_push(lua_State *L, const mcp_lmessage_watch_t *watch,
-                       const mcp_json_doc_t *doc, const mcp_rpc_t *rpc) {
-  static const char *const kinds[] = {"invalid",     "request", "notification",
-                                      "result",      "error",   "bad request",
-                                      "bad response"};
-  uint32_t meta_at = 0;
-  lua_pushstring(L, kinds[rpc->kind]);
+void mcp_lmessage_push_id(lua_State *L, const mcp_rpc_t *rpc) {
   if (rpc->id.len > 0) {
     mcp_lid_push(L, rpc->id);
   } else {
     lua_pushnil(L);
   }
+}
+
+uint32_t mcp_lmessage_push_params(lua_State *L, const mcp_json_doc_t *doc,
+                                  const mcp_rpc_t *rpc) {
+  uint32_t meta_at = 0;
+  if (!rpc->params_at) {
+    if (rpc->payload_at) {
+      mcp_value_push(L, doc, rpc->payload_at);
+    } else {
+      lua_pushnil(L);
+    }
+    return 0;
+  }
+  meta_at = rpc->meta_at;
+  if (meta_at && doc->tokens[meta_at].kind == MCP_JSON_OBJECT) {
+    mcp_value_push_without(L, doc, rpc->params_at, meta_at);
+  } else {
+    meta_at = 0;
+    mcp_value_push(L, doc, rpc->params_at);
+  }
+  if (rpc->kind == MCP_RPC_REQUEST) drop_nulls(L, doc, rpc->params_at);
+  return meta_at;
+}
+
+uint32_t mcp_lmessage_push(lua_State *L, const mcp_lmessage_watch_t *watch,
+                           const mcp_json_doc_t *doc, const mcp_rpc_t *rpc) {
+  static const char *const kinds[] = {"invalid",     "request", "notification",
+                                      "result",      "error",   "bad request",
+                                      "bad response"};
+  uint32_t meta_at;
+  lua_pushstring(L, kinds[rpc->kind]);
+  mcp_lmessage_push_id(L, rpc);
   if (rpc->method_at) {
     mcp_value_push(L, doc, rpc->method_at);
   } else {
     lua_pushnil(L);
   }
-  if (rpc->params_at) {
-    meta_at = mcp_json_member(doc, rpc->params_at, MCP_SLICE("_meta"));
-    if (meta_at && doc->tokens[meta_at].kind == MCP_JSON_OBJECT) {
-      mcp_value_push_without(L, doc, rpc->params_at, meta_at);
-    } else {
-      meta_at = 0;
-      mcp_value_push(L, doc, rpc->params_at);
-    }
-    if (rpc->kind == MCP_RPC_REQUEST) drop_nulls(L, doc, rpc->params_at);
-  } else if (rpc->payload_at) {
-    mcp_value_push(L, doc, rpc->payload_at);
-  } else {
-    lua_pushnil(L);
-  }
+  meta_at = mcp_lmessage_push_params(L, doc, rpc);
   if (meta_at) {
     mcp_slice_t text = mcp_json_raw(doc, meta_at);
     lua_pushlstring(L, text.data, text.len);
@@ -92,6 +105,7 @@ void mcp_lmessage_push(lua_State *L, const mcp_lmessage_watch_t *watch,
     lua_pushnil(L);
   }
   push_watched(L, watch, doc, meta_at);
+  return meta_at;
 }
 
 void mcp_lmessage_push_batch(lua_State *L, const mcp_lmessage_watch_t *watch,
@@ -106,7 +120,7 @@ void mcp_lmessage_push_batch(lua_State *L, const mcp_lmessage_watch_t *watch,
     mcp_rpc_t rpc;
     mcp_rpc_read(doc, at, &rpc);
     lua_createtable(L, values, 2);
-    mcp_lmessage_push(L, watch, doc, &rpc);
+    (void)mcp_lmessage_push(L, watch, doc, &rpc);
     for (int value = values; value >= 1; value--)
       lua_rawseti(L, -1 - value, value);
     if (rpc.id.len > 0) {
@@ -115,7 +129,7 @@ void mcp_lmessage_push_batch(lua_State *L, const mcp_lmessage_watch_t *watch,
     }
     if (rpc.reason) {
       lua_pushstring(L, rpc.reason);
-      lua_setfield(L, -2, "why");
+      lua_setfield(L, -2, "reason");
     }
     lua_rawseti(L, -2, (lua_Integer)i);
   }

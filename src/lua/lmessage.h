@@ -33,12 +33,21 @@ typedef struct {
  *            larger part of a small request
  *   watched  strings and integers as they are, true for an object, false for
  *            anything else, nil if absent or null
+ * Returns where params._meta is in the document, 0 if there is none.
  * [-0, +(5 + watched), m] */
-void mcp_lmessage_push(lua_State *L, const mcp_lmessage_watch_t *watch,
-                       const mcp_json_doc_t *doc, const mcp_rpc_t *rpc);
+uint32_t mcp_lmessage_push(lua_State *L, const mcp_lmessage_watch_t *watch,
+                           const mcp_json_doc_t *doc, const mcp_rpc_t *rpc);
+
+/* Pushes the id alone, as above. [-0, +1, m] */
+void mcp_lmessage_push_id(lua_State *L, const mcp_rpc_t *rpc);
+
+/* Pushes params alone, as above. Returns where _meta is if it is an object, or
+ * 0. [-0, +1, m] */
+uint32_t mcp_lmessage_push_params(lua_State *L, const mcp_json_doc_t *doc,
+                                  const mcp_rpc_t *rpc);
 
 /* Pushes a batch: "batch", nil, nil, and a list with an array for each message,
- * which has the values above, and the members raw_id and why (why it is
+ * which has the values above, and the members raw_id and reason (why it is
  * invalid). [-0, +4, m] */
 void mcp_lmessage_push_batch(lua_State *L, const mcp_lmessage_watch_t *watch,
                              const mcp_json_doc_t *doc);

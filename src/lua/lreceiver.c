@@ -32,6 +32,7 @@ void mcp_lreceiver_start(mcp_lreceiver_t *receiver, mcp_exchange_t *x,
   }
   if (!co) mcp_share_release(x->share, cost);
   if (!co && x->wants_answer) {
+    receiver->rt->busy_count++;
     x->status = 503;
     mcp_exchange_fail(x, MCP_RPC_BUSY, "too many requests in progress");
     return;
@@ -48,7 +49,8 @@ void mcp_lreceiver_start(mcp_lreceiver_t *receiver, mcp_exchange_t *x,
   x->up = co;
   start.co = co;
   /* Requests only: a GET stays open as long as its client listens. */
-  if (arrival->kind <= MCP_ARRIVAL_BATCH && x->wants_answer)
+  if ((arrival->kind <= MCP_ARRIVAL_BATCH && x->wants_answer) ||
+      arrival->kind == MCP_ARRIVAL_ROUTE)
     mcp_coroutine_set_clock(co, &receiver->clock.clock);
   lua_pushcfunction(co->thread, mcp_lhandler_frame);
   lua_pushlightuserdata(co->thread, &start);

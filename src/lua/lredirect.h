@@ -7,7 +7,7 @@
 
 #include "lua/coroutine.h"
 
-/* Adds catch_redirect to the table at the top. [-0, +0, m] */
+/* Adds listen_redirect to the table at the top. [-0, +0, m] */
 void mcp_lredirect_open(lua_State *L, mcp_runtime_t *rt);
 
 #endif

@@ -9,12 +9,15 @@
 #include "base/err.h"
 #include "base/log.h"
 #include "lua/coroutine.h"
+#include "lua/garbage.h"
 #include "transport/link.h"
 
 #define TYPE_NAME "mcp.share"
 
 typedef struct {
   mcp_share_t *share; /* NULL before it is made, and once closed */
+  size_t direct;      /* charged here, and not by a part */
+  unsigned part;
 } handle_t;
 
 static handle_t *check_handle(lua_State *L) {
@@ -27,34 +30,53 @@ static size_t check_bytes(lua_State *L, int arg) {
   return (size_t)bytes;
 }
 
+/* [-0, +1, me] */
+static int push_new(lua_State *L, mcp_share_t *parent, unsigned part) {
+  handle_t *h = lua_newuserdatauv(L, sizeof *h, 0);
+  *h = (handle_t){.part = part};
+  luaL_setmetatable(L, TYPE_NAME);
+  h->share = mcp_share_new(parent, part);
+  if (!h->share) return luaL_error(L, "not enough memory");
+  return 1;
+}
+
 /* share() -> share: for a store of one kind, which may hold a quarter of the
  * limit. */
 static int new_share(lua_State *L) {
-  handle_t *h = lua_newuserdatauv(L, sizeof *h, 0);
-  h->share = NULL;
-  luaL_setmetatable(L, TYPE_NAME);
-  h->share = mcp_share_new(NULL, MCP_SHARE_STORE);
-  if (!h->share) return luaL_error(L, "not enough memory");
-  return 1;
+  return push_new(L, NULL, MCP_SHARE_STORE);
+}
+
+/* share:part() -> share: for one owner of what is in the store, who may hold
+ * half of what the store may. What is charged to it is charged to both. */
+static int new_part(lua_State *L) {
+  handle_t *h = check_handle(L);
+  luaL_argcheck(L, h->share, 1, "the share is closed");
+  return push_new(L, h->share, h->part + 1);
 }
 
 /* share:charge(bytes) -> true | nil, text, "EBUDGET". Before anything of that
  * size is kept. */
 static int charge(lua_State *L) {
   handle_t *h = check_handle(L);
-  int code = mcp_share_charge(h->share, check_bytes(L, 2));
+  size_t bytes = check_bytes(L, 2);
+  int code = mcp_share_charge(h->share, bytes);
   if (code < 0) return mcp_coroutine_push_error(L, code);
+  if (h->share) h->direct += bytes;
   lua_pushboolean(L, true);
   return 1;
 }
 
-/* share:release(bytes): no more than was charged. */
+/* share:release(bytes): no more than was charged. Upvalue: the garbage of all
+ * shares of the state. */
 static int release(lua_State *L) {
+  mcp_garbage_t *garbage = lua_touserdata(L, lua_upvalueindex(1));
   handle_t *h = check_handle(L);
   size_t bytes = check_bytes(L, 2);
-  luaL_argcheck(L, bytes <= mcp_share_held(h->share), 2,
-                "more than was charged");
+  luaL_argcheck(L, bytes <= h->direct, 2, "more than was charged");
+  h->direct -= bytes;
   mcp_share_release(h->share, bytes);
+  mcp_garbage_add(garbage, bytes);
+  mcp_garbage_collect(L, garbage);
   return 0;
 }
 
@@ -66,8 +88,7 @@ static int held(lua_State *L) {
 
 /* share:limit() -> bytes */
 static int limit(lua_State *L) {
-  size_t max = mcp_account_limit() >> MCP_SHARE_STORE;
-  (void)check_handle(L);
+  size_t max = mcp_account_limit() >> check_handle(L)->part;
   lua_pushinteger(L, max > LUA_MAXINTEGER ? LUA_MAXINTEGER : (lua_Integer)max);
   return 1;
 }
@@ -78,12 +99,14 @@ static int is_tight(lua_State *L) {
   return 1;
 }
 
-/* share:close(), collection: what is charged is released. */
+/* share:close(), collection: what is charged is released. What its parts have
+ * charged goes with them. */
 static int close_share(lua_State *L) {
   handle_t *h = check_handle(L);
   mcp_share_t *share = h->share;
   h->share = NULL;
-  mcp_share_release(share, mcp_share_held(share));
+  mcp_share_release(share, h->direct);
+  h->direct = 0;
   mcp_share_drop(share);
   return 0;
 }
@@ -172,16 +195,21 @@ void mcp_lshare_refuse(mcp_exchange_t *x) {
 
 void mcp_lshare_open(lua_State *L) {
   static const luaL_Reg methods[] = {
-      {"charge", charge}, {"release", release},   {"held", held},
-      {"limit", limit},   {"is_tight", is_tight}, {"close", close_share},
-      {NULL, NULL}};
+      {"charge", charge},     {"release", release},
+      {"held", held},         {"limit", limit},
+      {"is_tight", is_tight}, {"close", close_share},
+      {"part", new_part},     {NULL, NULL}};
   static const luaL_Reg functions[] = {{"share", new_share},
                                        {"weight", weight},
                                        {"memory", memory},
                                        {"limit_memory", limit_memory},
                                        {NULL, NULL}};
+  mcp_garbage_t *garbage;
   luaL_newmetatable(L, TYPE_NAME);
-  luaL_newlib(L, methods);
+  luaL_newlibtable(L, methods);
+  garbage = lua_newuserdatauv(L, sizeof *garbage, 0);
+  *garbage = (mcp_garbage_t){0};
+  luaL_setfuncs(L, methods, 1);
   lua_setfield(L, -2, "__index");
   lua_pushcfunction(L, close_share);
   lua_setfield(L, -2, "__gc");

@@ -10,7 +10,7 @@
 
 /* The cost of a value of a message as a Lua value, besides the bytes of its
  * text: a member of a table, with its key. */
-#define MCP_LSHARE_VALUE 64
+#define MCP_LSHARE_VALUE 72
 /* The cost of a handler: its coroutine, its exchange, its context. */
 #define MCP_LSHARE_TASK 2048
 

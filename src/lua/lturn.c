@@ -71,6 +71,10 @@ bool mcp_lturn_begin(lua_State *L, mcp_runtime_t *rt, mcp_coroutine_t **co) {
   return true;
 }
 
+bool mcp_lturn_has_place(lua_State *L, mcp_runtime_t *rt) {
+  return find_place(L, rt) <= TURNS;
+}
+
 bool mcp_lturn_may_wait(lua_State *L, mcp_runtime_t *rt) {
   place_t place = find_place(L, rt);
   const mcp_coroutine_t *co = mcp_coroutine_of(rt, L);

@@ -22,6 +22,10 @@
  * coroutine that waits again is closed here. [-0, +0, v] */
 bool mcp_lturn_begin(lua_State *L, mcp_runtime_t *rt, mcp_coroutine_t **co);
 
+/* True where waits are possible at all: in a coroutine, also a cancelled one,
+ * or outside any. There mcp_lturn_begin raises no mistake. [-0, +0, e] */
+bool mcp_lturn_has_place(lua_State *L, mcp_runtime_t *rt);
+
 /* True if a wait could start here, without an error otherwise: for code that
  * can leave the wait to a coroutine of its own. [-0, +0, e] */
 bool mcp_lturn_may_wait(lua_State *L, mcp_runtime_t *rt);

@@ -8,7 +8,8 @@
 
 #include "lua/coroutine.h"
 
-/* Adds spawn, sleep, waiter and in_task to the table at the top. [-0, +0, m] */
+/* Adds spawn, sleep, waiter, in_task, may_wait and task_count to the table at
+ * the top. [-0, +0, m] */
 void mcp_lwait_open(lua_State *L, mcp_runtime_t *rt);
 
 #endif

@@ -179,6 +179,23 @@ static const char *text_field(lua_State *L, const char *name,
   return text;
 }
 
+/* Reads the table `proxy`: { host =, port =, authorization = }. [-0, +0, e] */
+static void read_proxy(lua_State *L, mcp_ws_client_options_t *options) {
+  int table;
+  if (lua_getfield(L, 1, "proxy") != LUA_TNIL) {
+    table = lua_gettop(L);
+    luaL_checktype(L, table, LUA_TTABLE);
+    lua_getfield(L, table, "host");
+    lua_getfield(L, table, "port");
+    lua_getfield(L, table, "authorization");
+    options->proxy_host = luaL_checkstring(L, -3);
+    options->proxy_port = (int)luaL_checkinteger(L, -2);
+    options->proxy_authorization = luaL_optstring(L, -1, NULL);
+    lua_pop(L, 3);
+  }
+  lua_pop(L, 1);
+}
+
 static void read_options(lua_State *L, mcp_ws_client_options_t *options) {
   const char *only = text_field(L, "only", NULL);
   options->host = text_field(L, "host", NULL);
@@ -208,6 +225,7 @@ static void read_options(lua_State *L, mcp_ws_client_options_t *options) {
   } else {
     options->port = options->tls ? 443 : 80;
   }
+  read_proxy(L, options);
   options->timeout = MCP_WS_CLIENT_TIME;
   (void)mcp_seconds_field(L, 1, "timeout", &options->timeout);
   lua_getfield(L, 1, "any_protocol");
@@ -251,9 +269,9 @@ static int write_head(lua_State *L, mcp_buf_t *out,
   const char *host = options->host ? options->host : "localhost";
   int port = options->port == (options->tls ? 443 : 80) ? 0 : options->port;
   int type, code;
-  code = mcp_http_request_begin(out, MCP_SLICE("GET"),
-                                mcp_slice(target, strlen(target)),
-                                mcp_slice(host, strlen(host)), port, &reason);
+  code = mcp_http_request_begin(
+      out, MCP_SLICE("GET"), mcp_slice(target, strlen(target)),
+      mcp_slice(host, strlen(host)), port, false, &reason);
   if (code == MCP_EHTTP) return luaL_error(L, "%s", reason);
   if (code < 0) return code;
   type = lua_getfield(L, 1, "headers");

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/err.h"
+#include "base/log.h"
 #include "base/mem.h"
 #include "lua/copy.h"
 #include "lua/lturn.h"
@@ -33,7 +34,7 @@ static void cancel_wait(mcp_coroutine_t *co, void *arg) {
 static int call_close(lua_State *L) {
   call_t *call = luaL_checkudata(L, 1, CALL_TYPE);
   mcp_coroutine_t *co = call->co;
-  /* At the end of the state only. */
+  /* Still waiting: only when the Lua state ends. */
   if (co && co->cancel_arg == call) co->cancel = NULL;
   mcp_call_deinit(call);
   return 0;
@@ -70,6 +71,28 @@ static int waited(lua_State *L, int status, lua_KContext context) {
   (void)status;
   if (co->wake_code < 0) return push_failed(L, co->wake_code, "");
   return push_outcome(L, lua_touserdata(L, 1));
+}
+
+/* call:reply(limit, …) -> true | nil, text, code: one reply to a note, at most
+ * `limit` bytes */
+static int call_reply(lua_State *L) {
+  call_t *call = luaL_checkudata(L, 1, CALL_TYPE);
+  size_t limit = (size_t)luaL_checkinteger(L, 2);
+  int last = lua_gettop(L), code = call->pool ? 0 : MCP_ECLOSED;
+  mcp_copy_fault_t fault = {{0}};
+  mcp_buf_t bytes = {0};
+  for (int i = 3; code == 0 && i <= last; i++)
+    code = mcp_copy_write(L, i, &bytes, limit, &fault);
+  if (code == 0) code = mcp_call_reply(call, mcp_buf_slice(&bytes));
+  mcp_buf_deinit(&bytes);
+  if (code == 0) {
+    lua_pushboolean(L, 1);
+    return 1;
+  }
+  lua_pushnil(L);
+  lua_pushstring(L, fault.what[0] ? fault.what : mcp_err_text(code));
+  lua_pushstring(L, mcp_err_name(code));
+  return 3;
 }
 
 static bool is_ready(const call_t *call) {
@@ -109,14 +132,28 @@ static pool_t *check_pool(lua_State *L) {
   return *(pool_t **)luaL_checkudata(L, 1, POOL_TYPE);
 }
 
-/* Appends the arguments from 2 on. 0, or the number of values it has pushed:
- * nil, text, code. */
+static int push_full(lua_State *L) {
+  lua_pushnil(L);
+  lua_pushliteral(L, MCP_POOL_FULL);
+  lua_pushstring(L, mcp_err_name(MCP_EBUSY));
+  return 3;
+}
+
+/* Appends the arguments from 2 on within the limit. Returns 0, or the number of
+ * values it has pushed: nil, text, code. */
 static int write_request(lua_State *L, call_t *call, int last) {
+  size_t room = mcp_pool_room(call->pool);
+  size_t limit = room < MCP_WORKER_ARGUMENTS ? room : MCP_WORKER_ARGUMENTS;
   mcp_copy_fault_t fault;
+  if (room == 0) return push_full(L);
   for (int i = 2; i <= last; i++) {
-    int code =
-        mcp_copy_write(L, i, &call->request, MCP_WORKER_ARGUMENTS, &fault);
+    int code = mcp_copy_write(L, i, &call->request, limit, &fault);
     if (code == 0) continue;
+    /* Freed at once: the collector does not know of these bytes and might free
+     * the call late. */
+    mcp_buf_deinit(&call->request);
+    if (code == MCP_ETOOBIG && limit < MCP_WORKER_ARGUMENTS)
+      return push_full(L);
     lua_pushnil(L);
     lua_pushfstring(L, "argument %d cannot be sent to a worker: %s", i - 2,
                     fault.what);
@@ -127,7 +164,7 @@ static int write_request(lua_State *L, call_t *call, int last) {
 }
 
 /* pool:start(name | nil, …) -> call | nil, text, code: "EENCODE" and "EDEPTH"
- * are the caller's mistakes */
+ * are programming errors */
 static int pool_start(lua_State *L) {
   pool_t *pool = check_pool(L);
   int last = lua_gettop(L), pushed, code;
@@ -135,7 +172,7 @@ static int pool_start(lua_State *L) {
   call_t *call;
   if (!pool || mcp_pool_is_closed(pool))
     return mcp_coroutine_push_error(L, MCP_ECLOSED);
-  /* The wait follows: where it may not be, nothing is begun. */
+  /* The caller waits next: where it must not wait, nothing is started. */
   if (!mcp_lturn_begin(L, mcp_pool_runtime(pool), &co))
     return mcp_coroutine_push_error(L, MCP_ECANCELED);
   call = lua_newuserdatauv(L, sizeof *call, 1);
@@ -238,7 +275,8 @@ static void take_arguments(lua_State *L, mcp_pool_options_t *to) {
   lua_pop(L, 1);
 }
 
-/* What the program adds to a new state, if this is the program (main.c). */
+/* The function with which the luamcp program extends a new state (main.c), or
+ * NULL. */
 static lua_CFunction program_prepare(lua_State *L) {
   lua_CFunction prepare = NULL;
   luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_LOADED_TABLE);
@@ -251,15 +289,16 @@ static lua_CFunction program_prepare(lua_State *L) {
   return prepare;
 }
 
-/* Makes the types of pools and calls, which most programs never need.
- * [-0, +0, m] */
+/* Creates the metatables of pools and calls at first use. [-0, +0, m] */
 static void open_types(lua_State *L) {
   static const luaL_Reg pool_methods[] = {{"start", pool_start},
                                           {"close", pool_close},
                                           {"counts", pool_counts},
                                           {NULL, NULL}};
-  static const luaL_Reg call_methods[] = {
-      {"wait", call_wait}, {"close", call_close}, {NULL, NULL}};
+  static const luaL_Reg call_methods[] = {{"wait", call_wait},
+                                          {"reply", call_reply},
+                                          {"close", call_close},
+                                          {NULL, NULL}};
   if (luaL_newmetatable(L, CALL_TYPE)) {
     luaL_newlib(L, call_methods);
     lua_setfield(L, -2, "__index");
@@ -279,8 +318,26 @@ static void open_types(lua_State *L) {
   lua_pop(L, 2);
 }
 
+/* Pools that are garbage hold threads or processes, which the collector does
+ * not count. It is run when there are so many pools, and again when their
+ * number has doubled. */
+#define POOLS 16
+
+static void collect_pools(lua_State *L, mcp_runtime_t *rt) {
+  bool first = rt->pools_kept == 0;
+  if (rt->pool_count < POOLS || rt->pool_count < 2 * rt->pools_kept) return;
+  lua_gc(L, LUA_GCCOLLECT);
+  if (first)
+    mcp_log(MCP_LOG_WARNING,
+            "%d workers have been made and not closed; make a worker once, not "
+            "for each call, or close it",
+            POOLS);
+  rt->pools_kept = rt->pool_count > POOLS / 2 ? rt->pool_count : POOLS / 2;
+}
+
 /* worker_pool { name, threads, queue, time, stuck, memory, output, setup,
- * arguments, clean } -> pool. Seconds and bytes; checked by worker.lua. */
+ * arguments, clean, fresh } -> pool. Seconds and bytes; checked by worker.lua.
+ */
 static int worker_pool(lua_State *L) {
   mcp_runtime_t *rt = mcp_coroutine_runtime(L);
   mcp_copy_fault_t fault;
@@ -289,6 +346,7 @@ static int worker_pool(lua_State *L) {
   luaL_checktype(L, 1, LUA_TTABLE);
   lua_settop(L, 1);
   open_types(L);
+  collect_pools(L, rt);
   slot = lua_newuserdatauv(L, sizeof *slot, 0);
   *slot = NULL;
   luaL_setmetatable(L, POOL_TYPE);
@@ -307,6 +365,8 @@ static int worker_pool(lua_State *L) {
   snprintf(to->name, sizeof to->name, "%s", luaL_checkstring(L, -1));
   lua_getfield(L, 1, "clean");
   to->clean = lua_toboolean(L, -1);
+  lua_getfield(L, 1, "fresh");
+  to->fresh = lua_toboolean(L, -1);
   take_arguments(L, to);
   lua_getfield(L, 1, "setup");
   if (mcp_copy_write(L, -1, &to->setup, MCP_WORKER_ARGUMENTS, &fault) < 0)

@@ -10,6 +10,7 @@
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/err.h"
 #include "base/mem.h"
@@ -67,16 +68,19 @@ void mcp_value_mark_array(lua_State *L) {
   lua_pop(L, 1);
 }
 
-void mcp_value_push_raw(lua_State *L, mcp_slice_t text) {
-  char *to;
+void mcp_value_push_raw_line(lua_State *L, mcp_slice_t text) {
   luaL_checkstack(L, 2, NULL);
-  to = lua_newuserdatauv(L, text.len, 0);
-  for (size_t i = 0; i < text.len; i++) {
-    char c = text.data[i];
-    to[i] = c == '\n' || c == '\r' ? ' ' : c;
-  }
+  memcpy(lua_newuserdatauv(L, text.len, 0), text.data, text.len);
   lua_rawgetp(L, LUA_REGISTRYINDEX, RAW_MT);
   lua_setmetatable(L, -2);
+}
+
+void mcp_value_push_raw(lua_State *L, mcp_slice_t text) {
+  char *to;
+  mcp_value_push_raw_line(L, text);
+  to = lua_touserdata(L, -1);
+  for (size_t i = 0; i < text.len; i++)
+    if (to[i] == '\n' || to[i] == '\r') to[i] = ' ';
 }
 
 /* -- reading -- */
@@ -116,7 +120,7 @@ static inline void push_string(lua_State *L, const mcp_json_doc_t *doc,
     lua_pushlstring(L, raw.data, raw.len);
 }
 
-/* Pushes a value that is no container, or an empty table for one. */
+/* Pushes a scalar value, or an empty table for a container. */
 static inline void push_one(lua_State *L, const mcp_json_doc_t *doc,
                             uint32_t at, int base) {
   const mcp_json_token_t *t = &doc->tokens[at];
@@ -145,7 +149,7 @@ static inline uint32_t skip_member(const mcp_json_doc_t *doc, uint32_t at,
 
 void mcp_value_push(lua_State *L, const mcp_json_doc_t *doc, uint32_t at) {
   const mcp_json_token_t *t = &doc->tokens[at];
-  /* Most of what is pushed alone is a string: no need for any of the rest. */
+  /* Most values pushed alone are strings, which need none of the following. */
   if (t->kind == MCP_JSON_STRING && !t->escaped) {
     mcp_slice_t raw = mcp_json_raw(doc, at);
     lua_pushlstring(L, raw.data, raw.len);
@@ -176,7 +180,7 @@ void mcp_value_push_without(lua_State *L, const mcp_json_doc_t *doc,
       luaL_checkstack(L, 5, NULL);
       if (f->object) {
         at = skip_member(doc, at, without);
-        if (at >= f->end) { /* it was the only one */
+        if (at >= f->end) { /* it was the only member */
           depth--;
           continue;
         }
@@ -210,6 +214,7 @@ typedef struct {
   mcp_value_fault_t *fault;
   size_t depth;
   bool sorted;
+  size_t end; /* of out->len: beyond it is MCP_ETOOBIG */
 } writer_t;
 
 static int refuse(writer_t *w, int code, const char *reason) {
@@ -246,7 +251,7 @@ bool mcp_value_is_array(lua_State *L) {
   return true;
 }
 
-/* Sees that the keys of the table at the top are 1 to n, and gives n. */
+/* Checks that the keys of the table at the top are 1 to n, and returns n. */
 static int measure(writer_t *w, lua_Integer *length) {
   lua_State *L = w->L;
   lua_Integer count = 0, last = 0, hole = 1;
@@ -314,7 +319,7 @@ static int write_member(writer_t *w, mcp_slice_t key, bool first) {
   return code < 0 ? mcp_value_fault_key(w->fault, code, key) : 0;
 }
 
-/* Refuses the key at `index`, which is no string. */
+/* Refuses the key at `index`, which is not a string. */
 static int refuse_key(writer_t *w, int index) {
   lua_State *L = w->L;
   int type = lua_type(L, index);
@@ -399,8 +404,8 @@ static int write_sorted_members(writer_t *w) {
   return code;
 }
 
-/* An unmarked table whose first key is a string is no array, whatever else it
- * holds: with [1] as well its keys are mixed, and that is refused there. */
+/* An unmarked table whose first key is a string is an object. If it also has
+ * [1] its keys are mixed, and the object writer refuses them. */
 static int write_table(writer_t *w) {
   lua_State *L = w->L;
   mcp_buf_t *out = w->out;
@@ -427,6 +432,11 @@ static int write_table(writer_t *w) {
 }
 
 /* Tables inside each other are counted here. */
+static int check_end(writer_t *w) {
+  if (w->out->len <= w->end) return 0;
+  return refuse(w, MCP_ETOOBIG, mcp_err_text(MCP_ETOOBIG));
+}
+
 static int enter_table(writer_t *w) {
   int code;
   if (w->depth == MCP_JSON_DEPTH)
@@ -435,7 +445,7 @@ static int enter_table(writer_t *w) {
   w->depth++;
   code = write_table(w);
   w->depth--;
-  return code;
+  return code < 0 ? code : check_end(w);
 }
 
 static int write_number(writer_t *w) {
@@ -502,12 +512,13 @@ static int write_value(writer_t *w) {
   case LUA_TUSERDATA: return write_userdata(w);
   default: return refuse(w, MCP_EENCODE, lua_typename(L, type));
   }
-  return code < 0 ? lack(w, code) : 0;
+  return code < 0 ? lack(w, code) : check_end(w);
 }
 
-int mcp_value_write(lua_State *L, int index, mcp_buf_t *out, int sorted,
-                    mcp_value_fault_t *fault) {
-  writer_t w = {L, out, fault, 0, sorted != 0};
+int mcp_value_write_within(lua_State *L, int index, mcp_buf_t *out, int sorted,
+                           size_t limit, mcp_value_fault_t *fault) {
+  writer_t w = {L, out, fault, 0, sorted != 0, SIZE_MAX};
+  if (limit < SIZE_MAX - out->len) w.end = out->len + limit;
   int top = lua_gettop(L), code;
   fault->code = 0;
   if (!lua_checkstack(L, 2)) {
@@ -523,32 +534,45 @@ int mcp_value_write(lua_State *L, int index, mcp_buf_t *out, int sorted,
   return code;
 }
 
-int mcp_value_decode(lua_State *L, mcp_slice_t text) {
-  mcp_json_limits_t few = mcp_json_default_limits;
-  mcp_json_fault_t fault = {0};
+int mcp_value_write(lua_State *L, int index, mcp_buf_t *out, int sorted,
+                    mcp_value_fault_t *fault) {
+  return mcp_value_write_within(L, index, out, sorted, SIZE_MAX, fault);
+}
+
+int mcp_value_decode_within(lua_State *L, mcp_slice_t text,
+                            const mcp_json_limits_t *limits,
+                            mcp_json_fault_t *fault) {
+  mcp_json_limits_t few = *limits;
   mcp_json_doc_t small, *doc = &small;
   int code, base = lua_gettop(L);
   mcp_json_doc_init(doc);
-  few.nodes = MCP_JSON_INLINE_TOKENS;
-  code = mcp_json_parse(doc, text, &few, &fault);
-  if (code == MCP_ENODES) {
+  if (few.nodes > MCP_JSON_INLINE_TOKENS) few.nodes = MCP_JSON_INLINE_TOKENS;
+  code = mcp_json_parse(doc, text, &few, fault);
+  if (code == MCP_ENODES && limits->nodes > few.nodes) {
     /* Its tokens must have an owner that outlives an error. */
     doc = lua_newuserdatauv(L, sizeof *doc, 0);
     mcp_json_doc_init(doc);
     luaL_setmetatable(L, DOC_TYPE);
-    code = mcp_json_parse(doc, text, &mcp_json_default_limits, &fault);
+    code = mcp_json_parse(doc, text, limits, fault);
   }
   if (code < 0) {
     lua_settop(L, base);
-    lua_pushnil(L);
-    lua_pushfstring(L, "%s at byte %I",
-                    fault.what ? fault.what : mcp_err_text(code),
-                    (lua_Integer)fault.offset);
-    lua_pushstring(L, mcp_err_name(code));
-    return 3;
+    return code;
   }
   mcp_value_push(L, doc, 0);
   mcp_json_doc_deinit(doc);
   if (doc != &small) lua_remove(L, base + 1);
-  return 1;
+  return 0;
+}
+
+int mcp_value_decode(lua_State *L, mcp_slice_t text) {
+  mcp_json_fault_t fault = {0};
+  int code = mcp_value_decode_within(L, text, &mcp_json_default_limits, &fault);
+  if (code == 0) return 1;
+  lua_pushnil(L);
+  lua_pushfstring(L, "%s at byte %I",
+                  fault.what ? fault.what : mcp_err_text(code),
+                  (lua_Integer)fault.offset);
+  lua_pushstring(L, mcp_err_name(code));
+  return 3;
 }

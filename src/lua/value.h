@@ -46,6 +46,8 @@ bool mcp_value_is_array(lua_State *L);
  * `text` is copied, with its line ends made spaces: JSON has them between
  * tokens only, and what we send stays on one line. [-0, +1, m] */
 void mcp_value_push_raw(lua_State *L, mcp_slice_t text);
+/* The same of a text without line breaks. */
+void mcp_value_push_raw_line(lua_State *L, mcp_slice_t text);
 
 /* Pushes the value of token `at` of `doc`, tables sized exactly. Uses
  * luaL_checkstack; may raise for lack of memory only: `doc` must have an owner
@@ -56,6 +58,12 @@ void mcp_value_push(lua_State *L, const mcp_json_doc_t *doc, uint32_t at);
  * the code; returns how many it pushed. `text` must have an owner that outlives
  * an error. [-0, +(1|3), m] */
 int mcp_value_decode(lua_State *L, mcp_slice_t text);
+
+/* The same within `limits`: 0 with the value pushed, or a code with `fault`
+ * filled. [-0, +(0|1), m] */
+int mcp_value_decode_within(lua_State *L, mcp_slice_t text,
+                            const mcp_json_limits_t *limits,
+                            mcp_json_fault_t *fault);
 
 #define MCP_VALUE_FAULT_LENGTH 192
 
@@ -84,5 +92,9 @@ typedef struct {
  * [-0, +0, -] */
 int mcp_value_write(lua_State *L, int index, mcp_buf_t *out, int sorted,
                     mcp_value_fault_t *fault);
+
+/* The same with MCP_ETOOBIG once more than `limit` bytes have been appended. */
+int mcp_value_write_within(lua_State *L, int index, mcp_buf_t *out, int sorted,
+                           size_t limit, mcp_value_fault_t *fault);
 
 #endif

@@ -7,9 +7,11 @@
 #include <string.h>
 
 #include "base/err.h"
+#include "base/utf8.h"
 #include "lua/copy.h"
 #include "lua/value.h"
 #include "lua/worker_lib.h"
+#include "lua/worker_load.h"
 
 /* Their addresses are keys of the registry: what the worker's file has
  * returned, the traceback of an error, the length of the position before its
@@ -19,8 +21,15 @@ static const char registry_keys[3];
 #define TRACE (&registry_keys[1])
 #define PLACE (&registry_keys[2])
 
+/* An error has this much room, however small the budget of results is. The text
+ * of one that is too large is cut. In bytes. */
+#define ERROR_ROOM (16u << 10)
+#define ERROR_TEXT (4u << 10)
+
 /* How many stack levels are searched for the function that an error names. */
 #define LEVELS 20
+/* A deeper stack has a short traceback. */
+#define DEEP 1000
 
 /* One call, for the C functions that are run protected. */
 typedef struct {
@@ -80,16 +89,21 @@ static void open_untrusted(lua_State *L) {
 
 /* Pushes the worker's own code as a function. Raises its syntax errors.
  * [-0, +1, e] */
-static void load_code(lua_State *L, bool untrusted) {
+static void load_code(lua_State *L, const mcp_worker_t *worker,
+                      bool untrusted) {
   size_t size;
   const char *file = field(L, "file", &size), *code;
+  bool own;
   int status;
+  lua_getfield(L, 1, "own");
+  own = lua_toboolean(L, -1);
   if (file) {
-    status = luaL_loadfilex(L, file, "t");
+    status = untrusted ? mcp_worker_load_file(L, worker, file)
+                       : luaL_loadfilex(L, file, "t");
   } else {
     code = field(L, "code", &size);
     status = luaL_loadbufferx(L, code ? code : "", code ? size : 0, "=worker",
-                              untrusted ? "t" : "bt");
+                              untrusted && !own ? "t" : "bt");
   }
   if (status != LUA_OK) lua_error(L);
 }
@@ -114,8 +128,13 @@ static int open_state(lua_State *L) {
     open_trusted(L, &worker->limits);
   }
   mcp_worker_lib_open(L, worker, untrusted);
+  lua_getfield(L, 1, "own");
+  if (lua_toboolean(L, -1)) {
+    mcp_worker_lib_extend(L, worker);
+    if (worker->ops->confine) worker->ops->confine();
+  }
   lua_settop(L, 1);
-  load_code(L, untrusted);
+  load_code(L, worker, untrusted);
   lua_call(L, 0, 1);
   type = lua_type(L, -1);
   if (type != LUA_TTABLE && type != LUA_TFUNCTION)
@@ -152,12 +171,35 @@ static size_t length_of_place(lua_State *L) {
   return 0;
 }
 
+/* Pushes where the error came from. Lua's own traceback looks for the far end
+ * of the stack, which takes it seconds where that is a recursion without an
+ * end. [-0, +1, m] */
+static void push_traceback(lua_State *L) {
+  lua_Debug ar;
+  if (!lua_getstack(L, DEEP, &ar)) {
+    luaL_traceback(L, L, NULL, 1);
+    return;
+  }
+  lua_pushliteral(L, "stack traceback:");
+  for (int level = 1; level <= LEVELS && lua_getstack(L, level, &ar); level++) {
+    lua_getinfo(L, "Sl", &ar);
+    lua_pushfstring(L, "\n\t%s:%d:", ar.short_src, ar.currentline);
+    lua_concat(L, 2);
+  }
+  lua_pushliteral(L, "\n\t...");
+  lua_concat(L, 2);
+}
+
 /* The message handler: keeps the traceback and the length of the position. */
 static int on_error(lua_State *L) {
-  size_t place = lua_type(L, 1) == LUA_TSTRING ? length_of_place(L) : 0;
+  const mcp_worker_t *worker = mcp_worker_of(L);
+  size_t place;
+  /* The caller of a call that was stopped needs neither. */
+  if (worker && mcp_worker_is_stopped(worker)) return 1;
+  place = lua_type(L, 1) == LUA_TSTRING ? length_of_place(L) : 0;
   lua_pushinteger(L, (lua_Integer)place);
   lua_rawsetp(L, LUA_REGISTRYINDEX, PLACE);
-  luaL_traceback(L, L, NULL, 1);
+  push_traceback(L);
   lua_rawsetp(L, LUA_REGISTRYINDEX, TRACE);
   return 1;
 }
@@ -240,6 +282,19 @@ static bool is_failure(lua_State *L, int index) {
   return is;
 }
 
+/* Appends the value at the top as text. [-0, +1, e] */
+static void put_error_text(lua_State *L, const call_t *call, size_t limit) {
+  mcp_copy_fault_t fault;
+  size_t at = call->answer->len;
+  mcp_slice_t text;
+  text.data = luaL_tolstring(L, -1, &text.len);
+  if (mcp_copy_write(L, -1, call->answer, limit, &fault) == 0) return;
+  call->answer->len = at;
+  text.len = mcp_utf8_cut(text, ERROR_TEXT);
+  if (mcp_copy_write_text(call->answer, text) < 0)
+    luaL_error(L, "not enough memory");
+}
+
 /* Arguments: the call_t, what was raised. A value that cannot be copied, or has
  * a __tostring, is sent as text. */
 static int put_error(lua_State *L) {
@@ -248,14 +303,14 @@ static int put_error(lua_State *L) {
   bool failure = is_failure(L, 2), has_text = false;
   size_t limit = call->worker->limits.output, at;
   const char *kind = failure ? "failure" : call->opening ? "load" : "error";
+  if (limit < ERROR_ROOM) limit = ERROR_ROOM;
   if (begin_answer(call->answer, kind) < 0) return 0;
   at = call->answer->len;
   if (!failure) has_text = luaL_getmetafield(L, 2, "__tostring") != LUA_TNIL;
   if (has_text || mcp_copy_write(L, 2, call->answer, limit, &fault) < 0) {
     call->answer->len = at;
-    luaL_tolstring(L, 2, NULL);
-    if (mcp_copy_write(L, -1, call->answer, limit, &fault) < 0)
-      return luaL_error(L, "cannot send the error");
+    lua_settop(L, 2);
+    put_error_text(L, call, limit);
   }
   at = call->answer->len;
   lua_rawgetp(L, LUA_REGISTRYINDEX, TRACE);
@@ -280,6 +335,22 @@ static int run(mcp_worker_t *worker, lua_CFunction fn, call_t *call) {
   worker->running = NULL;
   lua_sethook(L, NULL, 0, 0);
   return status;
+}
+
+/* What was raised has no text: its __tostring raises, or was stopped. */
+static void answer_broken_error(mcp_worker_t *worker, int status,
+                                const call_t *call) {
+  static const char text[] = "an error object whose __tostring fails";
+  bool stopped = mcp_worker_is_stopped(worker);
+  bool memory = status == LUA_ERRMEM || worker->spoilt;
+  const char *kind = stopped         ? "stopped"
+                     : memory        ? "memory"
+                     : call->opening ? "load"
+                                     : "error";
+  if (stopped || memory) worker->spoilt = true;
+  if (begin_answer(call->answer, kind) < 0 ||
+      mcp_copy_write_text(call->answer, mcp_slice(text, sizeof text - 1)) < 0)
+    call->answer->len = 0;
 }
 
 /* What `run` has left on the stack becomes an answer. */
@@ -308,14 +379,11 @@ static void answer_failure(mcp_worker_t *worker, int status, call_t *call) {
   lua_insert(L, 1);
   lua_pushlightuserdata(L, call);
   lua_insert(L, 2);
-  worker->running = L;
-  if (lua_pcall(L, 2, 0, 0) != LUA_OK) {
-    worker->spoilt = true;
-    if (begin_answer(call->answer, "memory") < 0) call->answer->len = 0;
-  } else if (call->opening) {
-    worker->spoilt = true;
-  }
+  (void)mcp_worker_enter(worker, L);
+  status = lua_pcall(L, 2, 0, 0);
   worker->running = NULL;
+  if (status != LUA_OK) answer_broken_error(worker, status, call);
+  if (call->opening) worker->spoilt = true;
   lua_sethook(L, NULL, 0, 0);
 }
 
@@ -324,7 +392,8 @@ void mcp_worker_call(mcp_worker_t *worker, mcp_slice_t bytes,
   call_t call = {worker, bytes, answer, !worker->L};
   int status = LUA_OK;
   answer->len = 0;
-  worker->depth = 0;
+  worker->stop.depth = 0;
+  worker->printed = 0;
   if (call.opening && !mcp_worker_make_state(worker)) return;
   if (call.opening) status = run(worker, open_state, &call);
   if (status == LUA_OK) {

@@ -22,7 +22,8 @@ struct mcp_carrier {
   mcp_stream_t *stream;   /* NULL once it is closed */
   mcp_buf_t input;        /* of the process, not yet a whole frame */
   size_t frame_max;
-  size_t notes; /* bytes of them that have not been used */
+  size_t notes;     /* bytes of them that have not been used */
+  uint32_t replies; /* sent in this call */
   bool held, paused, let_go;
   bool exited;
   int status, signal;
@@ -80,7 +81,7 @@ static bool take_frame(mcp_carrier_t *carrier) {
   if (input->len < HEAD) return false;
   memcpy(&size, input->data, sizeof size);
   kind = input->data[sizeof size];
-  if (size > carrier->frame_max || (kind != 'A' && kind != 'N')) {
+  if (size > carrier->frame_max || !strchr("ANW", kind) || !kind) {
     kill_process(carrier);
     return false;
   }
@@ -90,6 +91,12 @@ static bool take_frame(mcp_carrier_t *carrier) {
   mcp_buf_consume(input, HEAD + size);
   if (kind == 'A') {
     carrier->to.on_answer(carrier->to.owner, &bytes);
+  } else if (kind == 'W') {
+    /* A reply may have been sent meanwhile. */
+    bool waits = bytes.len == sizeof carrier->replies &&
+                 memcmp(bytes.data, &carrier->replies, bytes.len) == 0;
+    mcp_buf_deinit(&bytes);
+    if (waits) carrier->to.on_wait(carrier->to.owner);
   } else {
     carrier->notes += bytes.len;
     set_pause(carrier);
@@ -235,11 +242,24 @@ int mcp_carrier_post(mcp_carrier_t *carrier, mcp_buf_t *bytes) {
   if (carrier->thread) {
     mcp_thread_post(carrier->thread, bytes);
   } else {
+    carrier->replies = 0;
     code = carrier->stream ? send_frame(carrier, 'C', mcp_buf_slice(bytes),
                                         mcp_slice(NULL, 0))
                            : MCP_EGONE;
     mcp_buf_deinit(bytes);
     if (code < 0) kill_process(carrier);
+  }
+  return code;
+}
+
+int mcp_carrier_reply(mcp_carrier_t *carrier, mcp_slice_t bytes) {
+  int code = MCP_EGONE;
+  if (carrier->stream)
+    code = send_frame(carrier, 'R', bytes, mcp_slice(NULL, 0));
+  if (code == 0) {
+    carrier->replies++;
+  } else if (!carrier->thread) {
+    kill_process(carrier);
   }
   return code;
 }

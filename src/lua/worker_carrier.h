@@ -5,7 +5,8 @@
  * out.
  *
  * Frames between processes: 4 bytes of size, a letter ('S' setup, 'C' call,
- * 'N' note, 'A' answer), the message. */
+ * 'N' note, 'R' reply to a note, 'W' waits for the reply after so many, 'A'
+ * answer), the message. */
 #ifndef MCP_LUA_WORKER_CARRIER_H
 #define MCP_LUA_WORKER_CARRIER_H
 
@@ -35,6 +36,8 @@ typedef struct {
    * during the call). */
   void (*on_note)(void *owner, mcp_buf_t *bytes);
   void (*on_answer)(void *owner, mcp_buf_t *bytes);
+  /* It has nothing to do before the next reply. */
+  void (*on_wait)(void *owner);
   void (*on_ended)(void *owner, const char *reason);
   void *owner;
 } mcp_carrier_options_t;
@@ -48,6 +51,10 @@ void mcp_carrier_hold(mcp_carrier_t *carrier, bool hold);
 
 /* The next call, taking `bytes`. 0, or a code: then it will end. */
 int mcp_carrier_post(mcp_carrier_t *carrier, mcp_buf_t *bytes);
+
+/* Sends a reply to a note, of this call: processes only. 0, or a code: then it
+ * will end. */
+int mcp_carrier_reply(mcp_carrier_t *carrier, mcp_slice_t bytes);
 
 /* `size` bytes of notes have been used. */
 void mcp_carrier_credit(mcp_carrier_t *carrier, size_t size);

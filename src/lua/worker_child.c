@@ -4,6 +4,7 @@
  * that it is killed. */
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -15,6 +16,9 @@
 #include "base/mem.h"
 #include "lua/worker_call.h"
 #include "lua/worker_carrier.h"
+#include "lua/worker_confine.h"
+#include "net/pipe.h"
+#include "net/thread.h"
 
 /* What a process of ours takes beside the memory of Lua: buffers, stacks, C
  * modules. In bytes. */
@@ -24,6 +28,7 @@
 
 typedef struct {
   int in, out;
+  uint32_t replies; /* received in this call */
 } line_t;
 
 /* Reads or writes all of it. False: the caller is gone. */
@@ -87,7 +92,22 @@ static int send_note(void *carrier, mcp_buf_t *bytes) {
   return sent ? 0 : MCP_EGONE;
 }
 
-static const mcp_worker_ops_t ops = {true, never, sleep_for, send_note};
+/* While there is no reply, the time of the call does not count: the caller is
+ * notified, with the number of replies up to then. */
+static int receive_reply(void *carrier, mcp_buf_t *bytes) {
+  line_t *line = carrier;
+  struct pollfd input = {.fd = line->in, .events = POLLIN};
+  mcp_slice_t count = {(const char *)&line->replies, sizeof line->replies};
+  char kind;
+  if (poll(&input, 1, 0) == 0 && !write_frame(line, 'W', count))
+    return MCP_EGONE;
+  if (!read_frame(line, &kind, bytes) || kind != 'R') return MCP_EGONE;
+  line->replies++;
+  return 0;
+}
+
+static const mcp_worker_ops_t ops = {
+    true, never, sleep_for, send_note, receive_reply, mcp_worker_confine};
 
 /* Bytes of address space now in use, or 0 where that cannot be known. */
 static size_t size_of_process(void) {
@@ -114,7 +134,7 @@ static void limit_process(size_t memory) {
 
 /* What the worker's code does with its standard streams must not meet ours. */
 static bool take_line(line_t *line) {
-  int null = open("/dev/null", O_RDONLY | O_CLOEXEC);
+  int null = mcp_pipe_open_empty();
   line->in = fcntl(0, F_DUPFD_CLOEXEC, 3);
   line->out = fcntl(1, F_DUPFD_CLOEXEC, 3);
   if (null < 0 || line->in < 0 || line->out < 0) return false;
@@ -138,15 +158,17 @@ static mcp_worker_t *read_setup(const line_t *line, lua_CFunction open_core,
 }
 
 int mcp_worker_child(lua_CFunction open_core, lua_CFunction prepare) {
-  line_t line;
+  line_t line = {0};
   mcp_buf_t bytes = {0}, answer = {0};
   mcp_worker_t *worker;
   char kind;
   signal(SIGPIPE, SIG_IGN);
+  mcp_thread_step_back();
   if (!take_line(&line)) return EXIT_FAILURE;
   worker = read_setup(&line, open_core, prepare, &bytes);
   if (!worker) return EXIT_FAILURE;
   while (read_frame(&line, &kind, &bytes) && kind == 'C') {
+    line.replies = 0;
     mcp_worker_call(worker, mcp_buf_slice(&bytes), &answer);
     if (!write_frame(&line, 'A', mcp_buf_slice(&answer))) break;
     mcp_buf_reset(&answer, 65536);

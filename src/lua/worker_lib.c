@@ -4,180 +4,41 @@
 
 #include <lauxlib.h>
 #include <limits.h>
+#include <poll.h>
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "base/err.h"
 #include "lua/copy.h"
+#include "lua/ljson.h"
 #include "lua/seconds.h"
-#include "lua/worker_pattern.h"
+#include "lua/stop_lib.h"
+#include "lua/worker_load.h"
 
-/* Its address is a key of the registry: the ctx. */
+/* Its address is the key of the ctx in the registry. */
 static const char registry_key;
-
-/* coroutine.close inside coroutine.close uses the C stack, and Lua 5.4.4 has no
- * limit for it. */
-#define CLOSING_MAX 100
 
 static mcp_worker_t *worker_of(lua_State *L) {
   return lua_touserdata(L, lua_upvalueindex(1));
 }
 
-/* --- coroutines ------------------------------------------------------------
+/* --- what ends or prints --------------------------------------------------
  */
 
-/* Resumes `co` with the `count` values at the top. The number of results that
- * were moved here, or -1 with the error. [-count, +?, m] */
-static int resume(lua_State *L, lua_State *thread, int count) {
-  mcp_worker_t *worker = worker_of(L);
-  lua_State *outer;
-  int status, results = 0;
-  if (!lua_checkstack(thread, count)) {
-    lua_pop(L, count);
-    lua_pushliteral(L, "too many arguments to resume");
-    return -1;
-  }
-  lua_xmove(L, thread, count);
-  outer = mcp_worker_enter(worker, thread);
-  status = lua_resume(thread, L, count, &results);
-  (void)mcp_worker_enter(worker, outer);
-  if (status != LUA_OK && status != LUA_YIELD) {
-    lua_xmove(thread, L, 1);
-    return -1;
-  }
-  if (!lua_checkstack(L, results + 1)) {
-    lua_pop(thread, results);
-    lua_pushliteral(L, "too many results to resume");
-    return -1;
-  }
-  lua_xmove(thread, L, results);
-  return results;
-}
-
-static lua_State *check_coroutine(lua_State *L) {
-  lua_State *thread = lua_tothread(L, 1);
-  luaL_argexpected(L, thread, 1, "coroutine");
-  return thread;
-}
-
-static int co_resume(lua_State *L) {
-  lua_State *thread = check_coroutine(L);
-  int n = resume(L, thread, lua_gettop(L) - 1);
-  lua_pushboolean(L, n >= 0);
-  if (n < 0) n = 1;
-  lua_insert(L, -(n + 1));
-  return n + 1;
-}
-
-/* Ends `co`; its <close> variables run, and may do the same. The status, with
- * the error moved here. [-0, +(0|1), e] */
-static int end_coroutine(lua_State *L, lua_State *thread) {
-  mcp_worker_t *worker = worker_of(L);
-  unsigned *depth = mcp_worker_depth(worker);
-  lua_State *outer;
-  int status;
-  if (*depth == CLOSING_MAX)
-    return luaL_error(L, "coroutines are closed inside each other too deep");
-  ++*depth;
-  outer = mcp_worker_enter(worker, thread);
-  status = lua_resetthread(thread);
-  (void)mcp_worker_enter(worker, outer);
-  --*depth;
-  if (status != LUA_OK) lua_xmove(thread, L, 1);
-  return status;
-}
-
-static int call_wrapped(lua_State *L) {
-  lua_State *thread = lua_tothread(L, lua_upvalueindex(2));
-  int n = resume(L, thread, lua_gettop(L)), status;
-  if (n >= 0) return n;
-  status = lua_status(thread);
-  if (status != LUA_OK && status != LUA_YIELD) {
-    /* Its error may change while it is closed. */
-    lua_settop(L, 0);
-    status = end_coroutine(L, thread);
-  }
-  if (status != LUA_ERRMEM && lua_type(L, -1) == LUA_TSTRING) {
-    luaL_where(L, 1);
-    lua_insert(L, -2);
-    lua_concat(L, 2);
-  }
-  return lua_error(L);
-}
-
-static int co_wrap(lua_State *L) {
-  lua_State *thread;
-  luaL_checktype(L, 1, LUA_TFUNCTION);
-  lua_pushlightuserdata(L, worker_of(L));
-  thread = lua_newthread(L);
-  lua_pushvalue(L, 1);
-  lua_xmove(L, thread, 1);
-  lua_pushcclosure(L, call_wrapped, 2);
-  return 1;
-}
-
-static int co_close(lua_State *L) {
-  lua_State *thread = check_coroutine(L);
-  int status = lua_status(thread);
-  lua_Debug ar;
-  bool normal = status == LUA_OK && thread != L && lua_getstack(thread, 0, &ar);
-  if (thread == L) return luaL_error(L, "cannot close a running coroutine");
-  if (normal) return luaL_error(L, "cannot close a normal coroutine");
-  status = end_coroutine(L, thread);
-  lua_pushboolean(L, status == LUA_OK);
-  if (status == LUA_OK) return 1;
-  lua_insert(L, -2);
-  return 2;
-}
-
-/* --- errors ----------------------------------------------------------------
- */
-
-/* A message handler runs with hooks off where it was a hook that raised: one
- * that loops could not be stopped. */
-static int handle(lua_State *L) {
-  if (mcp_worker_is_stopped(worker_of(L))) {
-    lua_settop(L, 1);
-    return 1;
-  }
-  lua_pushvalue(L, lua_upvalueindex(2));
-  lua_insert(L, 1);
-  lua_call(L, lua_gettop(L) - 1, 1);
-  return 1;
-}
-
-static int finish_xpcall(lua_State *L, int status, lua_KContext context) {
-  if (status != LUA_OK && status != LUA_YIELD) {
-    lua_pushboolean(L, 0);
-    lua_pushvalue(L, -2);
-    return 2;
-  }
-  return lua_gettop(L) - (int)context;
-}
-
-static int safe_xpcall(lua_State *L) {
-  int n = lua_gettop(L), status;
-  luaL_checktype(L, 2, LUA_TFUNCTION);
-  lua_pushlightuserdata(L, worker_of(L));
-  lua_pushvalue(L, 2);
-  lua_pushcclosure(L, handle, 2);
-  lua_replace(L, 2);
-  lua_pushboolean(L, 1);
-  lua_pushvalue(L, 1);
-  lua_rotate(L, 3, 2);
-  status = lua_pcallk(L, n - 2, LUA_MULTRET, 2, 2, finish_xpcall);
-  return finish_xpcall(L, status, 2);
-}
-
-/* On a thread it would end everything. */
+/* On a thread it would end the whole process. */
 static int refuse_exit(lua_State *L) {
   return luaL_error(L, "os.exit: this worker is a thread of the program, which "
                        "would end; return, or use a process (process = true)");
 }
 
-/* Standard output may be the wire. */
-static int print(lua_State *L) {
+/* A pipe that accepts data accepts at least this many bytes: the smallest
+ * PIPE_BUF. */
+#define PRINT_PIECE 512
+
+/* Pushes the line that `print` writes for the arguments. [-0, +1, e] */
+static void push_line(lua_State *L) {
   int n = lua_gettop(L);
   luaL_Buffer line;
   luaL_buffinit(L, &line);
@@ -188,7 +49,38 @@ static int print(lua_State *L) {
   }
   luaL_addchar(&line, '\n');
   luaL_pushresult(&line);
+}
+
+/* Standard output may carry the protocol. */
+static int print(lua_State *L) {
+  push_line(L);
   fwrite(lua_tostring(L, -1), 1, lua_rawlen(L, -1), stderr);
+  return 0;
+}
+
+/* Untrusted code must not flood the log, send control sequences to a terminal,
+ * or block in C on standard error: text for which there is no room is dropped.
+ */
+static int safe_print(lua_State *L) {
+  size_t *printed = mcp_worker_printed(worker_of(L)), size;
+  struct pollfd error = {.fd = STDERR_FILENO, .events = POLLOUT};
+  char piece[PRINT_PIECE];
+  const char *text;
+  push_line(L);
+  text = lua_tolstring(L, -1, &size);
+  while (size > 0 && *printed < MCP_WORKER_PRINT) {
+    size_t n = size < sizeof piece ? size : sizeof piece;
+    for (size_t i = 0; i < n; i++) {
+      unsigned char c = (unsigned char)text[i];
+      bool control = (c < ' ' && c != '\n' && c != '\t') || c == 0x7F;
+      piece[i] = control ? '?' : (char)c;
+    }
+    if (poll(&error, 1, 0) == 1 && (error.revents & POLLOUT))
+      (void)!write(STDERR_FILENO, piece, n);
+    *printed += n;
+    text += n;
+    size -= n;
+  }
   return 0;
 }
 
@@ -233,6 +125,28 @@ static int ctx_log(lua_State *L) {
   return send_note(L, "log");
 }
 
+/* ctx:ask(…): a note that will be replied to. For code of ours. */
+static int ctx_ask(lua_State *L) {
+  return send_note(L, "ask");
+}
+
+/* ctx:receive() -> what the next reply holds */
+static int ctx_receive(lua_State *L) {
+  mcp_worker_t *worker = worker_of(L);
+  mcp_buf_t *reply = mcp_worker_reply(worker);
+  void *carrier;
+  const mcp_worker_ops_t *ops = mcp_worker_ops(worker, &carrier);
+  int count;
+  if (!ops->receive) return luaL_error(L, "ctx:receive: a process is needed");
+  if (ops->receive(carrier, reply) < 0)
+    return luaL_error(L, "ctx:receive: the caller is gone");
+  lua_settop(L, 0);
+  count = mcp_copy_push(L, mcp_buf_slice(reply));
+  mcp_buf_reset(reply, 65536);
+  if (count < 0) return luaL_error(L, "ctx:receive: a reply cannot be read");
+  return count;
+}
+
 static int ctx_cancelled(lua_State *L) {
   lua_pushboolean(L, mcp_worker_is_stopped(worker_of(L)));
   return 1;
@@ -269,19 +183,7 @@ static int safe_setmetatable(lua_State *L) {
   return 1;
 }
 
-/* load(text [, name [, mode [, env]]]): text only. */
-static int safe_load(lua_State *L) {
-  int n = lua_gettop(L);
-  if (n < 3) lua_settop(L, 3);
-  lua_pushliteral(L, "t");
-  lua_replace(L, 3);
-  lua_pushvalue(L, lua_upvalueindex(2));
-  lua_insert(L, 1);
-  lua_call(L, lua_gettop(L) - 1, LUA_MULTRET);
-  return lua_gettop(L);
-}
-
-/* Nothing but the number of kilobytes in use. */
+/* collectgarbage that only returns the kilobytes in use. */
 static int safe_collectgarbage(lua_State *L) {
   static const char *const options[] = {"count", "collect", NULL};
   if (luaL_checkoption(L, 1, "collect", options) == 1) {
@@ -294,38 +196,43 @@ static int safe_collectgarbage(lua_State *L) {
   return 1;
 }
 
-/* An empty string is repeated without a turn for each time. */
-static int safe_rep(lua_State *L) {
-  size_t size, between = 0;
-  (void)luaL_checklstring(L, 1, &size);
-  (void)luaL_optlstring(L, 3, "", &between);
-  if (size == 0 && between == 0) {
-    lua_pushliteral(L, "");
-    return 1;
-  }
-  lua_pushvalue(L, lua_upvalueindex(2));
-  lua_insert(L, 1);
-  lua_call(L, lua_gettop(L) - 1, 1);
-  return 1;
-}
-
-/* How many elements a function of `table` may go over in one call, beyond what
- * the table really has. */
+/* Elements that table.move may copy in one call. */
 #define ELEMENTS_MAX 10000000
 
-/* table.insert, remove, concat, sort, unpack: a __len could claim any number.
- */
-static int safe_length(lua_State *L) {
+/* A __len could claim any number, and another one when it is asked again. */
+static void check_length(lua_State *L) {
   luaL_checktype(L, 1, LUA_TTABLE);
-  if (luaL_getmetafield(L, 1, "__len")) {
-    lua_pop(L, 1);
-    if (luaL_len(L, 1) > ELEMENTS_MAX)
-      return luaL_error(L, "a table that is too long");
-  }
+  if (luaL_getmetafield(L, 1, "__len") != LUA_TNIL)
+    luaL_error(L, "a table with a __len is not accepted here");
+}
+
+/* table.insert, remove, concat, unpack */
+static int safe_length(lua_State *L) {
+  check_length(L);
   lua_pushvalue(L, lua_upvalueindex(2));
   lua_insert(L, 1);
   lua_call(L, lua_gettop(L) - 1, LUA_MULTRET);
   return lua_gettop(L);
+}
+
+static int is_less(lua_State *L) {
+  lua_pushboolean(L, lua_compare(L, 1, 2, LUA_OPLT));
+  return 1;
+}
+
+/* Without a comparison function no hook runs: sorting long strings in C could
+ * take hours. */
+static int safe_sort(lua_State *L) {
+  check_length(L);
+  lua_settop(L, 2);
+  if (lua_isnil(L, 2)) {
+    lua_pushcfunction(L, is_less);
+    lua_replace(L, 2);
+  }
+  lua_pushvalue(L, lua_upvalueindex(2));
+  lua_insert(L, 1);
+  lua_call(L, 2, 0);
+  return 0;
 }
 
 static int safe_move(lua_State *L) {
@@ -351,8 +258,8 @@ static int safe_clock(lua_State *L) {
 /* --- opening ---------------------------------------------------------------
  */
 
-/* Sets `name` of the table at the top to `fn`, upvalues: the worker and what
- * was there. [-0, +0, m] */
+/* Replaces `name` in the table at the top by `fn` with two upvalues: the worker
+ * and the earlier value. [-0, +0, m] */
 static void wrap(lua_State *L, mcp_worker_t *worker, const char *name,
                  lua_CFunction fn) {
   lua_pushlightuserdata(L, worker);
@@ -371,25 +278,26 @@ static void remove_names(lua_State *L, const char *const *names) {
 static void confine(lua_State *L, mcp_worker_t *worker) {
   static const char *const gone[] = {"dofile", "loadfile", "require", NULL};
   static const char *const gone_strings[] = {"dump", NULL};
-  static const char *const lengths[] = {"insert", "remove", "concat",
-                                        "sort",   "unpack", NULL};
+  static const char *const lengths[] = {"insert", "remove", "concat", "unpack",
+                                        NULL};
   static const luaL_Reg clock_functions[] = {
       {"time", safe_time}, {"clock", safe_clock}, {NULL, NULL}};
   lua_pushglobaltable(L);
   remove_names(L, gone);
+  wrap(L, worker, "print", safe_print);
   wrap(L, worker, "setmetatable", safe_setmetatable);
-  wrap(L, worker, "load", safe_load);
+  wrap(L, worker, "load", mcp_worker_load);
   wrap(L, worker, "collectgarbage", safe_collectgarbage);
   luaL_newlib(L, clock_functions);
   lua_setfield(L, -2, "os");
   lua_getfield(L, -1, "string");
   remove_names(L, gone_strings);
-  wrap(L, worker, "rep", safe_rep);
-  mcp_worker_pattern_open(L, worker);
+  mcp_stop_lib_open_strings(L, &worker->stop);
   lua_pop(L, 1);
   lua_getfield(L, -1, "table");
   for (const char *const *name = lengths; *name; name++)
     wrap(L, worker, *name, safe_length);
+  wrap(L, worker, "sort", safe_sort);
   wrap(L, worker, "move", safe_move);
   lua_pop(L, 2);
   /* All strings have one metatable. */
@@ -402,13 +310,18 @@ static void confine(lua_State *L, mcp_worker_t *worker) {
   lua_pop(L, 1);
 }
 
-void mcp_worker_lib_open(lua_State *L, mcp_worker_t *worker, bool untrusted) {
+void mcp_worker_lib_extend(lua_State *L, mcp_worker_t *worker) {
   static const luaL_Reg functions[] = {
-      {"xpcall", safe_xpcall}, {"print", print}, {NULL, NULL}};
-  static const luaL_Reg coroutines[] = {{"resume", co_resume},
-                                        {"wrap", co_wrap},
-                                        {"close", co_close},
-                                        {NULL, NULL}};
+      {"ask", ctx_ask}, {"receive", ctx_receive}, {NULL, NULL}};
+  mcp_worker_lib_push_ctx(L);
+  lua_pushlightuserdata(L, worker);
+  luaL_setfuncs(L, functions, 1);
+  mcp_ljson_open(L);
+  lua_pop(L, 1);
+}
+
+void mcp_worker_lib_open(lua_State *L, mcp_worker_t *worker, bool untrusted) {
+  static const luaL_Reg functions[] = {{"print", print}, {NULL, NULL}};
   static const luaL_Reg ctx[] = {{"progress", ctx_progress},
                                  {"log", ctx_log},
                                  {"cancelled", ctx_cancelled},
@@ -418,10 +331,8 @@ void mcp_worker_lib_open(lua_State *L, mcp_worker_t *worker, bool untrusted) {
   lua_pushglobaltable(L);
   lua_pushlightuserdata(L, worker);
   luaL_setfuncs(L, functions, 1);
-  lua_getfield(L, -1, "coroutine");
-  lua_pushlightuserdata(L, worker);
-  luaL_setfuncs(L, coroutines, 1);
-  lua_pop(L, 2);
+  lua_pop(L, 1);
+  mcp_stop_lib_open(L, &worker->stop);
   luaL_newlibtable(L, ctx);
   lua_pushlightuserdata(L, worker);
   luaL_setfuncs(L, ctx, 1);

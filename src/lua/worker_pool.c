@@ -11,7 +11,9 @@
 #include "lua/worker_carrier.h"
 #include "net/thread.h"
 
-/* A thread that has not stopped is signalled again after so many ms. */
+/* A thread that has not stopped is signalled again after this many ms, then at
+ * growing intervals: setting a hook costs Lua time in proportion to its stack,
+ * and it must make progress in between. */
 #define AGAIN 20
 
 extern char **environ;
@@ -29,7 +31,7 @@ struct mcp_pool {
   unsigned lost_count, waiting_count;
   size_t waiting_bytes;
   mcp_timer_t *timer;
-  uint64_t look_at; /* when it is due, 0: it is not going */
+  uint64_t look_at; /* when it is due; 0: not started */
   mcp_pool_options_t to;
   bool closed;
 };
@@ -39,9 +41,11 @@ struct mcp_slot {
   pool_t *pool;
   mcp_carrier_t *carrier;
   call_t *call;        /* NULL: idle, or the call has ended for its caller */
-  uint64_t due;        /* when its call is out of time, 0: never */
-  uint64_t stopped_at; /* since when it is to stop, 0: it is not */
+  uint64_t due;        /* when its call times out; 0: never */
+  uint64_t left;       /* ms of its call, while that waits for a reply */
+  uint64_t stopped_at; /* when it was asked to stop; 0: it was not */
   bool busy;
+  bool asked;   /* it was given a turn before it is judged */
   bool held;    /* it keeps the loop going */
   bool counted; /* in the pool's hand_count */
   bool lost;
@@ -73,7 +77,7 @@ static void drop_notes(call_t *call) {
   }
 }
 
-/* Wakes what waits for `call`, which may run Lua at once. */
+/* Wakes the coroutine that waits for `call`, which may run Lua at once. */
 static void wake(call_t *call) {
   mcp_coroutine_t *co = call->co;
   call->co = NULL;
@@ -94,7 +98,7 @@ static void wake_later(call_t *call) {
   }
 }
 
-/* It has ended with `code`, or with an answer; wake follows. */
+/* Ends the call with `code` or an answer; the caller wakes it. */
 static void end_call(call_t *call, int code, const char *reason) {
   leave_queue(call);
   if (call->slot) call->slot->call = NULL;
@@ -108,7 +112,7 @@ static void end_call(call_t *call, int code, const char *reason) {
 /* --- slots -----------------------------------------------------------------
  */
 
-/* Sees to it that `look` comes no later than in `ms`. */
+/* Makes sure that `look` runs within `ms`. */
 static void look_within(pool_t *pool, uint64_t ms) {
   uint64_t at = mcp_thread_clock() + ms;
   if (!pool->timer || (pool->look_at && pool->look_at <= at)) return;
@@ -150,14 +154,15 @@ static void hold_hands(pool_t *pool) {
   }
 }
 
-/* Asks the slot to stop what it does; its caller has gone. */
+/* Asks the slot to stop its work, whose caller has gone. */
 static void stop(slot_t *slot) {
   bool process = slot->pool->to.arguments != NULL;
-  slot->due = 0;
+  slot->due = slot->left = 0;
+  slot->asked = false;
   slot->stopped_at = mcp_thread_clock();
   hold(slot, false);
   mcp_carrier_stop(slot->carrier);
-  /* A process is as good as gone. */
+  /* A process is killed, so it counts as ended. */
   if (process) uncount(slot);
   if (!process) look_within(slot->pool, 1);
 }
@@ -168,7 +173,8 @@ static void give(slot_t *slot, call_t *call) {
   leave_queue(call);
   slot->busy = true;
   slot->call = call;
-  slot->stopped_at = 0;
+  slot->asked = false;
+  slot->stopped_at = slot->left = 0;
   slot->due = pool->to.time ? mcp_thread_clock() + pool->to.time : 0;
   call->slot = slot;
   hold(slot, true);
@@ -182,7 +188,7 @@ static void give(slot_t *slot, call_t *call) {
 
 static int open_slot(pool_t *pool, slot_t **out);
 
-/* Gives waiting calls to slots that have nothing to do. */
+/* Gives waiting calls to idle slots. */
 static void give_all(pool_t *pool) {
   mcp_list_t *it, *after;
   MCP_LIST_EACH(&pool->slots, it, after) {
@@ -230,17 +236,25 @@ static void on_note(void *owner, mcp_buf_t *bytes) {
   wake(call);
 }
 
+static void on_wait(void *owner) {
+  slot_t *slot = owner;
+  uint64_t now = mcp_thread_clock();
+  if (!slot->call || slot->due <= now) return;
+  slot->left = slot->due - now;
+  slot->due = 0;
+}
+
 static void on_answer(void *owner, mcp_buf_t *bytes) {
   slot_t *slot = owner;
   pool_t *pool = slot->pool;
   call_t *call = slot->call;
-  if (!slot->busy) { /* only a process that is not ours any more does this */
+  if (!slot->busy) { /* unasked: the process no longer runs our code */
     mcp_buf_deinit(bytes);
     mcp_carrier_close(slot->carrier);
     return;
   }
   slot->busy = false;
-  slot->due = slot->stopped_at = 0;
+  slot->due = slot->left = slot->stopped_at = 0;
   if (call) {
     call->answer = mcp_buf_take(bytes);
     end_call(call, 0, "");
@@ -248,11 +262,11 @@ static void on_answer(void *owner, mcp_buf_t *bytes) {
     mcp_buf_deinit(bytes);
   }
   hold(slot, false);
-  if (slot->lost || pool->closed) {
+  if (slot->lost || pool->closed || pool->to.fresh) {
     mcp_carrier_close(slot->carrier);
-  } else {
-    dispatch(pool);
+    uncount(slot);
   }
+  if (!pool->closed) dispatch(pool);
   if (call) wake(call);
 }
 
@@ -275,6 +289,7 @@ static int open_slot(pool_t *pool, slot_t **out) {
                                    .arguments = pool->to.arguments,
                                    .on_note = on_note,
                                    .on_answer = on_answer,
+                                   .on_wait = on_wait,
                                    .on_ended = on_ended};
   slot_t *slot;
   int code;
@@ -317,11 +332,20 @@ static uint64_t earlier(uint64_t a, uint64_t b) {
   return a < b ? a : b;
 }
 
-/* What is due of one slot; when it is to be looked at again. */
+/* Timers come first in a turn of the loop, which may have been held for long:
+ * what the slot has sent meanwhile is looked at before it is judged. */
+static bool ask_first(slot_t *slot) {
+  bool first = !slot->asked;
+  slot->asked = true;
+  return first;
+}
+
+/* Does what is due for one slot; returns when it must be looked at again. */
 static uint64_t look_at(slot_t *slot, uint64_t now, call_t **expired) {
   pool_t *pool = slot->pool;
   if (slot->call && slot->due && now >= slot->due) {
     char reason[MCP_POOL_REASON];
+    if (ask_first(slot)) return now;
     *expired = slot->call;
     snprintf(reason, sizeof reason,
              "the call took longer than its budget of %g s",
@@ -330,17 +354,20 @@ static uint64_t look_at(slot_t *slot, uint64_t now, call_t **expired) {
     stop(slot);
   }
   if (slot->stopped_at && !slot->lost && !pool->to.arguments) {
-    /* It may have been stopped just above, after `now`. */
+    /* It may have been asked to stop just above, later than `now`. */
     if (now < slot->stopped_at + pool->to.stuck) {
       mcp_carrier_stop(slot->carrier);
-      return now + AGAIN;
+      return earlier(now + AGAIN +
+                         (now > slot->stopped_at ? now - slot->stopped_at : 0),
+                     slot->stopped_at + pool->to.stuck);
     }
+    if (ask_first(slot)) return now;
     lose(slot);
   }
   return slot->call && slot->due ? slot->due : UINT64_MAX;
 }
 
-/* Looks after limits of time. */
+/* Enforces the time limits. */
 static void look(void *arg) {
   pool_t *pool = arg;
   uint64_t now = mcp_thread_clock(), next = UINT64_MAX;
@@ -352,7 +379,8 @@ static void look(void *arg) {
     call_t *expired = NULL;
     next = earlier(next, look_at(slot, now, &expired));
     if (!expired) continue;
-    /* The caller may run now and change the list: the rest comes next. */
+    /* The caller may run now and change the list: the rest is done in the next
+     * turn. */
     next = now;
     wake(expired);
     break;
@@ -389,6 +417,7 @@ void mcp_pool_close(mcp_pool_t *pool) {
   mcp_list_t *it, *after;
   if (pool->closed) return;
   pool->closed = true;
+  pool->rt->pool_count--;
   pool->refs++;
   while (pool->waiting_count > 0) {
     call_t *call = MCP_LIST_MEMBER(pool->waiting.next, call_t, of_waiting);
@@ -403,6 +432,7 @@ void mcp_pool_close(mcp_pool_t *pool) {
       wake_later(call);
     }
     slot->due = 0;
+    slot->asked = false;
     slot->stopped_at = mcp_thread_clock();
     hold(slot, false);
     mcp_carrier_close(slot->carrier);
@@ -418,7 +448,8 @@ void mcp_pool_close(mcp_pool_t *pool) {
   mcp_pool_unref(pool);
 }
 
-/* The loop ends: threads get a moment, and what has not ended then stays. */
+/* The loop ends: threads get a short time, and those that have not ended then
+ * are left running. */
 static void end_now(mcp_loop_cleanup_t *cleanup) {
   pool_t *pool = MCP_LIST_MEMBER(cleanup, pool_t, cleanup);
   uint64_t deadline = mcp_thread_clock() + MCP_WORKER_LAST_WAIT;
@@ -460,6 +491,7 @@ int mcp_pool_open(mcp_pool_t *pool) {
   if (!pool->timer) return MCP_ENOMEM;
   mcp_loop_add_cleanup(pool->rt->loop, &pool->cleanup);
   pool->closed = false;
+  pool->rt->pool_count++;
   return 0;
 }
 
@@ -469,6 +501,21 @@ mcp_runtime_t *mcp_pool_runtime(const mcp_pool_t *pool) {
 
 bool mcp_pool_is_closed(const mcp_pool_t *pool) {
   return pool->closed;
+}
+
+size_t mcp_pool_room(const mcp_pool_t *pool) {
+  const mcp_list_t *it;
+  bool may_open = pool->hand_count < pool->to.threads;
+  if (may_open && pool->lost_count < MCP_WORKER_LOST) return SIZE_MAX;
+  for (it = pool->slots.next; it != &pool->slots; it = it->next) {
+    const slot_t *slot = MCP_LIST_MEMBER(it, slot_t, of_pool);
+    if (!slot->busy && slot->counted) return SIZE_MAX;
+  }
+  if (pool->hand_count == 0) return SIZE_MAX; /* refused for another reason */
+  if (pool->waiting_count >= pool->to.queue ||
+      pool->waiting_bytes >= MCP_WORKER_QUEUE_BYTES)
+    return 0;
+  return MCP_WORKER_QUEUE_BYTES - pool->waiting_bytes;
 }
 
 mcp_pool_counts_t mcp_pool_count(const mcp_pool_t *pool) {
@@ -490,8 +537,7 @@ void mcp_call_init(mcp_call_t *call, mcp_pool_t *pool) {
 
 int mcp_call_submit(mcp_call_t *call) {
   int code = find_place(call->pool, call);
-  if (code < 0 && !call->ended)
-    end_call(call, code, "as many calls as may wait are waiting already");
+  if (code < 0 && !call->ended) end_call(call, code, MCP_POOL_FULL);
   return code;
 }
 
@@ -505,6 +551,17 @@ void mcp_call_use(mcp_call_t *call, mcp_note_t *note) {
   mcp_list_remove(&note->of_call);
   mcp_buf_deinit(&note->bytes);
   mcp_mem_free(note);
+}
+
+int mcp_call_reply(mcp_call_t *call, mcp_slice_t bytes) {
+  slot_t *slot = call->slot;
+  if (!slot) return MCP_ECLOSED;
+  if (slot->left) {
+    slot->due = mcp_thread_clock() + slot->left;
+    look_within(slot->pool, slot->left);
+    slot->left = 0;
+  }
+  return mcp_carrier_reply(slot->carrier, bytes);
 }
 
 void mcp_call_deinit(mcp_call_t *call) {

@@ -38,6 +38,7 @@ typedef struct {
   mcp_buf_t setup;        /* the pool's */
   const char **arguments; /* of a process, or NULL; one block, the pool's */
   bool clean;             /* a process gets a minimal environment */
+  bool fresh;             /* a process runs one call */
   char name[MCP_POOL_NAME];
 } mcp_pool_options_t;
 
@@ -79,11 +80,18 @@ mcp_runtime_t *mcp_pool_runtime(const mcp_pool_t *pool);
 bool mcp_pool_is_closed(const mcp_pool_t *pool);
 mcp_pool_counts_t mcp_pool_count(const mcp_pool_t *pool);
 
+/* How many bytes of arguments another call may have; 0: it would be refused, so
+ * nothing need be copied. */
+size_t mcp_pool_room(const mcp_pool_t *pool);
+
 /* Ends the calls (ECLOSED), and the slots as soon as they can. */
 void mcp_pool_close(mcp_pool_t *pool);
 
 /* An empty call of this pool; its request is then written. */
 void mcp_call_init(mcp_call_t *call, mcp_pool_t *pool);
+
+/* Why a call is refused that finds no place. */
+#define MCP_POOL_FULL "as many calls as may wait are waiting already"
 
 /* Starts the call or queues it. 0, or a code: it has ended. A coroutine that
  * waits for its end or a note is set as `co`. */
@@ -92,6 +100,11 @@ int mcp_call_submit(mcp_call_t *call);
 /* Takes the next note, or returns NULL. mcp_call_use gives it back. */
 mcp_note_t *mcp_call_next_note(const mcp_call_t *call);
 void mcp_call_use(mcp_call_t *call, mcp_note_t *note);
+
+/* Sends a reply to a note of this call: for processes. The time until the first
+ * reply for which it waits does not count. 0, or a code: it has ended or will.
+ */
+int mcp_call_reply(mcp_call_t *call, mcp_slice_t bytes);
 
 /* The caller has no use for it any more: it is stopped if it has not ended. */
 void mcp_call_drop(mcp_call_t *call);

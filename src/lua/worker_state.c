@@ -6,6 +6,7 @@
 
 #include "base/arena.h"
 #include "base/mem.h"
+#include "lua/stop_lib.h"
 
 /* Its address is the registry's key of the worker. */
 static const char registry_key;
@@ -40,8 +41,12 @@ const mcp_worker_ops_t *mcp_worker_ops(const mcp_worker_t *worker,
   return worker->ops;
 }
 
-unsigned *mcp_worker_depth(mcp_worker_t *worker) {
-  return &worker->depth;
+mcp_buf_t *mcp_worker_reply(mcp_worker_t *worker) {
+  return &worker->reply;
+}
+
+size_t *mcp_worker_printed(mcp_worker_t *worker) {
+  return &worker->printed;
 }
 
 size_t mcp_worker_output(const mcp_worker_t *worker) {
@@ -65,8 +70,7 @@ void mcp_worker_adopt(lua_State *L, mcp_runtime_t *rt) {
 
 static void on_hook(lua_State *L, lua_Debug *ar) {
   mcp_worker_t *worker = mcp_worker_of(L);
-  (void)ar;
-  if (!worker) return;
+  if (!worker || !mcp_stop_lib_may_raise(L, ar, &worker->stop)) return;
   if (mcp_worker_is_stopped(worker)) {
     worker->spoilt = true;
     luaL_error(L, "stopped");
@@ -110,6 +114,10 @@ lua_State *mcp_worker_enter(mcp_worker_t *worker, lua_State *thread) {
   if (worker->over || worker->spoilt || mcp_worker_is_stopped(worker))
     arm(worker);
   return before;
+}
+
+static lua_State *enter(void *arg, lua_State *thread) {
+  return mcp_worker_enter(arg, thread);
 }
 
 /* A lua_Alloc that keeps to the limit. */
@@ -161,6 +169,8 @@ mcp_worker_t *mcp_worker_new(mcp_slice_t setup,
     mcp_mem_free(worker);
     return NULL;
   }
+  worker->stop =
+      (mcp_stop_t){.is_stopped = is_stopped, .enter = enter, .arg = worker};
   worker->limits = *limits;
   worker->ops = ops;
   worker->carrier = carrier;
@@ -171,5 +181,6 @@ void mcp_worker_free(mcp_worker_t *worker) {
   if (!worker) return;
   mcp_worker_drop_state(worker);
   mcp_buf_deinit(&worker->setup);
+  mcp_buf_deinit(&worker->reply);
   mcp_mem_free(worker);
 }

@@ -19,6 +19,7 @@
 #include "base/arena.h"
 #include "base/buf.h"
 #include "lua/coroutine.h"
+#include "lua/stop.h"
 
 typedef struct mcp_worker mcp_worker_t;
 
@@ -30,6 +31,12 @@ typedef struct {
   bool (*sleep)(void *carrier, uint64_t ms);
   /* Sends a note, taking it. 0, MCP_ENOMEM, MCP_ECANCELED, MCP_EGONE. */
   int (*note)(void *carrier, mcp_buf_t *bytes);
+  /* Waits for the next reply to notes, which replaces `bytes`. 0 or MCP_EGONE.
+   * NULL where there are none. */
+  int (*receive)(void *carrier, mcp_buf_t *bytes);
+  /* Takes from the process what code that is not trusted need not have. NULL on
+   * a thread. */
+  void (*confine)(void);
 } mcp_worker_ops_t;
 
 typedef struct {
@@ -40,7 +47,8 @@ typedef struct {
 } mcp_worker_limits_t;
 
 /* `setup` is one table (copy.h), which is copied: name, file or code,
- * package_path, package_cpath, untrusted. NULL: no memory. */
+ * package_path, package_cpath, untrusted, and for code of ours that confines
+ * what it runs itself: own. NULL: no memory. */
 mcp_worker_t *mcp_worker_new(mcp_slice_t setup,
                              const mcp_worker_limits_t *limits,
                              const mcp_worker_ops_t *ops, void *carrier);
@@ -63,6 +71,7 @@ void mcp_worker_adopt(lua_State *L, mcp_runtime_t *rt);
  */
 
 struct mcp_worker {
+  mcp_stop_t stop;
   lua_State *L; /* NULL: to be made */
   mcp_arena_t *arena;
   mcp_worker_limits_t limits;
@@ -70,12 +79,13 @@ struct mcp_worker {
   void *carrier;
   mcp_runtime_t *rt; /* of the state itself, or NULL */
   mcp_buf_t setup;
-  size_t used; /* bytes of Lua */
+  mcp_buf_t reply; /* the last one that was received */
+  size_t used;     /* bytes of Lua */
   /* Read in the signal handler. */
   lua_State *volatile running; /* NULL: no call is running */
   bool over;                   /* the limit of memory: the hook is to look */
   bool spoilt;                 /* the state is not to be used again */
-  unsigned depth;              /* of closing coroutines */
+  size_t printed;              /* bytes, by this call (worker_lib.c) */
 };
 
 /* Makes the Lua state; false: no memory. mcp_worker_drop_state frees it. */
@@ -87,14 +97,17 @@ void mcp_worker_register(mcp_worker_t *worker);
 
 bool mcp_worker_is_stopped(const mcp_worker_t *worker);
 
-/* How many coroutines are being closed inside each other. */
-unsigned *mcp_worker_depth(mcp_worker_t *worker);
+/* How many bytes the call has printed, for code that is not trusted. */
+size_t *mcp_worker_printed(mcp_worker_t *worker);
 
 /* `co` runs from now on; returns what ran before, to be set again after. */
 lua_State *mcp_worker_enter(mcp_worker_t *worker, lua_State *thread);
 
 const mcp_worker_ops_t *mcp_worker_ops(const mcp_worker_t *worker,
                                        void **carrier);
+
+/* What holds the reply that is being read. */
+mcp_buf_t *mcp_worker_reply(mcp_worker_t *worker);
 size_t mcp_worker_output(const mcp_worker_t *worker);
 
 #endif

@@ -27,7 +27,8 @@ static int send_note(void *carrier, mcp_buf_t *bytes) {
   return mcp_thread_note(seat->thread, bytes);
 }
 
-static const mcp_worker_ops_t ops = {false, stopped, sleep_for, send_note};
+static const mcp_worker_ops_t ops = {false,     stopped, sleep_for,
+                                     send_note, NULL,    NULL};
 
 static void interrupt(void *arg) {
   seat_t *seat = arg;
@@ -43,8 +44,11 @@ static void run(mcp_thread_t *thread, void *arg) {
     mcp_buf_deinit(&call);
     mcp_thread_answer(thread, &answer);
   }
+}
+
+static void release(void *arg) {
+  seat_t *seat = arg;
   mcp_worker_free(seat->worker);
-  seat->thread = NULL;
   mcp_mem_free(seat);
 }
 
@@ -59,6 +63,7 @@ int mcp_worker_thread_start(mcp_loop_t *loop, mcp_slice_t setup,
   seat->worker = mcp_worker_new(setup, limits, &ops, seat);
   all.run = run;
   all.interrupt = interrupt;
+  all.release = release;
   all.arg = seat;
   if (seat->worker) code = mcp_thread_start(loop, &all, thread);
   if (code < 0) {

@@ -1,5 +1,5 @@
 -- SPDX-License-Identifier: MIT
--- worker_pattern_spec.lua: src/lua/worker_pattern.c gives what Lua's own functions give: the same
+-- stop_pattern_spec.lua: src/lua/stop_pattern.c gives what Lua's own functions give: the same
 -- results, and errors where they have errors.
 local helper = require "spec.helper"
 local mcp = require "mcp"
@@ -83,6 +83,17 @@ describe("patterns of code that is not trusted", function()
         add("gsub_table", text, pattern)
         add("gsub_function", text, pattern, 3)
       end
+    end
+    compare(cases)
+  end)
+
+  it("are the same where a result outgrows its first buffer", function()
+    local cases, long = {}, ("ab"):rep(20000)
+    for _, pattern in ipairs { "a", "(a)", "()a", "(a)()" } do
+      for _, with in ipairs { "%0%0", "%1", "%1%1%1", "<%0>%%", "%1" .. ("-"):rep(50) } do
+        cases[#cases + 1] = { "gsub", long, pattern, with }
+      end
+      cases[#cases + 1] = { "gsub", "a", pattern, ("%1"):rep(20000) }
     end
     compare(cases)
   end)

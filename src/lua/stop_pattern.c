@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT
- * worker_pattern.c: see worker_pattern.h. The worker is upvalue 1 of every
+ * stop_pattern.c: see stop_pattern.h. The mcp_stop_t is upvalue 1 of every
  * function. A matcher is a recursion over the items of the pattern; what a
  * quantifier repeats is a loop. */
-#include "lua/worker_pattern.h"
+#include "lua/stop_pattern.h"
 
 #include <ctype.h>
 #include <lauxlib.h>
@@ -11,8 +11,10 @@
 #define CAPTURES 32
 /* Items inside items, as Lua has it. */
 #define DEPTH 200
-/* After so many steps the flag is looked at. */
-#define STEPS 4096
+/* After so many steps the flag is looked at. One is a byte of a set or of a
+ * replacement, COMPARED bytes compared, or an item. */
+#define STEPS    65536
+#define COMPARED 16
 
 typedef struct {
   const char *at;
@@ -23,10 +25,10 @@ enum { OPEN = -1, POSITION = -2 };
 
 typedef struct {
   lua_State *L;
-  const mcp_worker_t *worker;
+  const mcp_stop_t *stop;
   const char *text, *text_end;
   const char *pattern, *pattern_end;
-  unsigned steps;
+  size_t steps;
   int depth;
   int count; /* of captures, open ones too */
   capture_t captures[CAPTURES];
@@ -34,9 +36,16 @@ typedef struct {
 
 static const char *match_item(match_t *m, const char *s, const char *p);
 
+static void spend(match_t *m, size_t steps) {
+  m->steps += steps;
+  if (m->steps < STEPS) return;
+  m->steps = 0;
+  if (mcp_stop_is_stopped(m->stop)) luaL_error(m->L, "stopped");
+}
+
+/* An item costs much more than the byte of a set. */
 static void step(match_t *m) {
-  if (++m->steps % STEPS == 0 && m->worker && mcp_worker_is_stopped(m->worker))
-    luaL_error(m->L, "stopped");
+  spend(m, 16);
 }
 
 static int byte_at(const char *s) {
@@ -49,7 +58,7 @@ static int byte_at(const char *s) {
 /* The end of the single-character class at `p`: a letter, an escape or a set.
  */
 static const char *class_end(match_t *m, const char *p) {
-  const char *end = m->pattern_end;
+  const char *end = m->pattern_end, *begin = p;
   if (*p++ == '%') {
     if (p == end) luaL_error(m->L, "malformed pattern (ends with '%%')");
     return p + 1;
@@ -64,6 +73,7 @@ static const char *class_end(match_t *m, const char *p) {
       p++;
     }
   } while (p == end || *p != ']');
+  spend(m, (size_t)(p - begin));
   return p + 1;
 }
 
@@ -107,13 +117,12 @@ static bool in_set(int c, const char *p, const char *last) {
 }
 
 /* Does the class from `p` to `end` take the byte at `s`? */
-static bool takes(const match_t *m, const char *s, const char *p,
-                  const char *end) {
+static bool takes(match_t *m, const char *s, const char *p, const char *end) {
   if (s >= m->text_end) return false;
   switch (*p) {
   case '.': return true;
   case '%': return is_of(byte_at(s), byte_at(p + 1));
-  case '[': return in_set(byte_at(s), p, end - 1);
+  case '[': spend(m, (size_t)(end - p)); return in_set(byte_at(s), p, end - 1);
   default: return *p == *s;
   }
 }
@@ -196,6 +205,7 @@ static const char *match_back(match_t *m, const char *s, int digit) {
   if (i < 0 || i >= m->count || m->captures[i].length == OPEN)
     luaL_error(m->L, "invalid capture index %%%d", i + 1);
   length = (size_t)m->captures[i].length;
+  spend(m, length / COMPARED);
   if ((size_t)(m->text_end - s) < length ||
       memcmp(m->captures[i].at, s, length) != 0)
     return NULL;
@@ -207,6 +217,7 @@ static bool at_frontier(match_t *m, const char *s, const char *p,
                         const char *end) {
   int before = s == m->text ? 0 : byte_at(s - 1);
   int now = s == m->text_end ? 0 : byte_at(s);
+  spend(m, (size_t)(end - p));
   return !in_set(before, p, end - 1) && in_set(now, p, end - 1);
 }
 
@@ -297,7 +308,7 @@ static const char *match_item(match_t *m, const char *s, const char *p) {
 static void prepare(lua_State *L, match_t *m, int text, int pattern) {
   size_t size;
   m->L = L;
-  m->worker = lua_touserdata(L, lua_upvalueindex(1));
+  m->stop = lua_touserdata(L, lua_upvalueindex(1));
   m->text = luaL_checklstring(L, text, &size);
   m->text_end = m->text + size;
   m->pattern = luaL_checklstring(L, pattern, &size);
@@ -344,12 +355,13 @@ static size_t start_of(lua_State *L, int index, size_t size) {
   return size - (size_t)-at;
 }
 
-static const char *find_plain(const match_t *m, const char *from) {
+static const char *find_plain(match_t *m, const char *from) {
   size_t size = (size_t)(m->pattern_end - m->pattern);
   if (size == 0) return from;
   for (; (size_t)(m->text_end - from) >= size; from++) {
     from = memchr(from, *m->pattern, (size_t)(m->text_end - from) - size + 1);
     if (!from) return NULL;
+    spend(m, 1 + size / COMPARED);
     if (memcmp(from, m->pattern, size) == 0) return from;
   }
   return NULL;
@@ -446,7 +458,7 @@ static int gmatch(lua_State *L) {
 }
 
 /* Adds the replacement, a string, with its captures. */
-static void add_text(const match_t *m, luaL_Buffer *out, const char *s,
+static void add_text(match_t *m, luaL_Buffer *out, const char *s,
                      const char *end) {
   lua_State *L = m->L;
   size_t size;
@@ -457,6 +469,7 @@ static void add_text(const match_t *m, luaL_Buffer *out, const char *s,
     luaL_addlstring(out, text, (size_t)(sign - text));
     text = sign;
     if (text == text_end) break;
+    step(m);
     text++;
     if (text < text_end && *text == '%') {
       luaL_addchar(out, '%');
@@ -475,7 +488,7 @@ static void add_text(const match_t *m, luaL_Buffer *out, const char *s,
 }
 
 /* Adds what the match from `s` to `end` is replaced with. False: itself. */
-static bool add_value(const match_t *m, luaL_Buffer *out, const char *s,
+static bool add_value(match_t *m, luaL_Buffer *out, const char *s,
                       const char *end) {
   lua_State *L = m->L;
   switch (lua_type(L, 3)) {
@@ -541,12 +554,8 @@ static int gsub(lua_State *L) {
   return 2;
 }
 
-void mcp_worker_pattern_open(lua_State *L, mcp_worker_t *worker) {
-  static const luaL_Reg functions[] = {{"find", find},
-                                       {"match", match},
-                                       {"gmatch", gmatch},
-                                       {"gsub", gsub},
-                                       {NULL, NULL}};
-  lua_pushlightuserdata(L, worker);
-  luaL_setfuncs(L, functions, 1);
-}
+const luaL_Reg mcp_stop_pattern_functions[] = {{"find", find},
+                                               {"match", match},
+                                               {"gmatch", gmatch},
+                                               {"gsub", gsub},
+                                               {NULL, NULL}};

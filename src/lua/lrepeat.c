@@ -1,0 +1,113 @@
+/* SPDX-License-Identifier: MIT
+ * lrepeat.c: see lrepeat.h. */
+#include "lua/lrepeat.h"
+
+#include <lauxlib.h>
+#include <string.h>
+
+#include "base/mem.h"
+#include "lua/lexchange_handle.h"
+
+typedef struct {
+  mcp_share_t *share; /* of the peer; it is charged */
+  int function;       /* registry reference, or LUA_NOREF */
+  unsigned misses;
+  bool with_id;
+  size_t method, meta; /* bytes of each, which lie one after the other */
+  char text[];
+} memo_t;
+
+/* What a closure and its variables take in Lua. */
+#define CLOSURE_COST 512
+
+static size_t cost_of(const memo_t *memo) {
+  return sizeof *memo + memo->method + memo->meta + CLOSURE_COST;
+}
+
+static memo_t **memo_of(mcp_exchange_t *x, bool *repeated) {
+  if (!x->ops->http || !x->ops->http->memo) return NULL;
+  return (memo_t **)x->ops->http->memo(x, repeated);
+}
+
+/* The text of params._meta, or an empty one. */
+static mcp_slice_t meta_of(const mcp_json_doc_t *doc, const mcp_rpc_t *rpc) {
+  return rpc->meta_at ? mcp_json_raw(doc, rpc->meta_at) : MCP_SLICE("");
+}
+
+static bool is_like(const memo_t *memo, const mcp_json_doc_t *doc,
+                    const mcp_rpc_t *rpc) {
+  return rpc->kind == MCP_RPC_REQUEST &&
+         mcp_slice_equal(mcp_json_raw(doc, rpc->method_at),
+                         mcp_slice(memo->text, memo->method)) &&
+         mcp_slice_equal(meta_of(doc, rpc),
+                         mcp_slice(memo->text + memo->method, memo->meta));
+}
+
+bool mcp_lrepeat_push(lua_State *L, mcp_exchange_t *x,
+                      const mcp_arrival_t *arrival, bool *with_id) {
+  bool repeated;
+  memo_t **slot = memo_of(x, &repeated), *memo;
+  if (!slot || !*slot || (*slot)->function == LUA_NOREF) return false;
+  memo = *slot;
+  if (!is_like(memo, arrival->doc, arrival->rpc)) {
+    memo->misses++;
+    return false;
+  }
+  *with_id = memo->with_id;
+  lua_rawgeti(L, LUA_REGISTRYINDEX, memo->function);
+  return true;
+}
+
+bool mcp_lrepeat_is_worth(mcp_exchange_t *x) {
+  bool repeated = false;
+  memo_t **slot = memo_of(x, &repeated);
+  return slot && repeated && (!*slot || (*slot)->misses < MCP_LREPEAT_MISSES);
+}
+
+void mcp_lrepeat_free(lua_State *L, void *of) {
+  memo_t *memo = of;
+  if (!memo) return;
+  luaL_unref(L, LUA_REGISTRYINDEX, memo->function);
+  mcp_share_release(memo->share, cost_of(memo));
+  mcp_mem_free(memo);
+}
+
+/* A memo of these texts, without its function. NULL: there is no room. */
+static memo_t *new_memo(mcp_share_t *share, mcp_slice_t method,
+                        mcp_slice_t meta) {
+  memo_t *memo = mcp_mem_alloc(sizeof *memo + method.len + meta.len);
+  if (!memo) return NULL;
+  *memo = (memo_t){.share = share,
+                   .function = LUA_NOREF,
+                   .method = method.len,
+                   .meta = meta.len};
+  if (mcp_share_charge(share, cost_of(memo)) < 0) {
+    mcp_mem_free(memo);
+    return NULL;
+  }
+  memcpy(memo->text, method.data, method.len);
+  if (meta.len > 0) memcpy(memo->text + method.len, meta.data, meta.len);
+  return memo;
+}
+
+int mcp_lrepeat_remember(lua_State *L) {
+  mcp_lexchange_handle_t *h = mcp_lexchange_check(L);
+  mcp_slice_t method, meta;
+  memo_t **slot, *memo;
+  bool repeated;
+  luaL_checktype(L, 2, LUA_TFUNCTION);
+  method.data = luaL_checklstring(L, 3, &method.len);
+  meta.data = luaL_optlstring(L, 4, "", &meta.len);
+  slot = h->x ? memo_of(h->x, &repeated) : NULL;
+  if (!slot) return 0;
+  memo = new_memo(h->x->share, method, meta);
+  if (!memo) return 0;
+  memo->with_id = lua_toboolean(L, 5);
+  if (*slot) memo->misses = (*slot)->misses;
+  mcp_lrepeat_free(L, *slot);
+  *slot = memo;
+  /* It may raise: what is in the slot goes with the connection. */
+  lua_pushvalue(L, 2);
+  memo->function = luaL_ref(L, LUA_REGISTRYINDEX);
+  return 0;
+}

@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: MIT
+ * lrepeat.h: a client sends request after request with the same header fields,
+ * the same method and the same params._meta. What Lua has judged of them once
+ * it need not judge again: it leaves a function with the connection, which gets
+ * the requests that follow for as long as nothing of that changes. */
+#ifndef MCP_LUA_LREPEAT_H
+#define MCP_LUA_LREPEAT_H
+
+#include <lua.h>
+
+#include "transport/exchange.h"
+
+/* Requests of one connection that differ in method or _meta under the same
+ * header fields, after which it is given up. */
+#define MCP_LREPEAT_MISSES 8
+
+/* The request that `arrival` brought is one that a function waits for: pushes
+ * it, and says whether it takes the id. [-0, +(0|1), -] */
+bool mcp_lrepeat_push(lua_State *L, mcp_exchange_t *x,
+                      const mcp_arrival_t *arrival, bool *with_id);
+
+/* Is it worth leaving a function for requests like this one? */
+bool mcp_lrepeat_is_worth(mcp_exchange_t *x);
+
+/* x:remember(fn, method, meta | nil [, with_id]): requests like this one, whose
+ * method is `method` and whose _meta has the text `meta`, go to fn(x, params
+ * [, id]) instead of the listener's function. Without memory for it they do
+ * not. */
+int mcp_lrepeat_remember(lua_State *L);
+
+/* Forgets what was left with a connection. */
+void mcp_lrepeat_free(lua_State *L, void *memo);
+
+#endif
