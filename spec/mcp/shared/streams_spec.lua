@@ -1,0 +1,274 @@
+-- SPDX-License-Identifier: MIT
+-- Event streams of sessions that several processes serve: what is resumed where.
+local core = require "mcp.core"
+local helper = require "spec.helper"
+local several = require "spec.several"
+local shared = require "mcp.server.shared"
+local streams = require "mcp.server.shared.streams"
+
+describe("a stream of several processes", function()
+  local all, gates, watch, timeout
+
+  local function make(app)
+    app:tool "steps" { input = { count = "integer" } } (function(args, ctx)
+      for i = 1, args.count do
+        ctx:log("error", i)
+        if gates[i] then gates[i]:wait(helper.LIMIT) end
+      end
+      return "done"
+    end)
+    app:tool "short" (function(_, ctx)
+      ctx:log("error", "first")
+      ctx:close_stream(0)
+      ctx:log("error", "second")
+      gates[1]:wait(helper.LIMIT)
+      return "done"
+    end)
+  end
+
+  before_each(function()
+    gates, watch, timeout = {}, streams.WATCH, shared.TIMEOUT
+    all = several.open(3, make)
+  end)
+  after_each(function()
+    streams.WATCH, shared.TIMEOUT = watch, timeout
+    for _, gate in pairs(gates) do gate:wake() end
+    all:close()
+    helper.leftovers()
+  end)
+
+  -- The messages that are left, as texts.
+  local function rest(stream)
+    local list = {}
+    while true do
+      local message = stream:next()
+      if not message then return table.concat(list, " ") end
+      list[#list + 1] = message.method and tostring(message.params.data)
+        or message.result and message.result.content[1].text or message.error.message
+    end
+  end
+
+  it("that is over is replayed by any of them", function()
+    several.run(function()
+      local sid = all:session(1, 1)
+      local stream = all:open_call(1, sid, "steps", { count = 3 })
+      assert.equal(1, stream:next().params.data)
+      local last = stream.last
+      stream:close()
+      several.eventually(function() return all.apps[1].sessions.by_id[sid].running.count == 0 end)
+      assert.equal("2 3 done", rest(all:get(2, sid, last)))
+      assert.equal("2 3 done", rest(all:get(3, sid, last)))
+      assert.equal("2 3 done", rest(all:get(1, sid, last)))
+    end)
+  end)
+
+  it("whose call runs elsewhere goes on at the process that is asked", function()
+    several.run(function()
+      gates[2] = core.waiter()
+      local sid = all:session(1, 1)
+      local stream = all:open_call(1, sid, "steps", { count = 4 })
+      assert.equal(1, stream:next().params.data)
+      local last = stream.last
+      assert.equal(2, stream:next().params.data)
+      stream:close()
+      local other = all:get(2, sid, last)
+      assert.equal(2, other:next().params.data)
+      assert.is_true(other:is_quiet())
+      -- And at a third one, which takes it away from the second.
+      local third = all:get(3, sid, other.last)
+      assert.is_true(third:is_quiet())
+      gates[2]:wake()
+      assert.equal("3 4 done", rest(third))
+      assert.equal("", rest(other))
+    end)
+  end)
+
+  it("that the server has ended early goes on anywhere", function()
+    several.run(function()
+      gates[1] = core.waiter()
+      local sid = all:session(1, 2)
+      local stream = all:open_call(3, sid, "short")
+      assert.equal("first", stream:next().params.data)
+      assert.is_nil(stream:next())
+      local other = all:get(1, sid, stream.last)
+      assert.equal("second", other:next().params.data)
+      gates[1]:wake()
+      assert.equal("done", rest(other))
+    end)
+  end)
+
+  it("whose call was cancelled ends without an answer", function()
+    several.run(function()
+      gates[1] = core.waiter()
+      local sid = all:session(1, 1)
+      local stream = all:open_call(1, sid, "steps", { count = 2 })
+      assert.equal(1, stream:next().params.data)
+      all:notify(1, sid, "notifications/cancelled", { requestId = stream.id })
+      assert.equal("", rest(all:get(2, sid, stream.last)))
+    end)
+  end)
+
+  it("whose process has died ends with an error for its request, once", function()
+    several.run(function()
+      gates[2] = core.waiter()
+      local sid = all:session(1, 2)
+      local stream = all:open_call(1, sid, "steps", { count = 2 })
+      assert.equal(1, stream:next().params.data)
+      local last = stream.last
+      stream:next()
+      all:kill(1)
+      for _ = 1, 2 do
+        local other = all:get(2, sid, last)
+        assert.equal(2, other:next().params.data)
+        local message, id = other:next()
+        assert.equal(stream.id, message.id)
+        assert.same({ -32603, "The process that ran this call has ended before its answer" },
+          { message.error.code, message.error.message })
+        assert.is_nil(other:next())
+        assert.equal("", rest(all:get(3, sid, id)))
+      end
+    end)
+  end)
+
+  it("that is forwarded ends with that error when the process dies", function()
+    streams.WATCH = 0.05
+    several.run(function()
+      gates[1] = core.waiter()
+      local sid = all:session(1, 2)
+      local stream = all:open_call(1, sid, "steps", { count = 1 })
+      assert.equal(1, stream:next().params.data)
+      local other = all:get(2, sid, stream.last)
+      assert.is_true(other:is_quiet())
+      all:kill(1)
+      assert.equal("The process that ran this call has ended before its answer", rest(other))
+    end)
+  end)
+
+  -- The stream of a call at 1 that is forwarded by 2 after its first event. The log is dropped.
+  local function with_forwarded(count, fn)
+    helper.logged(function()
+      several.run(function()
+        for i = 1, count do gates[i] = core.waiter() end
+        local sid = all:session(1, 2)
+        local stream = all:open_call(1, sid, "steps", { count = count })
+        assert.equal(1, stream:next().params.data)
+        local other = all:get(2, sid, stream.last)
+        assert.is_true(other:is_quiet())
+        fn(other, sid, function()
+          for i = 1, count do gates[i]:wake() end
+          several.eventually(function()
+            return all.apps[1].sessions.by_id[sid].running.count == 0
+          end)
+        end)
+        assert.is_nil(next(all.apps[1].shared.remotes))
+        assert.is_nil(next(all.apps[2].shared.follows))
+      end)
+    end)
+  end
+
+  it("that is forwarded gets the answer after the store was away for its process", function()
+    streams.WATCH = 0.05
+    with_forwarded(1, function(other, _, finish)
+      all:away(1, true)
+      finish()
+      all:away(1, false)
+      assert.equal("done", rest(other))
+    end)
+  end)
+
+  it("that is forwarded gets the answer once the store is back for the other process", function()
+    streams.WATCH = 60
+    with_forwarded(1, function(other, _, finish)
+      all:away(2, true)
+      finish()
+      all:away(2, false)
+      assert.equal("done", rest(other))
+    end)
+  end)
+
+  it("that is forwarded, but has lost an event on the way, ends: the rest is resumed", function()
+    streams.WATCH = 60
+    with_forwarded(2, function(other, sid, finish)
+      all:away(2, true)
+      gates[1]:wake()
+      assert.is_true(other:is_quiet())
+      all:away(2, false)
+      assert.equal(2, other:next().params.data)
+      assert.is_nil(other:next())
+      local again = all:get(2, sid, other.last)
+      assert.is_true(again:is_quiet())
+      finish()
+      assert.equal("done", rest(again))
+    end)
+  end)
+
+  it("that is forwarded stays as it is where nothing was lost", function()
+    streams.WATCH = 0.05
+    with_forwarded(1, function(other, _, finish)
+      all:away(2, true)
+      assert.is_true(other:is_quiet())
+      all:away(2, false)
+      all:away(1, true)
+      assert.is_true(other:is_quiet())
+      all:away(1, false)
+      assert.is_true(other:is_quiet())
+      finish()
+      assert.equal("done", rest(other))
+    end)
+  end)
+
+  it("whose process does not answer in time ends without an error: it is resumed", function()
+    with_forwarded(1, function(other, sid, finish)
+      local last = all.streams[1].last
+      shared.TIMEOUT = 0.05
+      all:away(1, true)
+      assert.equal("", rest(all:get(2, sid, last)))
+      all:away(1, false)
+      shared.TIMEOUT = timeout
+      other:close()
+      local again = all:get(2, sid, last)
+      assert.is_true(again:is_quiet())
+      finish()
+      assert.equal("done", rest(again))
+      several.eventually(function() return not next(all.apps[2].shared.follows) end)
+    end)
+  end)
+
+  it("of a session goes on, with what was missed, at any of them", function()
+    several.run(function()
+      local sid = all:session(1, 1)
+      local stream = all:get(1, sid)
+      all.apps[2]:changed "tools"
+      assert.equal("notifications/tools/list_changed", stream:next().method)
+      local last = stream.last
+      assert.is_string(last)
+      all.apps[1]:changed "tools"
+      stream:next()
+      -- It has lost the last one.
+      local other = all:get(2, sid, last)
+      assert.equal(200, other.status)
+      assert.equal("notifications/tools/list_changed", other:next().method)
+      assert.is_true(other:is_quiet())
+      all.apps[3]:changed "tools"
+      assert.equal("notifications/tools/list_changed", other:next().method)
+      assert.is_nil((stream:next()))
+      assert.equal(409, all:get(1, sid).status)
+      local third = all:get(3, sid, other.last)
+      assert.is_true(third:is_quiet())
+      all.apps[1]:changed "tools"
+      assert.equal("notifications/tools/list_changed", third:next().method)
+    end)
+  end)
+
+  it("is refused to other sessions, and if no event has that id", function()
+    several.run(function()
+      local sid, other = all:session(1, 1), all:session(2, 2)
+      local stream = all:open_call(1, sid, "steps", { count = 1 })
+      stream:next()
+      assert.equal(400, all:get(2, other, stream.last).status)
+      for _, id in ipairs { "x", "abn1.1_1", ("n"):rep(300), "abn99999999999999999999.1_1" } do
+        assert.equal(400, all:get(2, sid, id).status)
+      end
+    end)
+  end)
+end)

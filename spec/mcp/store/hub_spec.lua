@@ -1,0 +1,102 @@
+-- SPDX-License-Identifier: MIT
+-- The store of a worker: the common cases, over channels to a hub in this process.
+local cases = require "spec.mcp.store.cases"
+local core = require "mcp.core"
+local frames = require "mcp.store.frames"
+local hub = require "mcp.server.workers.hub"
+local store_hub = require "mcp.store.hub"
+
+local shared
+
+-- A worker of the hub: its end, and the supervisor's.
+local function join()
+  shared = shared or hub.new()
+  local near, far = assert(core.channel_pair())
+  local member = shared:join(far, "1")
+  core.spawn(function()
+    for frame in function() return (far:receive()) end do
+      assert(member:take_frame(frame))
+    end
+    member:leave()
+    far:close()
+  end)
+  local store, driver = store_hub.new(near, member.node)
+  core.spawn(function()
+    for frame in function() return (near:receive()) end do
+      assert(driver:take_frame(frame))
+    end
+    driver:lose()
+    near:close()
+  end)
+  local close = driver.close
+  function driver.close(self)
+    close(self)
+    near:close()
+  end
+  return store, far, near
+end
+
+cases.declare(_ENV, "hub", join, function() shared = nil end)
+
+describe("the store of a worker", function()
+  after_each(function() shared = nil end)
+
+  it("fails at once, and for ever, when its supervisor is away", cases.in_task(function()
+    local store <close>, far = join()
+    assert.is_true(store:put("k", "v", 10))
+    assert.is_true(store:is_ready())
+    far:close()
+    cases.wait_for(function() return not store:is_ready() end, "the end")
+    assert.same({ nil, "the supervisor is away", "EUNAVAILABLE" }, { store:get "k" })
+    assert.same({ nil, "the supervisor is away", "EUNAVAILABLE" }, { store:publish("t", "x") })
+  end))
+
+  it("ends calls in progress when its supervisor ends", cases.in_task(function()
+    local store <close>, far = join()
+    local got
+    core.spawn(function() got = table.pack(store:get "k") end)
+    far:close()
+    cases.wait_for(function() return got end, "the result")
+    assert.equal("EUNAVAILABLE", got[3])
+  end))
+
+  it("leaves the nodes when its channel has ended", cases.in_task(function()
+    local first <close> = join()
+    local other, _, near = join()
+    assert.is_true(first:nodes()[other.node])
+    near:close()
+    cases.wait_for(function() return not first:nodes()[other.node] end, "its end")
+    other:close()
+  end))
+
+  it("does not wait longer than its limit", cases.in_task(function()
+    local near, far = assert(core.channel_pair())
+    local before = store_hub.TIMEOUT
+    store_hub.TIMEOUT = 0.02
+    local store <close> = store_hub.new(near, "n")
+    local result = table.pack(store:get "k")
+    store_hub.TIMEOUT = before
+    assert.same({ nil, "the supervisor has not answered in time", "EUNAVAILABLE", n = 3 }, result)
+    near:close()
+    far:close()
+  end))
+
+  it("holds no more for a supervisor that does not read than its queue", cases.in_task(function()
+    local near, far = assert(core.channel_pair())
+    local store <close> = store_hub.new(near, "n")
+    local text = ("x"):rep(1 << 20)
+    local ok, message, code
+    for _ = 1, 40 do
+      ok, message, code = store:publish("t", text)
+      if not ok then break end
+    end
+    assert.same({ nil, "the supervisor does not read", "EUNAVAILABLE" }, { ok, message, code })
+    near:close()
+    far:close()
+  end))
+
+  it("has a frame for what is larger than one", function()
+    local parts = { frames.answer("range", 7, nil, "too large", "ETOOBIG") }
+    assert.same({ 7, nil, "too large", "ETOOBIG" }, { frames.read_answer(table.concat(parts)) })
+  end)
+end)
