@@ -112,10 +112,11 @@ end
 ---The fields of any request: its method, and the name of what it is about (HM-24).
 ---@param method string
 ---@param params table|nil
+---@param row mcp.Method|nil what is known of the method; the protocol's own if not given
 ---@return table[] list of { name, value }
-function param_headers.of_request(method, params)
+function param_headers.of_request(method, params, row)
   local out = { { "Mcp-Method", header.encode(method) } }
-  local row = methods[method]
+  row = row or methods[method]
   local target = row and row.target
   local name = target and type(params) == "table" and params[target]
   if type(name) == "string" then out[2] = { "Mcp-Name", header.encode(name) } end

@@ -1,16 +1,17 @@
 -- SPDX-License-Identifier: MIT
--- question: what a handler can ask of the client, as a value: the request it becomes in a revision,
--- the capability it needs, and how its answer is read. How it gets there is not known here.
+-- question: a question of a handler to the client, as a value: the request it becomes in a
+-- revision, the capability it needs, and how its answer is read. This file does not send it.
 local content = require "mcp.content"
 local core = require "mcp.core"
 local form = require "mcp.message.question_form"
-local nearest = require "mcp.nearest"
+local error_in = require("mcp.options").error_in
+local facts_of = require "mcp.protocol.extension"
 local value = require "mcp.value"
 
 local question = {}
 
 ---@class mcp.Question
----@field kind "elicit"|"elicit_url"|"sample"|"roots"
+---@field kind "elicit"|"elicit_url"|"sample"|"roots"|"own" one of an extension
 local Question = { __name = "mcp.question" }
 Question.__index = {}
 
@@ -28,12 +29,12 @@ question.make = make
 
 local function need_text(name, text)
   if type(text) == "string" and text ~= "" then return true end
-  return nil, ("%s: a string expected, got %s"):format(name,
+  return nil, ("%s: expected a string, got %s"):format(name,
     text == "" and "an empty one" or type(text))
 end
 
--- Names of what a form must never ask for: the client's program sees it, and its model may. Letters
--- only, in lower case.
+-- Names of secrets, for which a form must never ask: the client's program sees the answer, and its
+-- model may. Letters only, in lower case.
 local SECRETS = { "password", "passwd", "passphrase", "apikey", "accesstoken", "privatekey",
   "creditcard", "cardnumber", "cvv" }
 local warned = {}
@@ -67,43 +68,44 @@ function make.elicit_url(text, url)
   ok, message = need_text("url", url)
   if not ok then return nil, message end
   if not url:find "^https?://[^/]" or not require("mcp.uri").valid_absolute(url) then
-    return nil, ("url: an address such as \"https://example.org/\" expected, got %q"):format(url)
+    return nil, ("url: expected an address such as \"https://example.org/\", got %q"):format(url)
   end
   return setmetatable({ kind = "elicit_url", text = text, url = url }, Question)
 end
 
 function make.roots(...)
-  if select("#", ...) > 0 then return nil, "no argument expected" end
+  if select("#", ...) > 0 then return nil, "expected no argument" end
   return setmetatable({ kind = "roots" }, Question)
 end
 
--- Our names, the protocol's, and of which type they are.
+-- The types of the options, and their names in the protocol.
 local SAMPLE = {
-  messages = { "messages", "any" }, max_tokens = { "maxTokens", "number" },
-  system_prompt = { "systemPrompt", "string" }, temperature = { "temperature", "number" },
-  stop_sequences = { "stopSequences", "table" },
-  model_preferences = { "modelPreferences", "table" }, tools = { "tools", "table" },
-  tool_choice = { "toolChoice", "any" }, include_context = { "includeContext", "string" },
-  metadata = { "metadata", "table" },
+  messages = "any", max_tokens = "number", system_prompt = "string", temperature = "number",
+  stop_sequences = "table", model_preferences = "table", tools = "table", tool_choice = "any",
+  include_context = "string", metadata = "table",
+}
+local MEMBERS = {
+  messages = "messages", max_tokens = "maxTokens", system_prompt = "systemPrompt",
+  temperature = "temperature", stop_sequences = "stopSequences",
+  model_preferences = "modelPreferences", tools = "tools", tool_choice = "toolChoice",
+  include_context = "includeContext", metadata = "metadata",
 }
 
-local PREFERENCES = {
-  hints = "table", cost_priority = "costPriority", speed_priority = "speedPriority",
-  intelligence_priority = "intelligencePriority",
-}
+local PREFERENCES = { hints = "table", cost_priority = "number", speed_priority = "number",
+  intelligence_priority = "number" }
+local PREFERENCE_MEMBERS = { cost_priority = "costPriority", speed_priority = "speedPriority",
+  intelligence_priority = "intelligencePriority" }
 
 local function read_preferences(given)
-  local out = {}
+  local out, wrong = {}, error_in(given, PREFERENCES)
+  if wrong then return nil, "model_preferences: " .. wrong end
   for key, member in pairs(given) do
-    local name = PREFERENCES[key]
-    if not name then
-      return nil, "model_preferences: " .. nearest.unknown("option", key, nearest.keys(PREFERENCES))
-    end
     if key ~= "hints" then
-      if type(member) ~= "number" or member < 0 or member > 1 then
-        return nil, ("model_preferences: %s: a number from 0 to 1 expected"):format(key)
+      if not (member >= 0 and member <= 1) then
+        return nil, ("model_preferences: %s: expected a number from 0 to 1, got %s"):format(key,
+          member)
       end
-      out[name] = member
+      out[PREFERENCE_MEMBERS[key]] = member
     else
       local hints = value.array {}
       for i, hint in ipairs(member) do
@@ -115,19 +117,17 @@ local function read_preferences(given)
   return out
 end
 
-local TOOL = { name = true, title = true, description = true, input = true, input_schema = true }
+local TOOL = { name = "string", title = "any", description = "any", input = "any",
+  input_schema = "any" }
 
 local function read_tools(list)
   local out = value.array {}
   for i, tool in ipairs(list) do
     if type(tool) ~= "table" or type(tool.name) ~= "string" then
-      return nil, ("tools[%d]: a table with name expected"):format(i)
+      return nil, ("tools[%d]: expected a table with a name"):format(i)
     end
-    for key in pairs(tool) do
-      if not TOOL[key] then
-        return nil, ("tools[%d]: %s"):format(i, nearest.unknown("option", key, nearest.keys(TOOL)))
-      end
-    end
+    local wrong = error_in(tool, TOOL)
+    if wrong then return nil, ("tools[%d]: %s"):format(i, wrong) end
     local schema = tool.input_schema or { type = "object" }
     if tool.input ~= nil then
       local ok, made = pcall(require("mcp.schema").from_shorthand, tool.input, 0)
@@ -137,7 +137,7 @@ local function read_tools(list)
     out[i] = { name = tool.name, title = tool.title, description = tool.description,
       inputSchema = schema }
   end
-  if not out[1] then return nil, "tools: at least one expected" end
+  if not out[1] then return nil, "tools: expected at least one" end
   return out
 end
 
@@ -157,8 +157,8 @@ local function blocks_of(body)
   return out[1] and out or nil
 end
 
--- Every use of a tool is answered in the very next message, and by nothing but answers (protocol,
--- Sampling: "Tool result messages", "Tool use and result balance").
+-- The next message must answer every use of a tool, and must have nothing but these answers
+-- (protocol, Sampling: "Tool result messages", "Tool use and result balance").
 local function check_tool_use(messages)
   local open, count = {}, 0
   for i, message in ipairs(messages) do
@@ -167,7 +167,7 @@ local function check_tool_use(messages)
       if block.type == "tool_result" then
         results = results + 1
         if not open[block.toolUseId] then
-          return nil, ("messages[%d]: a tool_result that answers no tool_use before it"):format(i)
+          return nil, ("messages[%d]: tool_result: expected a tool_use for it before"):format(i)
         end
         open[block.toolUseId], count = nil, count - 1
       else
@@ -175,10 +175,10 @@ local function check_tool_use(messages)
       end
     end
     if results > 0 and others > 0 then
-      return nil, ("messages[%d]: a message with a tool_result has nothing else in it"):format(i)
+      return nil, ("messages[%d]: expected nothing but tool_result blocks beside one"):format(i)
     end
     if count > 0 then
-      return nil, ("messages[%d]: a tool_use before it is not answered here"):format(i)
+      return nil, ("messages[%d]: expected a tool_result for each tool_use before it"):format(i)
     end
     for _, block in ipairs(message.content) do
       if block.type == "tool_use" and block.id ~= nil and not open[block.id] then
@@ -186,11 +186,11 @@ local function check_tool_use(messages)
       end
     end
   end
-  if count > 0 then return nil, "messages: a tool_use at the end is not answered" end
+  if count > 0 then return nil, "messages: expected a tool_result for the tool_use at the end" end
   return true
 end
 
----Are the uses of tools in these messages answered as they must be? For who is asked, too.
+---Are the uses of tools in these messages answered as they must be? Clients check this as well.
 ---@param messages table[] each with content, a list of blocks
 ---@return boolean|nil fine
 ---@return string|nil message
@@ -199,7 +199,7 @@ question.check_tool_use = check_tool_use
 local function read_messages(given)
   if type(given) == "string" then given = { given } end
   if type(given) ~= "table" then
-    return nil, "messages: a string or a list expected, got " .. type(given)
+    return nil, "messages: expected a string or a list, got " .. type(given)
   end
   if given.role ~= nil then given = { given } end
   local out = {}
@@ -209,31 +209,24 @@ local function read_messages(given)
     end
     local blocks = type(message) == "table" and blocks_of(message.content)
     if not blocks or (message.role ~= "user" and message.role ~= "assistant") then
-      return nil, ("messages[%d]: a string, or a role (\"user\", \"assistant\") and content, "
-        .. "expected"):format(i)
+      return nil, ("messages[%d]: expected a string, or a role (\"user\", \"assistant\") and "
+        .. "content"):format(i)
     end
     out[i] = { role = message.role, content = blocks }
   end
-  if not out[1] then return nil, "messages: at least one expected" end
+  if not out[1] then return nil, "messages: expected at least one" end
   local ok, message = check_tool_use(out)
   if not ok then return nil, message end
   return out
 end
 
 function make.sample(given)
-  if type(given) ~= "table" then return nil, "a table expected, got " .. type(given) end
-  local params, message = {}
-  for key, member in pairs(given) do
-    local option = SAMPLE[key]
-    if not option then return nil, nearest.unknown("option", key, nearest.keys(SAMPLE)) end
-    if option[2] ~= "any" and type(member) ~= option[2] then
-      return nil, ("%s: %s expected, got %s"):format(key, option[2], type(member))
-    end
-    params[option[1]] = member
-  end
-  local most = math.tointeger(params.maxTokens)
-  if not most or most < 1 then return nil, "max_tokens: an integer, 1 or more, expected" end
-  params.maxTokens = most
+  local params, message = {}, error_in(given, SAMPLE)
+  if message then return nil, message end
+  for key, member in pairs(given) do params[MEMBERS[key]] = member end
+  local tokens = math.tointeger(params.maxTokens)
+  if not tokens or tokens < 1 then return nil, "max_tokens: expected an integer, 1 or more" end
+  params.maxTokens = tokens
   params.messages, message = read_messages(given.messages)
   if message then return nil, message end
   if params.stopSequences then
@@ -251,11 +244,49 @@ function make.sample(given)
   if choice ~= nil then
     if type(choice) == "table" then choice = choice.mode end
     if not CHOICES[choice] then
-      return nil, 'tool_choice: "auto", "required" or "none" expected'
+      return nil, 'tool_choice: expected "auto", "required" or "none"'
     end
     params.toolChoice = { mode = choice }
   end
   return setmetatable({ kind = "sample", params = params }, Question)
+end
+
+---A question that an extension defines: a request with a table as its answer.
+---@param id string of the extension
+---@param revision string|nil
+---@param method string
+---@param params table|nil
+---@return mcp.Question
+function question.own(id, revision, method, params)
+  return setmetatable({ kind = "own", id = id, revision = revision, method = method,
+    params = params or {} }, Question)
+end
+
+local KINDS = { ["sampling/createMessage"] = "sample", ["roots/list"] = "roots" }
+
+-- What belongs to the connection on which it came.
+local OF_HOP = { progressToken = true, ["io.modelcontextprotocol/related-task"] = true }
+
+---A question of another server, which is passed on as it came.
+---@param method string
+---@param params table
+---@return mcp.Question|nil question nil: the protocol has no such question
+function question.relayed(method, params)
+  local kind = KINDS[method]
+  if method == "elicitation/create" then
+    kind = params.mode == "url" and "elicit_url" or "elicit"
+  end
+  if not kind then return nil end
+  local raw, meta = {}, nil
+  for key, member in pairs(params) do raw[key] = member end
+  for key, member in pairs(type(params._meta) == "table" and params._meta or {}) do
+    if not OF_HOP[key] then
+      meta = meta or {}
+      meta[key] = member
+    end
+  end
+  raw._meta = meta
+  return setmetatable({ kind = kind, params = raw, relayed = true }, Question)
 end
 
 -- --- asking ---------------------------------------------------------------
@@ -265,13 +296,16 @@ local METHODS = {
   sample = "sampling/createMessage", roots = "roots/list",
 }
 
----The capability it needs of a client, as capabilities are written.
+---The capabilities that the client must declare for it.
 ---@param facts table of a revision
 ---@return table wanted
 function Question.__index:needs(facts)
   if self.kind == "elicit" then return { elicitation = { form = {} } } end
   if self.kind == "elicit_url" then return { elicitation = { url = {} } } end
   if self.kind == "roots" then return { roots = {} } end
+  if self.kind == "own" then
+    return { extensions = { [self.id] = { revision = self.revision } } }
+  end
   local params, wanted = self.params, {}
   if params.tools or params.toolChoice then wanted.tools = {} end
   if facts.sampling_tools and params.includeContext and params.includeContext ~= "none" then
@@ -288,6 +322,9 @@ local function object(given) return type(given) == "table" and value.is_object(g
 ---@return boolean
 function Question.__index:is_offered(facts, capabilities)
   if self.kind == "roots" then return object(capabilities.roots) end
+  if self.kind == "own" then
+    return facts_of.active(capabilities, self.id, self.revision) and true or false
+  end
   if self.kind == "sample" then
     local have = capabilities.sampling
     if not object(have) then return false end
@@ -303,7 +340,7 @@ function Question.__index:is_offered(facts, capabilities)
   return object(have.form) or have.url == nil
 end
 
--- Messages as a revision knows them: older ones have one block in each.
+-- Messages in the form of a revision: older ones have one block in each.
 local function shape_messages(facts, messages)
   local out = value.array {}
   for _, message in ipairs(messages) do
@@ -326,7 +363,23 @@ end
 ---@return table|string params or what is wrong
 function Question.__index:request(facts)
   local method = METHODS[self.kind]
+  if self.relayed then
+    local params = {}
+    for key, member in pairs(self.params) do params[key] = member end
+    if self.kind == "elicit" or self.kind == "elicit_url" then
+      params.mode = nil
+      if facts.elicitation == "full" then
+        params.mode = self.kind == "elicit" and "form" or "url"
+      end
+      if self.kind == "elicit_url" then
+        params.elicitationId = facts.elicitation_id and (params.elicitationId or core.random_id())
+          or nil
+      end
+    end
+    return method, params
+  end
   if self.kind == "roots" then return method, {} end
+  if self.kind == "own" then return self.method, self.params end
   if self.kind == "sample" then
     local params = {}
     for key, member in pairs(self.params) do params[key] = member end
@@ -366,31 +419,34 @@ end
 ---Reads an answer.
 ---@param facts table
 ---@param answer any as it came
----@return table|nil answer nil if it has not the shape that was asked for
+---@return table|nil answer nil if it does not have the required form
 ---@return string|nil message
 function Question.__index:read(facts, answer)
-  if not object(answer) then return nil, "object expected, got " .. value.kind(answer) end
+  if not object(answer) then return nil, "expected an object, got " .. value.kind(answer) end
+  if self.kind == "own" then return answer end
+  -- The server that asked reads it.
+  if self.relayed then return answer end
   value.drop_nulls(answer)
   if self.kind == "elicit" or self.kind == "elicit_url" then
     return read_elicitation(self, facts, answer)
   end
   if self.kind == "roots" then
     if type(answer.roots) ~= "table" or object(answer.roots) and next(answer.roots) ~= nil then
-      return nil, "roots: array expected"
+      return nil, "roots: expected an array"
     end
     for i, root in ipairs(answer.roots) do
       if not object(root) or type(root.uri) ~= "string" then
-        return nil, ("roots[%d].uri: string expected"):format(i - 1)
+        return nil, ("roots[%d].uri: expected a string"):format(i - 1)
       end
       value.drop_nulls(root)
     end
     return answer
   end
   if answer.role ~= "assistant" and answer.role ~= "user" then
-    return nil, 'role: "assistant" expected'
+    return nil, 'role: expected "assistant"'
   end
-  if not blocks_of(answer.content) then return nil, "content: a block expected" end
-  if type(answer.model) ~= "string" then return nil, "model: string expected" end
+  if not blocks_of(answer.content) then return nil, "content: expected a block" end
+  if type(answer.model) ~= "string" then return nil, "model: expected a string" end
   return answer
 end
 

@@ -2,6 +2,7 @@
 -- form: the schema of what a user is asked for (protocol, Elicitation): one flat object whose
 -- members are strings, numbers, booleans and choices. Checks it, shapes it as a revision knows it,
 -- and checks what came back. Knows nothing of messages.
+local error_in = require("mcp.options").error_in
 local nearest = require "mcp.nearest"
 local value = require "mcp.value"
 
@@ -14,7 +15,7 @@ local function with(more)
   return more
 end
 
--- What each kind of member may say, and of which type that is.
+-- The keywords of each kind of member, and their types.
 local KEYWORDS = {
   string = with { minLength = "number", maxLength = "number", format = "string",
     default = "string", enum = "table", enumNames = "table", oneOf = "table" },
@@ -26,7 +27,7 @@ KEYWORDS.integer = KEYWORDS.number
 
 local FORMATS = { email = true, uri = true, date = true, ["date-time"] = true }
 
--- A list of strings, marked as an array; nil if it is none.
+-- A list of strings, marked as an array; nil if the value is anything else.
 local function strings(list, empty)
   if type(list) ~= "table" or not (empty or list[1] ~= nil) then return nil end
   local out = value.array {}
@@ -42,24 +43,24 @@ local function titled(keyword, list)
   local out = value.array {}
   for i, item in ipairs(list) do
     if type(item) ~= "table" or type(item.const) ~= "string" or type(item.title) ~= "string" then
-      return nil, ("%s[%d]: { const = \"…\", title = \"…\" } expected"):format(keyword, i)
+      return nil, ("%s[%d]: expected { const = \"…\", title = \"…\" }"):format(keyword, i)
     end
     out[i] = { const = item.const, title = item.title }
   end
-  if not out[1] then return nil, keyword .. ": at least one choice expected" end
+  if not out[1] then return nil, keyword .. ": expected at least one choice" end
   return out
 end
 
 local function check_choice(out)
-  if out.enum and out.oneOf then return nil, "enum or oneOf, not both" end
+  if out.enum and out.oneOf then return nil, "expected enum or oneOf, got both" end
   if out.enum then
     out.enum = strings(out.enum)
-    if not out.enum then return nil, "enum: a list of strings expected" end
+    if not out.enum then return nil, "enum: expected a list of strings" end
   end
   if out.enumNames then
     out.enumNames = strings(out.enumNames)
     if not out.enumNames or not out.enum or #out.enumNames ~= #out.enum then
-      return nil, "enumNames: a list of strings as long as enum expected"
+      return nil, "enumNames: expected a list of strings as long as enum"
     end
   end
   if out.oneOf then
@@ -68,82 +69,75 @@ local function check_choice(out)
     out.oneOf = list
   end
   if out.format and not FORMATS[out.format] then
-    return nil, ("format: one of %s expected, got %q"):format(nearest.list(nearest.keys(FORMATS)),
+    return nil, ("format: expected one of %s, got %q"):format(nearest.list(nearest.keys(FORMATS)),
       out.format)
   end
   return out
 end
 
--- A choice of several.
+-- A choice of several values.
 local function check_several(out)
   local items, inner = out.items
-  if not items then return nil, "items: the choices expected" end
+  if not items then return nil, "items: expected the choices" end
   for key in pairs(items) do
     if key ~= "type" and key ~= "enum" and key ~= "anyOf" then
-      return nil, ("items: %s: only a choice of strings can be asked for"):format(tostring(key))
+      return nil, ("items: expected a choice of strings (enum or anyOf), got %s")
+        :format(tostring(key))
     end
   end
   if items.enum then
     if items.type ~= nil and items.type ~= "string" then
-      return nil, "items: a choice is made of strings"
+      return nil, "items: expected a choice of strings"
     end
     inner = strings(items.enum)
-    if not inner then return nil, "items.enum: a list of strings expected" end
+    if not inner then return nil, "items.enum: expected a list of strings" end
     out.items = { type = "string", enum = inner }
   elseif type(items.anyOf) == "table" then
     local list, message = titled("items.anyOf", items.anyOf)
     if not list then return nil, message end
     out.items = { anyOf = list }
   else
-    return nil, "items: only a choice of strings (enum or anyOf) can be asked for"
+    return nil, "items: expected a choice of strings (enum or anyOf)"
   end
   if out.default then
     out.default = strings(out.default, true)
-    if not out.default then return nil, "default: a list of strings expected" end
+    if not out.default then return nil, "default: expected a list of strings" end
   end
   return out
 end
 
 -- One member of a form, copied; nil and what is wrong.
 local function check_member(given)
-  if type(given) ~= "table" then return nil, "a schema expected, got " .. value.kind(given) end
+  if type(given) ~= "table" then return nil, "expected a schema, got " .. value.kind(given) end
   local kind = given.type
   if kind == nil and given.oneOf then kind = "string" end
   local known = KEYWORDS[kind]
   if given.enum and kind ~= "string" and kind ~= "array" then
-    return nil, "a choice is made of strings"
+    return nil, "expected a choice of strings"
   end
   if not known then
-    return nil, ("a form asks for strings, numbers, booleans and choices, not for %s")
+    return nil, ("expected a string, number, boolean or choice, got %s")
       :format(kind == nil and "anything" or tostring(kind))
   end
-  local out = {}
-  for key, member in pairs(given) do
-    if not known[key] then
-      return nil, ("%s: a form has no such keyword for %s"):format(tostring(key), kind)
-    end
-    if type(member) ~= known[key] then
-      return nil, ("%s: %s expected, got %s"):format(key, known[key], type(member))
-    end
-    out[key] = member
-  end
+  local out, wrong = {}, error_in(given, known, "keyword")
+  if wrong then return nil, wrong end
+  for key, member in pairs(given) do out[key] = member end
   out.type = kind
   if kind == "string" then return check_choice(out) end
   if kind == "array" then return check_several(out) end
   return out
 end
 
-local ROOT = { type = true, properties = true, required = true, ["$schema"] = true,
-  additionalProperties = true }
+local ROOT = { type = "any", properties = "table", required = "any", ["$schema"] = "any",
+  additionalProperties = "any" }
 
--- The whole, if it is written as a schema.
+-- The whole form, if it is written as a schema.
 local function check_root(given)
-  for key in pairs(given) do
-    if not ROOT[key] then return nil, ("%s: a form has no such keyword"):format(tostring(key)) end
-  end
-  if type(given.properties) ~= "table" then return nil, "properties: an object expected" end
+  local wrong = error_in(given, ROOT, "keyword")
+  if wrong then return nil, wrong end
+  if not given.properties then return nil, "properties: expected an object, got nothing" end
   if given.required ~= nil and not strings(given.required, true) then
-    return nil, "required: a list of names expected"
+    return nil, "required: expected a list of names"
   end
   return given
 end
@@ -154,7 +148,7 @@ end
 ---@return string|nil message what is wrong with it
 function form.read(given)
   if type(given) ~= "table" then
-    return nil, "schema: table expected, got " .. (given == nil and "nothing" or type(given))
+    return nil, "schema: expected a table, got " .. (given == nil and "nothing" or type(given))
   end
   local full = given
   if given.type ~= "object" then
@@ -174,7 +168,7 @@ function form.read(given)
   end
   for _, name in ipairs(schema.required or {}) do
     if not schema.properties[name] then
-      return nil, ("schema: required: there is no %q"):format(name)
+      return nil, ("schema: required: %q is not one of the properties"):format(name)
     end
   end
   local check
@@ -183,8 +177,8 @@ function form.read(given)
   return schema
 end
 
--- A member as the first revision with forms knows it: choices by enum and enumNames, and no
--- defaults but of booleans. nil: not at all.
+-- A member in the form of the first revision with forms: choices by enum and enumNames, and
+-- defaults for booleans alone. nil if that revision cannot express it.
 local function plain_member(member)
   if member.type == "array" then return nil end
   local out = {}
@@ -199,9 +193,9 @@ local function plain_member(member)
   return out
 end
 
----The schema as a revision knows it.
+---The schema in the form of a revision.
 ---@param facts table
----@param schema table what form.read made
+---@param schema table as form.read returns it
 ---@return table|nil schema
 ---@return string|nil message what the revision cannot ask for
 function form.shape(facts, schema)
@@ -211,7 +205,7 @@ function form.shape(facts, schema)
   for name, member in pairs(schema.properties) do
     local made = plain_member(member)
     if not made and required[name] then
-      return nil, ("%q: clients of protocol revision %s cannot be asked for several of a choice")
+      return nil, ("%q: protocol revision %s has no choice of several values")
         :format(name, facts.name)
     end
     out.properties[name] = made
@@ -219,7 +213,7 @@ function form.shape(facts, schema)
   return out
 end
 
--- Fills in defaults. A field that is required is the user's to fill in, whatever its default.
+-- Fills in defaults, except for required fields, which the user must fill in.
 local function add_defaults(schema, content)
   local required = {}
   for _, name in ipairs(schema.required or {}) do required[name] = true end
@@ -234,14 +228,14 @@ local function add_defaults(schema, content)
   end
 end
 
----Checks what a user has filled in.
----@param schema table what form.shape made
+---Checks the answers of a user.
+---@param schema table as form.shape returns it
 ---@param content any
----@param full table|nil what form.read made, which has the defaults that some revisions cannot show
----@return table|nil content what was asked for and nothing else, with defaults for what is missing
+---@param full table|nil as form.read returns it, with defaults that some revisions cannot show
+---@return table|nil content the fields of the form alone, completed with defaults
 ---@return string|nil message what is wrong with it, a line for each
 function form.check(schema, content, full)
-  if not value.is_object(content) then return nil, "content: object expected" end
+  if not value.is_object(content) then return nil, "content: expected an object" end
   local json_schema = require "mcp.schema"
   local out = {}
   for name in pairs(schema.properties) do out[name] = content[name] end

@@ -14,6 +14,8 @@ return {
   HEADER_MISMATCH = -32020,
   MISSING_CAPABILITY = -32021,
   UNSUPPORTED_VERSION = -32022,
+  ---Pages have to be visited before the request is repeated (`data.elicitations`): 2025-11-25.
+  PAGES_REQUIRED = -32042,
   ---A resource that does not exist, in the revisions with sessions; later ones use INVALID_PARAMS.
   RESOURCE_NOT_FOUND = -32002,
 

@@ -18,6 +18,8 @@ protocol.KEY_TASK = protocol.PREFIX .. "related-task"
 
 ---The extension of tasks.
 protocol.TASKS = protocol.PREFIX .. "tasks"
+---The extension of pages (MCP Apps).
+protocol.UI = protocol.PREFIX .. "ui"
 
 ---What every message is handed up with out of its _meta, in this order.
 protocol.WATCHED = {
@@ -30,6 +32,10 @@ protocol.LOG_RANK = {
   debug = 1, info = 2, notice = 3, warning = 4,
   error = 5, critical = 6, alert = 7, emergency = 8,
 }
+
+---Their names by rank.
+protocol.LOG_LEVELS = {}
+for level, rank in pairs(protocol.LOG_RANK) do protocol.LOG_LEVELS[rank] = level end
 
 ---All revision names, newest first.
 protocol.names = {}
@@ -65,6 +71,17 @@ function protocol.negotiate(requested)
   local facts = by_name[requested]
   if facts and facts.era == "legacy" then return facts end
   return legacy[1]
+end
+
+---What a client reports of a server with only older revisions, if the program requires this one.
+protocol.NOT_STATELESS = 'the server does not support the stateless revision, and era is "modern"'
+
+---What a client reports of a server with which it has no revision in common.
+---@param list any[] the revisions of the server; untrusted
+---@return string
+function protocol.no_common_text(list)
+  return ("no common revision: the server supports %s, the client %s"):format(
+    require("mcp.text").list(list), table.concat(protocol.names, ", "))
 end
 
 -- Does a version header speak of an era without handshake, known to us or not?

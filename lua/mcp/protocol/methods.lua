@@ -15,6 +15,9 @@
 -- cache_key   results may be cached; this member of params tells them apart (4.8)
 -- scope       how server/feature/scope.lua finds the entry whose scopes apply: "tool", "prompt",
 --             "resource" (by uri) or "ref" (what a completion refers to)
+-- extension   the extension that the method belongs to, of tasks only in the revisions without
+--             sessions; a server that has it registers the function
+--             (server/feature/extension.lua)
 
 ---@class mcp.Method
 ---@field legacy boolean|nil
@@ -26,6 +29,10 @@
 ---@field idempotent boolean|nil
 ---@field cache_key string|nil
 ---@field scope "tool"|"prompt"|"resource"|"ref"|nil
+---@field extension string|nil
+
+local SKILLS = "io.modelcontextprotocol/skills"
+local TASKS = "io.modelcontextprotocol/tasks"
 
 ---@type table<string, mcp.Method>
 local methods = {
@@ -57,14 +64,22 @@ local methods = {
   ["completion/complete"] = { legacy = true, modern = true, capability = "completions",
     kind = "completion", idempotent = true, scope = "ref" },
 
-  ["tasks/get"] = { legacy = true, modern = true, capability = "tasks", target = "taskId",
+  ["tasks/get"] = { legacy = true, capability = "tasks", extension = TASKS, target = "taskId",
     idempotent = true },
-  ["tasks/cancel"] = { legacy = true, modern = true, capability = "tasks", target = "taskId" },
-  ["tasks/update"] = { modern = true, capability = "tasks", target = "taskId" },
+  ["tasks/cancel"] = { legacy = true, capability = "tasks", extension = TASKS, target = "taskId" },
+  ["tasks/update"] = { extension = TASKS, target = "taskId" },
   ["tasks/list"] = { legacy = true, capability = "tasks", idempotent = true },
   ["tasks/result"] = { legacy = true, capability = "tasks" },
 
   ["subscriptions/listen"] = { modern = true, idempotent = true },
+
+  -- Served by apps with skills (server/feature/skill.lua).
+  ["skills/list"] = { extension = SKILLS, legacy = true, modern = true, idempotent = true,
+    cache_key = "cursor" },
+  ["skills/get"] = { extension = SKILLS, legacy = true, modern = true, idempotent = true,
+    cache_key = "uri", scope = "resource" },
+  ["resources/directory/read"] = { extension = SKILLS, legacy = true, modern = true,
+    idempotent = true },
 }
 
 return methods

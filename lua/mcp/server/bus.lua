@@ -8,6 +8,7 @@
 local core = require "mcp.core"
 local protocol = require "mcp.protocol"
 local sessions = require "mcp.server.session"
+local uris = require "mcp.later" "mcp.uri"
 
 local bus = {}
 
@@ -42,21 +43,21 @@ function bus.is_kind(kind) return METHODS[kind] ~= nil end
 ---@param tools any
 ---@param prompts any
 ---@param resources any
----@param uris string[]|nil
+---@param subscribed string[]|nil URIs
 ---@return table<string, true|string> read-only; the value of a URI is the spelling of the client
-function bus.set(tools, prompts, resources, uris)
+function bus.set(tools, prompts, resources, subscribed)
   local shared = SETS[(tools and 1 or 0) | (prompts and 2 or 0) | (resources and 4 or 0)]
-  if not uris or not uris[1] then return shared end
+  if not subscribed or not subscribed[1] then return shared end
   local set = {}
   for kind in pairs(shared) do set[kind] = true end
-  for _, uri in ipairs(uris) do set[bus.key(uri)] = uri end
+  for _, uri in ipairs(subscribed) do set[bus.key(uri)] = uri end
   return set
 end
 
 ---The key of a resource: the same for all spellings of its URI.
 ---@param uri string
 ---@return string
-bus.key = require("mcp.uri").normal
+function bus.key(uri) return uris.normal(uri) end
 
 local Bus = { __name = "mcp.server.bus" }
 Bus.__index = {}
@@ -68,7 +69,7 @@ function bus.new(app, options)
   options = options or {}
   return setmetatable({
     app = app, max = options.max or bus.MAX, max_uris = options.max_uris or bus.MAX_URIS,
-    listens = {}, count = 0, -- exchange -> set
+    listens = {}, count = 0, lost = 0, -- exchange -> set
     links = setmetatable({}, { __mode = "k" }), -- connections that are a session
     changes = {}, noted = {}, -- not yet sent: in order, and as a set
     due = false,
@@ -115,6 +116,7 @@ local function tell_listen(self, x, method, uri)
   if ok then return end
   self:forget(x)
   if x:is_open() then
+    self.lost = self.lost + 1
     core.log("warning", ("closing subscription: notification could not be delivered: %s")
       :format(text))
     x:cut()
@@ -126,6 +128,24 @@ local function wants(session, change)
   if not declared then return false end
   if METHODS[change] then return declared ~= true and declared[change] end
   return session.subscribed ~= nil and session.subscribed[change]
+end
+
+---Does any subscriber want the changes of this resource?
+---@param uri string
+---@return boolean
+function Bus.__index:watches(uri)
+  local key = bus.key(uri)
+  for x, set in pairs(self.listens) do
+    if set[key] and x:is_open() then return true end
+  end
+  for _, session in pairs(self.app.sessions.by_id) do
+    if session.subscribed and session.subscribed[key] then return true end
+  end
+  for link in pairs(self.links) do
+    local subscribed = link.session.subscribed
+    if subscribed and subscribed[key] then return true end
+  end
+  return false
 end
 
 -- Notifies a session by its stream or connection. A change that cannot be sent is recorded and sent
@@ -172,16 +192,22 @@ end
 ---@return true|nil sent, string|nil message, string|nil code
 function Bus.__index:announce(session, method, params)
   if not session.initialized then return nil, "the client is not ready", "EAGAIN" end
-  local way = session.wire or stream_of(self.app, session)
+  local way, shared = session.sender or stream_of(self.app, session), self.app.shared
+  if not way and shared and not session.seen then
+    return shared:announce(session, method, params)
+  end
   if not way then return nil, "the session has no stream", "ECLOSED" end
   return way:send(method, params)
 end
 
 local function tell_stored(app, session, change)
   local stream = stream_of(app, session)
+  -- Another process may have the stream; if none has, the store has the change.
+  if app.shared and not stream and not session.seen then return end
   if stream then bus.catch_up(session, stream) end
   local ok, text = tell_session(session, stream, change)
   if ok or not stream or not stream:is_open() then return end
+  app.bus.lost = app.bus.lost + 1
   core.log("warning", ("closing the stream of a session: notification could not be delivered: %s")
     :format(text))
   stream:cut()
@@ -190,11 +216,12 @@ end
 
 local function tell_link(self, link, change)
   local session = link.session
-  bus.catch_up(session, link.wire)
-  local ok, text, code = tell_session(session, link.wire, change)
+  bus.catch_up(session, link.sender)
+  local ok, text, code = tell_session(session, link.sender, change)
   if code == "ECLOSED" then
     self.links[link] = nil
   elseif not ok and not link.deaf then
+    self.lost = self.lost + 1
     core.log("warning", ("notification could not be delivered to a peer that does not read: %s")
       :format(text))
   end
@@ -203,9 +230,10 @@ end
 
 ---Sends the changes that are due.
 function Bus.__index:flush()
-  local changes = self.changes
+  local changes, shared = self.changes, self.app.shared
   if not changes[1] then return end
   self.changes, self.noted = {}, {}
+  local at = shared and shared.changes_at
   for _, change in ipairs(changes) do
     local method = METHODS[change]
     for x, set in pairs(self.listens) do
@@ -220,6 +248,7 @@ function Bus.__index:flush()
       if wants(link.session, change) then tell_link(self, link, change) end
     end
   end
+  if shared then shared:sent(at) end
 end
 
 local function tell_soon(self)
@@ -231,7 +260,17 @@ end
 ---Records that a kind of list, or the resource with a URI, has changed.
 ---@param change string "tools", "prompts", "resources", or a URI
 function Bus.__index:publish(change)
+  -- An app that has this one mounted tells its own clients.
+  if self.also then self.also(change) end
   if not METHODS[change] then change = bus.key(change) end
+  local shared = self.app.shared
+  if shared then shared:publish(change) end
+  self:note(change)
+end
+
+---Records a change for the subscribers of this process.
+---@param change string a kind, or the key of a resource
+function Bus.__index:note(change)
   if self.noted[change] then return end
   if self.count == 0 and next(self.links) == nil and self.app.sessions.count == 0 then return end
   self.noted[change] = true

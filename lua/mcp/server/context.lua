@@ -4,10 +4,14 @@
 local core = require "mcp.core"
 local errors = require "mcp.protocol.errors"
 local failure = require "mcp.failure"
+local methods_of_protocol = require "mcp.protocol.methods"
 local protocol = require "mcp.protocol"
 local value = require "mcp.value"
 
+local trace = require "mcp.later" "mcp.trace"
+
 core.watch_meta(protocol.WATCHED)
+core.watch_trace(function(...) trace.arrived(...) end)
 
 local context = {}
 
@@ -22,6 +26,9 @@ local context = {}
 ---WebSocket of its handshake; over HTTP+SSE of the POST
 ---@field transport string "stdio", "http", …
 ---@field uri string|nil of a resource that is read
+---@field row mcp.Method facts about the method (internal)
+---@field trace mcp.Trace|nil what the request belongs to, if it came with a traceparent or the
+---server makes spans; inside ctx:span that span
 ---@field auth mcp.Principal|nil the caller, if the server has authorization; nil over stdio
 local Context = { __name = "mcp.context" }
 local methods = {}
@@ -67,12 +74,19 @@ end
 
 function facts.transport(ctx) return ctx.exchange:transport() end
 
+-- What is known of the method (protocol/methods.lua): of an extension, by the app.
+function facts.row(ctx)
+  local extensions = ctx.app.extensions
+  return methods_of_protocol[ctx.method]
+    or extensions and (extensions.rows[ctx.method] or extensions.unknown) or EMPTY
+end
+
 -- Members that a context need not have.
 local ABSENT = { app = true, asking = true, auth = true, beaten = true, beats = true, level = true,
   meta_text = true, own_exchange = true, reported = true, task = true, token = true, uri = true }
 
 local function members()
-  local list = { "auth", "method", "revision", "task", "uri" }
+  local list = { "auth", "method", "revision", "task", "trace", "uri" }
   for _, known in ipairs { methods, facts } do
     for name in pairs(known) do list[#list + 1] = name end
   end
@@ -88,6 +102,8 @@ function Context.__index(ctx, key)
   if method then return method end
   local fact = facts[key]
   if not fact then
+    -- Not kept: it changes in ctx:span.
+    if key == "trace" then return core.trace() and trace.shown() end
     if ABSENT[key] then return nil end
     misspelt = misspelt or require("mcp.misspelt").index("ctx", members, 4)
     return misspelt(ctx, key)
@@ -155,9 +171,10 @@ function methods.progress(ctx, done, total, text)
   local exchange = ctx.exchange
   local ok, sent, message, code = pcall(exchange.send, exchange, "notifications/progress", params)
   if not ok then error(unsendable("progress", sent), 2) end
+  if sent == nil then return nil, message, code end
   -- Progress extends the timeout.
   if sent then (rawget(ctx, "own_exchange") or ctx.exchange):restart_clock() end
-  return sent, message, code
+  return sent
 end
 
 -- May a message of this level be sent? A session has a level; a request of the modern era must name
@@ -183,7 +200,8 @@ function methods.log(ctx, level, data, logger)
   local ok, sent, message, code = pcall(exchange.send, exchange, "notifications/message",
     { level = level, logger = logger, data = data == nil and "" or data })
   if not ok then error(unsendable("log", sent), 2) end
-  return sent, message, code
+  if sent == nil then return nil, message, code end
+  return sent
 end
 
 ---Waits; other calls run meanwhile.
@@ -192,6 +210,24 @@ end
 function methods.sleep(ctx, seconds)
   check_self(ctx, "sleep")
   return core.sleep(seconds)
+end
+
+---Runs `fn(…)` as a part of its own in the trace of the request, and returns what it returns.
+---Without tracing it is a plain call.
+---@param name string
+---@param fn function
+---@param ... any for fn
+---@return any ... what fn returns
+function methods.span(ctx, name, fn, ...)
+  check_self(ctx, "span")
+  if type(name) ~= "string" or name == "" then
+    error("ctx:span: name: expected a string, got "
+      .. (name == "" and "an empty one" or type(name)), 2)
+  end
+  if type(fn) ~= "function" then error("ctx:span: expected a function, got " .. type(fn), 2) end
+  local current = core.trace()
+  if not current or not current.recorder then return fn(...) end
+  return current.recorder:part(current, name, fn, ...)
 end
 
 ---Ends the HTTP response early, for work that takes long: the handler continues, and the client
@@ -234,6 +270,29 @@ local function lacking(declared, wanted)
     end
   end
   return false
+end
+
+---Has the client declared this extension, and does the app offer it? In the stateless revision each
+---request declares it.
+---@param id string
+---@return table|false settings what the client says of it
+function methods.has_extension(ctx, id)
+  check_self(ctx, "has_extension")
+  if type(id) ~= "string" then
+    error('ctx:has_extension: expected an identifier such as "io.example/thing", got ' .. type(id),
+      2)
+  end
+  local extensions = ctx.app.extensions
+  return extensions and extensions:settings(ctx, id)
+end
+
+---Can the client show pages (MCP Apps)? In the stateless revision each request
+---declares it.
+---@return boolean
+function methods.has_ui(ctx)
+  check_self(ctx, "has_ui")
+  return require("mcp.message.ui").supported(
+    require("mcp.protocol.extension").declared(ctx.capabilities, protocol.UI))
 end
 
 ---Raises the protocol's error unless the client declared these capabilities.

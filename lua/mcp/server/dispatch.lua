@@ -9,19 +9,26 @@ local methods = require "mcp.protocol.methods"
 local protocol = require "mcp.protocol"
 local prompt = require "mcp.server.feature.prompt"
 local resource = require "mcp.server.feature.resource"
+local sessions = require "mcp.server.session"
 local state = require "mcp.server.ask.state"
 local tool = require "mcp.server.feature.tool"
+
+local rawget, xpcall = rawget, xpcall
 
 local dispatch = {}
 
 local EMPTY = {}
 
--- Every result of some revisions says what kind it is and who speaks. Lists
--- are kept with that in them, and tools put it in as they make their results.
+-- Some revisions require a result type and the server's name in every result. Lists are cached with
+-- them, and tools add them as they make their results.
 local function stamp(app, result)
   result.resultType = "complete"
+  if result._meta == nil then
+    result._meta = app.server_meta
+    return result
+  end
   local meta = {}
-  for key, member in pairs(result._meta or EMPTY) do meta[key] = member end
+  for key, member in pairs(result._meta) do meta[key] = member end
   if meta[protocol.KEY_SERVER] == nil then meta[protocol.KEY_SERVER] = app.server_info end
   result._meta = meta
   return result
@@ -43,8 +50,11 @@ local function set_level(_, ctx, params)
     return nil, failure.new(errors.INVALID_PARAMS,
       ("logging/setLevel: unknown level %s"):format(tostring(params.level)))
   end
-  ctx.session.log_rank = rank
-  return {}
+  local session = ctx.session
+  return sessions.change(ctx, function()
+    session.log_rank = rank
+    return {}
+  end)
 end
 
 local function discover(app, ctx)
@@ -71,7 +81,6 @@ dispatch.serve = {
   ["completion/complete"] = completion.complete,
   ["tasks/get"] = task "get",
   ["tasks/cancel"] = task "cancel",
-  ["tasks/update"] = task "update",
   ["tasks/list"] = task "list",
   ["tasks/result"] = task "result",
   ["subscriptions/listen"] = subscription "listen",
@@ -97,8 +106,17 @@ function dispatch.handlers(app, era)
       handlers[method] = handler
     end
   end
+  -- Tasks are an extension in some revisions. Both are loaded by servers that have them.
+  if app:has "tasks" or app.mounts and app.mounts:passes(protocol.TASKS) then
+    require("mcp.server.feature.task_extension").add(app)
+  end
+  if app.extensions then
+    require("mcp.server.feature.extension").add_handlers(app, era, handlers)
+  end
+  if app.mounts then app.mounts:adapt(era, handlers) end
   -- What server/middleware.lua puts around them.
   if app.wrap then handlers = app.wrap(era, handlers) end
+  if app.mounts then app.mounts:open(era, handlers) end
   app.handlers[era] = handlers
   return handlers
 end
@@ -146,9 +164,40 @@ local function without_position(text)
   return text
 end
 
+-- What our sources begin with.
+local HERE = debug.getinfo(1, "S").source:match "^(.*)server/dispatch%.lua$"
+
+-- The traceback of an error as the author of a handler reads it: without frames of the runtime,
+-- unless it was raised there.
+local function traceback_of(text)
+  local ours, inner = {}, 0
+  for level = 3, 40 do
+    local info = debug.getinfo(level, "S")
+    if not info then break end
+    if HERE and info.source:sub(1, #HERE) == HERE then ours[info.short_src] = true end
+  end
+  local whole = debug.traceback(text, 3)
+  if ours[text:match "^([^\n]-):%d+: "] then return whole end
+  local lines, frames = {}, false
+  for line in whole:gmatch "[^\n]+" do
+    local frame = frames and line:match "^\t(.*)"
+    local source = frame and frame:match "^(.-):"
+    if line == "stack traceback:" then frames = true end
+    if not frame or source and source ~= "[C]" and not ours[source] then
+      lines[#lines + 1] = line
+      if frame then inner = inner + 1 end
+    end
+  end
+  if inner == 0 and lines[#lines] == "stack traceback:" then lines[#lines] = nil end
+  return table.concat(lines, "\n")
+end
+
+-- What `raised` gives, so that it is left alone when it is raised again.
+local Raised = {}
+
 -- An error, with the parts that need the stack on which it was raised.
 local function raised(value)
-  if failure.is(value) then return value end
+  if failure.is(value) or getmetatable(value) == Raised then return value end
   local text
   if type(value) == "string" then
     text = without_position(value)
@@ -157,12 +206,19 @@ local function raised(value)
   else
     text = ("(an error of type %s)"):format(type(value))
   end
-  return { text = text, traceback = debug.traceback(tostring(value), 2) }
+  return setmetatable({ text = text, traceback = traceback_of(tostring(value)) }, Raised)
 end
+
+tool.raised = raised
 
 -- The tool, prompt or resource of a request, for error texts.
 local function named(ctx)
   return ctx.entry and ("%s %q"):format(ctx.entry.kind, ctx.entry.name) or ctx.method
+end
+
+-- The same for a log of JSON: a kind and a name, or nothing.
+local function about(ctx)
+  if ctx.entry then return ctx.entry.kind, ctx.entry.name end
 end
 
 ---The response in place of a result or an error that cannot be encoded as JSON.
@@ -173,7 +229,7 @@ end
 ---@return table|nil err
 function dispatch.mend(ctx, reason, err)
   local text = ("%s: %s%s"):format(named(ctx), err and "error: " or "", reason)
-  core.log("error", text)
+  core.log("error", text, about(ctx))
   if err then
     -- The text of the error is better, unless it is what cannot be encoded.
     return nil, failure.new(err.code, utf8.len(err.message) and err.message or text, nil,
@@ -201,7 +257,16 @@ local function judge(ctx, problem)
     problem = { text = tostring(problem), traceback = tostring(problem) }
   end
   local what = named(ctx)
-  for line in (what .. ": " .. problem.traceback):gmatch "[^\n]+" do core.log("error", line) end
+  local report = problem.traceback
+  -- A handler that ends with `return ctx:f(…)` is not on the stack any more.
+  local tail = ctx.entry and report:match "^[^\n:]*mcp/server/feature/%a+%.lua:%d+: ([^\n]*)"
+  local info = tail and debug.getinfo(ctx.entry.handler, "S")
+  if info and info.source:sub(1, #HERE) ~= HERE then
+    report = ("%s (in the function at %s:%d)"):format(tail, info.short_src, info.linedefined)
+  end
+  -- Texts of our own name it already.
+  if report:sub(1, #what) ~= what then report = what .. ": " .. report end
+  core.log_lines("error", report, about(ctx))
   if ctx.entry and ctx.entry.kind == "tool" then return tool.failed(problem.text) end
   return nil, failure.new(errors.INTERNAL_ERROR, "Internal error in " .. what)
 end
@@ -250,11 +315,11 @@ dispatch.request_ctx = 2
 ---@return function mend called for a response that cannot be encoded
 ---@return table ctx the first argument of mend
 function dispatch.request(app, ctx, handler, params)
-  if ctx.revision.rounds and params and methods[ctx.method].asks then
+  if ctx.revision.rounds and params and (methods[ctx.method] or ctx.row).asks then
     local err = state.begin(app, ctx, params)
     if err then return nil, err, dispatch.mend, ctx end
   end
-  local ok, result, err = xpcall(handler, raised, app, ctx, params or EMPTY)
+  local ok, result, err = xpcall(handler, raised, app, ctx, params or EMPTY, true)
   if not ok then result, err = judge(ctx, result) end
   local asking = rawget(ctx, "asking")
   if asking then

@@ -8,6 +8,7 @@ local check_options = require("mcp.options").check
 local completion = require "mcp.server.feature.completion"
 local core = require "mcp.core"
 local cursor = require "mcp.server.feature.cursor"
+local identity = require "mcp.server.identity"
 local metadata = require "mcp.server.feature.metadata"
 local prompt = require "mcp.server.feature.prompt"
 local protocol = require "mcp.protocol"
@@ -16,7 +17,7 @@ local resource = require "mcp.server.feature.resource"
 local session = require "mcp.server.session"
 local timeout = require "mcp.server.timeout"
 local tool = require "mcp.server.feature.tool"
-local uri = require "mcp.uri"
+local uri = require "mcp.later" "mcp.uri"
 
 local server = {}
 
@@ -30,15 +31,26 @@ App.__index = methods
 function App.__tostring(app) return ("mcp.server (%s %s)"):format(app.name, app.version) end
 
 -- What an app need not have, or not yet.
-local ABSENT = { auth = true, chain = true, event_store = true, instructions = true,
-  middleware = true, pager = true, plain = true, state = true, task_settings = true,
-  task_store = true, wrap = true }
+local ABSENT = { access = true, auth = true, before_work = true, budget = true, catalog = true,
+  chain = true, event_store = true, figures = true, instructions = true, lasting = true,
+  middleware = true, pager = true, plain = true, recorder = true, ring = true, script = true,
+  sum_figures = true, task_settings = true, task_store = true, token = true, trace_request = true,
+  wrap = true }
 
 -- Loaded when an unknown member is read.
 local misspelt
 
+-- Methods that few scripts call are added when the first of them is.
+local is_whole = false
+
 setmetatable(methods, { __index = function(app, key)
   if ABSENT[key] then return nil end
+  if not is_whole then
+    is_whole = true
+    local others = require("mcp.server.occasional").open(server)
+    for name, method in pairs(others) do methods[name] = method end
+    if others[key] then return others[key] end
+  end
   misspelt = misspelt or require("mcp.misspelt").index("app", function()
     return require("mcp.nearest").keys(methods)
   end)
@@ -51,6 +63,7 @@ local OPTIONS = {
   subscriptions = "table", event_store = "any", tasks = "table",
   cache = "table", page_size = "number", state_keys = "table", state_ttl = "number",
   timeout = "number", timeout_max = "number", heartbeat = "number", auth = "table",
+  watchdog = "number|boolean", budget = "table", store = "string|table|userdata",
 }
 
 local SESSIONS = { idle = "number", max = "number", max_per_principal = "number" }
@@ -71,16 +84,57 @@ local function key_of(kind, name)
   return kind == "resource" and uri.normal_template(name) or name
 end
 
--- Raises, at `level`, that there is one of that name, and where it stands.
+-- Raises, at `level` (0: without a position), that there is one of that name, and where it stands.
 local function refuse_twice(what, entry, level)
   error(("%s is registered already, at %s%s"):format(what, entry.at,
     what:find(("%q"):format(entry.name), 1, true) and "" or (" as %q"):format(entry.name)),
-    level + 1)
+    level > 0 and level + 1 or 0)
 end
+
+-- Is it an app, or another name of one (server.alias)?
+local function is_app(given)
+  local meta = type(given) == "table" and getmetatable(given)
+  return meta == App or meta and meta[App] == true
+end
+
+---The methods of apps, for those that are not part of this module: what they need knows apps.
+server.methods = methods
 
 local Decorator = { __name = "mcp.decorator" }
 
 function Decorator.__tostring(self) return ("app:%s %q"):format(self.kind, self.name) end
+
+-- Makes the entry of what a decorator stands for, and adds it. Raises (level 0) what is wrong.
+local function add(self, what, options, handler)
+  local app = self.app
+  local ok, entry = pcall(self.feature.new, self.name, options, handler, app)
+  if not ok then error(("%s: %s"):format(what, entry), 0) end
+  -- A worker keeps to its budget itself. Loaded by servers that have such handlers.
+  if (app.budget or options.budget) and options.worker == nil then
+    local put = require("mcp.server.feature.budget").put
+    local kept, text = pcall(put, app, entry, options.budget)
+    if not kept then error(("%s: %s"):format(what, text), 0) end
+  end
+  if entry.scopes and not app.auth then
+    error(what .. ": scopes: this server has no authorization (mcp.server { auth = … })", 0)
+  end
+  local into = entry.kind == "template" and app.templates or self.into
+  entry.at, entry.token = self.at, app.token
+  local name = self.name
+  if app.transforms then
+    local shown
+    ok, shown = pcall(require("mcp.server.transform").of, app, entry)
+    if not ok then error(("%s: %s"):format(what, shown), 0) end
+    if not shown then return end
+    entry, name = shown, shown.name
+  end
+  if not into:add(key_of(self.kind, name), entry) then
+    refuse_twice(what, into.by_name[key_of(self.kind, name)], 0)
+  end
+  if entry.lister then app.listers = app.listers + 1 end
+  if entry.scopes then app.scoped = app.scoped + 1 end
+  if entry.ui then require("mcp.server.feature.ui").declare(app, entry.at) end
+end
 
 -- Takes options, then the handler. With the handler the thing is registered.
 function Decorator.__call(self, given)
@@ -88,6 +142,8 @@ function Decorator.__call(self, given)
   if self.done then error(what .. " has its handler already", 2) end
   if type(given) == "table" and not (getmetatable(given) or {}).__call then
     if self.options then error(what .. ": options are given twice", 2) end
+    local misplaced = self.feature.misplaced and self.feature.misplaced(given)
+    if misplaced then error(("%s: %s"):format(what, misplaced), 2) end
     check_options(what, given, self.feature.options, 2)
     self.options = given
     if given.worker == nil then return self end
@@ -100,29 +156,23 @@ function Decorator.__call(self, given)
   if type(given) ~= "function" and type(given) ~= "table" then
     error(("%s: expected a table of options or a function, got %s"):format(what, type(given)), 2)
   end
-  local ok, entry = pcall(self.feature.new, self.name, self.options or {}, given)
-  if not ok then error(("%s: %s"):format(what, entry), 2) end
-  if entry.scopes and not self.app.auth then
-    error(what .. ": scopes: this server has no authorization (mcp.server { auth = … })", 2)
-  end
-  local into = entry.kind == "template" and self.app.templates or self.into
-  entry.at = self.at
-  if not into:add(key_of(self.kind, self.name), entry) then
-    refuse_twice(what, into.by_name[key_of(self.kind, self.name)], 2)
-  end
-  if entry.lister then self.app.listers = self.app.listers + 1 end
-  if entry.scopes then self.app.scoped = self.app.scoped + 1 end
+  local ok, text = pcall(add, self, what, self.options or {}, given)
+  if not ok then error(text, 2) end
   self.done = true
   self.app.pending[self] = nil
   return given
 end
 
+-- The sockets that this process was started with; nil for most.
+local inherited
+
 -- Called by the methods below as their last act, which leaves no frame of theirs
 -- (a tail call): level 2 is the line where the decorator is written.
-local function decorator(app, kind, feature, into, name, more)
-  if getmetatable(app) ~= App then
+local function decorator(app, kind, feature, list, name, more)
+  if not is_app(app) then
     error(("app:%s is called with a colon, not with a dot"):format(kind), 2)
   end
+  local into = app[list]
   if more ~= nil then
     error(("app:%s: expected one name; options and function follow: app:%s %q { … } (function)")
       :format(kind, kind, tostring(name)), 2)
@@ -141,17 +191,28 @@ local function decorator(app, kind, feature, into, name, more)
 end
 
 -- Raises, at the line of the caller's caller, that a method was called without its app.
-local function check_self(name, app)
-  if getmetatable(app) ~= App then
-    error(("app:%s is called with a colon, not with a dot"):format(name), 3)
+local function check_self(name, app, level)
+  if not is_app(app) then
+    error(("app:%s is called with a colon, not with a dot"):format(name), level or 3)
   end
 end
+
+-- The same for the methods that luamcp itself calls, with the facts of a revision.
+local function check_facts(name, app, facts)
+  check_self(name, app, 4)
+  if type(facts) ~= "table" or not facts.era then
+    error(("app:%s: expected the facts of a revision, got %s"):format(name,
+      type(facts) == "table" and "another table" or type(facts)), 3)
+  end
+end
+
+server.check_self = check_self
 
 ---A tool: `app:tool "add" { input = { a = "number" } } (function(args, ctx) … end)`.
 ---@param name string
 ---@return table decorator
 function methods.tool(app, name, ...)
-  return decorator(app, "tool", tool, app.tools, name, ...)
+  return decorator(app, "tool", tool, "tools", name, ...)
 end
 
 ---A resource, or a template if the URI has `{expressions}` (RFC 6570). Its
@@ -159,14 +220,23 @@ end
 ---@param address string the URI or template
 ---@return table decorator
 function methods.resource(app, address, ...)
-  return decorator(app, "resource", resource, app.resources, address, ...)
+  return decorator(app, "resource", resource, "resources", address, ...)
 end
 
 ---A prompt. Its handler gets the arguments, all strings.
 ---@param name string
 ---@return table decorator
 function methods.prompt(app, name, ...)
-  return decorator(app, "prompt", prompt, app.prompts, name, ...)
+  return decorator(app, "prompt", prompt, "prompts", name, ...)
+end
+
+---Tools and resources from the operations of an OpenAPI document (3.0 or 3.1, JSON or YAML).
+---@param source string|table a path, an address, or the decoded document
+---@param options mcp.OpenApiOptions?
+---@return mcp.OpenApiReport report what has become of each operation
+function methods.openapi(app, source, options)
+  check_self("openapi", app)
+  return require("mcp.openapi").import(app, source, options, here(2))
 end
 
 ---Puts a function around every request: `app:use(function(request, next) … end)`. The first one is
@@ -177,21 +247,33 @@ function methods.use(app, fn)
   return require("mcp.server.middleware").use(app, fn)
 end
 
----Takes a tool, resource or prompt away again.
----@param kind "tool"|"resource"|"prompt"
----@param name string
----@return boolean removed
-function methods.remove(app, kind, name)
-  check_self("remove", app)
-  if kind == "tool" then return app.tools:remove(name) ~= nil end
-  if kind == "prompt" then return app.prompts:remove(name) ~= nil end
-  if kind ~= "resource" then
-    error(('app:remove: expected "tool", "resource" or "prompt", got %q'):format(tostring(kind)), 2)
-  end
-  local key = type(name) == "string" and key_of(kind, name) or name
-  local entry = app.resources:remove(key) or app.templates:remove(key)
-  if entry and entry.lister then app.listers = app.listers - 1 end
-  return entry ~= nil
+---A path of the program's own on its HTTP listeners:
+---`app:route("/status", function(request) … end)`. The function returns a body (a string, or a
+---table that is sent as JSON) and, if wanted, a table with status, type and headers; nil is 404.
+---@param path string
+---@param options table|function auth (the caller needs a token), any_host, type (of the body),
+---timeout (seconds); or the function
+---@param fn fun(request: mcp.RouteRequest): string|table|nil, table|nil
+function methods.route(app, path, options, fn)
+  check_self("route", app)
+  return require("mcp.server.front.route").add(app, path, options, fn)
+end
+
+---Lists two tools in place of all: search_tools finds tools by what they do, call_tool calls one.
+---@param options table|nil pinned (names, or a function of an entry: what stays in the list), limit
+---(of the tools that one search returns)
+function methods.search(app, options)
+  check_self("search", app)
+  return require("mcp.server.search").open(app, options, here(2))
+end
+
+---Lists one tool in place of all: run_lua runs a script of the model, which calls the others.
+---@param options table|nil budget (time, memory, calls, parallel, output, code), pinned (names, or
+---a function of an entry: what stays in the list), hide (false: all tools stay), timeout
+---(seconds), scripts (at a time), program (for their processes)
+function methods.code_mode(app, options)
+  check_self("code_mode", app)
+  return require("mcp.server.code_mode").open(app, options, here(2))
 end
 
 ---Announces that a resource's content has changed to the subscribers of its URI.
@@ -217,29 +299,55 @@ function methods.changed(app, kind)
   app.bus:publish(kind)
 end
 
+---Counts of what handlers did that they should not. `held`: how often one, of any app in the
+---process, has held the loop longer than the option `watchdog` allows. `stopped`, `oversized`: how
+---many calls of this app were over their budgets of time and output.
+---@return { held: integer, stopped: integer, oversized: integer }
+function methods.counters(app)
+  check_self("counters", app)
+  local counts = app.counts
+  return { held = core.held_count(), stopped = counts.stopped, oversized = counts.oversized }
+end
+
+local LISTS = { tools = true, prompts = true }
+
 ---Is there anything of this capability?
----@param capability "tools"|"resources"|"prompts"|"completions"|"tasks"
+---@param capability "tools"|"resources"|"prompts"|"completions"|"tasks"|"ui"
 ---@return boolean
 function methods.has(app, capability)
+  check_self("has", app)
+  -- A mounted server may have it, though it is not known yet.
+  if app.mounts and app.mounts:may_have(capability) then return true end
   if capability == "resources" then
-    return app.resources.order[1] ~= nil or app.templates.order[1] ~= nil
+    -- A server with skills declares resources, even while a folder is empty.
+    return app.resources.order[1] ~= nil or app.templates.order[1] ~= nil or app.skill_set ~= false
   end
-  if capability == "tasks" then
+  if capability == "tasks" or capability == "ui" then
+    local member = capability == "tasks" and "task" or "ui"
     for _, entry in ipairs(app.tools.order) do
-      if entry.task then return true end
+      if entry[member] then return true end
+    end
+    for _, entry in ipairs(app.resources.order) do
+      if entry[member] then return true end
     end
     return false
   end
   if capability == "completions" then
     return completion.any(app.prompts.order) or completion.any(app.templates.order)
   end
-  return app[capability].order[1] ~= nil
+  local entries = LISTS[capability] and app[capability]
+  if not entries then
+    error(('app:has: expected "tools", "resources", "prompts", "completions" or "tasks", got %s')
+      :format(type(capability) == "string" and ("%q"):format(capability) or type(capability)), 2)
+  end
+  return entries.order[1] ~= nil
 end
 
 ---What the server declares: what has been registered.
 ---@param facts table of a revision
 ---@return table
 function methods.capabilities(app, facts)
+  check_facts("capabilities", app, facts)
   local out = {}
   for _, name in ipairs { "tools", "resources", "prompts" } do
     if app:has(name) then out[name] = { listChanged = true } end
@@ -247,13 +355,18 @@ function methods.capabilities(app, facts)
   if out.resources then out.resources.subscribe = true end
   if facts.completions and app:has "completions" then out.completions = {} end
   if facts.era == "legacy" then out.logging = {} end
-  if facts.tasks and app:has "tasks" then
-    if facts.tasks == "extension" then
-      out.extensions = { [protocol.TASKS] = {} }
-    else
-      out.tasks = { list = {}, cancel = {}, requests = { tools = { call = {} } } }
+  if facts.tasks == "extension" then
+    if app:has "tasks" or app.mounts and app.mounts:passes(protocol.TASKS) then
+      require("mcp.server.feature.task_extension").add(app)
     end
+  elseif facts.tasks and app:has "tasks" then
+    out.tasks = { list = {}, cancel = {}, requests = { tools = { call = {} } } }
   end
+  -- Those of mounted servers are declared, too.
+  if app.mounts and app:has "ui" then
+    require("mcp.server.feature.ui").declare(app, "the pages of a mounted server")
+  end
+  if app.extensions then out.extensions = app.extensions:declared(facts.era) end
   return out
 end
 
@@ -261,6 +374,7 @@ end
 ---@param facts table of the revision
 ---@return table
 function methods.implementation(app, facts)
+  check_facts("implementation", app, facts)
   return registry.view(app.info, facts.implementation)
 end
 
@@ -271,6 +385,10 @@ end
 ---@param hints table|nil ttl_ms, scope
 ---@return table result
 function methods.cacheable(app, facts, result, hints)
+  check_facts("cacheable", app, facts)
+  if type(result) ~= "table" then
+    error("app:cacheable: expected a result, got " .. type(result), 2)
+  end
   if not facts.stamp then
     result.ttlMs, result.cacheScope = nil, nil
     return result
@@ -286,7 +404,7 @@ end
 -- Raises, at `level`, that the method `name` was called without its app, or with something
 -- other than a table of options.
 local function check_call(name, app, options, example, level)
-  if type(app) ~= "table" or getmetatable(app) ~= App then
+  if not is_app(app) then
     error(("app:%s is called with a colon, not with a dot"):format(name), level + 1)
   end
   if options ~= nil and type(options) ~= "table" then
@@ -295,17 +413,21 @@ local function check_call(name, app, options, example, level)
   end
 end
 
--- Every decorator must have got its function.
+-- Every decorator must have got its function, and every tool its page.
 local function check_complete(app)
   local open = {}
   for self in pairs(app.pending) do
     open[#open + 1] = ("%s: %s never got its function"):format(self.at, tostring(self))
   end
+  -- A tool names its page, which may be registered after it.
+  if app:has "ui" then require("mcp.server.feature.ui").find_dangling(app, open) end
   if open[1] then
     table.sort(open)
     error(table.concat(open, "\n"), 0)
   end
 end
+
+server.check_complete = check_complete
 
 ---Opens listeners and returns at once, for programs that turn the loop
 ---themselves (mcp.run, mcp.step).
@@ -313,7 +435,20 @@ end
 ---@return mcp.Listening
 function methods.listen(app, options)
   check_call("listen", app, options, "http = 8000", 2)
+  local building = server.building
+  if building and building.thread == coroutine.running() then
+    error("app:listen: a script that is reloaded must end in app:run() or return its app", 2)
+  end
   check_complete(app)
+  if options and options.workers and options.workers ~= 1 then
+    error("app:listen: workers: only app:run and luamcp run start them", 2)
+  end
+  for _, name in ipairs { "pid_file", "user", "group" } do
+    if options and options[name] ~= nil then
+      error(("app:listen: %s: it is an option of app:run, which has the process for itself")
+        :format(name), 2)
+    end
+  end
   local ok, listening = pcall(require("mcp.server.listen").open, app, options or {})
   if not ok then error(listening, 2) end
   return listening
@@ -324,14 +459,34 @@ local function merged(options, asked)
   if not asked then return options end
   local out = {}
   for key, given in pairs(options) do out[key] = given end
-  for _, way in ipairs { "stdio", "http", "unix", "sse", "websocket" } do
+  -- Those of the script are kept if the command line names none.
+  local chooses = asked.stdio or asked.http or asked.unix or asked.sse or asked.websocket
+  for _, way in ipairs(chooses and { "stdio", "http", "unix", "sse", "websocket" } or {}) do
     -- An option that switches a transport off is kept.
     if asked[way] ~= nil or type(out[way]) ~= "boolean" or way == "stdio" or way == "http" then
       out[way] = asked[way]
     end
   end
-  out.inspect = asked.inspect or out.inspect
-  if asked.tls or not (out.http or asked.sse or asked.websocket) then out.tls = asked.tls end
+  for _, name in ipairs { "inspect", "health", "ready", "metrics", "drain", "store", "workers",
+    "pid_file", "user", "group" } do
+    if asked[name] then out[name] = asked[name] end
+  end
+  out.access_log = asked.access_log or out.access_log
+  if asked.otlp then
+    out.tracing = {}
+    for key, given in pairs(type(options.tracing) == "table" and options.tracing or {}) do
+      out.tracing[key] = given
+    end
+    out.tracing.endpoint = asked.otlp
+  end
+  if asked.allowed_hosts then
+    out.security = {}
+    for key, given in pairs(options.security or {}) do out.security[key] = given end
+    out.security.allowed_hosts = asked.allowed_hosts
+  end
+  if asked.tls or chooses and not (out.http or asked.sse or asked.websocket) then
+    out.tls = asked.tls
+  end
   return out
 end
 
@@ -340,34 +495,44 @@ end
 local function run(app, options)
   check_complete(app)
   local listen = require "mcp.server.listen"
+  if server.instead_of_running then return server.instead_of_running(app, options) end
   options = merged(options or {}, server.asked)
+  if inherited then
+    local ok, extended = pcall(inherited.extend, options)
+    if not ok then error(extended, 2) end
+    options = extended
+  end
   if not listen.asks(options) then
     local with = { stdio = true }
     for key, given in pairs(options) do with[key] = with[key] or given end
     options = with
   end
-  local ok, listening = pcall(listen.open, app, options)
+  local building = server.building
+  if building then
+    if building.serve then return building.serve(app, options) end
+    error("app:run: return the app to app:reload, which serves it", 2)
+  end
+  if options.workers and options.workers ~= 1 and not server.member then
+    local done, text = pcall(require("mcp.server.workers").run, options,
+      server.started_as)
+    if not done then error(text, 2) end
+    return
+  end
+  local worker = server.member
+  if worker then
+    options = worker.options(app, options)
+  end
+  if server.script then app.script, server.token = server.script, nil end
+  if server.script and worker then worker.lead(server.script) end
+  local ok, listening = pcall(listen.open, app, options, inherited)
   if not ok then error(listening, 2) end
+  listening.member = worker
   listen.serve(listening, not options.quiet)
 end
 
--- Options of one listener: what is not said of the address is said of all.
-local function one_listener(way, app, options)
-  check_call("run_" .. way, app, options, "port = 8000", 3)
-  local address, rest = {}, {}
-  if options and options[way] ~= nil then
-    error(("app:run_%s: unknown option %q: host, port and path say where"):format(way, way), 3)
-  end
-  for key, given in pairs(options or {}) do
-    if key == "host" or key == "port" or key == "path" then
-      address[key] = given
-    else
-      rest[key] = given
-    end
-  end
-  rest[way] = address
-  return rest
-end
+---What server/occasional.lua is made of.
+server.parts = { add = add, check_call = check_call, here = here, key_of = key_of,
+  refuse_twice = refuse_twice, run = run }
 
 ---Serves until it is stopped: standard input and output unless `options`
 ---or the command line say otherwise.
@@ -377,58 +542,45 @@ function methods.run(app, options)
   return run(app, options)
 end
 
----Serves standard input and output.
----@param options table|nil it has none: what is given is refused
-function methods.run_stdio(app, options)
-  check_call("run_stdio", app, options, "", 2)
-  if options and next(options) ~= nil then
-    error(("app:run_stdio: unknown option %q: it takes no options")
-      :format(tostring(next(options))), 2)
-  end
-  return run(app, { stdio = true })
+---What all entries of a script refer to. `waiter` and `ended` are collected with it: what waits for
+---them is cancelled then. `started` is that of mcp.async.
+---@return table token
+function server.new_token()
+  return { waiter = core.waiter(), ended = core.waiter(), started = {} }
 end
 
----Serves Streamable HTTP, and at the same address whatever is not switched off.
----@param options table|nil host, port, path, sse, websocket, tls, security, limits, quiet
-function methods.run_http(app, options) return run(app, one_listener("http", app, options)) end
-
----Serves HTTP+SSE, for clients of 2024-11-05. Streamable HTTP is answered at the same address.
----@param options table|nil host, port, path, tls, security, limits, quiet
-function methods.run_sse(app, options) return run(app, one_listener("sse", app, options)) end
-
----Serves WebSocket. Streamable HTTP is answered at the same address.
----@param options table|nil host, port, path, tls, security, limits, quiet
-function methods.run_websocket(app, options)
-  return run(app, one_listener("websocket", app, options))
+---Makes an app another name of one that serves, for the script that has made it.
+---@param app mcp.App the one that serves
+---@param made mcp.App loses what it had
+function server.alias(app, made)
+  for key in pairs(made) do made[key] = nil end
+  setmetatable(made, { __name = App.__name, __tostring = App.__tostring, __index = app,
+    __newindex = app, [App] = true, of = app })
 end
 
----Reads the certificates and keys of TLS again, of all that listens. A program of its own does it
----at SIGHUP. Where that fails, what was there goes on.
----@return true|nil reloaded
----@return string|nil message
-function methods.reload_tls(app)
-  local found, message = false, nil
-  for listening in pairs(app.listening) do
-    if listening.tls then
-      found = true
-      local ok, text = listening:reload_tls()
-      if not ok then message = message or text end
-    end
-  end
-  if not found then return nil, "this server has no TLS" end
-  if message then return nil, message end
-  return true
+-- The table `app.state`: that of the app of the same name which is reloaded, if one is.
+local function state_for(name)
+  local building = server.building
+  if not building then return {} end
+  local found = building.states[name] or building.first or {}
+  building.first = nil
+  return found
 end
 
 -- What `check` makes of an option; raises at the line of the caller's caller.
-local function checked(check, given)
-  local ok, made = pcall(check, given)
+local function checked(check, ...)
+  local ok, made = pcall(check, ...)
   if not ok then error("mcp.server: " .. made, 3) end
   return made
 end
 
 -- Authorization.
 local function make_guard(options) return require("mcp.auth.server").new(options) end
+
+-- What handlers may use.
+local function read_budget(given)
+  return require("mcp.server.feature.budget").of_server(given)
+end
 
 -- The keys that what goes through a client is sealed with.
 local function make_ring(options)
@@ -437,6 +589,47 @@ end
 
 ---What the command line asked for; set by the program.
 server.asked = nil
+
+---The words of the command that runs this script: the program, and what it was given; set by the
+---program.
+---@type string[]|nil
+server.started_as = nil
+
+---In a worker, its side of the supervisor: server/workers/member.lua.
+---@type table|nil
+server.member = nil
+
+-- Before the script runs, so that programs that it starts get none of the sockets.
+if os.getenv "LISTEN_FDS" then
+  inherited = require "mcp.server.listen.inherited"
+  local as_worker = os.getenv "LUAMCP_WORKER"
+  if as_worker then
+    server.member = require "mcp.server.workers.member"
+    inherited.take(server.member.join(as_worker))
+    inherited.tally = server.member.tally
+  else
+    inherited.take()
+  end
+end
+
+---Called with the app by app:run() and its kin, in place of serving; set by mcp.testing and by
+---commands that load a script without serving it.
+---@type nil|fun(app: mcp.App, options: table|nil)
+server.instead_of_running = nil
+
+---The script that the program runs, for SIGHUP, `--watch` and app:reload(): `name`, build(building)
+---and watch(fn); set by the program.
+---@type table|nil
+server.script = nil
+
+---While a script is loaded or an app is reloaded: what its entries refer to (see
+---server/reload.lua).
+---@type table|nil
+server.token = nil
+
+---The reload in progress; see server/reload.lua.
+---@type table|nil
+server.building = nil
 
 ---Whether any app was made; the program tells of one that is never run.
 server.made = false
@@ -448,7 +641,10 @@ server.made = false
 ---tasks { ttl, max_ttl, max, max_running, poll_interval },
 ---cache { ttl, scope }, page_size, state_keys (secrets of
 ---32 bytes or more, shared by all processes that serve the same clients), state_ttl (seconds),
----timeout, timeout_max, heartbeat (seconds, 0 for none), auth (see mcp.auth.server);
+---timeout, timeout_max, heartbeat (seconds, 0 for none), watchdog (seconds, false for none),
+---budget (of handlers that have none of their own: time in seconds, output in bytes),
+---auth (see mcp.auth.server), store (what several processes that serve the same clients share, see
+---docs/scale.md: an address, or an object);
 ---a string is the name
 ---@return mcp.App
 function server.new(options)
@@ -487,22 +683,43 @@ function server.new(options)
     if not text then error("mcp.server: " .. reason, 2) end
   end
   local app = setmetatable({
-    name = info.name, version = info.version, instructions = options.instructions,
-    server_info = core.raw(info),
-    server_meta = core.raw { [protocol.KEY_SERVER] = info },
+    name = info.name, tools = false, prompts = false, resources = false, templates = false,
     cache = cache, pager = size > 0 and cursor.new(math.tointeger(size)) or nil,
     event_store = options.event_store, -- nil: made when it is needed
     clock = checked(timeout.settings, options),
+    watchdog = checked(timeout.watchdog, options.watchdog),
+    budget = options.budget and checked(read_budget, options.budget) or nil,
+    counts = { stopped = 0, oversized = 0 },
     sessions = session.store(options.sessions), task_settings = options.tasks,
     pending = {}, listening = {}, listers = 0, scoped = 0,
-    state = (options.state_keys or options.state_ttl)
+    ring = (options.state_keys or options.state_ttl)
       and checked(make_ring, options) or nil,
+    ---The program's own, and still there after a reload.
+    state = state_for(info.name),
+    given = options, -- compared when the app is reloaded
+    token = server.token,
     auth = options.auth and checked(make_guard, options.auth) or false,
     wrap = false, -- what server/middleware.lua puts around handlers
+    routes = false, -- by path, see server/front/route.lua
+    loop_watch = false, -- what server/listen/metrics.lua measures the loop with
+    draining = false, -- since the first signal to end
+    skill_set = false, -- what server/feature/skill.lua has
+    extensions = false, -- what server/feature/extension.lua has of them
+    -- What server/search.lua puts in: which tools a list has, and what a call is read as.
+    listed = false, redirect = false,
+    mounts = false, -- other servers whose entries it has, see mcp.mount
+    mounted_in = false, -- the mounts of other apps that have this one
+    transforms = false, -- what server/transform.lua puts around entries
+    shared = false, -- what it shares with other processes, see server/shared/init.lua
   }, App)
   server.made = true
-  app.info = info
+  identity.set(app, info, options.instructions)
   app.bus = bus.new(app, options.subscriptions)
+  -- Loaded by servers of several processes.
+  -- An app that takes the place of another one has that one's.
+  if options.store and not server.building then
+    checked(require("mcp.server.shared").join, app, options.store)
+  end
   app.handlers = {}
   for name, kind in pairs { tools = "tools", resources = "resources", templates = "resources",
     prompts = "prompts" } do

@@ -13,7 +13,6 @@
 -- not there are answered without any of this.
 local core = require "mcp.core"
 local dispatch = require "mcp.server.dispatch"
-local errors = require "mcp.protocol.errors"
 local failure = require "mcp.failure"
 local methods = require "mcp.protocol.methods"
 local cut = require("mcp.text").cut
@@ -28,13 +27,19 @@ local middleware = {}
 ---@field ctx mcp.Context
 
 -- What a function of middleware gave, as dispatch wants it.
-local function given(request, result, err, ...)
+local function given(request, fn, ...)
+  local result, err = ...
+  if select("#", ...) == 0 then
+    local info = debug.getinfo(fn, "S")
+    error(("%s:%d: app:use: the function returned nothing for %s: return next(request) in it")
+      :format(info.short_src, info.linedefined, request.method), 0)
+  end
   if result ~= nil and type(result) ~= "table" and type(result) ~= "userdata" then
     error(("middleware around %s: expected a result table, or nil and an error, got a %s")
       :format(request.method, type(result)), 0)
   end
   if result == nil and err ~= nil and not failure.is(err) then error(tostring(err), 0) end
-  return result, err, ...
+  return ...
 end
 
 local function check_request(request)
@@ -56,7 +61,7 @@ end
 
 -- A function, and what it gets as `next`: what it finds there never raises.
 local function link(fn, following)
-  local function run(request) return given(request, fn(request, following)) end
+  local function run(request) return given(request, fn, fn(request, following)) end
   return run, function(request)
     check_request(request)
     return dispatch.judged(request.ctx, run, request)
@@ -65,7 +70,7 @@ end
 
 -- The handler of a method with all middleware around it.
 local function around(app, method)
-  local row = methods[method]
+  local row = methods[method] or app.extensions.rows[method]
   local kind = row.kind or "other"
   local member = row.kind and row.target
   return function(_, ctx, params)
@@ -82,6 +87,12 @@ end
 function middleware.use(app, fn)
   if type(fn) ~= "function" and not (getmetatable(fn) or {}).__call then
     error("app:use: expected a function, got " .. type(fn), 2)
+  end
+  for name, member in pairs(middleware) do
+    if fn == member then
+      error(("app:use: mcp.middleware.%s makes a function: call it, mcp.middleware.%s { … }")
+        :format(name, name), 2)
+    end
   end
   local list = app.middleware or {}
   list[#list + 1] = fn
@@ -125,10 +136,13 @@ function middleware.timing(fn)
     error("mcp.middleware.timing: expected a function, got " .. type(fn), 2)
   end
   return function(request, next)
-    local start, result, err = core.now(), nil, nil
+    local _, start = core.time()
+    local result, err
     -- A handler that is cancelled and waits again does not return; what closes does run.
     local _ <close> = setmetatable({}, { __close = function()
-      fn(request, core.now() - start, outcome(request.ctx, result, err))
+      -- Not core.now, which counts milliseconds: many calls take less.
+      local _, now = core.time()
+      fn(request, now - start, outcome(request.ctx, result, err))
     end })
     result, err = next(request)
     return result, err
@@ -151,8 +165,13 @@ end
 
 local LEVELS = { debug = true, info = true, notice = true, warning = true, error = true }
 
----A line for each request: method, name, how it went, milliseconds; never arguments. It goes to
----standard error; with a `level`, if MCP_LOG shows that level; with `write`, to that function.
+-- What the name of a request is, in a log of JSON.
+local KINDS = { ["tools/call"] = "tool", ["prompts/get"] = "prompt",
+  ["resources/read"] = "resource" }
+
+---A line for each request: method, name, how it went, milliseconds; never arguments. It goes to the
+---log whatever MCP_LOG says; with a `level`, if MCP_LOG shows that level; with `write`, to that
+---function.
 ---@param options table|nil level, write
 ---@return function
 function middleware.log(options)
@@ -162,12 +181,14 @@ function middleware.log(options)
   if level and not LEVELS[level] then
     error(('mcp.middleware.log: option "level": unknown level %q'):format(level), 2)
   end
-  local write = options.write or level and function(line) core.log(level, line) end
-    or function(line) io.stderr:write(line, "\n") end
+  local write = options.write and function(line) options.write(line) end
+    or level and function(line, kind, name) core.log(level, line, kind, name) end
+    or core.log_asked
   return middleware.timing(function(request, seconds, how)
     local name = request.name
     write(("%s%s: %s, %.1f ms"):format(request.method,
-      name ~= nil and " " .. printable(cut(tostring(name), 200)) or "", how, seconds * 1000))
+      name ~= nil and " " .. printable(cut(tostring(name), 200)) or "", how, seconds * 1000),
+      KINDS[request.method], name ~= nil and tostring(name) or nil)
   end)
 end
 
@@ -184,7 +205,7 @@ function middleware.limit(options)
   local guard = setmetatable({}, { __close = function() count = count - 1 end })
   return function(request, next)
     if count >= most then
-      return nil, failure.new(errors.BUSY,
+      return nil, failure.busy("concurrent",
         ("Busy: %d requests in progress"):format(most), nil, 503)
     end
     count = count + 1
@@ -193,4 +214,28 @@ function middleware.limit(options)
   end
 end
 
-return middleware
+-- Each in a file of its own, loaded when it is first asked for.
+local MORE = { cache = true, retry = true, rate_limit = true, response_limit = true,
+  redact = true }
+
+local function names()
+  local list = {}
+  for _, members in ipairs { middleware, MORE } do
+    for name in pairs(members) do list[#list + 1] = name end
+  end
+  table.sort(list)
+  return list
+end
+
+-- Loaded at the first read of a field that does not exist.
+local misspelt
+
+return setmetatable(middleware, { __index = function(_, key)
+  if not MORE[key] then
+    misspelt = misspelt or require("mcp.misspelt").index("mcp.middleware", names)
+    return misspelt(middleware, key)
+  end
+  local made = require("mcp.server.middleware." .. key)
+  rawset(middleware, key, made)
+  return made
+end })

@@ -40,8 +40,8 @@ function Channel.__tostring(self) return ("mcp.channel (%s)"):format(self.id) en
 
 -- The store may be user code: its errors do not fail the call.
 local function ask_store(store, verb, ...)
-  local ok, answer = pcall(store[verb], store, ...)
-  if ok then return answer end
+  local ok, answer, text, code = pcall(store[verb], store, ...)
+  if ok then return answer, text, code end
   core.log("error", ("event store: %s: %s"):format(verb, tostring(answer)))
   return nil
 end
@@ -53,7 +53,10 @@ local function streams_of(app, session)
     streams = {
       store = app.event_store,
       -- Distinguishes the streams of this session from those of others.
-      tag = core.random_id():gsub("[-_]", ""):sub(1, 8),
+      -- With several processes it ends with the number of this one.
+      tag = core.random_id():gsub("[-_]", ""):sub(1, 8)
+        .. (app.shared and ("n%d"):format(app.shared.number) or ""),
+      shared = app.shared or false,
       count = 0,
       calls = {}, -- of requests in progress, by exchange
       live = {}, -- those that a client may resume, by id
@@ -91,11 +94,11 @@ function resumable.of(app, session, x)
 end
 
 -- Keeps an event; returns its id, or nil if it is not kept.
-local function keep(self, text)
+local function keep(self, text, last)
   if self.dropped or self.session.closed then return nil end
   self.count = self.count + 1
   local id = ("%s_%d"):format(self.id, self.count)
-  ask_store(self.streams.store, "append", self.session.id, self.id, id, text)
+  ask_store(self.streams.store, "append", self.session.id, self.id, id, text, last)
   return id
 end
 
@@ -126,8 +129,10 @@ end
 
 -- From now on a client may resume this stream.
 local function publish(self)
+  local streams = self.streams
   self.begun = true
-  self.streams.live[self.id] = self
+  streams.live[self.id] = self
+  if streams.shared then streams.shared:begin_stream(self.session, self.id, self.raw_id) end
 end
 
 -- The priming event. Older clients would read its empty data as JSON.
@@ -226,8 +231,14 @@ local function forget(self)
   self.streams.calls[self.own] = nil
 end
 
+-- Other processes must know that the stream ends without an answer.
+local function end_list(self)
+  if self.streams.shared and self.begun and not self.over then keep(self, "", true) end
+end
+
 ---Cancels the handler: what it still says goes nowhere.
 function methods.cancel(self)
+  end_list(self)
   self.dropped, self.coming = true, false
   forget(self)
   if self.x and self.x ~= self.own then detach(self) end
@@ -279,10 +290,11 @@ end
 function methods.finish(self, result, err, mend, ctx)
   local dropped, begun = self.dropped, self.begun
   local cancelled, code = self.own:is_cancelled()
+  local timed_out = code == "ETIMEDOUT"
+  if cancelled and not timed_out then end_list(self) end
   forget(self)
   self.session.last_used = core.now()
   if dropped or not begun then return result, err, mend, ctx end
-  local timed_out = code == "ETIMEDOUT"
   -- A batch may be owed nothing.
   if cancelled and not timed_out or result == nil and not err and not self.raw_id then
     detach(self)
@@ -293,17 +305,20 @@ function methods.finish(self, result, err, mend, ctx)
     err = failure.new(errors.INTERNAL_ERROR, "a request was left without a result")
   end
   local text = answer(self, result, err, mend, ctx)
-  send_out(self, text, keep(self, text), true)
+  send_out(self, text, keep(self, text, true), true)
   return nil
 end
 
--- What came after an event on its stream, as a list of { id, text }, or nil.
+-- What came after an event on its stream, as a list of { id, text }; or nil, and whether a shared
+-- store cannot be reached.
 local function events_after(session, last)
   local list = {}
-  local known = ask_store(session.streams.store, "replay", session.id, last, function(id, text)
+  local streams = session.streams
+  local known, _, code = ask_store(streams.store, "replay", session.id, last, function(id, text)
     list[#list + 1] = { id, text }
   end)
-  return known and list or nil
+  if known then return list end
+  return nil, code ~= nil and streams.shared ~= false
 end
 
 -- Sends stored events. Returns the last id, or nil if sending failed or is no longer wanted.
@@ -316,13 +331,23 @@ local function replay(x, list, last, is_wanted)
   return last
 end
 
+-- Attempts to read events that were sent while a shared store was read.
+local ATTEMPTS = 5
+
+-- Has the stream gone on after the event `last`?
+local function is_behind(self, last)
+  return self.streams.shared and self.count > tonumber(last:match "_(%d+)$")
+end
+
 -- `x` takes over the stream after the event `last`. Of several exchanges the last one gets it.
 local function attach(self, x, list, last)
   detach(self)
   self.coming = x
   local function is_wanted() return self.coming == x end
-  -- Sending may wait, and meanwhile there may be more.
-  while list and list[1] do
+  local attempts = 0
+  -- Sending may wait, and so may reading, and meanwhile there may be more.
+  while list and (list[1] or attempts < ATTEMPTS and is_behind(self, last)) do
+    attempts = list[1] and 0 or attempts + 1
     last = replay(x, list, last, is_wanted)
     list = last and events_after(self.session, last)
   end
@@ -333,6 +358,67 @@ local function attach(self, x, list, last)
   return true
 end
 
+---The error of a Last-Event-ID that cannot be used.
+---@param last string|false
+---@return nil
+---@return table err
+function resumable.unknown(last)
+  return nil, failure.new(errors.INVALID_REQUEST, last == false
+    and "Last-Event-ID was sent twice"
+    or "Last-Event-ID names no event that is kept for this session", nil, 400)
+end
+
+---Sends what has come, and what comes, on the stream of a call to another process, whose client has
+---come there for the rest.
+---@param session table the session
+---@param x table the way to that process
+---@param id string of the stream
+---@param last string the id of the last event that the client has
+---@return boolean live false: the stream is over
+---@return boolean|nil away true: it may go on, but the store cannot be reached
+function resumable.follow(session, x, id, last)
+  local streams = session.streams
+  local self = streams and streams.live[id]
+  if not self then return false end
+  local list, away = events_after(session, last)
+  if not list then return false, away end
+  return attach(self, x, list, last)
+end
+
+---Is this process the one that has the stream of an event?
+---@param session table
+---@param id string of the stream
+---@return boolean
+function resumable.has(session, id)
+  local streams = session.streams
+  return resumable.is_standalone(session, id) or streams and streams.live[id] ~= nil or false
+end
+
+---Is it the standalone stream that this process has, or had last?
+---@param session table
+---@param id string
+---@return boolean
+function resumable.is_standalone(session, id)
+  local streams = session.streams
+  return streams and streams.standalone and streams.standalone.id == id or false
+end
+
+---Goes on with a standalone stream that another process has begun.
+---@param app table
+---@param session table
+---@param x userdata kept
+---@param id string of the stream
+---@param count integer events so far
+---@return mcp.Channel
+function resumable.adopt(app, session, x, id, count)
+  local self = resumable.standalone(app, session, x)
+  self.id, self.count = id, count
+  return self
+end
+
+-- Sends events that were read; in the coroutine of the request.
+resumable.replay = replay
+
 ---GET with Last-Event-ID: sends the events after that one, then new ones.
 ---@param session table the session that the request named
 ---@param x userdata
@@ -340,12 +426,10 @@ end
 ---@return integer|nil status, table|nil err, mcp.Channel|nil standalone if it is that stream
 function resumable.resume(session, x, last)
   local streams = session.streams
-  local list = last and streams and events_after(session, last)
-  if not list then
-    return nil, failure.new(errors.INVALID_REQUEST, last == false
-      and "Last-Event-ID was sent twice"
-      or "Last-Event-ID names no event that is kept for this session", nil, 400)
-  end
+  if not last or not streams then return resumable.unknown(last) end
+  local list, away = events_after(session, last)
+  if away then return streams.shared:unavailable(x) end
+  if not list then return resumable.unknown(last) end
   local id = last:match "^(.*)_%d+$"
   local alone = streams.standalone
   local self = alone and alone.id == id and alone or streams.live[id]
@@ -369,6 +453,7 @@ function resumable.standalone(app, session, stream)
   local self = new(streams, session, stream)
   self.standalone, self.own, self.begun = true, false, true
   streams.standalone = self
+  if streams.shared then streams.shared:begin_stream(session, self.id, false) end
   return self
 end
 

@@ -119,12 +119,9 @@ function Ring.__index:open(purpose, text)
   return nil
 end
 
----A digest of any value that JSON can carry: the same for the same value, whatever the order of
----its keys.
----@param given any
+---A digest of a text.
+---@param text string canonical JSON (`core.encode(value, true)`): the same for the same value
 ---@return string
-function seal.digest(given)
-  return to_url(openssl().sha256(assert(core.encode(given, true))))
-end
+function seal.digest(text) return to_url(openssl().sha256(text)) end
 
 return seal

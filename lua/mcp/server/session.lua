@@ -19,16 +19,27 @@ sessions.LOOK = 30 -- seconds
 ---What a session is charged for, in addition to the capabilities and client info it keeps.
 sessions.COST = 2048 -- bytes
 
--- Of all sessions of this Lua state; made with the first.
-local share
+-- Bytes of an entry in a session's table of subscriptions.
+local ENTRY = 64
+
+---What a subscription costs: the URI and its normal form, which may be a little shorter.
+---@param key string the normal form
+---@return integer bytes
+function sessions.subscription_cost(key) return 2 * core.weight(key) + ENTRY end
+
+-- The memory of all sessions of this Lua state; made with the first.
+local memory
 
 ---Charges bytes to a session; they are released when it is closed.
 ---@param session table
 ---@param bytes integer
 ---@return boolean charged false: there is no room, so it must not be kept
+---@return boolean|nil own its principal is over what one may hold
 function sessions.charge(session, bytes)
-  share = share or core.share()
-  if session.closed or not share:charge(bytes) then return false end
+  if session.closed then return false end
+  memory = memory or require("mcp.server.owners").new()
+  local ok, own = memory:charge(session.owner, bytes)
+  if not ok then return false, own end
   session.charged = (session.charged or 0) + bytes
   return true
 end
@@ -37,23 +48,32 @@ end
 ---@param session table
 ---@param bytes integer
 function sessions.release(session, bytes)
-  if not session.charged then return end
-  share:release(bytes)
+  if session.closed then return end
+  memory:release(session.owner, bytes)
   session.charged = session.charged - bytes
 end
 
----Charges a session itself.
+-- The bytes of a session itself. Computed again when it is closed, rather than kept: with one field
+-- more, the table of each session would be twice as large.
+local function own_cost(session)
+  return sessions.COST + core.weight(session.capabilities, session.client)
+end
+
+---Charges a session itself. Only a session that was admitted is closed.
 ---@param session table
 ---@return boolean
+---@return boolean|nil own its principal is over what one may hold
 function sessions.admit(session)
-  return sessions.charge(session, sessions.COST + core.weight(session.capabilities, session.client))
+  memory = memory or require("mcp.server.owners").new()
+  return memory:charge(session.owner, own_cost(session))
 end
 
 -- The capabilities of most clients. Shared, therefore read-only.
 local NOTHING = setmetatable({}, { __newindex = function() error("read-only", 2) end })
 
 -- The requests in progress: two parallel arrays, because a table whose keys come and go is rehashed
--- all the time. The arrays are made for the first request.
+-- all the time. The arrays are made for the first request. `used` is true once a message has come
+-- after initialize; it is here because this table has room for it.
 local Running = { __name = "mcp.running" }
 Running.__index = {}
 
@@ -61,17 +81,17 @@ Running.__index = {}
 ---@param exchange userdata
 ---@return boolean added false if a request with this id is in progress
 function Running.__index:add(id, exchange)
-  local ids, count = self.ids, self.count
-  for i = 1, count do
-    if ids[i] == id then
-      if not self.exchanges[i]:is_cancelled() then return false end
-      self:remove(self.exchanges[i])
-      count = self.count
-      break
+  local ids, count = self.ids, self.count + 1
+  if count > 1 then
+    for i = 1, count - 1 do
+      if ids[i] == id then
+        if not self.exchanges[i]:is_cancelled() then return false end
+        self:remove(self.exchanges[i])
+        count = count - 1
+        break
+      end
     end
-  end
-  count = count + 1
-  if not ids then
+  elseif not ids then
     ids = {}
     self.ids, self.exchanges = ids, {}
   end
@@ -81,6 +101,10 @@ end
 
 function Running.__index:remove(exchange)
   local ids, exchanges, count = self.ids, self.exchanges, self.count
+  if count == 1 and exchanges[1] == exchange then
+    ids[1], exchanges[1], self.count = false, false, 0
+    return
+  end
   for i = count, 1, -1 do
     if exchanges[i] == exchange then
       ids[i], exchanges[i] = ids[count], exchanges[count]
@@ -112,17 +136,19 @@ end
 
 ---Cancels the request with this id. It is removed at once: its handler may never return.
 ---@param id any as it stands in notifications/cancelled
+---@return boolean found
 function Running.__index:cancel(id)
   local key = core.id_key(id)
-  if not key then return end
+  if not key then return false end
   for i = 1, self.count do
     if self.ids[i] == key then
       local exchange = self.exchanges[i]
       self:remove(exchange)
       exchange:cancel()
-      return
+      return true
     end
   end
+  return false
 end
 
 ---Cancels all of them.
@@ -159,15 +185,29 @@ function sessions.new(revision, params)
       and params.capabilities or NOTHING,
     client = type(params.clientInfo) == "table" and params.clientInfo or nil,
     initialized = false, -- then the kinds of lists that were declared to it
-    continued = false, -- has any message come in it since initialize?
     last_used = core.now(),
   }
 end
 
+---Changes what a session keeps, by fn(…). Where several processes serve it, they follow.
+---@param ctx table of the request
+---@param fn fun(...): any, table|nil a result, or nil and an error
+---@param ... any its arguments
+---@return any result, table|nil err
+function sessions.change(ctx, fn, ...)
+  local shared = ctx.app.shared
+  -- The session of a duplex connection has no id: no other process serves it.
+  if shared and ctx.session.id then return shared:change(ctx, fn, ...) end
+  return fn(...)
+end
+
 ---Ends a session: what runs in it is cancelled, its stream closed.
 function sessions.close(session)
+  if not session.closed then
+    memory:release(session.owner, own_cost(session) + (session.charged or 0))
+  end
   session.closed = true
-  sessions.release(session, session.charged or 0)
+  if session.at_end then session.at_end() end
   if session.running then session.running:clear() end
   if session.streams then require("mcp.server.resumable").close(session) end
   if session.stream then session.stream:release() end
@@ -197,7 +237,7 @@ end
 local function is_over(store, session, now)
   -- A session with an open stream or a request in progress is not idle.
   if sessions.stream_of(session) or not session.running:is_empty() then return false end
-  local limit = session.continued and store.idle or math.min(sessions.INITIALIZE, store.idle)
+  local limit = session.running.used and store.idle or math.min(sessions.INITIALIZE, store.idle)
   return now - session.last_used > limit
 end
 
@@ -209,9 +249,9 @@ function Store.__index:sweep()
   end
 end
 
--- Called when a session is added or used; a search takes less than a microsecond per session.
+-- Called when a session is added or used and `look_at` has come; a search takes less than a
+-- microsecond per session.
 local function look(store, now)
-  if now < store.look_at then return end
   store.look_at = now + math.min(sessions.LOOK, store.idle)
   store:sweep()
 end
@@ -254,22 +294,27 @@ local function make_room_for(store, owner)
   return true
 end
 
----Adds a session and gives it an id.
+---Adds a session and gives it an id, unless it has one.
 ---@return boolean taken false when there is no room
 function Store.__index:add(session)
   local owner = session.owner
-  look(self, core.now())
+  local now = core.now()
+  if now >= self.look_at then look(self, now) end
   if owner and (self.owners[owner] or 0) >= self.max_per_principal
     and not make_room_for(self, owner) then
     return false
   end
   if self.count >= self.max then make_room(self) end
   if self.count >= self.max then return false end
-  if not sessions.admit(session) then
+  local ok, own = sessions.admit(session)
+  while own and make_room_for(self, owner) do ok, own = sessions.admit(session) end
+  if not ok then
+    -- Others make no room for a principal that is over its own limit.
+    if own then return false end
     make_room_of_bytes(self)
     if not sessions.admit(session) then return false end
   end
-  session.id = core.random_id()
+  session.id = session.id or core.random_id()
   session.running = setmetatable({ count = 0 }, Running)
   self.by_id[session.id] = session
   self.count = self.count + 1
@@ -283,14 +328,25 @@ end
 function Store.__index:find(id, owner)
   local session = self.by_id[id]
   if not session or session.owner ~= (owner or nil) then return nil end
-  local now = core.now()
-  if is_over(self, session, now) then
+  local now, running = core.now(), session.running
+  if running.used and now - session.last_used <= self.idle then
+    if session.stream then sessions.stream_of(session) end
+    session.last_used = now
+  elseif is_over(self, session, now) then
     self:remove(id)
     return nil
+  else
+    session.last_used, running.used = now, true
   end
-  session.last_used, session.continued = now, true
-  look(self, now)
+  if now >= self.look_at then look(self, now) end
   return session
+end
+
+---Ends the session with this id because its client has no more use for it.
+---@return true ended
+function Store.__index:finish(id)
+  self:remove(id)
+  return true
 end
 
 ---Ends the session with this id.

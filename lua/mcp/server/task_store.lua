@@ -9,6 +9,7 @@
 -- is created.
 local core = require "mcp.core"
 local errors = require "mcp.protocol.errors"
+local owners = require "mcp.server.owners"
 
 local task_store = {}
 
@@ -44,6 +45,8 @@ task_store.COST = 4096 -- bytes
 ---@field asking integer the number of rounds of questions that wait for answers
 ---@field pending table|nil what it asks: server/ask/parked.lua
 ---@field related table|nil what marks messages that belong to it
+---@field remote table|nil of one that another server carries out: mount/task.lua
+---@field poll number|nil seconds between two status requests, if not those of the store
 ---@field job userdata|nil what runs it (internal)
 ---@field expires number of core.now
 ---@field finished number|nil of core.now
@@ -76,18 +79,29 @@ function task_store.new(settings)
     max = settings.max or task_store.MAX,
     max_running = settings.max_running or task_store.MAX_RUNNING,
     poll_interval = settings.poll_interval or task_store.POLL,
-    by_id = {}, order = {}, count = 0, running = 0, share = core.share(),
+    by_id = {}, order = {}, count = 0, running = 0, owners = owners.new(),
     on_change = nil, -- called with each task whose status has changed
+    on_forget = nil, -- called with each task that is removed
+    on_answer = nil, -- called with each task that has got some of the answers that it waits for
   }, Store)
 end
 
 -- Has the task expired, or its session ended?
 local function is_gone(task, now)
-  if type(task.owner) == "table" and task.owner.closed then return true end
+  -- A process may forget a session that goes on in others.
+  local owner = task.owner
+  if type(owner) == "table" and owner.closed and not owner.forgotten then return true end
   if now <= task.expires then return false end
   if TERMINAL[task.status] or not (task.is_watched and task.is_watched(task)) then return true end
   task.expires = now + task.ttl
   return false
+end
+
+-- Of a session there may have been several copies in this process.
+local function is_owner(task, owner)
+  local own = task.owner
+  return own == owner
+    or type(own) == "table" and type(owner) == "table" and own.id ~= nil and own.id == owner.id
 end
 
 local function touch(self, task)
@@ -108,12 +122,18 @@ local function settle(self, task, status, message)
   for _, waiter in ipairs(waiting or {}) do waiter:wake() end
 end
 
+-- The principal that is charged for a task of this owner.
+local function key_of(owner)
+  if type(owner) == "table" then return owner.owner end
+  return owner
+end
+
 -- Removes a task from the store; references to it stay valid.
 local function forget(self, task)
   if self.by_id[task.id] ~= task then return end
   self.by_id[task.id] = nil
   self.count = self.count - 1
-  self.share:release(task.charged)
+  self.owners:release(task.key, task.charged)
   task.charged, task.asked = 0, 0
   for i, other in ipairs(self.order) do
     if other == task then
@@ -122,6 +142,7 @@ local function forget(self, task)
     end
   end
   self:cancel(task)
+  if self.on_forget then self.on_forget(task) end
 end
 
 ---Removes the expired tasks; those that still run are cancelled.
@@ -133,11 +154,11 @@ function Store.__index:sweep()
   for _, task in ipairs(gone) do forget(self, task) end
 end
 
--- Removes the task that ended longest ago.
-local function make_room(self)
+-- Removes the task that ended longest ago; of one principal, if its key is given.
+local function make_room(self, key)
   local oldest
   for _, task in ipairs(self.order) do
-    local is_over = TERMINAL[task.status]
+    local is_over = TERMINAL[task.status] and (not key or task.key == key)
     if is_over and (not oldest or task.finished < oldest.finished) then oldest = task end
   end
   if oldest then forget(self, oldest) end
@@ -145,14 +166,17 @@ local function make_room(self)
 end
 
 -- Charges bytes to a task. Tasks that ended longest ago are removed to make room, unless it wants
--- more than half of the limit.
+-- more than half of the limit. A principal that has used up its half makes room itself.
 local function charge(self, task, bytes)
+  local key = task.key
+  local ok, own
   repeat
-    if self.share:charge(bytes) then
+    ok, own = self.owners:charge(key, bytes)
+    if ok then
       task.charged = task.charged + bytes
       return true
     end
-  until bytes > self.share:limit() // 2 or not make_room(self)
+  until bytes > self.owners:limit(key) // 2 or not make_room(self, own and key)
   return false
 end
 
@@ -168,7 +192,7 @@ function Store.__index:create(owner, ttl, bytes)
   ttl = math.max(1, math.min(ttl or self.ttl, self.max_ttl))
   local now = timestamp()
   local task = {
-    store = self, id = core.random_id(), owner = owner, status = "working",
+    store = self, id = core.random_id(), owner = owner, key = key_of(owner), status = "working",
     created = now, updated = now, ttl = ttl, expires = core.now() + ttl,
     is_error = false, cancelled = false, asking = 0, charged = 0, asked = bytes or 0,
   }
@@ -184,7 +208,7 @@ local function ended(self, task)
   task.job = nil
   self.running = self.running - 1
   -- The arguments were freed with the coroutine.
-  self.share:release(task.asked)
+  self.owners:release(task.key, task.asked)
   task.charged, task.asked = task.charged - task.asked, 0
   if not TERMINAL[task.status] then
     task.err = { code = errors.INTERNAL_ERROR, message = "Internal error" }
@@ -247,6 +271,16 @@ function Store.__index:cancel(task)
   return true
 end
 
+---The status of a task that another server carries out. It ends by finish, fail or cancel.
+---@param task mcp.Task
+---@param status "working"|"input_required"
+---@param text string|nil
+function Store.__index:note(task, status, text)
+  if TERMINAL[task.status] or task.status == status and task.message == text then return end
+  task.status, task.message = status, text
+  touch(self, task)
+end
+
 ---Sets the text of the status.
 ---@param task mcp.Task
 ---@param text string
@@ -272,7 +306,7 @@ end
 ---@return mcp.Task|nil
 function Store.__index:find(id, owner)
   local task = self.by_id[id]
-  if not task or task.owner ~= owner then return nil end
+  if not task or not is_owner(task, owner) then return nil end
   local now = core.now()
   if is_gone(task, now) then
     forget(self, task)
@@ -289,7 +323,7 @@ function Store.__index:list(owner)
   self:sweep()
   local out = {}
   for _, task in ipairs(self.order) do
-    if task.owner == owner then out[#out + 1] = task end
+    if is_owner(task, owner) then out[#out + 1] = task end
   end
   return out
 end
@@ -322,7 +356,11 @@ end
 
 ---Removes all tasks; those that still run are cancelled.
 function Store.__index:clear()
+  -- Other processes may be asked about them.
+  local on_forget = self.on_forget
+  self.on_forget = nil
   while self.order[1] do forget(self, self.order[1]) end
+  self.on_forget = on_forget
 end
 
 return task_store

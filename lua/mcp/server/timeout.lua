@@ -22,6 +22,8 @@ local timeout = {}
 timeout.TIME = 60
 ---How far progress can extend that, in seconds.
 timeout.MAX = 600
+---How long a handler may hold the loop before that is logged, in seconds.
+timeout.WATCHDOG = 0.1
 
 local function checked(options, name, default)
   local given = options[name]
@@ -30,6 +32,25 @@ local function checked(options, name, default)
     error(("%s: expected seconds, 0 or more, got %s"):format(name, given), 0)
   end
   return given
+end
+
+---Reads the option `watchdog` of a server. Raises (level 0) what is wrong with it.
+---@param given number|boolean|nil seconds; false for none
+---@return number|false
+function timeout.watchdog(given)
+  if given == nil or given == true then return timeout.WATCHDOG end
+  if given and not (given > 0 and given < 1e6) then
+    error(("watchdog: expected seconds, more than 0, or false, got %s"):format(given), 0)
+  end
+  return given
+end
+
+---Starts what logs handlers of the app that hold the loop too long.
+---@param app table
+---@return true|nil started, string|nil message
+function timeout.watch_handlers(app)
+  if not app.watchdog then return true end
+  return core.watch_handlers(app.watchdog, dispatch.request, dispatch.request_ctx)
 end
 
 ---Reads a server's options. Raises (level 0) what is wrong with them.
@@ -103,12 +124,16 @@ local function answer(app, thread, seconds)
   local ctx = context_of(thread)
   local text = text_of(ctx, seconds)
   core.log("warning", text)
+  if ctx and app.access then app.access:expired(ctx) end
   local messages = timeout.argument(thread, legacy.batch, legacy.batch_messages)
   if messages then return batch_answer(messages, text) end
   if ctx and ctx.entry and ctx.entry.kind == "tool" then
     return dispatch.stamped(app, ctx, tool.failed(text))
   end
-  return nil, failure.new(errors.TIMED_OUT, text)
+  -- A path of the program's own is HTTP and not JSON-RPC: its status says it (RFC 9110 15.6.5).
+  local route = package.loaded["mcp.server.front.route"]
+  local is_route = route and timeout.argument(thread, route.serve, 1)
+  return nil, failure.new(errors.TIMED_OUT, text, nil, is_route and 504 or nil)
 end
 
 ---Puts the messages of an endpoint under the limits of the app.

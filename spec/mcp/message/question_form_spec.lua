@@ -58,37 +58,40 @@ describe("a form (protocol 4.13)", function()
 
   it("is refused when it is not flat, or asks for what is no single value", function()
     for _, case in ipairs {
-      { "text", "schema: table expected, got string" },
-      { nil, "schema: table expected, got nothing" },
-      { { a = { b = "string" } }, '"a": a form asks for strings, numbers, booleans and choices, '
-        .. "not for object" },
+      { "text", "schema: expected a table, got string" },
+      { nil, "schema: expected a table, got nothing" },
+      { { a = { b = "string" } }, '"a": expected a string, number, boolean or choice, '
+        .. "got object" },
       { { a = "string[]" }, '"a": items: ' },
-      { { a = "any" }, '"a": a form asks for' },
-      { { a = "null" }, "not for null" },
+      { { a = "any" }, '"a": expected a string' },
+      { { a = "null" }, "got null" },
       { { a = "strin" }, 'unknown type "strin"' },
-      { { a = mcp.string { pattern = "x" } }, '"a": pattern: a form has no such keyword' },
-      { { a = mcp.number { above = 1 } }, '"a": exclusiveMinimum: a form has no such keyword' },
-      { { a = mcp.string { format = "uuid" } }, '"a": format: one of date, date-time, email, uri' },
-      { { a = mcp.enum { 1, 2 } }, '"a": a choice is made of strings' },
-      { { type = "object" }, "properties: an object expected" },
-      { { type = "object", properties = {}, allOf = {} }, "allOf: a form has no such keyword" },
-      { { type = "object", properties = {}, required = { "x" } }, 'required: there is no "x"' },
-      { { type = "object", properties = {}, required = "x" }, "required: a list of names" },
+      { { a = mcp.string { pattern = "x" } }, '"a": unknown keyword "pattern"' },
+      { { a = mcp.number { above = 1 } }, '"a": unknown keyword "exclusiveMinimum"' },
+      { { a = mcp.string { format = "uuid" } },
+        '"a": format: expected one of date, date-time, email, uri' },
+      { { a = mcp.enum { 1, 2 } }, '"a": expected a choice of strings' },
+      { { type = "object" }, "properties: expected an object" },
+      { { type = "object", properties = {}, allOf = {} }, 'unknown keyword "allOf"' },
+      { { type = "object", properties = {}, required = { "x" } },
+        'required: "x" is not one of the' },
+      { { type = "object", properties = {}, required = "x" }, "required: expected a list" },
       { { type = "object", properties = { a = { type = "string", enum = {} } } },
-        "enum: a list of strings expected" },
+        "enum: expected a list of strings" },
       { { type = "object", properties = { a = { type = "string", enum = { "x" },
-        enumNames = { "X", "Y" } } } }, "enumNames: a list of strings as long as enum" },
+        enumNames = { "X", "Y" } } } }, "enumNames: expected a list of strings" },
       { { type = "object", properties = { a = { type = "string", oneOf = { { const = 1 } } } } },
         "oneOf[1]:" },
       { { type = "object", properties = { a = { type = "string", oneOf = TITLED,
-        enum = { "a" } } } }, "enum or oneOf, not both" },
+        enum = { "a" } } } }, "expected enum or oneOf" },
       { { type = "object", properties = { a = { type = "array", items = { type = "number" } } } },
-        "items: only a choice of strings" },
-      { { type = "object", properties = { a = { type = "array" } } }, "items: the choices" },
+        "items: expected a choice of strings" },
+      { { type = "object", properties = { a = { type = "array" } } },
+        "items: expected the choices" },
       { { type = "object", properties = { a = { type = "string", minLength = -1 } } }, "schema: " },
       { { type = "object", properties = { a = { type = "string", default = 5 } } },
-        "default: string expected, got number" },
-      { { type = "object", properties = { a = "string" } }, "a schema expected, got string" },
+        'keyword "default": expected a string' },
+      { { type = "object", properties = { a = "string" } }, "expected a schema, got string" },
     } do
       local schema, message = form.read(case[1])
       assert.is_nil(schema)
@@ -113,7 +116,7 @@ describe("a form (protocol 4.13)", function()
   it("for 2025-06-18 cannot need what that has no form for", function()
     local schema, message = form.shape(PLAIN, form.read { tags = mcp.list { mcp.enum { "x" } } })
     assert.is_nil(schema)
-    assert.matches('"tags": clients of protocol revision 2025-06-18', message, 1, true)
+    assert.matches('"tags": protocol revision 2025-06-18', message, 1, true)
   end)
 
   describe("filled in", function()
@@ -149,8 +152,9 @@ describe("a form (protocol 4.13)", function()
         { { text = "x", several = mcp.array {} }, '"several"' },
         { { text = "x", titled_several = mcp.array { "c" } }, '"titled_several' },
         { { text = "x", integer = 1.5 }, '"integer"' }, { { text = "x", yes = "true" }, '"yes"' },
-        { mcp.null, "object expected" }, { nil, "object expected" }, { "x", "object expected" },
-        { mcp.array {}, "object expected" },
+        { mcp.null, "expected an object" }, { nil, "expected an object" },
+        { "x", "expected an object" },
+        { mcp.array {}, "expected an object" },
       } do
         local content, message = form.check(schema, case[1])
         assert.is_nil(content)

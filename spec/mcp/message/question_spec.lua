@@ -13,13 +13,14 @@ local PAGE = mcp.elicit_url("Please log in", "https://example.org/login?x=1")
 describe("mcp.elicit", function()
   it("is refused where it is written", function()
     for _, case in ipairs {
-      { function() mcp.elicit() end, "mcp.elicit: text: a string expected, got nil" },
-      { function() mcp.elicit("", {}) end, "mcp.elicit: text: a string expected, got an empty" },
-      { function() mcp.elicit("x") end, "mcp.elicit: schema: table expected, got nothing" },
-      { function() mcp.elicit_url("x", "page") end, "mcp.elicit_url: url: an address such as" },
+      { function() mcp.elicit() end, "mcp.elicit: text: expected a string, got nil" },
+      { function() mcp.elicit("", {}) end, "mcp.elicit: text: expected a string, got an empty" },
+      { function() mcp.elicit("x") end, "mcp.elicit: schema: expected a table, got nothing" },
+      { function() mcp.elicit_url("x", "page") end,
+        "mcp.elicit_url: url: expected an address such as" },
       { function() mcp.elicit_url("x", "file:///etc/passwd") end, "mcp.elicit_url: url:" },
       { function() mcp.elicit_url("x", "javascript:alert(1)") end, "mcp.elicit_url: url:" },
-      { function() mcp.roots {} end, "mcp.roots: no argument expected" },
+      { function() mcp.roots {} end, "mcp.roots: expected no argument" },
     } do
       local ok, message = pcall(case[1])
       assert.is_false(ok)
@@ -132,28 +133,28 @@ describe("mcp.sample", function()
     local use = { type = "tool_use", id = "1", name = "t", input = {} }
     local result = { type = "tool_result", toolUseId = "1", content = {} }
     for _, case in ipairs {
-      { { messages = "x" }, "max_tokens: an integer" },
-      { { messages = "x", max_tokens = 0 }, "max_tokens: an integer" },
-      { { messages = "x", max_tokens = 1.5 }, "max_tokens: an integer" },
-      { { max_tokens = 1 }, "messages: a string or a list expected, got nil" },
-      { { max_tokens = 1, messages = {} }, "messages: at least one" },
+      { { messages = "x" }, "max_tokens: expected an integer" },
+      { { messages = "x", max_tokens = 0 }, "max_tokens: expected an integer" },
+      { { messages = "x", max_tokens = 1.5 }, "max_tokens: expected an integer" },
+      { { max_tokens = 1 }, "messages: expected a string or a list, got nil" },
+      { { max_tokens = 1, messages = {} }, "messages: expected at least one" },
       { { max_tokens = 1, messages = { { role = "system", content = "x" } } }, "messages[1]:" },
       { { max_tokens = 1, messages = { 5 } }, "messages[1]:" },
       { { max_tokens = 1, messages = "x", maxTokens = 5 }, 'did you mean "max_tokens"?' },
-      { { max_tokens = 1, messages = "x", temperature = "hot" }, "temperature: number expected" },
+      { { max_tokens = 1, messages = "x", temperature = "hot" }, 'option "temperature": expected' },
       { { max_tokens = 1, messages = "x", tool_choice = "any" }, "tool_choice:" },
-      { { max_tokens = 1, messages = "x", tools = {} }, "tools: at least one" },
+      { { max_tokens = 1, messages = "x", tools = {} }, "tools: expected at least one" },
       { { max_tokens = 1, messages = "x", tools = { { name = "t", schema = {} } } }, "tools[1]:" },
       { { max_tokens = 1, messages = "x", model_preferences = { cost_priority = 2 } },
-        "cost_priority: a number from 0 to 1" },
+        "cost_priority: expected a number from 0 to 1" },
       -- T: every use is answered in the next message, by nothing but answers
-      { { max_tokens = 1, messages = { { role = "assistant", content = use } } }, "not answered" },
+      { { max_tokens = 1, messages = { { role = "assistant", content = use } } }, "at the end" },
       { { max_tokens = 1, messages = { { role = "assistant", content = use }, "x" } },
-        "messages[2]: a tool_use before it is not answered" },
+        "messages[2]: expected a tool_result for each" },
       { { max_tokens = 1, messages = { { role = "user", content = result } } },
-        "messages[1]: a tool_result that answers no tool_use" },
+        "messages[1]: tool_result: expected a tool_use" },
       { { max_tokens = 1, messages = { { role = "assistant", content = use },
-        { role = "user", content = { result, "and" } } } }, "has nothing else in it" },
+        { role = "user", content = { result, "and" } } } }, "expected nothing but tool_result" },
     } do
       local ok, message = pcall(mcp.sample, case[1])
       assert.is_false(ok)

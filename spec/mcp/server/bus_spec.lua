@@ -51,7 +51,8 @@ describe("the bus", function()
     local one = require("mcp.server.front.legacy").initialize(app,
       { protocolVersion = "2025-11-25" })
     app.sessions:add(one)
-    require("mcp.server.front.legacy").notification(nil, one, "notifications/initialized")
+    require("mcp.server.front.legacy").notification(nil, one, "notifications/initialized",
+      nil, app)
     local stream = { told = {} }
     function stream:is_cancelled() return self.over end
     function stream:is_open() return not self.over end
@@ -69,7 +70,23 @@ describe("the bus", function()
   describe("tells a session", function()
     before_each(function() peer = helper.open(app) end)
 
-    it("of what comes and goes, once for each turn and kind (T-85)", function()
+    it("has one coroutine for all changes of a turn", function()
+    local real, count = core.spawn, 0
+    core.spawn = function(...) -- luacheck: ignore
+      count = count + 1
+      return real(...)
+    end
+    app.sessions.count = app.sessions.count + 1
+    app.bus:publish "tools"
+    app.bus:publish "prompts"
+    app.bus:publish "test://one"
+    app.sessions.count = app.sessions.count - 1
+    core.spawn = real -- luacheck: ignore
+    assert.equal(1, count)
+    helper.settle()
+  end)
+
+  it("of what comes and goes, once for each turn and kind (T-85)", function()
       passing("tool", "a")
       passing("tool", "b")
       app:changed "tools"

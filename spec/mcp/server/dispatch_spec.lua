@@ -204,8 +204,7 @@ describe("dispatch", function()
       local waiters = {}
       for _, name in ipairs { "a", "b", "c" } do waiters[name] = core.waiter() end
       app:tool "wait" { input = { on = "string" } } (function(args)
-        local _, value = waiters[args.on]:wait()
-        return args.on .. value
+        return args.on .. waiters[args.on]:wait()
       end)
       local peer = helper.open(app)
       for _, name in ipairs { "a", "b", "c" } do
@@ -346,6 +345,32 @@ describe("dispatch", function()
       assert.is_nil(result.content[1].text:find "traceback")
     end)
     assert.is_table(peer:request("ping").result)
+  end)
+
+  -- The suite's own error() (spec/own_line.lua) stands in every traceback.
+  local function traced(fn)
+    return (helper.logged(fn):gsub("\nerror:   [^\n]*spec/own_line%.lua:[^\n]*", "")
+      :gsub("\nerror: stack traceback:$", ""))
+  end
+
+  it("a traceback in the log has spaces, for a tab would be an escape there", function()
+    local app = mcp.server "spec"
+    app:tool "t" (function() error "as told" end)
+    local peer <close> = helper.open(app)
+    local log = traced(function() peer:call "t" end)
+    assert.matches("error: stack traceback:\nerror:   [^\n]*dispatch_spec%.lua:%d+: in ", log)
+    assert.is_nil(log:find("\t", 1, true))
+  end)
+
+  it("a traceback shows the user's frames alone", function()
+    local app = mcp.server "spec"
+    app:tool "t" (function(_, ctx) ctx:progess(1) end)
+    app:resource "notes://today" (function() return print end)
+    local peer <close> = helper.open(app)
+    local log = traced(function() peer:call "t" end)
+    assert.matches("stack traceback:\nerror:   [^\n]*dispatch_spec%.lua:%d+: in [^\n]*$", log)
+    log = traced(function() peer:request("resources/read", { uri = "notes://today" }) end)
+    assert.equal('error: resource "notes://today" returned a function', log)
   end)
 
   it("arguments as deep as the limit come through, deeper ones do not", function()

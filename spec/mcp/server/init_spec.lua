@@ -310,6 +310,18 @@ describe("server", function()
       assert.is_false(app:has "resources")
     end)
 
+    it("keeps no count of a template that lists", function()
+      local app = mcp.server "spec"
+      app:resource "a:{b}" { list = function() return {} end } (function() end)
+      app:resource "c:{d}" (function() end)
+      assert.equal(1, app.listers)
+      app:remove("resource", "c:{d}")
+      assert.equal(1, app.listers)
+      -- Without one, resources/list is kept as bytes.
+      app:remove("resource", "a:{b}")
+      assert.equal(0, app.listers)
+    end)
+
     it("frees the name", function()
       local app = mcp.server "spec"
       app:tool "a" (function() return "old" end)
@@ -354,6 +366,19 @@ describe("server", function()
       assert.same({ stdio = true, limits = { body = 1 } }, ran({ stdio = true }, function(app)
         app:run { http = 8000, limits = { body = 1 } }
       end))
+      -- One that names none leaves those of the script.
+      assert.same({ http = 8000, metrics = true }, ran({ metrics = true }, function(app)
+        app:run { http = 8000 }
+      end))
+    end)
+
+    it("the command line names the collector, the script the rest of tracing", function()
+      assert.same({ http = 8000, tracing = { endpoint = "http://c", sample = 0.5 } },
+        ran({ otlp = "http://c" }, function(app)
+          app:run { http = 8000, tracing = { endpoint = "http://other", sample = 0.5 } }
+        end))
+      assert.same({ stdio = true, tracing = { endpoint = "http://c" } },
+        ran({ otlp = "http://c" }, function(app) app:run() end))
     end)
 
     it("run_http hands on address, security and limits", function()
@@ -371,7 +396,7 @@ describe("server", function()
         :format(line), err, 1, true)
       line = here() + 1
       err = refused(function() app:listen { http = { prot = 1 } } end)
-      assert.matches(("init_spec.lua:%d: unknown http option \"prot\", did you mean \"port\"?")
+      assert.matches(("init_spec.lua:%d: http: unknown option \"prot\", did you mean \"port\"?")
         :format(line), err, 1, true)
     end)
   end)

@@ -143,7 +143,7 @@ describe("middleware", function()
         end)
         local result = open():call "fail"
         assert.is_true(result.isError)
-        assert.matches('tool "echo": argument "text": string expected', text_of(result))
+        assert.matches('tool "echo": argument "text": expected string', text_of(result))
       end)
 
       it("may try again, and wait before that", function()
@@ -301,6 +301,11 @@ describe("middleware", function()
     local app = app_of()
     local _, err = pcall(function() app:use "x" end)
     assert.matches("^%S*middleware_spec.lua:%d+: app:use: expected a function, got string", err)
+    for _, name in ipairs { "timing", "cache" } do
+      local _, message = pcall(function() app:use(mcp.middleware[name]) end)
+      assert.matches("^%S*middleware_spec.lua:%d+: app:use: mcp.middleware." .. name
+        .. " makes a function: call it", message)
+    end
   end)
 
   it("costs an app without it nothing: its handlers are the plain ones", function()
@@ -387,7 +392,7 @@ describe("mcp.server.middleware", function()
       '{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"t"}}',
       os.getenv "LUA" or "lua5.4", helper.quote(path)))
     helper.remove_files()
-    assert.matches("^tools/call t: ok, %d+%.%d ms\n$", output)
+    assert.matches("^luamcp: info: tools/call t: ok, %d+%.%d ms\n$", output)
   end)
 
   it("limit sends away what is too much, and forgets nobody's end", function()

@@ -231,6 +231,11 @@ describe("a channel", function()
     assert.same({ "1_2 " .. notice() }, stored(way))
   end)
 
+  it("closes early with a second if the handler says no time", function()
+    assert.is_true(of():close_stream())
+    assert.same({ "1_1 (empty) retry 1000" }, x.told)
+  end)
+
   it("does not prime nor close for clients that do not know it (T-31)", function()
     one.revision = facts "2025-06-18"
     local way = of()

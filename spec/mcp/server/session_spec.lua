@@ -195,6 +195,36 @@ describe("session", function()
     assert.is_nil(one.stream)
   end)
 
+  it("gives back what it is charged, once, and is charged nothing after its end", function()
+    local parts = require("mcp.server.owners")
+    local real, memory = parts.new, nil
+    local held = 0
+    parts.new = function()
+      memory = { charge = function(_, _, bytes) held = held + bytes return true end,
+        release = function(_, _, bytes) held = held - bytes end }
+      return memory
+    end
+    -- A module of its own, whose memory is the one above.
+    local own = assert(loadfile(package.searchpath("mcp.server.session", package.path)))()
+    local store, one = own.store(), own.new(FACTS, {})
+    store:add(one)
+    parts.new = real
+    local base = held
+    assert.is_true(base >= own.COST)
+    assert.is_true(own.charge(one, 100))
+    assert.is_true(own.charge(one, 20))
+    assert.equal(base + 120, held)
+    own.release(one, 50)
+    assert.equal(base + 70, held)
+    assert.equal(70, one.charged)
+    store:remove(one.id)
+    assert.equal(0, held)
+    own.close(one)
+    own.release(one, 70)
+    assert.is_false(own.charge(one, 10))
+    assert.equal(0, held)
+  end)
+
   it("clear ends all", function()
     local store = session.store()
     for _ = 1, 5 do store:add(new()) end
@@ -230,12 +260,15 @@ describe("session", function()
     end)
 
     it("a flood of newcomers does not sort at each arrival, and stays within the limit", function()
-      local store = session.store { max = 100 }
-      for _ = 1, 1000 do
+      local store, least = session.store { max = 100 }, 100
+      for i = 1, 1000 do
         now = now + 0.001
         assert.is_true(store:add(new()))
         assert.is_true(store.count <= 100)
+        if i > 100 then least = math.min(least, store.count) end
       end
+      -- A tenth made room for the newcomer.
+      assert.equal(91, least)
     end)
   end)
 

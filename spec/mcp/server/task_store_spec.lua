@@ -177,6 +177,25 @@ describe("a store of tasks", function()
     store:await(one, core.waiter()) -- returns at once
   end)
 
+  it("keeps nothing of a wait for the end that is cancelled", function()
+    local store = task_store.new()
+    local task, work, ended = store:create "me", core.waiter(), 0
+    for _ = 1, 2 do
+      core.spawn(function()
+        store:await(task, core.waiter())
+        ended = ended + 1
+      end)
+    end
+    work:spawn(function() store:await(task, core.waiter()) end)
+    assert.equal(3, #task.waiting)
+    work:cancel()
+    helper.settle()
+    assert.equal(2, #task.waiting)
+    store:finish(task, RESULT, false)
+    helper.settle()
+    assert.equal(2, ended)
+  end)
+
   it("keeps a result for its ttl and no longer, however often it is read", function()
     local store = task_store.new { ttl = 100 }
     local one = store:create "me"

@@ -6,7 +6,6 @@ local core = require "mcp.core"
 local error_in = require("mcp.options").error_in
 local errors = require "mcp.protocol.errors"
 local failure = require "mcp.failure"
-local methods = require "mcp.protocol.methods"
 local nearest = require "mcp.nearest"
 local question = require "mcp.message.question"
 local state = require "mcp.server.ask.state"
@@ -67,7 +66,7 @@ local function check_offered(ctx, list, none)
       lacking = lacking or {}
       for name, parts in pairs(item.question:needs(ctx.revision)) do
         local known = lacking[name] or {}
-        for part in pairs(parts) do known[part] = {} end
+        for part, settings in pairs(parts) do known[part] = settings end
         lacking[name] = known
       end
     end
@@ -78,8 +77,7 @@ end
 -- Asks { key, question }, …; returns the answers by key, or nil, text and code. Raises, at the
 -- line of the caller of the method, what is wrong with the questions.
 local function run(ctx, what, list, timeout)
-  local row = methods[ctx.method]
-  if not (row and row.asks) then
+  if not ctx.row.asks then
     error(("%s: a handler of %s cannot ask"):format(what, ctx.method), 3)
   end
   local asking, task = state.of(ctx), rawget(ctx, "task")
@@ -231,7 +229,8 @@ function ask.ask(ctx, questions, options)
   if not list[1] then return {} end
   -- No tail call: its errors name the line above this frame.
   local answers, text, code = run(ctx, "ctx:ask", list, options and options.timeout)
-  return answers, text, code
+  if not answers then return nil, text, code end
+  return answers
 end
 
 ---Runs `fn` once in the life of a call, however often its handler is run again: what it returned

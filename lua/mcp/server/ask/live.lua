@@ -7,7 +7,7 @@ local errors = require "mcp.protocol.errors"
 local live = {}
 
 ---Unanswered questions of one session.
-live.MOST = 64
+live.MAX = 64
 ---How long a question waits for notifications/initialized, before which none may go out, in
 ---seconds.
 live.INITIALIZED = 10
@@ -15,11 +15,12 @@ live.INITIALIZED = 10
 local Questions = { __name = "mcp.questions" }
 Questions.__index = {}
 
--- The open questions of a session.
-local function questions_of(session)
+-- The open questions of a session. Any of several processes may get an answer, so ids differ.
+local function questions_of(session, shared)
   local questions = session.questions
   if not questions then
-    questions = setmetatable({ last_id = 0, count = 0, by_id = {} }, Questions)
+    questions = setmetatable({ last_id = shared and shared:first_question() or 0, count = 0,
+      by_id = {} }, Questions)
     session.questions = questions
   end
   return questions
@@ -105,7 +106,7 @@ function live.ready(session)
   for waiter in pairs(waiting) do waiter:wake() end
 end
 
----Asks and waits.
+---Asks the questions and waits for the answers.
 ---@param ctx table
 ---@param asking mcp.Asking
 ---@param list table[] each with key, question, method, params
@@ -114,18 +115,18 @@ end
 ---@return string|nil text
 ---@return any code
 function live.run(ctx, asking, list, timeout)
-  local exchange, questions = ctx.exchange, questions_of(ctx.own_session)
-  if questions.count + #list > live.MOST then
+  local exchange, questions = ctx.exchange, questions_of(ctx.own_session, ctx.app.shared)
+  if questions.count + #list > live.MAX then
     return nil, ("%d questions are open in this session, at most %d are allowed")
-      :format(questions.count, live.MOST), "EBUSY"
+      :format(questions.count, live.MAX), "EBUSY"
   end
-  local deadline, sent, why = core.now() + timeout, {}, "The call has ended"
+  local deadline, sent, ending = core.now() + timeout, {}, "The call has ended"
   -- However this ends, the other questions are withdrawn.
   local _ <close> = setmetatable({}, { __close = function()
-    withdraw(exchange, questions, asking, sent, why)
+    withdraw(exchange, questions, asking, sent, ending)
     exchange:restart_clock()
   end })
-  -- A question has a time of its own.
+  -- Questions have a timeout of their own.
   exchange:stop_clock()
   local ready, lacking, reason = await_ready(ctx.own_session, math.min(timeout, live.INITIALIZED))
   if not ready then return nil, "the client cannot be asked: " .. lacking, reason end
@@ -148,12 +149,12 @@ function live.run(ctx, asking, list, timeout)
   end
   local answers = {}
   for i, item in ipairs(list) do
-    local ok, came, code = sent[i].waiter:wait(math.max(0, deadline - core.now()))
-    if not ok then
-      if code == "ETIMEDOUT" then why = "Timed out" end
-      return nil, came, code
+    local came, text, code = sent[i].waiter:wait(math.max(0, deadline - core.now()))
+    if not came then
+      if code == "ETIMEDOUT" then ending = "Timed out" end
+      return nil, text, code
     end
-    local answer, text
+    local answer
     answer, text, code = read(ctx, item, came)
     if not answer then return nil, text, code end
     answers[item.key] = answer

@@ -1,13 +1,13 @@
 -- SPDX-License-Identifier: MIT
--- parked: questions of a task, whose request has been answered long ago. In a revision without
--- sessions they lie in the task until the client fetches and answers them (protocol, Tasks
--- extension: input_required); in a session they go out as ever, by whichever way the task has.
+-- parked: questions of a task, whose request has been answered long ago. In a stateless revision
+-- they are kept in the task until the client fetches and answers them (protocol, Tasks extension:
+-- input_required); in a session they are sent as usual, over the connection that the task uses.
 local core = require "mcp.core"
 
 local parked = {}
 
 ---Unanswered questions of one task.
-parked.MOST = 64
+parked.MAX = 64
 
 -- One call of ask is a round: it ends with its last answer.
 local function finish(task, round)
@@ -21,8 +21,8 @@ local function park(ctx, task, list, timeout)
   task.pending = pending
   local count = #list
   for _ in pairs(pending) do count = count + 1 end
-  if count > parked.MOST then
-    return nil, ("a task can have %d questions open"):format(parked.MOST), "EBUSY"
+  if count > parked.MAX then
+    return nil, ("a task can have %d questions open"):format(parked.MAX), "EBUSY"
   end
   local round = { waiter = core.waiter(), left = #list, answers = {} }
   for _, item in ipairs(list) do
@@ -38,7 +38,7 @@ local function park(ctx, task, list, timeout)
   return round.answers
 end
 
----Asks and waits.
+---Asks the questions and waits for the answers.
 ---@param ctx table of a task
 ---@param task mcp.Task
 ---@param asking mcp.Asking
@@ -54,7 +54,7 @@ function parked.run(ctx, task, asking, list, timeout)
   return require("mcp.server.ask.live").run(ctx, asking, list, timeout)
 end
 
----What the client is asked now.
+---The questions that wait for answers.
 ---@param task mcp.Task
 ---@return table<string, table> requests by key
 function parked.requests(task)
@@ -87,6 +87,8 @@ function parked.answer(task, answers)
       if round.left == 0 then
         finish(task, round)
         round.waiter:wake()
+      elseif task.store.on_answer then
+        task.store.on_answer(task)
       end
     else
       core.log("info", ("%s: a bad answer to %q, which stays open: %s"):format(open.item.method,

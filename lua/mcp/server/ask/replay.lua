@@ -25,11 +25,9 @@ local REFUSED = "Invalid or expired requestState"
 local function purpose(app) return "requestState of " .. app.name end
 
 local function ring_of(app)
-  app.state = app.state or seal.ring()
-  return app.state
+  app.ring = app.ring or seal.ring()
+  return app.ring
 end
-
-local function digest(given) return seal.digest(given == nil and {} or given) end
 
 ---Opens what was remembered in the rounds before.
 ---@param ctx table
@@ -40,15 +38,19 @@ function replay.open(ctx, asking, text)
   local app = asking.app
   local plain = ring_of(app):open(purpose(app), text)
   if not plain or plain.method ~= ctx.method or plain.target ~= asking.target
-    or plain.principal ~= principal.key(ctx) or plain.arguments ~= digest(asking.arguments) then
+    or plain.principal ~= principal.key(ctx)
+    or plain.arguments ~= seal.digest(asking.arguments) then
     return failure.new(errors.INVALID_PARAMS, REFUSED)
   end
   asking.answers, asking.kept, asking.round = plain.answers, plain.once, plain.round
   return nil
 end
 
--- Ends the call with what has no answer.
-local function stop(ctx, asking, missing)
+---Ends the call with what has no answer.
+---@param ctx table
+---@param asking mcp.Asking
+---@param missing table[] each with key, method, params
+function replay.stop(ctx, asking, missing)
   if asking.round >= replay.ROUNDS then
     error(failure.new(errors.INVALID_PARAMS,
       ("%s: still without an answer after %d rounds"):format(ctx.method, replay.ROUNDS)))
@@ -59,7 +61,7 @@ local function stop(ctx, asking, missing)
   end
   local text, message = ring_of(asking.app):seal(purpose(asking.app), {
     method = ctx.method, target = asking.target, principal = principal.key(ctx),
-    arguments = digest(asking.arguments), round = asking.round + 1,
+    arguments = seal.digest(asking.arguments), round = asking.round + 1,
     answers = asking.answers, once = asking.kept,
   })
   if not text then
@@ -102,7 +104,7 @@ function replay.run(ctx, asking, list)
       missing[#missing + 1] = item
     end
   end
-  if missing[1] then stop(ctx, asking, missing) end
+  if missing[1] then replay.stop(ctx, asking, missing) end
   return answers
 end
 

@@ -2,9 +2,9 @@
 -- state: what one call has asked and remembered. Begun before the handler of a revision that asks
 -- in rounds, since only then its arguments are as they came; otherwise by the first question.
 -- Small: most calls never ask.
+local core = require "mcp.core"
 local errors = require "mcp.protocol.errors"
 local failure = require "mcp.failure"
-local methods = require "mcp.protocol.methods"
 local value = require "mcp.value"
 
 local state = {}
@@ -12,7 +12,7 @@ local state = {}
 ---@class mcp.Asking
 ---@field app table|nil of a call that can ask in rounds
 ---@field target string|nil its name or uri
----@field arguments any as they came
+---@field arguments string as they came: canonical JSON
 ---@field asked table<string, boolean> keys; the fields below exist after the first question
 ---@field automatic integer keys given by order
 ---@field kept table<string, table> what ctx:once remembers
@@ -39,17 +39,35 @@ function state.of(ctx)
   return asking
 end
 
-local function copy(given)
-  if type(given) ~= "table" then return given end
-  local out, mt = {}, getmetatable(given)
-  for key, member in next, given do
-    out[key] = type(member) == "table" and copy(member) or member
-  end
-  return mt and setmetatable(out, mt) or out
+-- How a client says that it cannot be asked anything. The name is searched for as it stands: a
+-- pattern that may begin anywhere costs as much as a fifth of a call.
+local NAME, NOTHING = '/clientCapabilities"', "^%s*:%s*{%s*}"
+
+-- The last _meta is often the next one, too. A long one is not kept.
+local KEPT = 1024
+local last_meta, last_answer
+
+local function can_be_asked(meta)
+  if meta == last_meta then return last_answer end
+  local _, at = meta:find(NAME, 1, true)
+  local answer = not (at and meta:find(NOTHING, at + 1))
+  if #meta <= KEPT then last_meta, last_answer = meta, answer end
+  return answer
 end
 
--- How a client says that it cannot be asked anything.
-local NOTHING = '/clientCapabilities":{}'
+-- Texts from here on are charged to the connection, in bytes: what a message costs covers less.
+local LARGE = 1024
+
+-- What the answers of later rounds are bound to. A method of an extension has no arguments among
+-- its params: all of them are.
+local function subject_of(ctx, params)
+  if not ctx.row.extension then return params.arguments == nil and {} or params.arguments end
+  local subject = {}
+  for key, member in pairs(params) do
+    if key ~= "inputResponses" and key ~= "requestState" then subject[key] = member end
+  end
+  return subject
+end
 
 ---Before a handler runs: takes the answers of the last round, and what was remembered, out of
 ---`params`.
@@ -59,16 +77,19 @@ local NOTHING = '/clientCapabilities":{}'
 ---@return table|nil err
 function state.begin(app, ctx, params)
   local given, text = params.inputResponses, params.requestState
-  if given == nil and text == nil and ctx.meta_text
-    and ctx.meta_text:find(NOTHING, 1, true) then
+  if given == nil and text == nil and ctx.meta_text and not can_be_asked(ctx.meta_text) then
     return nil
   end
-  -- A copy: handlers may change their arguments.
-  local target = params[methods[ctx.method].target]
+  -- Handlers may change their arguments. As text they take a fraction of the memory of a copy.
+  local arguments = core.encode(subject_of(ctx, params), true)
+  if #arguments >= LARGE and not ctx.exchange:charge(#arguments) then
+    return failure.busy("memory", "Busy: memory is short, try again later", nil, 503)
+  end
+  local target = params[ctx.row.target]
   if ctx.method == "resources/read" and type(target) == "string" then
     target = require("mcp.uri").normal(target)
   end
-  local asking = { app = app, target = target, arguments = copy(params.arguments), given = given }
+  local asking = { app = app, target = target, arguments = arguments, given = given }
   rawset(ctx, "asking", asking)
   if given ~= nil then
     params.inputResponses = nil

@@ -1,26 +1,25 @@
 -- SPDX-License-Identifier: MIT
--- completion: what could be meant by the beginning of an argument, for prompts
--- and for the variables of resource templates:
+-- completion: completes the arguments of prompts and the variables of resource templates:
 --
 --   complete = {
 --     language = { "c", "lua", "python" },              by prefix, ignoring case
 --     file = function(text, ctx, chosen) return list end,
 --   }
 --
--- `chosen` holds the arguments that are settled already, in the revisions that
--- tell. A function may return, after its list, how many values there are in
--- all, or true if there are more and nobody has counted.
+-- `chosen` has the arguments that the user has filled in already, in revisions that send them. A
+-- function may return, after its list, the total number of values, or true if there are more and
+-- the number is unknown.
 local core = require "mcp.core"
 local errors = require "mcp.protocol.errors"
 local failure = require "mcp.failure"
 local gate = require "mcp.server.feature.gate"
-local uri = require "mcp.uri"
+local uri = require "mcp.later" "mcp.uri"
 local value = require "mcp.value"
 
 local completion = {}
 
----The most values that one answer carries (protocol, Completion: MUST).
-completion.MOST = 100
+---Values in one answer (protocol, Completion: MUST).
+completion.MAX = 100
 
 -- A completer out of a list of strings.
 local function from_list(name, list)
@@ -167,7 +166,7 @@ local function convert(entry, name, list, total)
       left_out = left_out + 1
       core.log("error", ("%s %q: complete: %q: [%d] is omitted: not valid UTF-8 at byte %d")
         :format(entry.kind, entry.name, name, i, at))
-    elseif #values < completion.MOST then
+    elseif #values < completion.MAX then
       values[#values + 1] = text
     end
   end

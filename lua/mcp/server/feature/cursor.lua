@@ -1,15 +1,11 @@
 -- SPDX-License-Identifier: MIT
--- cursor: lists in pages, for servers that set page_size. Nothing is remembered
--- for a client: a cursor is the number of a page and a tag over that number,
--- the list it belongs to and how often that list has changed. A cursor of
--- another list, or of a list that is no longer what it was, is therefore no
--- cursor, and neither is one that somebody made up.
+-- cursor: lists in pages, for servers that set page_size. No state is kept for a client: a cursor
+-- is the number of a page and a tag over that number, its list and the list's change counter. So a
+-- cursor of another list, of an earlier state of the list, or made up by a client is invalid.
 --
--- The tag is 64 bits of SipHash-2-4 under a random key of each app. A
--- cursor carries no authority: what it leads to is a page of the list that its
--- reader may see from the beginning. So the tag is there to tell clients of
--- stale cursors and to keep them from counting pages by themselves, not to
--- guard anything, and its length and an ordinary comparison are enough.
+-- The tag is 64 bits of SipHash-2-4 under a random key of each app. A cursor grants nothing: it
+-- leads to a page of a list that the client may read anyway. The tag only detects stale cursors and
+-- keeps clients from computing them, so 64 bits and an ordinary comparison are enough.
 local core = require "mcp.core"
 local errors = require "mcp.protocol.errors"
 local failure = require "mcp.failure"
@@ -26,9 +22,34 @@ function cursor.new(size)
   return { size = size, key = core.unbase64(text .. "==") }
 end
 
+-- The names of a registry as a number, computed once after each change.
+local function names_of(registry, key)
+  local known = registry.edition
+  if not known or known[1] ~= registry.generation then
+    local tag = require("mcp.server.siphash").tag(key, table.concat(registry:names(), "\0"))
+    known = { registry.generation, tag }
+    registry.edition = known
+  end
+  return known[2]
+end
+
+---What changes when a list does: how often it has changed or, where several processes issue
+---cursors, what is in it, since the same entries may have been registered in more steps.
+---@param app table
+---@param registry table
+---@param other table|nil a second registry whose entries are in the list
+---@return integer
+function cursor.generation(app, registry, other)
+  if not (app.shared and app.pager) then
+    return other and registry.generation + other.generation or registry.generation
+  end
+  local key = app.pager.key
+  return names_of(registry, key) ~ (other and 31 * names_of(other, key) or 0)
+end
+
 ---@param pager table
 ---@param list string the name of the list
----@param generation integer how often it has changed
+---@param generation integer what cursor.generation gives
 ---@param page integer
 ---@return string
 function cursor.issue(pager, list, generation, page)
@@ -68,7 +89,7 @@ end
 ---@return userdata|nil raw
 ---@return table|nil err
 function cursor.list(app, list, registry, facts, params, make, wrap)
-  local pager, generation = app.pager, registry.generation
+  local pager, generation = app.pager, cursor.generation(app, registry)
   local page, err = page_of(pager, list, generation, params.cursor)
   if not page then return nil, err end
   if not pager then return registry:list(facts, make, wrap) end
@@ -77,8 +98,8 @@ function cursor.list(app, list, registry, facts, params, make, wrap)
   end)[page]
 end
 
----The same for a list that is made for each request; `generation` is how
----often what makes it has changed. One that has shrunk ends earlier.
+---The same for a list that is made for each request; `generation` is that of what makes it. One
+---that has shrunk ends earlier.
 ---@param app table
 ---@param list string
 ---@param generation integer

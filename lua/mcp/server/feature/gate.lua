@@ -57,15 +57,39 @@ function gate.pass(entry, ctx)
   return true
 end
 
+---What MCP Apps says of an entry: its `_meta.ui`.
+---@param entry table
+---@return table|nil
+function gate.ui_of(entry)
+  local meta = entry.definition._meta
+  local ui = type(meta) == "table" and meta.ui
+  return type(ui) == "table" and ui or nil
+end
+
+---Whether a model may be shown the entry: not a tool that is for pages alone (MCP Apps). Lists have
+---it, because hosts choose from them; what the server itself shows a model has not (APP-22).
+---@param entry table own or mounted
+---@return boolean
+function gate.for_model(entry)
+  local ui = gate.ui_of(entry)
+  local visibility = ui and ui.visibility
+  if type(visibility) ~= "table" then return true end
+  for _, user in ipairs(visibility) do
+    if user == "model" then return true end
+  end
+  return false
+end
+
 ---The names that this caller may see, in order of registration.
 ---@param registry table
 ---@param ctx table
+---@param also nil|fun(entry: table): boolean a further condition
 ---@return string[]
-function gate.names(registry, ctx)
-  if registry.choosy == 0 then return registry:names() end
+function gate.names(registry, ctx, also)
+  if registry.choosy == 0 and not also then return registry:names() end
   local names = {}
   for _, entry in ipairs(registry.order) do
-    if gate.sees(entry, ctx) then names[#names + 1] = entry.name end
+    if (not also or also(entry)) and gate.sees(entry, ctx) then names[#names + 1] = entry.name end
   end
   return names
 end
@@ -92,7 +116,7 @@ function gate.list(app, ctx, name, registry, params, make, wrap)
   if registry.choosy == 0 then
     return cursor.list(app, name, registry, ctx.revision, params, make, wrap)
   end
-  return cursor.slice(app, name, registry.generation, params, function()
+  return cursor.slice(app, name, cursor.generation(app, registry), params, function()
     local list = value.array {}
     for _, entry in ipairs(registry.order) do
       local made = gate.sees(entry, ctx) and make(entry)

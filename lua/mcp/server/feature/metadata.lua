@@ -1,32 +1,15 @@
 -- SPDX-License-Identifier: MIT
--- metadata: what describes a tool, resource or prompt beside its name: icons,
--- annotations, _meta, caching hints. Options are snake_case; what comes out of
--- here is as it goes over the wire. Everything raises (level 0) what is wrong,
--- so that it is wrong where it was written.
+-- metadata: describes a tool, resource or prompt beyond its name: icons, annotations, _meta,
+-- caching hints. Turns snake_case options into the members of the protocol. Errors are raised
+-- without a position (level 0); the caller adds the user's line.
+local check = require("mcp.options").check
 local core = require "mcp.core"
 local cut = require("mcp.text").cut
 local value = require "mcp.value"
 
 local metadata = {}
 
--- Raises for a key that is not in `known`, or a value of another type.
-local function check_keys(what, noun, given, known)
-  if type(given) ~= "table" then
-    error(("%s: expected a table, got %s"):format(what, type(given)), 0)
-  end
-  for key, member in pairs(given) do
-    local kind = known[key]
-    if not kind then
-      local nearest = require "mcp.nearest"
-      error(("%s: %s"):format(what, nearest.unknown(noun, key, nearest.keys(known))), 0)
-    end
-    if kind ~= "any" and type(member) ~= kind then
-      error(("%s: %q: expected a %s, got %s"):format(what, key, kind, type(member)), 0)
-    end
-  end
-end
-
----Texts must be UTF-8, as one that is not would spoil a whole list.
+---Raises unless these texts are valid UTF-8: an invalid one would make a whole list invalid JSON.
 ---@param options table
 ---@param ... string names of options
 function metadata.check_texts(options, ...)
@@ -39,8 +22,8 @@ function metadata.check_texts(options, ...)
   end
 end
 
----What is listed must be what JSON can carry, or it would spoil the whole list.
----@param definition table as it goes out
+---Raises unless JSON can carry the definition, which is sent as part of a list.
+---@param definition table as it is sent
 function metadata.check_encodable(definition)
   local text, reason = core.encode(definition)
   if not text then error(reason, 0) end
@@ -52,13 +35,13 @@ metadata.TOOL_NAME = 128
 ---@param name string
 function metadata.check_tool_name(name)
   if #name > metadata.TOOL_NAME then
-    error(("a tool's name has at most %d characters, this one %d"):format(metadata.TOOL_NAME,
+    error(("name: expected at most %d characters, got %d"):format(metadata.TOOL_NAME,
       #name), 0)
   end
   local odd = name:match "[^A-Za-z0-9_.%-]"
   if odd then
     local shown = odd:find "[%g ]" and ('"%s"'):format(odd) or ("the byte %d"):format(odd:byte())
-    error(('a tool\'s name is made of A-Z, a-z, 0-9, "_", "." and "-"; this one has %s')
+    error(('name: expected A-Z, a-z, 0-9, "_", "." and "-" alone, got %s')
       :format(shown), 0)
   end
 end
@@ -67,7 +50,7 @@ local ICON = { src = "string", mime = "string", sizes = "any", theme = "string" 
 local THEMES = { light = true, dark = true }
 
 local function icon(what, given)
-  check_keys(what, "member", given, ICON)
+  check(what, given, ICON, 0, "member")
   local src = given.src
   if not src then error(what .. ": src is missing", 0) end
   local scheme = (src:match "^(%a[%w+.-]*):" or ""):lower()
@@ -117,7 +100,7 @@ local HINT_TYPES = {
 ---@return table|nil
 function metadata.tool_annotations(given)
   if given == nil then return nil end
-  check_keys("annotations", "annotation", given, HINT_TYPES)
+  check("annotations", given, HINT_TYPES, 0, "annotation")
   local out = {}
   for key, member in pairs(given) do out[HINTS[key]] = member end
   return out
@@ -142,12 +125,11 @@ local function audience_of(given)
   return out
 end
 
--- A time as ISO 8601, out of that or of seconds.
+-- A time as ISO 8601, from such a text or from seconds since 1970.
 local function time_of(given)
   if type(given) == "number" then
-    local seconds = math.tointeger(given // 1)
-    local ok, text = pcall(os.date, "!%Y-%m-%dT%H:%M:%SZ", seconds)
-    if seconds and ok then return text end
+    local ok, text = pcall(require("mcp.time").text, given)
+    if ok then return text end
   elseif type(given) == "string" then
     local format = require "mcp.schema.format"
     if format["date-time"].check(given) or format.date.check(given) then return given end
@@ -159,7 +141,7 @@ end
 ---@return table|nil
 function metadata.annotations(given)
   if given == nil then return nil end
-  check_keys("annotations", "annotation", given, ANNOTATIONS)
+  check("annotations", given, ANNOTATIONS, 0, "annotation")
   local priority = given.priority
   if priority and not (priority >= 0 and priority <= 1) then
     error(("annotations: \"priority\": expected a number from 0 to 1, got %s"):format(priority), 0)
@@ -177,7 +159,7 @@ function metadata.meta(given)
   if given == nil then return nil end
   for key in pairs(given) do
     if type(key) ~= "string" then
-      error(("meta: names expected as keys, got %s"):format(type(key)), 0)
+      error(("meta: expected names as keys, got %s"):format(type(key)), 0)
     end
   end
   local text, reason = core.encode(given)
@@ -185,12 +167,12 @@ function metadata.meta(given)
   return given
 end
 
----Caching hints: how long, in seconds, and for whom what is read stays as it is.
+---Caching hints: for how many seconds, and by which clients, results may be cached.
 ---@param given table|nil ttl, scope
 ---@return table|nil hints ttl_ms, scope
 function metadata.cache(given)
   if given == nil then return nil end
-  check_keys("cache", "member", given, { ttl = "number", scope = "string" })
+  check("cache", given, { ttl = "number", scope = "string" }, 0, "member")
   local ttl, scope = given.ttl or 0, given.scope or "private"
   if not (ttl >= 0 and ttl < 1e9) then
     error("cache: ttl: expected seconds, 0 or more, got " .. tostring(ttl), 0)

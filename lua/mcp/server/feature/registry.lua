@@ -47,6 +47,27 @@ function Registry.__index:remove(name)
   return entry
 end
 
+---Puts entries in the place of all there are, in one step.
+---@param by_name table<string, table>
+---@param order table[]
+---@return boolean changed false: they are the same, in the same order
+function Registry.__index:replace(by_name, order)
+  local same = #order == #self.order
+  for i = 1, same and #order or 0 do
+    if order[i] ~= self.order[i] then
+      same = false
+      break
+    end
+  end
+  if same then return false end
+  self.by_name, self.order, self.choosy = by_name, order, 0
+  for _, entry in ipairs(order) do
+    if entry.visible then self.choosy = self.choosy + 1 end
+  end
+  self:changed()
+  return true
+end
+
 ---Forgets the encoded lists.
 function Registry.__index:changed()
   self.kept = {}

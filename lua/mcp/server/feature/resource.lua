@@ -9,7 +9,8 @@ local failure = require "mcp.failure"
 local gate = require "mcp.server.feature.gate"
 local metadata = require "mcp.server.feature.metadata"
 local registry = require "mcp.server.feature.registry"
-local uri = require "mcp.uri"
+local ui = require "mcp.later" "mcp.message.ui"
+local uri = require "mcp.later" "mcp.uri"
 local value = require "mcp.value"
 
 local resource = {}
@@ -18,8 +19,15 @@ resource.options = {
   name = "string", title = "string", description = "string", mime = "string",
   size = "number", annotations = "table", icons = "table", meta = "table",
   list = "function", complete = "table", cache = "table", visible = "function",
-  timeout = "number", scopes = "table",
+  timeout = "number", scopes = "table", budget = "table",
 }
+
+-- What is served under ui:// is a page, also without app:ui.
+local function check_page(name, mime)
+  if mime == ui.MIME then return end
+  error(("mime: a page has %q, got %s; app:ui(%q, { file = … }) sets it"):format(ui.MIME,
+    mime and ("%q"):format(mime) or "nothing", name), 0)
+end
 
 ---Makes the entry of a resource, or of a template if the URI has expressions.
 ---@param name string the URI or template
@@ -30,6 +38,7 @@ function resource.new(name, options, handler)
   local entry = { name = name, handler = handler, kind = "resource", mime = options.mime,
     lister = options.list, cache = metadata.cache(options.cache) }
   metadata.check_texts(options, "name", "title", "description", "mime")
+  if name:find "^[Uu][Ii]://" then check_page(name, options.mime) end
   if name:find("{", 1, true) then
     local template, message = uri.template(name)
     if not template then error(message, 0) end
@@ -96,7 +105,8 @@ end
 function resource.list(app, ctx, params)
   local facts = ctx.revision
   local function make(entry)
-    return not entry.template and view(entry.definition, facts, facts.resource) or nil
+    if entry.template or entry.unlisted then return nil end
+    return view(entry.definition, facts, facts.resource)
   end
   local function wrap(list, following)
     return app:cacheable(facts, { resources = list, nextCursor = following })
@@ -120,7 +130,7 @@ function resource.list(app, ctx, params)
     return list
   end
   return cursor.slice(app, "resources and listed ones",
-    app.resources.generation + app.templates.generation, params, gather,
+    cursor.generation(app, app.resources, app.templates), params, gather,
     app.resources.choosy + app.templates.choosy == 0 and wrap
       or function(list, following) return gate.private(wrap(list, following)) end)
 end
@@ -145,12 +155,23 @@ end
 
 local CONTENTS = { uri = true, mimeType = true, text = true, blob = true, _meta = true }
 
+-- A string as contents; `blob` as in content.contents.
+local function string_of(entry, asked, text, blob)
+  local made, message = content.contents(asked, text, entry.mime, blob)
+  if not made then error(("resource %q: %s"):format(entry.name, message), 0) end
+  return made
+end
+
 -- One of several contents that a handler gave: content, a string, or the table
 -- of the protocol.
 local function content_of(entry, asked, item)
-  if type(item) == "string" then return content.contents(asked, item, entry.mime) end
+  if type(item) == "string" then return string_of(entry, asked, item) end
   if content.is(item) then
-    if item.type == "text" then return content.contents(asked, item.text, entry.mime) end
+    if item.type == "text" then
+      local blob = nil
+      if not entry.mime then blob = false end
+      return string_of(entry, asked, item.text, blob)
+    end
     if item.type == "resource" then return item.resource end
     if item.blob or item.data then
       return { uri = asked, mimeType = item.mimeType, blob = item.blob or item.data }
@@ -169,6 +190,30 @@ local function content_of(entry, asked, item)
   return nil
 end
 
+-- Is it a table as in the protocol's `contents`, and nothing else?
+local function is_contents(item)
+  if type(item) ~= "table" or type(item.text) ~= "string" and type(item.blob) ~= "string" then
+    return false
+  end
+  for key in next, item do
+    if not CONTENTS[key] then return false end
+  end
+  return true
+end
+
+-- Is it a list of contents, not data that goes out as JSON? Rows of data may have a member `text`,
+-- but hardly a `uri` as well.
+local function is_list_of_contents(given)
+  local first = type(given) == "table" and given[1]
+  if type(first) == "string" or content.is(first) then return true end
+  if not is_contents(first) then return false end
+  if type(first.uri) == "string" then return true end
+  for _, item in ipairs(given) do
+    if not is_contents(item) then return false end
+  end
+  return true
+end
+
 -- Turns what the handler returned into a result; nil if there is no such thing.
 local function convert(entry, asked, given)
   if given == nil then return nil end
@@ -185,12 +230,12 @@ local function convert(entry, asked, given)
     result.contents = list
     return result
   end
-  if type(given) == "table" and given[1] ~= nil and (type(given[1]) == "string"
-    or content.is(given[1])) then
+  if is_list_of_contents(given) then
     local list = value.array {}
     for i, item in ipairs(given) do
       list[i] = content_of(entry, asked, item)
-        or error(("resource %q: [%d]: expected a string or content"):format(entry.name, i), 0)
+        or error(("resource %q: [%d]: expected a string, content, or a table with text or blob")
+          :format(entry.name, i), 0)
     end
     return { contents = list }
   end
@@ -217,12 +262,19 @@ function resource.find(app, asked, ctx)
   if #asked > uri.LENGTH then return nil end
   local entry = app.resources.by_name[uri.normal(asked)]
   if entry and gate.sees(entry, ctx) then return entry, {} end
+  if app.skill_set then
+    entry = app.skill_set:find(asked, ctx)
+    if entry then return entry, {} end
+  end
   local templates = app.templates.order
   local spellings = templates[1] and uri.spellings(asked)
   for _, candidate in ipairs(templates) do
     local vars = candidate.template:match(asked, spellings)
     if vars and gate.sees(candidate, ctx) then return candidate, vars end
   end
+  -- A mounted server may have more than it lists.
+  entry = app.mounts and app.mounts:find(asked, ctx)
+  if entry then return entry, {} end
   return nil
 end
 
@@ -238,7 +290,9 @@ function resource.read(app, ctx, params)
   ctx.entry = entry
   ctx.uri = asked
   gate.limit(entry, ctx)
-  local result = convert(entry, asked, (entry.handler(vars, ctx)))
+  local given = entry.handler(vars, ctx)
+  -- What another server has sent goes out as it came.
+  local result = entry.relayed and given or convert(entry, asked, given)
   if not result then return nil, resource.not_found(ctx, asked) end
   return app:cacheable(ctx.revision, result, entry.cache)
 end

@@ -13,6 +13,8 @@ local resource = require "mcp.server.feature.resource"
 
 local scope = {}
 
+local NO_ROW = {}
+
 -- How the entry that a request is about is found: the `scope` of the method's row in
 -- protocol/methods.lua. An entry that does not exist or is hidden is reported by the feature.
 local FIND = {}
@@ -32,23 +34,31 @@ function FIND.ref(app, _, params)
   return completion.resource_of(app, ref.uri)
 end
 
--- What a request is answered with whose caller lacks a scope; nil if it may go on.
-local function refusal(app, ctx, method, params)
-  local row = methods[method]
-  local find = row and FIND[row.scope]
+---What a request is answered with whose caller lacks a scope; nil if it may go on.
+---@param app table
+---@param ctx table with the principal
+---@param method string
+---@param params table
+---@return table|nil err
+function scope.refusal(app, ctx, method, params)
+  local row = methods[method] or app.extensions and app.extensions.rows[method] or NO_ROW
+  -- A method of an extension may require some itself.
+  local own = row.scopes
+  local find = FIND[row.scope]
   local entry = find and find(app, ctx, params)
-  if not entry or not entry.scopes or not principal.lacks(ctx.auth, entry.scopes)
-    or not gate.sees(entry, ctx) then
+  local needed = entry and entry.scopes and gate.sees(entry, ctx) and entry.scopes
+  if not (own and principal.lacks(ctx.auth, own))
+    and not (needed and principal.lacks(ctx.auth, needed)) then
     return nil
   end
   local all, seen = {}, {}
-  for _, list in ipairs { app.auth.scopes, entry.scopes } do
+  for _, list in ipairs { app.auth.scopes, own or {}, needed or {} } do
     for _, name in ipairs(list) do
       if not seen[name] then all[#all + 1] = name end
       seen[name] = true
     end
   end
-  return app.auth:insufficient(all)
+  return app.auth:insufficient(all, ctx.auth)
 end
 
 ---Sets the principal of a context. Returns the error if the principal lacks a scope.
@@ -61,7 +71,12 @@ end
 function scope.admit(app, ctx, x, method, params)
   ctx.auth = app.auth.of[x]
   if not ctx.auth or app.scoped == 0 then return nil end
-  return refusal(app, ctx, method, params)
+  local err = scope.refusal(app, ctx, method, params)
+  if err then
+    require("mcp.refusal").log(err, ("%s: %s (the option scopes of the entry decides)"):format(
+      method, err.message), x:transport())
+  end
+  return err
 end
 
 return scope

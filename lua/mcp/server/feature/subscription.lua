@@ -3,8 +3,9 @@
 -- the revisions with sessions; subscriptions/listen, a request that stays open, in the stateless
 -- ones. server/bus.lua delivers the changes.
 local bus = require "mcp.server.bus"
-local core = require "mcp.core"
 local errors = require "mcp.protocol.errors"
+-- Loaded by servers that have extensions.
+local extension_listen = require "mcp.later" "mcp.server.feature.extension_listen"
 local failure = require "mcp.failure"
 local protocol = require "mcp.protocol"
 local resource = require "mcp.server.feature.resource"
@@ -12,12 +13,6 @@ local sessions = require "mcp.server.session"
 local value = require "mcp.value"
 
 local subscription = {}
-
--- Bytes of an entry in a session's table of subscriptions.
-local ENTRY = 64
-
--- What a subscription costs: the URI and its normal form, which may be a little shorter.
-local function cost_of(key) return 2 * core.weight(key) + ENTRY end
 
 local function invalid(text, ...)
   return nil, failure.new(errors.INVALID_PARAMS, text:format(...))
@@ -29,8 +24,39 @@ local function described(given) return given == nil and "nothing" or value.kind(
 local function is_there(app, ctx, uri)
   local entry = #uri <= bus.URI_LENGTH and resource.find(app, uri, ctx)
   if not entry then return false end
-  return not entry.scopes or not ctx.auth
-    or not require("mcp.auth.server.principal").lacks(ctx.auth, entry.scopes)
+  -- The file of a page is looked at from now on.
+  if entry.followed then entry.followed(app) end
+  if entry.scopes and ctx.auth
+    and require("mcp.auth.server.principal").lacks(ctx.auth, entry.scopes) then
+    return false
+  end
+  -- A mounted server says so when its own changes.
+  return not entry.watch or entry.watch(ctx, uri)
+end
+
+-- Adds a subscription to a session.
+local function add(app, session, uri)
+  local subscribed, count, key = session.subscribed or {}, 0, bus.key(uri)
+  for _ in pairs(subscribed) do count = count + 1 end
+  if not subscribed[key] and count >= app.bus.max_uris then
+    return nil, failure.busy("subscriptions",
+      ("Busy: a session can subscribe to %d resources"):format(app.bus.max_uris))
+  end
+  if not subscribed[key] and not sessions.charge(session, sessions.subscription_cost(key)) then
+    return nil, failure.busy("memory", "Busy: not enough memory, try again later")
+  end
+  subscribed[key] = uri
+  session.subscribed = subscribed
+  return {}
+end
+
+local function remove(session, uri)
+  local key = bus.key(uri)
+  if session.subscribed and session.subscribed[key] then
+    session.subscribed[key] = nil
+    sessions.release(session, sessions.subscription_cost(key))
+  end
+  return {}
 end
 
 ---resources/subscribe
@@ -40,18 +66,7 @@ function subscription.subscribe(app, ctx, params)
     return invalid("resources/subscribe: uri: expected a string, got %s", described(uri))
   end
   if not is_there(app, ctx, uri) then return nil, resource.not_found(ctx, uri) end
-  local subscribed, count, key = session.subscribed or {}, 0, bus.key(uri)
-  for _ in pairs(subscribed) do count = count + 1 end
-  if not subscribed[key] and count >= app.bus.max_uris then
-    return nil, failure.new(errors.BUSY,
-      ("Busy: a session can subscribe to %d resources"):format(app.bus.max_uris))
-  end
-  if not subscribed[key] and not sessions.charge(session, cost_of(key)) then
-    return nil, failure.new(errors.BUSY, "Busy: not enough memory, try again later")
-  end
-  subscribed[key] = uri
-  session.subscribed = subscribed
-  return {}
+  return sessions.change(ctx, add, app, session, uri)
 end
 
 ---resources/unsubscribe. Succeeds without a subscription, too.
@@ -60,12 +75,7 @@ function subscription.unsubscribe(_, ctx, params)
   if type(uri) ~= "string" then
     return invalid("resources/unsubscribe: uri: expected a string, got %s", described(uri))
   end
-  local key = bus.key(uri)
-  if session.subscribed and session.subscribed[key] then
-    session.subscribed[key] = nil
-    sessions.release(session, cost_of(key))
-  end
-  return {}
+  return sessions.change(ctx, remove, session, uri)
 end
 
 local LISTS = { "toolsListChanged", "promptsListChanged", "resourcesListChanged" }
@@ -116,22 +126,22 @@ function subscription.listen(app, ctx, params)
     return invalid("subscriptions/listen: notifications: expected an object, got %s",
       described(filter))
   end
-  local honoured, set = read_filter(app, ctx, value.drop_nulls(filter))
+  filter = value.drop_nulls(filter)
+  local honoured, set = read_filter(app, ctx, filter)
   if not honoured then return nil, set end
-  local tasks, err
-  if filter.taskIds ~= nil and app:has "tasks" then
-    -- Loaded by clients that know tasks.
-    tasks, err = require("mcp.server.feature.task").listenable(app, ctx, filter.taskIds)
-    if not tasks then return nil, err end
-    local ids = value.array {}
-    for i, task in ipairs(tasks) do ids[i] = task.id end
-    honoured.taskIds = ids[1] and ids or nil
+  local record, err
+  if app.extensions then
+    record, err = extension_listen.read(app, ctx, filter, honoured)
+    if err then return nil, err end
   end
+  -- Not before: the program's functions for a filter may wait.
   if not app.bus:has_room() then
+    if record then extension_listen.drop(app, record) end
     return busy("%d subscriptions are open, the limit", app.bus.max)
   end
   local kept, _, code = x:keep()
   if not kept then
+    if record then extension_listen.drop(app, record) end
     if code == "ENOSTREAM" then
       return nil, failure.new(errors.INVALID_REQUEST, "subscriptions/listen: Accept: "
         .. "expected text/event-stream, because the response is an event stream", nil, 406)
@@ -142,7 +152,7 @@ function subscription.listen(app, ctx, params)
   app.bus:add(x, set)
   x:send("notifications/subscriptions/acknowledged",
     { notifications = honoured, _meta = { [protocol.KEY_SUBSCRIPTION] = x:id() } })
-  if tasks then require("mcp.server.feature.task").listen(tasks, x) end
+  if record then extension_listen.begin(app, record, x) end
   return nil
 end
 

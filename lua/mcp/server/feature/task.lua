@@ -54,7 +54,9 @@ local function tell_session(task)
   task.app.bus:announce(task.owner, "notifications/tasks/status", view)
 end
 
-local function tell_all(task)
+---Notifies those who listen of how a task is.
+---@param task mcp.Task
+function tasks.notify(task)
   for x in pairs(task.listens) do tell(task, x) end
   if task.related then tell_session(task) end
 end
@@ -63,7 +65,17 @@ local function store_of(app)
   local store = app.task_store
   if not store then
     store = task_store.new(app.task_settings)
-    store.on_change = tell_all
+    store.on_change = tasks.notify
+    local shared = app.shared
+    if shared then
+      -- Other processes first: they may ask as soon as a client knows.
+      function store.on_change(task)
+        shared:save_task(task)
+        tasks.notify(task)
+      end
+      function store.on_forget(task) shared:forget_task(task) end
+      function store.on_answer(task) shared:save_task(task) end
+    end
     app.task_store = store
   end
   return store
@@ -114,7 +126,7 @@ local function short_view(task)
   return {
     taskId = task.id, status = task.status, statusMessage = task.message, createdAt = task.created,
     lastUpdatedAt = task.updated, ttlMs = milliseconds(task.ttl),
-    pollIntervalMs = milliseconds(task.store.poll_interval),
+    pollIntervalMs = milliseconds(task.poll or task.store.poll_interval),
   }
 end
 
@@ -124,7 +136,8 @@ end
 function tasks.view(task)
   local view = short_view(task)
   if task.status == "input_required" then
-    view.inputRequests = require("mcp.server.ask.parked").requests(task)
+    view.inputRequests = task.remote and task.remote.requests
+      or require("mcp.server.ask.parked").requests(task)
   elseif task.status == "completed" then
     view.result = task.result
   elseif task.status == "failed" then
@@ -230,18 +243,6 @@ end
 
 -- --- calling ----------------------------------------------------------------
 
--- Does this request declare the extension?
-local function declares(ctx)
-  local extensions = ctx.capabilities.extensions
-  return object(extensions) and object(extensions[protocol.TASKS])
-end
-
-local function need_extension()
-  return nil, failure.new(errors.MISSING_CAPABILITY,
-    "Client capability required: extensions[\"" .. protocol.TASKS .. "\"]",
-    { requiredCapabilities = { extensions = { [protocol.TASKS] = {} } } }, 400)
-end
-
 local function only_as_task(entry)
   return nil, failure.new(errors.METHOD_NOT_FOUND,
     ("tool %q can only be called as a task"):format(entry.name))
@@ -251,8 +252,10 @@ end
 local function is_wanted(app, ctx, entry, params)
   local required = entry.task == "required"
   if ctx.revision.tasks == "extension" then
-    if entry.task and declares(ctx) then return true end
-    if required then return need_extension() end
+    if entry.task and ctx:has_extension(protocol.TASKS) then return true end
+    -- server/feature/task_extension.lua has registered it.
+    local set = app.extensions
+    if required then return nil, set:refusal(ctx, set.by_id[protocol.TASKS]) end
     return false -- a member `task` means nothing here
   end
   local asked = params.task
@@ -323,13 +326,15 @@ end
 local function start(app, ctx, tool, ttl, params, work)
   local task = store_of(app):create(owner_of(ctx), ttl, core.weight(params))
   if not task then
-    return nil, failure.new(ctx.own_session and errors.BUSY or errors.INTERNAL_ERROR,
-      "Busy: too many tasks")
+    local err = failure.busy("tasks", "Busy: too many tasks")
+    if not ctx.own_session then err.code = errors.INTERNAL_ERROR end
+    return nil, err
   end
   task.outbox, task.streams, task.listens, task.is_watched = {}, {}, {}, is_watched
   task.app, task.announced = app, task.status
   if ctx.own_session then task.related = { [protocol.KEY_TASK] = { taskId = task.id } } end
   local own = context_of(ctx, task)
+  if app.shared then app.shared:save_task(task, true) end
   task.store:run(task, function()
     local result, err = tool.guarded(own, work, own)
     -- A result that will not be sent is not encoded.
@@ -372,17 +377,60 @@ function tasks.call(app, ctx, entry, params, tool)
   return view
 end
 
+---A task that another server carries out, as one of the app's.
+---@param ctx table of the call
+---@param ttl number|nil seconds
+---@param poll number|nil seconds between two status requests
+---@param remote table fetch(task), update(answers), cancel() return nil or the error; `requests` is
+---what it asks now
+---@return mcp.Task|nil task nil: there is no room
+---@return table|nil result that answers the call
+function tasks.adopt(ctx, ttl, poll, remote)
+  local app = ctx.app
+  local task = store_of(app):create(owner_of(ctx), ttl)
+  if not task then return nil end
+  task.listens, task.streams, task.is_watched = {}, {}, is_watched
+  task.app, task.announced, task.remote, task.poll = app, task.status, remote, poll
+  if app.shared then app.shared:save_task(task, true) end
+  return task, app.extensions:as_result("task", short_view(task))
+end
+
+-- Asks how a task of another server is, as long as a client listens to it.
+local function follow(task)
+  local remote = task.remote
+  if not remote or remote.followed or task_store.is_over(task) then return end
+  remote.followed = true
+  core.spawn(function()
+    local _ <close> = setmetatable({}, { __close = function() remote.followed = false end })
+    while not task_store.is_over(task) and is_watched(task)
+      and core.sleep(task.poll or task.store.poll_interval) do
+      remote:fetch(task)
+    end
+  end)
+end
+
 -- --- listening ---------------------------------------------------------------
 
----Which of these tasks a listen can hear of: those that are the caller's. nil and the error if it
----may not ask.
+-- The task with this id if it is the caller's, in whichever process it runs. nil, and perhaps the
+-- error.
+local function lookup(app, ctx, id)
+  local task = store_of(app):find(id, owner_of(ctx))
+  if not task and app.shared then
+    local is_away
+    task, is_away = app.shared:find_task(id, owner_of(ctx))
+    if is_away then return app.shared:unavailable(ctx.exchange) end
+  end
+  return task
+end
+
+---Which of these tasks a listen can hear of: those that are the caller's. nil and the error if
+---`ids` is not a list of them.
 ---@param app table
 ---@param ctx table
 ---@param ids any taskIds of the filter
 ---@return table|nil tasks
 ---@return table|nil err
 function tasks.listenable(app, ctx, ids)
-  if not declares(ctx) then return need_extension() end
   if not value.is_array(ids) and not (type(ids) == "table" and next(ids) == nil) then
     return invalid("%s: notifications.taskIds: expected an array, got %s", ctx.method,
       value.kind(ids))
@@ -396,7 +444,9 @@ function tasks.listenable(app, ctx, ids)
       return invalid("%s: notifications.taskIds[%d]: expected a string, got %s", ctx.method, i - 1,
         value.kind(id))
     end
-    local task = not seen[id] and store:find(id, owner_of(ctx))
+    local task, err
+    if not seen[id] then task, err = lookup(app, ctx, id) end
+    if err then return nil, err end
     if task then out[#out + 1] = task end
     seen[id] = true
   end
@@ -410,6 +460,8 @@ function tasks.listen(listed, x)
   for _, task in ipairs(listed) do
     task.listens[x] = true
     tell(task, x)
+    if task.elsewhere then task.app.shared:watch_task(task) end
+    follow(task)
   end
 end
 
@@ -423,7 +475,8 @@ local function find(app, ctx, params)
     return invalid("%s: taskId: expected a string, got %s", ctx.method,
       id == nil and "nothing" or value.kind(id))
   end
-  local task = store_of(app):find(id, owner_of(ctx))
+  local task, err = lookup(app, ctx, id)
+  if err then return nil, err end
   if not task then return invalid("%s: unknown task", ctx.method) end
   return task
 end
@@ -437,7 +490,6 @@ local function method(name)
     local kind = ctx.revision.tasks
     local fn = methods[kind] and methods[kind][name]
     if not fn then return unknown_method(ctx.method) end
-    if kind == "extension" and not declares(ctx) then return need_extension() end
     local task, err
     if name ~= "list" then
       task, err = find(app, ctx, params)
@@ -449,19 +501,36 @@ end
 
 ---tasks/get
 tasks.get = method "get"
-function methods.extension.get(_, _, _, task) return tasks.view(task) end
+function methods.extension.get(_, _, _, task)
+  local err = task.remote and not task_store.is_over(task) and task.remote:fetch(task)
+  if err then return nil, err end
+  return tasks.view(task)
+end
 function methods.params.get(_, _, _, task) return tasks.session_view(task) end
 
 ---tasks/cancel
 tasks.cancel = method "cancel"
 
 function methods.extension.cancel(_, _, _, task)
+  if task.remote then
+    local err = not task_store.is_over(task) and task.remote:cancel()
+    if err then return nil, err end
+    return {}
+  end
   task.store:cancel(task)
   return {}
 end
 
 function methods.params.cancel(_, _, _, task)
-  if not task.store:cancel(task) then
+  local cancelled
+  if not task.elsewhere then
+    cancelled = task.store:cancel(task)
+  elseif not task_store.is_over(task) then
+    local err = task.remote:cancel()
+    if err then return nil, err end
+    cancelled = task.status == "cancelled"
+  end
+  if not cancelled then
     return invalid("tasks/cancel: the task has ended: %s", tasks.session_view(task).status)
   end
   return tasks.session_view(task)
@@ -476,8 +545,21 @@ function methods.extension.update(_, _, params, task)
     return invalid("tasks/update: inputResponses: expected an object, got %s",
       answers == nil and "nothing" or value.kind(answers))
   end
+  if task.remote then
+    local err = not task_store.is_over(task) and task.remote:update(answers)
+    if err then return nil, err end
+    return {}
+  end
   if task.pending then require("mcp.server.ask.parked").answer(task, answers) end
   return {}
+end
+
+-- All tasks of a session; while the store is away, those of this process.
+local function all_of(app, ctx)
+  local store, session = store_of(app), ctx.own_session
+  local list = app.shared and session and session.id
+    and app.shared:list_tasks(session, function(id) return store:find(id, session) end)
+  return list or store:list(owner_of(ctx))
 end
 
 ---tasks/list
@@ -487,21 +569,28 @@ function methods.params.list(app, ctx, params)
   -- What is oldest comes first, so pages do not move while new ones come: any cursor is good.
   return cursor.slice(app, "tasks", 0, params, function()
     local list = value.array {}
-    for i, task in ipairs(store_of(app):list(owner_of(ctx))) do
-      list[i] = tasks.session_view(task)
-    end
+    for i, task in ipairs(all_of(app, ctx)) do list[i] = tasks.session_view(task) end
     return list
   end, function(list, following) return { tasks = list, nextCursor = following } end)
+end
+
+---A request waits for the result of a task, whose questions may go out on its stream.
+---@param task mcp.Task
+---@param request table exchange, waiter (woken if it makes room for others)
+function tasks.attend(task, request)
+  table.insert(task.streams, request)
+  if #task.streams > tasks.WAITING then table.remove(task.streams, 1).waiter:wake() end
+  send_questions(task)
 end
 
 ---tasks/result: waits for the end of a task, and is answered as its call would have been.
 tasks.result = method "result"
 
-function methods.params.result(_, ctx, _, task)
-  if not task_store.is_over(task) then
+function methods.params.result(app, ctx, _, task)
+  if task.elsewhere and not task_store.is_over(task) then
+    app.shared:await_task(ctx, task)
+  elseif not task_store.is_over(task) then
     local mine = { exchange = ctx.exchange, waiter = core.waiter() }
-    table.insert(task.streams, mine)
-    if #task.streams > tasks.WAITING then table.remove(task.streams, 1).waiter:wake() end
     local _ <close> = setmetatable({}, { __close = function()
       for i, other in ipairs(task.streams) do
         if other == mine then
@@ -510,7 +599,7 @@ function methods.params.result(_, ctx, _, task)
         end
       end
     end })
-    send_questions(task)
+    tasks.attend(task, mine)
     -- It takes as long as the task does.
     ctx.exchange:limit(0)
     task.store:await(task, mine.waiter)
@@ -522,7 +611,7 @@ function methods.params.result(_, ctx, _, task)
   if task.status == "cancelled" then
     return nil, failure.new(errors.INVALID_REQUEST, "The task was cancelled: it has no result")
   end
-  return nil, failure.new(errors.BUSY, "Busy: too many requests wait for the result of this task")
+  return nil, failure.busy("results", "Busy: too many requests wait for the result of this task")
 end
 
 return tasks

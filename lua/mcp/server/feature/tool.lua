@@ -7,6 +7,7 @@ local failure = require "mcp.failure"
 local gate = require "mcp.server.feature.gate"
 local metadata = require "mcp.server.feature.metadata"
 local registry = require "mcp.server.feature.registry"
+local ui = require "mcp.later" "mcp.message.ui"
 local value = require "mcp.value"
 
 local tool = {}
@@ -15,14 +16,14 @@ tool.options = {
   title = "string", description = "string", input = "table", output = "any",
   input_schema = "table", output_schema = "table", annotations = "table",
   icons = "table", meta = "table", visible = "function", timeout = "number",
-  scopes = "table", task = "string", prepare = "function",
+  scopes = "table", task = "string", prepare = "function", budget = "table", ui = "string|table",
   -- mcp.worker makes the handler of these
   worker = "any", threads = "number", queue = "number", process = "boolean",
-  untrusted = "boolean", budget = "table", stuck = "number",
+  untrusted = "boolean", stuck = "number",
 }
 
 -- What only a tool with a worker has.
-local OF_WORKERS = { "threads", "queue", "process", "untrusted", "budget", "stuck" }
+local OF_WORKERS = { "threads", "queue", "process", "untrusted", "stuck" }
 
 -- A tool without arguments (protocol, Tools: the recommended form).
 local NO_INPUT = { type = "object", additionalProperties = false }
@@ -44,6 +45,30 @@ local function schema_of(what, shorthand, full)
   if full ~= nil then return full end
   if shorthand == nil then return nil end
   return require("mcp.schema").from_shorthand(shorthand, 0)
+end
+
+---What was given to a tool and belongs elsewhere: an error text, or nil.
+---@param options table
+---@return string|nil
+function tool.misplaced(options)
+  if options.csp == nil and options.permissions == nil and options.domain == nil
+    and options.prefers_border == nil then
+    return nil
+  end
+  local page = options.ui
+  return ui.misplaced(options, type(page) == "table" and page.uri or page)
+end
+
+-- What goes out as _meta; and into the entry, which page belongs to the tool.
+local function meta_of(entry, options)
+  local meta = metadata.meta(options.meta)
+  if meta and (meta.ui ~= nil or meta["ui/resourceUri"] ~= nil) then ui.check_meta(meta) end
+  if options.ui == nil then return meta end
+  local out
+  out, entry.page = ui.of_tool(options.ui)
+  entry.ui = true
+  for key, member in pairs(meta or {}) do out[key] = member end
+  return out
 end
 
 ---Makes the entry of a tool out of its options. Raises (level 0) what is wrong.
@@ -77,8 +102,11 @@ function tool.new(name, options, handler)
     entry.check = compile("input", input)
     entry.defaults = require("mcp.schema").defaults(input)
     entry.input = input
-    -- Like the schemas, loaded only if there is a schema.
-    entry.mirrors = require("mcp.message.param_headers").find(input)
+    -- Loaded only for a schema that has the keyword.
+    local text = core.encode(input) -- nil: it is refused below
+    if text and text:find('"x-mcp-header"', 1, true) then
+      entry.mirrors = require("mcp.message.param_headers").find(input)
+    end
   end
   if output ~= nil then
     entry.check_output = compile("output", output)
@@ -89,7 +117,7 @@ function tool.new(name, options, handler)
     name = name, title = options.title, description = options.description,
     inputSchema = input or NO_INPUT, outputSchema = output,
     annotations = metadata.tool_annotations(options.annotations),
-    icons = metadata.icons(options.icons), _meta = metadata.meta(options.meta),
+    icons = metadata.icons(options.icons), _meta = meta_of(entry, options),
     execution = entry.task and { taskSupport = entry.task },
   }
   metadata.check_encodable(entry.definition)
@@ -109,9 +137,9 @@ end
 
 ---tools/list
 function tool.list(app, ctx, params)
-  local facts = ctx.revision
+  local facts, listed = ctx.revision, app.listed
   return gate.list(app, ctx, "tools", app.tools, params,
-    function(entry) return define(entry, facts) end,
+    function(entry) return (not listed or listed(entry)) and define(entry, facts) or nil end,
     function(list, following)
       return app:cacheable(facts, { tools = list, nextCursor = following })
     end)
@@ -121,9 +149,17 @@ local function text_result(text, is_error)
   return { content = { { type = "text", text = text } }, isError = is_error }
 end
 
+-- The JSON of such a result around its text, and the longest text that is worth a copy: no table is
+-- made that would only be written.
+local BEFORE, AFTER, OUTGOING = '{"content":[{"type":"text","text":', "}]}", 4096
+
 -- The same with all that a revision wants in it, made in one piece: this is
--- what most calls end with.
-local function plain_text(app, facts, text)
+-- what most calls end with. `outgoing`: no code looks into it any more.
+local function plain_text(app, facts, text, outgoing)
+  if outgoing and #text <= OUTGOING then
+    local raw = core.raw_string(BEFORE, text, facts.stamp and app.text_stamp or AFTER)
+    if raw then return raw end
+  end
   if facts.stamp then
     return { content = { { type = "text", text = text } }, resultType = "complete",
       _meta = app.server_meta }
@@ -221,34 +257,48 @@ local function content_result(entry, facts, list, n)
   return bad or { content = content.adapt(facts, items) }
 end
 
--- A handler that returns nothing has often lost its `return`: said once for each tool.
-local function note_nothing(entry)
-  if entry.said_nothing then return end
+-- A handler that returns nothing has often lost its `return`: said once for each tool. One that was
+-- cancelled, or is too late, has nothing to return.
+local function note_nothing(entry, ctx)
+  if entry.said_nothing or ctx:cancelled() then return end
   entry.said_nothing = true
   core.log("warning", ('tool %q: its handler returned nothing, so the client gets an empty result '
     .. '(return "" if that is meant)'):format(entry.name))
 end
 
+-- What another server has answered (lua/mcp/mount), in the form of the revision. It is this call's
+-- own, so it is changed in place.
+local function relayed_result(entry, facts, result)
+  local given = result.structuredContent
+  if given == nil or result.isError then return result end
+  if facts.structured == "none" then
+    result.structuredContent = nil
+  elseif facts.structured == "object" and (entry.wrapped or not value.is_object(given)) then
+    result.structuredContent = { result = given }
+  end
+  return result
+end
+
 -- Turns what the handler returned into a result.
-local function convert(app, entry, ctx, first, ...)
-  local facts, kind = ctx.revision, type(first)
+local function convert(app, entry, ctx, outgoing, first, ...)
+  local facts, kind, second = ctx.revision, type(first), ...
   -- What comes after a string may be no part of it, as with string.gsub.
-  if kind == "string" and not content.is((...)) then
-    if not entry.check_output then return plain_text(app, facts, first) end
+  if kind == "string" and (second == nil or not content.is(second)) then
+    if not entry.check_output then return plain_text(app, facts, first, outgoing) end
     local ok, bad = keeps_promise(entry, first)
     if not ok then return bad end
     return structured_result(entry, facts, first)
   end
-  if first == nil and select("#", ...) > 0 and type((...)) == "string" then
+  if first == nil and type(second) == "string" then
     -- `return nil, "what went wrong"`, the way Lua's own functions fail.
-    return tool.failed((...))
+    return tool.failed(second)
   end
   if kind == "string" or content.is(first) then
     return content_result(entry, facts, { first, ... }, 1 + select("#", ...))
   end
   if first == nil then
     if not entry.check_output then
-      note_nothing(entry)
+      note_nothing(entry, ctx)
       return { content = value.array {} }
     end
     first = value.null
@@ -258,6 +308,12 @@ local function convert(app, entry, ctx, first, ...)
       .. "result, got a %s"):format(entry.name, kind))
   end
   if kind == "table" then
+    if app.extensions and app.extensions:is_result(first) then
+      return app.extensions:result(ctx, first)
+    end
+    if entry.relayed and facts.audio and facts.resource_link and value.is_array(first.content) then
+      return relayed_result(entry, facts, first)
+    end
     if content.is(first[1]) then return content_result(entry, facts, first, #first) end
     if type(first.content) == "table" then return whole_result(entry, facts, first) end
   end
@@ -272,7 +328,8 @@ local function unknown(app, ctx, name)
     return failure.new(errors.INVALID_PARAMS, "tools/call: name: expected a string, got "
       .. (name == nil and "nothing" or value.kind(name)))
   end
-  local near = require("mcp.nearest").find(name, gate.names(app.tools, ctx))
+  -- The text is for a model, which is not shown what is for pages alone (APP-22).
+  local near = require("mcp.nearest").find(name, gate.names(app.tools, ctx, gate.for_model))
   return failure.new(errors.INVALID_PARAMS, near
     and ("Unknown tool: %s (did you mean %s?)"):format(name, near)
     or ("Unknown tool: %s"):format(name))
@@ -313,12 +370,18 @@ tool.arguments = arguments_of
 ---@param prepared any what the tool's `prepare` has made
 ---@return table result
 function tool.run(app, ctx, entry, args, prepared)
-  return convert(app, entry, ctx, entry.handler(args, ctx, prepared))
+  return convert(app, entry, ctx, false, entry.handler(args, ctx, prepared))
 end
 
 ---tools/call
-function tool.call(app, ctx, params)
+---@param app table
+---@param ctx table
+---@param params table
+---@param outgoing boolean|nil the result is only written
+---@return table|userdata|nil result, table|nil err
+function tool.call(app, ctx, params, outgoing)
   local entry = app.tools.by_name[params.name]
+    or app.mounts and app.mounts:named(ctx, "tools", params.name)
   if not entry or entry.gated and not gate.pass(entry, ctx) then
     return nil, unknown(app, ctx, params.name)
   end
@@ -329,7 +392,7 @@ function tool.call(app, ctx, params)
   end
   local args, result, err = arguments_of(entry, params)
   if not args then return result, err end
-  return convert(app, entry, ctx, entry.handler(args, ctx))
+  return convert(app, entry, ctx, outgoing, entry.handler(args, ctx))
 end
 
 return tool

@@ -2,7 +2,6 @@
 -- duplex: the front of connections that carry messages both ways: stdio and transports that frame
 -- messages alike. The first message that belongs to one era settles the era of the connection;
 -- server/discover does not. An initialize can come at any time.
-local arrival = require "mcp.server.front.arrival"
 local context = require "mcp.server.context"
 local core = require "mcp.core"
 local errors = require "mcp.protocol.errors"
@@ -22,7 +21,8 @@ local MISSING = "params._meta needs " .. protocol.KEY_VERSION .. " and "
   .. protocol.KEY_CAPABILITIES
 
 -- A request with an envelope.
-local function serve_modern(app, x, link, method, params, claim, ...)
+local function serve_modern(app, x, link, method, params, meta, claim, capabilities, client, level,
+  token)
   if type(claim) ~= "string" then
     return nil, failure.new(errors.INVALID_PARAMS,
       ("_meta[%q]: expected a string"):format(protocol.KEY_VERSION))
@@ -31,7 +31,7 @@ local function serve_modern(app, x, link, method, params, claim, ...)
     local facts = protocol.revision(claim)
     if facts and facts.era == "modern" then link.era = "modern" end
   end
-  local facts, err, meta, level, token = modern.check(...)
+  local facts, err = modern.check(claim, capabilities, client, level, token)
   if not facts then return nil, err end
   return modern.run(app, x, facts, method, params, meta, level, token)
 end
@@ -50,7 +50,7 @@ local function initialize(app, x, link, params)
   local session, result = legacy.initialize(app, params)
   if not session then return nil, result end
   if not sessions.admit(session) then
-    return nil, failure.new(errors.BUSY, "Busy: not enough memory, try again later")
+    return nil, failure.busy("memory", "Busy: not enough memory, try again later")
   end
   if link.era then
     core.log("info", "initialize on a connection that is in use: ending its earlier requests")
@@ -58,14 +58,14 @@ local function initialize(app, x, link, params)
     if link.session then close(app, link) end
   end
   link.era, link.session = "legacy", session
-  session.wire = link.wire
+  session.sender = link.sender
   app.bus:join(link)
   link.closed = function() close(app, link) end
   return result
 end
 
-local function request(app, x, link, method, params, ...)
-  local _, claim, capabilities = arrival.envelope(...)
+local function request(app, x, link, method, params, meta, claim, capabilities, client, level,
+  token)
   if claim ~= nil and x:transport() == "sse" then
     return invalid("HTTP+SSE does not carry this revision (HS-10): POST the message to the address "
       .. "that the stream was opened at")
@@ -75,7 +75,6 @@ local function request(app, x, link, method, params, ...)
       return invalid("This connection was opened by initialize; it cannot change its era")
     end
     if method == "initialize" then return initialize(app, x, link, params) end
-    local meta, token = arrival.meta(...)
     return legacy.request(app, x, link.session, method, params, meta, token)
   end
   -- An initialize with a whole envelope is a modern request for a method that does not exist there;
@@ -83,30 +82,40 @@ local function request(app, x, link, method, params, ...)
   if method == "initialize" and not protocol.is_envelope(claim, capabilities) then
     return initialize(app, x, link, params)
   end
-  if claim ~= nil then return serve_modern(app, x, link, method, params, claim, ...) end
+  if claim ~= nil then
+    return serve_modern(app, x, link, method, params, meta, claim, capabilities, client, level,
+      token)
+  end
   if method == "ping" and not link.era then return {} end
   return nil, failure.new(errors.INVALID_PARAMS, link.era and MISSING
     or MISSING .. "; older clients begin with initialize")
 end
 
-local function notification(x, link, method, params)
+local function notification(app, x, link, method, params, meta, claim, capabilities)
   if link.era == "legacy" then
-    legacy.notification(x, link.session, method, params)
+    legacy.notification(x, link.session, method, params, app, meta)
   elseif method == "notifications/cancelled" and params then
     x:cancel_other(params.requestId)
+  elseif app.extensions then
+    modern.notification(app, x, method, params, meta, claim, capabilities)
   end
 end
 
----Makes the function that gets every message of a connection; `link` is the connection's own table.
+---Makes the function that gets every message of a connection, as front/arrival.lua says; `link` is
+---the connection's own table.
 ---@param app table
 ---@return function receive
 function duplex.receiver(app)
-  return function(x, link, kind, id, method, params, ...)
+  local shared = app.shared
+  return function(x, link, kind, id, method, params, meta, claim, capabilities, client, level,
+    token)
+    if shared and not shared.number and not shared:await() then return shared:unavailable(x) end
     if kind == "request" then
       if link.fields then context.fields[x] = link.posted or link.fields end
-      return request(app, x, link, method, params, ...)
+      return request(app, x, link, method, params, meta, claim, capabilities, client, level,
+        token)
     elseif kind == "notification" then
-      notification(x, link, method, params)
+      notification(app, x, link, method, params, meta, claim, capabilities)
     elseif kind == "batch" then
       if not link.session then return invalid("Batches are not part of this revision") end
       if link.fields then context.fields[x] = link.posted or link.fields end

@@ -3,6 +3,7 @@
 -- era. Checks what HTTP adds to a message: header fields, sessions, methods other than POST.
 local arrival = require "mcp.server.front.arrival"
 local bus = require "mcp.server.bus"
+local core = require "mcp.core"
 local errors = require "mcp.protocol.errors"
 local failure = require "mcp.failure"
 local gate = require "mcp.server.feature.gate"
@@ -11,14 +12,31 @@ local legacy = require "mcp.server.front.legacy"
 local methods = require "mcp.protocol.methods"
 local modern = require "mcp.server.front.modern"
 local protocol = require "mcp.protocol"
-local resumable = require "mcp.server.resumable"
+local refusal = require "mcp.refusal"
+local route = require "mcp.later" "mcp.server.front.route"
+local resumable = require "mcp.later" "mcp.server.resumable"
 local sessions = require "mcp.server.session"
+local trace = require "mcp.later" "mcp.trace"
 
 local http = {}
 
-local function fail(status, code, message, data)
-  return nil, failure.new(code, message, data, status)
+local fail = refusal.new
+
+-- A limit is reached.
+local function busy(limit, text)
+  local err = failure.busy(limit, text, nil, 503)
+  refusal.log(err)
+  return nil, err
 end
+
+-- An id is a secret, so it is not in the message.
+local UNKNOWN = "Session not found: it has expired or ended, or belongs to another caller (the "
+  .. "server's option sessions decides)"
+
+-- The store of the sessions may know it, but cannot be reached.
+local function away(app, x) return app.shared:unavailable(x) end
+
+local function unknown_session() return fail(404, errors.SESSION_NOT_FOUND, UNKNOWN) end
 
 -- --- requests without a session ----------------------------------------------
 
@@ -61,23 +79,37 @@ local function check_param_headers(app, ctx, x, params)
   return true
 end
 
-local function serve_modern(app, x, method, params, version, claim, ...)
-  if version ~= claim then
-    return mismatch("MCP-Protocol-Version must be sent and equal the envelope's %s", claim)
-  end
-  local facts, err, meta, level, token = modern.check(...)
-  if not facts then return nil, err end
-  local mcp_method, mcp_name = arrival.names(...)
-  local row = methods[method]
+-- A request whose envelope has been checked.
+local function run_modern(app, x, facts, method, params, meta, level, token, mcp_method, mcp_name)
+  local row = methods[method] or app.extensions and app.extensions.rows[method]
   local target = row and row.target
   if mcp_method ~= method or mcp_name ~= (target and params[target])
     or mcp_name and mcp_name:byte() == ENCODED then
-    local ok
-    ok, err = check_headers(method, params, target, mcp_method, mcp_name)
+    local ok, err = check_headers(method, params, target, mcp_method, mcp_name)
     if not ok then return nil, err end
   end
   return modern.run(app, x, facts, method, params, meta, level, token,
     method == "tools/call" and check_param_headers or nil)
+end
+
+local function serve_modern(app, x, method, params, meta, claim, capabilities, client, level,
+  token, version, mcp_method, mcp_name, repeated)
+  if version ~= claim then
+    return mismatch("MCP-Protocol-Version must be sent and equal the envelope's %s", claim)
+  end
+  local facts, err = modern.check(claim, capabilities, client, level, token)
+  if not facts then
+    refusal.log(err)
+    return nil, err
+  end
+  if repeated then
+    -- The next one with this envelope goes on here.
+    x:remember(function(other, its_params)
+      return run_modern(app, other, facts, method, its_params, meta, level, token, mcp_method,
+        mcp_name)
+    end, method, meta)
+  end
+  return run_modern(app, x, facts, method, params, meta, level, token, mcp_method, mcp_name)
 end
 
 -- --- sessions ------------------------------------------------------------------
@@ -89,8 +121,11 @@ local function find_session(app, x, sid, version)
     return fail(400, errors.INVALID_REQUEST, sid == false and "Mcp-Session-Id was sent twice"
       or "Mcp-Session-Id is missing; a session begins with initialize")
   end
-  local session = app.sessions:find(sid, app.auth and app.auth:key(x))
-  if not session then return fail(404, errors.SESSION_NOT_FOUND, "Session not found") end
+  local session, is_away = app.sessions:find(sid, app.auth and app.auth:key(x))
+  if not session then
+    if is_away then return away(app, x) end
+    return unknown_session()
+  end
   if version == false then
     return fail(400, errors.INVALID_REQUEST, "MCP-Protocol-Version was sent twice")
   end
@@ -109,36 +144,59 @@ local function initialize(app, x, params, sid)
   local session, result = legacy.initialize(app, params)
   if not session then return nil, result end
   session.owner = owner or nil
-  if not app.sessions:add(session) then
-    return fail(503, errors.BUSY, "Busy: too many sessions")
+  local taken, is_away = app.sessions:add(session)
+  if not taken then
+    if is_away then return away(app, x) end
+    return busy("sessions", "Busy: too many sessions (the server's option sessions decides)")
   end
   x:set_header("Mcp-Session-Id", session.id)
   return result
 end
 
-local function serve_legacy(app, x, kind, id, method, params, ...)
-  local version, sid = arrival.route(...)
+local function run_legacy(app, x, session, id, method, params, meta, token)
+  -- A dropped connection is no cancellation here (HL-27).
+  x:survive()
+  local running = session.running
+  if not running:add(id, x) then
+    return fail(400, errors.INVALID_REQUEST, "A request with this id is in progress")
+  end
+  local result, err, mend, ctx = legacy.request(app, x, session, method, params, meta, token)
+  local stream = session.streams and session.streams.calls[x]
+  running:remove(stream or x)
+  if stream then
+    -- The answer goes another way than to the caller.
+    if app.recorder or app.access then
+      trace.settled[x] = { result = result, err = err, ctx = ctx }
+    end
+    return stream:finish(result, err, mend, ctx)
+  end
+  return result, err, mend, ctx
+end
+
+local function serve_legacy(app, x, kind, id, method, params, meta, token, version, sid, repeated)
   if method == "initialize" and kind == "request" then return initialize(app, x, params, sid) end
   local session, err = find_session(app, x, sid, version)
   if not session then return nil, err end
   if kind == "request" then
-    -- A dropped connection is no cancellation here (HL-27).
-    x:survive()
-    if not session.running:add(id, x) then
-      return fail(400, errors.INVALID_REQUEST, "A request with this id is in progress")
+    if repeated then
+      -- The next one goes on here, in the same session if it has not ended.
+      x:remember(function(other, its_params, its_id)
+        local its_session = app.sessions:find(sid)
+        if not its_session then
+          local its_err
+          its_session, its_err = find_session(app, other, sid, version)
+          if not its_session then return nil, its_err end
+        end
+        return run_legacy(app, other, its_session, its_id, method, its_params, meta, token)
+      end, method, meta, true)
     end
-    local meta, token = arrival.meta(...)
-    local result, mend, ctx
-    result, err, mend, ctx = legacy.request(app, x, session, method, params, meta, token)
-    local stream = session.streams and session.streams.calls[x]
-    session.running:remove(stream or x)
-    if stream then return stream:finish(result, err, mend, ctx) end
-    return result, err, mend, ctx
+    return run_legacy(app, x, session, id, method, params, meta, token)
   end
   if kind == "notification" then
-    legacy.notification(x, session, method, params)
-  elseif session.questions then
-    session.questions:answer(kind, id, params)
+    legacy.notification(x, session, method, params, app, meta)
+  else
+    local _, is_away = legacy.answer(app, session, kind, id, params)
+    if is_away then return away(app, x) end
   end
   if kind == "bad response" then return fail(400, params.code, params.message) end
   return 202
@@ -150,15 +208,21 @@ local function listen(app, x, version, sid)
   if not session then return nil, err end
   local can_resume, last_id = sessions.is_resumable(app, session), nil
   if can_resume then last_id = x:header "last-event-id" end
+  local shared = app.shared
   if last_id ~= nil then
-    local status, failed, stream = resumable.resume(session, x, last_id)
+    local status, failed, stream
+    if shared and shared.keeps_events then
+      status, failed, stream = shared:resume(session, x, last_id)
+    else
+      status, failed, stream = resumable.resume(session, x, last_id)
+    end
     if stream then
       session.stream = stream
       bus.catch_up(session, stream)
     end
     return status, failed
   end
-  if sessions.stream_of(session) then
+  if sessions.stream_of(session) or shared and not shared:claim_stream(session) then
     return fail(409, errors.INVALID_REQUEST, "This session has a stream already")
   end
   session.stream = x
@@ -179,7 +243,7 @@ end
 
 local function serve_batch(app, x, messages, version, sid)
   local verdict, detail = protocol.classify("result", nil, nil, nil, version)
-  if verdict == "reject" then return nil, failure.new(detail.code, detail.message, nil, 400) end
+  if verdict == "reject" then return fail(400, detail.code, detail.message) end
   if #messages == 0 or has_claim(messages) then
     return fail(400, errors.INVALID_REQUEST, #messages == 0 and "An empty batch"
       or "Batches are not part of this revision")
@@ -220,7 +284,7 @@ local function upgrade(app, x)
   if link then
     link.auth, link.fields = auth, fields
   elseif code ~= "ECLOSED" then
-    return fail(503, errors.BUSY, "Busy: " .. text)
+    return busy("connections", "Busy: " .. text)
   end
   return 503
 end
@@ -230,7 +294,7 @@ end
 local function post(app, x, link)
   local auth = app.auth and app.auth.of[x]
   if not link or auth and not (link.auth and link.auth.key == auth.key) then
-    return fail(404, errors.SESSION_NOT_FOUND, "Session not found")
+    return unknown_session()
   end
   link.auth = auth -- a token that was renewed counts from now on
   -- feed() reads the message before it returns.
@@ -238,42 +302,59 @@ local function post(app, x, link)
   local ok, text, code = x:feed()
   link.posted = nil
   if ok then return 202 end
-  if code == "ECLOSED" then return fail(404, errors.SESSION_NOT_FOUND, "Session not found") end
-  if code == "EBUSY" then return fail(503, errors.BUSY, "Busy: the event stream is not read") end
+  if code == "ECLOSED" then return unknown_session() end
+  if code == "EBUSY" then return busy("streams", "Busy: the event stream is not read") end
   if code == "ENOMEM" then return 503 end
   if code == "ERPC" then return fail(400, errors.INVALID_REQUEST, "Invalid Request") end
   return fail(400, errors.PARSE_ERROR, "Parse error: " .. text)
 end
 
----Makes the function that gets every message of an HTTP listener. It returns a result; nil and an
----error; or an integer, a status without a body.
+---Makes the function that gets every message of an HTTP listener, as front/arrival.lua says. It
+---returns a result; nil and an error; or an integer, a status without a body.
 ---@param app table
+---@param pages table|nil which inspect pages may connect, where clients need a token or may not
 ---@return function receive
-function http.receiver(app)
+function http.receiver(app, pages)
   if app.event_store == nil then app.event_store = require("mcp.event_store").new() end
-  local function receive(x, link, kind, id, method, params, ...)
-    local version, sid, claim, capabilities = arrival.route(...)
-    if kind == "get" then return listen(app, x, version, sid) end
+  -- A token, and whether a page may connect, is checked for each request; and each has a trace of
+  -- its own if there are traces.
+  local checked = app.auth or pages
+  local shared = app.shared
+  local function receive(x, link, kind, id, method, params, meta, claim, capabilities, client,
+    level, token, version, mcp_method, mcp_name, session_id, repeated)
+    -- Nothing can be served like the other processes do before this one has joined them. Pages of
+    -- probes are.
+    if shared and not shared.number and kind ~= "route" and not shared:await() then
+      return shared:unavailable(x)
+    end
+    if kind == "get" then return listen(app, x, version, session_id) end
     if kind == "post" then return post(app, x, link) end
     if kind == "upgrade" then return upgrade(app, x) end
     if kind == "delete" then
-      local session, err = find_session(app, x, sid, version)
+      local session, err = find_session(app, x, session_id, version)
       if not session then return nil, err end
-      app.sessions:remove(session.id)
+      if not app.sessions:finish(session.id) then return away(app, x) end
       return 200
     end
-    if kind == "batch" then return serve_batch(app, x, params, version, sid) end
+    if kind == "route" then return route.serve(app, x) end
+    if kind == "batch" then return serve_batch(app, x, params, version, session_id) end
     local verdict, detail = protocol.classify(kind, method, claim, capabilities, version)
     if verdict == "modern" then
-      return serve_modern(app, x, method, params, version, claim, ...)
+      return serve_modern(app, x, method, params, meta, claim, capabilities, client, level, token,
+        version, mcp_method, mcp_name, repeated and not (checked or core.trace()))
     elseif verdict == "legacy" then
-      return serve_legacy(app, x, kind, id, method, params, ...)
+      return serve_legacy(app, x, kind, id, method, params, meta, token, version, session_id,
+        repeated and not (checked or core.trace()))
     elseif verdict == "drop" then
+      if app.extensions then
+        modern.notification(app, x, method, params, meta, claim, capabilities)
+      end
       return 202
     end
-    return nil, failure.new(detail.code, detail.message, detail.data, detail.status)
+    return fail(detail.status or 400, detail.code, detail.message, detail.data)
   end
-  return app.auth and app.auth:receiver(receive) or receive
+  if app.auth then return app.auth:receiver(receive, pages) end
+  return pages and pages:receiver(receive) or receive
 end
 
 return http

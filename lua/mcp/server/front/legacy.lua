@@ -10,6 +10,7 @@ local errors = require "mcp.protocol.errors"
 local failure = require "mcp.failure"
 local protocol = require "mcp.protocol"
 local sessions = require "mcp.server.session"
+local trace = require "mcp.later" "mcp.trace"
 local value = require "mcp.value"
 
 local legacy = {}
@@ -28,6 +29,9 @@ function legacy.initialize(app, params)
     return invalid_params("initialize: params: expected an object")
   end
   value.drop_nulls(params, true)
+  -- What is mounted decides what is declared.
+  local err = app.mounts and app.mounts:prepare "initialize"
+  if err then return nil, err end
   local requested = params.protocolVersion
   if type(requested) ~= "string" then
     return invalid_params("initialize: protocolVersion: expected a string, got " .. type(requested))
@@ -54,6 +58,11 @@ end
 ---@param token any its progressToken
 ---@return table|userdata|nil result, table|nil err
 function legacy.request(app, x, session, method, params, meta, token)
+  if app.redirect and params and method == "tools/call" then params = app.redirect(params) end
+  if app.mounts then
+    local err = app.mounts:prepare(method, params)
+    if err then return nil, err end
+  end
   local handler = (app.handlers.legacy or dispatch.handlers(app, "legacy"))[method]
   if not handler then return nil, dispatch.unknown("legacy", method) end
   local resumable = sessions.is_resumable(app, session)
@@ -76,40 +85,79 @@ end
 ---@param session table
 ---@param method string
 ---@param params table|nil
-function legacy.notification(x, session, method, params)
+---@param app table
+---@param meta string|nil the text of _meta
+function legacy.notification(x, session, method, params, app, meta)
   if method == "notifications/initialized" then
     if session.initialized then return end
     -- A server has many sessions: the field makes room for the other.
     session.initialized, session.declared = session.declared or true, nil
     if session.waiting then require("mcp.server.ask.live").ready(session) end
+    if app.shared and session.id then app.shared:announce_ready(session) end
   elseif method == "notifications/cancelled" and params then
     -- Over HTTP the request came by another connection, so the session has a list of its requests.
     -- A connection that carries the whole session has one itself.
     if session.running then
-      session.running:cancel(params.requestId)
+      if not session.running:cancel(params.requestId) and app.shared then
+        app.shared:pass_cancel(session, params.requestId)
+      end
     else
       x:cancel_other(params.requestId)
     end
+  elseif app.extensions then
+    -- Loaded by servers that have extensions.
+    require("mcp.server.feature.extension").notice(app, x, session.revision, session, method,
+      params, meta)
   end
 end
 
+-- A request of a batch, which may be part of a trace of its own.
+local function batched(app, x, session, id, method, params, meta, token)
+  local before = core.trace()
+  if meta and meta:find('"traceparent"', 1, true) then trace.read(x, meta) end
+  local send = app.trace_request
+  local result, err, mend, ctx
+  if send then
+    result, err, mend, ctx = send(legacy.request, app, x, session, id, method, params, meta, token)
+  else
+    result, err, mend, ctx = legacy.request(app, x, session, method, params, meta, token)
+  end
+  if core.trace() ~= before then core.trace(before or false) end
+  return result, err, mend, ctx
+end
+
+---A response to a question of the server. It may be that of another process.
+---@param app table
+---@param session table
+---@param kind "result"|"error"|"bad response"
+---@param id string|nil the key of its id
+---@param payload any
+---@return boolean taken
+---@return boolean|nil away the store of the processes cannot be reached
+function legacy.answer(app, session, kind, id, payload)
+  if session.questions and session.questions:answer(kind, id, payload) then return true end
+  if app.shared and session.id and id then
+    return app.shared:pass_answer(session, kind, id, payload)
+  end
+  return false
+end
+
 -- One message of a batch: what its request returns, or an error; otherwise nothing.
-local function serve(app, x, session, message, kind, id, method, params, ...)
+local function serve(app, x, session, message, kind, id, method, params, meta, token)
   if kind == "request" and method == "initialize" then
     return nil, failure.new(errors.INVALID_REQUEST, "initialize cannot be part of a batch")
   elseif kind == "request" then
-    local meta, token = arrival.meta(...)
-    return legacy.request(app, x, session, method, params, meta, token)
+    return batched(app, x, session, message.raw_id, method, params, meta, token)
   elseif kind == "notification" then
-    legacy.notification(x, session, method, params)
+    legacy.notification(x, session, method, params, app, meta)
   elseif kind == "invalid" then
-    if method == nil and session.questions
-      and session.questions:answer("bad response", id, { message = message.why }) then
+    if method == nil
+      and legacy.answer(app, session, "bad response", id, { message = message.reason }) then
       return nil
     end
-    return nil, failure.new(errors.INVALID_REQUEST, message.why)
-  elseif session.questions then
-    session.questions:answer(kind, id, params)
+    return nil, failure.new(errors.INVALID_REQUEST, message.reason)
+  else
+    legacy.answer(app, session, kind, id, params)
   end
   return nil
 end

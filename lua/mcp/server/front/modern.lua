@@ -2,7 +2,6 @@
 -- modern: a request of the revisions without sessions, whichever transport carries it. Its checks
 -- have a fixed order, and the first that fails decides the error: `check`, then what the transport
 -- checks (front/http.lua: header fields), then `run`.
-local arrival = require "mcp.server.front.arrival"
 local context = require "mcp.server.context"
 local dispatch = require "mcp.server.dispatch"
 local errors = require "mcp.protocol.errors"
@@ -46,14 +45,14 @@ local function check_envelope(capabilities, client, level, token)
 end
 
 ---Checks the envelope of a request.
----@param ... any the details (front/arrival.lua)
----@return table|nil facts of the revision that it claims
+---@param claim any the revision that it claims
+---@param capabilities any true if they are an object
+---@param client any true if it is an object
+---@param level any
+---@param token any
+---@return table|nil facts of the revision
 ---@return table|nil err
----@return string|nil meta the text of _meta
----@return string|nil level
----@return string|integer|nil token
-function modern.check(...)
-  local meta, claim, capabilities, client, level, token = arrival.envelope(...)
+function modern.check(claim, capabilities, client, level, token)
   local facts = protocol.revision(claim)
   if not facts or facts.era ~= "modern" then
     return refuse(errors.UNSUPPORTED_VERSION, protocol.unsupported_text(claim),
@@ -63,7 +62,7 @@ function modern.check(...)
     local ok, err = check_envelope(capabilities, client, level, token)
     if not ok then return nil, err end
   end
-  return facts, nil, meta, level, token
+  return facts
 end
 
 ---Serves a request whose envelope has been checked.
@@ -79,6 +78,12 @@ end
 ---admit(app, ctx, x, params) returns true, or nil and the error
 ---@return table|userdata|nil result, table|nil err
 function modern.run(app, x, facts, method, params, meta, level, token, admit)
+  local sent = params
+  if app.redirect and method == "tools/call" then params = app.redirect(params) end
+  if app.mounts then
+    local err = app.mounts:prepare(method, params)
+    if err then return nil, err end
+  end
   local handler = (app.handlers.modern or dispatch.handlers(app, "modern"))[method]
   if not handler then return nil, dispatch.unknown("modern", method) end
   local ctx = context.new(x, facts, false, method, meta, level, token)
@@ -89,10 +94,24 @@ function modern.run(app, x, facts, method, params, meta, level, token, admit)
     if err then return nil, err end
   end
   if admit then
-    local ok, err = admit(app, ctx, x, params)
+    local ok, err = admit(app, ctx, x, sent)
     if not ok then return nil, err end
   end
   return dispatch.request(app, ctx, handler, params)
+end
+
+---A notification without a session, of an app with extensions: without its envelope it is ignored.
+---@param app table
+---@param x userdata its exchange
+---@param method string
+---@param params table|nil
+---@param meta string|nil
+---@param claim any
+---@param capabilities any
+function modern.notification(app, x, method, params, meta, claim, capabilities)
+  if not protocol.is_envelope(claim, capabilities) then return end
+  require("mcp.server.feature.extension").notice(app, x, protocol.revision(claim), false, method,
+    params, meta)
 end
 
 return modern

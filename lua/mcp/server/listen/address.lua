@@ -1,43 +1,31 @@
 -- SPDX-License-Identifier: MIT
--- address: where to listen, from an option such as 8000, "127.0.0.1:8000", "[::1]:8000/mcp",
--- a table. It raises, without a place, what is wrong with it.
-local nearest = require "mcp.nearest"
+-- address: reads where to listen from an option such as 8000, "127.0.0.1:8000", "[::1]:8000/mcp" or
+-- a table. Errors are raised without a position; the caller adds the user's line.
+local check = require("mcp.options").check
 
 local address = {}
 
----Where clients look for a server if nothing else was said.
+---The default host and path, which clients expect.
 address.HOST, address.DEFAULT_PATH = "127.0.0.1", "/mcp"
 local PORT = 8000
 
 local HTTP = { host = "string", port = "number", path = "string" }
 local UNIX = { path = "string", mode = "number" }
 
----Names of a table, sorted, for an error that says what would have been right.
----@param what string
----@param name any
----@param known table
-function address.unknown(what, name, known)
-  error(nearest.unknown(what, tostring(name), nearest.keys(known)), 0)
-end
 
 local function from_table(what, given)
   local out = { host = address.HOST, port = PORT, path = address.DEFAULT_PATH }
-  for key, value in pairs(given) do
-    if not HTTP[key] then address.unknown(what .. " option", key, HTTP) end
-    if type(value) ~= HTTP[key] then
-      error(("%s: %s: expected a %s, got %s"):format(what, key, HTTP[key], type(value)), 0)
-    end
-    out[key] = value
-  end
+  check(what, given, HTTP, 0)
+  for key, value in pairs(given) do out[key] = value end
   local port = math.tointeger(out.port)
   if not port or port < 0 or port > 65535 then
     error(("%s: port: expected an integer from 0 to 65535, got %s"):format(what, out.port), 0)
   end
   if out.path:sub(1, 1) ~= "/" then
-    error(("%s: path: %q does not begin with /"):format(what, out.path), 0)
+    error(("%s: path: expected a path that begins with /, got %q"):format(what, out.path), 0)
   end
   if out.path:find "[%s?#%c]" then
-    error(("%s: path: %q has a character that a path cannot have"):format(what, out.path), 0)
+    error(("%s: path: expected the characters of a path, got %q"):format(what, out.path), 0)
   end
   out.port = port
   return out
@@ -76,14 +64,14 @@ function address.read(given, what)
   })
 end
 
----Does only this machine reach it, by a name that Host may have? Decided from the text alone.
----@param at table what `read` gave
+---Is it reachable from this machine only, under a name that Host may have? Decided from the text.
+---@param at table as `read` returns it
 ---@return boolean
 function address.is_loopback(at)
   return at.host == "localhost" or at.host == "::1" or at.host == address.HOST
 end
 
----Reads where a socket file shall be: its path, or a table of path and mode.
+---Reads the place of a socket file: its path, or a table of path and mode.
 ---@param given any
 ---@return table address { unix, mode, path }
 function address.unix(given)
@@ -91,12 +79,7 @@ function address.unix(given)
   if type(given) ~= "table" then
     error(('unix: expected a path such as "/run/mcp.sock", got %s'):format(type(given)), 0)
   end
-  for key, value in pairs(given) do
-    if not UNIX[key] then address.unknown("unix option", key, UNIX) end
-    if type(value) ~= UNIX[key] then
-      error(("unix: %s: expected a %s, got %s"):format(key, UNIX[key], type(value)), 0)
-    end
-  end
+  check("unix", given, UNIX, 0)
   local path = given.path and given.path:gsub("^unix:", "")
   if not path or path == "" then error("unix: path: expected the path of a socket file", 0) end
   local mode = given.mode and math.tointeger(given.mode)
@@ -107,8 +90,8 @@ function address.unix(given)
   return { unix = path, mode = mode, path = address.DEFAULT_PATH }
 end
 
----Where clients find it.
----@param at table what `read` or `unix` gave
+---The address for clients.
+---@param at table as `read` or `unix` returns it
 ---@param scheme string
 ---@param port integer|nil the real one
 ---@return string url

@@ -1,11 +1,17 @@
 -- SPDX-License-Identifier: MIT
--- listen: from what `app:run` and the command line were told to open listeners, all with one set
--- of handlers and one end. What they were told is read in server/listen/options.lua; how a process
--- serves is server/listen/serve.lua's.
+-- listen: opens the listeners that `app:run` or the command line asks for. They share the handlers
+-- of the app and close together. server/listen/options.lua reads the options;
+-- server/listen/serve.lua runs the process.
+local access = require "mcp.later" "mcp.server.listen.access"
 local address = require "mcp.server.listen.address"
+local card = require "mcp.later" "mcp.server.listen.card"
 local core = require "mcp.core"
 local options = require "mcp.server.listen.options"
+local probe = require "mcp.later" "mcp.server.listen.probe"
+local page = require "mcp.later" "mcp.server.listen.page"
+local shown = require "mcp.later" "mcp.server.listen.shown"
 local timeout = require "mcp.server.timeout"
+local tracing = require "mcp.later" "mcp.server.listen.tracing"
 
 local listen = {}
 
@@ -19,14 +25,14 @@ function listen.serve(listening, announce)
   require("mcp.server.listen.serve").run(listening, announce)
 end
 
----Is any way in asked for?
+---Do the options ask for any listener?
 listen.asks = options.any
 
 ---@class mcp.Listening
 ---@field hosts userdata[] what is open
----@field urls string[] where HTTP is answered
+---@field urls string[] the addresses of HTTP
 ---@field port integer|nil the first of their ports
----@field inspect string|nil where the page is to look at the server with
+---@field inspect string|nil the address of the inspect page
 local Listening = { __name = "mcp.listening" }
 Listening.__index = {}
 
@@ -34,26 +40,60 @@ function Listening.__tostring(self)
   return ("mcp.listening (%s)"):format(table.concat(self.urls, ", "))
 end
 
+-- Raises, at the user's line, that a method was called without its object.
+local function check_self(self, name)
+  if getmetatable(self) ~= Listening then
+    error(("listening:%s is called with a colon, not with a dot"):format(name), 3)
+  end
+end
+
+-- Calls in progress may need the other processes until they have ended.
+local function stop_sharing(self, app, grace)
+  local deadline = core.now() + grace
+  repeat
+    local slept = core.sleep(0.05)
+  until not slept or self:is_gone() or core.now() > deadline
+  if next(app.listening) == nil then app.shared:stop() end
+end
+
 ---Closes all of it. Requests in progress may continue for `grace` seconds.
 ---@param grace number|nil 0 if not given
 function Listening.__index:close(grace)
-  -- Listens have their end, so that nobody waits for it. Those of a listener that
-  -- is not the last end with their streams.
-  local last = true
-  for other in pairs(self.app.listening) do last = last and other == self end
-  if last then self.app.bus:close() end
+  check_self(self, "close")
+  -- With the last listener, subscriptions end with a result. Those of other listeners end with
+  -- their streams.
+  local apps = { self.app, table.unpack(self.others) }
+  for _, app in ipairs(apps) do
+    local last = true
+    for other in pairs(app.listening) do last = last and other == self end
+    if last then
+      app.bus:close()
+      if app.loop_watch then app.loop_watch:cancel() end
+      app.loop_watch = false
+    end
+  end
   for _, host in ipairs(self.hosts) do host:close(grace) end
-  self.app.listening[self] = nil
-  -- Calls in progress may belong to a session: with a grace it outlives them.
-  if next(self.app.listening) == nil and not (grace and grace > 0) then
-    self.app.sessions:clear()
-    if self.app.task_store then self.app.task_store:clear() end
+  if self.access and not (grace and grace > 0) then self.access.file:close() end
+  if self.recorder and not (grace and grace > 0) then
+    self.recorder.exporter:finish(tracing.FLUSH)
+  end
+  for _, app in ipairs(apps) do
+    app.listening[self] = nil
+    -- Calls in progress may belong to a session: with a grace it outlives them.
+    if next(app.listening) == nil and not (grace and grace > 0) then
+      app.sessions:clear()
+      if app.shared then app.shared:stop() end
+      if app.task_store then app.task_store:clear() end
+    elseif next(app.listening) == nil and app.shared then
+      core.spawn(stop_sharing, self, app, grace)
+    end
   end
 end
 Listening.__close = function(self) self:close() end
 
 ---@return boolean open
 function Listening.__index:is_open()
+  check_self(self, "is_open")
   for _, host in ipairs(self.hosts) do
     -- The end of standard input ends it all.
     if not host:is_open() then return false end
@@ -64,6 +104,7 @@ end
 ---Has everything ended, including calls in progress?
 ---@return boolean
 function Listening.__index:is_gone()
+  check_self(self, "is_gone")
   for _, host in ipairs(self.hosts) do
     if not host:is_gone() then return false end
   end
@@ -74,47 +115,9 @@ end
 ---failure what was there goes on.
 ---@return true|nil reloaded, string|nil message
 function Listening.__index:reload_tls()
+  check_self(self, "reload_tls")
   if not self.tls then return nil, "this server has no TLS" end
   return self.tls:reload()
-end
-
--- What lua-cjson's forks mark arrays with goes out as arrays too.
-local function learn_arrays()
-  local cjson = package.loaded.cjson
-  for _, name in ipairs { "array_mt", "empty_array_mt", "empty_array" } do
-    local mark = type(cjson) == "table" and cjson[name]
-    if type(mark) == "table" or (type(mark) == "userdata" and mark ~= cjson.null) then
-      core.mark_array(mark)
-    end
-  end
-end
-
--- What a listener on a public address leaves open, in words, or nil.
-local function warning(app, place, url)
-  local open = {}
-  if not app.auth then
-    open[#open + 1] = "any client that reaches it can call everything (put authorization in front)"
-  end
-  if not place.tls then
-    open[#open + 1] = "nothing is encrypted (tls, or a proxy that does it)"
-  end
-  if place.guard == false then
-    open[#open + 1] = "neither Host nor Origin is checked (security.dns_rebinding_protection)"
-  elseif not place.hosts and not place.guard then
-    open[#open + 1] = "any Host is answered (name yours in security.allowed_hosts)"
-  end
-  if not open[1] then return nil end
-  return ("%s is open to the network: %s"):format(url, table.concat(open, "; "))
-end
-
--- The page to look at the server with.
-local function show_page(self, host, place, url)
-  -- What localhost is, the system says.
-  if not host:is_loopback() then
-    error(("inspect: %s is not loopback on this machine"):format(place.host), 0)
-  end
-  host:protect(nil, { [self.page.path] = self.page })
-  self.inspect = url:match "^%a+://[^/]+" .. self.page.path
 end
 
 local function open_http(self, place, receive, duplex, quiet)
@@ -129,56 +132,141 @@ local function open_http(self, place, receive, duplex, quiet)
         or code == "EADDRINUSE" and "; a server answers there, or it is no socket" or ""), 0)
   end
   self.hosts[#self.hosts + 1] = host
+  self.watched[#self.watched + 1] = host
   timeout.watch(self.app, host)
   local port = not place.unix and host:port() or nil
   self.port = self.port or port
   local url = address.url(place, place.scheme, port)
   self.urls[#self.urls + 1] = url
-  local open = not place.unix and not host:is_loopback() and warning(self.app, place, url)
+  local open = not place.unix and not host:is_loopback()
+    and shown.warning(self.app, place, url)
   if open and not quiet then core.log("warning", open) end
-  if self.app.auth then self.app.auth:protect(host, place, url) end
-  if place.inspect then show_page(self, host, place, url) end
+  -- What changes at a reload may show more.
+  local entry = { host = host, place = place, url = url, own = {} }
+  self.shown[#self.shown + 1] = entry
+  if self.card or place.inspect or self.app.routes or self.app.auth then
+    shown.show(self, entry)
+  end
 end
 
 local function open_stdio(self, duplex)
+  -- Before it takes the descriptors away from everything else.
+  local program = package.loaded["mcp.program"]
+  self.at_terminal = program and program.terminal(0) ~= nil
   local host, text = core.serve_stdio(duplex)
   if not host then error("cannot serve standard input and output: " .. text, 0) end
   timeout.watch(self.app, host)
   self.hosts[#self.hosts + 1] = host
+  self.watched[#self.watched + 1] = host
+end
+
+local SLASH = ("/"):byte()
+
+-- What gets the messages of several apps: the path of a request says which one.
+local function with_paths(self, paths, receive)
+  if self.app.auth then error("paths: an app with auth has a listener of its own", 0) end
+  local receivers = {}
+  for path, app in pairs(paths) do
+    receivers[path] = require("mcp.server.front.http").receiver(app)
+    self.others[#self.others + 1] = app
+    app.listening[self] = true
+  end
+  return function(x, link, kind, ...)
+    local path = x:header ":path" or ""
+    local other = receivers[path]
+    if not other and #path > 1 and path:byte(-1) == SLASH then
+      other = receivers[path:sub(1, -2)]
+    end
+    if not other then return receive(x, link, kind, ...) end
+    -- WebSocket and HTTP+SSE are those of the listener's own app.
+    if kind == "upgrade" or kind == "post" then return 404 end
+    return other(x, link, kind, ...)
+  end
+end
+
+-- Spans, if the options or the environment ask for them.
+local function add_tracing(self, given, receive, duplex)
+  if given == false or not (given or os.getenv "OTEL_EXPORTER_OTLP_ENDPOINT"
+    or os.getenv "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT") then
+    return receive, duplex
+  end
+  local app = self.app
+  self.recorder = tracing.open(app, given)
+  app.recorder = self.recorder
+  if not self.recorder then return receive, duplex end
+  tracing.add_batches(app, self.recorder)
+  return receive and tracing.around(app, self.recorder, receive),
+    tracing.around(app, self.recorder, duplex)
 end
 
 local function open_all(self, given, places, stdio)
   if given.inspect then
-    if self.app.auth then error("inspect: the page has no token, and auth wants one", 0) end
-    self.page = require("mcp.server.inspect").page(self.app.name, places[1].path)
+    self.page = page.read(self, given.inspect == "private")
   end
+  if given.card then self.card = card.option(given.card) end
+  if self.card and not places[1] then
+    error("card: needs http, sse or websocket: add one of them", 0)
+  end
+  self.drain, self.private = given.drain, given.inspect == "private"
+  if given.health or given.ready or given.metrics then probe.add(self.app, given) end
   if given.tls then
     local context, text = require("mcp.tls").server(given.tls)
     if not context then error(text, 0) end
     self.tls = context
   end
+  if given.store then require("mcp.server.shared").join(self.app, given.store) end
   local duplex = require("mcp.server.front.duplex").receiver(self.app)
-  local receive = places[1] and require("mcp.server.front.http").receiver(self.app)
+  local receive = places[1] and require("mcp.server.front.http").receiver(self.app,
+    self.page and self.page.pages)
+  if given.paths then receive = with_paths(self, given.paths, receive) end
+  receive, duplex = add_tracing(self, given.tracing, receive, duplex)
+  if given.access_log then
+    if not places[1] then error("access_log: needs http, unix, sse or websocket: add one", 0) end
+    self.access = access.open(given.access_log, stdio)
+    self.app.access = self.access
+    for _, place in ipairs(places) do place.access_log = self.access.file end
+    receive = access.around(self.access, receive)
+  end
   -- Network transports are authorized; standard input is not.
   local asked = self.app.auth and self.app.auth:duplex(duplex) or duplex
   for _, place in ipairs(places) do open_http(self, place, receive, asked, given.quiet) end
   if stdio then open_stdio(self, duplex) end
+  local app = self.app
+  app.before_work = function()
+    app.before_work = nil
+    local watched, text = timeout.watch_handlers(app)
+    if not watched then core.log("warning", "handlers are not watched: " .. text) end
+  end
+  app.listening[self] = true
+  if app.shared then app.shared:start() end
+  for _, other in ipairs(self.others) do
+    if other.shared then other.shared:start() end
+  end
+end
+
+-- Undoes what was done before a failure. An app that kept it would keep its listeners open.
+local function forget(self)
+  for _, host in ipairs(self.hosts) do host:close() end
+  self.app.listening[self] = nil
+  for _, app in ipairs(self.others) do app.listening[self] = nil end
 end
 
 ---Opens what `given` asks for: all of it, or nothing.
 ---@param app table
 ---@param given table stdio, http, sse, websocket, unix, tls, security, limits, inspect, quiet
+---@param inherited table|nil server/listen/inherited.lua, where sockets were inherited
 ---@return mcp.Listening
-function listen.open(app, given)
+function listen.open(app, given, inherited)
   local places, stdio = options.read(given)
-  learn_arrays()
-  local self = setmetatable({ app = app, hosts = {}, urls = {} }, Listening)
+  if inherited then places = inherited.assign(places, given) end
+  require("mcp.value").learn_arrays()
+  local self = setmetatable({ app = app, hosts = {}, urls = {}, others = {}, given = given,
+    shown = {}, watched = {} }, Listening)
   local ok, message = pcall(open_all, self, given, places, stdio)
   if not ok then
-    for _, host in ipairs(self.hosts) do host:close() end
+    forget(self)
     error(message, 0)
   end
-  app.listening[self] = true
   return self
 end
 

@@ -108,6 +108,21 @@ describe("a client that has not said it is ready (IO-41)", function()
   end)
 end)
 
+it("a question answered before it was sent, and then not sent, is counted once", function()
+  local session = { initialized = true }
+  local exchange = { stop_clock = function() end, restart_clock = function() end }
+  -- What the peer sends while the server waits for room in its stream.
+  function exchange.send(_, _, _, id)
+    assert.is_true(session.questions:answer("result", tostring(id), {}))
+    return nil, "the peer does not read", "ETIMEDOUT"
+  end
+  local answers, text, code = live.run({ app = {}, exchange = exchange, own_session = session }, {},
+    { { key = "roots", method = "roots/list" } }, 1)
+  assert.same({ nil, "the client cannot be asked: the peer does not read", "ETIMEDOUT" },
+    { answers, text, code })
+  assert.equal(0, session.questions.count)
+end)
+
 describe("the page that a user was sent to", function()
   after_each(helper.leftovers)
 

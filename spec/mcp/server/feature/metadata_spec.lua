@@ -42,9 +42,9 @@ describe("metadata", function()
 
     it("anything else is an error that says what is wrong", function()
       for name, text in pairs {
-        ["a b"] = 'this one has " "', ["a/b"] = 'this one has "/"', ["a\n"] = "the byte 10",
-        ["ü"] = "the byte 195", ["a\0"] = "the byte 0", ["(a)"] = 'this one has "("',
-        [("x"):rep(129)] = "at most 128 characters, this one 129",
+        ["a b"] = 'got " "', ["a/b"] = 'got "/"', ["a\n"] = "the byte 10",
+        ["ü"] = "the byte 195", ["a\0"] = "the byte 0", ["(a)"] = 'got "("',
+        [("x"):rep(129)] = "at most 128 characters, got 129",
       } do
         wrong(text, "tool", {}, name)
       end
@@ -216,7 +216,7 @@ describe("metadata", function()
       end
       wrong("meta: ", kind, { meta = { x = print } })
       wrong("meta: ", kind, { meta = { x = "\xff" } })
-      wrong("meta: names expected as keys", kind, { meta = { "x" } })
+      wrong("meta: expected names as keys", kind, { meta = { "x" } })
     end
   end)
 

@@ -34,7 +34,18 @@ describe("resource", function()
   end
 
   describe("contents", function()
-    it("a string is text", function()
+    it("is found by the longest URI, and by no longer one", function()
+    local app = mcp.server "spec"
+    local longest = "a:" .. ("x"):rep(require("mcp.uri").LENGTH - 2)
+    app:resource "{+all}" (function(address) return "template " .. #address end)
+    app:resource(longest) (function() return "found" end)
+    local peer = helper.open(app)
+    assert.equal("found",
+      peer:request("resources/read", { uri = longest }).result.contents[1].text)
+    assert.is_nil(peer:request("resources/read", { uri = longest .. "x" }).result)
+  end)
+
+  it("a string is text", function()
       assert.same({ { uri = "a:b", mimeType = "text/plain", text = "hi" } },
         helper.plain(read "hi"))
     end)
@@ -50,6 +61,27 @@ describe("resource", function()
     it("bytes that are no UTF-8 go out as a blob", function()
       assert.same({ { uri = "a:b", mimeType = "application/octet-stream", blob = "/w==" } },
         helper.plain(read "\xff"))
+      assert.equal("/w==", read(mcp.blob("\xff", "text/html"), { mime = "text/html" })[1].blob)
+    end)
+
+    it("text that is no UTF-8 is refused by name", function()
+      for expected, value in pairs { ["text/html"] = "<p>\xff", ["text/plain"] = mcp.text "<p>\xff",
+        ["text/html "] = { "ok", "<p>\xff" } } do
+        local mime = expected == "text/html " and "text/html" or expected
+        local peer = with(nil, function(app)
+          app:resource "a:b" { mime = mime == "text/html" and mime or nil } (function()
+            return value
+          end)
+        end)
+        local log, response
+        log = helper.logged(function()
+          response = peer:request("resources/read", { uri = "a:b" })
+        end)
+        assert.equal('Internal error in resource "a:b"', response.error.message)
+        assert.matches('resource "a:b": ' .. mime
+          .. " is text, but it is not valid UTF-8 at byte 4", log, 1, true)
+        peer:close()
+      end
     end)
 
     it("a table is its JSON", function()
@@ -74,6 +106,21 @@ describe("resource", function()
         _meta = { ["x.org/y"] = 1 } }
       assert.equal("c:d", contents[2].uri)
       assert.equal(1, result._meta["x.org/y"])
+    end)
+
+    it("several contents, as a list of tables of the protocol", function()
+      local contents = read { { uri = "c:d", text = "a", mimeType = "text/x" },
+        { uri = "e:f", blob = "AA==" }, "c" }
+      assert.same({ { uri = "c:d", text = "a", mimeType = "text/x" },
+        { uri = "e:f", blob = "AA==" }, { uri = "a:b", text = "c", mimeType = "text/plain" } },
+        helper.plain(contents))
+      assert.same({ { uri = "a:b", text = "a" }, { uri = "a:b", text = "b" } },
+        helper.plain(read { { text = "a" }, { text = "b" } }))
+      -- Rows that happen to have a text stay data.
+      assert.equal('[{"id":1,"text":"a"}]', read({ { text = "a", id = 1 } })[1].text)
+      assert.equal('[{"text":"a"},{"id":1}]', read({ { text = "a" }, { id = 1 } })[1].text)
+      local _, err = read { { uri = "c:d", text = "a" }, { uri = "e:f", test = "b" } }
+      assert.equal(-32603, err.code)
     end)
 
     it("empty contents stay an array", function()

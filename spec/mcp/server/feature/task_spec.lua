@@ -339,6 +339,10 @@ describe("tasks", function()
           assert.equal(-32602,
             ask("tasks/update", { taskId = id, inputResponses = odd }).error.code)
         end
+        assert.is_truthy(ask("tasks/update", { taskId = id, inputResponses = 5 })
+          .error.message:find("got integer", 1, true))
+        assert.is_truthy(ask("tasks/update", { taskId = id })
+          .error.message:find("got nothing", 1, true))
       end)
 
     it("that wait for an answer can be cancelled", function()

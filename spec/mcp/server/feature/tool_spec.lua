@@ -267,6 +267,16 @@ describe("tool", function()
       assert.matches("^bad argument #1", result.content[1].text)
     end)
 
+    it("in our own modules: no position, whether workers are in use or not", function()
+      local loaded = package.loaded["mcp.worker"]
+      local text = ("%s/mcp/async.lua:12: "):format("/usr/share/lua/5.4")
+      package.loaded["mcp.worker"] = nil
+      assert.equal("no", called(function() error(text .. "no", 0) end).content[1].text)
+      package.loaded["mcp.worker"] = loaded
+      require "mcp.worker"
+      assert.equal("no", called(function() error(text .. "no", 0) end).content[1].text)
+    end)
+
     it("nothing that only looks like a position is cut off", function()
       for _, text in ipairs { "config.lua:3: missing bracket", "a:1: b", "12:30: too late" } do
         assert.equal(text, called(function() error(text, 0) end).content[1].text)
@@ -350,7 +360,7 @@ describe("tool", function()
       local text = result.content[1].text
       assert.matches('tool "t"', text, 1, true)
       assert.matches('"a"', text, 1, true)
-      assert.matches("number expected", text, 1, true)
+      assert.matches("expected number", text, 1, true)
       assert.matches("string", text, 1, true)
     end)
 

@@ -34,6 +34,8 @@ local function client_of(app)
       claim, capabilities, client, level, token, came.version, came.method, came.name,
       came.session)
     mine.done, mine.result, mine.error = true, result, err
+    -- A result that is JSON already, as it is read.
+    if type(result) == "userdata" then mine.result = core.decode(core.encode(result)) end
     mine.status = err and (err.status or 200) or math.type(result) == "integer" and result or 200
     if math.type(result) == "integer" then return {} end
     return result, err

@@ -1,0 +1,180 @@
+-- SPDX-License-Identifier: MIT
+-- occasional: methods of apps that few scripts call. server/init.lua loads them when the first of
+-- them is called: what every server starts with stays small.
+local check_options = require("mcp.options").check
+
+local occasional = {}
+
+-- mcp.server and parts of it, set by `open`.
+local server, add, check_call, check_self, here, key_of, refuse_twice, run
+
+---@class mcp.App
+local methods = {}
+
+---A page of MCP Apps (docs/apps.md): `app:ui("ui://garden/plan", { file = "plan.html" })`. A tool
+---shows it with its option `ui`.
+---@param address string "ui://…"
+---@param options table file or html (a text, or a function (ctx) that returns one), csp { connect,
+---resource, frame, base_uri }, permissions, domain, prefers_border, listed, and of a resource name,
+---title, description, annotations, icons, meta, cache, visible, timeout, scopes, budget
+function methods.ui(app, address, options)
+  check_self("ui", app)
+  if type(address) ~= "string" or type(options) ~= "table" then
+    error(('app:ui: expected an address and a table of options, as in app:ui("ui://garden/plan", '
+      .. '{ file = "plan.html" }); got %s and %s'):format(type(address), type(options)), 2)
+  end
+  local what = ("page %q"):format(address)
+  local feature = require "mcp.server.feature.ui"
+  check_options(what, options, feature.options, 2)
+  local there = app.resources.by_name[key_of("resource", address)]
+  if there then refuse_twice(what, there, 2) end
+  local ok, text = pcall(add, { app = app, kind = "resource", feature = feature,
+    into = app.resources, name = address, at = here(2) }, what, options)
+  if not ok then error(text, 2) end
+end
+
+---The skills of a folder: each folder in it with a SKILL.md is one. They are read now, and again
+---when clients ask and a file has changed.
+---@param folder string from the script's own folder, or from where the process runs
+---@param options table|nil prefix, visible, scopes, cache, timeout
+---@return string[] uris of the skills
+function methods.skills(app, folder, options)
+  check_self("skills", app)
+  local info = debug.getinfo(2, "S")
+  local ok, uris = pcall(require("mcp.server.feature.skill").add, app, folder, options, here(2),
+    info.source)
+  if not ok then error(uris, 2) end
+  return uris
+end
+
+---An extension of the protocol: methods that are served to the clients that declare it.
+---@param given table id, settings, revision, methods, open, legacy, modern: see docs/extensions.md
+---@return mcp.Extension handle
+function methods.extension(app, given)
+  check_self("extension", app)
+  local ok, def = pcall(require("mcp.server.feature.extension").add, app, given, here(2))
+  if not ok then error(def, 2) end
+  return def
+end
+
+---Puts a function around all entries, those of mounted servers too: it gets a description of each,
+---may change it, and returns it, or nothing to leave the entry out. See mcp.transform.
+---@param fn fun(entry: mcp.transform.Entry): mcp.transform.Entry|nil
+function methods.transform(app, fn)
+  check_self("transform", app)
+  return require("mcp.server.transform").add(app, fn, function(kind, entry)
+    return key_of((kind == "resources" or kind == "templates") and "resource" or kind, entry.name)
+  end)
+end
+
+---Takes a tool, resource or prompt away again.
+---@param kind "tool"|"resource"|"prompt"
+---@param name string
+---@return boolean removed
+function methods.remove(app, kind, name)
+  check_self("remove", app)
+  if kind == "tool" then return app.tools:remove(name) ~= nil end
+  if kind == "prompt" then return app.prompts:remove(name) ~= nil end
+  if kind ~= "resource" then
+    error(('app:remove: expected "tool", "resource" or "prompt", got %q'):format(tostring(kind)), 2)
+  end
+  local key = type(name) == "string" and key_of(kind, name) or name
+  local entry = app.resources:remove(key) or app.templates:remove(key)
+  if entry and entry.lister then app.listers = app.listers - 1 end
+  return entry ~= nil
+end
+
+-- Options of one listener: what is not said of the address is said of all.
+local function one_listener(way, app, options)
+  check_call("run_" .. way, app, options, "port = 8000", 3)
+  local address, rest = {}, {}
+  if options and options[way] ~= nil then
+    error(("app:run_%s: unknown option %q: host, port and path say where"):format(way, way), 3)
+  end
+  for key, given in pairs(options or {}) do
+    if key == "host" or key == "port" or key == "path" then
+      address[key] = given
+    else
+      rest[key] = given
+    end
+  end
+  rest[way] = address
+  return rest
+end
+
+---Serves standard input and output.
+---@param options table|nil it has none: what is given is refused
+function methods.run_stdio(app, options)
+  check_call("run_stdio", app, options, "", 2)
+  if options and next(options) ~= nil then
+    error(("app:run_stdio: unknown option %q: it takes no options")
+      :format(tostring(next(options))), 2)
+  end
+  return run(app, { stdio = true })
+end
+
+---Serves Streamable HTTP, and at the same address whatever is not switched off.
+---@param options table|nil host, port, path, sse, websocket, tls, security, limits, quiet
+function methods.run_http(app, options) return run(app, one_listener("http", app, options)) end
+
+---Serves HTTP+SSE, for clients of 2024-11-05. Streamable HTTP is answered at the same address.
+---@param options table|nil host, port, path, tls, security, limits, quiet
+function methods.run_sse(app, options) return run(app, one_listener("sse", app, options)) end
+
+---Serves WebSocket. Streamable HTTP is answered at the same address.
+---@param options table|nil host, port, path, tls, security, limits, quiet
+function methods.run_websocket(app, options)
+  return run(app, one_listener("websocket", app, options))
+end
+
+---Reads the certificates and keys of TLS again, of all that listens. A program of its own does it
+---at SIGHUP. Where that fails, what was there goes on.
+---@return true|nil reloaded
+---@return string|nil message
+function methods.reload_tls(app)
+  check_self("reload_tls", app)
+  local found, message = false, nil
+  for listening in pairs(app.listening) do
+    if listening.tls then
+      found = true
+      local ok, text = listening:reload_tls()
+      if not ok then message = message or text end
+    end
+  end
+  if not found then return nil, "this server has no TLS" end
+  if message then return nil, message end
+  return true
+end
+
+---Runs the script of the program again, or `fn`, which makes an app: what it registers replaces, in
+---one step, what this app has. Sessions, streams and calls in progress go on. Where that fails,
+---what was there goes on serving.
+---@param fn (fun(): mcp.App)|nil needed unless `luamcp run` runs a script
+---@return true|nil reloaded
+---@return string|nil message
+---@return string|nil code "EBUSY": a reload is in progress already
+function methods.reload(app, fn)
+  check_self("reload", app)
+  if server.member and fn == nil then return server.member.roll() end
+  if fn == nil and not app.script then
+    error("app:reload: expected a function that makes an app: this program is not luamcp run, or "
+      .. "the app does not serve yet", 2)
+  elseif fn ~= nil and type(fn) ~= "function" then
+    error("app:reload: expected a function that makes an app, got " .. type(fn), 2)
+  end
+  local of = getmetatable(app).of
+  return require("mcp.server.reload").run(server, of or app, fn)
+end
+
+---The methods.
+---@param of table mcp.server
+---@return table<string, function>
+function occasional.open(of)
+  local parts = of.parts
+  server, check_self = of, of.check_self
+  add, check_call, here, key_of = parts.add, parts.check_call, parts.here, parts.key_of
+  refuse_twice, run = parts.refuse_twice, parts.run
+  return methods
+end
+
+return occasional

@@ -1,0 +1,269 @@
+-- SPDX-License-Identifier: MIT
+-- Requests that repeat the envelope of the one before them on their connection go a shorter way
+-- (src/lua/lrepeat.h). The answers of both ways are the same, byte for byte.
+local core = require "mcp.core"
+local helper = require "spec.helper"
+local mcp = require "mcp"
+local raw = require "codecs.raw"
+
+local MODERN = "2026-07-28"
+
+describe("a request that repeats an envelope", function()
+  local app, listening, remembered, methods
+  local remember_of
+
+  before_each(function()
+    app = mcp.server { name = "repeat", version = "1" }
+    app:tool "echo" { input = { text = "string?", n = "integer?", list = "string[]?" } }
+    (function(args) return args.text or "nothing" end)
+    app:tool "table" { input = { text = "string?" } } (function(args)
+      return { text = args.text, list = mcp.array {} }
+    end)
+    app:tool "wrong" (function() return "\xff\xfe" end)
+    app:tool "fails" (function() error("as expected", 0) end)
+    app:prompt "greet" { arguments = { name = "string" } } (function(args)
+      return "hello " .. args.name
+    end)
+    app:resource "spec://r" (function() return "text" end)
+    listening = app:listen { http = 0, quiet = true }
+    methods = debug.getregistry()["mcp.exchange"].__index
+    remember_of, remembered = methods.remember, 0
+    methods.remember = function(...)
+      remembered = remembered + 1
+      return remember_of(...)
+    end
+  end)
+
+  after_each(function()
+    methods.remember = remember_of
+    listening:close()
+    helper.leftovers()
+  end)
+
+  -- A connection that sends texts as they are and reads namele answers.
+  local function connect()
+    local socket = assert(raw.connect(listening.port))
+    local client, came = setmetatable({}, { __close = function()
+      socket:close()
+      helper.settle()
+    end }), ""
+    local function namele()
+      came = came .. socket:receive()
+      local head = came:match "^(.-\r\n\r\n)"
+      local length = head and tonumber(head:lower():match "content%-length: (%d+)")
+      if not length or #came < #head + length then return nil end
+      local answer = came:sub(1, #head + length):gsub("Date: [^\r]*", "Date:", 1)
+      came = came:sub(#head + length + 1)
+      return answer, answer:sub(#head + 1)
+    end
+    function client.ask(text)
+      assert(socket:send(text) == #text)
+      local answer, body
+      helper.wait_until(function()
+        answer, body = namele()
+        return answer
+      end, "an answer to " .. text)
+      return answer, body
+    end
+    return client
+  end
+
+  local function post(fields, body)
+    local head = { "POST /mcp HTTP/1.1", "Host: 127.0.0.1", "Content-Type: application/json",
+      "Accept: application/json, text/event-stream" }
+    table.move(fields, 1, #fields, #head + 1, head)
+    head[#head + 1] = "Content-Length: " .. #body
+    return table.concat(head, "\r\n") .. "\r\n\r\n" .. body
+  end
+
+  local ENVELOPE = '"_meta":{"io.modelcontextprotocol/protocolVersion":"2026-07-28",'
+    .. '"io.modelcontextprotocol/clientCapabilities":{}}'
+
+  -- Of the stateless era, with a header of its own that says `name`.
+  local function modern(method, name, params, id, envelope)
+    local fields = { "MCP-Protocol-Version: " .. MODERN, "Mcp-Method: " .. method }
+    if name then fields[3] = "Mcp-Name: " .. name end
+    return post(fields, ('{"jsonrpc":"2.0","id":%s,"method":"%s","params":{%s%s}}'):format(
+      id or 1, method, params == "" and "" or params .. ",", envelope or ENVELOPE))
+  end
+
+  local session
+  local function legacy(method, params, id)
+    return post({ "Mcp-Session-Id: " .. session, "MCP-Protocol-Version: 2025-11-25" },
+      ('{"jsonrpc":"2.0",%s"method":"%s"%s}'):format(id and ('"id":%d,'):format(id) or "", method,
+        params and ',"params":' .. params or ""))
+  end
+
+  local function open_session()
+    local client <close> = connect()
+    local answer = client.ask(post({}, '{"jsonrpc":"2.0","id":0,"method":"initialize","params":'
+      .. '{"protocolVersion":"2025-11-25","capabilities":{},"clientInfo":{"name":"c",'
+      .. '"version":"1"}}}'))
+    session = answer:match "Mcp%-Session%-Id: ([^\r]+)"
+    client.ask(legacy("notifications/initialized", nil, false))
+  end
+
+  it("has been left a function for, from the third on", function()
+    local client <close> = connect()
+    for i = 1, 5 do
+      assert.matches('"text":"a"', client.ask(modern("tools/call", "echo",
+        '"name":"echo","arguments":{"text":"a"}', i)), 1, true)
+    end
+    assert.equal(1, remembered)
+    open_session()
+    for i = 1, 5 do
+      assert.matches('"text":"a"', client.ask(legacy("tools/call",
+        '{"name":"echo","arguments":{"text":"a"}}', i)), 1, true)
+    end
+    assert.equal(2, remembered)
+  end)
+
+  -- Members of params, of every method that has any: what is right, wrong, missing and odd.
+  local ARGUMENTS = { "{}", "null", "[]", "7", '"x"', '{"text":"a"}', '{"text":7}', '{"text":null}',
+    '{"text":"\\u00e9\\n\\"<>"}', '{"n":3}', '{"n":3.0}', '{"n":3.5}', '{"n":"3"}', '{"list":[]}',
+    '{"list":["a"]}', '{"list":{}}', '{"other":1}', '{"text":"a","other":1}',
+    ('{"text":"%s"}'):format(("long "):rep(1000)), ('{"text":"%s"}'):format(("x"):rep(5000)) }
+  local CASES = {}
+  local function case(...) CASES[#CASES + 1] = { ... } end
+  for _, name in ipairs { "echo", "table", "wrong", "fails", "none" } do
+    for _, arguments in ipairs(ARGUMENTS) do
+      case("tools/call", name, ('"name":"%s","arguments":%s'):format(name, arguments))
+    end
+    case("tools/call", name, ('"name":"%s"'):format(name))
+    case("tools/call", name, ('"name":"%s","other":null,"extra":[{}]'):format(name))
+  end
+  case("tools/call", "echo", '"name":"table"')
+  case("tools/call", "echo", '"name":7')
+  case("tools/call", "echo", "")
+  case("tools/call", "echo", '"name":"echo","task":{}')
+  case("tools/list", nil, "")
+  case("tools/list", nil, '"cursor":"x"')
+  case("tools/list", nil, '"cursor":7')
+  case("tools/list", nil, '"cursor":null')
+  case("prompts/list", nil, "")
+  case("prompts/get", "greet", '"name":"greet","arguments":{"name":"you"}')
+  case("prompts/get", "greet", '"name":"greet"')
+  case("prompts/get", "none", '"name":"none"')
+  case("resources/list", nil, "")
+  case("resources/read", "spec://r", '"uri":"spec://r"')
+  case("resources/read", "spec://none", '"uri":"spec://none"')
+  case("resources/read", "spec://r", '"uri":7')
+  case("none/such", nil, "")
+  case("server/discover", nil, "")
+
+  -- What is a plain request of the method, which the others follow.
+  local function warm(client, build)
+    for i = 1, 4 do client.ask(build(i)) end
+  end
+
+  local function check(label, build, plain)
+    local first <close> = connect()
+    local expected = first.ask(build(77))
+    local client <close> = connect()
+    warm(client, plain)
+    local before = remembered
+    local answer = client.ask(build(77))
+    assert.equal(expected, answer, label)
+    assert.equal(answer, client.ask(build(77)), label .. ", again")
+    -- It did go the shorter way: nothing new was left.
+    return before == remembered
+  end
+
+  local function both_ways(era, build_of, known)
+    local short = 0
+    helper.logged(function()
+      for _, this in ipairs(CASES) do
+        local method, name, params = this[1], this[2], this[3]
+        if known(method) then
+          local label = ("%s: %s %s %s"):format(era, method, name, params:sub(1, 60))
+          if check(label, function(id) return build_of(method, name, params, id) end,
+            function(id) return build_of(method, name, name and ('"%s":"%s"'):format(
+              method == "resources/read" and "uri" or "name", name) or "", id) end) then
+            short = short + 1
+          end
+        end
+      end
+    end)
+    return short
+  end
+
+  it("is answered as any other, in the stateless era", function()
+    local short = both_ways("modern", modern, function() return true end)
+    assert.is_true(short > #CASES * 0.9, short .. " of " .. #CASES)
+  end)
+
+  it("is answered as any other, in a session", function()
+    open_session()
+    local short = both_ways("legacy", function(method, _, params, id)
+      return legacy(method, "{" .. params .. "}", id)
+    end, function(method) return method ~= "server/discover" end)
+    assert.is_true(short > #CASES * 0.8, short .. " of " .. #CASES)
+  end)
+
+  it("is checked in full where anything of it differs", function()
+    local client <close> = connect()
+    local function call(...)
+      local _, body = client.ask(modern(...))
+      return body
+    end
+    local plain = { "tools/call", "echo", '"name":"echo"' }
+    for i = 1, 4 do call(plain[1], plain[2], plain[3], i) end
+    -- Another method, another envelope, none.
+    assert.matches('Mcp%-Method is tools/call', (client.ask((modern("tools/call", "echo",
+      '"name":"echo"', 5):gsub('"tools/call"', '"tools/list"')))))
+    for i = 1, 4 do call(plain[1], plain[2], plain[3], i) end
+    assert.matches("the body says 2099", call(plain[1], plain[2], plain[3], 6,
+      (ENVELOPE:gsub("2026%-07%-28", "2099-01-01"))) or "")
+    for i = 1, 4 do call(plain[1], plain[2], plain[3], i) end
+    assert.matches("clientCapabilities", call(plain[1], plain[2], plain[3], 7,
+      '"_meta":{"io.modelcontextprotocol/protocolVersion":"2026-07-28"}'))
+    -- A name that the header does not say.
+    for i = 1, 4 do call(plain[1], plain[2], plain[3], i) end
+    assert.matches("Mcp%-Name does not match", call("tools/call", "echo", '"name":"table"', 8))
+    -- What the server offers may change between two.
+    for i = 1, 4 do call(plain[1], plain[2], plain[3], i) end
+    app:remove("tool", "echo")
+    assert.matches("Unknown tool", call(plain[1], plain[2], plain[3], 9))
+    app:tool "echo" (function() return "again" end)
+    assert.matches('"again"', call(plain[1], plain[2], plain[3], 10))
+    app:use(function(request, following)
+      local result = following(request)
+      result.content[1].text = "around " .. result.content[1].text
+      return result
+    end)
+    assert.matches('"around again"', call(plain[1], plain[2], plain[3], 11))
+  end)
+
+  it("belongs to a session that may end", function()
+    open_session()
+    local client <close> = connect()
+    for i = 1, 4 do client.ask(legacy("ping", nil, i)) end
+    app.sessions:remove(session)
+    assert.matches("^HTTP/1.1 404", client.ask(legacy("ping", nil, 5)))
+  end)
+
+  it("is given up where methods take turns under one head", function()
+    open_session()
+    local client <close> = connect()
+    for i = 1, 40 do
+      client.ask(legacy(i % 2 == 0 and "ping" or "tools/list", nil, i))
+    end
+    assert.is_true(remembered > 0 and remembered < 20, remembered)
+  end)
+
+  it("leaves nothing when its connection ends", function()
+    local function rounds()
+      for _ = 1, 20 do
+        local client <close> = connect()
+        for i = 1, 4 do client.ask(modern("tools/call", "echo", '"name":"echo"', i)) end
+      end
+      helper.settle()
+      collectgarbage()
+      collectgarbage()
+      return core.bytes_held()
+    end
+    rounds()
+    local before = rounds()
+    assert.is_true(rounds() - before < 4096)
+  end)
+end)

@@ -1,0 +1,142 @@
+-- SPDX-License-Identifier: MIT
+-- Figures about limits that were reached, figures as values, and the dashboard that shows them.
+-- What is counted of requests is in probe_spec.lua.
+local core = require "mcp.core"
+local failure = require "mcp.failure"
+local fetch = require "mcp.fetch"
+local helper = require "spec.helper"
+local mcp = require "mcp"
+local metrics = require "mcp.server.listen.metrics"
+
+describe("the figures of a server", function()
+  local app, listening, counts
+
+  local function listen(options)
+    options = options or {}
+    options.http, options.quiet, options.metrics = "127.0.0.1:0", true, true
+    listening = app:listen(options)
+  end
+
+  before_each(function()
+    counts = failure.busy_counts
+    failure.busy_counts = {}
+    app = mcp.server { name = "figures", version = "1" }
+  end)
+  after_each(function()
+    failure.busy_counts = counts
+    if listening then listening:close() end
+    listening = nil
+    helper.leftovers()
+  end)
+
+  -- The value of a sample, or nil.
+  local function value_of(name, labels)
+    for _, family in ipairs(metrics.values(app)) do
+      for _, each in ipairs(family.samples) do
+        if each.name == name and each.labels == (labels or "") then return each.value end
+      end
+    end
+    return nil
+  end
+
+  it("are values for programs, which give the same text", function()
+    assert.is_nil(metrics.values(app))
+    listen()
+    local text = fetch.get((listening.urls[1]:gsub("/mcp$", "/metrics"))).body
+    local function names(of)
+      local out = {}
+      for name, kind in of:gmatch "# TYPE ([%w_]+) (%a+)" do
+        out[#out + 1] = name .. " " .. kind
+      end
+      return out
+    end
+    local values = metrics.values(app)
+    assert.same(names(text), names(metrics.text(values)))
+    for _, family in ipairs(values) do
+      assert.is_true(#family.help > 0)
+      for _, each in ipairs(family.samples) do
+        assert.equal("number", type(each.value))
+        assert.equal(1, (each.name:find(family.name, 1, true)))
+      end
+    end
+    assert.equal(0, value_of("luamcp_busy_total", 'limit="requests"'))
+    assert.is_nil(value_of "luamcp_spans_sent_total")
+  end)
+
+  it("count what a limit refuses", function()
+    app:use(mcp.middleware.limit { concurrent = 1 })
+    local release = core.waiter()
+    app:tool "wait" (function()
+      release:wait()
+      return ""
+    end)
+    listen()
+    local first, second = helper.open(app, "2026-07-28"), helper.open(app, "2026-07-28")
+    first:send { jsonrpc = "2.0", id = 7, method = "tools/call",
+      params = { name = "wait", _meta = helper.envelope() } }
+    helper.settle()
+    for i = 1, 2 do
+      assert.equal(-32000, second:modern("tools/list").error.code)
+      assert.equal(i, value_of("luamcp_busy_total", 'limit="concurrent"'))
+    end
+    release:wake()
+    assert.is_nil(first:response(7).error)
+    first:close()
+    second:close()
+  end)
+
+  it("count events and notifications that are lost", function()
+    listen()
+    local store = app.event_store
+    store.max_events = 2
+    for i = 1, 5 do store:append("s", "t", "e" .. i, "text") end
+    assert.equal(3, value_of "luamcp_events_dropped_total")
+    store:drop "s"
+    assert.equal(3, value_of "luamcp_events_dropped_total")
+    assert.equal(0, value_of "luamcp_notifications_lost_total")
+  end)
+
+  it("count spans where there are any", function()
+    listen { tracing = { endpoint = "http://127.0.0.1:1" } }
+    helper.logged(function() app.recorder.exporter:add(("x"):rep(1 << 20)) end)
+    assert.same({ 0, 1 }, { value_of "luamcp_spans_sent_total",
+      value_of "luamcp_spans_dropped_total" })
+  end)
+
+  it("are what the dashboard asks for, and nothing else", function()
+    listen { tracing = { endpoint = "http://127.0.0.1:1" } }
+    local known = {}
+    for _, family in ipairs(metrics.values(app)) do
+      if family.kind == "histogram" then
+        for _, part in ipairs { "_bucket", "_sum", "_count" } do
+          known[family.name .. part] = true
+        end
+      else
+        known[family.name] = true
+      end
+    end
+    local file <close> = assert(io.open "docs/grafana-dashboard.json")
+    local board = assert(core.decode(file:read "a"))
+    local queries, ids = 0, {}
+    local function check(query)
+      queries = queries + 1
+      local found = 0
+      for name in query:gmatch "%f[%a_][%a_:][%w_:]*" do
+        if name:find "^luamcp_" or name:find "^mcp_" or name:find "^process_" then
+          found = found + 1
+          assert.is_true(known[name], name .. " is no figure of ours: " .. query)
+        end
+      end
+      assert.is_true(found > 0, query)
+    end
+    for _, panel in ipairs(board.panels) do
+      assert.is_nil(ids[panel.id])
+      ids[panel.id] = true
+      for _, target in ipairs(panel.targets or {}) do check(target.expr) end
+    end
+    for _, variable in ipairs(board.templating.list) do
+      if variable.type == "query" then check(variable.query.query) end
+    end
+    assert.is_true(queries > 20)
+  end)
+end)
