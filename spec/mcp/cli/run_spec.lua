@@ -29,8 +29,15 @@ describe("luamcp", function()
     for _, word in ipairs { "--help", "-h" } do
       local out, err, status = luamcp { word }
       assert.matches("^usage: luamcp", out)
+      for _, verb in ipairs(require("mcp.cli.verbs").names()) do
+        assert.matches("\n  " .. verb .. " +%l", out)
+      end
+      assert.equal("", err)
+      assert.equal(0, status)
+      out, err, status = luamcp { "run", word }
+      assert.matches("^usage: luamcp", out)
       for _, option in ipairs { "--stdio", "--http", "--sse", "--websocket", "--unix",
-        "--tls-cert", "--tls-key", "--inspect", "--memory-limit", "--version" } do
+        "--tls-cert", "--tls-key", "--inspect", "--memory-limit", "--log-format" } do
         assert.matches(option, out, 1, true)
       end
       assert.equal("", err)
@@ -52,7 +59,7 @@ describe("luamcp", function()
       local out, err, status = luamcp(words)
       assert.equal("", out)
       assert.matches("^usage: luamcp", err)
-      assert.equal(2, status)
+      assert.equal(1, status)
     end
   end)
 
@@ -60,8 +67,8 @@ describe("luamcp", function()
     for _, word in ipairs { "--htpp", "-x", "--http8000" } do
       local out, err, status = luamcp { word, "x.lua" }
       assert.equal("", out)
-      assert.equal(("luamcp: unknown option %s; luamcp --help lists them\n"):format(word), err)
-      assert.equal(2, status)
+      assert.equal(("luamcp: unknown option %s; luamcp run --help lists them\n"):format(word), err)
+      assert.equal(1, status)
     end
   end)
 
@@ -77,7 +84,7 @@ describe("luamcp", function()
     for _, word in ipairs { "much", "1k", "", "-5M" } do
       local _, err, status = luamcp { "--memory-limit", word, file }
       assert.same({ "luamcp: --memory-limit: expected a size such as 256M, 1M or more, got " .. word
-        .. "\n", 2 }, { err, status })
+        .. "\n", 1 }, { err, status })
     end
   end)
 
@@ -85,15 +92,15 @@ describe("luamcp", function()
     local file = script "error 'must not run'"
     local _, err, status = luamcp { file, "--http" }
     assert.equal("luamcp: --http needs an address, such as 127.0.0.1:8000\n", err)
-    assert.equal(2, status)
+    assert.equal(1, status)
     for _, word in ipairs { "nonsense", "localhost:99999", "" } do
       _, err, status = luamcp { file, "--http", word }
       assert.matches("^luamcp: %-%-http", err)
       assert.is_nil(err:find("must not run", 1, true))
-      assert.equal(2, status)
+      assert.equal(1, status)
       _, err, status = luamcp { file, "--http=" .. word }
       assert.matches("^luamcp: %-%-http", err)
-      assert.equal(2, status)
+      assert.equal(1, status)
     end
   end)
 
@@ -115,7 +122,7 @@ describe("luamcp", function()
     } do
       local _, err, status = luamcp { file, table.unpack(case[1]) }
       assert.equal("luamcp: " .. case[2] .. "\n", err)
-      assert.equal(2, status)
+      assert.equal(1, status)
     end
   end)
 
@@ -160,7 +167,7 @@ describe("luamcp", function()
     assert.equal("", out)
     assert.matches("^luamcp: cannot open no such file.lua", err)
     assert.is_nil(err:find "traceback")
-    assert.equal(2, status)
+    assert.equal(1, status)
   end)
 
   it("an error of syntax, with its line", function()
@@ -169,7 +176,7 @@ describe("luamcp", function()
     assert.equal("", out)
     assert.matches("^luamcp: [^\n]*%.lua:2: ", err)
     assert.is_nil(err:find "traceback")
-    assert.equal(2, status)
+    assert.equal(1, status)
   end)
 
   it("compiled code is not a script", function()
@@ -177,7 +184,7 @@ describe("luamcp", function()
     local out, err, status = luamcp { file }
     assert.equal("", out)
     assert.matches("^luamcp: ", err)
-    assert.equal(2, status)
+    assert.equal(1, status)
   end)
 
   it("an error of the script, with its line and a traceback", function()
@@ -196,13 +203,13 @@ describe("luamcp", function()
       ['mcp.server "x":tool "a" { inputs = {} }'] =
         'tool "a": unknown option "inputs", did you mean "input"?',
       ['mcp.server "x":run { http = { prt = 1 } }'] =
-        'unknown http option "prt", did you mean "port"?',
+        'http: unknown option "prt", did you mean "port"?',
       ['mcp.server "x":run { http = 0, tls = { cert = "/none", key = "/none" } }'] =
         "tls: cert: /none: No such file or directory",
       ['assert(mcp.connect("unix:/none"))'] =
         "unix:/none:/mcp: /none: no such file or directory (cannot connect)",
-      ['mcp.connect "ftp://x"'] = "mcp.connect: an app, { command =, args = }, the path of a .lua "
-        .. 'file or an address ("http://…", "ws://…", "unix:/…") expected, got "ftp://x"',
+      ['mcp.connect "ftp://x"'] = "mcp.connect: expected an app, { command =, args = }, the path "
+        .. 'of a .lua file or an address ("http://…", "ws://…", "unix:/…"), got "ftp://x"',
     } do
       local file = script(('local mcp = require "mcp"\n%s\n'):format(text))
       local _, err, status = luamcp { file }
@@ -258,9 +265,9 @@ describe("luamcp", function()
       ["debug "] = "; did you mean debug?", warn = "", warnin = "; did you mean warning?" } do
       local out, status = helper.shell(("MCP_LOG=%s %s %s 2>&1"):format(quote(level),
         quote(helper.program()), quote(file)))
-      assert.equal(("luamcp: MCP_LOG: one of wire, debug, info, notice, warning, error, off "
-        .. "expected, got %q%s\n"):format(level, meant), out)
-      assert.equal(2, status)
+      assert.equal(("luamcp: MCP_LOG: expected one of wire, debug, info, notice, warning, error, "
+        .. "off, got %q%s\n"):format(level, meant), out)
+      assert.equal(1, status)
     end
     for _, level in ipairs { "", "wire", "debug", "info", "notice", "warning", "error", "off" } do
       local out, status = helper.shell(("MCP_LOG=%s %s %s 2>&1"):format(level,
@@ -270,11 +277,36 @@ describe("luamcp", function()
     end
   end)
 
-  it("a word behind the script that is nearly an option is told of", function()
+  it("--log-format json writes an object a line, with the request and the tool", function()
+    local path = script [[
+      local mcp = require "mcp"
+      local app = mcp.server "s"
+      app:use(mcp.middleware.log())
+      app:tool "fails" (function() error("two\nlines") end)
+      app:run { stdio = true, http = { port = 0 } }
+    ]]
+    local messages = table.concat {
+      '{"jsonrpc":"2.0","id":0,"method":"initialize","params":{"protocolVersion":"2025-11-25",',
+      '"capabilities":{},"clientInfo":{"name":"c","version":"1"}}}\n',
+      '{"jsonrpc":"2.0","id":"one","method":"tools/call","params":{"name":"fails"}}\n' }
+    local _, err = luamcp({ "run", path, "--log-format", "json" }, messages)
+    local lines = {}
+    for line in err:gmatch "[^\n]+" do lines[#lines + 1] = assert(core.decode(line), line) end
+    assert.matches("^s 0.0.0 answers at http://", lines[1].message)
+    assert.same({ "error", "one", "fails" }, { lines[2].level, lines[2].request, lines[2].tool })
+    assert.matches('^tool "fails": .-:4: two\nlines\nstack traceback:\n\t', lines[2].message)
+    assert.same({ "info", "one", "fails" }, { lines[3].level, lines[3].request, lines[3].tool })
+    assert.matches("^%d%d%d%d%-%d%d%-%d%dT%d%d:%d%d:%d%d%.%d%d%dZ$", lines[3].time)
+    local _, refused, status = luamcp { "run", path, "--log-format=xml" }
+    assert.equal('luamcp: --log-format: expected one of text, json, got "xml"\n', refused)
+    assert.equal(1, status)
+  end)
+
+  it("a word after the script that is nearly an option is refused", function()
     local file = script "io.stderr:write(table.concat(arg, ' '), '\\n')"
-    local _, err = luamcp { file, "--htpp", "8000" }
-    assert.equal("luamcp: warning: --htpp is left to the script; did you mean --http? "
-      .. "(-- before it says no)\n--htpp 8000\n", err)
+    local _, err, status = luamcp { file, "--htpp", "8000" }
+    assert.same({ "luamcp: unknown option --htpp, did you mean --http? Put -- before it if it is "
+      .. "the script's\n", 1 }, { err, status })
     for _, words in ipairs { { "--host", "x" }, { "--list" }, { "htpp" }, { "-http" } } do
       _, err = luamcp { file, table.unpack(words) }
       assert.equal(table.concat(words, " ") .. "\n", err)
@@ -338,7 +370,7 @@ describe("luamcp", function()
   it("a file behind -- is the file, were it named like an option", function()
     local _, err, status = luamcp { "--", "-nosuch.lua" }
     assert.matches("cannot open -nosuch.lua", err, 1, true)
-    assert.equal(2, status)
+    assert.equal(1, status)
   end)
 
   it("a script is text: code that was compiled is not loaded (SEC-103)", function()
@@ -348,9 +380,17 @@ describe("luamcp", function()
     assert.matches("binary chunk", err, 1, true)
     assert.is_true(status ~= 0)
     -- Nor does anything of ours load what it is given.
-    local pipe <close> = io.popen "grep -rnE '[^.a-z_](load|loadstring|loadfile|dofile)\\(' lua/mcp"
+    local pipe <close> = io.popen("grep -rnE --include='*.lua' "
+      .. "'[^.a-z_](load|loadstring|loadfile|dofile)\\(' lua/mcp")
     for line in pipe:lines() do
-      assert.matches('^lua/mcp/[%w_/]+.lua:%d+:.*loadfile%([%w.]+, "t"%)$', line)
+      -- The exception is what luamcp bundle has put into the program, as text as well.
+      local bundled = line:find "^lua/mcp/bundle%.lua:" or line:find "^lua/mcp/cli/run%.lua:"
+      -- And code mode, whose scripts get an environment of their own.
+      if line:find '^lua/mcp/server/sandbox%.lua:%d+:.* load%(.+, "t", env%)' then goto next end
+      assert.matches(bundled and line:find("load(", 1, true)
+        and '[= ]load%([%w_().]+, "@" %.%. [%w.]+, "t"%)$'
+        or '^lua/mcp/[%w_/]+.lua:%d+:.*loadfile%([%w.]+, "t"%)$', line)
+      ::next::
     end
   end)
 
