@@ -67,6 +67,17 @@ function Bearer.__index:headers(request)
   return { { "Authorization", "Bearer " .. token } }
 end
 
+-- How much of a server's description of a fault is shown, in bytes.
+local DESCRIPTION = 200
+
+-- What the challenge says about the fault, as text after a colon; "" if it says nothing.
+local function description_of(field)
+  local asked = field and require("mcp.auth.client.challenge").bearer(field)
+  local text = asked and (asked.params.error_description or asked.params.error)
+  if not text or not utf8.len(text) then return "" end
+  return ": " .. require("mcp.text").cut((text:gsub("%c", " ")), DESCRIPTION)
+end
+
 ---A token that was refused stays refused; a function may have another by now.
 ---@param facts table status, url, method, header, memory
 ---@return true|nil again, string|nil message, string|nil code
@@ -76,8 +87,8 @@ function Bearer.__index:challenged(facts)
     memory.again = true
     return true
   end
-  return nil, ("%s: the server refused the token (status %d)"):format(facts.url, facts.status),
-    "EHTTP" .. facts.status
+  return nil, ("%s: the server refused the token (status %d)%s"):format(facts.url, facts.status,
+    description_of(facts.header and facts.header "www-authenticate")), "EHTTP" .. facts.status
 end
 
 ---A token that is known. A function is asked for it before each request, and may wait.

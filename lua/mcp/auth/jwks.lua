@@ -23,7 +23,7 @@ jwks.KEYS = 100
 jwks.TIME = 10
 
 local OPTIONS = { url = "string", file = "string", keys = "table", fetch = "function",
-  ttl = "number", refresh = "number", tls = "table" }
+  ttl = "number", refresh = "number", tls = "table", proxy = "string|boolean" }
 
 local Set = { __name = "mcp.jwks" }
 Set.__index = {}
@@ -72,23 +72,26 @@ end
 
 ---Makes a set of keys. Raises (level 0) what is wrong with the options.
 ---@param given string|table an address; a path; a table { keys = { … } } or a list of keys; or
----options: url, file or keys, and fetch (as mcp.fetch's get), ttl, refresh (seconds), tls
+---options: url, file or keys, and fetch (as mcp.fetch's get), ttl, refresh (seconds), tls,
+---proxy
 ---@return table
 function jwks.new(given)
   local options = given
   if type(given) == "string" then
     options = given:find "^https?://" and { url = given } or { file = given }
   elseif type(given) ~= "table" then
-    error(("jwks: an address, a path or a table expected, got %s"):format(type(given)), 0)
+    error(("jwks: expected an address, a path or a table, got %s"):format(type(given)), 0)
   elseif given[1] ~= nil or given.kty ~= nil then
     options = { keys = given }
   end
   check_options("jwks", options, OPTIONS, 0)
+  local wrong = options.proxy ~= nil and require("mcp.proxy").error_in(options.proxy)
+  if wrong then error("jwks: " .. wrong, 0) end
   local sources = (options.url and 1 or 0) + (options.file and 1 or 0) + (options.keys and 1 or 0)
-  if sources ~= 1 then error("jwks: one of url, file and keys expected", 0) end
+  if sources ~= 1 then error("jwks: expected one of url, file and keys", 0) end
   local self = setmetatable({
     url = options.url, file = options.file, fetch = options.fetch, tls = options.tls,
-    ttl = options.ttl or jwks.TTL, refresh = options.refresh or jwks.REFRESH,
+    proxy = options.proxy, ttl = options.ttl or jwks.TTL, refresh = options.refresh or jwks.REFRESH,
     list = nil, read_at = nil, -- when what there is was read
     tried_at = nil, failed = false, -- when it was last tried, and how that went
     waiting = nil, -- callers waiting for the request in progress
@@ -119,6 +122,7 @@ local function read_url(self)
   local answer, reason = fetch(self.url, {
     timeout = jwks.TIME, limit = jwks.LENGTH, redirects = 0, tls = self.tls,
     only = self.url:find "^http:" and "loopback" or nil,
+    proxy = not self.url:find "^http:" and self.proxy,
     headers = { { "Accept", "application/jwk-set+json, application/json" } },
   })
   if not answer then return nil, reason end

@@ -1,15 +1,15 @@
 -- SPDX-License-Identifier: MIT
--- cache: results of the stateless era that the server lets us keep for a while (protocol, 4.8). It
--- keeps tables under keys; what may be kept, and when it is out of date, is told to it.
+-- cache: results of the stateless revision that the server allows clients to cache (protocol, 4.8).
+-- The caller decides which results to keep and when they are out of date.
 local core = require "mcp.core"
-local uri = require "mcp.uri"
+local uri = require "mcp.later" "mcp.uri"
 
 local cache = {}
 
----Results that are kept; the oldest makes room.
-cache.MOST = 1000
----No result is kept longer than that, whatever the server says, in seconds.
-cache.LONGEST = 86400
+---Number of results; the oldest makes room.
+cache.MAX = 1000
+---A result is kept no longer than this, whatever the server says, in seconds.
+cache.MAX_TTL = 86400
 
 local function copy(given)
   if type(given) ~= "table" then return given end
@@ -24,11 +24,11 @@ Cache.__index = {}
 
 function Cache.__tostring(self) return ("mcp.client_cache (%d results)"):format(self.count) end
 
----An empty one. Clients of one server may share it: what is private is kept apart by principal.
----@param most integer|nil results
+---An empty cache. Clients of one server may share it: private results are kept apart by principal.
+---@param max integer|nil number of results
 ---@return mcp.client.Cache
-function cache.new(most)
-  return setmetatable({ most = most or cache.MOST, count = 0, entries = {}, order = {}, from = 1,
+function cache.new(max)
+  return setmetatable({ max = max or cache.MAX, count = 0, entries = {}, order = {}, from = 1,
     last = 0, generation = 0, share = core.share() }, Cache)
 end
 
@@ -36,7 +36,7 @@ local function remove(self, key)
   local entry = self.entries[key]
   if not entry then return end
   self.entries[key], self.count = nil, self.count - 1
-  -- What lies in the order of it is small.
+  -- The entry stays in `order`, without its result.
   self.share:release(entry.bytes)
   entry.result = nil
 end
@@ -49,12 +49,12 @@ local function drop_first(self)
   if self.entries[first.key] == first then remove(self, first.key) end
 end
 
--- Takes out what came first. What was forgotten, or came anew, lies in the order still, until
--- there is too much of that.
+-- Removes the oldest results. Entries that were removed or replaced stay in `order` until they are
+-- more than the rest.
 local function make_room(self)
   local order, entries = self.order, self.entries
-  while self.count > self.most do drop_first(self) end
-  if self.last - self.from < 2 * self.most then return end
+  while self.count > self.max do drop_first(self) end
+  if self.last - self.from < 2 * self.max then return end
   local kept, count = {}, 0
   for i = self.from, self.last do
     local entry = order[i]
@@ -66,17 +66,17 @@ local function make_room(self)
   self.order, self.from, self.last = kept, 1, count
 end
 
--- What is shared by all, and what belongs to one, of a server.
+-- The keys of a result: the public one and that of the principal.
 local function keys_of(place, method, detail)
   local rest = ("\0%s\0%s"):format(method, detail or "")
   return place.server .. "\0public\0" .. rest,
     place.server .. "\0private\0" .. place.principal .. rest
 end
 
----A result that is fresh, as a copy of its own, or nil.
+---A copy of a result that is still valid, or nil.
 ---@param place table server, principal
 ---@param method string
----@param detail string|nil what of the params tells results apart
+---@param detail string|nil the param that tells results apart
 ---@return table|nil
 function Cache.__index:get(place, method, detail)
   local now = core.now()
@@ -88,12 +88,12 @@ function Cache.__index:get(place, method, detail)
   return nil
 end
 
----Keeps a result for as long as it says.
+---Keeps a result for the time that it states.
 ---@param place table server, principal
 ---@param method string
 ---@param detail string|nil
 ---@param result table
----@param generation integer what it was when the request went out: since then it may have changed
+---@param generation integer that of the cache when the request was sent: changes since count
 function Cache.__index:put(place, method, detail, result, generation)
   local ttl = math.type(result.ttlMs) and math.tointeger(result.ttlMs)
   if not ttl or ttl <= 0 or generation ~= self.generation then return end
@@ -108,7 +108,7 @@ function Cache.__index:put(place, method, detail, result, generation)
   end
   local entry = { key = key, server = place.server, method = method, detail = detail,
     bytes = bytes, result = copy(result),
-    until_then = core.now() + math.min(ttl / 1000, cache.LONGEST) }
+    until_then = core.now() + math.min(ttl / 1000, cache.MAX_TTL) }
   self.count = self.count + 1
   self.entries[key] = entry
   self.last = self.last + 1
@@ -116,7 +116,8 @@ function Cache.__index:put(place, method, detail, result, generation)
   make_room(self)
 end
 
----Forgets the results of a method, or the one of that detail. Those under way are not kept.
+---Forgets the results of a method, or the one of `detail`. Results of requests in progress are not
+---kept.
 ---@param place table server
 ---@param method string|nil nil: all of the server
 ---@param detail string|nil

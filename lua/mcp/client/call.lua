@@ -1,28 +1,29 @@
 -- SPDX-License-Identifier: MIT
--- call: one request of the client from its id to its answer: the envelope of the stateless era, the
--- time it may take, which progress extends, and cancelling it. It knows neither what methods mean
--- nor how a transport sends.
+-- call: one request of the client, from its id to its answer: the `_meta` of the stateless
+-- revision, its timeout, which progress extends, and cancelling it. It knows neither what methods
+-- mean nor how a transport sends.
 local core = require "mcp.core"
 local usage = require "mcp.client.usage"
+local methods = require "mcp.protocol.methods"
 local protocol = require "mcp.protocol"
-local tell = require "mcp.client.callbacks"
+local callbacks = require "mcp.client.callbacks"
 local value = require "mcp.value"
 
 local call = {}
 
----How long a request may take, in seconds, and how far progress can put that off.
+---Time for a request, in seconds, and the maximum to which progress can extend it.
 call.TIME = 60
-call.MOST = 600
----Requests under way at once; a program that asks for more does not wait for its answers.
+call.MAX_TIME = 600
+---Requests in progress at once. A program that reaches this does not wait for its answers.
 call.PENDING = 256
 
----What each request may be told.
+---The options of a request.
 call.OPTIONS = {
   timeout = "number", max_timeout = "number", on_progress = "function", meta = "table",
-  cancel = "table", fresh = "boolean",
+  cancel = "table", fresh = "boolean", context = "any",
 }
 
--- --- giving up ----------------------------------------------------------------
+-- --- cancelling ---------------------------------------------------------------
 
 ---@class mcp.Canceller
 ---@field cancelled boolean
@@ -34,9 +35,12 @@ function Canceller.__tostring(self)
   return ("mcp.canceller (%s)"):format(self.cancelled and "cancelled" or "waiting")
 end
 
----Ends the requests that were given it, and all that will be.
+---Cancels the requests that have this canceller, now and later.
 ---@param reason string|nil for the server
 function Canceller.__index:cancel(reason)
+  if getmetatable(self) ~= Canceller then
+    usage.raise "canceller:cancel is called with a colon, not with a dot"
+  end
   if self.cancelled then return end
   self.cancelled, self.reason = true, reason or "cancelled"
   local ends = self.ends
@@ -44,7 +48,7 @@ function Canceller.__index:cancel(reason)
   for stop in pairs(ends) do stop(self.reason) end
 end
 
----Something to give up requests with, from another task: the option `cancel` of any of them.
+---A canceller: cancels, from another task, all requests that have it as option `cancel`.
 ---@return mcp.Canceller
 function call.canceller()
   return setmetatable({ cancelled = false, ends = {} }, Canceller)
@@ -55,21 +59,21 @@ end
 local Call = { __name = "mcp.call" }
 Call.__index = {}
 
----Seconds that are left. While we do what the server asks (a user fills in a form) the clock
----stands, within what the call may take in all.
+---Seconds left. The timeout is paused while the client answers a question of the server (a user
+---fills in a form); `max_timeout` is not.
 function Call.__index:left()
   if self.time == 0 then return math.huge end
   local now = core.now()
-  if self.client.serving > 0 then self.deadline = math.min(now + self.time, self.last) end
+  if self.client.serving > 0 then self.deadline = math.min(now + self.time, self.max_deadline) end
   return self.deadline - now
 end
 
--- It has shown a sign of life.
+-- Extends the timeout after progress.
 local function put_off(sent)
-  sent.deadline = math.min(core.now() + sent.time, sent.last)
+  sent.deadline = math.min(core.now() + sent.time, sent.max_deadline)
 end
 
--- Its end, whatever that is.
+-- However the call ends.
 Call.__close = function(sent)
   local client = sent.client
   client.in_flight = client.in_flight - 1
@@ -78,7 +82,7 @@ Call.__close = function(sent)
   if sent.watchdog then sent.watchdog:wake() end
 end
 
--- For transports that know no time.
+-- Watches the timeout for transports that do not.
 local function watch(sent)
   local watchdog = core.waiter()
   sent.watchdog = watchdog
@@ -95,7 +99,7 @@ local function watch(sent)
   end)
 end
 
----What comes of a notice of progress. That of nobody, and what does not go on, is dropped.
+---Handles a progress notification. Ignored if its token is unknown or its value does not increase.
 ---@param client table
 ---@param params table
 function call.progress(client, params)
@@ -107,18 +111,43 @@ function call.progress(client, params)
   if sent.on_progress then
     local total = type(params.total) == "number" and params.total or nil
     local text = type(params.message) == "string" and params.message or nil
-    tell.run(client, sent.on_progress, done, total, text)
+    callbacks.run(client, sent.on_progress, done, total, text)
   end
 end
 
 -- --- the request ----------------------------------------------------------------
 
--- The members of _meta that this request carries, or nil.
-local function meta_of(client, sent, options)
+-- The members that each request of the stateless revision has, as text: they are the same for most.
+local function envelope(client, sent, level)
+  local declared, kept = sent.declared or client.declared, client.envelope
+  if not kept or kept.declared ~= declared or kept.level ~= level
+    or kept.revision ~= sent.revision or kept.info ~= client.info then
+    kept = { declared = declared, level = level, revision = sent.revision, info = client.info }
+    kept.text = core.raw {
+      [protocol.KEY_VERSION] = sent.revision, [protocol.KEY_CAPABILITIES] = declared,
+      [protocol.KEY_CLIENT] = client.info, [protocol.KEY_LOG_LEVEL] = level,
+    }
+    client.envelope = kept
+  end
+  return kept.text
+end
+
+-- The members of _meta that this request carries, as a table or a text; or nil.
+local function meta_of(client, sent, options, trace)
+  if sent.era == "modern" and not (options.meta or sent.on_progress or trace) then
+    local level = sent.level
+    if level == nil then level = client.log_level end
+    return envelope(client, sent, level or nil)
+  end
   local meta
   if options.meta then
     meta = {}
     for key, member in pairs(options.meta) do meta[key] = member end
+  end
+  if trace and not (meta and meta.traceparent) then -- SEP-414
+    meta = meta or {}
+    meta.traceparent, meta.tracestate = trace.traceparent, trace.tracestate
+    meta.baggage = meta.baggage or trace.baggage
   end
   if sent.on_progress then
     meta = meta or {}
@@ -127,42 +156,82 @@ local function meta_of(client, sent, options)
   if sent.era == "modern" then
     meta = meta or {}
     meta[protocol.KEY_VERSION] = sent.revision
-    meta[protocol.KEY_CAPABILITIES] = client.declared
+    meta[protocol.KEY_CAPABILITIES] = sent.declared or client.declared
     meta[protocol.KEY_CLIENT] = client.info
-    meta[protocol.KEY_LOG_LEVEL] = client.log_level
+    if sent.level ~= nil then
+      meta[protocol.KEY_LOG_LEVEL] = sent.level or nil
+    else
+      meta[protocol.KEY_LOG_LEVEL] = client.log_level
+    end
   end
   return meta
 end
 
+---The params of a notification, with the members of _meta that each message of the stateless
+---revision carries.
+---@param client table
+---@param params table|nil
+---@return table params
+function call.enveloped(client, params)
+  local out = {}
+  for key, member in pairs(params or {}) do out[key] = member end
+  local meta = {}
+  for key, member in pairs(value.is_object(out._meta) and out._meta or {}) do
+    meta[key] = member
+  end
+  meta[protocol.KEY_VERSION] = client.revision
+  meta[protocol.KEY_CAPABILITIES] = client.declared
+  meta[protocol.KEY_CLIENT] = client.info
+  out._meta = meta
+  return out
+end
+
+---What is known of a method: by the protocol, or by an extension of the program.
+---@param client table
+---@param method string
+---@return mcp.Method|nil
+function call.row(client, method)
+  local extensions = client.settings.extensions
+  return methods[method] or extensions and extensions.rows[method]
+end
+
 local function new_call(client, options, about)
   local time = about.time or options.timeout or client.settings.timeout
-  local most = options.max_timeout or client.settings.max_timeout
+  local max_time = options.max_timeout or client.settings.max_timeout
   client.last_id = client.last_id + 1
   local now = core.now()
   return setmetatable({
     client = client, id = client.last_id, time = time, began = now, deadline = now + time,
-    last = most > 0 and now + math.max(most, time) or math.huge,
+    max_deadline = max_time > 0 and now + math.max(max_time, time) or math.huge,
     era = about.era or client.era, revision = about.revision or client.revision,
     handshake = about.handshake, silent = about.silent or about.handshake,
     headers = about.headers, on_progress = options.on_progress, cancel = options.cancel,
+    context = options.context, declared = about.declared, level = about.level,
+    away = about.away,
   }, Call)
 end
 
-local function malformed(method, what)
-  return nil, ("%s: the server's answer is malformed: %s"):format(method, what), "ERPC"
+---The error for an answer that does not have the form that the protocol requires.
+---@param method string
+---@param text string `member: expected X, got Y`
+---@param ... any for string.format
+---@return nil, string, string
+function call.malformed(method, text, ...)
+  if select("#", ...) > 0 then text = text:format(...) end
+  return nil, ("%s: malformed result from the server: %s"):format(method, text), "ERPC"
 end
 
----Sends one request by a transport and waits for the reply as it came.
----@param client table
+---Raises what sending has raised: at the user's line if it is that params cannot be encoded.
 ---@param method string
----@param params table|nil
----@param options table see call.OPTIONS; checked
----@param about table era, revision, time, handshake (it is initialize), silent (giving it up is
----told to nobody), headers, transport, started (called with the id before it is sent)
----@return table|nil reply { result = … } or { error = … }
----@return string|nil message
----@return string|nil code
-function call.send(client, method, params, options, about)
+---@param reason any
+function call.raise(method, reason)
+  local text = type(reason) == "string" and reason:match "params cannot be JSON: .*$"
+  if not text then error(reason, 0) end
+  usage.raise("%s: %s", method, text)
+end
+
+-- What call.send does, within a trace or without one.
+local function transfer(client, method, params, options, about, trace)
   local transport = about.transport or client.transport
   local cancel = options.cancel
   if cancel and cancel.cancelled then
@@ -173,6 +242,8 @@ function call.send(client, method, params, options, about)
       client.in_flight), "EBUSY"
   end
   local sent = new_call(client, options, about)
+  sent.row = options.target and { target = options.target } or call.row(client, method)
+  sent.method, sent.params = method, params
   client.in_flight = client.in_flight + 1
   client.calls[sent.id] = sent
   local open <close> = sent -- luacheck: ignore
@@ -183,8 +254,10 @@ function call.send(client, method, params, options, about)
     end
     cancel.ends[sent.stop] = true
   end
-  local meta = meta_of(client, sent, options)
-  if meta then
+  local meta = meta_of(client, sent, options, trace)
+  if meta and about.own_params then
+    params._meta = meta
+  elseif meta then
     local with = { _meta = meta }
     for key, member in pairs(params or {}) do
       if key ~= "_meta" then with[key] = member end
@@ -194,23 +267,42 @@ function call.send(client, method, params, options, about)
   if about.started then about.started(sent.id, sent) end
   if not transport.timed then watch(sent) end
   local ok, reply, text, code = pcall(transport.request, transport, sent.id, method, params, sent)
-  if not ok then
-    -- What cannot be JSON is the caller's to mend; anything else is ours.
-    local why = type(reply) == "string" and reply:match "params cannot be JSON: .*$"
-    if not why then error(reply, 0) end
-    usage.raise("%s: %s", method, why)
-  end
+  if not ok then return call.raise(method, reply) end
   if reply then return reply end
   if sent.expired or code == "ETIMEDOUT" then
-    return nil, ("%s: no answer within %.3g s"):format(method, core.now() - sent.began),
-      "ETIMEDOUT"
+    -- In tenths, so that a timer that was late does not show.
+    local took = core.now() - sent.began
+    if took > 0.1 then took = took * 10 // 1 / 10 end
+    return nil, ("%s: no answer within %.3g s"):format(method, took), "ETIMEDOUT"
   end
   if sent.given_up then return nil, ("%s: %s"):format(method, sent.given_up), "ECANCELED" end
   if code == "EENCODE" then usage.raise("%s", text) end
   return nil, text, code
 end
 
----What a reply says: a result, or nil, message, code and data.
+---Sends one request by a transport and waits for the reply as it came.
+---@param client table
+---@param method string
+---@param params table|nil
+---@param options table see call.OPTIONS; checked
+---@param about table era, revision, time, handshake (it is initialize), silent (no
+---`notifications/cancelled` if it is given up), headers, transport, started (called with the id
+---before it is sent), declared and level (the capabilities and
+---the log level of this request, in place of the client's; level = false: none), own_params (params
+---belong to this request: its _meta is put into them), away (called with the call and seconds when
+---the server ends the stream of the response and says when to come back)
+---@return table|nil reply { result = … } or { error = … }
+---@return string|nil message
+---@return string|nil code
+function call.send(client, method, params, options, about)
+  local trace = core.trace()
+  if not trace or not trace.recorder then
+    return transfer(client, method, params, options, about, trace)
+  end
+  return trace.recorder:request(trace, transfer, client, method, params, options, about)
+end
+
+---The result in a reply, or nil, message, code and data of its error.
 ---@param method string
 ---@param reply table
 ---@return table|nil result
@@ -222,12 +314,12 @@ function call.read(method, reply)
   if err ~= nil then
     if not value.is_object(err) or math.type(err.code) ~= "integer"
       or type(err.message) ~= "string" then
-      return malformed(method, "an error needs an integer code and a message")
+      return call.malformed(method, "error: expected an integer code and a message")
     end
     return nil, err.message, err.code, err.data
   end
   if not value.is_object(reply.result) then
-    return malformed(method, "object expected, got " .. value.kind(reply.result))
+    return call.malformed(method, "expected an object, got %s", value.kind(reply.result))
   end
   return reply.result
 end
@@ -240,8 +332,8 @@ local function time_left(sent)
   return seconds and seconds < math.huge and math.max(seconds, 0) or nil
 end
 
----Waits for the answer, for transports that watch the call's time themselves: until `waiter` is
----woken or the time is over. Progress may extend the time meanwhile.
+---Waits until `waiter` is woken or the time of the call is over, for transports that watch the
+---timeout themselves. Progress may extend the time meanwhile.
 ---@param waiter mcp.core.Waiter
 ---@param sent table left(): seconds that it may still take
 ---@return true|nil woken

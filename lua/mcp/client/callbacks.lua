@@ -1,24 +1,24 @@
 -- SPDX-License-Identifier: MIT
--- tell: tells the program something: its function runs in a task of its own and may wait. A server
--- that talks faster than the program listens is not heard for as long.
+-- callbacks: calls the program's functions for notifications, each in a task of its own, so that it
+-- may wait. While too many have not returned, further notifications are dropped.
 local core = require "mcp.core"
 
-local tell = {}
+local callbacks = {}
 
 ---Functions of one client that have not returned yet.
-tell.MOST = 1024
+callbacks.MAX = 1024
 
--- What the arguments of these functions take; made with the first.
+-- Accounts for the memory of the arguments; created with the first call.
 local share
 
-local Telling = { __name = "mcp.client.telling" }
-Telling.__close = function(self)
-  self.client.telling = self.client.telling - 1
+local Running = { __name = "mcp.client.callback" }
+Running.__close = function(self)
+  self.client.callbacks = self.client.callbacks - 1
   share:release(self.bytes)
 end
 
 local function run(client, bytes, fn, ...)
-  local open <close> = setmetatable({ client = client, bytes = bytes }, Telling) -- luacheck: ignore
+  local open <close> = setmetatable({ client = client, bytes = bytes }, Running) -- luacheck: ignore
   fn(...)
 end
 
@@ -26,19 +26,19 @@ end
 ---@param client table
 ---@param fn function
 ---@param ... any
-function tell.run(client, fn, ...)
+function callbacks.run(client, fn, ...)
   local bytes = core.weight(...)
   share = share or core.share()
-  if client.telling >= tell.MOST or not share:charge(bytes) then
-    if not client.deaf then
-      client.deaf = true
-      core.log("warning", ("%d notices of the server are being worked on: further ones are dropped")
-        :format(client.telling))
+  if client.callbacks >= callbacks.MAX or not share:charge(bytes) then
+    if not client.dropping then
+      client.dropping = true
+      core.log("warning", ("%d notifications of the server are in progress: dropping further ones")
+        :format(client.callbacks))
     end
     return
   end
-  client.telling, client.deaf = client.telling + 1, false
+  client.callbacks, client.dropping = client.callbacks + 1, false
   core.spawn(run, client, bytes, fn, ...)
 end
 
-return tell
+return callbacks

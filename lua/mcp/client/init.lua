@@ -1,33 +1,34 @@
 -- SPDX-License-Identifier: MIT
--- client: a session with a server, or, in the stateless era, what stands for one. It joins a
--- transport, which carries messages, with the verbs of the protocol. All eras and transports have
--- one face; what the program is asked goes to its callbacks.
+-- client: a connection to a server. It joins a transport, which carries messages, with the methods
+-- of the protocol, and looks the same for all revisions and transports. Requests and notifications
+-- of the server go to the program's callbacks.
 local cache = require "mcp.client.cache"
 local call = require "mcp.client.call"
 local core = require "mcp.core"
 local closing = require "mcp.closing"
 local errors = require "mcp.protocol.errors"
 local handshake = require "mcp.client.handshake"
+local nearest = require "mcp.nearest"
 local usage = require "mcp.client.usage"
-local serve = require "mcp.client.serve"
+local serve = require "mcp.later" "mcp.client.serve"
 local settings = require "mcp.client.settings"
-local tell = require "mcp.client.callbacks"
+local callbacks = require "mcp.client.callbacks"
 local tools = require "mcp.client.tools"
 local verbs = require "mcp.client.verbs"
-local watch = require "mcp.client.watch"
+local watch = require "mcp.later" "mcp.client.watch"
 
 local client = {}
 
----How long `close` waits for the end of the connection, in seconds; a child has its own times.
+---How long `close` waits for the end of the connection, in seconds; a child has times of its own.
 client.CLOSE = 10
 
 ---@class mcp.Client
----@field server table|nil what the server calls itself: name, version, …
----@field capabilities table|nil what it declares
----@field instructions string|nil what a model should know of it
+---@field server table|nil the server's description: name, version, …
+---@field capabilities table|nil that it declares
+---@field instructions string|nil for a model that uses the server
 ---@field revision string|nil of the protocol
 ---@field era "legacy"|"modern"|nil with sessions, or without
----@field supported string[]|nil the revisions that it has named
+---@field supported string[]|nil the revisions that it lists
 local Client = { __name = "mcp.client" }
 local methods = {}
 Client.__index = methods
@@ -38,45 +39,77 @@ function Client.__tostring(self)
 end
 
 for name, verb in pairs(verbs) do methods[name] = verb end
+local check_self = verbs.check_self
+methods.check_self = nil
+
+-- What a client has without being a method: what programs read, and what is nil until it is needed.
+local MEMBERS = { "server", "capabilities", "instructions", "revision", "era", "supported" }
+local ABSENT = { server = true, capabilities = true, instructions = true, revision = true,
+  era = true, supported = true, facts = true, cache = true, changing = true,
+  envelope = true, forgotten = true, listening = true, log_level = true, opening = true,
+  pages = true, pins = true,
+  recorder = true, reopening = true, tools_known = true, transport = true, verdict = true }
+
+-- Loaded when an unknown member is read.
+local misspelt
+setmetatable(methods, { __index = function(_, key)
+  if ABSENT[key] then return nil end
+  misspelt = misspelt or require("mcp.misspelt").index("client", function()
+    local names = nearest.keys(methods)
+    table.move(MEMBERS, 1, #MEMBERS, #names + 1, names)
+    return names
+  end)
+  return misspelt(methods, key)
+end })
 
 -- --- what comes from the server ---------------------------------------------------------
 
-local function on_log(self, params)
+local function on_log(self, params, sent)
   local fn = self.settings.on_log
-  if fn then tell.run(self, fn, params.level, params.data, params.logger) end
+  if not fn then return end
+  -- Not an argument: those are weighed, and the program's `context` may hold anything.
+  local info = serve.call_of(self, sent)
+  callbacks.run(self, function(level, data, logger) return fn(level, data, logger, info) end,
+    params.level, params.data, params.logger)
 end
 
-local function notice(self, method, params)
+local function notice(self, method, params, sent)
   if params == nil then params = {} end
   if method == "notifications/progress" then
     call.progress(self, params)
   elseif method == "notifications/message" then
-    on_log(self, params)
+    on_log(self, params, sent)
   elseif method == "notifications/elicitation/complete" then
     local fn = self.settings.on_elicit_complete
     if fn and type(params.elicitationId) == "string" then
-      tell.run(self, fn, params.elicitationId)
+      callbacks.run(self, fn, params.elicitationId)
     end
-  elseif not watch.notice(self, method, params) then
-    core.log("debug", "a notice that means nothing here: " .. method)
+  elseif not watch.notice(self, method, params)
+    and not (self.settings.extensions and self.settings.extensions:notice(self, method, params,
+      sent))
+  then
+    local fn = self.settings.on_notice
+    if not fn then return core.log("debug", "ignored unknown notification: " .. method) end
+    local info = serve.call_of(self, sent)
+    callbacks.run(self, function(given) fn(method, given, info) end, params)
   end
 end
 
--- What a transport is given. It must not keep the client alive: who drops it closes it.
+-- The callbacks for a transport. They must not keep the client alive: a dropped client is closed.
 local function peer_of(self)
   local held = setmetatable({ self }, { __mode = "v" })
   return {
-    serve = function(method, params)
+    serve = function(method, params, _, sent)
       if not held[1] then return nil, { code = errors.INTERNAL_ERROR, message = "Closed" } end
-      return serve.answer(held[1], method, params)
+      return serve.answer(held[1], method, params, sent)
     end,
-    notice = function(method, params)
-      if held[1] then notice(held[1], method, params) end
+    notice = function(method, params, sent)
+      if held[1] then notice(held[1], method, params, sent) end
     end,
     lost = function(text, code)
       local me = held[1]
       if not me or me.state == "closed" then return end
-      me.state, me.why, me.why_code = "lost", text, code
+      me.state, me.lost_text, me.lost_code = "lost", text, code
     end,
     forgotten = function()
       if held[1] then held[1].forgotten = true end
@@ -86,10 +119,16 @@ end
 
 -- --- opening --------------------------------------------------------------------------------
 
----Opens a transport, which is the client's from then on. For who finds out what an address speaks.
+---Opens a transport, which belongs to the client from then on. Called by the handshake.
 ---@param transport table
 ---@return true|nil attached, string|nil message, string|nil code
 function methods.attach(self, transport)
+  check_self(self, "attach")
+  if type(transport) ~= "table" or type(transport.open) ~= "function" then
+    usage.raise("client:attach: expected a transport such as mcp.stdio_client { … }, got %s",
+      type(transport))
+  end
+  if self.recorder then transport = self.recorder:wrap(transport) end
   self.transport = transport
   return transport:open(peer_of(self))
 end
@@ -97,48 +136,54 @@ end
 -- Forgets what belongs to one connection or session.
 local function forget(self)
   tools.forget(self)
-  -- Others may share it: what they have learned stays, unless we know better.
+  if self.pins then self.pins:forget() end
+  -- Other clients may share the cache: only the results of this server are dropped.
   if self.cache and self.era then self.cache:drop(self.place) end
   self.listening, self.opening, self.forgotten = nil, nil, nil
 end
 
 local function after_handshake(self)
   self.state = "open"
+  if self.pins then self.pins:check_instructions(self) end
   if self.log_level and self.era == "legacy" and self.capabilities.logging then
     local ok, text = verbs.set_log_level(self, self.log_level)
     if not ok then core.log("warning", "logging/setLevel: " .. text) end
   end
-  watch.start(self)
+  if self.settings.on_change or self.settings.extensions or next(self.subscribed) then
+    watch.start(self)
+  end
   return self
 end
 
--- Where opening ends with an error: what reads the streams would keep them open.
+-- If opening raises an error, the tasks that read the streams would keep them open.
 local Opening = { __close = function(opening)
   local self = opening.client
   if not self then return end
   self.state, self.spent = "lost", true
-  self.why, self.why_code = "opening it has failed", "EFAILED"
+  self.lost_text, self.lost_code = "opening the client failed", "EFAILED"
   self.background:cancel()
   if self.transport then self.transport:close() end
 end }
 
--- Opens and shakes hands; `self.way` says how.
+-- Opens the connection and performs the handshake, by `self.dial`.
 local function begin(self)
   local opening <close> = setmetatable({ client = self }, Opening)
-  -- What a way made before is gone; it makes another one.
+  -- `dial` makes another transport in place of the earlier one.
   if self.again and self.transport then self.transport:close() end
   self.state, self.facts = "opening", nil
   forget(self)
-  local ok, text, code, data = self.way(self)
+  local ok, text, code, data = self.dial(self)
   if self.state == "closed" then
     opening.client = nil
     return nil, "the client was closed", "ECLOSED"
   end
-  if ok and self.state == "lost" then ok, text, code = nil, self.why, self.why_code end
+  if ok and self.state == "lost" then ok, text, code = nil, self.lost_text, self.lost_code end
   if not ok then
     opening.client = nil
     local transport = self.transport
-    if self.state ~= "lost" then self.state, self.why, self.why_code = "lost", text, code end
+    if self.state ~= "lost" then
+      self.state, self.lost_text, self.lost_code = "lost", text, code
+    end
     if transport then transport:close() end
     self.spent = true
     return nil, text, code, data
@@ -148,8 +193,8 @@ local function begin(self)
   return self
 end
 
--- The way of a transport that was given as it is.
-local function way_of(transport)
+-- The `dial` of a client whose transport was made by the program.
+local function connect_of(transport)
   return function(self)
     if transport.duplex or transport.only_era then
       local ok, text, code = self:attach(transport)
@@ -161,43 +206,47 @@ local function way_of(transport)
   end
 end
 
----Opens the connection, finds out what the server speaks, and shakes hands. After the connection
----was lost it may be called again: what was subscribed to is subscribed to anew.
+---Opens the connection, finds out which revision the server speaks, and performs the handshake. May
+---be called again after the connection was lost: subscriptions are then renewed.
 ---@return mcp.Client|nil self
 ---@return string|nil message
 ---@return any code
 ---@return any data
 function methods.initialize(self)
+  check_self(self, "initialize")
   if self.state == "closed" then return nil, "the client was closed", "ECLOSED" end
   if self.state == "open" then return self end
-  if self.state == "opening" then usage.raise "client:initialize: it is already in progress" end
+  if self.state == "opening" then usage.raise "client:initialize: already in progress" end
   if self.spent and not self.again then
-    return nil, "the transport cannot be opened again: " .. tostring(self.why), "ECLOSED"
+    return nil, "the transport cannot be opened again: " .. tostring(self.lost_text), "ECLOSED"
   end
   self.spent = false
   return begin(self)
 end
 
----Is a request possible? A program that asks too early is told so at its line.
+---Are requests possible? Raises at the user's line before the first `initialize`.
 ---@return true|nil ready, string|nil message, string|nil code
 function methods.ready(self)
+  check_self(self, "ready")
   if self.state == "open" then return true end
   if self.state == "closed" then return nil, "the client was closed", "ECLOSED" end
-  if self.state == "lost" then return nil, self.why, self.why_code end
-  if self.facts then return true end -- in the middle of what follows the handshake
-  usage.raise "client:initialize() comes first"
+  if self.state == "lost" then return nil, self.lost_text, self.lost_code end
+  if self.facts then return true end -- requests that belong to the handshake
+  usage.raise "the client is not open: call client:initialize() first"
 end
 
--- Those that wait for the same.
+-- Wakes the requests that wait for the same session.
 local function release(self)
   local waiting = self.reopening
   self.reopening = nil
   for _, waiter in ipairs(waiting) do waiter:wake() end
 end
 
----The server has forgotten the session: another one is begun, once for all who find out.
+---Starts a new session after the server has forgotten the last one; once for all requests that find
+---out.
 ---@return true|nil reopened, string|nil message, any code
 function methods.reopen(self)
+  check_self(self, "reopen")
   if self.reopening then
     local waiter = core.waiter()
     self.reopening[#self.reopening + 1] = waiter
@@ -219,63 +268,68 @@ end
 
 -- --- its end --------------------------------------------------------------------------------
 
----@return boolean open requests can be made
-function methods.is_open(self) return self.state == "open" end
+---@return boolean open true if requests are possible
+function methods.is_open(self)
+  check_self(self, "is_open")
+  return self.state == "open"
+end
 
--- Nothing wakes a task when a host is gone, so it looks: often at first, for most are gone at once.
-local LOOK, LOOK_MOST = 0.001, 0.05
+-- No event says that an endpoint is gone, so a task polls it: often at first, since most end soon.
+local POLL, POLL_MAX = 0.001, 0.05
 
 local function until_gone(host)
-  local pause = LOOK
+  local pause = POLL
   while not host:is_gone() do
     if not core.sleep(pause) then return end
-    pause = math.min(2 * pause, LOOK_MOST)
+    pause = math.min(2 * pause, POLL_MAX)
   end
 end
 
----Closes it: calls under way end with "ECLOSED", a session is ended, a child is stopped. Waits for
----that where waiting is possible (see closing.lua); elsewhere it goes on by itself. Safe to call
----again.
+---Closes the client: calls in progress end with "ECLOSED", a session is ended, a child is stopped.
+---Waits for that where waiting is possible (see closing.lua); elsewhere it continues in the
+---background. Safe to call again.
 ---@param grace number|nil seconds that a child has to end by itself
 function methods.close(self, grace)
+  check_self(self, "close")
   if self.state == "closed" then return end
   self.state, self.closed = "closed", true
   local transport, ok, host = self.transport, true, nil
-  -- Where memory ends in the middle, the rest is closed all the same.
+  -- The rest is closed even if the transport runs out of memory.
   if transport then ok, host = pcall(transport.close, transport, grace) end
   self.background:cancel()
+  if self.recorder then self.recorder:close() end
   if not ok then error(host, 0) end
   if type(host) == "userdata" and not host:is_gone() then
-    -- Without the memory for it the host goes all the same; nobody waits for it.
+    -- Waiting may run out of memory; the endpoint ends in any case.
     pcall(closing.run, client.CLOSE, until_gone, host)
   end
 end
 Client.__close = function(self) self:close() end
--- One that was dropped: what reads its streams does not keep it, but would go on for ever. In a
--- task, because a collector must not wait; where the state ends there are none, and all is closed
--- anyway.
+-- A client that was dropped without `close`: its reading tasks would run for ever. It is closed in
+-- a task, because a finalizer must not wait. When the Lua state ends there are no tasks, and C
+-- closes all.
 Client.__gc = function(self)
   if self.state ~= "new" and self.state ~= "closed" then pcall(core.spawn, self.close, self, 0) end
 end
 
 ---A client, not opened yet.
----@param what string who makes it, in texts
+---@param what string the function that makes it, for error texts
 ---@param options table checked for unknown names
----@param way (fun(self: mcp.Client): any)|nil opens, and shakes hands
----@param transport table|nil in place of a way
+---@param connect (fun(self: mcp.Client): any)|nil opens and performs the handshake
+---@param transport table|nil in place of `connect`
 ---@param server string|nil what tells servers apart in a cache that is shared
 ---@return mcp.Client
-function client.new(what, options, way, transport, server)
+function client.new(what, options, connect, transport, server)
   local read = settings.read(what, options)
   local self = setmetatable({
-    settings = read, info = read.info, state = "new", way = way or way_of(transport),
-    transport = transport, again = way ~= nil,
-    -- Closing must not need memory.
-    closed = false, why = false, why_code = false, spent = false,
-    last_id = 0, in_flight = 0, serving = 0, telling = 0, calls = {}, mirrors = {}, subscribed = {},
-    log_level = read.log_level, background = core.waiter(),
+    settings = read, info = read.info, state = "new", dial = connect or connect_of(transport),
+    transport = transport, again = connect ~= nil,
+    -- Set from the start, since closing must not allocate.
+    closed = false, lost_text = false, lost_code = false, spent = false,
+    last_id = 0, in_flight = 0, serving = 0, callbacks = 0, calls = {}, mirrors = {},
+    subscribed = {}, pins = false, log_level = read.log_level, background = core.waiter(),
   }, Client)
-  -- Nobody shares what is kept, unless it is said which server and whose it is.
+  -- Results are shared only between clients with the same server and principal.
   local own = core.random_id()
   self.place = { server = server or own, principal = read.principal or own }
   if options.cache ~= false then

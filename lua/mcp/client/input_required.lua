@@ -1,64 +1,77 @@
 -- SPDX-License-Identifier: MIT
--- rounds: the stateless era asks by ending a call with questions (input_required). Here they are
--- answered by the program's callbacks and the call is made again, with the server's state as it
--- came, until there is a result (protocol, 4.15).
+-- input_required: a stateless server asks questions by ending a call with input_required. The
+-- program's callbacks answer them, and the call is repeated with the answers and the server's state
+-- unchanged, until there is a result (protocol, 4.15).
 local core = require "mcp.core"
 local failure = require "mcp.failure"
-local serve = require "mcp.client.serve"
+local malformed = require("mcp.client.call").malformed
+local serve = require "mcp.later" "mcp.client.serve"
 local value = require "mcp.value"
 
-local rounds = {}
+local input_required = {}
 
----How often one call may be ended with questions. A server that asks for ever has lost the thread.
-rounds.MOST = 10
+---How often one call may end with questions.
+input_required.MAX = 10
 ---Questions of one round.
-rounds.QUESTIONS = 64
----The pause before a call is repeated that has got nothing but a state, in seconds; doubled each
----time, up to the second.
-rounds.PAUSE = 0.05
-rounds.PAUSE_MOST = 0.25
+input_required.QUESTIONS = 64
+---The pause before repeating a call that got only a state and no questions, doubled each time, and
+---its maximum, in seconds.
+input_required.PAUSE = 0.05
+input_required.PAUSE_MAX = 0.25
 
----Has the program declared an extension? Those have types of results of their own.
+---Has the program declared an extension with results of this type? One that is declared by its
+---settings alone may have any.
 ---@param client table
+---@param kind any
 ---@return boolean
-function rounds.may_extend(client)
+function input_required.may_extend(client, kind)
+  -- A program that passes questions on passes such results on, too.
+  if client.settings.on_question then return true end
+  local own = client.settings.extensions
+  if own then return own:allows(client, kind) end
   local capabilities = client.settings.capabilities
   local extensions = capabilities and capabilities.extensions
   return type(extensions) == "table" and next(extensions) ~= nil
 end
 
-local function malformed(method, text, ...)
-  return nil, ("%s: the server's answer is malformed: %s"):format(method, text:format(...)), "ERPC"
+
+---The error for a result whose type the client does not know.
+---@param method string
+---@param kind any
+---@return nil, string, string
+function input_required.unknown_type(method, kind)
+  return malformed(method, 'resultType: expected "complete" or "input_required", got %q',
+    tostring(kind))
 end
 
 -- What is wrong with the questions, or nil.
 local function complaint(requests)
   if not value.is_object(requests) then
-    return "inputRequests: object expected, got " .. value.kind(requests)
+    return "inputRequests: expected an object, got " .. value.kind(requests)
   end
   local count = 0
   for key, question in pairs(requests) do
     count = count + 1
-    if count > rounds.QUESTIONS then
-      return ("more than %d questions at once"):format(rounds.QUESTIONS)
+    if count > input_required.QUESTIONS then
+      return ("inputRequests: expected at most %d questions"):format(input_required.QUESTIONS)
     end
     if not value.is_object(question) or type(question.method) ~= "string"
       or (question.params ~= nil and not value.is_object(question.params)) then
-      return ("inputRequests[%q]: method and params expected"):format(key)
+      return ("inputRequests[%q]: expected method and params"):format(key)
     end
   end
   return nil
 end
 
--- Answers all of them side by side; the first that fails ends the others. nil, text, code, data.
-local function answer_all(client, method, requests, cancel)
+-- Answers the questions side by side; the first failure ends the others. nil, text, code, data.
+local function answer_all(client, method, params, requests, options)
+  local cancel = options.cancel
   local answers, failed, open = {}, nil, 0
   local waiter, stop = core.waiter(), nil
   for key, question in pairs(requests) do
-    if not serve.is_question(question.method) then
-      return nil, ("%s: the server asks for %s, which is not a known question")
-        :format(method, question.method),
-        "ERPC"
+    if not serve.is_question(client, question.method) then
+      return malformed(method, "inputRequests[%q]: %s is not a known question", key,
+        question.method)
     end
     open = open + 1
     answers[key] = value.null
@@ -71,20 +84,21 @@ local function answer_all(client, method, requests, cancel)
     end
     cancel.ends[stop] = true
   end
-  -- However this ends, nobody goes on answering.
+  -- However this ends, the callbacks still running are cancelled.
   local _ <close> = setmetatable({}, { __close = function()
     if stop then cancel.ends[stop] = nil end
     waiter:cancel()
   end })
+  local sent = { method = method, params = params, context = options.context }
   for key, question in pairs(requests) do
     if failed then break end
     waiter:spawn(function()
-      local result, err = serve.answer(client, question.method, question.params)
+      local result, err = serve.answer(client, question.method, question.params, sent)
       if result then
         answers[key], open = result, open - 1
       elseif not failed then
-        -- In this era no error can be told: the call ends here.
-        failed = { ("%s: the server's question %q was not answered: %s"):format(method, key,
+        -- The stateless revision cannot return an error to the server: the call ends here.
+        failed = { ("%s: could not answer the server's question %q: %s"):format(method, key,
           err.message), failure.is(err) and err.code or "ECANCELED" }
         waiter:wake()
       end
@@ -97,28 +111,30 @@ local function answer_all(client, method, requests, cancel)
   return answers
 end
 
----Makes a call whose result may be questions, as often as it takes.
+---Goes on with a call whose result is no usual one: repeats it with answers as long as it gets
+---questions.
 ---@param client table
 ---@param method string
 ---@param params table
 ---@param options table
----@param send fun(params: table): table|nil, string|nil, any, any makes it once
+---@param send fun(params: table): table|nil, string|nil, any, any makes the call once
+---@param result table of the first call
 ---@return table|nil result
 ---@return string|nil message
 ---@return any code
 ---@return any data
 ---@return boolean|nil first the result came without a question
-function rounds.run(client, method, params, options, send)
-  local most, asked, pause = client.settings.limits.rounds, 0, rounds.PAUSE
-  local with = params
+function input_required.run(client, method, params, options, send, result)
+  local max, asked, pause = client.settings.limits.rounds, 0, input_required.PAUSE
+  local with, text, code, data = nil, nil, nil, nil
   while true do
-    local result, text, code, data = send(with)
+    if with then result, text, code, data = send(with) end
     if not result then return nil, text, code, data end
     local kind = result.resultType
     if kind == nil or kind == "complete" then return result, nil, nil, nil, asked == 0 end
     if kind ~= "input_required" then
-      if rounds.may_extend(client) then return result end
-      return malformed(method, "resultType %q is not known", tostring(kind))
+      if input_required.may_extend(client, kind) then return result end
+      return input_required.unknown_type(method, kind)
     end
     local requests, state = result.inputRequests, result.requestState
     if requests == nil and state == nil then
@@ -127,24 +143,25 @@ function rounds.run(client, method, params, options, send)
     local wrong = requests ~= nil and complaint(requests)
     if wrong then return malformed(method, "%s", wrong) end
     asked = asked + 1
-    if asked > most then
-      return nil, ("%s: the server has asked %d times and does not come to an end"):format(method,
-        most), "ETOOBIG"
+    if asked > max then
+      return nil, ("%s: the server asked more than %d times: raise limits.rounds if it should")
+        :format(method, max), "ETOOBIG"
     end
     with = {}
     for key, member in pairs(params) do with[key] = member end
-    -- What the server keeps with us goes back as it came, and is absent where it was.
+    -- The server's state goes back unchanged, or not at all if there was none.
     with.requestState = state
     if requests ~= nil then
-      with.inputResponses, text, code = answer_all(client, method, requests, options.cancel)
+      with.inputResponses, text, code = answer_all(client, method, params, requests,
+        options)
       if not with.inputResponses then return nil, text, code end
     else
       local ok
       ok, text, code = core.sleep(pause)
       if not ok then return nil, text, code end
-      pause = math.min(pause * 2, rounds.PAUSE_MOST)
+      pause = math.min(pause * 2, input_required.PAUSE_MAX)
     end
   end
 end
 
-return rounds
+return input_required

@@ -1,9 +1,8 @@
 -- SPDX-License-Identifier: MIT
--- probe: which era and which transport an address of HTTP speaks, found out in
--- the order of the specification: server/discover; else initialize; else the GET
--- of HTTP+SSE. It judges answers; what is in the messages is the Client's
--- affair. That somebody wants authorization, fails or is not there says nothing
--- about an era.
+-- probe: finds out which era and transport an HTTP address speaks, in the order of the
+-- specification: server/discover, then initialize, then the GET of HTTP+SSE. It judges the answers;
+-- the client reads the messages. A request for authorization, a failure and an unreachable server
+-- say nothing about the era.
 local core = require "mcp.core"
 local errors = require "mcp.protocol.errors"
 local protocol = require "mcp.protocol"
@@ -12,17 +11,14 @@ local value = require "mcp.value"
 
 local probe = {}
 
----How many addresses' verdicts are kept, the oldest goes first.
+---Addresses whose verdict is kept; the oldest is dropped.
 probe.VERDICTS = 256
----A verdict older than that is forgotten: servers learn new eras. In seconds.
+---An older verdict is forgotten, since servers are upgraded. In seconds.
 probe.FRESH = 600
----So many revisions of a server are named in an error.
-probe.SHOWN = 10
 
 local ERAS = { auto = true, modern = true, legacy = true }
 
--- What is known of addresses: { era = "modern" | "legacy" | "sse", since = … }, and in what
--- order it was learned.
+-- The verdicts by address, { era = "modern" | "legacy" | "sse", since = … }, and their order.
 local verdicts, order = {}, {}
 
 local function key_of(parsed) return parsed.origin .. (parsed.path or "") end
@@ -60,8 +56,8 @@ function probe.verdict(address)
   return parsed and recall(key_of(parsed))
 end
 
--- The newest revision of ours in a list of the server's: of the modern ones, and is there a
--- legacy one? nil if it is no list.
+-- What the server's list has in common with ours: the newest modern revision, and whether there is
+-- a legacy one. nil if it is not a list.
 local function common(list)
   if type(list) ~= "table" or not value.is_array(list) then return nil end
   local theirs = {}
@@ -77,33 +73,22 @@ local function common(list)
   return { modern = modern, legacy = legacy }
 end
 
--- A list of the server's, as texts show it: it may name a million, or one of a megabyte.
-local function list_of(list)
-  local out, count = {}, #list
-  for i = 1, math.min(count, probe.SHOWN) do
-    out[i] = tostring(list[i]):sub(1, 20):gsub("[^ -~]", "?")
-  end
-  local more = count - probe.SHOWN
-  if more > 0 then out[#out + 1] = ("and %d more"):format(more) end
-  return out[1] and table.concat(out, ", ") or "none"
-end
 
 local function choose(list, again)
   local shared = common(list)
   if shared and shared.modern then return again and "again" or "modern", shared.modern end
   if not shared or shared.legacy then return "legacy" end
-  return "fail", ("no revision is spoken by both: the server has %s, we have %s")
-    :format(list_of(list), table.concat(protocol.names, ", ")), "EREVISION"
+  return "fail", protocol.no_common_text(list), "EREVISION"
 end
 
--- A status that says something about who is there: refusals of the request itself.
+-- Is this a status that says something about the era: a refusal of the request itself?
 local function is_evidence(code)
   local status = math.tointeger(tonumber((tostring(code):match "^EHTTP(%d+)$")))
   if status then
     return status >= 400 and status < 500 and status ~= 401 and status ~= 403 and status ~= 407
       and status ~= 408 and status ~= 421 and status ~= 425 and status ~= 429
   end
-  -- It answers, and with something else than this protocol.
+  -- The server answers, but not in this protocol.
   return code == "EHTTP" or code == "ERPC" or code == "EJSON"
 end
 
@@ -112,7 +97,7 @@ end
 ---@param text string|nil
 ---@param code string|nil
 ---@return "modern"|"again"|"legacy"|"fail" verdict "again" with the revision that follows
----@return string|nil detail a revision, or what is wrong
+---@return string|nil detail a revision, or what is wrong, also of "legacy"
 ---@return string|nil code
 function probe.judge(reply, text, code)
   if not reply then
@@ -131,10 +116,13 @@ function probe.judge(reply, text, code)
     and not reply.unasked then
     return "fail", ("server/discover: error %d: %s"):format(err.code, err.message), "ERPC"
   end
+  if err.code == errors.INTERNAL_ERROR then
+    return "legacy", ("%s: it says: %s"):format(protocol.NOT_STATELESS, err.message)
+  end
   return "legacy"
 end
 
--- Does what came for initialize mean that Streamable HTTP is not spoken here?
+-- Does this answer to initialize mean that the server does not speak Streamable HTTP?
 local function is_refusal(reply, code)
   if not reply then return code == "EHTTP400" or code == "EHTTP404" or code == "EHTTP405" end
   local err, status = reply.error, reply.status
@@ -145,9 +133,9 @@ local function is_refusal(reply, code)
   return status == 400 or status == 404 or status == 405
 end
 
--- Was it the server behind that refused initialize, and not the transport? One that has seen the
--- probe may take it for the beginning of a session.
-local function is_costly(reply, code)
+-- Was initialize refused by the MCP server itself, not by its transport? A server that has seen the
+-- probe may take it for the start of a session.
+local function is_servers_refusal(reply, code)
   if not reply then return code == "EHTTP400" or code == "EHTTP409" end
   local err = reply.error
   return err and err.code ~= errors.UNSUPPORTED_VERSION and reply.status ~= 404
@@ -174,7 +162,7 @@ local function discover(how, transport)
     end
     tried = detail
   end
-  return "fail", ("the server names revision %s and refuses it"):format(tried), "EREVISION"
+  return "fail", ("the server lists revision %s but refuses it"):format(tried), "EREVISION"
 end
 
 -- Another transport in place of `old`.
@@ -199,10 +187,10 @@ local function open_sse(how, old)
   return { transport = transport, era = "legacy", reply = reply }
 end
 
--- initialize, then HTTP+SSE. `doubtful`: "known", and a failure is looked at by the caller;
--- "probed", and initialize is tried again without the probe where that may have been the cause.
+-- initialize, then HTTP+SSE. `doubtful` is "known" if the caller handles a failure, or "probed" if
+-- initialize is to be repeated on a new connection where the probe may have caused the failure.
 local function open_legacy(how, transport, key, doubtful)
-  -- Who is told to look no further has not found out what else there is.
+  -- With era "legacy" nothing was probed, so there is nothing to remember.
   local note = how.era == "legacy" and function() end or remember
   local reply, text, code = how.initialize(transport)
   if reply and reply.result ~= nil then
@@ -210,11 +198,11 @@ local function open_legacy(how, transport, key, doubtful)
     return { transport = transport, era = "legacy", reply = reply }
   end
   local refused = is_refusal(reply, code)
-  if doubtful == "probed" and is_costly(reply, code) then
-    -- A bridge may have opened a session for the probe: without it, on a connection of its own.
+  if doubtful == "probed" and is_servers_refusal(reply, code) then
+    -- A bridge may have opened a session for the probe: tries again on a new connection.
     local fresh = how.http()
-    local ok, why, name = attach(how, fresh, transport)
-    if not ok then return nil, why, name end
+    local ok, reason, name = attach(how, fresh, transport)
+    if not ok then return nil, reason, name end
     return open_legacy(how, fresh, key, false)
   end
   if doubtful == "known" and (reply or refused) then return nil, nil, "EDOUBT" end
@@ -225,16 +213,17 @@ local function open_legacy(how, transport, key, doubtful)
       note(key, "sse")
       return found
     end
-    return nil, ("neither Streamable HTTP nor HTTP+SSE: %s; %s"):format(text, sse_text), code
+    local shown = sse_text == text and text or text .. "; " .. sse_text
+    return nil, "neither Streamable HTTP nor HTTP+SSE: " .. shown, code
   end
   transport:close()
   return nil, text, code
 end
 
----Finds out what an address speaks, and opens it.
+---Finds out what the server at an address speaks, and opens it.
 ---@param address string
 ---@param how table era ("auto", "modern", "legacy"); http() and sse() make transports, sse may be
----absent; anew: http() makes another each time; attach(transport) opens one;
+---absent; fresh: http() makes another one each time; attach(transport) opens one;
 ---discover(transport, revision) and initialize(transport) send these and return what
 ---transport:request returns
 ---@return table|nil found transport, era, reply, and the revision of the stateless era
@@ -242,10 +231,10 @@ end
 function probe.run(address, how)
   local era = how.era or "auto"
   if not ERAS[era] then
-    error(("era: \"auto\", \"modern\" or \"legacy\" expected, got %s"):format(tostring(era)), 2)
+    error(("era: expected \"auto\", \"modern\" or \"legacy\", got %s"):format(tostring(era)), 2)
   end
-  local parsed, why = url.parse(address)
-  if not parsed then error(why, 2) end
+  local parsed, reason = url.parse(address)
+  if not parsed then error(reason, 2) end
   local key = key_of(parsed)
   local known = era == "auto" and recall(key) or nil
   if known == "sse" and how.sse then
@@ -259,7 +248,7 @@ function probe.run(address, how)
   if era ~= "modern" and (known == "legacy" or era == "legacy") then
     local found
     found, text, code = open_legacy(how, transport, key, known ~= nil and "known")
-    -- What was known does not fit any more: from the beginning (HM-76).
+    -- What was known no longer holds: probes again (HM-76).
     if found or code ~= "EDOUBT" then return found, text, code end
   end
   local verdict, detail, name = discover(how, transport)
@@ -268,10 +257,9 @@ function probe.run(address, how)
     return detail
   elseif verdict == "fail" or era == "modern" then
     transport:close()
-    return nil, detail or "the server does not speak the stateless era, and no other is wanted",
-      name or "EREVISION"
+    return nil, detail or protocol.NOT_STATELESS, name or "EREVISION"
   end
-  return open_legacy(how, transport, key, how.anew and "probed")
+  return open_legacy(how, transport, key, how.fresh and "probed")
 end
 
 return probe

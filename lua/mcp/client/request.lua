@@ -1,44 +1,42 @@
 -- SPDX-License-Identifier: MIT
--- fetch: requests as the verbs make them: in whatever era, by the cache where there is one, through
--- the rounds of questions, and once more when the server has forgotten the session.
+-- request: makes the requests of the client's methods, for all revisions: uses the cache, answers
+-- questions (input_required), and repeats a request once if the server has forgotten the session.
 local call = require "mcp.client.call"
-local methods = require "mcp.protocol.methods"
-local rounds = require "mcp.client.input_required"
+local input_required = require "mcp.client.input_required"
 
-local fetch = {}
+local request = {}
 
 local NO_ROW = {}
 
--- Once, and again if the session was forgotten in between.
+-- Sends a request, and once again in a new session if the server has forgotten the last.
 local function once(client, method, params, options, about)
   local reply, text, code = call.send(client, method, params, options, about)
   if code == "ESESSION" and not about.handshake then
-    local ok, why, name = client:reopen()
-    if not ok then return nil, why, name end
+    local ok, reason, name = client:reopen()
+    if not ok then return nil, reason, name end
     reply, text, code = call.send(client, method, params, options, about)
   end
   if not reply then return nil, text, code end
   return call.read(method, reply)
 end
 
----Makes a request and gives its result, or nil, message, code and data: an integer code with what
----the server's error says, a short word for anything else.
+---Makes a request and returns its result, or nil, message, code and data. The code is an integer if
+---the server returned an error, with its data; else a short name.
 ---@param client table
 ---@param method string
 ---@param params table|nil
 ---@param options table checked
----@param about table|nil see call.send
+---@param about table|nil see call.send; rounds = false: a result with questions is returned as such
 ---@return table|nil result
 ---@return string|nil message
 ---@return any code
 ---@return any data
-function fetch.run(client, method, params, options, about)
+function request.run(client, method, params, options, about)
   local ready, text, code = client:ready()
   if not ready then return nil, text, code end
   about = about or {}
-  local function send(with) return once(client, method, with, options, about) end
-  if not client.facts.stamp then return send(params) end
-  local row = methods[method] or NO_ROW
+  if not client.facts.stamp then return once(client, method, params, options, about) end
+  local row = call.row(client, method) or NO_ROW
   local member, cache = row.cache_key, client.cache
   local detail = member and params and params[member]
   local place = cache and member and client.place
@@ -47,20 +45,28 @@ function fetch.run(client, method, params, options, about)
     if kept then return kept, nil, nil, nil, true end
   end
   local generation = cache and cache.generation
-  if not row.asks then
-    local result, why, name, data = send(params)
+  -- A caller that passes questions on gets them as they came.
+  if about.rounds == false then return once(client, method, params or {}, options, about) end
+  -- A method that is only passed on may ask, too.
+  if not row.asks and not (row == NO_ROW and client.settings.on_question) then
+    local result, reason, name, data = once(client, method, params, options, about)
     local kind = result and result.resultType
     local plain = kind == nil or kind == "complete"
-    if not plain and not rounds.may_extend(client) then
-      return nil, ("%s: the server's answer is malformed: resultType %q is not known")
-        :format(method, tostring(kind)), "ERPC"
+    if not plain and not input_required.may_extend(client, kind) then
+      return input_required.unknown_type(method, kind)
     end
     if result and plain and place then cache:put(place, method, detail, result, generation) end
-    return result, why, name, data
+    return result, reason, name, data
   end
-  local result, why, name, data, plain = rounds.run(client, method, params or {}, options, send)
+  params = params or {}
+  local result, reason, name, data = once(client, method, params, options, about)
+  local kind, plain = result and result.resultType, true
+  if result and kind ~= nil and kind ~= "complete" then
+    result, reason, name, data, plain = input_required.run(client, method, params, options,
+      function(with) return once(client, method, with, options, about) end, result)
+  end
   if result and plain and place then cache:put(place, method, detail, result, generation) end
-  return result, why, name, data
+  return result, reason, name, data
 end
 
-return fetch
+return request

@@ -1,29 +1,32 @@
 -- SPDX-License-Identifier: MIT
--- settings: the options of a client, checked, with what holds where nothing is said.
+-- settings: checks the options of a client and fills in the defaults.
 local cache = require "mcp.client.cache"
 local call = require "mcp.client.call"
 local core = require "mcp.core"
 local usage = require "mcp.client.usage"
 local pages = require "mcp.client.pages"
 local protocol = require "mcp.protocol"
-local rounds = require "mcp.client.input_required"
-local serve = require "mcp.client.serve"
+local input_required = require "mcp.client.input_required"
+local serve = require "mcp.later" "mcp.client.serve"
 
 local settings = {}
 
 ---The options of every client, whatever it is connected to.
 settings.OPTIONS = {
   client = "table", revision = "string", era = "string", capabilities = "table",
+  extensions = "table",
   timeout = "number", max_timeout = "number", probe_timeout = "number",
   on_elicit = "function", on_elicit_url = "function", on_elicit_complete = "function",
   on_sample = "function", sampling = "table", roots = "table|function",
   on_log = "function", log_level = "string", on_change = "function",
+  on_question = "function", on_notice = "function",
   cache = "boolean|table", principal = "string", validate = "boolean", limits = "table",
+  pinned = "string|table",
 }
 
--- The limits of every client: what they are if nothing is said.
+-- The limits of every client and their defaults.
 local LIMITS = {
-  pages = pages.MOST, pending = call.PENDING, rounds = rounds.MOST, cache = cache.MOST,
+  pages = pages.MAX, pending = call.PENDING, rounds = input_required.MAX, cache = cache.MAX,
 }
 
 local CLIENT = { name = "string", version = "string", title = "string", description = "string",
@@ -31,7 +34,7 @@ local CLIENT = { name = "string", version = "string", title = "string", descript
 
 local SAMPLING = { tools = "boolean", context = "boolean" }
 
--- What follows from callbacks and is not said twice.
+-- Capabilities that follow from options and must not be given twice.
 local DERIVED = { elicitation = "on_elicit", sampling = "on_sample", roots = "roots" }
 
 local ERAS = { auto = true, legacy = true, modern = true }
@@ -51,7 +54,8 @@ local function limits(what, given)
   for name, number in pairs(given or {}) do
     if LIMITS[name] then
       if math.type(number) ~= "integer" or number < 1 then
-        usage.raise("%s: limits: %s: an integer, 1 or more, expected", what, name)
+        usage.raise("%s: limits: %s: expected an integer, 1 or more, got %s", what, name,
+          tostring(number))
       end
       out[name] = number
     end
@@ -59,10 +63,10 @@ local function limits(what, given)
   return out
 end
 
----The names of the limits that a client knows, and those of its transport beside them.
----@param what string
+---Raises for a limit that neither the client nor its transport knows.
+---@param what string the function they belong to
 ---@param given table|nil
----@param more table<string, any>|nil names a transport knows
+---@param more table<string, any>|nil the names of the transport
 function settings.check_limits(what, given, more)
   local known = {}
   for name in pairs(LIMITS) do known[name] = "any" end
@@ -70,18 +74,19 @@ function settings.check_limits(what, given, more)
   usage.check(what .. ": limits", given, known)
 end
 
--- The revision that is forced, and which ones to offer.
+-- The revision that is required, if any, and the revisions to offer.
 local function revisions(what, out, given)
   local facts = given.revision and protocol.revision(given.revision)
   if given.revision and not facts then
-    usage.raise("%s: revision: one of %s expected, got %q", what,
+    usage.raise("%s: revision: expected one of %s, got %q", what,
       table.concat(protocol.names, ", "), given.revision)
   end
   if given.era ~= nil and not ERAS[given.era] then
-    usage.raise('%s: era: "auto", "legacy" or "modern" expected, got %q', what, given.era)
+    usage.raise('%s: era: expected "auto", "legacy" or "modern", got %q', what, given.era)
   end
   if facts and given.era and given.era ~= "auto" and given.era ~= facts.era then
-    usage.raise("%s: era: revision %s is %s", what, facts.name, facts.era)
+    usage.raise("%s: era: expected %q for revision %s, got %q", what, facts.era, facts.name,
+      given.era)
   end
   out.revision, out.era = facts and facts.name, facts and facts.era or given.era or "auto"
   out.modern = facts and facts.era == "modern" and facts.name or protocol.modern_names[1]
@@ -89,8 +94,8 @@ local function revisions(what, out, given)
     or protocol.negotiate(protocol.modern_names[1]).name
 end
 
----Reads options. Raises, at the caller's line, what is wrong with them.
----@param what string who they are for, in texts
+---Reads options. Raises at the user's line on an error in them.
+---@param what string the function they belong to, for error texts
 ---@param given table
 ---@return table settings
 function settings.read(what, given)
@@ -102,18 +107,23 @@ function settings.read(what, given)
     usage.seconds(what, name, given[name])
   end
   out.timeout = given.timeout or call.TIME
-  out.max_timeout = given.max_timeout or math.max(call.MOST, out.timeout)
+  out.max_timeout = given.max_timeout or math.max(call.MAX_TIME, out.timeout)
   out.limits = limits(what, given.limits)
   out.info = identity(what, given.client)
   revisions(what, out, given)
   usage.check(what .. ": sampling", given.sampling, SAMPLING)
   if given.sampling and not given.on_sample then
-    usage.raise("%s: sampling: it says something of on_sample, which is not there", what)
+    usage.raise("%s: sampling: needs on_sample: add that option", what)
   end
   for name in pairs(given.capabilities or {}) do
-    if DERIVED[name] then
-      usage.raise("%s: capabilities: %s follows from %s", what, name, DERIVED[name])
+    if DERIVED[name] and not given.on_question then
+      usage.raise("%s: capabilities: %s follows from the option %s: leave it out", what, name,
+        DERIVED[name])
     end
+  end
+  if given.extensions then
+    out.extensions = require("mcp.client.extension").read(what, given.extensions,
+      given.capabilities)
   end
   if type(given.roots) == "table" then
     for i, root in ipairs(given.roots) do
@@ -126,7 +136,7 @@ function settings.read(what, given)
   end
   if type(given.cache) == "table" and (getmetatable(given.cache) or {}).__name ~= "mcp.client_cache"
   then
-    usage.raise("%s: cache: false or an mcp.client_cache() expected", what)
+    usage.raise("%s: cache: expected false or an mcp.client_cache()", what)
   end
   out.validate = given.validate ~= false
   return out

@@ -1,18 +1,23 @@
 -- SPDX-License-Identifier: MIT
--- tools: what a client knows of a server's tools when it calls one: the schema that a result has to
--- fit, and the arguments that go into header fields as well.
+-- tools: calls a tool: validates the result against the tool's output schema, and copies arguments
+-- into header fields where the tool asks for it.
 local core = require "mcp.core"
 local errors = require "mcp.protocol.errors"
-local fetch = require "mcp.client.request"
+local request = require "mcp.client.request"
+local malformed = require("mcp.client.call").malformed
 local pages = require "mcp.client.pages"
-local schema = require "mcp.schema"
+local schema = require "mcp.later" "mcp.schema"
 local value = require "mcp.value"
 
 local tools = {}
 
 local METHOD = "tools/call"
 
----Notes what a whole list says.
+---Pages of the list that are fetched to repeat one refused call: a server that refuses every call
+---must not make each of them a thousand requests.
+tools.RELISTED = 100
+
+---Remembers a list of tools.
 ---@param client table
 ---@param list table[]
 function tools.learn(client, list)
@@ -23,76 +28,115 @@ function tools.learn(client, list)
   client.tools_known = known
 end
 
----The list is out of date.
+---Forgets the list, which is out of date.
 ---@param client table
 function tools.forget(client)
   client.tools_known, client.mirrors = nil, {}
 end
 
--- The list, fetched if nobody has asked for it yet. What fails here fails no call.
+-- The list, fetched at first use. If that fails, the call succeeds without validation.
 local function known(client, fresh)
   if not client.tools_known or fresh then
     local list, text = pages.all(client, "tools/list", { fresh = fresh })
     if list then
       tools.learn(client, list)
     else
-      core.log("info", "results are not checked: tools/list: " .. text)
+      core.log("info", "results are not validated: tools/list: " .. text)
       return {}
     end
   end
   return client.tools_known
 end
 
--- The check of a tool's output, compiled when it is first needed; nil if there is none.
+-- Fetches the list after a refused call; false if that fails.
+local function relearn(client)
+  local list, text = pages.all(client, "tools/list", { fresh = true }, tools.RELISTED)
+  if list then
+    tools.learn(client, list)
+  else
+    core.log("info", "the call is not repeated: " .. text)
+  end
+  return list ~= nil
+end
+
+-- The function that validates a tool's output, compiled at first use; nil if there is none.
 local function check_of(tool, name)
   if tool.output == nil or tool.check ~= nil then return tool.check or nil end
   local check, message
   if value.is_object(tool.output) or type(tool.output) == "boolean" then
     check, message = schema.compile(tool.output)
   else
-    message = "object expected, got " .. value.kind(tool.output)
+    message = "expected an object, got " .. value.kind(tool.output)
   end
-  -- A schema that we cannot follow (a dialect of its own, something to fetch) checks nothing.
+  -- A schema that cannot be compiled (another dialect, a reference to fetch) validates nothing.
   if not check then
-    core.log("warning", ("tool %q: its output schema is not checked: %s"):format(name, message))
+    core.log("warning", ("tool %q: results are not validated: output schema: %s")
+      :format(name, message))
   end
   tool.check = check or false
   return check
 end
 
--- What is wrong with the result of a tool that we know, or nil.
+-- What is wrong with the result of a known tool, or nil.
 local function complaint(tool, name, result)
   local check, given = tool and check_of(tool, name), result.structuredContent
   if not check then return nil end
   if given == nil then
-    return ("tool %q has an output schema, and its result has no structuredContent"):format(name)
+    return ("tool %q: expected structuredContent, since it has an output schema"):format(name)
   end
   local ok, problems = check(given)
   if ok then return nil end
-  return ("tool %q: its result does not fit its output schema: %s"):format(name,
+  return ("tool %q: the result does not match the output schema: %s"):format(name,
     schema.explain(problems, given, tool.output, "member"))
 end
 
--- Does the result fit what its tool has promised? (protocol, 4.9)
+-- Does the result match the output schema of its tool? (protocol, 4.9)
 local function check_result(client, name, result)
   if not client.settings.validate or result.isError == true then return true end
   local listed = client.tools_known
-  -- Nothing to check: for that alone nobody fetches a list.
+  -- Nothing to validate: not worth fetching the list.
   if result.structuredContent == nil and not listed then return true end
   local text = complaint(known(client)[name], name, result)
-  -- The schema may be another one by now, and nobody has told us.
+  -- The schema may have changed without a notification.
   if text and listed then text = complaint(known(client, true)[name], name, result) end
   if text then return nil, text, "ESCHEMA" end
   return true
 end
 
--- The fields that repeat arguments, where the transport has any.
+-- The header fields that repeat arguments, if the transport has header fields.
 local function about_of(client, name, arguments)
   if client.transport.duplex or not client.facts or not client.facts.stamp then return {} end
   local param_headers = require "mcp.message.param_headers"
   local headers, text, code = param_headers.of_arguments(client.mirrors[name], arguments)
   if not headers then return nil, text, code end
   return { headers = headers }
+end
+
+---Calls a tool for another client: what comes back is passed on as it is.
+---@param client table
+---@param params table name, arguments, and what else the call has
+---@param options table
+---@param about table see request.run; gets the header fields
+---@return table|nil result
+---@return string|nil message
+---@return any code
+---@return any data
+function tools.relay(client, params, options, about)
+  if client.transport.duplex or not client.facts or not client.facts.stamp then
+    return request.run(client, METHOD, params, options, about)
+  end
+  for attempt = 1, 2 do
+    about.headers = nil
+    if client.mirrors[params.name] then
+      local with, text, code = about_of(client, params.name, params.arguments)
+      if not with then return nil, text, code end
+      about.headers = with.headers
+    end
+    local result, reason, number, data = request.run(client, METHOD, params, options, about)
+    if attempt == 2 or number ~= errors.HEADER_MISMATCH or not relearn(client) then
+      return result, reason, number, data
+    end
+  end
 end
 
 ---Calls a tool.
@@ -105,24 +149,27 @@ end
 ---@return any code
 ---@return any data
 function tools.call(client, name, arguments, options)
+  if client.pins then
+    local fine, reason, code, data = client.pins:allow(client, "tools/list", name)
+    if not fine then return nil, reason, code, data end
+  end
   local params = { name = name, arguments = arguments }
   local about, text, code = about_of(client, name, arguments)
   if not about then return nil, text, code end
-  local result, why, number, data = fetch.run(client, METHOD, params, options, about)
+  local result, reason, number, data = request.run(client, METHOD, params, options, about)
   if number == errors.HEADER_MISMATCH and about.headers then
-    -- The annotations are others than we know, or were never seen (HM-47).
-    known(client, true)
+    -- The annotations have changed or are not known yet (HM-47).
+    if not relearn(client) then return nil, reason, number, data end
     about, text, code = about_of(client, name, arguments)
     if not about then return nil, text, code end
-    result, why, number, data = fetch.run(client, METHOD, params, options, about)
+    result, reason, number, data = request.run(client, METHOD, params, options, about)
   end
-  if not result then return nil, why, number, data end
+  if not result then return nil, reason, number, data end
   if result.content == nil then
-    -- Structured content alone is a result, too; who reads content finds an empty list.
+    -- A result may have structured content alone; programs that read `content` find an empty list.
     result.content = value.array {}
   elseif not value.is_array(result.content) then
-    return nil, ("%s: the server's answer is malformed: content: array expected, got %s")
-      :format(METHOD, value.kind(result.content)), "ERPC"
+    return malformed(METHOD, "content: expected an array, got %s", value.kind(result.content))
   end
   local fits
   fits, text, code = check_result(client, name, result)

@@ -1,18 +1,20 @@
 -- SPDX-License-Identifier: MIT
 -- usage.lua: checks the arguments of the client's functions. An error is raised at the user's line,
--- however deep in the client it is found.
+-- however deep in luamcp it is found.
 local error_in = require("mcp.options").error_in
 
 local usage = {}
 
--- The folder of the client's own files: levels of the stack that are in it are skipped.
-local HERE = debug.getinfo(1, "S").source:match "^(.*)usage%.?l?u?a?$"
+-- What the files of luamcp begin with: levels of the stack that are in them are skipped, for
+-- mcp.connect_all and app:mount call the client, too.
+local HERE = debug.getinfo(1, "S").source:match "^(.*)client[./]usage%.?l?u?a?$"
 
 -- Options of a client that users look for in its transport.
 local OF_CLIENT = { timeout = true, max_timeout = true, client = true, roots = true,
   on_elicit = true, on_sample = true, on_change = true, on_log = true }
 
----Raises an error at the first line of the stack that is outside of the client.
+---Raises an error at the first line of the stack that is outside of luamcp, or without a line if
+---there is none, as in a task of luamcp's own.
 ---@param text string
 ---@param ... any for string.format
 function usage.raise(text, ...)

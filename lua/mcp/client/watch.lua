@@ -1,69 +1,73 @@
 -- SPDX-License-Identifier: MIT
--- watch: being told of changes. A session subscribes to resources one by one and is told of lists
--- unasked; without sessions there is one long request (subscriptions/listen) for all of it, which
--- is made anew when what is wanted changes, and when its connection has broken.
+-- watch: notifications of changes. In a session the client subscribes to each resource, and changes
+-- of lists are always sent. A stateless server has one long request for all of them
+-- (subscriptions/listen), which is replaced when the subscriptions change, and repeated when its
+-- connection is lost.
 local call = require "mcp.client.call"
 local core = require "mcp.core"
-local fetch = require "mcp.client.request"
+local request = require "mcp.client.request"
 local protocol = require "mcp.protocol"
-local tells = require "mcp.client.callbacks"
+local callbacks = require "mcp.client.callbacks"
 local tools = require "mcp.client.tools"
 local value = require "mcp.value"
-local normal = require("mcp.uri").normal
+local uris = require "mcp.later" "mcp.uri"
 
 local watch = {}
 
----How long a server has to acknowledge a listening, in seconds.
+---Time for a server to acknowledge subscriptions/listen, in seconds.
 watch.ACKNOWLEDGE = 10
----Resources of one client that are subscribed to.
+---Resources that a client may subscribe to.
 watch.URIS = 1024
----The pause before a listening that broke is made anew, doubled each time up to the second, in
+---The pause before a lost subscriptions/listen is repeated, doubled each time, and its maximum, in
 ---seconds.
 watch.PAUSE = 1
-watch.PAUSE_MOST = 60
+watch.PAUSE_MAX = 60
 
 local METHOD = "subscriptions/listen"
 
--- The kinds of lists: the notice, the member of a filter, and what our cache forgets.
+-- The kinds of lists: the member of a filter, and the methods whose cached results are dropped.
 local KINDS = {
   tools = { filter = "toolsListChanged", drop = { "tools/list" } },
   prompts = { filter = "promptsListChanged", drop = { "prompts/list" } },
   resources = { filter = "resourcesListChanged",
-    drop = { "resources/list", "resources/templates/list" } },
+    drop = { "resources/list", "resources/templates/list", "skills/list", "skills/get" } },
 }
 
--- --- telling the program ----------------------------------------------------------
+-- --- notifying the program --------------------------------------------------------
 
 local function drop(client, method, detail)
   if client.cache then client.cache:drop(client.place, method, detail) end
 end
 
-local function tell(client, what, uri)
-  if client.settings.on_change then tells.run(client, client.settings.on_change, what, uri) end
+local function notify(client, what, uri)
+  if client.settings.on_change then callbacks.run(client, client.settings.on_change, what, uri) end
 end
 
 local function list_changed(client, kind)
-  for _, method in ipairs(KINDS[kind].drop) do drop(client, method) end
+  for _, method in ipairs(KINDS[kind].drop) do
+    drop(client, method)
+    if client.pins then client.pins:forget(method) end
+  end
   if kind == "tools" then tools.forget(client) end
-  tell(client, kind)
+  notify(client, kind)
 end
 
--- The functions for a resource. A server may name a part of what was subscribed to.
+-- Calls the functions for a resource. A server may name a part of a subscribed resource.
 local function updated(client, uri)
   drop(client, "resources/read", uri)
-  local found, came = {}, normal(uri)
+  local found, came = {}, uris.normal(uri)
   for wanted, functions in pairs(client.subscribed) do
-    wanted = normal(wanted)
+    wanted = uris.normal(wanted)
     local whole = wanted:find "/$" and wanted or wanted .. "/"
     if came == wanted or came:sub(1, #whole) == whole then
       for fn in pairs(functions) do found[#found + 1] = fn end
     end
   end
-  for _, fn in ipairs(found) do tells.run(client, fn, uri) end
-  tell(client, "resource", uri)
+  for _, fn in ipairs(found) do callbacks.run(client, fn, uri) end
+  notify(client, "resource", uri)
 end
 
----A notice of the server; false if it is none of these.
+---Handles a notification of the server; false if it is not about changes.
 ---@param client table
 ---@param method string
 ---@param params table
@@ -76,14 +80,14 @@ function watch.notice(client, method, params)
     local subscription = client.opening
     if subscription and core.id_key(subscription.id) == core.id_key(tag) then
       subscription.honoured = value.is_object(params.notifications) and params.notifications or {}
-      -- From here on its notices count, and no longer those of the one before.
+      -- From here on its notifications count, and those of its predecessor no longer.
       client.opening, client.listening = nil, subscription
       subscription.acknowledged:wake(true)
     end
     return true
   end
   if not KINDS[kind] and method ~= "notifications/resources/updated" then return false end
-  -- Without sessions a notice is for the listening whose id it names, with its type (IO-64).
+  -- Without sessions a notification names the subscription by id, with its type (IO-64).
   if client.era == "modern" then
     local subscription = client.listening
     if not subscription or core.id_key(subscription.id) ~= core.id_key(tag) then return true end
@@ -98,7 +102,7 @@ end
 
 -- --- listening (without sessions) ---------------------------------------------------
 
--- What is wanted, as the filter of a request; nil if it is nothing.
+-- The filter of a subscriptions/listen for all that the program subscribes to; nil if nothing.
 local function wanted(client)
   local filter, any = {}, false
   if client.settings.on_change then
@@ -109,16 +113,20 @@ local function wanted(client)
       end
     end
   end
-  local uris = value.array {}
-  for uri in pairs(client.subscribed) do uris[#uris + 1] = uri end
-  if uris[1] then
-    table.sort(uris)
-    filter.resourceSubscriptions, any = uris, true
+  local all = value.array {}
+  for uri in pairs(client.subscribed) do all[#all + 1] = uri end
+  if all[1] then
+    table.sort(all)
+    filter.resourceSubscriptions, any = all, true
+  end
+  local extensions = client.settings.extensions
+  for name, member in pairs(extensions and extensions:filter(client) or {}) do
+    filter[name], any = member, true
   end
   return any and filter or nil
 end
 
--- What was told while nobody listened is not known: it may all have changed.
+-- Notifications were missed while the connection was lost: everything may have changed.
 local function assume_changes(client)
   for kind in pairs(KINDS) do
     local offered = client.capabilities[kind]
@@ -127,7 +135,7 @@ local function assume_changes(client)
   for uri in pairs(client.subscribed) do updated(client, uri) end
 end
 
--- Changes of what is wanted, one after the other.
+-- Runs changes of the subscriptions one after the other.
 local function change(client, fn)
   while client.changing do
     local waiter = core.waiter()
@@ -146,13 +154,13 @@ end
 
 local listen
 
--- A listening has ended by itself.
+-- A subscriptions/listen has ended by itself.
 local function ended(client, subscription, text)
   if client.listening ~= subscription or client.closed then return end
   client.listening = nil
-  core.log("info", ("%s: %s"):format(METHOD, text or "the server has ended it"))
+  core.log("info", ("%s: %s"):format(METHOD, text or "the server ended the subscription"))
   if client.transport.duplex and client.state ~= "open" then return end
-  -- What is kept is out of date from now on.
+  -- Cached results may be out of date from now on.
   drop(client)
   local pause = watch.PAUSE
   while not client.closed and not client.listening and not client.opening do
@@ -161,12 +169,11 @@ local function ended(client, subscription, text)
     if change(client, function() return client.listening or listen(client) end) then
       return assume_changes(client)
     end
-    pause = math.min(pause * 2, watch.PAUSE_MOST)
+    pause = math.min(pause * 2, watch.PAUSE_MAX)
   end
 end
 
--- Begins to listen to what is wanted and waits until the server has said that it will tell. Then
--- the one before it ends.
+-- Sends subscriptions/listen, waits for its acknowledgement, and then ends its predecessor.
 function listen(client)
   local filter, before = wanted(client), client.listening
   if not filter then
@@ -176,60 +183,66 @@ function listen(client)
   end
   local subscription = { filter = filter, acknowledged = core.waiter() }
   client.opening = subscription
-  local why, name, number
+  local reason, name, number
   client.background:spawn(function()
+    core.trace(false) -- it lasts longer than what has asked for it
     local reply, text, code = call.send(client, METHOD, { notifications = filter }, {}, {
       time = 0, started = function(id, made) subscription.id, subscription.call = id, made end })
     local data, result
     if reply then result, text, code, data = call.read(METHOD, reply) end
     subscription.over = true
-    if not result then why, name, number = text, code, data end
+    if not result then reason, name, number = text, code, data end
     if subscription.acknowledged:is_woken() then return ended(client, subscription, text) end
     subscription.acknowledged:wake(false)
   end)
-  local ok, good, code = subscription.acknowledged:wait(watch.ACKNOWLEDGE)
+  local good, text, code = subscription.acknowledged:wait(watch.ACKNOWLEDGE)
   if client.opening == subscription then client.opening = nil end
-  if not ok or not good then
+  if not good then
     if client.listening == subscription then client.listening = before end
     if subscription.call then client.transport:cancel(subscription.call, "Not acknowledged") end
-    if ok then return nil, why or METHOD .. ": the server has ended it", name or "EGONE", number end
-    return nil, code == "ETIMEDOUT" and METHOD .. ": not acknowledged" or good, code
+    if good == false then
+      return nil, reason or METHOD .. ": the server ended the subscription", name or "EGONE",
+        number
+    end
+    return nil, code == "ETIMEDOUT" and METHOD .. ": not acknowledged" or text, code
   end
-  if before then client.transport:cancel(before.call, "Another one takes its place") end
-  if subscription.over then core.spawn(ended, client, subscription, why) end
+  if before then client.transport:cancel(before.call, "Replaced by another subscription") end
+  if subscription.over then core.spawn(ended, client, subscription, reason) end
   return true
 end
 
--- Whether what was acknowledged has this resource.
+-- Did the server acknowledge this resource?
 local function honours(subscription, uri)
   local honoured = subscription and subscription.honoured
   local list = honoured and honoured.resourceSubscriptions
   if type(list) ~= "table" then return false end
   for _, name in ipairs(list) do
-    if name == uri or type(name) == "string" and normal(name) == normal(uri) then return true end
+    if name == uri or type(name) == "string" and uris.normal(name) == uris.normal(uri) then
+      return true
+    end
   end
   return false
 end
 
 -- --- for the verbs ----------------------------------------------------------------------
 
----Begins to watch after a handshake: what the program wants to be told from the start, and what was
----subscribed to before.
+---Subscribes after a handshake: to the changes that the program's options ask for, and to the
+---resources of an earlier connection.
 ---@param client table
 function watch.start(client)
   if client.era == "modern" then
     if not wanted(client) then return end
     local ok, text = change(client, function() return listen(client) end)
-    if not ok then core.log("warning", "notifications of changes are not delivered: " .. text) end
+    if not ok then core.log("warning", "not subscribed to changes: " .. text) end
     return
   end
   for uri in pairs(client.subscribed) do
-    local ok, text = fetch.run(client, "resources/subscribe", { uri = uri }, {})
-    if not ok then core.log("warning", ("not subscribed to %s any more: %s"):format(uri, text)) end
+    local ok, text = request.run(client, "resources/subscribe", { uri = uri }, {})
+    if not ok then core.log("warning", ("no longer subscribed to %s: %s"):format(uri, text)) end
   end
 end
 
----Has `fn(uri)` called whenever the resource changes.
+---Calls `fn(uri)` whenever the resource changes.
 ---@param client table
 ---@param uri string
 ---@param fn function
@@ -248,19 +261,19 @@ function watch.subscribe(client, uri, fn, options)
     local count = 0
     for _ in pairs(client.subscribed) do count = count + 1 end
     if count >= watch.URIS then
-      return nil, ("%d resources are subscribed to, which is the limit"):format(count), "EBUSY"
+      return nil, ("subscribed to %d resources, which is the limit"):format(count), "EBUSY"
     end
     client.subscribed[uri] = { [fn] = true }
     local ok, text, code, data
     if client.era == "modern" then
       ok, text, code, data = listen(client)
       if ok and not honours(client.listening, uri) then
-        ok, text, code = nil, ("the server does not tell of changes of %s"):format(uri), "ENOTSUP"
+        ok, text, code = nil, ("the server does not send changes of %s"):format(uri), "ENOTSUP"
         client.subscribed[uri] = nil
         listen(client)
       end
     else
-      ok, text, code, data = fetch.run(client, "resources/subscribe", { uri = uri }, options)
+      ok, text, code, data = request.run(client, "resources/subscribe", { uri = uri }, options)
     end
     if ok then return true end
     client.subscribed[uri] = nil
@@ -268,7 +281,30 @@ function watch.subscribe(client, uri, fn, options)
   end)
 end
 
----The opposite: for one function, or for all.
+---Listens to other things of an extension than before.
+---@param client table
+---@param own table the extension, as client/extension.lua has it
+---@param filter table|nil
+---@return table|nil honoured what the server honours of the filter
+---@return string|nil message
+---@return any code
+---@return any data
+function watch.listen(client, own, filter)
+  return change(client, function()
+    local before = own.listen
+    own.listen = filter
+    local ok, text, code, data = listen(client)
+    if not ok then
+      own.listen = before
+      return nil, text, code, data
+    end
+    local honoured, out = client.listening and client.listening.honoured or {}, {}
+    for name in pairs(filter or {}) do out[name] = honoured[name] end
+    return out
+  end)
+end
+
+---Ends the subscription of one function, or of all functions of the resource.
 ---@param client table
 ---@param uri string
 ---@param fn function|nil
@@ -285,7 +321,8 @@ function watch.unsubscribe(client, uri, fn, options)
     if fn and next(functions) then return true end
     client.subscribed[uri] = nil
     if client.era == "modern" then return listen(client) end
-    local ok, text, code, data = fetch.run(client, "resources/unsubscribe", { uri = uri }, options)
+    local ok, text, code, data = request.run(client, "resources/unsubscribe", { uri = uri },
+      options)
     if ok then return true end
     return nil, text, code, data
   end)

@@ -17,7 +17,7 @@ describe("mcp.auth.bearer", function()
   it("takes nothing that could end a field, and shows no token", function()
     for _, wrong in ipairs { "", "a\r\nEvil: 1", "a\n", "é", " secret", "secret ", "a\tb", "a\0",
       "\x7f", 7, {},
-      ("x"):rep(auth.LENGTH + 1) } do
+      ("x"):rep(8193) } do
       local ok, why = pcall(auth.bearer, wrong)
       assert.is_false(ok)
       assert.matches("mcp.auth.bearer: ", why, 1, true)
@@ -25,7 +25,7 @@ describe("mcp.auth.bearer", function()
         assert.is_nil(why:find(wrong, 1, true))
       end
     end
-    assert.is_table(auth.bearer(("x"):rep(auth.LENGTH)))
+    assert.is_table(auth.bearer(("x"):rep(8192)))
     assert.equal("mcp.auth.bearer", tostring(auth.bearer "secret"))
   end)
 
@@ -51,6 +51,20 @@ describe("mcp.auth.bearer", function()
     assert.is_nil(none)
     assert.matches("a character of the token is in no token: 0x0a at position 2", why, 1, true)
     assert.equal("EAUTH", code)
+  end)
+
+  it("shows 200 bytes of what the server says about it", function()
+    local function refusal(description)
+      return (select(2, auth.bearer "x":challenged { status = 401, url = "https://a.example/mcp",
+        header = function(name)
+          assert.equal("www-authenticate", name)
+          return ('Bearer error="invalid_token", error_description="%s"'):format(description)
+        end }))
+    end
+    local start = "https://a.example/mcp: the server refused the token (status 401): "
+    assert.equal(start .. "it has expired", refusal "it has expired")
+    assert.equal(start .. ("x"):rep(200), (refusal(("x"):rep(200))))
+    assert.equal(start .. ("x"):rep(200) .. "...", (refusal(("x"):rep(201))))
   end)
 
   it("sends a refused token again only where there may be another", function()

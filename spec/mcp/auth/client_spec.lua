@@ -570,7 +570,8 @@ describe("scopes", function()
       local ok = provider:challenged(issuer:refusal(403,
         ('Bearer error="insufficient_scope", scope="s%d"'):format(count)))
     until not ok
-    assert.equal(require("mcp.auth.client.provider").STEP_UPS + 1, count)
+    -- After eight.
+    assert.equal(8 + 1, count)
   end)
 
   it("a 403 of another kind is not ours", function()
@@ -705,7 +706,7 @@ describe("tokens", function()
     for answer, text in pairs {
       ["{}"] = "gives no access_token",
       ['{"access_token":"a\\r\\nb","token_type":"Bearer"}'] = "0x0d at position 2",
-      ['{"access_token":"a","token_type":"mac"}'] = "type mac; Bearer or DPoP expected",
+      ['{"access_token":"a","token_type":"mac"}'] = "expected Bearer or DPoP, got mac",
     } do
       local issuer = fake.new()
       issuer.fetched = function(address)
@@ -904,6 +905,6 @@ describe("options", function()
     assert.error_matches(function() client.workload {} end, "assertion is missing", 1, true)
     assert.error_matches(function()
       client.oauth { client_metadata_url = "https://example.com" }
-    end, "an https address with a path expected", 1, true)
+    end, "expected an https address with a path", 1, true)
   end)
 end)

@@ -193,9 +193,22 @@ describe("mcp.auth.introspection", function()
     assert.equal(2, #asked)
   end)
 
+  it("counts an answer that replaces an older one in its place", function()
+    local check = with(function() return 200, active { pad = ("x"):rep(1000) } end, { ttl = 0.01 })
+    assert(ask(check, "same"))
+    local held = check.held
+    for _ = 1, 5 do
+      core.sleep(0.02)
+      assert(ask(check, "same"))
+      assert.equal(held, check.held)
+    end
+  end)
+
   it("asks once for those that come at once, and not about too many", function()
-    local waiter = core.waiter()
+    local waiters = {}
     local check, asked = with(function()
+      local waiter = core.waiter()
+      waiters[#waiters + 1] = waiter
       waiter:wait()
       return 200, active()
     end)
@@ -207,9 +220,12 @@ describe("mcp.auth.introspection", function()
     assert.equal(1, #asked)
     for i = 2, introspection.ASKING do core.spawn(function() check("other" .. i, REQUEST) end) end
     helper.settle()
-    local _, _, code = run(function() return check("one more", REQUEST) end)
+    local none, text, code = run(function() return check("one more", REQUEST) end)
+    assert.is_nil(none)
+    assert.is_truthy(text:find("too many", 1, true), text)
     assert.equal("EUNREACHABLE", code)
-    waiter:wake()
+    assert.equal(introspection.ASKING, #waiters)
+    for _, waiter in ipairs(waiters) do waiter:wake() end
     helper.wait_until(function() return core.task_count() == 0 end)
     for i = 1, 5 do assert.equal("ada", got[i].subject) end
     assert.equal(0, check.asking)
@@ -250,9 +266,10 @@ describe("mcp.auth.introspection", function()
     for text, changes in pairs {
       ["url is missing"] = { url = false }, ["https expected"] = { url = "http://a.example/i" },
       ["both or none"] = { client_secret = false }, ["the endpoint asks for one"] = { token = "t" },
-      ["client_secret_post"] = { method = "none" }, ["ttl: a number"] = { ttl = -1 },
-      ["text, list or false"] = { audience = true }, ["url"] = { ulr = "x" },
-      ["timeout: a number"] = { timeout = 0 }, ['"cache": expected a number'] = { cache = "x" },
+      ["client_secret_post"] = { method = "none" }, ["ttl: expected a number"] = { ttl = -1 },
+      ["a string, a list or false"] = { audience = true }, ["url"] = { ulr = "x" },
+      ["timeout: expected a number"] = { timeout = 0 },
+      ['"cache": expected a number'] = { cache = "x" },
     } do
       local options = {}
       for name, given in pairs(good) do options[name] = given end

@@ -89,6 +89,22 @@ describe("mcp.auth.jwks", function()
     assert.equal(3, there.count)
   end)
 
+  it("fetches keys again after ten minutes, without an option", function()
+    local there = place(document "a")
+    local set = jwks.new { url = URL, fetch = there.fetch }
+    assert.is_true(has(set, "a"))
+    now = now + 600
+    assert.is_true(has(set, "a"))
+    assert.equal(1, there.count)
+    now = now + 0.1
+    assert.is_true(has(set, "a"))
+    assert.equal(2, there.count)
+    -- The age counts from the second answer.
+    now = now + 600
+    assert.is_true(has(set, "a"))
+    assert.equal(2, there.count)
+  end)
+
   it("has the interval as an option", function()
     local there = place(document "a")
     local set = jwks.new { url = URL, fetch = there.fetch, refresh = 5 }

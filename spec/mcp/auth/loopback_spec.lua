@@ -1,6 +1,7 @@
 -- SPDX-License-Identifier: MIT
 local async = require "mcp.async"
 local core = require "mcp.core"
+local helper = require "spec.helper"
 local system = require "codecs.system"
 
 local loopback = require "mcp.auth.client.loopback"
@@ -82,8 +83,8 @@ describe("the loopback redirect (RFC 8252 7.3)", function()
     local wait, text = open "https://example.com/callback"
     assert.is_nil(wait)
     assert.matches("give on_authorize to receive it", text, 1, true)
-    local catcher, _, code = core.catch_redirect("0.0.0.0", 0, "/callback", function() end)
-    assert.is_nil(catcher)
+    local listener, _, code = core.listen_redirect("0.0.0.0", 0, "/callback", function() end)
+    assert.is_nil(listener)
     assert.equal("EINVAL", code)
   end)
 
@@ -98,5 +99,20 @@ describe("the loopback redirect (RFC 8252 7.3)", function()
     end
     for _ = 1, 10 do core.step(0.01) end
     assert.equal(before, system.fd_count(pid))
+  end)
+
+  it("prints the address on standard error, and nothing on standard output", function()
+    local path = helper.file [[
+      local loopback = require "mcp.auth.client.loopback"
+      local wait <close> = assert(loopback.open("http://127.0.0.1/", nil, { time = 0.01 }))
+      local _, _, code = wait:come "https://as.example/authorize?x=1"
+      print(code)
+    ]]
+    local run = helper.quote(helper.program()) .. " run " .. path
+    local out = helper.shell(run .. " 2>/dev/null")
+    local err = helper.shell(run .. " 2>&1 >/dev/null")
+    helper.remove_files()
+    assert.equal("ETIMEDOUT\n", out)
+    assert.is_truthy(err:find("\n  https://as.example/authorize?x=1\n", 1, true), err)
   end)
 end)

@@ -120,6 +120,7 @@ describe("a token that is bound to a key", function()
         local x = exchange { authorization = "DPoP " .. access, dpop = field }
         function x.ticket() return ticket end
         function x.expire() end
+        function x.charge_to() return true end
         local result, err
         helper.logged(function() result, err = receive(x, nil, as) end)
         return result, err and err.status
@@ -297,8 +298,8 @@ describe("a token that is bound to a key", function()
   it("has options that are checked", function()
     for text, options in pairs {
       ["nonces"] = { nonce = true }, ['"age": expected a number'] = { age = "x" },
-      ["age: seconds"] = { age = 0 }, ["proofs: an integer"] = { proofs = 0 },
-      ["key: 32 bytes"] = { key = "short" } } do
+      ["age: expected seconds"] = { age = 0 }, ["proofs: expected an integer"] = { proofs = 0 },
+      ["key: expected 32 bytes"] = { key = "short" } } do
       assert.error_matches(function() guard_with(options) end, text)
     end
     assert.error_matches(function() guard_with "yes" end, '"dpop": expected a boolean or table')

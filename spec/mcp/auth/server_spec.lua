@@ -26,6 +26,11 @@ local function exchange(fields)
   local x = { fields = fields, set = {} }
   function x:header(name) return self.fields[name] end
   function x:ticket() return self.fields.ticket end
+  function x:charge_to(key)
+    self.charged_to = key
+    if self.fields.no_room then return nil, "over the memory limit", "EBUDGET" end
+    return true
+  end
   function x:set_header(name, text) self.set[name] = text end
   return x
 end
@@ -46,15 +51,15 @@ describe("the option auth of a server", function()
     local function wrong(options, pattern)
       assert.error_matches(function() app_with(options) end, pattern)
     end
-    wrong({ verify = false }, "verify: a function")
-    wrong({ verify = {} }, "verify: a function")
+    wrong({ verify = false }, "verify: expected a function")
+    wrong({ verify = {} }, "verify: expected a function")
     wrong({ verify = "x" }, 'option "verify": expected a function or table, got string')
     wrong({ verfy = verify }, "verify")
     wrong({ resource = "mcp.example" }, "resource")
     wrong({ resource = "ftp://mcp.example" }, "resource")
-    wrong({ resource = "ws://mcp.example" }, "http or https expected")
-    wrong({ resource = RESOURCE .. "?x" }, "neither query nor fragment")
-    wrong({ resource = RESOURCE .. "#x" }, "neither query nor fragment")
+    wrong({ resource = "ws://mcp.example" }, "expected an http or https URL")
+    wrong({ resource = RESOURCE .. "?x" }, "without query and fragment")
+    wrong({ resource = RESOURCE .. "#x" }, "without query and fragment")
     wrong({ authorization_servers = false }, "authorization_servers")
     wrong({ authorization_servers = {} }, "authorization_servers")
     wrong({ authorization_servers = { "as" } }, "authorization_servers%[1%]")
@@ -63,7 +68,7 @@ describe("the option auth of a server", function()
     wrong({ scopes = { 'a"b' } }, "scopes%[1%]")
     wrong({ scopes = { "a\nb" } }, "scopes%[1%]")
     wrong({ scopes = { "" } }, "scopes%[1%]")
-    wrong({ includes = { a = "b" } }, 'includes%["a"%]: a list of scopes')
+    wrong({ includes = { a = "b" } }, 'includes%["a"%]: expected a list of scopes')
     wrong({ includes = { ["a b"] = {} } }, "includes%[1%]")
     wrong({ metadata = { resource = "x" } }, "metadata: resource has an option of its own")
     assert.error_matches(function() mcp.server { name = "x", auth = true } end, "auth")
@@ -156,7 +161,8 @@ describe("the guard", function()
       assert.equal(401, status)
       assert.is_nil((err.message .. err.challenge):find("table", 1, true))
     end)
-    assert.equal("info: auth: refused: the token [hidden] ([hidden]) is not in the table", log)
+    assert.equal("info: http: request refused with 401: the token [hidden] ([hidden]) is not in "
+      .. "the table (the server's option auth.verify decides)", log)
   end)
 
   it("fails closed where verify does: 500, and the token in no line of the log", function()
@@ -406,7 +412,7 @@ describe("mcp.auth.jwt", function()
     wrong({}, "issuer is missing")
     wrong({ issuer = ISSUER }, "jwks is missing")
     wrong({ issuer = "as", jwks = JWK }, "issuer")
-    wrong({ issuer = ISSUER .. "?a", jwks = JWK }, "neither query nor fragment")
+    wrong({ issuer = ISSUER .. "?a", jwks = JWK }, "without query and fragment")
     wrong({ issuer = ISSUER, jwks = JWK, issuers = {} }, "not both")
     wrong({ issuers = {} }, "issuers: there is none")
     wrong({ issuer = ISSUER, jwks = "http://as.example/jwks" }, "https expected")

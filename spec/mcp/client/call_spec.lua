@@ -78,7 +78,8 @@ describe("a request of a client", function()
       for i = 1, #answers do
         local result, text, code = client:request("r", { i = i })
         assert.same({ nil, "ERPC" }, { result, code })
-        assert.matches("r: the server's answer is malformed: object expected, got ", text, 1, true)
+        assert.matches("r: malformed result from the server: expected an object, got ", text, 1,
+          true)
       end
       for _, err in ipairs { "{}", '{"code":"x","message":"m"}', '{"code":1}',
         '{"code":1.5,"message":"m"}', '{"message":"m"}', '{"code":1,"message":null}' } do
@@ -94,7 +95,7 @@ describe("a request of a client", function()
       local began = core.now()
       local result, text, code = client:call_tool("slow", {}, { timeout = 0.03 })
       assert.same({ nil, "ETIMEDOUT" }, { result, code })
-      assert.matches("^tools/call: no answer within 0%.0%d", text)
+      assert.matches("^tools/call: no answer within 0%.%d", text)
       assert.is_true(core.now() - began < 2)
       helper.wait_until(function() return far:all("notifications/cancelled")[1] end)
       assert.equal(call(far).id, far:all("notifications/cancelled")[1].params.requestId)
@@ -219,6 +220,20 @@ describe("a request of a client", function()
       assert.equal(0, client.in_flight)
       assert.same({}, client.calls)
     end)
+  end)
+
+  it("is refused while 256 others are in progress", function()
+    local client = scripted.connect(scripted.modern())
+    local codes = {}
+    for _ = 1, 258 do
+      core.spawn(function()
+        local _, _, code = client:request("x/y")
+        codes[#codes + 1] = code
+      end)
+    end
+    helper.settle()
+    assert.same({ "EBUSY", "EBUSY" }, codes)
+    client:close()
   end)
 
   it("is one of so many at once", function()

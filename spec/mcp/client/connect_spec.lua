@@ -65,6 +65,35 @@ describe("mcp.connect", function()
     assert.same({ "a line", "a line", "a line" }, lines)
   end)
 
+  it("takes env, cwd and stderr of a command from either table, and from one only", function()
+    local path = helper.file(SERVER, ".lua")
+    local lines = {}
+    local target = { helper.program(), path }
+    local client <close> = assert(mcp.connect(target, {
+      env = { SPEC_WORD = "set" }, stderr = function(line) lines[#lines + 1] = line end }))
+    assert.equal("said", text_of(client:call_tool "say"))
+    helper.wait_until(function() return lines[1] end)
+    assert.same({ helper.program(), path }, target)
+    local ok, err = pcall(mcp.connect, { "x", stderr = "null" }, { stderr = "null" })
+    assert.is_false(ok)
+    assert.matches("stderr: given in the target and in the options: drop one of them", err, 1, true)
+  end)
+
+  it("a script logs as we do, unless env says otherwise", function()
+    local path = helper.file([[
+local app = require "mcp".server "child"
+app:tool "log" (function() return os.getenv "MCP_LOG" .. " " .. os.getenv "MCP_LOG_TIME" end)
+app:run()]], ".lua")
+    local real = os.getenv
+    local ours = { MCP_LOG = "error", MCP_LOG_TIME = "1" }
+    os.getenv = function(name) return ours[name] or real(name) end -- luacheck: ignore
+    finally(function() os.getenv = real end) -- luacheck: ignore
+    local client <close> = assert(mcp.connect(path))
+    assert.equal("error 1", text_of(client:call_tool "log"))
+    local other <close> = assert(mcp.connect(path, { env = { MCP_LOG = "off" } }))
+    assert.equal("off 1", text_of(other:call_tool "log"))
+  end)
+
   it("takes a transport, too", function()
     local client <close> = assert(mcp.connect(scripted.transport(scripted.modern())))
     assert.equal("scripted", client.server.name)
@@ -73,20 +102,67 @@ describe("mcp.connect", function()
   it("says why it cannot (bad luck returns)", function()
     local none, text, code = mcp.connect { command = "/nowhere/nothing" }
     assert.same({ nil, "ENOENT" }, { none, code })
-    assert.matches("^/nowhere/nothing cannot be started: ", text)
+    assert.matches("^cannot start /nowhere/nothing: ", text)
     none, text, code = mcp.connect { command = "/nowhere/nothing here" }
     assert.same({ nil, "ENOENT" }, { none, code })
-    assert.matches("(command is the program alone; its arguments go in args)", text, 1, true)
+    assert.matches("(put only the program in command and its arguments in args)", text, 1, true)
     none, text, code = mcp.connect "/nowhere/nothing.lua"
     assert.same({ nil, "/nowhere/nothing.lua: no such file", "ENOENT" },
       { none, text, code })
     none, text, code = mcp.connect({ "sh", "-c", "exit 3" })
     assert.is_nil(none)
-    -- Whether it is found out by reading or by writing.
-    assert.is_true(code == "EGONE" or code == "EPIPE", code)
-    assert.matches("stdio: the connection is lost", text, 1, true)
-    -- Once is enough.
-    assert.is_true(select(2, text:gsub("status 3", "")) <= 1, text)
+    -- The same whether it is found out by reading or by writing.
+    assert.same({ "stdio: connection lost: the process ended with status 3", "EGONE" },
+      { text, code })
+    -- It is started again only if it has read the question, which it may not have understood.
+    local starts = helper.file ""
+    none, text = mcp.connect({ "sh", "-c", "echo >>" .. starts .. "; exit 3" })
+    assert.matches("status 3", text, 1, true)
+    local file <close> = assert(io.open(starts))
+    assert.same({ nil, 1 }, { none, #file:read "a" })
+    -- luamcp understands it, so a script is started once in any case.
+    local once = helper.file ""
+    none, text = mcp.connect(helper.file(([[
+      io.open(%q, "a"):write("x"):close()
+      os.exit(4)]]):format(once), ".lua"))
+    assert.matches("status 4", text, 1, true)
+    local log <close> = assert(io.open(once))
+    assert.same({ nil, "x" }, { none, log:read "a" })
+  end)
+
+  it("ends a server that takes the first question for the start, and starts another", function()
+    local ended = helper.file ""
+    local script = helper.file(([[
+      io.stdout:setvbuf "line"
+      local begun = false
+      local function send(id, text)
+        io.write('{"jsonrpc":"2.0","id":', id, ',', text, '}\n')
+      end
+      for line in io.lines() do
+        local id = line:match '"id":([^,}]+)'
+        if not id then
+          -- A notification.
+        elseif not line:find '"method":"initialize"' then
+          begun = true
+          send(id, '"error":{"code":-32600,"message":"initialize first"}')
+        elseif begun then
+          send(id, '"error":{"code":-32600,"message":"it has begun already"}')
+        else
+          begun = true
+          send(id, '"result":{"protocolVersion":"2025-11-25","capabilities":{},'
+            .. '"serverInfo":{"name":"strict","version":"1"}}')
+        end
+      end
+      io.open(%q, "a"):write("x"):close()]]):format(ended), ".lua")
+    local client = assert(mcp.connect { os.getenv "LUA" or "lua5.4", script })
+    assert.equal("strict", client.server.name)
+    local function count()
+      local file <close> = assert(io.open(ended))
+      return #file:read "a"
+    end
+    helper.wait_until(function() return count() == 1 end, "the end of the first")
+    client:close()
+    helper.wait_until(function() return count() == 2 end, "the end of the second")
   end)
 
   it("says that the program luamcp is missing", function()
@@ -107,13 +183,16 @@ describe("mcp.connect", function()
 
   it("says what is wrong with its arguments, at the caller's line", function()
     local app = mcp.server "own"
-    local EXPECTED = "mcp.connect: an app, { command =, args = }, the path of a .lua file or an "
-      .. "address"
+    local EXPECTED = "mcp.connect: expected an app, { command =, args = }, the path of a .lua "
+      .. "file or an address"
     for words, arguments in pairs {
       [EXPECTED] = {},
-      ['expected, got "nowhere"'] = { "nowhere" },
-      ['expected, got "ftp://host/"'] = { "ftp://host/" },
-      ["expected, got number"] = { 5 },
+      ['got "nowhere"'] = { "nowhere" },
+      ['got "ftp://host/"'] = { "ftp://host/" },
+      ['got "127.0.0.1:8792"; did you mean "http://127.0.0.1:8792/mcp"?'] = { "127.0.0.1:8792" },
+      ['did you mean "http://localhost:80/x"?'] = { "localhost:80/x" },
+      ['did you mean "http://[::1]:8000/mcp"?'] = { "[::1]:8000" },
+      ["got number"] = { 5 },
       ["got a table without command"] = { {} },
       ['mcp.connect: unknown option "timout", did you mean "timeout"?'] = { app, { timout = 1 } },
       ['mcp.connect: unknown option "headers"'] = { app, { headers = {} } },
@@ -123,37 +202,39 @@ describe("mcp.connect", function()
         { app, { timeout = -1 } },
       ['mcp.connect: limits: unknown option "page", did you mean "pages"?'] =
         { app, { limits = { page = 1 } } },
-      ["mcp.connect: limits: pages: an integer, 1 or more, expected"] =
+      ["mcp.connect: limits: pages: expected an integer, 1 or more, got 0"] =
         { app, { limits = { pages = 0 } } },
-      ["mcp.connect: limits: message: bytes expected, 1 or more"] =
+      ["mcp.connect: limits: message: expected bytes, 1 or more, got 0"] =
         { app, { limits = { message = 0 } } },
-      ['mcp.connect: revision: one of 2026-07-28'] = { app, { revision = "2020-01-01" } },
-      ['mcp.connect: era: "auto", "legacy" or "modern" expected, got "old"'] =
+      ['mcp.connect: revision: expected one of 2026-07-28'] = { app, { revision = "2020-01-01" } },
+      ['mcp.connect: era: expected "auto", "legacy" or "modern", got "old"'] =
         { app, { era = "old" } },
-      ["mcp.connect: era: revision 2026-07-28 is modern"] =
+      ['mcp.connect: era: expected "modern" for revision 2026-07-28, got "legacy"'] =
         { app, { era = "legacy", revision = "2026-07-28" } },
       ['mcp.connect: client: unknown option "nam", did you mean "name"?'] =
         { app, { client = { nam = "x" } } },
-      ["mcp.connect: sampling: it says something of on_sample"] =
+      ["mcp.connect: sampling: needs on_sample: add that option"] =
         { app, { sampling = { tools = true } } },
       ['mcp.connect: sampling: unknown option "tool", did you mean "tools"?'] =
         { app, { sampling = { tool = true }, on_sample = print } },
-      ["mcp.connect: capabilities: roots follows from roots"] =
+      ["mcp.connect: capabilities: roots follows from the option roots: leave it out"] =
         { app, { capabilities = { roots = {} } } },
-      ["mcp.connect: roots[1]: an absolute path or file:// address expected"] =
+      ["mcp.connect: roots[1]: expected an absolute path or file:// address"] =
         { app, { roots = { "relative" } } },
       ['mcp.connect: unknown log_level "loud"'] = { app, { log_level = "loud" } },
-      ["mcp.connect: cache: false or an mcp.client_cache() expected"] = { app, { cache = {} } },
-      ["mcp.connect: cache: false"] = { app, { cache = setmetatable({}, {}) } },
+      ["mcp.connect: cache: expected false or an mcp.client_cache()"] = { app, { cache = {} } },
+      ["mcp.connect: cache: expected false"] = { app, { cache = setmetatable({}, {}) } },
       ['mcp.connect: unknown option "comand"'] = { { command = "x", comand = "y" } },
       ['mcp.connect: "timeout" is not an option of the transport: pass it in the second argument'] =
         { { command = "x", timeout = 1 } },
-      ["mcp.connect: command is there twice"] = { { "x", command = "y" } },
-      ["mcp.connect: command: a string expected"] = { { command = "" } },
-      ["mcp.connect: args[2]: string expected, got table"] =
+      ["mcp.connect: the command is given twice"] = { { "x", command = "y" } },
+      ["mcp.connect: command: expected the name of a program, got an empty string"] =
+        { { command = "" } },
+      ["mcp.connect: args[2]: expected a string, got table"] =
         { { command = "x", args = { "a", {} } } },
-      ["mcp.connect: env: names and strings expected"] = { { "x", env = { ["A=B"] = "c" } } },
-      ['mcp.connect: stderr: "inherit", "null" or a function expected, got "no"'] =
+      ["mcp.connect: env: expected names with strings or false"] =
+        { { "x", env = { ["A=B"] = "c" } } },
+      ['mcp.connect: stderr: expected "inherit", "null" or a function, got "no"'] =
         { { "x", stderr = "no" } },
       ['mcp.connect: unknown option "programm", did you mean "program"?'] =
         { "x.lua", { programm = "y" } },
@@ -164,7 +245,7 @@ describe("mcp.connect", function()
       assert.matches(words, text, 1, true)
     end
     for words, arguments in pairs {
-      ["mcp.session: a transport expected"] = { app },
+      ["mcp.session: expected a transport"] = { app },
       ['mcp.session: unknown option "headers"'] = { scripted.transport(print), { headers = {} } },
       ['mcp.session: limits: unknown option "message"'] =
         { scripted.transport(print), { limits = { message = 5 } } },

@@ -44,6 +44,16 @@ describe("the example", function()
     assert.equal(0, status)
   end)
 
+  it("client_notebook.lua uses the extension of notebook.lua, in both eras", function()
+    local url = serve("examples/notebook.lua", { "--http", "127.0.0.1:0" })
+    for _, words in ipairs { {}, { url, "modern" }, { url, "legacy" } } do
+      local out, status = run("examples/client_notebook.lua", words)
+      assert.equal("writable:\ttrue\ntea:\tSteep for three minutes.\nchanged:\tjam\n"
+        .. "notes:\tjam tea\n-32602\tunknown note: salt\n", out)
+      assert.equal(0, status)
+    end
+  end)
+
   it("client_sse.lua looks at files.lua", function()
     local url = serve("examples/files.lua",
       { "--sse", "127.0.0.1:0", "--", "examples/library" })
@@ -80,7 +90,7 @@ describe("the example", function()
     local out, status = run("examples/client_stdio.lua",
       { helper.program(), "run", "examples/hello.lua" })
     assert.equal("hello, revision 2026-07-28\ngreet: Greet a person\nHello, Ada!\n"
-      .. '(failed) tool "greet": argument "name" is missing (string expected)\n'
+      .. '(failed) tool "greet": argument "name" is missing (expected string)\n'
       .. 'unknown argument "nam", did you mean "name"?\n', out)
     assert.equal(0, status)
   end)

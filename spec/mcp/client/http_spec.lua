@@ -343,8 +343,8 @@ describe("a client over HTTP", function()
     assert.matches("^ETLS", code)
     assert.matches('tls: unknown option "cax"',
       select(2, pcall(mcp.connect, url, { tls = { cax = "x" } })))
-    assert.matches("is not https", select(2, pcall(mcp.connect, "http://127.0.0.1:1/mcp",
-      { tls = {} })), 1, true)
+    assert.matches("expected an https address", select(2, pcall(mcp.connect,
+      "http://127.0.0.1:1/mcp", { tls = {} })), 1, true)
   end)
 
   it("gives its own transports to mcp.session", function()

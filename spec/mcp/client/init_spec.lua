@@ -131,7 +131,7 @@ describe("a client", function()
     assert.equal(client, client:initialize())
     local _, text, code = client:request "die"
     assert.equal("EGONE", code)
-    assert.matches("^scripted: the connection is lost: ", text)
+    assert.matches("^scripted: connection lost: ", text)
     assert.is_false(client:is_open())
     assert.equal("mcp.client (scripted, lost)", tostring(client))
     assert.equal("EGONE", select(3, client:request "x"))
@@ -160,7 +160,7 @@ describe("a client", function()
     helper.wait_until(function() return transport.far and transport.far.got[1] end)
     local ok, text = pcall(function() client:initialize() end)
     assert.is_false(ok)
-    assert.matches("init_spec.lua:%d+: client:initialize: it is already in progress", text)
+    assert.matches("init_spec.lua:%d+: client:initialize: already in progress", text)
     client:close()
     helper.wait_until(function() return code end)
     assert.equal("ECLOSED", code)
@@ -231,8 +231,8 @@ describe("a client", function()
 
   it("hears so much at once and no more; what comes then is dropped", function()
     local tell = require "mcp.client.callbacks"
-    local real, heard = tell.MOST, 0
-    tell.MOST = 3
+    local real, heard = tell.MAX, 0
+    tell.MAX = 3
     local log = helper.logged(function()
       local client, far = scripted.connect(scripted.legacy(function(end_, message)
         end_:result(message.id, {})
@@ -243,12 +243,12 @@ describe("a client", function()
       for _ = 1, 10 do far:notify("notifications/message", { level = "info", data = 1 }) end
       assert(client:ping())
       assert.equal(3, heard)
-      helper.wait_until(function() return client.telling == 0 end)
+      helper.wait_until(function() return client.callbacks == 0 end)
       far:notify("notifications/message", { level = "info", data = 1 })
       helper.wait_until(function() return heard == 4 end)
     end)
-    tell.MOST = real
-    assert.matches("^warning: 3 notices of the server are being worked on[^\n]*$", log)
+    tell.MAX = real
+    assert.matches("^warning: 3 notifications of the server are in progress[^\n]*$", log)
   end)
 
   it("has one face for both eras, and gives facts", function()

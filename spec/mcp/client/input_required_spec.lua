@@ -113,7 +113,7 @@ describe("a call that is ended with questions", function()
         return nil, "no, thanks"
       end })
     local result, text, code = client:call_tool "x"
-    assert.same({ nil, 'tools/call: the server\'s question "s" was not answered: no, thanks', -1 },
+    assert.same({ nil, 'tools/call: could not answer the server\'s question "s": no, thanks', -1 },
       { result, text, code })
     helper.wait_until(function() return other end)
     assert.equal("ECANCELED", other)
@@ -133,10 +133,11 @@ describe("a call that is ended with questions", function()
     local function endless() return input({ a = elicitation "again" }, "s") end
     local client, far = connect(endless, { on_elicit = name_of })
     local result, text, code = client:call_tool "x"
-    assert.same({ nil, "tools/call: the server has asked 10 times and does not come to an end",
+    assert.same({ nil,
+      "tools/call: the server asked more than 10 times: raise limits.rounds if it should",
       "ETOOBIG" }, { result, text, code })
-    assert.equal(10, rounds.MOST)
-    assert.equal(1 + rounds.MOST + 1, #far.got)
+    assert.equal(10, rounds.MAX)
+    assert.equal(1 + rounds.MAX + 1, #far.got)
     client:close()
     client, far = connect(endless, { on_elicit = name_of, limits = { rounds = 2 } })
     assert.equal("ETOOBIG", select(3, client:call_tool "x"))

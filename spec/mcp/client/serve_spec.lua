@@ -1,5 +1,6 @@
 -- SPDX-License-Identifier: MIT
 -- serve_spec.lua: lua/mcp/client/serve.lua: what a server asks of a client, and what it gets.
+local core = require "mcp.core"
 local helper = require "spec.helper"
 local mcp = require "mcp"
 local scripted = require "spec.scripted"
@@ -178,7 +179,7 @@ describe("a server that asks a client", function()
         assert.equal("https://example.org/$(id);x=`id`#xn--", got[2])
       end)
       assert.equal(1, select(2, log:gsub("Punycode", "")), log)
-      assert.matches("Punycode: https://a.XN--80ak6aa92e.com/x", log, 1, true)
+      assert.matches("a Punycode name: https://a.XN--80ak6aa92e.com/x", log, 1, true)
     end)
 
     it("says when it is done there", function()
@@ -321,5 +322,64 @@ describe("a server that asks a client", function()
         end }))
       assert.equal("Ada", assert(client:call_tool "ask").content[1].text)
     end
+  end)
+
+  it("does not stop that clock with what no callback answers", function()
+    -- Asks without end, from the call on.
+    local script = scripted.legacy(function(far, message)
+      if message.method ~= "tools/call" then return end
+      for i = 1, 400 do
+        far:request("s" .. i, "sampling/createMessage", { maxTokens = 1 })
+        far:request("r" .. i, "roots/list")
+        far:request("e" .. i, "elicitation/create", { message = "?", requestedSchema = 5 })
+        if not mcp.sleep(0.005) then return end
+      end
+    end)
+    local calls = 0
+    local client = scripted.connect(script, { timeout = 0.2, on_elicit = function()
+      calls = calls + 1
+    end })
+    local since = core.now()
+    local result, _, code = client:call_tool("any", {})
+    local took = core.now() - since
+    client:close()
+    assert.is_nil(result)
+    assert.equal("ETIMEDOUT", code)
+    assert.equal(0, calls)
+    assert.is_true(took < 1.5, took)
+  end)
+
+  it("says which call the question belongs to, where that can be known", function()
+    local app = mcp.server "asking"
+    app:tool "ask" (function(_, ctx)
+      ctx:log("info", "asking")
+      ctx:sleep(0.02)
+      local answer = ctx:elicit("Name?", { name = "string" })
+      return answer and answer.name or "nobody"
+    end)
+    local listening = app:listen { http = "127.0.0.1:0", quiet = true }
+    for _, case in ipairs { { app, "legacy" }, { app, "modern" },
+      { listening.urls[1], "legacy" }, { listening.urls[1], "modern" } } do
+      local logged = {}
+      local client <close> = assert(mcp.connect(case[1], { era = case[2], log_level = "info",
+        on_log = function(_, _, _, call) logged[#logged + 1] = call and call.context or "none" end,
+        on_elicit = function(_, _, _, call)
+          return { name = call and ("%s %s %s"):format(call.method, call.name, call.context)
+            or "unknown" }
+        end }))
+      local function outcome(context)
+        return client:call_tool("ask", {}, { context = context }).content[1].text
+      end
+      assert.equal("tools/call ask one", outcome "one")
+      assert.same("one", logged[1])
+      local two, three
+      mcp.all { function() two = outcome "two" return true end,
+        function() three = outcome "three" return true end }
+      -- A session over one connection does not tell them apart.
+      local known = not (case[1] == app and case[2] == "legacy")
+      assert.same(known and { "tools/call ask two", "tools/call ask three" }
+        or { "unknown", "unknown" }, { two, three })
+    end
+    listening:close()
   end)
 end)

@@ -44,7 +44,7 @@ describe("the result of a tool", function()
       assert.equal(1, #far:all "tools/list")
       local result, text, code = client:call_tool("add", { sum = "x" })
       assert.same({ nil, "ESCHEMA" }, { result, code })
-      assert.matches('^tool "add": its result does not fit its output schema: .*"sum"', text)
+      assert.matches('^tool "add": the result does not match the output schema: .*"sum"', text)
       -- It was looked at again first: the schema might have been another one by now.
       assert.equal(2, #far:all "tools/list")
       result, text, code = client:call_tool("add", {})
@@ -61,7 +61,7 @@ describe("the result of a tool", function()
     assert(client:list_tools())
     assert(client:call_tool "other")
     local result, text, code = client:call_tool "add"
-    assert.same({ nil, 'tool "add" has an output schema, and its result has no structuredContent',
+    assert.same({ nil, 'tool "add": expected structuredContent, since it has an output schema',
       "ESCHEMA" }, { result, text, code })
   end)
 
@@ -106,7 +106,7 @@ describe("the result of a tool", function()
         assert(client:call_tool "t")
       end)
       -- Once, not at every call.
-      local count = select(2, log:gsub("its output schema is not checked", ""))
+      local count = select(2, log:gsub("results are not validated", ""))
       assert.equal(1, count)
       client:close()
     end
@@ -142,7 +142,7 @@ describe("the result of a tool", function()
     for _, bad in ipairs { { 1, 2 }, value.array {}, "x", 5, true } do
       local ok, text = pcall(function() return client:call_tool("t", bad) end)
       assert.is_false(ok)
-      assert.matches("tools_spec.lua:%d+: client:call_tool: arguments: a table with names expected",
+      assert.matches("tools_spec.lua:%d+: client:call_tool: arguments: expected a table with names",
         text)
     end
   end)
@@ -197,5 +197,31 @@ describe("the arguments that go into header fields", function()
     assert.matches('ignoring tool "bad"', log, 1, true)
     local code = select(3, client:call_tool("t", { region = ("x"):rep(20000) }))
     assert.equal("ETOOBIG", code)
+  end)
+
+  it("are looked for on a hundred pages, and the call is repeated once", function()
+    local calls, listed, endless = 0, 0, true
+    local client = connect_http(scripted.modern(function(far, message)
+      if message.method == "tools/list" then
+        listed = listed + 1
+        far:result(message.id, { tools = value.array {},
+          nextCursor = endless and tostring(listed) or nil })
+      else
+        calls = calls + 1
+        far:error(message.id, -32020)
+      end
+    end))
+    local text, code
+    local log = helper.logged(function()
+      text, code = select(2, client:call_tool("t", { region = "eu" }))
+    end)
+    assert.equal(-32020, code)
+    assert.is_string(text)
+    assert.same({ 1, 100 }, { calls, listed })
+    assert.matches("the call is not repeated: tools/list: more than 100 pages", log, 1, true)
+    endless = false
+    helper.logged(function() code = select(3, client:call_tool("t", { region = "eu" })) end)
+    assert.equal(-32020, code)
+    assert.same({ 3, 101 }, { calls, listed })
   end)
 end)

@@ -111,7 +111,77 @@ describe("changes of a server", function()
     assert.equal("EBUSY", code)
   end)
 
+  it("may be of 1024 resources, and the next one says so", function()
+    local client, far = scripted.connect(scripted.legacy(function(end_, message)
+      if message.id then end_:result(message.id, {}) end
+    end, nil, { capabilities = EVERYTHING }))
+    for i = 1, 1023 do client.subscribed["r://" .. i] = { [print] = true } end
+    assert.is_true(client:subscribe("r://last", print))
+    assert.same({ nil, "subscribed to 1024 resources, which is the limit", "EBUSY" },
+      { client:subscribe("r://more", print) })
+    -- Another function of one of them is no more.
+    assert.is_true(client:subscribe("r://last", tostring))
+    assert.equal(1, #far:all "resources/subscribe")
+    client.subscribed = {}
+  end)
+
+  it("of what was never subscribed to end without a request", function()
+    local client, far = scripted.connect(scripted.legacy(function(end_, message)
+      if message.id then end_:result(message.id, {}) end
+    end, nil, { capabilities = EVERYTHING }))
+    assert.is_true(client:unsubscribe "r://a")
+    assert.is_true(client:unsubscribe("r://a", print))
+    assert.equal(0, #far:all "resources/unsubscribe")
+    assert(client:subscribe("r://a", print))
+    assert.is_true(client:unsubscribe("r://a", tostring))
+    assert.equal(0, #far:all "resources/unsubscribe")
+    assert.is_true(client:unsubscribe("r://a", print))
+    assert.equal(1, #far:all "resources/unsubscribe")
+  end)
+
+  it("are told apart from all other notifications", function()
+    local client = { settings = {}, subscribed = {}, era = "legacy" }
+    for method, taken in pairs { ["notifications/tools/list_changed"] = true,
+      ["notifications/resources/updated"] = true, ["notifications/progress"] = false,
+      ["notifications/roots/list_changed"] = false, ["notifications/tools/updated"] = false,
+      ["notifications/subscriptions/acknowledged"] = true, ["x"] = false } do
+      assert.equal(taken, watch.notice(client, method, {}), method)
+    end
+  end)
+
+  it("that a new session refuses are named in the log, the others are not", function()
+    local client, far = scripted.connect(scripted.legacy(function(end_, message)
+      if message.method == "resources/subscribe" and message.params.uri == "r://gone" then
+        end_:error(message.id, -32002, "no such thing")
+      elseif message.id then
+        end_:result(message.id, {})
+      end
+    end, nil, { capabilities = EVERYTHING }))
+    client.subscribed = { ["r://gone"] = { [print] = true }, ["r://a"] = { [print] = true } }
+    local log = helper.logged(function() watch.start(client) end)
+    assert.equal("warning: no longer subscribed to r://gone: no such thing", log)
+    assert.equal(2, #far:all "resources/subscribe")
+    client.subscribed = {}
+  end)
+
   describe("without sessions", function()
+    it("are acknowledged in any spelling of a URI, and by nothing else", function()
+      local honoured
+      local client = scripted.connect(listener(function(end_, message)
+        end_:notify("notifications/subscriptions/acknowledged", {
+          notifications = { resourceSubscriptions = honoured }, _meta = { [TAG] = message.id } })
+        return true
+      end))
+      for list, good in pairs { [{ "HTTP://EXAMPLE.com/a" }] = true, [{ 5, "http://x" }] = false,
+        [{ 5, "http://example.com/a" }] = true, [{}] = false } do
+        honoured = list
+        local ok, _, code = client:subscribe("http://example.com/a", print)
+        assert.equal(good or nil, ok)
+        assert.equal(not good and "ENOTSUP" or nil, code)
+        client:unsubscribe "http://example.com/a"
+      end
+    end)
+
     it("are listened to by one request, which is made anew when more is wanted", function()
       local client, far = scripted.connect(listener())
       local told = {}
@@ -198,7 +268,7 @@ describe("changes of a server", function()
         return true
       end))
       local ok, text, code = client:subscribe("r://a", print)
-      assert.same({ nil, "the server does not tell of changes of r://a", "ENOTSUP" },
+      assert.same({ nil, "the server does not send changes of r://a", "ENOTSUP" },
         { ok, text, code })
       assert.same({}, client.subscribed)
       helper.wait_until(function() return far.cancelled end)
@@ -217,7 +287,7 @@ describe("changes of a server", function()
       local log = helper.logged(function()
         client = scripted.connect(listener(refusing), { on_change = print })
       end)
-      assert.matches("notifications of changes are not delivered: too many", log, 1, true)
+      assert.matches("not subscribed to changes: too many", log, 1, true)
       assert.is_true(client:is_open())
     end)
 
@@ -232,6 +302,26 @@ describe("changes of a server", function()
       helper.wait_until(function() return far.cancelled end)
     end)
 
+    it("are acknowledged within ten seconds if nothing is set", function()
+      local real, waits = core.waiter, {}
+      core.waiter = function()
+        local made = real()
+        return setmetatable({ wait = function(_, seconds)
+          waits[#waits + 1] = seconds or false
+          return made:wait(seconds)
+        end }, { __index = function(_, name)
+          return function(_, ...) return made[name](made, ...) end
+        end })
+      end
+      local client = scripted.connect(listener())
+      local ok = client:subscribe("r://a", print)
+      core.waiter = real
+      assert.is_true(ok)
+      local found
+      for _, seconds in ipairs(waits) do found = found or seconds == 10 end
+      assert.is_true(found)
+    end)
+
     it("are listened to again when the server has ended that, and all may have changed", function()
       local real = watch.PAUSE
       watch.PAUSE = 0.01
@@ -241,8 +331,11 @@ describe("changes of a server", function()
       assert(client:subscribe("r://a", function(uri) told[#told + 1] = uri end))
       local before = far.heard.id
       -- Gracefully, with a result.
-      far:result(before, { resultType = "complete", _meta = { [TAG] = before } })
-      helper.wait_until(function() return far.heard.id ~= before and #changes == 4 end)
+      local log = helper.logged(function()
+        far:result(before, { resultType = "complete", _meta = { [TAG] = before } })
+        helper.wait_until(function() return far.heard.id ~= before and #changes == 4 end)
+      end)
+      assert.matches("info: subscriptions/listen: the server ended the subscription", log, 1, true)
       table.sort(changes)
       assert.same({ "prompts", "resource", "resources", "tools" }, changes)
       assert.same({ "r://a" }, told)

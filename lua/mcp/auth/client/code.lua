@@ -58,7 +58,7 @@ end
 -- The code of a redirect; nil, text, code.
 local function read(found, address, state)
   if type(address) ~= "string" then
-    return nil, "on_authorize returned " .. type(address) .. "; the redirect's address expected",
+    return nil, "on_authorize: expected the redirect's address, got " .. type(address),
       "EINVAL"
   end
   local values, message = code.query(address)

@@ -25,7 +25,7 @@ local function document(session, address, what, member)
   local answer, text, code = session.fetch(address, {
     headers = { { "Accept", "application/json" }, { "MCP-Protocol-Version", session.revision } },
     limit = policy.LENGTH, timeout = policy.TIME, only = session.policy:only(),
-    redirects = policy.REDIRECTS, tls = session.tls,
+    redirects = policy.REDIRECTS, tls = session.tls, proxy = session.proxy,
     check = function(hop) return session.policy:check(hop, what) end,
   })
   if not answer then
@@ -42,7 +42,7 @@ local function document(session, address, what, member)
       true
   end
   if type(found[member]) ~= "string" then
-    return nil, ("%s: %s: %s: string expected, got %s"):format(what, address, member,
+    return nil, ("%s: %s: %s: expected a string, got %s"):format(what, address, member,
       found[member] == nil and "none" or value.kind(found[member])), true
   end
   return found

@@ -64,7 +64,7 @@ local function value_of(setting, name, ...)
     if setting == nil and reason then return nil, name .. ": " .. tostring(reason) end
   end
   if type(setting) ~= "string" or setting == "" then
-    return nil, ("%s: a string expected, got %s"):format(name, type(setting))
+    return nil, ("%s: expected a string, got %s"):format(name, type(setting))
   end
   return setting
 end

@@ -60,7 +60,8 @@ local function register(session, found, options)
   end
   local answer, text = session.fetch(endpoint, {
     method = "POST", limit = policy.LENGTH, timeout = policy.TIME, only = session.policy:only(),
-    tls = session.tls, headers = { { "Accept", "application/json" } },
+    redirects = 0, tls = session.tls, proxy = session.proxy,
+    headers = { { "Accept", "application/json" } },
     json = {
       client_name = options.client_name, client_uri = options.client_uri,
       redirect_uris = { options.redirect_uri },

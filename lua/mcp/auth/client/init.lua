@@ -20,7 +20,7 @@ local METHODS = { client_secret_basic = true, client_secret_post = true, none = 
 -- What every provider takes.
 local COMMON = { scope = "string", store = "table", dpop = "boolean", tls = "table",
   issuer = "string", allow_private = "boolean", choose_issuer = "function", fetch = "function",
-  revision = "string" }
+  revision = "string", proxy = "string|boolean" }
 -- The credentials of a client that was registered beforehand.
 local CREDENTIALS = { client_id = "string", client_secret = "string", private_key = "string",
   key_id = "string", algorithm = "string", token_endpoint_auth_method = "string" }
@@ -38,6 +38,8 @@ local function check(name, given, ...)
   end
   check_options("mcp.auth." .. name, given, known, 3)
   for key, value in pairs(given) do options[key] = value end
+  local wrong = options.proxy ~= nil and require("mcp.proxy").error_in(options.proxy)
+  if wrong then error(("mcp.auth.%s: %s"):format(name, wrong), 3) end
   options.revision = options.revision or require("mcp.protocol").names[1]
   return options
 end
@@ -79,7 +81,7 @@ function client.oauth(given)
   options.redirect_uri = options.redirect_uri or client.REDIRECT_URI
   local document = options.client_metadata_url
   if document and not document:find "^https://[^/]+/." then
-    error("mcp.auth.oauth: client_metadata_url: an https address with a path expected", 2)
+    error("mcp.auth.oauth: client_metadata_url: expected an https address with a path", 2)
   end
   return provider.new("oauth", grants.authorization_code, options)
 end

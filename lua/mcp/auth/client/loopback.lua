@@ -18,7 +18,7 @@ end
 local Wait = { __name = "mcp.auth.loopback" }
 Wait.__index = Wait
 
-function Wait.__close(self) self.catcher:close() end
+function Wait.__close(self) self.listener:close() end
 
 ---Brings the user to the address and returns the one that the browser came back with.
 ---@param address string
@@ -27,11 +27,11 @@ function Wait.__close(self) self.catcher:close() end
 ---@return string|nil code "ETIMEDOUT", "ECANCELED"
 function Wait:come(address)
   self.show(address)
-  local woken, target, code = self.waiter:wait(self.time)
+  local target, text, code = self.waiter:wait(self.time)
   if code == "ETIMEDOUT" then
     return nil, ("the browser did not come back within %g s"):format(self.time), code
   end
-  if not woken then return nil, target, code end
+  if not target then return nil, text, code end
   return self.origin .. target
 end
 
@@ -51,22 +51,22 @@ function loopback.open(redirect_uri, before, settings)
   end
   local waiter = core.waiter()
   local function catch(port)
-    return core.catch_redirect(parsed.host, port, parsed.path, function(target)
+    return core.listen_redirect(parsed.host, port, parsed.path, function(target)
       waiter:wake(target)
     end)
   end
-  local catcher, port
+  local listener, port
   local any = not redirect_uri:find "^http://[^/]*:%d+"
   local last = any and before and url.parse(before)
   if last and last.host == parsed.host and last.path == parsed.path then
-    catcher, port = catch(last.port)
+    listener, port = catch(last.port)
   end
-  if not catcher then catcher, port = catch(any and 0 or parsed.port) end
-  if not catcher then return nil, ("cannot listen at %s: %s"):format(redirect_uri, port) end
+  if not listener then listener, port = catch(any and 0 or parsed.port) end
+  if not listener then return nil, ("cannot listen at %s: %s"):format(redirect_uri, port) end
   local host = parsed.host:find(":", 1, true) and "[" .. parsed.host .. "]"
     or parsed.host
   local origin = ("http://%s:%d"):format(host, port)
-  return setmetatable({ catcher = catcher, waiter = waiter, origin = origin,
+  return setmetatable({ listener = listener, waiter = waiter, origin = origin,
     uri = origin .. parsed.path, show = settings and settings.show or show,
     time = settings and settings.time or loopback.TIME }, Wait)
 end

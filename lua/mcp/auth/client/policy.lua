@@ -36,7 +36,7 @@ end
 ---@return string|nil message
 function Policy:check(text, what)
   if type(text) ~= "string" then
-    return nil, ("%s: an https address expected, got %s"):format(what, type(text))
+    return nil, ("%s: expected an https address, got %s"):format(what, type(text))
   end
   local parsed, reason = url.parse(text)
   if not parsed then return nil, ("%s: %s"):format(what, reason) end

@@ -101,13 +101,19 @@ end
 
 -- What is known about one server.
 local function record_of(self, address)
+  -- Nearly all requests go to the address of the one before.
+  if self.address == address then return self.last end
   local key, parsed = resource_of(address)
   if not key then return nil, parsed end
   local record = self.records[key]
-  if record then return record end
+  if record then
+    self.address, self.last = address, record
+    return record
+  end
   record = { key = key, step_ups = 0 }
   record.session = {
     server = parsed, revision = self.revision, tls = self.options.tls,
+    proxy = self.options.proxy,
     policy = policy.for_server(parsed, self.options.allow_private),
     fetch = self.options.fetch or function(where, options)
       return require("mcp.fetch").request(where, options)
@@ -141,9 +147,9 @@ end
 local function fly(record, fn)
   while record.flight do
     record.flight[#record.flight + 1] = core.waiter()
-    local woken, text, code = record.flight[#record.flight]:wait()
-    if not woken then return nil, text, code end
-    if text.over then return table.unpack(text, 1, 3) end
+    local outcome, text, code = record.flight[#record.flight]:wait()
+    if not outcome then return nil, text, code end
+    if outcome.over then return table.unpack(outcome, 1, 3) end
   end
   if not fn then return true end
   local waiting, outcome = {}, { over = false }

@@ -48,7 +48,7 @@ end
 ---@return mcp.auth.Store
 function store.file(path)
   if type(path) ~= "string" or path == "" then
-    error("mcp.auth.file_store: a path expected, got " .. type(path), 2)
+    error("mcp.auth.file_store: expected a path, got " .. type(path), 2)
   end
   local text, message, code = core.read_private(path)
   local values = {}
@@ -56,7 +56,7 @@ function store.file(path)
     local reason
     values, reason = core.decode(text)
     if type(values) ~= "table" then
-      error(("%s is not a token store: %s"):format(path, reason or "a JSON object expected"), 2)
+      error(("%s is not a token store: %s"):format(path, reason or "expected a JSON object"), 2)
     end
   elseif code ~= "ENOENT" then
     error(("%s cannot be used: %s"):format(path, message), 2)

@@ -73,7 +73,7 @@ local function read(session, value, asked_scope)
   end
   local kind = type(value.token_type) == "string" and value.token_type:lower()
   if kind ~= "bearer" and kind ~= "dpop" then
-    return nil, ("the token endpoint gives a token of the type %s; Bearer or DPoP expected")
+    return nil, ("the token endpoint: token_type: expected Bearer or DPoP, got %s")
       :format(plain(value.token_type) or "(none)")
   end
   if kind == "dpop" and not session.prover then
@@ -111,7 +111,7 @@ function token.post(session, endpoint, form, headers)
     end
     local answer, text, code = session.fetch(endpoint, { method = "POST", form = form,
       headers = sent, limit = policy.LENGTH, timeout = policy.TIME, only = session.policy:only(),
-      tls = session.tls })
+      redirects = 0, tls = session.tls, proxy = session.proxy })
     if not answer then return nil, "the token endpoint: " .. text, code end
     local value = core.decode(answer.body)
     local new = session.prover and session.prover:learn(endpoint, answer.headers["dpop-nonce"])

@@ -12,22 +12,26 @@ local failure = require "mcp.failure"
 local metadata = require "mcp.auth.server.metadata"
 local check_options = require("mcp.options").check
 local principal = require "mcp.auth.server.principal"
+local refusal = require "mcp.refusal"
 local url = require "mcp.url"
 
 local server = {}
 
----So many bodies that were let in, and did not come, are remembered; twice as many at most.
+---Admitted bodies that have not arrived: so many are remembered, twice as many at most.
 server.ADMITTED = 5000
 
----A verifier may allow for clocks that are apart. What is later than that has expired in any case.
+---The clock skew that a verifier may allow, in seconds. A token that expired earlier is refused in
+---any case.
 server.LATE = 300
+---Retry-After for clients whose user has used up the share of the memory limit, in seconds.
+server.RETRY = 5 -- seconds
 
 local OPTIONS = { verify = "function|table", resource = "string", authorization_servers = "table",
   scopes = "table", scopes_supported = "table", includes = "table", resource_name = "string",
   resource_documentation = "string", metadata = "table", authorization_server_metadata = "table",
   dpop = "boolean|table" }
 
--- The message to a client, the same for every fault of a token: the log says more.
+-- The message to a client, the same for every fault of a token; the log has the reason.
 local INVALID = "The access token is expired, or was not issued for this server"
 
 local Guard = { __name = "mcp.auth.server" }
@@ -49,7 +53,7 @@ local function includes_of(given)
   local out = {}
   for scope, list in pairs(given) do
     if type(list) ~= "table" then
-      error(("auth: includes[%q]: a list of scopes expected"):format(tostring(scope)), 0)
+      error(("auth: includes[%q]: expected a list of scopes"):format(tostring(scope)), 0)
     end
     out[scopes_of("includes", { scope })[1]] = scopes_of("includes: ", list)
   end
@@ -69,15 +73,20 @@ local function servers_of(options)
   return list
 end
 
----Makes the guard of a server. Raises (level 0) what is wrong with the options.
+---Makes the guard of a server. Raises (level 0) on an error in the options.
 ---@param options table verify, resource, authorization_servers, scopes, scopes_supported, includes,
 ---resource_name, resource_documentation, metadata, authorization_server_metadata, dpop
 ---@return table
 function server.new(options)
+  if type(options.headers) == "function" then
+    error("auth: expected { verify = … }, got a provider of tokens for clients", 0)
+  elseif getmetatable(options) and options.verify == nil then
+    error("auth: expected { verify = … }, got the verifier alone", 0)
+  end
   check_options("auth", options, OPTIONS, 0)
   local verify = options.verify
   if verify == nil or type(verify) == "table" and not (getmetatable(verify) or {}).__call then
-    error("auth: verify: a function (token, request), or mcp.auth.jwt { … }, expected", 0)
+    error("auth: verify: expected a function (token, request) or mcp.auth.jwt { … }", 0)
   end
   local dpop = nil
   if options.dpop then
@@ -106,7 +115,7 @@ function server.new(options)
   return self
 end
 
----Says which resource this is. Raises (level 0) what is wrong with it.
+---Sets the resource that tokens must name. Raises (level 0) on an error in it.
 ---@param text string
 function methods.name(self, text)
   self.parsed = metadata.resource(text)
@@ -114,9 +123,9 @@ function methods.name(self, text)
   self.document = metadata.document(text, self.own)
 end
 
--- The value of a WWW-Authenticate field. Its scopes are all that the operation takes. Where tokens
--- may be bound to keys there is a challenge for each scheme, and the error stands in that of the
--- scheme that was used (RFC 9449 7.1).
+-- The value of a WWW-Authenticate field. It names all scopes that the operation requires. If tokens
+-- may be bound to keys there is a challenge for each scheme, and the error is in that of the scheme
+-- that was used (RFC 9449 7.1).
 local function challenge(self, code, text, scopes, scheme)
   local dpop, out = self.dpop, {}
   local function add(name, used)
@@ -133,8 +142,11 @@ local function challenge(self, code, text, scopes, scheme)
   return table.concat(out, ", ")
 end
 
-local function refuse(self, status, code, text, scopes, scheme)
+-- The log gets `reason`, the client only `text`.
+local function refuse(self, status, code, text, scopes, scheme, reason)
   local err = failure.new(errors.INVALID_REQUEST, text, nil, status)
+  refusal.log(err, (reason or text) .. (" (the server's option %s decides)"):format(
+    reason and "auth.verify" or "auth"))
   err.challenge = challenge(self, code, code and text, scopes, scheme)
   return nil, err
 end
@@ -144,16 +156,20 @@ end
 ---@param host userdata
 ---@param place table path, and what else the listener was opened with
 ---@param address string where it answers
-function methods.protect(self, host, place, address)
+---@param pages table<string, any> what else it shows without a token
+function methods.protect(self, host, place, address, pages)
   if not self.resource then
-    -- The address of the listener is good enough for trying things out on loopback only.
+    -- The listener's own address is used as the resource only on loopback, for development.
     if place.unix or not host:is_loopback() then
       error("auth: resource: the address that clients know this server by is needed", 0)
     end
     self:name((address:gsub("^ws", "http")))
   end
-  host:protect(challenge(self, nil, nil, self.scopes):sub(#"Bearer " + 1),
-    metadata.pages(self.parsed, place.path, self.document, self.server_metadata))
+  for path, document in pairs(metadata.pages(self.parsed, place.path, self.document,
+    self.server_metadata)) do
+    pages[path] = document
+  end
+  host:protect(challenge(self, nil, nil, self.scopes):sub(#"Bearer " + 1), pages)
 end
 
 ---@class mcp.AuthRequest
@@ -169,7 +185,7 @@ function Request:header(name)
   return self.x:header(name) or nil
 end
 
--- What a verifier has to say may have the token in it.
+-- The text of a verifier may contain the token.
 local function without(text, token)
   text = tostring(text)
   local from, to = text:find(token, 1, true)
@@ -225,8 +241,7 @@ local METHODS = { get = "GET", upgrade = "GET", delete = "DELETE" }
 local function check_key(self, x, kind, token, scheme, bound)
   local dpop = self.dpop
   local function no(code, reason, text)
-    core.log("info", "auth: refused: " .. reason)
-    return refuse(self, 401, code, text or INVALID, self.scopes, scheme)
+    return refuse(self, 401, code, text or INVALID, self.scopes, scheme, reason)
   end
   if scheme == "bearer" then
     if bound then
@@ -283,26 +298,39 @@ function methods.check(self, x, kind)
     return failed(500, "The access token could not be checked")
   end
   if not given then
-    core.log("info", "auth: refused: " .. without(reason or "no reason given", token))
-    if code == "EUNREACHABLE" then return failed(503, "The access token cannot be checked now") end
-    return refuse(self, 401, "invalid_token", INVALID, self.scopes, scheme)
+    reason = without(reason or "no reason given", token)
+    if code == "EUNREACHABLE" then
+      err = select(2, failed(503, "The access token cannot be checked now"))
+      refusal.log(err, reason)
+      return nil, err
+    end
+    return refuse(self, 401, "invalid_token", INVALID, self.scopes, scheme, reason)
   end
   if given.expires and given.expires <= os.time() - server.LATE then
-    core.log("info", "auth: refused: the token has expired")
-    return refuse(self, 401, "invalid_token", INVALID, self.scopes, scheme)
+    return refuse(self, 401, "invalid_token", INVALID, self.scopes, scheme,
+      "the token has expired")
   end
   ok, err = check_key(self, x, kind, token, scheme, bound)
   if not ok then return nil, err end
-  if principal.lacks(given, self.scopes) then return nil, self:insufficient(self.scopes) end
+  if principal.lacks(given, self.scopes) then
+    err = self:insufficient(self.scopes, given)
+    refusal.log(err, err.message .. " (the server's option auth.scopes decides)")
+    return nil, err
+  end
   return given
 end
 
 ---What a request is answered with that needs more scopes.
 ---@param scopes string[] all that it needs
+---@param found mcp.Principal
 ---@return table err
-function methods.insufficient(self, scopes)
-  local text = "The access token does not allow this"
-  local err = failure.new(errors.INVALID_REQUEST, text, nil, 403)
+function methods.insufficient(self, scopes, found)
+  local text, lacking = "The access token does not allow this", {}
+  for _, scope in ipairs(scopes) do
+    if not found.scopes[scope] then lacking[#lacking + 1] = scope end
+  end
+  local err = failure.new(errors.INVALID_REQUEST, ("%s: it lacks the scope%s %s"):format(text,
+    lacking[2] and "s" or "", table.concat(lacking, ", ")), nil, 403)
   err.challenge = challenge(self, "insufficient_scope", text, scopes)
   return err
 end
@@ -315,17 +343,29 @@ function methods.key(self, x)
   return found and found.key
 end
 
--- The field that belongs to a refusal, while there is a head to put it into.
-local function answered(x, result, err)
+-- Sets the header field of a refusal, unless the head has been sent.
+local function answered(x, result, err, ...)
   if err and err.challenge then x:set_header("WWW-Authenticate", err.challenge) end
-  return result, err
+  return result, err, ...
 end
 
--- Heads whose bodies are still to come, as what will come.
+-- The arrival that follows each kind of head.
 local HEADS = { head = "request", ["post head"] = "post" }
 
--- Remembers who may send the body of a message. Bodies that never come leave something behind: of
--- the two tables the older goes when there is too much of that.
+-- Counts what the connection holds towards the principal; or nil and the error. A principal with
+-- many addresses may hold as much as one address, whatever the addresses have left.
+local function charge(x, found)
+  local ok, text, code = x:charge_to(found.key)
+  if ok then return true end
+  x:set_header("Retry-After", tostring(server.RETRY))
+  local err = failure.busy("memory", code == "ENOMEM" and "Busy: out of memory"
+    or "Busy: requests of this user hold too much memory, try again later", nil, 503)
+  refusal.log(err, "the principal is over its share of the memory limit (mcp.limits): " .. text)
+  return nil, err
+end
+
+-- Remembers the principal that may send the body of a message. Entries of bodies that never arrive
+-- would accumulate: when a table is full, the older of the two is dropped.
 local function admit(self, ticket, found)
   if self.admitted >= server.ADMITTED then
     self.older, self.newer, self.admitted = self.newer, {}, 0
@@ -333,7 +373,7 @@ local function admit(self, ticket, found)
   self.newer[ticket], self.admitted = found, self.admitted + 1
 end
 
--- Who may send the body that has come, if that is known still.
+-- The principal that may send the body that has arrived, if it is still remembered.
 local function take(self, ticket)
   local found = self.newer[ticket] or self.older[ticket]
   self.newer[ticket], self.older[ticket] = nil, nil
@@ -342,19 +382,30 @@ end
 
 ---Puts the guard before the receiver of a listener.
 ---@param receive function
+---@param pages table|nil the pages that connect without a token (mcp.server.inspect.admission)
 ---@return function
-function methods.receiver(self, receive)
+function methods.receiver(self, receive, pages)
   return function(x, link, kind, ...)
+    -- It says itself whether it needs a token.
+    if kind == "route" then return receive(x, link, kind, ...) end
     local as, ticket = HEADS[kind], x:ticket()
     local found, err = not as and ticket and take(self, ticket), nil
-    if not found then found, err = self:check(x, as or kind) end
+    if not found then
+      found = pages and pages:principal(x, kind)
+      if not found then found, err = self:check(x, as or kind) end
+      if found then
+        local ok
+        ok, err = charge(x, found)
+        if not ok then found = nil end
+      end
+    end
     if not found then return answered(x, nil, err) end
-    -- Its body may come. A token, and a proof that is good for once, is checked once.
+    -- The body may be sent. A token is checked once, since a proof is valid only once.
     if as then return admit(self, ticket, found) end
     self.of[x] = found
     if found.expires then
-      -- One that only listens ends with its token. A token that `verify` takes although its time is
-      -- over (clocks differ) has as long as that is allowed for.
+      -- A stream that only listens ends when its token expires. A token that `verify` accepts after
+      -- its expiry (clock skew) lasts as long as the skew allows.
       local left = found.expires - os.time()
       x:expire(left > 0 and left or left + server.LATE)
     end
@@ -362,11 +413,12 @@ function methods.receiver(self, receive)
   end
 end
 
--- Ends a connection once what is now answered has gone out; a WebSocket says why (WS-10).
-local function end_expired(wire)
+-- Closes a connection after the current answers have been sent; a WebSocket sends the reason
+-- (WS-10).
+local function end_expired(sender)
   core.spawn(function()
     core.sleep(0)
-    wire:close(1008, "The access token has expired")
+    sender:close(1008, "The access token has expired")
   end)
 end
 
@@ -378,7 +430,7 @@ function methods.duplex(self, receive)
   return function(x, link, kind, ...)
     local found = link.auth
     if not found or found.expires and found.expires <= os.time() - server.LATE then
-      if found and link.wire then end_expired(link.wire) end
+      if found and link.sender then end_expired(link.sender) end
       -- Only a request is answered.
       if kind ~= "request" then return nil end
       return nil, failure.new(errors.INVALID_REQUEST,

@@ -11,17 +11,17 @@ local verifier = require "mcp.auth.server.verifier"
 
 local introspection = {}
 
----How long the endpoint may take, in seconds.
+---Time for the endpoint to answer, in seconds.
 introspection.TIME = 5
 ---The longest answer, in bytes.
 introspection.LENGTH = 64 * 1024
----How long an answer is kept: a token that was withdrawn is taken for so long, in seconds.
+---How long an answer is kept, in seconds. A token that was revoked is accepted for that long.
 introspection.TTL = 30
----How long it is kept that a token is no good, in seconds.
+---How long the answer for an invalid token is kept, in seconds.
 introspection.REFUSED_TTL = 10
----What is kept, in bytes of answers and what holds them.
+---Size of the cache, in bytes.
 introspection.CACHE = 1 << 20
----What keeping an answer costs beside its text, in bytes.
+---Overhead of an entry of the cache, in bytes.
 introspection.OVERHEAD = 512
 ---Introspection requests in progress at once; beyond them, clients get 503 and should retry.
 introspection.ASKING = 32
@@ -29,7 +29,7 @@ introspection.ASKING = 32
 local OPTIONS = { url = "string", client_id = "string", client_secret = "string",
   token = "string|function", method = "string", issuer = "string",
   audience = "string|table|boolean", ttl = "number", cache = "number", timeout = "number",
-  clock_skew = "number", fetch = "function", tls = "any" }
+  clock_skew = "number", fetch = "function", tls = "any", proxy = "string|boolean" }
 
 local function fail(text, ...) error("mcp.auth.introspection: " .. text:format(...), 0) end
 
@@ -47,15 +47,17 @@ local function check(options)
   end
   if options.method and options.method ~= "client_secret_basic"
     and options.method ~= "client_secret_post" then
-    fail("method: \"client_secret_basic\" or \"client_secret_post\" expected, got %q",
+    fail("method: expected \"client_secret_basic\" or \"client_secret_post\", got %q",
       options.method)
   end
-  if options.audience == true then fail "audience: text, list or false expected" end
+  local wrong = options.proxy ~= nil and require("mcp.proxy").error_in(options.proxy)
+  if wrong then fail("%s", wrong) end
+  if options.audience == true then fail "audience: expected a string, a list or false" end
   for name, range in pairs { ttl = { 0, 3600 }, cache = { 0, 1 << 30 }, timeout = { 0.01, 60 },
     clock_skew = { 0, 300 } } do
     local given = options[name]
     if given and not (given >= range[1] and given <= range[2]) then
-      fail("%s: a number from %s to %s expected, got %s", name, range[1], range[2], given)
+      fail("%s: expected a number from %s to %s, got %s", name, range[1], range[2], given)
     end
   end
 end
@@ -67,7 +69,7 @@ function Introspection.__tostring(self) return ("mcp.auth.introspection (%s)"):f
 
 -- --- what is kept -----------------------------------------------------------------------------
 
--- Takes out what has ended; then, if there still is no room, everything.
+-- Removes expired entries; if there is still no room, all entries.
 local function make_room(self, size, now)
   for key, kept in pairs(self.kept) do
     if kept.till <= now then
@@ -93,7 +95,7 @@ local function form_encode(text)
   return (text:gsub("[^%w%-._~]", function(c) return ("%%%02X"):format(c:byte()) end))
 end
 
--- Asks the endpoint. { active =, claims =, size = }, or nil and the reason it cannot be known.
+-- Asks the endpoint. { active =, claims =, size = }, or nil and the reason why there is no answer.
 local function ask(self, token)
   local form = { token = token, token_type_hint = "access_token" }
   local headers = { { "Accept", "application/json" } }
@@ -110,7 +112,8 @@ local function ask(self, token)
   end
   local answer, reason = self.fetch(self.url, { form = form, headers = headers, redirects = 0,
     timeout = self.timeout, limit = introspection.LENGTH, tls = self.tls,
-    only = self.url:find "^http:" and "loopback" or nil })
+    only = self.url:find "^http:" and "loopback" or nil,
+    proxy = not self.url:find "^http:" and self.proxy })
   if not answer then return nil, reason end
   if answer.status ~= 200 then return nil, ("status %d"):format(answer.status) end
   local claims = core.decode(answer.body)
@@ -141,7 +144,7 @@ local function start(self, key, token)
   return flight
 end
 
--- What is known of a token. nil, reason, code.
+-- The answer for a token, from the cache or the endpoint; else nil, reason, code.
 local function find(self, token)
   local key = require("mcp.openssl").sha256(token)
   local kept = self.kept[key]
@@ -175,7 +178,7 @@ local function is_among(accepted, given)
   return false
 end
 
--- Is it for this server? An answer that does not say is no yes.
+-- Is the token for this server? An answer without audience is refused.
 local function is_for(accepted, aud)
   if type(aud) == "string" then return is_among(accepted, aud) end
   for _, audience in ipairs(type(aud) == "table" and aud or {}) do
@@ -208,7 +211,7 @@ end
 ---(text, or a function that gives one); method ("client_secret_basic", "client_secret_post"),
 ---issuer, audience (text or list; the server's `resource` if not given; false: the endpoint knows
 ---only tokens of this server), ttl (seconds an answer is kept), cache (bytes), timeout, clock_skew
----(seconds), tls, fetch (in place of mcp.fetch's post)
+---(seconds), tls, proxy (its URL, or false), fetch (in place of mcp.fetch's post)
 ---@return table verify callable: (token, request) -> principal | nil, reason, code
 function introspection.new(options)
   local ok, reason = pcall(check, options)
@@ -219,7 +222,7 @@ function introspection.new(options)
     issuers = options.issuer and { options.issuer } or nil, audience = options.audience,
     ttl = options.ttl or introspection.TTL, most = options.cache or introspection.CACHE,
     timeout = options.timeout or introspection.TIME, clock_skew = options.clock_skew,
-    tls = options.tls, fetch = options.fetch or require("mcp.fetch").post,
+    tls = options.tls, proxy = options.proxy, fetch = options.fetch or require("mcp.fetch").post,
     kept = {}, held = 0, flights = {}, asking = 0,
   }, Introspection)
 end

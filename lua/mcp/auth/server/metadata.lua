@@ -7,25 +7,25 @@ local value = require "mcp.value"
 
 local metadata = {}
 
----Where the documents lie (RFC 9728 3.1, RFC 8414 3).
+---The well-known paths of the documents (RFC 9728 3.1, RFC 8414 3).
 metadata.RESOURCE = "/.well-known/oauth-protected-resource"
 metadata.SERVER = "/.well-known/oauth-authorization-server"
 
----What the document has of its own; `more` may not set it.
+---The members that this file sets; `more` must not.
 local OWN = { resource = true, authorization_servers = true, scopes_supported = true,
   bearer_methods_supported = true }
 
----Reads the address that clients know this server by. Raises (level 0) what is wrong with it.
+---Reads the address under which clients know this server. Raises (level 0) on an error in it.
 ---@param text string
 ---@return mcp.Url
 function metadata.resource(text)
   local parsed, reason = url.parse(text)
   if not parsed then error("auth: resource: " .. reason, 0) end
   if parsed.scheme ~= "https" and parsed.scheme ~= "http" then
-    error(("auth: resource: %s: http or https expected"):format(text), 0)
+    error(("auth: resource: expected an http or https URL, got %s"):format(text), 0)
   end
   if parsed.query or parsed.fragment then
-    error(("auth: resource: %s: neither query nor fragment expected"):format(text), 0)
+    error(("auth: resource: expected a URL without query and fragment, got %s"):format(text), 0)
   end
   return parsed
 end
@@ -65,8 +65,8 @@ function metadata.document(text, options)
   return out
 end
 
----What is to be had without a token, by path: at the path of the resource, at that of the listener
----(a proxy may have changed it), and at the root, for there is one resource here.
+---The documents that are served without a token, by path: for the path of the resource, for that of
+---the listener (a proxy may have changed it), and for the root, since there is only one resource.
 ---@param resource mcp.Url
 ---@param path string of the listener
 ---@param document table

@@ -15,7 +15,7 @@ local principal = {}
 ---@field claims table what else the token says
 ---@field key string unique to the issuer, client and subject
 
--- A scope as RFC 6749 3.3 has it. What fits needs no quoting in a header field either.
+-- The characters of a scope (RFC 6749 3.3), which need no quoting in a header field either.
 local SCOPE = '^[^%c "\\\x7f-\xff]+$'
 
 ---Scopes from a list, or from a text with blanks between them; or nil and a reason.
@@ -29,7 +29,7 @@ function principal.scopes(given)
   elseif type(given) == "table" then
     for i, scope in ipairs(given) do out[i] = scope end
   elseif given ~= nil then
-    return nil, "a list of scopes expected, got " .. type(given)
+    return nil, "expected a list of scopes, got " .. type(given)
   end
   for i, scope in ipairs(out) do
     if type(scope) ~= "string" or not scope:find(SCOPE) then
@@ -53,16 +53,16 @@ end
 
 local function text_of(given, name)
   if given == nil or type(given) == "string" then return given end
-  error(("%s: string expected, got %s"):format(name, type(given)), 0)
+  error(("%s: expected a string, got %s"):format(name, type(given)), 0)
 end
 
----Makes a principal of what `verify` returned. Raises (level 0) what it must not be.
+---Makes a principal from the result of `verify`. Raises (level 0) on an error in it.
 ---@param given any
 ---@param includes table<string, string[]>|nil scopes that stand for others
 ---@return mcp.Principal
 function principal.new(given, includes)
   if type(given) ~= "table" then
-    error(("a table with subject or client expected, got %s"):format(type(given)), 0)
+    error(("expected a table with subject or client, got %s"):format(type(given)), 0)
   end
   local granted, reason = principal.scopes(given.scopes)
   if not granted then error("scopes: " .. reason, 0) end
@@ -73,17 +73,17 @@ function principal.new(given, includes)
     claims = given.claims or {},
   }
   if (self.subject or "") == "" and (self.client or "") == "" then
-    -- Else all of them would be one.
+    -- Without this, all callers would have the same principal.
     error("neither subject nor client: cannot identify the caller", 0)
   end
   if self.expires ~= nil and not math.type(self.expires) then
-    error("expires: a number expected, got " .. type(self.expires), 0)
+    error("expires: expected a number, got " .. type(self.expires), 0)
   end
   self.key = key_of(self)
   return self
 end
 
----The owner of what a request creates or asks for: "" without authorization.
+---The owner of the objects that a request creates or asks for; "" without authorization.
 ---@param ctx table
 ---@return string key
 function principal.key(ctx)
@@ -91,7 +91,7 @@ function principal.key(ctx)
   return auth and (auth.key or key_of(auth)) or ""
 end
 
----The scopes that are wanted and were not granted.
+---The required scopes that the token does not have.
 ---@param auth mcp.Principal
 ---@param wanted string[]
 ---@return boolean lacks

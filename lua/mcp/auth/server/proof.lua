@@ -15,16 +15,16 @@ local url = require "mcp.url"
 
 local proof = {}
 
----A proof that is longer is not looked at. In bytes.
+---Length of a proof, in bytes; a longer one is refused unread.
 proof.LENGTH = 8192
----How old a proof may be, in seconds, beside what clocks may be apart.
+---Age of a proof, in seconds, in addition to the clock skew.
 proof.AGE = 60
----How long a nonce is given out; it is taken for twice that. In seconds.
+---How long a nonce is issued, in seconds; it is accepted for twice that.
 proof.NONCE_TIME = 300
 ---Proofs that are remembered for each `AGE` and the clocks' skew, of 32 bytes each, twice over.
 ---When there are more a replay could not be recognized, and requests are refused (503).
 proof.PROOFS = 65536
----The longest `jti`, in bytes.
+---Length of a `jti`, in bytes.
 proof.JTI = 256
 ---The algorithms of proofs that the server announces.
 proof.ALGORITHMS = { "ES256", "RS256", "PS256", "EdDSA" }
@@ -33,7 +33,7 @@ local OPTIONS = { required = "boolean", nonces = "boolean", age = "number", proo
   key = "string" }
 
 local PRIVATE = { "d", "p", "q", "dp", "dq", "qi", "oth", "k" }
--- What of a key its thumbprint is made of (RFC 7638 3.2, RFC 8037 2).
+-- The members of a key that make its thumbprint (RFC 7638 3.2, RFC 8037 2).
 local MEMBERS = { EC = { "crv", "kty", "x", "y" }, RSA = { "e", "kty", "n" },
   OKP = { "crv", "kty", "x" } }
 
@@ -58,7 +58,7 @@ end
 local Checker = { __name = "mcp.auth.dpop" }
 Checker.__index = {}
 
----Makes a checker. Raises (level 0) what is wrong with the options.
+---Makes a checker. Raises (level 0) on an error in the options.
 ---@param options table required (true: a token must be bound), nonces (false: none are asked for),
 ---age (seconds), proofs (how many are remembered), key (32 bytes or more: what nonces are made of,
 ---the same in all processes of a server; a random one if not given)
@@ -66,13 +66,13 @@ Checker.__index = {}
 function proof.new(options)
   check_options("auth: dpop", options, OPTIONS, 0)
   if options.age and not (options.age >= 1 and options.age <= 3600) then
-    error("auth: dpop: age: seconds from 1 to 3600 expected", 0)
+    error("auth: dpop: age: expected seconds from 1 to 3600", 0)
   end
   if options.proofs and not (math.type(options.proofs) == "integer" and options.proofs >= 1) then
-    error("auth: dpop: proofs: an integer from 1 on expected", 0)
+    error("auth: dpop: proofs: expected an integer, 1 or more", 0)
   end
   if options.key and #options.key < 32 then
-    error("auth: dpop: key: 32 bytes or more expected", 0)
+    error("auth: dpop: key: expected 32 bytes or more", 0)
   end
   return setmetatable({
     required = options.required or false, nonces = options.nonces ~= false,
@@ -87,13 +87,13 @@ local function nonce_of(self, slot)
   return jwt.to_base64url(openssl().hmac_sha256(self.key, "dpop nonce " .. slot):sub(1, 18))
 end
 
----The nonce that is given out now.
+---The nonce that is issued now.
 ---@return string
 function Checker.__index:nonce()
   return nonce_of(self, os.time() // proof.NONCE_TIME)
 end
 
--- Is this one of ours that still counts? Then also whether another is to be given out.
+-- Is this nonce ours and still valid? If so, also whether a new one must be issued.
 local function judge_nonce(self, given)
   if given == self:nonce() then return true, false end
   return given == nonce_of(self, os.time() // proof.NONCE_TIME - 1), true
@@ -136,7 +136,7 @@ local function check_header(header)
   return print
 end
 
--- The claims, all but the nonce.
+-- Checks the claims, except the nonce.
 local function check_claims(self, claims, about)
   local now = os.time()
   if type(claims.jti) ~= "string" or claims.jti == "" or #claims.jti > proof.JTI then

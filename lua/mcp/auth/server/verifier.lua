@@ -12,7 +12,8 @@ local verifier = {}
 
 local OPTIONS = { issuer = "string", issuers = "table", audience = "string|table",
   jwks = "string|table", algorithms = "table", clock_skew = "number", typ = "string",
-  refresh = "number", ttl = "number", fetch = "function", tls = "any" }
+  refresh = "number", ttl = "number", fetch = "function", tls = "any",
+  proxy = "string|boolean" }
 
 local function fail(text, ...) error("mcp.auth.jwt: " .. text:format(...), 0) end
 
@@ -28,7 +29,7 @@ local function check(options)
     fail "algorithms: expected at least one, got an empty list"
   end
   if options.clock_skew and not (options.clock_skew >= 0 and options.clock_skew <= 300) then
-    fail "clock_skew: seconds from 0 to 300 expected"
+    fail "clock_skew: expected seconds from 0 to 300"
   end
 end
 
@@ -36,10 +37,12 @@ end
 local function check_issuer(text)
   local parsed, reason = url.parse(text)
   if not parsed then fail("issuer: %s", reason) end
-  if parsed.query or parsed.fragment then fail("issuer: %s: neither query nor fragment", text) end
+  if parsed.query or parsed.fragment then
+    fail("issuer: expected a URL without query and fragment, got %s", text)
+  end
 end
 
--- The sets of keys by issuer. Each has its own: else one could sign what the other says.
+-- The key sets by issuer. Each issuer has its own, so that none can sign for another.
 local function sets_of(options)
   local function set(given)
     local with = type(given) == "table" and (given.url or given.file or given.keys and given.fetch)
@@ -48,8 +51,8 @@ local function sets_of(options)
       with = type(given) == "table" and { keys = given }
         or given:find "^https?://" and { url = given } or { file = given }
     end
-    local own = { fetch = options.fetch, tls = options.tls, refresh = options.refresh,
-      ttl = options.ttl }
+    local own = { fetch = options.fetch, tls = options.tls, proxy = options.proxy,
+      refresh = options.refresh, ttl = options.ttl }
     for name, member in pairs(with) do own[name] = member end
     local made = jwks.new(own)
     made.memo = jwt.memo()
@@ -90,7 +93,7 @@ local function bound_to(cnf)
   return print
 end
 
--- Claims that are texts, where a token has them (RFC 7519 4.1, RFC 9068 2.2).
+-- Claims that must be strings if present (RFC 7519 4.1, RFC 9068 2.2).
 local TEXTS = { "sub", "client_id", "azp", "jti" }
 
 ---The principal of a token by its claims, as RFC 9068 2.2 and older servers name them. A
@@ -113,14 +116,14 @@ function verifier.read(claims, issuer, proved)
     if type(given) == "string" then
       texts[name] = given
     elseif given ~= nil and given ~= value.null then
-      return nil, ("the token is malformed: %s: string expected"):format(name)
+      return nil, ("the token is malformed: %s: expected a string"):format(name)
     end
   end
   local name = (claims.scope ~= nil and claims.scope ~= value.null) and "scope" or "scp"
   local scopes = claims[name]
   if scopes == value.null then scopes = nil end
   if type(scopes) == "table" and not value.is_array(scopes) then
-    return nil, ("the token is malformed: %s: string or list expected"):format(name)
+    return nil, ("the token is malformed: %s: expected a string or a list"):format(name)
   end
   local list, reason = principal.scopes(scopes)
   if not list then return nil, ("the token is malformed: %s%s"):format(name, reason) end
@@ -136,7 +139,7 @@ end
 function Verifier.__call(self, token, request)
   local unread, reason = jwt.parse(token)
   if not unread then return nil, reason end
-  -- Whose keys to ask is all that is believed of it yet.
+  -- Before verification only the issuer is read, to choose the keys.
   local issuer = unread.claims.iss
   local set = type(issuer) == "string" and self.sets[issuer]
   if not set then return nil, "the token's issuer is not accepted" end
@@ -154,7 +157,8 @@ end
 ---issuers { [issuer] = jwks, … }; audience (text or list; the server's `resource` if not given),
 ---algorithms (of RS256, PS256, ES256, EdDSA; all of them), clock_skew (seconds), typ ("at+jwt" to
 ---take nothing else), refresh (seconds between two looks for an unknown key id), ttl (seconds a set
----is kept), fetch (in place of mcp.fetch's get), tls (a context, for fetching)
+---is kept), fetch (in place of mcp.fetch's get), tls (a context, for fetching), proxy (its
+---URL, or false)
 ---@return table verify callable: (token, request) -> principal | nil, reason, code
 function verifier.jwt(options)
   local ok, made = pcall(function()

@@ -1,7 +1,7 @@
 -- SPDX-License-Identifier: MIT
--- duplex: a connection that carries messages both ways (memory, a child's pipes, WebSocket), from
--- the client's side: requests go out under ids of ours, and an answer finds who waits for it by its
--- id. How the connection is opened, and what messages mean, is not known here.
+-- duplex: the client's side of a connection that carries messages both ways (memory, a child's
+-- pipes, WebSocket). Requests get ids, and a reply is matched to its request by the id. This file
+-- knows neither how a connection is opened nor what messages mean.
 local core = require "mcp.core"
 local failure = require "mcp.failure"
 local incoming = require "mcp.client.transport.incoming"
@@ -10,16 +10,19 @@ local value = require "mcp.value"
 
 local duplex = {}
 
----How often a request is tried again while the peer does not read, in seconds.
+---The pause before sending is tried again while the peer does not read, in seconds.
 duplex.RETRY = 0.01
+
+---How long a failed handshake waits for what the child wrote last, in seconds.
+duplex.LAST_WORDS = 0.1
 
 -- Sends, as soon as the peer reads again.
 local function send(link, method, params, id, call)
   while true do
     if link.lost then return nil, link.lost, link.code end
-    local ok, text, code = link.wire:send(method, params, id)
+    local ok, text, code = link.sender:send(method, params, id)
     if ok then return true end
-    -- The end of the connection is told a moment later; who sends knows it now.
+    -- `on_closed` is called a moment later; this sender knows already.
     if code == "ENOMEM" then return nil, text, code end
     if code ~= "EBUSY" then
       link.lose(text, code)
@@ -31,8 +34,8 @@ local function send(link, method, params, id, call)
   end
 end
 
--- A request under way. However its wait ends, nobody waits for it any more; a server that has not
--- answered is told so.
+-- A request in progress. When the wait for it ends without an answer, for whatever reason, the
+-- server gets a `notifications/cancelled`.
 local Slot = { __name = "mcp.client.slot" }
 Slot.__close = function(slot)
   local link = slot.link
@@ -41,12 +44,12 @@ Slot.__close = function(slot)
   if slot.call.slot == slot then slot.call.slot = nil end
   if slot.answered or not slot.sent or slot.call.silent or link.lost then return end
   local params = { requestId = slot.id, reason = slot.reason }
-  local _, _, code = link.wire:send("notifications/cancelled", params)
+  local _, _, code = link.sender:send("notifications/cancelled", params)
   if code == "EBUSY" then core.spawn(send, link, "notifications/cancelled", params) end
 end
 
--- Gives a reply to whoever waits. One that nobody waits for is dropped: it comes late, it comes
--- twice, or its id is none of ours.
+-- Hands a reply to the request that waits for it. Any other reply is dropped: it came too late, it
+-- came twice, or its id is unknown.
 local function answer(self, link, kind, key, payload)
   local slot, bad = link.pending[key], kind == "bad response" and payload.message or nil
   if not slot and key then
@@ -64,11 +67,11 @@ local function answer(self, link, kind, key, payload)
     return
   end
   slot.answered = true
-  if bad then return slot.waiter:wake { bad = bad } end
-  slot.waiter:wake(kind == "error" and { error = payload } or { result = payload })
+  slot.waiter:wake(bad and { bad = bad } or kind == "error" and { error = payload }
+    or { result = payload })
 end
 
--- _meta travels apart from params; notices and requests that have one get it back.
+-- C hands over `_meta` apart from params: puts it back for requests and notifications.
 local function whole(params, meta)
   if not meta then return params end
   params = params or {}
@@ -79,7 +82,7 @@ end
 local function notice(self, link, x, method, params, meta)
   if method == "notifications/cancelled" then
     if self.era ~= "modern" then return x:cancel_other(params and params.requestId) end
-    -- Without sessions it ends a listening of ours (protocol, 4.2); ids keep their types.
+    -- Without sessions it ends one of our subscriptions (protocol, 4.2); ids keep their types.
     local key = params and core.id_key(params.requestId)
     local slot = key and link.pending[key]
     if slot and not slot.answered then
@@ -94,7 +97,7 @@ end
 -- A batch (2025-03-26): its requests one after the other; the answers come as one array.
 local function batch(self, link, x, messages)
   if self.era == "modern" or not (self.facts and self.facts.batch) then
-    core.log("warning", self.name .. ": skipped an array: this revision has no batches")
+    core.log("warning", self.name .. ": ignored a batch: this revision has none")
     return x:cancel()
   end
   local answers = value.array {}
@@ -103,7 +106,7 @@ local function batch(self, link, x, messages)
     if kind == "result" or kind == "error" then
       answer(self, link, kind, id, params)
     elseif kind == "invalid" and id and method == nil then
-      answer(self, link, "bad response", id, { message = message.why })
+      answer(self, link, "bad response", id, { message = message.reason })
     elseif kind == "notification" then
       notice(self, link, x, method, params, meta)
     elseif kind == "request" then
@@ -118,17 +121,17 @@ end
 
 local function request(self, x, method, params, meta)
   if self.era == "modern" then
-    -- Nor may it be answered (IO-60, IO-61).
-    core.log("warning", ("%s: a request of the server (%s) was skipped: this revision has none")
+    -- It must not be answered either (IO-60, IO-61).
+    core.log("warning", ("%s: ignored request %s: servers send none in this revision")
       :format(self.name, method))
     return x:cancel()
   end
   return self.peer.serve(method, whole(params, meta), x)
 end
 
--- What gets every message of one connection.
+-- The function that C calls with every message of one connection.
 local function receiver(self, link)
-  -- The connection must not keep the client alive: who drops it closes it.
+  -- The connection must not keep the client alive: a client that is collected closes it.
   local held = setmetatable({ self }, { __mode = "v" })
   return function(x, _, kind, id, method, params, meta)
     local me = held[1]
@@ -146,10 +149,11 @@ local function receiver(self, link)
   end
 end
 
--- What whoever waits is woken with.
+-- What waiting requests are woken with.
 local LOST = { lost = true }
 
--- The connection is gone: whoever waits is told, then the client. It needs no memory.
+-- The connection is gone: wakes the waiting requests, then calls the client. Allocates nothing, so
+-- it works when memory is short.
 local function lose(self, link, text, code)
   if link.lost then return end
   link.lost, link.code = text, code
@@ -158,12 +162,12 @@ local function lose(self, link, text, code)
   if self and self.link == link and not self.closed then self.peer.lost(text, code) end
 end
 
--- How a child has ended, if that is what it is and it is known by now.
-local function ended(self)
+-- What is known about the end of the connection: the child's, where there is one that has ended.
+local function reason_of(self, reason)
   local status, signal = nil, nil
   if self and self.is_child and self.host then status, signal = self.host:exit() end
-  if status then return (" (it has ended with status %d)"):format(status) end
-  return signal and (" (signal %d has ended it)"):format(signal) or ""
+  if status then return ("the process ended with status %d"):format(status) end
+  return signal and ("the process was ended by signal %d"):format(signal) or reason
 end
 
 ---@class mcp.client.Duplex
@@ -177,8 +181,8 @@ function Duplex.__tostring(self)
     not link and "not opened" or (link.lost or self.closed) and "closed" or "open")
 end
 
----Opens the connection; a second time in place of one that was lost.
----@param peer table what the client does with what comes: serve, notice, lost
+---Opens the connection. May be called again after it was lost.
+---@param peer table the client's callbacks: serve, notice, lost
 ---@return true|nil opened, string|nil message, string|nil code
 function Duplex.__index:open(peer)
   if self.closed then return nil, self.name .. ": closed", "ECLOSED" end
@@ -192,18 +196,18 @@ function Duplex.__index:open(peer)
   end
   if self.closed or host:is_gone() then
     host:close()
-    return nil, ("%s: the connection was closed at once"):format(self.name), "EGONE"
+    return nil, ("%s: the server closed the connection at once"):format(self.name), "EGONE"
   end
   host:as_client(self.message_limit)
   local held = setmetatable({ self }, { __mode = "v" })
   local name = self.name
-  function link.lose(why, short)
-    if short == "ECLOSED" then why, short = "the server has closed it", "EGONE" end
-    local told = why:find("^the process ") and "" or ended(held[1])
-    lose(held[1], link, ("%s: the connection is lost: %s%s"):format(name, why, told), short)
+  function link.lose(reason, short, noise)
+    if short == "ECLOSED" then reason, short = "closed by the server", "EGONE" end
+    link.noise = noise
+    lose(held[1], link, ("%s: connection lost: %s"):format(name, reason_of(held[1], reason)), short)
   end
   host:on_closed(link.lose)
-  self.host, link.wire = host, host:wire()
+  self.host, link.sender = host, host:sender()
   return true
 end
 
@@ -211,7 +215,7 @@ end
 ---@param id integer
 ---@param method string
 ---@param params table|nil
----@param call table with left(): seconds it may still take, which may grow
+---@param call table left() returns the seconds it may still take; progress can extend them
 ---@return table|nil reply { result = … } or { error = { code, message, data } }
 ---@return string|nil message
 ---@return string|nil code
@@ -223,27 +227,69 @@ function Duplex.__index:request(id, method, params, call)
     waiter = core.waiter() }, Slot)
   link.pending[slot.key], link.count = slot, link.count + 1
   call.slot = slot
-  local ok, came, code = send(link, method, params, id, call)
-  if not ok then return nil, came, code end
+  local sent, text, code = send(link, method, params, id, call)
+  if not sent then return nil, text, code end
   slot.sent = true
+  local came
   while true do
     local left = call:left()
     if left <= 0 and not slot.waiter:is_woken() then
       slot.reason = "The request timed out"
       return nil, "no answer in time", "ETIMEDOUT"
     end
-    ok, came, code = slot.waiter:wait(left < math.huge and math.max(left, 0) or nil)
-    if ok then break end
+    came, text, code = slot.waiter:wait(left < math.huge and math.max(left, 0) or nil)
+    if came then break end
     if code ~= "ETIMEDOUT" then
       slot.reason = "The caller cancelled the request"
-      return nil, came, code
+      return nil, text, code
     end
   end
   if came.lost then return nil, link.lost, link.code end
   if came.cancelled then return nil, came.cancelled, "ECANCELED" end
-  if came.ended then return nil, "the server has ended it", "EGONE" end
+  if came.ended then return nil, "the server ended the subscription", "EGONE" end
   if came.bad then return nil, ("%s: %s"):format(self.name, incoming.unusable(came.bad)), "ERPC" end
   return came
+end
+
+-- Lines of a server as one line of an error, without control characters.
+local function quoted(text)
+  local out = {}
+  for line in text:gmatch "[^\n]+" do
+    if utf8.len(line) then out[#out + 1] = '"' .. line:gsub("%c", "?") .. '"' end
+  end
+  return table.concat(out, ", ")
+end
+
+---Did the child end without having read what it was sent?
+---@return boolean
+function Duplex.__index:died_unread()
+  return self.is_child and self.host ~= nil and select(3, self.host:exit()) == true
+end
+
+---The text of a failed handshake with what the server printed: lines on standard output that are
+---not messages, and the last ones on standard error if they go to a function or nowhere.
+---@param text string
+---@return string
+function Duplex.__index:explain(text)
+  local link, host = self.link, self.host
+  if not link or not host then return text end
+  local said = self.said
+  if link.lost and said then
+    -- What it wrote last may not have been read yet.
+    local deadline = core.now() + duplex.LAST_WORDS
+    while not host:is_gone() and core.now() < deadline do
+      if not core.sleep(duplex.RETRY) then break end
+    end
+  end
+  local noise = link.noise or not link.lost and host:noise()
+  if noise then
+    text = ("%s; not a message on its standard output: %s"):format(text, quoted(noise))
+  end
+  if said and said[1] then
+    text = ("%s; its standard error ends with: %s"):format(text,
+      quoted(table.concat(said, "\n")))
+  end
+  return text
 end
 
 ---Sends a notification.
@@ -256,8 +302,8 @@ function Duplex.__index:notify(method, params)
   return send(link, method, params)
 end
 
----Ends a request that is under way; the server is told.
----@param call table the one that the request was given
+---Ends a request in progress and sends `notifications/cancelled`.
+---@param call table that was passed to `request`
 ---@param reason string|nil
 function Duplex.__index.cancel(_, call, reason)
   local slot = call.slot
@@ -266,7 +312,7 @@ function Duplex.__index.cancel(_, call, reason)
   slot.waiter:wake { cancelled = reason or "cancelled" }
 end
 
----What the handshake has agreed on.
+---Sets what the handshake has agreed on.
 ---@param era "legacy"|"modern"
 ---@param revision string
 function Duplex.__index:settle(era, revision)
@@ -280,7 +326,7 @@ function Duplex.__index:close(grace)
   self.closed = true
   local link, host = self.link, self.host
   if not link or not host then return end
-  -- Tell nobody of cancelled requests: the end says it.
+  -- No `notifications/cancelled`: the end of the connection cancels the requests.
   lose(self, link, link.closed_text, "ECLOSED")
   self.shut = true
   host:close(grace)

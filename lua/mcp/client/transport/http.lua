@@ -1,13 +1,12 @@
 -- SPDX-License-Identifier: MIT
--- http: Streamable HTTP from the client's side. Every message is a POST of its
--- own; its answer is JSON or an event stream, as the content type says.
+-- http: the client's side of Streamable HTTP. Every message is a POST of its own; the content type
+-- of the response says whether it is JSON or an event stream.
 --
--- In a session (the older era) there is an id to send along, a standalone
--- stream for what belongs to no request, and streams that broke are resumed. In
--- the stateless era there is none of that, and closing the response stream of a
--- request is how it is cancelled.
+-- Revisions with sessions send a session id, have a standalone stream for messages that belong to
+-- no request, and resume broken streams. The stateless revision has none of these; closing the
+-- response stream of a request cancels it.
 --
--- Which era it is, and what is in the messages, is the Client's affair.
+-- The client decides which era applies; this file does not look into the messages.
 local core = require "mcp.core"
 local endpoint = require "mcp.client.transport.endpoint"
 local closing = require "mcp.closing"
@@ -22,36 +21,41 @@ local cut = require("mcp.text").cut
 
 local http = {}
 
----A message of the server, JSON or event, in bytes.
+---Length of a message from the server, JSON or event, in bytes.
 http.MESSAGE = 4 << 20
----How often in a row a broken stream is taken up again without anything new on it.
+---Attempts in a row to resume a broken stream on which nothing new arrives.
 http.RESUMES = 5
----The same for the standalone stream, which has more time.
+---The same for the standalone stream, for which no caller waits.
 http.LISTENS = 8
----The first pause before it, doubled each time, and the longest; the server's
----`retry:` counts if it is longer. In seconds.
+---The pause before the first attempt, doubled each time, and its maximum. The server's `retry:`
+---applies if it is longer. In seconds.
 http.BACKOFF = 1
-http.BACKOFF_MOST = 30
----No server can make us wait longer than that, whatever it says in `retry:`.
-http.RETRY_MOST = 300
----A standalone stream that was open so long was no failure, even if it brought nothing.
+http.BACKOFF_MAX = 30
+---The maximum of the server's `retry:`, in seconds.
+http.RETRY_MAX = 300
+---A standalone stream that was open this long counts as a success, even if it carried nothing. In
+---seconds.
 http.LASTING = 10
----How long connecting waits for the head of the standalone stream: a server may
----need it for the first call, but some send no head before the first event.
+---How long connecting waits for the head of the standalone stream, in seconds. A server may need
+---the stream for the first call, but some send no head before the first event.
 http.STREAM_WAIT = 0.25
----How long the answer to a notice, to an answer of ours, or to the end of a session may take.
+---Time for the response to a notification or to one of our answers, and to DELETE, in seconds.
 http.POST_TIME = 30
 http.DELETE_TIME = 2
----Of an error's body, in bytes.
+---Length of the body of an error, in bytes.
 http.ERROR_BODY = 65536
----A session id longer than that is none (HL-51).
+---Length of a session id, in bytes; a longer one is refused (HL-51).
 http.SESSION_ID = 1024
----Nor does an id of an event that is longer go back to the server as Last-Event-ID.
+---Lists of header fields that are kept for further requests, and the length of a name of which one
+---is kept, in bytes.
+http.KEPT = 256
+http.KEPT_NAME = 128
+---Length of an event id, in bytes; a longer one is not sent back as Last-Event-ID.
 http.EVENT_ID = 1024
 
 local OPTIONS = {
   headers = "table", auth = "table", tls = "table|userdata", limits = "table", stream = "boolean",
-  method = "internal string", terminate_on_close = "boolean",
+  method = "internal string", terminate_on_close = "boolean", proxy = "string|boolean",
 }
 
 local LIMITS = {
@@ -72,33 +76,34 @@ function Http.__tostring(self)
   return ("mcp.streamable_http_client (%s)"):format(self.endpoint.text)
 end
 
----A transport, not opened yet. Raises what is wrong with the options.
+---A transport, not opened yet. Raises on an error in the options.
 ---@param address string http, https or unix
----@param options table|nil headers, auth, tls, limits, stream, method, terminate_on_close
+---@param options table|nil headers, auth, tls, proxy, limits, stream, method, terminate_on_close
 ---@return mcp.client.Http
 function http.new(address, options)
   local what = "streamable_http_client"
   options = usage.check(what, options, OPTIONS)
   if options.method and options.method ~= "POST" then
-    usage.raise("%s: method: %q: Streamable HTTP sends by POST and nothing else", what,
+    usage.raise("%s: method: expected \"POST\", which Streamable HTTP uses, got %q", what,
       options.method)
   end
   local limits = endpoint.limits(what, options.limits, LIMITS)
   local to = endpoint.new(what, address, { headers = options.headers, auth = options.auth,
-    tls = options.tls, connections = limits.connections })
+    tls = options.tls, proxy = options.proxy, connections = limits.connections })
   return setmetatable({
     name = to.url.unix and "unix" or "http", duplex = false, timed = true, endpoint = to,
     limits = limits,
     wants_stream = options.stream ~= false,
     terminates = options.terminate_on_close ~= false,
-    running = {}, -- requests under way, by their `call`
+    running = {}, -- requests in progress, by their `call`
+    kept = { count = 0, lists = {} }, -- of header fields, by method and name
     sid = nil, era = nil, revision = nil, closed = false, shut = false,
   }, Http)
 end
 
--- What every request says of the session or the revision, behind `...`. It is
--- made of what holds for this one: nothing of a probe may leak into a session
--- (T-09), and `initialize` carries nothing of what was before (HL-52, HL-60).
+-- The header fields `...`, followed by those for the revision and the session of this request.
+-- Values of a probe must not leak into a session (T-09), nor those of an earlier session into
+-- `initialize` (HL-52, HL-60).
 local function fields_of(self, call, ...)
   local list = { ... }
   local era, revision = call and call.era or self.era, call and call.revision or self.revision
@@ -107,8 +112,8 @@ local function fields_of(self, call, ...)
   return list, era
 end
 
--- A status that is no success: the error in its body if there is one, else nil, text, code, and
--- what the body says.
+-- A status other than success: the JSON-RPC error in the body if there is one, else nil, text,
+-- code, and the text of the body.
 local function refused(self, response, id)
   local status = response.status
   local err, plain = nil, true
@@ -120,7 +125,7 @@ local function refused(self, response, id)
       local reply = incoming.reply(message)
       if reply then
         reply.status = status
-        -- Not that of this request, if it says so: then it tells nothing of its sender.
+        -- With another id the error is not about this request, so it does not reveal the era.
         reply.unasked = message.id ~= id
         return reply
       end
@@ -135,9 +140,9 @@ local function refused(self, response, id)
   return nil, text, "EHTTP" .. status, err or plain and refusal or nil
 end
 
--- Deployed servers say 400 where they mean that they do not know the session (any more), most of
--- them after a restart. Is that what the text of an error says? A request that was refused so has
--- not been looked at, and may be sent again.
+-- Does the text of an error say that the server does not know the session? Deployed servers answer
+-- 400 instead of 404, mostly after a restart. They refuse such a request before they read it, so it
+-- may be sent again.
 local function is_about_session(text)
   text = text:lower()
   if text:find("not initialized", 1, true) or text:find("not been initialized", 1, true) then
@@ -156,17 +161,22 @@ end
 local function says_session_lost(reply, text)
   if not reply then return text ~= nil and is_about_session(text) end
   local err = reply.error
-  -- What is wrong with the params of a call is no business of the session.
+  -- Wrong params or an unknown method do not concern the session.
   return err.code ~= errors.INVALID_PARAMS and err.code ~= errors.METHOD_NOT_FOUND
     and is_about_session(err.message)
 end
 
--- The response to `id` among what came as one JSON text.
+-- The response to the request among the messages of one JSON text.
 local function pick(self, message, run)
+  -- What nearly all are: the response itself, with the id as it was sent.
+  if type(message) == "table" and message.id == run.id and math.type(message.id) == "integer"
+    and message.jsonrpc == "2.0" and message.method == nil then
+    return message
+  end
   local list = value.is_array(message) and message or { message }
   local found = nil
-  for _, one in ipairs(list) do
-    local response = self.incoming:take(one, run.era ~= "modern")
+  for _, entry in ipairs(list) do
+    local response = self.incoming:take(entry, run.era ~= "modern", run.call)
     local answers, bad = false, nil
     if response and run.id then answers, bad = incoming.match(response, run.id) end
     if bad then return nil, bad end
@@ -176,30 +186,32 @@ local function pick(self, message, run)
         and (response.id == nil or response.id == value.null) then
       found = response
     elseif response then
-      core.log("warning", "the server answered a request that was not asked")
+      core.log("warning", "the server sent a response to an unknown request")
     end
   end
   return found
 end
 
--- Reads events until the answer has come. What is new is noted in `place`, from
--- where the stream can be resumed. nil, text, code if it ended before; `final`
--- if it is no use to read on.
+-- Reads events until the answer has come. Updates `place`, from which the stream can be resumed.
+-- nil, text, code if the stream ended before; `final` if resuming it would not help.
 ---@return table|nil reply, string|nil message, string|nil code, boolean|nil final
 local function read_events(self, response, run, place)
   while true do
     local event, message, code = response:event()
     if not event then
-      if not message then return nil, "the stream ended before the answer came", "EGONE" end
+      if not message then
+        place.ended = true
+        return nil, "the stream ended before the answer came", "EGONE"
+      end
       local lost = code == "ETOOBIG" or code == "EUTF8" or code == "EJSON" or code == "ESSE"
-      return nil, ("%s: %s"):format(self.endpoint.text, message), code, lost
+      return nil, lost and ("%s: %s"):format(self.endpoint.text, message) or message, code, lost
     end
     local id = event.id
     if id and id ~= "" then
       place.last, place.attempts = #id <= http.EVENT_ID and not id:find "%c" and id or nil, 0
     end
     if event.retry then place.retry = event.retry / 1000 end
-    -- Other names of events are nobody's affair, and empty data is there for its id (HL-26).
+    -- Events with a name are ignored, and empty data is sent for its id alone (HL-26).
     if message ~= nil then
       local answer, bad = pick(self, message, run)
       if answer then return incoming.reply(answer) end
@@ -213,16 +225,16 @@ local function read_events(self, response, run, place)
   end
 end
 
--- The pause before the next attempt: the server's, or ours if that is longer.
+-- The pause before the next attempt: the server's `retry:` or the backoff, whichever is longer.
 local function pause(place)
-  local ours = math.min(http.BACKOFF * 2 ^ place.attempts, http.BACKOFF_MOST)
-  -- The first time it is the server's alone: it knows when it will be there again.
-  if place.retry and place.attempts == 0 then ours = 0 end
+  local backoff = math.min(http.BACKOFF * 2 ^ place.attempts, http.BACKOFF_MAX)
+  -- The first time only `retry:` counts: the server knows when it will accept a connection.
+  if place.retry and place.attempts == 0 then backoff = 0 end
   place.attempts = place.attempts + 1
-  return core.sleep(math.min(math.max(place.retry or 0, ours), http.RETRY_MOST))
+  return core.sleep(math.min(math.max(place.retry or 0, backoff), http.RETRY_MAX))
 end
 
--- GET: a stream of events, from behind `last` if given. The response, or nil, text, code.
+-- GET: an event stream, after the event id `last` if given. The response, or nil, text, code.
 local function get_stream(self, last, lasting)
   local list = fields_of(self, nil, EVENTS)
   if last then list[#list + 1] = { "Last-Event-ID", last } end
@@ -230,8 +242,8 @@ local function get_stream(self, last, lasting)
     event_limit = self.limits.message, lasting = lasting }
 end
 
--- Takes a broken stream up again. nil, text, code when it cannot be.
-local function resume(self, place, why)
+-- Resumes a broken stream. nil, text, code if that fails.
+local function resume(self, place, reason)
   while place.attempts < self.limits.resumes do
     local ok, text, code = pause(place)
     if not ok then return nil, text, code end
@@ -239,22 +251,23 @@ local function resume(self, place, why)
     response, text, code = get_stream(self, place.last)
     if not response then
       if code == "ECANCELED" or code == "ECLOSED" then return nil, text, code end
-      why = text
+      reason = text
     elseif response.status == 200 and endpoint.media_type(response) == "text/event-stream" then
       return response
     else
       local status = response.status
       endpoint.drop(response)
-      why = ("%s: the stream could not be resumed (status %d)"):format(self.endpoint.text, status)
+      reason = ("%s: the stream could not be resumed (status %d)")
+        :format(self.endpoint.text, status)
       if status < 500 and status ~= 409 and status ~= 429 then
-        return nil, why, "EHTTP" .. status
+        return nil, reason, "EHTTP" .. status
       end
     end
   end
-  return nil, ("%s; given up after %d attempts to resume it"):format(why, place.attempts), "EGONE"
+  return nil, ("%s; gave up after %d attempts to resume"):format(reason, place.attempts), "EGONE"
 end
 
--- The answer of a request whose answer is a stream.
+-- The answer to a request whose response is an event stream.
 local function follow(self, first, run)
   local place = { last = nil, retry = nil, attempts = 0 }
   local response = first
@@ -263,39 +276,70 @@ local function follow(self, first, run)
     local reply, text, code, final = read_events(self, current, run, place)
     if reply or final or code == "ECANCELED" then return reply, text, code end
     current:close()
-    -- Without an id of an event nobody can say where to go on (HL-41).
-    if run.era == "modern" or not place.last then
-      return nil, ("%s: %s"):format(self.endpoint.text, text), code or "EGONE"
-    end
+    text = ("%s: %s"):format(self.endpoint.text, text)
+    -- Without an event id there is no position to resume from (HL-41).
+    if run.era == "modern" or not place.last then return nil, text, code or "EGONE" end
+    if place.ended and place.retry and run.call.away then run.call:away(place.retry) end
+    place.ended = false
     response, text, code = resume(self, place, text)
     if not response then return nil, text, code end
   end
 end
 
--- The id of a session, or nothing (HL-50, HL-51).
+-- Keeps the session id of a response, if it has one (HL-50, HL-51).
 local function adopt_session(self, response)
   local sid = response:header "mcp-session-id"
   if not sid then return true end
   if #sid > http.SESSION_ID or not sid:find "^[!-~]+$" then
-    return nil, "the server gave its session an id that no header may carry", "EHTTP"
+    return nil, "the server sent a session id that is not valid in a header", "EHTTP"
   end
   self.sid = sid
   return true
 end
 
--- A request from its POST to its answer.
-local function perform(self, run, method, params, call)
-  local body, why = core.encode { jsonrpc = "2.0", id = run.id, method = method, params = params }
-  if not body then return nil, ("%s: %s"):format(method, why), "EENCODE" end
-  local list, era = { JSON, BOTH }, "legacy"
-  if not run.fresh then list, era = fields_of(self, call, JSON, BOTH) end
-  run.era = era
-  local sid = not run.fresh and self.sid or nil
+-- The header fields of a request, and its era. The list is not changed any more: it is kept for
+-- requests about the same, since those of a program are about few things.
+local function fields_of_request(self, run, method, params, call)
+  if run.fresh then return { JSON, BOTH }, "legacy" end
+  local row = call.row or methods[method]
+  local target = row and row.target
+  local name = target and type(params) == "table" and params[target]
+  if type(name) ~= "string" or #name > http.KEPT_NAME then name = "" end
+  local own = call.headers and call.headers[1] ~= nil or target and name == ""
+  local kept, era, revision = self.kept, call.era or self.era, call.revision or self.revision
+  if kept.sid ~= self.sid or kept.era ~= era or kept.revision ~= revision
+    or kept.count >= http.KEPT then
+    kept = { sid = self.sid, era = era, revision = revision, count = 0, lists = {} }
+    self.kept = kept
+  end
+  local lists = kept.lists[method]
+  local list = lists and not own and lists[name]
+  if list then return list, era end
+  list = fields_of(self, call, JSON, BOTH)
   if era == "modern" then
-    for _, field in ipairs(param_headers.of_request(method, params)) do list[#list + 1] = field end
+    for _, field in ipairs(param_headers.of_request(method, params, row)) do
+      list[#list + 1] = field
+    end
     for _, field in ipairs(call.headers or {}) do list[#list + 1] = field end
   end
-  local row = methods[method]
+  if own then return list, era end
+  if not lists then
+    lists = {}
+    kept.lists[method] = lists
+  end
+  lists[name], kept.count = list, kept.count + 1
+  return list, era
+end
+
+-- A request from its POST to its answer.
+local function perform(self, run, method, params, call)
+  local body, reason = core.encode { jsonrpc = "2.0", id = run.id, method = method,
+    params = params }
+  if not body then return nil, ("%s: %s"):format(method, reason), "EENCODE" end
+  local list, era = fields_of_request(self, run, method, params, call)
+  run.era = era
+  local sid = not run.fresh and self.sid or nil
+  local row = call.row or methods[method]
   local response, text, code = self.endpoint:send { method = "POST", fields = list, body = body,
     timeout = 0, event_limit = self.limits.message, idempotent = row and row.idempotent or false,
     lasting = method == "subscriptions/listen" }
@@ -304,7 +348,7 @@ local function perform(self, run, method, params, call)
   local status = open.status
   if status == 404 and sid and era ~= "modern" then
     endpoint.drop(open)
-    -- Of several that find out, one tells (HL-55).
+    -- Only the first request that finds out reports it (HL-55).
     if self.sid == sid then
       self.sid = nil
       self.peer.forgotten()
@@ -338,55 +382,57 @@ local function perform(self, run, method, params, call)
     local answer, bad = pick(self, message, run)
     if answer then return incoming.reply(answer) end
     return nil, bad and ("%s: %s"):format(self.endpoint.text, incoming.unusable(bad))
-      or ("%s: what came for %s is not its answer"):format(self.endpoint.text, method), "ERPC"
+      or ("%s: the response to %s does not contain its answer"):format(self.endpoint.text, method),
+      "ERPC"
   end
   endpoint.drop(open)
   if status == 202 or status == 204 then
-    return nil, ("%s: the server took %s for something that needs no answer (status %d)")
+    return nil, ("%s: the server treated %s as a notification (status %d)")
       :format(self.endpoint.text, method, status), "EHTTP"
   end
   return nil, ("%s: expected JSON or an event stream, got %s")
     :format(self.endpoint.text, kind ~= "" and kind or "something without a content type"), "EHTTP"
 end
 
--- Sends what has no answer.
+-- Sends a message that has no answer.
 local function post(self, text, call, method, params)
   local list, era = fields_of(self, call, JSON, BOTH)
   if era == "modern" and method then
     for _, field in ipairs(param_headers.of_request(method, params)) do list[#list + 1] = field end
   end
-  local response, why, code = self.endpoint:send { method = "POST", fields = list, body = text,
+  local response, reason, code = self.endpoint:send { method = "POST", fields = list, body = text,
     timeout = http.POST_TIME, idempotent = method == "notifications/initialized" or nil,
     aside = true }
-  if not response then return nil, why, code end
+  if not response then return nil, reason, code end
   local open <close> = response
   if open.status >= 200 and open.status <= 299 then
     endpoint.drop(open)
     return true
   end
   local reply
-  reply, why, code = refused(self, open, nil)
+  reply, reason, code = refused(self, open, nil)
   if reply then
-    why, code = ("%s: %s"):format(self.endpoint.text, reply.error.message), "EHTTP" .. reply.status
+    reason = ("%s: %s"):format(self.endpoint.text, reply.error.message)
+    code = "EHTTP" .. reply.status
   end
-  return nil, why, code
+  return nil, reason, code
 end
 
----Nothing is sent yet: the first message opens the first connection.
----@param peer table what the Client wants to be told
+---Sends nothing yet: the first message opens the first connection.
+---@param peer table the client's callbacks: serve, notice, forgotten
 ---@return true
 function Http.__index:open(peer)
   self.peer = peer
   self.incoming = incoming.new(peer, function(text)
-    local ok, why = post(self, text)
+    local ok, reason = post(self, text)
     if not ok and not self.closed then
-      core.log("warning", "an answer to the server did not arrive: " .. why)
+      core.log("warning", "a response to the server was not delivered: " .. reason)
     end
   end)
   return true
 end
 
--- The standalone stream: read until there is no point in it any more.
+-- Reads the standalone stream and reopens it, until the server refuses it or the attempts run out.
 local function listen(self, ear)
   local place = { attempts = 0 }
   while self.ear == ear and not self.closed do
@@ -398,21 +444,22 @@ local function listen(self, ear)
       local since = core.now()
       ear.open = true
       ear.waiter:wake()
-      -- Nobody asked here, so nothing is the answer: it reads to the end.
-      local _, why, lost_code, final = read_events(self, open, { id = false }, place)
+      -- No request belongs to this stream, so it is read to its end.
+      local _, reason, lost_code, final = read_events(self, open, { id = false }, place)
       ear.open = false
       if lost_code == "ECANCELED" then return end
       if final then
-        return core.log("warning", "the standalone stream is given up: " .. tostring(why))
+        return core.log("warning", "closing the standalone stream: " .. tostring(reason))
       end
       if core.now() - since >= http.LASTING then place.attempts = 0 end
     elseif response then
       endpoint.drop(response)
-      -- 405: the server has none (HL-37). Nothing here tells that a session is over: servers
-      -- without such a stream say 404 as well.
+      -- 405: the server has no such stream (HL-37). 404 does not mean here that the session is
+      -- over: servers without a standalone stream send it as well.
       if status < 500 and status ~= 409 and status ~= 429 then
         ear.refused = true
-        return ear.waiter:wake()
+        ear.waiter:wake()
+        return
       end
     end
     ear.waiter:wake()
@@ -420,7 +467,7 @@ local function listen(self, ear)
   end
 end
 
--- Opens the standalone stream, if there is none and the server may have one.
+-- Opens the standalone stream, unless it is open or the server has refused it.
 local function open_stream(self)
   local ear = self.ear
   if not self.wants_stream or self.closed or self.era ~= "legacy" then return end
@@ -428,6 +475,7 @@ local function open_stream(self)
   ear = { waiter = core.waiter(), tasks = core.waiter(), open = false }
   self.ear = ear
   ear.tasks:spawn(function()
+    core.trace(false) -- it lasts longer than what has opened it
     local over <close> = setmetatable({}, { __close = function() ear.ended = true end }) -- luacheck: ignore
     listen(self, ear)
   end)
@@ -439,8 +487,8 @@ local function close_stream(self)
   self.ear = nil
 end
 
--- Ends a request that is under way. A session is told (4.2); without one the
--- end of the response stream says it (HM-71).
+-- Ends a request in progress. In a session it sends `notifications/cancelled` (4.2); without one
+-- closing the response stream cancels the request (HM-71).
 local function abandon(self, call, run, reason)
   self.running[call] = nil
   run.waiter:cancel()
@@ -450,8 +498,8 @@ local function abandon(self, call, run, reason)
   end)
 end
 
--- A request under way. Where its wait ends with an error, nobody would end the rest of it. Its
--- members are there from the beginning: what ends it must not need memory.
+-- A request in progress. Ends the task that performs it when the wait raises an error. All fields
+-- are set from the start, since closing must not allocate.
 local Run = { __close = function(run)
   if run.running[run.call] ~= run then return end
   run.running[run.call] = nil
@@ -462,12 +510,12 @@ end }
 ---@param id integer|string
 ---@param method string
 ---@param params table|nil
----@param call table|nil era, revision, headers; left(): seconds it may still take; handshake: the
----server is not told if it is given up
+---@param call table|nil era, revision, headers; left(): seconds it may still take; handshake: no
+---`notifications/cancelled` is sent for it
 ---@return table|nil reply { result = … } or { error = …, status = … }
 ---@return string|nil message
----@return string|nil code "ESESSION": the session is gone, and the Client was told; "EHTTP" and a
----status; what connections end with
+---@return string|nil code "ESESSION": the session is gone, and `peer.forgotten` was called; "EHTTP"
+---and a status; or the code of a lost connection
 function Http.__index:request(id, method, params, call)
   call = call or {}
   if self.closed then return nil, "the client is closed", "ECLOSED" end
@@ -475,21 +523,21 @@ function Http.__index:request(id, method, params, call)
     fresh = method == "initialize", cancelled = false, code = false, running = self.running,
     call = call }, Run)
   if run.fresh then
-    -- It begins anew, and carries nothing of what was before (HL-52, HL-60).
+    -- A new session: nothing of an earlier one may be sent (HL-52, HL-60).
     close_stream(self)
     self.sid, self.era, self.revision = nil, nil, nil
   end
   self.running[call] = run
-  local reply, text, code = nil, "the request failed here; the log says why", "EFAILED"
+  local reply, text, code = nil, "internal error in the client; see the log", "EFAILED"
   run.waiter:spawn(function() reply, text, code = perform(self, run, method, params, call) end)
-  local ok, why, why_code, reason = wait_for_answer(run.waiter, call)
+  local ok, ended_text, ended_code, reason = wait_for_answer(run.waiter, call)
   if run.cancelled then return nil, run.cancelled, run.code end
   if not ok then
     abandon(self, call, run, reason)
-    return nil, why, why_code
+    return nil, ended_text, ended_code
   end
   self.running[call] = nil
-  -- The server is there again: so may its stream be.
+  -- The server can be reached again, so its standalone stream may be, too.
   if reply and self.ear and self.ear.ended then open_stream(self) end
   return reply, text, code
 end
@@ -501,19 +549,19 @@ end
 ---@return true|nil sent, string|nil message, string|nil code
 function Http.__index:notify(method, params, call)
   if self.closed then return nil, "the client is closed", "ECLOSED" end
-  local text, why = core.encode { jsonrpc = "2.0", method = method, params = params }
-  if not text then return nil, ("%s: %s"):format(method, why), "EENCODE" end
+  local text, reason = core.encode { jsonrpc = "2.0", method = method, params = params }
+  if not text then return nil, ("%s: %s"):format(method, reason), "EENCODE" end
   local ok, code
-  ok, why, code = post(self, text, call, method, params)
+  ok, reason, code = post(self, text, call, method, params)
   if ok and method == "notifications/initialized" then
     local ear = open_stream(self)
     if ear then ear.waiter:wait(self.limits.stream_wait) end
   end
-  return ok, why, code
+  return ok, reason, code
 end
 
----Ends a request that is under way: it returns nil, text, "ECANCELED".
----@param call table the one that the request was given
+---Ends a request in progress: it returns nil, text, "ECANCELED".
+---@param call table that was passed to `request`
 ---@param reason string|nil
 function Http.__index:cancel(call, reason)
   local run = self.running[call]
@@ -522,7 +570,7 @@ function Http.__index:cancel(call, reason)
   abandon(self, call, run, reason)
 end
 
----What the handshake has agreed on: from now on it goes along with every request.
+---Sets what the handshake has agreed on; each later request carries it.
 ---@param era "legacy"|"modern"
 ---@param revision string
 function Http.__index:settle(era, revision)
@@ -533,23 +581,23 @@ function Http.__index:settle(era, revision)
   end
 end
 
--- Tells the server that its session is over (HL-56). 405 is fine, too.
+-- Ends the session on the server (HL-56). Servers that do not support it answer 405.
 local function delete(self, time)
   local response = self.endpoint:send { method = "DELETE", fields = fields_of(self),
     timeout = time, idempotent = true, aside = true }
   if response then response:close() end
 end
 
--- The session is ended, and then the connections are.
-local function say_goodbye(self, time)
+-- Ends the session, then the connections.
+local function end_session(self, time)
   closing.run(time, function()
     local shut <close> = setmetatable({}, { __close = function() self.endpoint:close() end }) -- luacheck: ignore
     delete(self, time)
   end)
 end
 
----Ends what is under way, the session and the connections.
----@param grace number|nil how long the end of the session may take, in seconds
+---Ends the requests in progress, the session and the connections.
+---@param grace number|nil time for ending the session, in seconds
 function Http.__index:close(grace)
   if self.shut then return end
   self.closed = true
@@ -562,10 +610,10 @@ function Http.__index:close(grace)
   end
   self.shut = true
   if not self.sid or not self.terminates then return self.endpoint:close() end
-  local ok, why = pcall(say_goodbye, self, grace or http.DELETE_TIME)
+  local ok, reason = pcall(end_session, self, grace or http.DELETE_TIME)
   if ok then return end
   self.endpoint:close()
-  error(why, 0)
+  error(reason, 0)
 end
 Http.__close = function(self) self:close() end
 

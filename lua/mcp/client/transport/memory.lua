@@ -1,6 +1,6 @@
 -- SPDX-License-Identifier: MIT
--- memory: an app of the same program, as a client reaches it: a connection like any other, of bytes
--- and messages, that ends in the app instead of a socket.
+-- memory: connects a client to an app in the same program. It carries the same bytes as any other
+-- connection, but ends in the app instead of a socket.
 local core = require "mcp.core"
 local duplex = require "mcp.client.transport.duplex"
 local front = require "mcp.server.front.duplex"
@@ -24,7 +24,7 @@ function memory.new(app, options)
     local near, far, code = core.memory_link(receive, front.receiver(app))
     if not near then return nil, far, code end
     timeout.watch(app, far)
-    -- Both ends are open for as long as somebody holds them.
+    -- A reference to the far end keeps the connection open.
     self.far = far
     return near
   end, options)

@@ -1,8 +1,7 @@
 -- SPDX-License-Identifier: MIT
--- sse: HTTP+SSE, the transport of 2024-11-05, from the client's side. One GET
--- opens an event stream that brings everything; its first event says where to
--- POST. The stream is the session: when it ends, so does that, and the next
--- request opens another.
+-- sse: the client's side of HTTP+SSE, the transport of 2024-11-05. One GET opens an event stream
+-- that carries all messages of the server; its first event names the address for POST. The stream
+-- is the session: when it ends, the session ends, and the next request opens another.
 local core = require "mcp.core"
 local endpoint = require "mcp.client.transport.endpoint"
 local incoming = require "mcp.client.transport.incoming"
@@ -12,15 +11,15 @@ local wait_for_answer = require("mcp.client.call").wait
 
 local sse = {}
 
----A message of the server, in bytes.
+---Length of a message from the server, in bytes.
 sse.MESSAGE = 4 << 20
----How long the stream and its first event may take, in seconds.
+---Time until the stream is open and its first event has come, in seconds.
 sse.OPEN_TIME = 10
----How long a POST may take; its answer comes by the stream.
+---Time for a POST, in seconds; its answer comes on the stream.
 sse.POST_TIME = 30
 
 local OPTIONS = { headers = "table", auth = "table", tls = "table|userdata", limits = "table",
-  timeout = "number" }
+  timeout = "number", proxy = "string|boolean" }
 
 local LIMITS = { message = sse.MESSAGE, connections = endpoint.CONNECTIONS }
 
@@ -33,27 +32,28 @@ Sse.__index = {}
 
 function Sse.__tostring(self) return ("mcp.sse_client (%s)"):format(self.endpoint.text) end
 
----A transport, not opened yet. Raises what is wrong with the options.
+---A transport, not opened yet. Raises on an error in the options.
 ---@param address string of the stream
----@param options table|nil headers, auth, tls, limits, timeout (to the first event, in seconds)
+---@param options table|nil headers, auth, tls, proxy, limits, timeout (in seconds, to
+---the first event)
 ---@return mcp.client.Sse
 function sse.new(address, options)
   local what = "sse_client"
   options = usage.check(what, options, OPTIONS)
   local limits = endpoint.limits(what, options.limits, LIMITS)
   local to = endpoint.new(what, address, { headers = options.headers, auth = options.auth,
-    tls = options.tls, connections = limits.connections })
+    tls = options.tls, proxy = options.proxy, connections = limits.connections })
   return setmetatable({
     name = "sse", duplex = false, timed = true, only_era = "legacy", endpoint = to, limits = limits,
     timeout = options.timeout or sse.OPEN_TIME,
-    pending = {}, -- requests that wait for their answers, by id
+    pending = {}, -- requests that wait for an answer, by id
     running = {}, -- the same, by their `call`
-    stream = nil, -- the one that is open: response, post_at, tasks
+    stream = nil, -- the open stream: response, place (the address for POST), tasks
     closed = false,
   }, Sse)
 end
 
--- Ends the requests that waited for the answers of a stream.
+-- Fails the requests that wait for an answer on the stream.
 local function fail_all(self, text, code)
   local id, run = next(self.pending)
   while id do
@@ -64,28 +64,27 @@ local function fail_all(self, text, code)
   end
 end
 
--- A stream is closed by the task that reads it, however that ends: whoever waits for an answer is
--- told.
+-- The task that reads a stream closes it, however that ends, and fails the waiting requests.
 local Stream = { __close = function(stream)
   local self = stream.transport
   stream.response:close()
   if self.stream ~= stream then return end
   self.stream = nil
   self.incoming:close()
-  -- The Client begins anew with its next request (HS-08).
+  -- The client starts a new session with its next request (HS-08).
   if not self.closed and self.peer.forgotten then self.peer.forgotten() end
-  fail_all(self, stream.text or "reading the stream has failed; the log says why",
+  fail_all(self, stream.text or "internal error in the client; see the log",
     stream.code or "EFAILED")
 end }
 
--- Where the first event says that messages go to (HS-02, HS-05).
+-- The address for POST that the first event names (HS-02, HS-05).
 local function place_of(self, data)
-  local address, why = url.resolve(self.endpoint.url, data)
+  local address, reason = url.resolve(self.endpoint.url, data)
   local parsed
-  if address then parsed, why = url.parse(address) end
-  if not parsed then return nil, ("the endpoint event: %s"):format(why), "ESSE" end
+  if address then parsed, reason = url.parse(address) end
+  if not parsed then return nil, ("the endpoint event: %s"):format(reason), "ESSE" end
   if not self.endpoint:is_ours(parsed) then
-    return nil, ("the endpoint event leads to another origin, %s; nothing is sent there")
+    return nil, ("the endpoint event names another origin, %s: refusing to send messages there")
       :format(parsed.origin), "ESSE"
   end
   return parsed
@@ -97,9 +96,9 @@ local function connect(self)
   local response, text, code = self.endpoint:send { method = "GET", fields = { EVENTS },
     idempotent = true, timeout = self.timeout, event_limit = self.limits.message }
   if not response then return nil, text, code end
-  local function refuse(why, name)
+  local function refuse(reason, name)
     response:close()
-    return nil, ("%s: %s"):format(self.endpoint.text, why), name
+    return nil, ("%s: %s"):format(self.endpoint.text, reason), name
   end
   if response.status ~= 200 then
     return refuse(endpoint.refusal(response.status, response), "EHTTP" .. response.status)
@@ -108,24 +107,24 @@ local function connect(self)
     return refuse("expected an event stream", "EHTTP")
   end
   while true do
-    local event, why, name = response:event(math.max(deadline - core.now(), 0.001))
+    local event, reason, name = response:event(math.max(deadline - core.now(), 0.001))
     if not event then
-      return refuse(why or "the stream ended before it said where to send messages",
+      return refuse(reason or "the stream ended before its endpoint event",
         name or "EGONE")
     end
     if event.event == "endpoint" then
       local place
-      place, why, name = place_of(self, event.data or "")
-      if not place then return refuse(why, name) end
+      place, reason, name = place_of(self, event.data or "")
+      if not place then return refuse(reason, name) end
       return setmetatable({ response = response, place = place, tasks = core.waiter(),
         transport = self, text = false, code = false }, Stream)
-    elseif why ~= nil or (event.data and event.data ~= "") then
+    elseif reason ~= nil or (event.data and event.data ~= "") then
       return refuse("the stream does not begin with an endpoint event", "ESSE")
     end
   end
 end
 
--- The request that a response answers, or a text that is no JSON was to answer.
+-- The request that a response answers, or that a text which is not valid JSON was meant to answer.
 local function find(self, response, text)
   for id, run in pairs(self.pending) do
     if not response and incoming.spoils(text, id) then return run end
@@ -136,7 +135,7 @@ local function find(self, response, text)
   return nil
 end
 
--- A request has its answer, or will never have one: nil and what is wrong.
+-- Ends the wait of a request: with its answer, or with nil and what is wrong with it.
 local function settle(self, run, answer, bad)
   self.pending[run.id] = nil
   run.answer = answer or false
@@ -148,10 +147,10 @@ end
 local function read(self, given)
   local stream <close> = given
   while true do
-    local event, message, why = stream.response:event()
+    local event, message, reason = stream.response:event()
     if not event then
       stream.text = ("%s: %s"):format(self.endpoint.text, message or "the stream ended")
-      stream.code = message and why or "EGONE"
+      stream.code = message and reason or "EGONE"
       return
     end
     if message ~= nil then
@@ -161,14 +160,14 @@ local function read(self, given)
       if run then
         settle(self, run, not bad and answer, bad)
       elseif answer then
-        core.log("debug", "an answer came to a request that is over")
+        core.log("debug", "the server sent a response to a request that has ended")
       end
     elseif not event.event and event.data and event.data ~= "" then
       local run = find(self, nil, event.data)
       if run then
-        settle(self, run, nil, tostring(why))
+        settle(self, run, nil, tostring(reason))
       else
-        core.log("warning", "the server sent an event that is not JSON: " .. tostring(why))
+        core.log("warning", "the server sent an event that is not JSON: " .. tostring(reason))
       end
     end
   end
@@ -189,12 +188,12 @@ end
 local function post(self, text)
   local stream = self.stream
   if not stream then
-    return nil, self.endpoint.text .. ": the stream has ended, and the session with it", "ESESSION"
+    return nil, self.endpoint.text .. ": the session has ended with its stream", "ESESSION"
   end
   local list = { JSON, self.revision and { "MCP-Protocol-Version", self.revision } }
-  local response, why, code = self.endpoint:send { method = "POST", at = stream.place,
+  local response, reason, code = self.endpoint:send { method = "POST", at = stream.place,
     fields = list, body = text, timeout = sse.POST_TIME, idempotent = false, aside = true }
-  if not response then return nil, why, code end
+  if not response then return nil, reason, code end
   local open <close> = response
   local status = open.status
   if status >= 200 and status <= 299 then
@@ -205,21 +204,21 @@ local function post(self, text)
     "EHTTP" .. status
 end
 
----Opens the stream and waits until it says where messages go.
----@param peer table what the Client wants to be told
+---Opens the stream and waits for its endpoint event.
+---@param peer table the client's callbacks: serve, notice, forgotten
 ---@return true|nil opened, string|nil message, string|nil code
 function Sse.__index:open(peer)
   self.peer = peer
   self.incoming = incoming.new(peer, function(text)
-    local ok, why = post(self, text)
+    local ok, reason = post(self, text)
     if not ok and not self.closed then
-      core.log("warning", "an answer to the server did not arrive: " .. why)
+      core.log("warning", "a response to the server was not delivered: " .. reason)
     end
   end)
   return start(self)
 end
 
--- The caller gave up: tells the server.
+-- Ends a request whose caller gave up, and sends `notifications/cancelled`.
 local function abandon(self, call, run, reason)
   self.running[call] = nil
   if self.pending[run.id] == run then self.pending[run.id] = nil end
@@ -230,8 +229,8 @@ local function abandon(self, call, run, reason)
   end)
 end
 
--- A request under way. Where its wait ends with an error, nobody would end the rest of it. Its
--- members are there from the beginning: what ends it must not need memory.
+-- A request in progress. Ends its POST when the wait raises an error. All fields are set from the
+-- start, since closing must not allocate.
 local Run = { __close = function(run)
   local self = run.transport
   if self.running[run.call] ~= run then return end
@@ -249,8 +248,8 @@ end }
 function Sse.__index:request(id, method, params, call)
   call = call or {}
   if self.closed then return nil, "the client is closed", "ECLOSED" end
-  local body, why = core.encode { jsonrpc = "2.0", id = id, method = method, params = params }
-  if not body then return nil, ("%s: %s"):format(method, why), "EENCODE" end
+  local body, reason = core.encode { jsonrpc = "2.0", id = id, method = method, params = params }
+  if not body then return nil, ("%s: %s"):format(method, reason), "EENCODE" end
   if method == "initialize" then
     self.revision = nil
     if not self.stream then
@@ -258,7 +257,7 @@ function Sse.__index:request(id, method, params, call)
       if not ok then return nil, text, code end
     end
   end
-  -- The answer may overtake the end of the POST.
+  -- The answer may come before the POST ends.
   local run <close> = setmetatable({ id = id, method = method, waiter = core.waiter(),
     sending = core.waiter(), answer = false, text = false, code = false, transport = self,
     call = call }, Run)
@@ -271,9 +270,9 @@ function Sse.__index:request(id, method, params, call)
       run.waiter:wake()
     end
   end)
-  local ok, text, code, reason = wait_for_answer(run.waiter, call)
+  local ok, text, code, for_server = wait_for_answer(run.waiter, call)
   if not ok then
-    abandon(self, call, run, reason)
+    abandon(self, call, run, for_server)
     return nil, text, code
   end
   self.running[call] = nil
@@ -287,13 +286,13 @@ end
 ---@return true|nil sent, string|nil message, string|nil code
 function Sse.__index:notify(method, params)
   if self.closed then return nil, "the client is closed", "ECLOSED" end
-  local text, why = core.encode { jsonrpc = "2.0", method = method, params = params }
-  if not text then return nil, ("%s: %s"):format(method, why), "EENCODE" end
+  local text, reason = core.encode { jsonrpc = "2.0", method = method, params = params }
+  if not text then return nil, ("%s: %s"):format(method, reason), "EENCODE" end
   return post(self, text)
 end
 
----Ends a request that is under way: it returns nil, text, "ECANCELED".
----@param call table the one that the request was given
+---Ends a request in progress: it returns nil, text, "ECANCELED".
+---@param call table that was passed to `request`
 ---@param reason string|nil
 function Sse.__index:cancel(call, reason)
   local run = self.running[call]
@@ -306,12 +305,11 @@ end
 ---@param era string always "legacy"
 ---@param revision string
 function Sse.__index:settle(era, revision)
-  assert(era == "legacy", "HTTP+SSE carries sessions only")
+  assert(era == "legacy", "HTTP+SSE always has a session")
   self.revision = revision
 end
 
----Ends the stream, and with it the session. Nothing here minds being done again, where it was
----broken off.
+---Ends the stream and with it the session. May be called again if an error interrupted it.
 function Sse.__index:close()
   self.closed = true
   local stream = self.stream

@@ -136,9 +136,34 @@ describe("a duplex transport", function()
       local reply, text, code = transport:request(4, "slow", nil, call_of(0.02))
       assert.same({ nil, "no answer in time", "ETIMEDOUT" }, { reply, text, code })
       helper.wait_until(function() return far:all("notifications/cancelled")[1] end)
-      assert.equal(4, far:all("notifications/cancelled")[1].params.requestId)
+      assert.same({ requestId = 4, reason = "The request timed out" },
+        helper.plain(far:all("notifications/cancelled")[1].params))
     end)
     assert.equal(0, transport.link.count)
+    settled(transport)
+  end)
+
+  it("without memory for a message fails the request and keeps the connection", function()
+    local transport, log = open(function(far, message) far:result(message.id, {}) end)
+    local real = transport.link.sender
+    transport.link.sender = { send = function() return nil, "out of memory", "ENOMEM" end }
+    assert.same({ nil, "out of memory", "ENOMEM" },
+      { transport:request(1, "m", nil, call_of()) })
+    transport.link.sender = real
+    assert.same({}, log.lost)
+    assert.equal(0, transport.link.count)
+    assert.is_table(transport:request(2, "m", nil, call_of()).result)
+    settled(transport)
+  end)
+
+  it("says of an id that became a string which request it answers", function()
+    local transport = open(function(far, message)
+      far:send(('{"jsonrpc":"2.0","id":"%d","result":{}}\n'):format(message.id))
+    end)
+    local _, text, code = transport:request(7, "m", nil, call_of())
+    assert.equal("scripted: invalid response from the server: id: expected the number 7, got the "
+      .. 'string "7"', text)
+    assert.equal("ERPC", code)
     settled(transport)
   end)
 
@@ -205,7 +230,7 @@ describe("a duplex transport", function()
     }
     for i = 1, 2 do
       assert.is_nil(got[i][1])
-      assert.matches("^scripted: the connection is lost: ", got[i][2])
+      assert.matches("^scripted: connection lost: ", got[i][2])
       assert.equal("EGONE", got[i][3])
     end
     assert.equal(1, #log.lost)
@@ -243,6 +268,25 @@ describe("a duplex transport", function()
       assert.matches("larger than its limit", text, 1, true)
       settled(transport)
     end)
+  end)
+
+  it("stops to send when a MiB is not read, with what a buffer has to grow", function()
+    local transport, _, far = open(function() end)
+    local sent, text = 0, ("x"):rep(4000)
+    far.wire:pause(true)
+    local tasks = core.waiter()
+    tasks:spawn(function()
+      while transport:notify("m", { text = text }) do sent = sent + #text end
+    end)
+    core.sleep(0.1)
+    local first = sent
+    core.sleep(0.05)
+    assert.equal(first, sent)
+    assert.is_true(first >= 512 << 10 and first <= (1 << 20) + (64 << 10), first)
+    far.wire:pause(false)
+    helper.wait_until(function() return sent > first end, "the rest to be sent")
+    tasks:cancel()
+    settled(transport)
   end)
 
   it("goes on when the server reads again", function()
@@ -361,7 +405,7 @@ describe("a duplex transport", function()
           far:result(message.id, {})
         end
       end, nil, "2026-07-28")
-      assert.same({ nil, "the server has ended it", "EGONE" },
+      assert.same({ nil, "the server ended the subscription", "EGONE" },
         { transport:request(1, "listen", nil, call_of()) })
       assert.is_table((transport:request(2, "m", nil, call_of())))
       settled(transport)

@@ -99,6 +99,45 @@ describe("Streamable HTTP, from the client's side", function()
       end)
     end)
 
+    it("has its own fields, however many were sent before, and with another revision", function()
+      quick({ KEPT = 3, KEPT_NAME = 8 }, function()
+        with(function(request, c) c:json(200, result(request.message.id)) end, function(server)
+          local t <close> = open(server)
+          t:settle("modern", MODERN)
+          local names, id = { "a", "b", "a", "c", "d", "a", "much longer", "much longer still" }, 0
+          local function ask(name, more)
+            id = id + 1
+            assert(t:request(id, "tools/call", { name = name }, modern(more)))
+            local fields = server.requests[id].fields
+            return ("%s %s %s %s"):format(fields["mcp-method"], fields["mcp-name"],
+              fields["mcp-protocol-version"], fields["mcp-param-x"])
+          end
+          for _, name in ipairs(names) do
+            assert.equal(("tools/call %s %s nil"):format(name, MODERN), ask(name))
+          end
+          assert.equal(("tools/call a %s y"):format(MODERN),
+            ask("a", { headers = { { "Mcp-Param-X", "y" } } }))
+          assert.equal(("tools/call a %s nil"):format(MODERN), ask "a")
+          assert.equal("tools/call a 2027-01-01 nil", ask("a", { revision = "2027-01-01" }))
+          assert.equal(("tools/call a %s nil"):format(MODERN), ask "a")
+          assert(t:request(20, "prompts/get", { name = "a" }, modern()))
+          assert.equal("prompts/get", server.requests[id + 1].fields["mcp-method"])
+          assert.is_true(t.kept.count <= 3)
+        end)
+      end)
+    end)
+
+    it("carries another session when it has one", function()
+      with(function(request, c) c:json(200, result(request.message.id)) end, function(server)
+        local t <close> = session(server, { terminate_on_close = false })
+        for i, sid in ipairs { "s1", "s1", "s2" } do
+          t.sid = sid
+          assert(t:request(i, "tools/call", { name = "a" }))
+          assert.equal(sid, server.requests[i].fields["mcp-session-id"])
+        end
+      end)
+    end)
+
     it("carries the session from initialize on, which carries nothing (HL-50, HL-52, HL-60)",
       function()
         with(function(request, c)
@@ -146,7 +185,7 @@ describe("Streamable HTTP, from the client's side", function()
           local t <close> = open(server)
           local reply, text, code = t:request(1, "initialize", {}, {})
           assert.is_nil(reply)
-          assert.matches("no header may carry", text, 1, true)
+          assert.matches("not valid in a header", text, 1, true)
           assert.equal("EHTTP", code)
           assert.is_nil(t.sid)
         end)
@@ -189,10 +228,29 @@ describe("Streamable HTTP, from the client's side", function()
       assert.matches("something without a content type", text, 1, true)
     end)
 
+    it("of refusal is quoted in its first line, if that is text", function()
+      local function said(kind, body)
+        local _, text = answered(function(c) c:answer(418, { ["Content-Type"] = kind }, body) end)
+        return text:match "%(status 418%)(.*)$"
+      end
+      assert.equal(": no coffee", said("text/plain", "no coffee"))
+      assert.equal(": no coffee", said("text/plain; charset=utf-8", "\r\n no coffee\r\nsecond"))
+      assert.equal(": a b", said("text/plain", "a\tb"))
+      for _, nothing in ipairs { "", "\n \n", "\xff\xfe", "good until\xc3(" } do
+        assert.equal("", said("text/plain", nothing))
+      end
+      assert.equal("", said("text/html", "no coffee"))
+      assert.equal(": " .. ("x"):rep(endpoint.REFUSAL_TEXT),
+        said("text/plain", ("x"):rep(endpoint.REFUSAL_TEXT)))
+      -- A character of two bytes is not cut in half.
+      assert.equal(": x" .. ("\u{e4}"):rep((endpoint.REFUSAL_TEXT - 1) // 2),
+        said("text/plain", "x" .. ("\u{e4}"):rep(endpoint.REFUSAL_TEXT)))
+    end)
+
     it("is not 202: that is for what needs none", function()
       local reply, text, code = answered(function(c) c:answer(202) end)
       assert.is_nil(reply)
-      assert.matches("took tools/list for something that needs no answer", text, 1, true)
+      assert.matches("treated tools/list as a notification", text, 1, true)
       assert.equal("EHTTP", code)
     end)
 
@@ -209,7 +267,7 @@ describe("Streamable HTTP, from the client's side", function()
       helper.logged(function()
         local reply, text, code = answered(function(c) c:json(200, result(2)) end)
         assert.is_nil(reply)
-        assert.matches("what came for tools/list is not its answer", text, 1, true)
+        assert.matches("the response to tools/list does not contain its answer", text, 1, true)
         assert.equal("ERPC", code)
         for _, wrong in ipairs { "[]", "7", "null", '"x"',
           '{"jsonrpc":"1.0","id":1,"result":{}}' } do
@@ -268,7 +326,7 @@ describe("Streamable HTTP, from the client's side", function()
         assert.equal("EHTTP" .. status, code)
       end
       local _, text = answered(function(c) c:answer(401) end)
-      assert.matches("wants authorization", text, 1, true)
+      assert.matches("requires authorization", text, 1, true)
     end)
 
     it("of a status with an error in it is that error, but not of a failure (HM-60, HM-61)",
@@ -356,7 +414,7 @@ describe("Streamable HTTP, from the client's side", function()
           assert.equal(1, #server.requests)
         end)
       end)
-      assert.matches("the server's request roots/list is dropped", log, 1, true)
+      assert.matches("ignored request roots/list of the server", log, 1, true)
     end)
 
     it("answers what fails here with an error, and what is too much with Busy", function()
@@ -449,6 +507,31 @@ describe("Streamable HTTP, from the client's side", function()
       end)
     end)
 
+    it("whose connection is lost names the server once; no TLS where it has answered", function()
+      with(function(request, c)
+        local id = request.message.id
+        if id == 1 then return c:json(200, result(1)) end
+        if id == 2 then
+          c:send("HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n"
+            .. "Transfer-Encoding: chunked\r\n\r\n20\r\n: begun\n")
+        end
+        c:close()
+      end, function(server)
+        local t <close> = open(server)
+        assert(t:request(1, "x", nil, modern()))
+        for id, wanted in ipairs { false, "in the middle of the body",
+          "before the response head arrived" } do
+          if wanted then
+            local _, text, code = t:request(id, "tools/call", nil, modern())
+            assert.equal("EGONE", code)
+            assert.matches(wanted, text, 1, true)
+            assert.equal(1, select(2, text:gsub("http://", "")), text)
+            assert.is_nil(text:find("TLS", 1, true))
+          end
+        end
+      end)
+    end)
+
     it("that is cut in the middle of an event brings nothing of that", function()
       with(function(_, c)
         c:stream()
@@ -535,7 +618,7 @@ describe("Streamable HTTP, from the client's side", function()
             local reply, text, code = t:request(1, "x")
             assert.is_nil(reply)
             assert.equal(1 + http.RESUMES, #server.requests)
-            assert.matches("given up after 5 attempts", text, 1, true)
+            assert.matches("gave up after 5 attempts", text, 1, true)
             assert.equal("EGONE", code)
           end)
         broken(function(c) c:event "id: 0\ndata:" end,
@@ -546,9 +629,19 @@ describe("Streamable HTTP, from the client's side", function()
       end)
     end)
 
+    it("is tried again where the server may answer later", function()
+      for _, status in ipairs { 409, 429, 500, 503 } do
+        broken(function(c) c:event "id: 0\nretry: 1\ndata:" end,
+          function(c) c:answer(status) end, function(t, server)
+            assert.equal("EGONE", (select(3, t:request(1, "x"))))
+            assert.equal(3, #server.requests)
+          end, { limits = { resumes = 2 } })
+      end
+    end)
+
     it("waits longer each time, the server's pause being the least", function()
       local at = {}
-      quick({ BACKOFF = 0.01, BACKOFF_MOST = 0.04 }, function()
+      quick({ BACKOFF = 0.01, BACKOFF_MAX = 0.04 }, function()
         broken(function(c) c:event "id: 0\ndata:" end, function(c, request)
           at[#at + 1] = request.at
           c:answer(503)
@@ -561,7 +654,7 @@ describe("Streamable HTTP, from the client's side", function()
     end)
 
     it("is not resumed where the server refuses, or names no event", function()
-      for _, status in ipairs { 400, 404, 405 } do
+      for _, status in ipairs { 400, 404, 405, 499 } do
         broken(function(c) c:event "id: 0\nretry: 1\ndata:" end,
           function(c) c:answer(status) end, function(t, server)
             local reply, text, code = t:request(1, "x")
@@ -598,7 +691,7 @@ describe("Streamable HTTP, from the client's side", function()
         core.sleep = real
         assert(ok, why)
       end)
-      assert.equal(http.RETRY_MOST, waited)
+      assert.equal(http.RETRY_MAX, waited)
     end)
   end)
 
@@ -679,7 +772,7 @@ describe("Streamable HTTP, from the client's side", function()
     end)
 
     it("is given up after so many attempts in a row, until the server answers again", function()
-      quick({ BACKOFF = 0.001, BACKOFF_MOST = 0.002, LISTENS = 3 }, function()
+      quick({ BACKOFF = 0.001, BACKOFF_MAX = 0.002, LISTENS = 3 }, function()
         listening(function(c) c:answer(503) end, function(t, server)
           helper.wait_until(function() return t.ear.ended end)
           assert.equal(4, gets(server))
@@ -899,7 +992,7 @@ describe("Streamable HTTP, from the client's side", function()
         { 307, "//elsewhere/mcp", "only redirects within the origin" },
         { 301, "/other", "only 307 and 308" }, { 302, "/other", "only 307 and 308" },
         { 303, "/other", "only 307 and 308" }, { 307, nil, "the redirect has no Location header" },
-        { 307, "/mcp", "more than 3 of them" }, { 307, "http://[", "%[" },
+        { 307, "/mcp", "more than 3 redirects" }, { 307, "http://[", "%[" },
       }
       for _, case in ipairs(cases) do
         with(function(_, c) c:answer(case[1], { Location = case[2] }) end, function(server)
@@ -998,16 +1091,18 @@ describe("Streamable HTTP, from the client's side", function()
       assert.matches('unknown option "header", did you mean "headers"',
         refusal(url, { header = {} }))
       assert.matches('"headers": expected a table, got string', refusal(url, { headers = "x" }))
-      assert.matches("Host is set by the transport", refusal(url, { headers = { Host = "x" } }))
-      assert.matches('unknown limit "mesage", did you mean "message"',
+      assert.matches("Host is set by the transport: leave it out",
+        refusal(url, { headers = { Host = "x" } }))
+      assert.matches('limits: unknown option "mesage", did you mean "message"',
         refusal(url, { limits = { mesage = 1 } }))
-      assert.matches("limits: message: a number", refusal(url, { limits = { message = -1 } }))
-      assert.matches("sends by POST and nothing else", refusal(url, { method = "PUT" }))
-      assert.matches("a provider expected", refusal(url, { auth = {} }))
+      assert.matches("limits: message: expected a number",
+        refusal(url, { limits = { message = -1 } }))
+      assert.matches('method: expected "POST"', refusal(url, { method = "PUT" }))
+      assert.matches("expected a provider", refusal(url, { auth = {} }))
       assert.matches("give one of the two", refusal(url, { headers = { authorization = "x" },
         auth = { headers = error } }))
-      assert.matches("expected, got nil", refusal())
-      assert.matches("http, https or unix expected", refusal "ws://127.0.0.1/mcp")
+      assert.matches("got nil", refusal())
+      assert.matches("expected an http, https or unix address", refusal "ws://127.0.0.1/mcp")
       assert.matches("a user or password", refusal "http://me:secret@127.0.0.1/mcp")
       local t <close> = http.new(url, { method = "POST", -- luacheck: ignore
         headers = { ["Content-Type"] = "application/json", ["User-Agent"] = "MCP-Client/1.0" } })

@@ -116,9 +116,9 @@ describe("HTTP+SSE, from the client's side", function()
   it("says what is wrong with what is no such stream", function()
     local cases = {
       { function(c) c:answer(405) end, "status 405", "EHTTP405" },
-      { function(c) c:answer(401) end, "wants authorization", "EHTTP401" },
+      { function(c) c:answer(401) end, "requires authorization", "EHTTP401" },
       { function(c) c:json(200, {}) end, "expected an event stream", "EHTTP" },
-      { function(c) c:stream() c:close() end, "ended before it said where", "EGONE" },
+      { function(c) c:stream() c:close() end, "ended before its endpoint event", "EGONE" },
       { function(c) c:stream() c:event(result(1)) c:wait_end() end,
         "does not begin with an endpoint event", "ESSE" },
       { function(c) c:stream() c:send(("x"):rep(70000)) c:wait_end() end, "limit", "ETOOBIG" },
@@ -274,8 +274,8 @@ describe("HTTP+SSE, from the client's side", function()
     end
     assert.matches('unknown option "stream"', refusal { stream = true }, 1, true)
     assert.matches("Accept is set by", refusal { headers = { Accept = "x" } }, 1, true)
-    assert.matches('unknown limit "resumes"', refusal { limits = { resumes = 1 } }, 1, true)
-    assert.matches("http, https or unix expected", refusal({}, "ws://127.0.0.1/"), 1, true)
+    assert.matches('unknown option "resumes"', refusal { limits = { resumes = 1 } }, 1, true)
+    assert.matches("an http, https or unix address", refusal({}, "ws://127.0.0.1/"), 1, true)
     assert.equal("mcp.sse_client (http://127.0.0.1:1/sse)",
       tostring(sse.new "http://127.0.0.1:1/sse"))
   end)

@@ -47,6 +47,21 @@ describe("a transport to a child", function()
     assert.equal("ECLOSED", code)
   end)
 
+  it("lets it end by itself after its input has", function()
+    local ended = helper.file ""
+    local script = helper.file(([[
+      require "mcp".server "slow end":run_stdio()
+      require "mcp".sleep(0.1)
+      io.open(%q, "a"):write("ended"):close()]]):format(ended), ".lua")
+    local client = assert(mcp.connect(script, { program = helper.program() }))
+    client:close()
+    local function text()
+      local file <close> = assert(io.open(ended))
+      return file:read "a"
+    end
+    helper.wait_until(function() return text() == "ended" end, "the end of the program")
+  end)
+
   it("ends it when it is closed in a task, and when the client is dropped", function()
     local pids = {}
     mcp.run(function()
@@ -70,8 +85,8 @@ describe("a transport to a child", function()
       local client <close> = connect { revision = revision }
       local pid = client.transport.host:pid()
       local _, text, code = client:call_tool "die"
-      assert.is_true(code == "EGONE" or code == "EPIPE", code)
-      assert.matches("stdio: the connection is lost", text, 1, true)
+      assert.equal("EGONE", code)
+      assert.matches("^stdio: connection lost: the process ended with status %d+$", text)
       assert.is_false(client:is_open())
       assert(client:initialize())
       assert.is_true(client:ping())
@@ -169,5 +184,66 @@ while read -r line; do :; done
     for _ = 1, 3 do round() end
     collectgarbage()
     assert.equal(before, system.fd_count "self")
+  end)
+
+  -- A shell script as a server: how often it was started, and what mcp.connect returned.
+  local function run(script, options)
+    local count = helper.file ""
+    script = helper.file(("echo x >>%s\n%s\n"):format(helper.quote(count), script), ".sh")
+    local target = { "sh", script, stderr = options and options.stderr or "null" }
+    local got
+    helper.logged(function()
+      got = table.pack(mcp.connect(target, { timeout = 2,
+        probe_timeout = options and options.probe }))
+    end)
+    local file <close> = assert(io.open(count))
+    return #file:read "a" // 2, got[2], got[3]
+  end
+
+  it("is started once if it ends without reading, and its last words are in the error", function()
+    local words = '; its standard error ends with: "boom"'
+    assert.same({ 1, "stdio: connection lost: the process ended with status 3" .. words, "EGONE" },
+      { run "echo boom >&2; exit 3" })
+    assert.same({ 1, "stdio: connection lost: the process was ended by signal 9" .. words,
+      "EGONE" }, { run "echo boom >&2; kill -9 $$" })
+    local lines = {}
+    assert.same({ 1, "stdio: connection lost: the process ended with status 3" .. words, "EGONE" },
+      { run("echo boom >&2; exit 3", { stderr = function(line) lines[#lines + 1] = line end }) })
+    assert.same({ "boom" }, lines)
+  end)
+
+  it("is started once more if it ends having read the probe, and then no more", function()
+    assert.same({ 2, 'stdio: connection lost: the process ended with status 4; its standard error '
+      .. 'ends with: "read"', "EGONE" }, { run "read line; echo read >&2; exit 4" })
+  end)
+
+  it("that closes its input and goes on does not keep the client waiting", function()
+    -- Waits until the pipe has no reader, so that the write of the probe fails.
+    local child <close> = assert(core.connect_child({ command = "sh",
+      args = { "-c", "exec <&-; exec sleep 60" } }, function() end))
+    local sender = child:sender()
+    local text, code
+    child:on_closed(function(...) text, code = ... end)
+    local deadline = core.now() + helper.LIMIT
+    repeat
+      sender:send("ping", {}, 1)
+      core.sleep(0.01)
+    until text or core.now() > deadline
+    assert.same({ "broken pipe", "EPIPE" }, { text, code })
+  end)
+
+  it("that prints something else is quoted: the first lines, within bounds", function()
+    local noise = '; not a message on its standard output: "Starting", "Port 8000"'
+    assert.same({ 1, "initialize: no answer within 2 s" .. noise, "ETIMEDOUT" },
+      { run("echo Starting; echo Port 8000; while read x; do :; done", { probe = 0.1 }) })
+    assert.same({ 1, "stdio: connection lost: the process ended with status 2" .. noise, "EGONE" },
+      { run "echo Starting; echo Port 8000; exit 2" })
+    local _, text = run [[
+i=0
+while [ $i -lt 500 ]; do echo "line $i of noise" | tee /dev/stderr; i=$((i+1)); done
+exit 1]]
+    assert.matches('standard output: "line 0 of noise", "line 1 of noise"', text, 1, true)
+    assert.matches('"line 499 of noise"$', text)
+    assert.is_true(#text < 256 + 1024 + 600, #text .. " bytes")
   end)
 end)

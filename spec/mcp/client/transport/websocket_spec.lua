@@ -142,16 +142,16 @@ describe("a transport by WebSocket", function()
     for words, fn in pairs {
       ["mcp.websocket_client: address: expected a string, got nil"] =
         function() mcp.websocket_client() end,
-      ["ws, wss or unix expected"] = function() mcp.websocket_client "http://host/" end,
+      ["expected a ws, wss or unix address"] = function() mcp.websocket_client "http://host/" end,
       ['unknown option "header", did you mean "headers"?'] =
         function() mcp.websocket_client("ws://host/", { header = {} }) end,
-      ["headers: X: string expected, got table"] =
+      ["headers: X: expected a string, got table"] =
         function() mcp.connect("ws://host/", { headers = { X = {} } }) end,
-      ["Authorization is what auth is for"] = function()
+      ["Authorization is set by the option auth"] = function()
         mcp.websocket_client("ws://host/", { headers = { Authorization = "x" },
           auth = { headers = print } })
       end,
-      ["auth: a provider expected"] = function()
+      ["auth: expected a provider"] = function()
         mcp.websocket_client("ws://host/", { auth = {} })
       end,
       ['option "ping": expected seconds, 0 or more'] =
