@@ -5,33 +5,67 @@ local core = require "mcp.core"
 
 local async = {}
 
+---A script that is being loaded, whose tasks end when it is replaced: `thread`, which runs it, and
+---`started`, whose member `tasks` is the waiter that starts them. Set by what loads one.
+---@type table|nil
+async.script = nil
+
 -- What our own source names begin with: errors of the core are raised at the first line that is not
 -- ours.
 debug.getregistry()["mcp.sources"] = debug.getinfo(1, "S").source:match "^(.*)async%.lua$"
 
+local NONE = {}
+
+-- Raises at the line of the caller's caller unless `fn` is a function.
+local function check_function(what, fn)
+  if type(fn) == "function" or (getmetatable(fn) or NONE).__call then return end
+  error(("%s: expected a function, got %s"):format(what, type(fn)), 3)
+end
+
 ---Runs `fn(…)` in a task of its own, at once up to its first wait. An error it
 ---does not catch goes to the log.
 ---@param fn function
-function async.spawn(fn, ...) return core.spawn(fn, ...) end
+function async.spawn(fn, ...)
+  check_function("mcp.spawn", fn)
+  local script = async.script
+  if script and script.thread == coroutine.running() then
+    local started = script.started
+    started.tasks = started.tasks or core.waiter()
+    return started.tasks:spawn(fn, ...)
+  end
+  return core.spawn(fn, ...)
+end
 
 ---Waits, while other things go on.
 ---@param seconds number
 ---@return boolean|nil slept, string|nil message, string|nil code "ECANCELED"
-function async.sleep(seconds) return core.sleep(seconds) end
+function async.sleep(seconds)
+  local time = tonumber(seconds)
+  if not time or time ~= time or time < 0 then
+    error(("mcp.sleep: expected seconds, 0 or more, got %s"):format(time or type(seconds)), 2)
+  end
+  return core.sleep(time)
+end
 
 ---Runs functions side by side and waits for all of them.
 ---@param functions function[]|table<any, function>
 ---@return table results what each returned first, under its key
 function async.all(functions)
+  if type(functions) ~= "table" then
+    error("mcp.all: expected a table of functions, got " .. type(functions), 2)
+  end
   local results, open, waiter, failed = {}, 0, core.waiter(), nil
-  for _ in pairs(functions) do open = open + 1 end
+  for key, fn in pairs(functions) do
+    check_function(("mcp.all: [%s]"):format(tostring(key)), fn)
+    open = open + 1
+  end
   if open == 0 then return results end
   for key, fn in pairs(functions) do
     waiter:spawn(function()
       -- The first error counts; it is raised again where it was waited for. Where it came from
       -- goes to the log only: the error itself may go to a peer.
       local ok, result = xpcall(fn, function(err)
-        if type(err) == "string" then core.log("debug", debug.traceback(err, 2)) end
+        if type(err) == "string" then core.log_lines("debug", debug.traceback(err, 2)) end
         return err
       end)
       if ok then
@@ -61,6 +95,7 @@ function async.run(fn, ...)
     while core.step() do end
     return nil
   end
+  check_function("mcp.run", fn)
   if core.in_task() then return fn(...) end
   local done, arguments, waiter = nil, table.pack(...), core.waiter()
   waiter:spawn(function()

@@ -1,6 +1,7 @@
 -- SPDX-License-Identifier: MIT
 -- content: what a handler can return to a model: text, pictures, sound, links,
 -- whole resources. Binary data is given as bytes; Base64 happens here.
+local check = require("mcp.options").check
 local core = require "mcp.core"
 
 local content = {}
@@ -11,18 +12,36 @@ local Content = { __name = "mcp.content" }
 
 local function need(kind, what, value, index)
   if type(value) ~= kind then
-    error(("mcp.%s: argument %d: %s expected, got %s"):format(what, index, kind, type(value)), 3)
+    error(("mcp.%s: argument %d: expected a %s, got %s"):format(what, index, kind, type(value)), 3)
   end
 end
 
--- Called last, so the function that calls it has left no frame (a tail call):
--- level 2 is its caller.
+-- As the protocol has them: seconds become a time, and one role a list.
+local function annotations_of(given)
+  if type(given) ~= "table" then return given end
+  local out = {}
+  for key, member in pairs(given) do out[key] = member end
+  if out.last_modified ~= nil then
+    out.lastModified, out.last_modified = out.last_modified, nil
+  end
+  if type(out.lastModified) == "number" then
+    out.lastModified = require("mcp.time").text(out.lastModified)
+  end
+  if type(out.audience) == "string" then out.audience = { out.audience } end
+  return out
+end
+
+-- Copies options to the members of an item. `known` has the name of each option's member, or false
+-- if the caller reads the option. Called as a tail call, so that level 2 is the user.
 local function extra(item, what, options, known)
-  for key, value in pairs(options or {}) do
-    if known[key] == nil then
-      error(("mcp.%s: unknown option %q"):format(what, tostring(key)), 2)
+  if options ~= nil then
+    local types = {}
+    for key in pairs(known) do types[key] = "any" end
+    check("mcp." .. what, options, types, 2)
+    for key, value in pairs(options) do
+      if key == "annotations" then value = annotations_of(value) end
+      if known[key] then item[known[key]] = value end
     end
-    if known[key] then item[known[key]] = value end
   end
   return setmetatable(item, Content)
 end
@@ -68,14 +87,16 @@ end
 
 ---A resource with its content, embedded.
 ---@param uri string
----@param body string text, or bytes if they are not UTF-8 or `blob` is set
+---@param body string text, or bytes if `mime` is no text type, if `blob` is set, or if they are not
+---UTF-8 and there is no `mime`
 ---@param options table|nil mime, blob (boolean), annotations, meta
 function content.embedded(uri, body, options)
   need("string", "embedded", uri, 1)
   need("string", "embedded", body, 2)
   options = options or {}
-  return extra({ type = "resource",
-    resource = content.contents(uri, body, options.mime, options.blob) }, "embedded", options,
+  local resource, message = content.contents(uri, body, options.mime, options.blob)
+  if not resource then error("mcp.embedded: " .. message, 2) end
+  return extra({ type = "resource", resource = resource }, "embedded", options,
     { annotations = "annotations", meta = "_meta", mime = false, blob = false })
 end
 
@@ -89,7 +110,8 @@ function content.blob(bytes, mime)
 end
 
 local TEXT = { ["application/json"] = true, ["application/xml"] = true,
-  ["application/javascript"] = true, ["application/yaml"] = true, ["application/toml"] = true }
+  ["application/javascript"] = true, ["application/yaml"] = true, ["application/toml"] = true,
+  ["application/jsonl"] = true, ["application/x-ndjson"] = true, ["application/sql"] = true }
 
 -- Media types whose content is text, going by the name.
 local function is_text(mime)
@@ -102,11 +124,18 @@ end
 ---@param uri string
 ---@param body string
 ---@param mime string|nil
----@param blob boolean|nil as bytes whatever it looks like
----@return table
+---@param blob boolean|nil as bytes whatever it looks like; false: as text
+---@return table|nil contents nil for text that is not UTF-8
+---@return string|nil message
 function content.contents(uri, body, mime, blob)
-  if blob == nil then blob = mime ~= nil and not is_text(mime) end
-  if blob or not utf8.len(body) then
+  local text = blob == false or mime ~= nil and is_text(mime)
+  if blob == nil then blob = mime ~= nil and not text end
+  local valid, at = utf8.len(body)
+  if text and not blob and not valid then
+    return nil, ("%s is text, but it is not valid UTF-8 at byte %d: convert it, or give the bytes "
+      .. "with mcp.blob(bytes, %q)"):format(mime or "text/plain", at, mime or "text/plain")
+  end
+  if blob or not valid then
     return { uri = uri, mimeType = mime or "application/octet-stream", blob = core.base64(body) }
   end
   return { uri = uri, mimeType = mime or "text/plain", text = body }
@@ -142,7 +171,7 @@ local function message(role)
   return function(value)
     if type(value) == "string" then value = content.text(value) end
     if not content.is(value) then
-      error(("mcp.%s: string or content expected, got %s"):format(role, type(value)), 2)
+      error(("mcp.%s: expected a string or content, got %s"):format(role, type(value)), 2)
     end
     return { role = role, content = value }
   end

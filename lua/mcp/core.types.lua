@@ -48,9 +48,45 @@ function core.decode(text) end
 ---@return mcp.core.Raw
 function core.raw(value, is_json) end
 
----Tables that have this metatable go out as arrays, too.
----@param metatable table
-function core.mark_array(metatable) end
+---The JSON text `before`, the string `text` as JSON, and the JSON text `after`; neither is checked,
+---and neither has line breaks.
+---@param before string
+---@param text string
+---@param after string
+---@return mcp.core.Raw? raw nil where `text` is not valid UTF-8, or memory is short
+function core.raw_string(before, text, after) end
+
+---The same for lua/mcp/json.lua.
+---@param value any
+---@param sorted? boolean
+---@param spaces? integer for each level; 0 writes one line
+---@param limit? integer in bytes
+---@return string? text
+---@return string? message
+---@return string? code
+function core.json_encode(value, sorted, spaces, limit) end
+
+---@param text string
+---@param depth? integer
+---@param values? integer
+---@return any value nil only on failure
+---@return string? message
+---@return string? code
+---@return mcp.JsonPlace? place
+function core.json_decode(text, depth, values) end
+
+---Tables that have this metatable go out as arrays, too; a light userdata goes out as [].
+---@param mark table|lightuserdata
+function core.mark_array(mark) end
+
+---For mcp.schema: is a value an object that has the members that `required` names, and none but
+---those of `known`, each of the type there?
+---@param known table<string, "string"|"number"|"boolean">
+---@param required string[]
+---@param other fun(value: any, state: any): boolean what checks tables with a metatable
+---@param open? boolean there may be other members
+---@return fun(value: any, state: any): boolean
+function core.members_check(known, required, other, open) end
 
 -- The loop ---------------------------------------------------------------------
 
@@ -58,6 +94,12 @@ function core.mark_array(metatable) end
 ---@param seconds? number
 ---@return boolean open false when nothing is open any more
 function core.step(seconds) end
+
+---Goes on with luv's loop; only for mcp.on_luv. Nothing may have used the loop.
+---@return true? moved
+---@return string? message
+---@return string? code "EBUSY"
+function core.move_to_luv() end
 
 ---A descriptor that becomes readable when `step` has something to do.
 ---@return integer
@@ -71,10 +113,61 @@ function core.timeout() end
 ---@return number
 function core.now() end
 
+---The time at this moment; `core.now` is that of the loop's last turn.
+---@return number wall seconds since 1970
+---@return number monotonic seconds of the clock of `core.now`
+function core.time() end
+
 ---Has SIGINT (2), SIGTERM (15) and SIGHUP (1, unless it was ignored, as nohup has it) call `fn`; nil
 ---gives them back. Only a program of its own does this.
 ---@param fn? fun(number: integer)
 function core.catch_signals(fn) end
+
+---Sends a datagram to a socket of the service manager.
+---@param address string a path, or the name of an abstract socket after @
+---@param text string
+---@return true? sent, string? message, string? code
+function core.notify(address, text) end
+
+---A variable of the environment, which is removed from there.
+---@param name string
+---@return string? value
+function core.take_variable(name) end
+
+---@param user string? a name or number; nil: that of this process
+---@param group string? nil: the user's own
+---@return integer? uid, integer|string gid, string? name nil and the one that does not exist
+function core.find_user(user, group) end
+
+---Gives up the rights of root for those of a user, in all threads.
+---@param user string?
+---@param group string?
+---@return true? done, string? message, string? code "EPERM": not root
+function core.become(user, group) end
+
+---@param path string
+---@param uid integer
+---@param gid integer
+---@return true? done, string? message, string? code
+function core.change_owner(path, uid, gid) end
+
+---@return integer pid of this process
+function core.pid() end
+
+---@class mcp.core.FileWatch
+local FileWatch = {}
+
+---Ends it: its function is not called again.
+function FileWatch:close() end
+
+---Watches a folder (not those below it), or looks at a file or folder every `seconds`. Watches until
+---it is closed, whether the value is kept or not.
+---@param path string
+---@param seconds number? nil: the system tells of changes
+---@param fn fun(name: string?) called after each change; the name of the file in the folder, if known
+---@return mcp.core.FileWatch? watch, string? message, string? code "ENOSPC", "EMFILE": the system has
+---no more watches
+function core.watch_path(path, seconds, fn) end
 
 ---Opens what ends the process though a handler computes: after the signals that are caught, and
 ---after the hang-up of standard input if that is served. `catch_signals(nil)` ends it.
@@ -88,10 +181,46 @@ function core.watch_over(rules) end
 ---@return true? started, string? message, string? code
 function core.start_watch() end
 
+---Logs handlers that hold the loop longer than so many seconds, with their name and line. Starts a
+---watchdog without rules where none is open. The smallest limit that was set counts.
+---@param seconds number
+---@param request function whose frame has the context of a request
+---@param position integer of the context among its locals
+---@return true? watched, string? message, string? code
+function core.watch_handlers(seconds, request, position) end
+
+---How often a handler has held the loop longer than that.
+---@return integer
+function core.held_count() end
+
+---How many requests were refused because too many were in progress in this process.
+---@return integer
+function core.busy_count() end
+
+---Calls fn(…) within budgets: the time that it runs, not that it waits, and the bytes that it
+---returns. Outside a task there is no limit of time.
+---@param time number seconds, 0 for no limit
+---@param output integer bytes, 0 for no limit
+---@param on_error function a message handler
+---@param fn function
+---@param ... any
+---@return boolean ok
+---@return any kind_or_result "error" and what was raised; "time", the place and the line where the
+---function was stopped; "output"
+function core.within(time, output, on_error, fn, ...) end
+
+---Puts functions that can be stopped in the place of coroutine.resume, wrap and close, xpcall,
+---string.rep, find, match, gmatch and gsub, unless the program has functions of its own there.
+function core.prepare_budgets() end
+
 -- Tasks and waiting ------------------------------------------------------------
 
 ---Runs `fn(…)` in a task of its own, at once up to its first wait. An error it does not catch goes
 ---to the log.
+---Lets so much time pass at once: see mcp.testing. Raises inside a handler.
+---@param seconds number
+function core.skip(seconds) end
+
 ---@param fn function
 ---@param ... any
 function core.spawn(fn, ...) end
@@ -116,18 +245,19 @@ function core.may_wait() end
 ---@return integer
 function core.task_count() end
 
----Something to wait for, once.
+---Something to wait for, once. mcp.waiter is this function.
 ---@class mcp.core.Waiter: userdata
 local waiter = {}
 
 ---@return mcp.core.Waiter
 function core.waiter() end
 
----Waits until it is woken. One waits at a time; a waiter that was woken returns at once.
+---Waits until it is woken, and returns what it was woken with, or true if that was nothing. One
+---coroutine waits at a time; a waiter that was woken returns at once. A task that waits without a
+---time for a waiter that the program has lost is cancelled.
 ---@param seconds? number
----@return true? woken
----@return any value_or_message what it was woken with
----@return string? code "ETIMEDOUT", "ECANCELED"
+---@return any result or nil
+---@return any ... further values, or a text and "ETIMEDOUT" or "ECANCELED"
 function waiter:wait(seconds) end
 
 ---Runs `fn(…)` in a task of its own. A wait ends when all that were started so have ended, in
@@ -139,9 +269,11 @@ function waiter:spawn(fn, ...) end
 ---Cancels the tasks that it has started and that have not ended.
 function waiter:cancel() end
 
----Ends the wait; the first call counts.
----@param value? any
-function waiter:wake(value) end
+---Ends the wait; the first call counts. May be called anywhere, also in a finalizer: the coroutine
+---that waits continues in the next turn of the loop.
+---@param ... any what wait() returns
+---@return boolean counted false: it was woken already
+function waiter:wake(...) end
 
 ---@return boolean
 function waiter:is_woken() end
@@ -217,6 +349,40 @@ function core.connect_child(options, receive) end
 ---@return string? code
 function core.connect_socket(options, receive) end
 
+---A connection as bytes, for protocols that are read in Lua.
+---@class mcp.core.Stream: userdata
+local stream = {}
+
+---Connects to a TCP address or a socket file. Waits. With `tls`, a client's context, the handshake
+---follows with the first bytes: `receive` says if it fails.
+---@param options table host and port, or unix; tls, server_name (the host if not given); timeout in
+---seconds (10), 0 for none
+---@return mcp.core.Stream? stream
+---@return string? message
+---@return string? code
+function core.connect_stream(options) end
+
+---Sends bytes. Does not wait.
+---@param bytes string
+---@return true? sent
+---@return string? message
+---@return string? code "EBUSY": 16 MiB have not been read by the other side
+function stream:send(bytes) end
+
+---What has come. Waits for it; one task at a time.
+---@return string? bytes nil alone at the end
+---@return string? message
+---@return string? code
+function stream:receive() end
+
+---Closes it at once. What was not sent yet is lost; a task that receives gets "ECLOSED".
+function stream:close() end
+
+---Is a literal address one of the public internet? The same table as for `only = "public"`.
+---@param host string IPv6 without brackets
+---@return boolean public false for a name
+function core.is_public_address(host) end
+
 ---Opens a WebSocket, and waits until it is open. Options: `host` and `port` (80, or 443), or `unix`,
 ---a path; `target` ("/"); `tls`, a context, with `server_name` if not the host; `headers`, a list of
 ---{ name, value }; `timeout` in seconds for all of it (10; 0: no limit); `only`, "public" or
@@ -231,10 +397,10 @@ function core.connect_socket(options, receive) end
 ---@return table<string, string>? fields of a refusal, by lower-case name
 function core.connect_websocket(options, receive) end
 
----The way to send what belongs to no request: in a connection's own table, under `wire`. That table
----may hold a function, `closed`, which is called once the connection is gone, with a text and a code.
----@class mcp.core.Wire: userdata
-local wire = {}
+---Sends messages that belong to no request: in a connection's own table, under `sender`. That table
+---may have a function `closed`, which is called with a text and a code once the connection is gone.
+---@class mcp.core.Sender: userdata
+local sender = {}
 
 ---Sends a notification or, with an id, a request. Never waits.
 ---@param method string
@@ -243,13 +409,13 @@ local wire = {}
 ---@return true? sent
 ---@return string? message
 ---@return string? code "EBUSY": too much is unread; "ECLOSED"
-function wire:send(method, params, id) end
+function sender:send(method, params, id) end
 
 ---Closes the connection; what was written still goes out. Over WebSocket the close frame says
----`status` and `why`.
+---`status` and `reason`.
 ---@param status? integer 1000 to 4999
 ---@param reason? string at most 123 bytes
-function wire:close(status, reason) end
+function sender:close(status, reason) end
 
 ---Closes it; requests in progress may go on for `grace` seconds. Safe to call again. A child's input
 ---ends; after `grace` (2 s) it gets TERM, and after another KILL, with its whole group; 0 is KILL at
@@ -264,8 +430,8 @@ function endpoint:is_open() end
 function endpoint:is_gone() end
 
 ---The way to send on a connection what answers nothing, before anything came by it.
----@return mcp.core.Wire? wire nil of a listener, and once it is gone
-function endpoint:wire() end
+---@return mcp.core.Sender? sender nil of a listener, and once it is gone
+function endpoint:sender() end
 
 ---Has `fn(text, code)` called once the connection is gone, whichever side closed it. It must not wait.
 ---@param fn fun(text: string, code: string)
@@ -285,18 +451,28 @@ function endpoint:pid() end
 ---How a child has ended; nothing before.
 ---@return integer? status
 ---@return integer? signal
+---@return boolean? unread it ended without having read all its input
 function endpoint:exit() end
+
+---The first lines on a client's connection that are not messages.
+---@return string? lines separated by LF, cut
+function endpoint:noise() end
 
 ---@class mcp.Page
 ---@field type string its media type
 ---@field body string
----@field fields string header fields: lines, each with its CRLF
+---@field fields string|nil header fields: lines, each with its CRLF; nil: any origin may read it
+
+---A path whose requests arrive as kind "route".
+---@class mcp.RoutePage
+---@field route true
+---@field any_host boolean whatever Host says
 
 ---From now on a request without an Authorization field is refused with that challenge, if there is
 ---one. The pages need no authorization.
 ---@param challenge string|nil parameters of WWW-Authenticate: Bearer
----@param pages table<string, string|mcp.Page> texts of JSON by their paths, or other pages, which
----are not for pages of other origins
+---@param pages table<string, string|mcp.Page|mcp.RoutePage> texts of JSON by their paths, or other
+---pages, or routes
 function endpoint:protect(challenge, pages) end
 
 ---@return boolean
@@ -439,6 +615,21 @@ function exchange:stop_clock() end
 ---@return string? code "ECLOSED": there is no such connection; "EBUSY"; else it is no message
 function exchange:feed() end
 
+---Of a message of kind "route"; the body can be had once.
+---@return string? method nil, text and code if its response path is gone
+---@return string path
+---@return string query
+---@return string body
+function exchange:request() end
+
+---Answers a message of kind "route", with the fields that were set. Nothing more is owed.
+---@param status integer 200 to 599
+---@param body string
+---@return true? sent
+---@return string? message
+---@return string? code
+function exchange:respond(status, body) end
+
 ---@return boolean open the response path is open
 function exchange:is_open() end
 
@@ -447,13 +638,36 @@ function exchange:is_open() end
 ---@return integer|nil
 function exchange:ticket() end
 
+---Charges memory that the handler uses because of its message, until it ends.
+---@param bytes integer
+---@return true|nil charged nil: there is no room
+---@return string|nil text
+---@return "EBUDGET"|nil code
+function exchange:charge(bytes) end
+
+---What the connection of this exchange holds counts towards the share of a principal, from now on
+---and until the next call. A principal may hold a half of the memory limit.
+---@param key string identifies the principal; 512 bytes of it count
+---@return true|nil charged nil: its share is at three quarters of that
+---@return string|nil text
+---@return "EBUDGET"|"ENOMEM"|nil code
+function exchange:charge_to(key) end
+
+---Over HTTP: requests like this one, with its method and `_meta` and the same header fields, go to
+---`fn` from now on, instead of the receiver of the listener, until one differs.
+---@param fn fun(x: mcp.core.Exchange, params: any, id: string?): any, any, any, any
+---@param method string
+---@param meta string? the text of `_meta`
+---@param with_id boolean? `fn` gets the key of the id
+function exchange:remember(fn, method, meta, with_id) end
+
 ---From now on, losing the response path does not cancel the task.
 function exchange:survive() end
 
 ---@return string name "stdio", "http", "memory", …
 function exchange:transport() end
 
----@param name string
+---@param name string of a field, or ":path": the path without its query
 ---@return string|false|nil value false: it came twice
 function exchange:header(name) end
 
@@ -491,10 +705,11 @@ function core.http_pool(options) end
 
 ---Sends a request and waits for the head of its answer, whatever its status. Options: `host` and
 ---`port`, or `unix`, a path; `tls`, a context, with `server_name` if not the host; `method` ("GET");
----`target` ("/"); `headers`, a list of { name, value }; `body`; `timeout` in seconds, until the
+---`target` ("/"); `headers`, a list of { name, value }; `body`, or `file`, the path of one; `timeout` in seconds, until the
 ---head is there and waiting for a free connection included (60; 0: no limit); `connect_timeout`;
 ---`head_limit` and `event_limit` in bytes; `only`, "public" or "loopback": addresses that may be
----connected to; `idempotent`: see below. Host, Content-Length and User-Agent are written by itself.
+---connected to; `proxy`, { host, port, authorization, tunnel }: with `tunnel` the proxy is asked for a
+---connection to the server (CONNECT), otherwise it gets the request; `idempotent`: see below. Host, Content-Length and User-Agent are written by itself.
 ---
 ---A kept connection that turns out to be closed, before a byte of an answer came, is replaced and
 ---the request sent again, once: if it is `idempotent`; and if nothing is said about that, when the
@@ -529,6 +744,13 @@ function http_response:headers() end
 ---@return string? code "ETOOBIG": the connection is closed then; "ETIMEDOUT": it can be called again
 function http_response:read(limit, timeout) end
 
+---The next piece of the body, as it arrives. What is not read is not taken from the socket.
+---@param timeout? number in seconds; no limit if not given
+---@return string? chunk nil at the end of the body, and when it fails
+---@return string? message
+---@return string? code "ETIMEDOUT": it can be called again; "ECLOSED": it was closed
+function http_response:chunk(timeout) end
+
 ---The whole body, decoded by the strict reader.
 ---@param limit? integer
 ---@param timeout? number
@@ -545,6 +767,9 @@ function http_response:json(limit, timeout) end
 ---@return any message_or_text the decoded message; why it failed, nil at the end of the stream
 ---@return string? text_or_code why data is not JSON; "ETIMEDOUT": it can be called again
 function http_response:event(timeout) end
+
+---Lets it end with the coroutine that calls this, unless it is closed before.
+function http_response:own() end
 
 ---Gives it up: what has not been read is lost, and its connection if the body has not come whole.
 function http_response:close() end
@@ -567,6 +792,57 @@ function core.id_key(id) end
 ---@return boolean is_response it has a result or an error, and no method
 function core.find_id(text) end
 
+---Bytes of the system's generator as hexadecimal digits, not all zero.
+---@param count integer 1 to 16
+---@return string
+function core.random_hex(count) end
+
+---A file that has a line for each HTTP request: an option of `listen_http`.
+---@class mcp.core.AccessLog: userdata
+local access_log = {}
+
+---Opens the file at the same path again.
+---@return true? opened
+---@return string? message what was open goes on
+---@return string? code
+function access_log:reopen() end
+
+---How many lines were lost.
+---@return integer
+function access_log:dropped() end
+
+---Lets go of the file, which is closed with the last listener that writes to it.
+function access_log:close() end
+
+---@param path? string standard output if not given
+---@param json boolean lines are objects
+---@return mcp.core.AccessLog?
+---@return string? message
+---@return string? code
+function core.access_log(path, json) end
+
+---Adds members to the line of a request; of other transports than HTTP nothing happens.
+---@param x userdata|nil the exchange; nil: that which the running coroutine answers
+---@param text string `,"key":value` of JSON, else ` key=value`
+function core.access_note(x, text) end
+
+---The address of an HTTP client, "unix" for one of a socket file.
+---@param x userdata the exchange
+---@return string? address nil for other transports, and once the exchange is over
+function core.peer_of(x) end
+
+---The trace that the running coroutine works for (lua/mcp/trace.lua), after setting it if a value
+---is given: false for none. Coroutines that it starts get the same. Outside of coroutines nil.
+---@param trace? table|false
+---@return table? trace
+function core.trace(trace) end
+
+---What is called with each request that comes with a traceparent, in its coroutine and before it
+---is handled.
+---@param fn fun(x: userdata, traceparent?: string, tracestate?: string, baggage?: string) strings
+---of params._meta
+function core.watch_trace(fn) end
+
 ---@param bytes string
 ---@return string
 function core.base64(bytes) end
@@ -579,7 +855,32 @@ function core.unbase64(text) end
 ---Writes a line to standard error, if its level is shown.
 ---@param level "debug"|"info"|"notice"|"warning"|"error"
 ---@param text string
-function core.log(level, text) end
+---@param kind string|nil what the line is about, such as "tool"; shown as JSON only
+---@param name string|nil its name
+function core.log(level, text, kind, name) end
+
+---The same for a text of several lines, such as a traceback: one object as JSON.
+---@param level "debug"|"info"|"notice"|"warning"|"error"
+---@param text string
+---@param kind string|nil
+---@param name string|nil
+function core.log_lines(level, text, kind, name) end
+
+---Writes a line at "info", whatever MCP_LOG says.
+---@param text string
+---@param kind string|nil
+---@param name string|nil
+function core.log_asked(text, kind, name) end
+
+---The format of the log's lines, after setting it if one is given.
+---@param name "text"|"json"|nil
+---@return "text"|"json"
+function core.log_format(name) end
+
+---Writes a line at "info" about a refused request. Of more than 100 a second only the number is
+---written.
+---@param text string
+function core.log_refusal(text) end
 
 ---Regular expressions in the manner of ECMA-262, bounded in work.
 core.regex = {}
@@ -601,22 +902,34 @@ function regex:matches(subject, steps) end
 
 function regex:close() end
 
----Files below one folder, and nowhere else.
+---Files below one folder, and nowhere else: what lua/mcp/folder.lua makes the public object of.
+---Where no wait is possible its methods block the loop instead.
 ---@class mcp.core.Folder: userdata
 local folder = {}
 
 ---@param path string
+---@param create? boolean makes the folder if it is missing
+---@param walk? boolean as on a system without openat2: for the specs
 ---@return mcp.core.Folder?
 ---@return string? message
 ---@return string? code
-function core.folder(path) end
+function core.folder(path, create, walk) end
+
+---The absolute path that a path leads to, without links.
+---@param path string
+---@return string? path
+---@return string? message
+---@return string? code "ENOENT" for a link to nothing
+function core.real_path(path) end
 
 ---@param path string below the folder
 ---@param limit? integer in bytes, 4 MiB if not given
+---@param from? integer how many bytes of the file to leave out
+---@param length? integer how many to read at most; all if negative
 ---@return string? bytes
 ---@return string? message
 ---@return string? code
-function folder:read(path, limit) end
+function folder:read(path, limit, from, length) end
 
 ---@param path? string below the folder; the folder itself if not given
 ---@return table[]? entries { name, kind, size, modified }, sorted by name; links not followed
@@ -629,6 +942,46 @@ function folder:list(path) end
 ---@return string? message
 ---@return string? code
 function folder:stat(path) end
+
+---@param path string
+---@param bytes string
+---@param limit? integer of the file in bytes, 4 MiB if not given
+---@param sync? boolean
+---@param new? boolean "EEXIST" if there is something
+---@param private? boolean mode 600
+---@param owner? boolean the file that is replaced keeps its owner and group, or "EPERM"
+---@return true?
+---@return string? message
+---@return string? code
+function folder:write(path, bytes, limit, sync, new, private, owner) end
+
+---The same to the end of the file.
+function folder:append(path, bytes, limit, sync, new, private) end
+
+---@param path string
+---@return true?
+---@return string? message
+---@return string? code
+function folder:remove(path) end
+
+---@param from string
+---@param to string
+---@param new? boolean
+---@return true?
+---@return string? message
+---@return string? code
+function folder:rename(from, to, new) end
+
+---@param path string
+---@param parents? boolean
+---@return true?
+---@return string? message
+---@return string? code
+function folder:make(path, parents) end
+
+---Whether links that stay inside are followed.
+---@return boolean
+function folder:follows() end
 
 function folder:close() end
 
@@ -658,7 +1011,7 @@ local catcher = {}
 ---@return mcp.core.Catcher? catcher
 ---@return integer|string port_or_message
 ---@return string? code
-function core.catch_redirect(host, port, path, fn) end
+function core.listen_redirect(host, port, path, fn) end
 
 ---Safe to call again.
 function catcher:close() end
@@ -689,6 +1042,10 @@ function Share:limit() end
 
 ---@return boolean tight at the soft mark: its own, or the process's
 function Share:is_tight() end
+
+---A share of one owner, who may hold half of what this one may. What is charged to it counts here, too.
+---@return mcp.Share
+function Share:part() end
 
 function Share:close() end
 
@@ -721,6 +1078,191 @@ function core.allocation_count() end
 ---@return integer
 function core.bytes_held() end
 
+-- Sockets and channels ---------------------------------------------------------
+
+---A socket that this process does not accept from, or one end of a connection: for a listener or a
+---child. Closed when it is collected.
+---@class mcp.core.Socket: userdata
+local socket = {}
+
+---Listens on a host and port, or on a socket file (`unix`, `mode`), and accepts nothing.
+---@param options table host ("127.0.0.1"), port (0: any free one); or unix, mode
+---@return mcp.core.Socket? socket
+---@return string? message
+---@return string? code
+function core.open_socket(options) end
+
+---The sockets that this process was started with, by LISTEN_FDS, LISTEN_PID and LISTEN_FDNAMES
+---(sd_listen_fds(3)). Its children get neither them nor the variables.
+---@param any_process? boolean LISTEN_PID may be missing
+---@return { name: string, socket: mcp.core.Socket }[]? sockets nil alone: there are none
+---@return string? message
+---@return string? code
+function core.inherited(any_process) end
+
+---How many connections each of several processes has that accept from the same sockets. Without
+---arguments: a new one, and what children inherit; or that of the parent, with the place of this
+---process in it, 0 to 1023.
+---@param inherited? mcp.core.Socket
+---@param place? integer
+---@return mcp.core.Tally? tally
+---@return mcp.core.Socket|string? socket or a message
+---@return string? code
+function core.tally(inherited, place) end
+
+---@class mcp.core.Tally: userdata
+local tally = {}
+
+---The process of a place has ended.
+---@param place integer
+function tally:clear(place) end
+
+---@return integer? port nil of a socket file
+function socket:port() end
+
+---@return string? address of the interface; the path of a socket file, with "@" first if abstract
+function socket:address() end
+
+---@return boolean local a socket file, or one end of a pair
+function socket:is_local() end
+
+---@return boolean
+function socket:is_loopback() end
+
+---@return boolean listening false: it is a connection
+function socket:is_listening() end
+
+---Removes its file, if that is still its own.
+function socket:remove_file() end
+
+function socket:close() end
+
+---Frames of bytes to and from another process.
+---@class mcp.core.Channel: userdata
+local channel = {}
+
+---Takes a connection.
+---@param connection mcp.core.Socket
+---@return mcp.core.Channel? channel
+---@return string? message
+---@return string? code
+function core.channel(connection) end
+
+---Two ends in this process.
+---@return mcp.core.Channel? channel
+---@return mcp.core.Channel|string other or a message
+---@return string? code
+function core.channel_pair() end
+
+---Sends the strings as one frame. Does not wait.
+---@param ... string 17 MiB together at most
+---@return true? sent
+---@return string? message
+---@return string? code "EBUSY": 16 MiB wait because the other side does not read; "ETOOBIG"
+function channel:send(...) end
+
+---Waits for the next frame. One task does so at a time.
+---@return string? frame nil alone: the other side has closed it
+---@return string? message
+---@return string? code "ECLOSED": this side has
+function channel:receive() end
+
+---@return boolean
+function channel:is_open() end
+
+---Closes it once what was sent is written.
+function channel:close() end
+
+-- Processes --------------------------------------------------------------------
+
+---A command that runs. It ends, with all processes of its group, when it is closed or collected, and
+---when the task that has started it ends. Each of reading, reading errors, writing and waiting is
+---for one task at a time. On a closed process all of them return nil, a text and "ECLOSED".
+---@class mcp.Process: userdata
+---@field pid integer
+local process = {}
+
+---Starts a command; lua/mcp/process.lua makes the public API of it. `our_output`: its standard
+---output is ours. `sockets`: it has these at descriptors 3, 4 and so on; they stay ours too.
+---`channel`: after them it has one end of a connection, and the other end is returned.
+---@param options table command, args, env, cwd, clean_env, stderr, no_output, our_output, sockets,
+---channel
+---@return mcp.Process? process
+---@return mcp.core.Channel|string? channel if it was asked for; or a message
+---@return string? code
+function core.process(options) end
+
+---The table of methods of mcp.Process.
+---@return table
+function core.process_methods() end
+
+---Waits for output and returns it: what has arrived, or `n` bytes, fewer only at the end.
+---@param n? integer
+---@return string? bytes nil after the end, or with a message and a code
+---@return string? message
+---@return string? code "ECANCELED", "ECLOSED", "EBUDGET", "ENOMEM"
+function process:read(n) end
+
+---The same of its standard error, if that is captured.
+---@param n? integer
+---@return string? bytes
+---@return string? message
+---@return string? code
+function process:read_error(n) end
+
+---Waits for the next line of its output, which is returned without its end.
+---@param longest? integer bytes; a longer line comes in pieces, 1 MiB if not given
+---@return string? line nil after the end, or with a message and a code
+---@return string? message
+---@return string? code
+function process:line(longest) end
+
+---The lines of its output, for a loop.
+---@param longest? integer as for `line`
+---@return fun(): string?
+function process:lines(longest) end
+
+---Writes to its standard input; waits while the process does not read.
+---@param text string
+---@return true? written
+---@return string? message
+---@return string? code "EPIPE": it does not read any more; "ECANCELED", "ECLOSED"
+function process:write(text) end
+
+---Ends its input, after what was written.
+function process:close_stdin() end
+
+---Waits for its end. Its output is not needed for that, but a process whose output is not read may
+---never end.
+---@param seconds? number
+---@return { code: integer?, signal: string? }? result
+---@return string? message
+---@return string? code "ETIMEDOUT"; "EGONE": unknown, its guard was killed; "ECANCELED", "ECLOSED"
+function process:wait(seconds) end
+
+---Internal: the same after the end of its output, which is kept.
+---@param limit integer bytes
+---@param seconds? number
+---@return { code: integer?, signal: string? }? result
+---@return string? message
+---@return string? code "ETOOBIG" and those of `wait`
+function process:collect(limit, seconds) end
+
+---Internal: what is held of both outputs.
+---@return string stdout
+---@return string stderr
+function process:take() end
+
+---Sends a signal to its group.
+---@param signal? string|integer "SIGTERM" if not given; "KILL" and 9 are accepted too
+---@return true? sent
+---@return string? message
+---@return string? code "ESRCH": it has ended
+function process:kill(signal) end
+
+---Ends its group: TERM, after a second KILL. Does not wait for that.
+function process:close() end
+
 -- Workers ----------------------------------------------------------------------
 
 ---Lua states on threads or in processes, and the calls to them; lua/mcp/worker.lua makes the public
@@ -732,7 +1274,8 @@ local pool = {}
 local call = {}
 
 ---Opens a pool; no thread is started before the first call.
----@param options table name, threads, queue, time, stuck, memory, output, setup, arguments, clean
+---@param options table name, threads, queue, time, stuck, memory, output, setup, arguments, clean,
+---fresh
 ---@return mcp.core.WorkerPool
 function core.worker_pool(options) end
 
@@ -747,6 +1290,14 @@ function core.worker_child() end
 ---@return string? message
 ---@return string? code "EENCODE", "EDEPTH", "ETOOBIG": of an argument; "EBUSY", "ECLOSED", "ENOMEM"
 function pool:start(name, ...) end
+
+---Sends a reply to a note of kind "ask". Where there are processes only.
+---@param limit integer bytes
+---@param ... any
+---@return boolean? sent
+---@return string? message
+---@return string? code "EENCODE", "EDEPTH", "ETOOBIG": of a value; "ECLOSED": the call has ended
+function call:reply(limit, ...) end
 
 ---Ends it, and all calls.
 function pool:close() end

@@ -8,6 +8,7 @@
 --   replay(session_id, event_id, fn) -> boolean    calls fn(event_id, text) for all that came after
 --                                                  that event on its stream; false: it is unknown
 --   drop(session_id)                               forgets a session
+local check = require("mcp.options").check
 local core = require "mcp.core"
 
 local event_store = {}
@@ -30,23 +31,21 @@ function Store.__tostring(self)
   return ("mcp.event_store (%d bytes)"):format(self.bytes)
 end
 
-local OPTIONS = { events = "EVENTS", bytes = "BYTES", total = "TOTAL" }
+local OPTIONS = { events = "number", bytes = "number", total = "number" }
+local DEFAULTS = { events = "EVENTS", bytes = "BYTES", total = "TOTAL" }
 
 ---A store in memory.
 ---@param options table|nil events and bytes (of one session), total (bytes of all)
 ---@return mcp.EventStore
 function event_store.new(options)
-  local self = { sessions = {}, bytes = 0, share = core.share() }
-  for name, default in pairs(OPTIONS) do self["most_" .. name] = event_store[default] end
+  local self = { sessions = {}, bytes = 0, dropped = 0, share = core.share() }
+  for name, default in pairs(DEFAULTS) do self["max_" .. name] = event_store[default] end
+  check("event store", options or {}, OPTIONS, 2)
   for name, given in pairs(options or {}) do
-    if not OPTIONS[name] then
-      error(require("mcp.nearest").unknown("event store option", tostring(name),
-        { "events", "bytes", "total" }), 2)
-    end
     if math.type(given) ~= "integer" or given < 0 then
-      error(("event store: %s: a whole number, 0 or more, expected"):format(name), 2)
+      error(("event store: %s: expected an integer, 0 or more, got %s"):format(name, given), 2)
     end
-    self["most_" .. name] = given
+    self["max_" .. name] = given
   end
   -- All events, oldest first: a ring of which this is the head.
   self.ring = {}
@@ -59,13 +58,13 @@ end
 ---@return string|nil
 function event_store.lacks(store)
   if type(store) ~= "table" and type(store) ~= "userdata" then
-    return "an event store, or false for none, expected, got " .. type(store)
+    return "expected an event store, or false to keep no events, got " .. type(store)
   end
   for _, name in ipairs { "append", "replay", "drop" } do
     local ok, member = pcall(function() return store[name] end)
     if not ok or type(member) ~= "function" then
-      return ("an event store has the functions append, replay and drop; %s is %s")
-        :format(name, ok and type(member) or "out of reach")
+      return ("expected an event store with the functions append, replay and drop, but %s is %s")
+        :format(name, ok and type(member) or "not accessible")
     end
   end
   return nil
@@ -87,6 +86,7 @@ local function is_empty(session) return session.first > session.last end
 
 -- The oldest of all goes.
 local function drop_oldest_of_all(self)
+  self.dropped = self.dropped + 1
   local oldest = self.ring.newer.session
   drop_oldest(self, oldest)
   if is_empty(oldest) then self.sessions[oldest.id] = nil end
@@ -108,6 +108,7 @@ end
 function Store.__index:append(session_id, stream_id, event_id, text)
   local size = #text + OVERHEAD
   if not charge(self, size) then
+    self.dropped = self.dropped + 1
     core.log("warning", "an event is not kept: over the memory limit")
     return
   end
@@ -124,11 +125,12 @@ function Store.__index:append(session_id, stream_id, event_id, text)
   session.by_id[event_id] = session.last
   session.bytes = session.bytes + size
   self.bytes = self.bytes + size
-  while not is_empty(session) and (session.last - session.first >= self.most_events
-    or session.bytes > self.most_bytes) do
+  while not is_empty(session) and (session.last - session.first >= self.max_events
+    or session.bytes > self.max_bytes) do
+    self.dropped = self.dropped + 1
     drop_oldest(self, session)
   end
-  while self.bytes > self.most_total do drop_oldest_of_all(self) end
+  while self.bytes > self.max_total do drop_oldest_of_all(self) end
 end
 
 function Store.__index:replay(session_id, event_id, fn)

@@ -1,8 +1,16 @@
 -- SPDX-License-Identifier: MIT
--- mcp: the front door. `local mcp = require "mcp"`.
+-- mcp: the public module. `local mcp = require "mcp"`.
 --
--- What a server needs is here at once; the rest is loaded when it is first
--- asked for, so that starting stays a matter of milliseconds.
+-- What a server needs is loaded at once; the rest is loaded at first use, so that a program starts
+-- within milliseconds.
+
+-- Before anything else is loaded: other files have syntax that an older Lua cannot read, and this
+-- one must not have any.
+if _VERSION ~= "Lua 5.4" then
+  local jit = rawget(_G, "jit")
+  error("mcp needs Lua 5.4; this is " .. (jit and jit.version or _VERSION), 2)
+end
+
 local async = require "mcp.async"
 local content = require "mcp.content"
 local core = require "mcp.core"
@@ -33,14 +41,42 @@ local mcp = {
   run = async.run,
   spawn = async.spawn,
   sleep = async.sleep,
+  waiter = core.waiter,
   all = async.all,
   step = async.step,
   fd = async.fd,
   timeout = async.timeout,
-
-  -- files below one folder, and nowhere else
-  folder = core.folder,
 }
+
+-- Methods of apps that need clients, which apps know nothing of.
+local methods, check_self = server.methods, server.check_self
+
+---Makes another server, or another app of this program, part of the app: its entries appear as
+---`NAME_…` and `NAME+scheme://…`. A server is started, or connected to, when it is first needed.
+---@param name string
+---@param target any as mcp.connect takes it
+---@param options table|nil see docs/mount.md
+---@return mcp.App app
+function methods.mount(app, name, target, options)
+  check_self("mount", app)
+  return require("mcp.mount").add(app, name, target, options, 1)
+end
+
+---Takes a mounted server away again, and ends its connections.
+---@param name string
+---@return boolean removed
+function methods.unmount(app, name)
+  check_self("unmount", app)
+  return require("mcp.mount").remove(app, name)
+end
+
+---What is mounted, and how it is.
+---@return table[] mounts each with name, state ("new", "starting", "up", "lost", "down"), text (why
+---it is down) and how many tools, prompts, resources and templates there are
+function methods.mounted(app)
+  check_self("mounted", app)
+  return app.mounts and app.mounts:status() or {}
+end
 
 ---The options that describe an argument: mcp.integer { min = 1 }, mcp.enum { "a", "b" }, …
 local SCHEMA = {
@@ -52,6 +88,8 @@ local SCHEMA = {
 local CLIENT = {
   connect = { "mcp.client.connect", "open" },
   session = { "mcp.client.connect", "session" },
+  connect_all = { "mcp.client.connect_all", true },
+  config = { "mcp.client.config", "load" },
   stdio_client = { "mcp.client.transport.stdio", "new" },
   websocket_client = { "mcp.client.transport.websocket", "new" },
   canceller = { "mcp.client.call", "canceller" },
@@ -60,7 +98,18 @@ local CLIENT = {
   sse_client = { "mcp.client.transport.sse", "new" },
   auth = { "mcp.auth", true },
   -- not a client's, and as rarely needed
+  transform = { "mcp.server.transform", true },
   worker = { "mcp.worker", "open" },
+  process = { "mcp.process", true },
+  fetch = { "mcp.fetch", "request" },
+  folder = { "mcp.folder", "open" },
+  asset = { "mcp.bundle", "asset" },
+  chart = { "mcp.chart", "new" },
+  json = { "mcp.json", true },
+  ui = { "mcp.ui", true },
+  uri = { "mcp.uri_tools", true },
+  time = { "mcp.time", "now" },
+  timestamp = { "mcp.time", "text" },
 }
 
 ---Questions to the client: ctx:ask { name = mcp.elicit("Your name?", { name = "string" }) }, …

@@ -1,5 +1,6 @@
 -- SPDX-License-Identifier: MIT
 -- limits: what the whole process may hold, whatever servers and clients are in it.
+local check = require("mcp.options").check
 local core = require "mcp.core"
 
 local limits = {}
@@ -26,10 +27,8 @@ end
 ---@param given table|nil memory (bytes; from 1 MiB on, or 0)
 ---@return { memory: integer, held: integer } now `held`: bytes that count at this moment
 function limits.set(given)
-  for name, value in pairs(given or {}) do
-    if name ~= "memory" then
-      error(('mcp.limits: unknown limit %q: expected "memory"'):format(tostring(name)), 2)
-    end
+  if given ~= nil then check("mcp.limits", given, { memory = "any" }, 2) end
+  for _, value in pairs(given or {}) do
     local bytes = math.type(value) == "integer" and value
     if not bytes or bytes ~= 0 and bytes < limits.LEAST then
       error(("mcp.limits: memory: expected bytes, 0 or at least %d, got %s"):format(limits.LEAST,

@@ -1,19 +1,19 @@
 -- SPDX-License-Identifier: MIT
--- misspelt.lua: a member that is not there, but one with nearly that name is. Lua gives nil for it,
--- and a call of nil names neither. What has no near name stays nil, so that a program may look
--- whether something is there, and keep fields of its own.
+-- misspelt.lua: an error for a member whose name is misspelt. Lua returns nil for it, and calling
+-- nil names neither the member nor the right name. Names that resemble no member stay nil, so that
+-- programs may test for members and keep fields of their own.
 local nearest = require "mcp.nearest"
 
 local misspelt = {}
 
--- Names that have been looked up and mean nothing of ours. Names stand in programs, so there are
--- few; one that makes them up costs no more than this.
-local MOST = 200
+-- Names without a similar member that are remembered. Programs use few; one that makes up names is
+-- limited to this.
+local NAMES = 200
 
----Makes the last resort of an `__index`: raises, where the member is read, what was probably meant.
----@param what string the thing, as programs call it
----@param names fun(): string[] the members that there are; called once, when it is needed
----@param shortest? integer names with fewer bytes are never taken for another, 1 if not given
+---Makes the last function of an `__index`: raises an error with the name that was probably meant.
+---@param what string the object, as programs call it
+---@param names fun(): string[] the names of the members; called once, when needed
+---@param shortest? integer shorter names are never compared, in bytes; 1 if not given
 ---@return fun(t: any, key: any): nil
 function misspelt.index(what, names, shortest)
   local known, fine, count = nil, {}, 0
@@ -22,7 +22,7 @@ function misspelt.index(what, names, shortest)
     known = known or names()
     local meant = nearest.find(key, known)
     if meant then error(("%s has no member %q, did you mean %q?"):format(what, key, meant), 2) end
-    if count < MOST then
+    if count < NAMES then
       fine[key], count = true, count + 1
     end
     return nil

@@ -7,9 +7,21 @@ local cut = require("mcp.text").cut
 local byte, lower, min, abs = string.byte, string.lower, math.min, math.abs
 
 -- Names longer than this are not compared: the work is their product. In bytes.
-local LONGEST = 64
+local LENGTH = 64
 -- More candidates than this are not looked at.
-local MOST = 500
+local CANDIDATES = 500
+
+-- Names of the protocol and of other libraries, in lower case, and ours.
+local SYNONYMS = {
+  mimetype = { "mime" }, args = { "arguments", "input" }, params = { "input", "arguments" },
+  parameters = { "input", "arguments" }, schema = { "input" }, inputschema = { "input" },
+  input_schema = { "input" }, outputschema = { "output" }, output_schema = { "output" },
+  arguments = { "input", "args" }, desc = { "description" }, summary = { "description" },
+  allow_origins = { "allowed_origins" }, origins = { "allowed_origins" },
+  hosts = { "allowed_hosts" }, token = { "auth" }, dir = { "cwd" }, workdir = { "cwd" },
+  resourceuri = { "uri" }, resource_uri = { "uri" }, connectdomains = { "connect" },
+  resourcedomains = { "resource" }, framedomains = { "frame" }, baseuridomains = { "base_uri" },
+}
 
 local nearest = {}
 
@@ -51,12 +63,12 @@ end
 ---@param candidates any[]  others than strings are passed over
 ---@return string?
 function nearest.find(name, candidates)
-  if type(name) ~= "string" or name == "" or #name > LONGEST then return nil end
+  if type(name) ~= "string" or name == "" or #name > LENGTH then return nil end
   local wanted, found = lower(name), nil
   local limit = #name > 1 and math.max(1, #name // 3) or 0
-  for i = 1, min(#candidates, MOST) do
+  for i = 1, min(#candidates, CANDIDATES) do
     local candidate = candidates[i]
-    if type(candidate) == "string" and #candidate <= LONGEST then
+    if type(candidate) == "string" and #candidate <= LENGTH then
       local d = distance(wanted, lower(candidate), limit)
       if d <= limit and candidate ~= name then
         found, limit = candidate, d - 1
@@ -65,6 +77,16 @@ function nearest.find(name, candidates)
     end
   end
   return found
+end
+
+-- The candidate that a name of the protocol or of another library stands for.
+local function synonym(name, candidates)
+  for _, ours in ipairs(type(name) == "string" and SYNONYMS[lower(name)] or {}) do
+    for i = 1, min(#candidates, CANDIDATES) do
+      if candidates[i] == ours then return ours end
+    end
+  end
+  return nil
 end
 
 --- The string keys of a table, sorted.
@@ -99,8 +121,8 @@ end
 ---@return string
 function nearest.unknown(what, name, known)
   local shown = tostring(name)
-  local text = ('unknown %s "%s"'):format(what, cut(shown, LONGEST))
-  local meant = nearest.find(name, known)
+  local text = ('unknown %s "%s"'):format(what, cut(shown, LENGTH))
+  local meant = nearest.find(name, known) or synonym(name, known)
   if meant then return ('%s, did you mean "%s"?'):format(text, meant) end
   if #known == 0 then return text .. ", there is none" end
   return ("%s, expected one of %s"):format(text, nearest.list(known))

@@ -37,7 +37,7 @@ local function as_context(given, role, level)
   if type(given) ~= "userdata" then return nil end
   local found, is = pcall(function() return given:role() end)
   if not found or is ~= role then
-    error(("tls: options or a %s's context expected, got %s"):format(role,
+    error(("tls: expected options or a %s's context, got %s"):format(role,
       found and "a " .. is .. "'s" or "userdata"), level + 1)
   end
   return given

@@ -74,7 +74,7 @@ end
 
 -- Normal forms, and spellings, of addresses that were asked for lately: the same few are asked for
 -- again and again. Bounded in number and in length, for any client may send them.
-local MOST, LONGEST = 128, 256
+local COUNT, LENGTH = 128, 256
 
 local function remembered(make)
   local known, count = {}, 0
@@ -82,8 +82,8 @@ local function remembered(make)
     local found = known[text]
     if found then return found end
     found = make(text)
-    if #text > LONGEST then return found end
-    if count >= MOST then known, count = {}, 0 end
+    if #text > LENGTH then return found end
+    if count >= COUNT then known, count = {}, 0 end
     known[text], count = found, count + 1
     return found
   end

@@ -188,7 +188,7 @@ local function parse(text)
     return parse_unix(rest)
   end
   if not PORTS[scheme] then
-    return nil, ("the scheme is %s: http, https, ws, wss or unix expected"):format(scheme)
+    return nil, ("the scheme: expected http, https, ws, wss or unix, got %s"):format(scheme)
   end
   local authority, target = match(rest, "^//([^/?]*)(.*)$")
   if not authority then return nil, ("no // after %s:"):format(scheme) end
@@ -222,7 +222,7 @@ end
 ---@return string? message with the address in it
 function url.parse(text)
   if type(text) ~= "string" then
-    error(("an address: string expected, got %s"):format(type(text)), 2)
+    error(("an address: expected a string, got %s"):format(type(text)), 2)
   end
   local parsed, reason = parse(text)
   if parsed then return parsed end
@@ -246,6 +246,17 @@ end
 ---@return boolean
 function url.is_address(parsed)
   return find(parsed.host, ":", 1, true) ~= nil or is_ipv4(parsed.host)
+end
+
+---The bytes of an address: 4 of IPv4, 16 of IPv6, in the order of the network.
+---@param host string without brackets
+---@return string|nil bytes nil if it is a name
+function url.address_bytes(host)
+  if is_ipv4(host) then
+    return string.char(match(host, "^(%d+)%.(%d+)%.(%d+)%.(%d+)$"))
+  end
+  local groups = find(host, ":", 1, true) and read_ipv6(host)
+  return groups and (">" .. ("I2"):rep(8)):pack(table.unpack(groups)) or nil
 end
 
 ---------------------------------------------------------------------------------------------
@@ -360,7 +371,7 @@ function url.form(fields)
     for _, item in ipairs(type(value) == "table" and value or { value }) do
       local kind = type(item)
       if kind ~= "string" and kind ~= "number" and kind ~= "boolean" then
-        error(("a form: %s: string expected, got %s"):format(name, kind), 2)
+        error(("a form: %s: expected a string, got %s"):format(name, kind), 2)
       end
       out[#out + 1] = escape(name) .. "=" .. escape(tostring(item))
     end

@@ -7,10 +7,14 @@ local type, getmetatable, math_type = type, getmetatable, math.type
 
 -- The pure codecs stand in for the core where only they are built, as in the specs.
 local function find_core()
+  local reason
   for _, name in ipairs { "mcp.core", "codecs.json" } do
     local found, core = pcall(require, name)
     if found and type(core) == "table" and core.array_mt and core.null ~= nil then return core end
+    reason = reason or tostring(core)
   end
+  -- It is there and cannot start: out of descriptors, for example.
+  if not reason:find "^module 'mcp.core' not found" then error("mcp.core: " .. reason, 0) end
   error("mcp.core is not built: it holds the null and the arrays of JSON", 0)
 end
 
@@ -22,13 +26,32 @@ local value = {
   null = null,
   --- The metatable that marks arrays.
   array_mt = array_mt,
+  --- A check of objects in C, for mcp.schema; nil where only the codecs are built.
+  members_check = core.members_check,
 }
 
 --- Marks a table as an array, so that it is one even when it is empty.
 ---@param t? table  a new one if absent
 ---@return table t
 function value.array(t)
+  if t ~= nil and type(t) ~= "table" then
+    error("mcp.array: expected a table, got " .. type(t), 2)
+  end
   return setmetatable(t or {}, array_mt)
+end
+
+---Lets what lua-cjson marks arrays with, where it is loaded, be arrays here too: its array_mt and
+---empty_array_mt, and the value empty_array. Not every lua-cjson has them.
+function value.learn_arrays()
+  for _, module in ipairs { "cjson", "cjson.safe" } do
+    local cjson = package.loaded[module]
+    for _, name in ipairs { "array_mt", "empty_array_mt", "empty_array" } do
+      local mark = type(cjson) == "table" and cjson[name]
+      if type(mark) == "table" or (type(mark) == "userdata" and mark ~= null) then
+        core.mark_array(mark)
+      end
+    end
+  end
 end
 
 --- Is it an array: marked, or a plain table with an element?

@@ -1,16 +1,19 @@
 -- SPDX-License-Identifier: MIT
 -- worker: Lua states on threads or in processes of their own, for work that blocks: databases,
 -- cryptography, large loops. The caller's side; src/lua/worker_state.c is the other one.
+local budgets = require "mcp.budget"
 local core = require "mcp.core"
 local error_in = require("mcp.options").error_in
 local failure = require "mcp.failure"
+
+local read_budget, seconds, whole = budgets.read, budgets.seconds, budgets.whole
 
 local worker = {}
 
 ---Threads of a worker, unless it says otherwise.
 worker.THREADS = 1
 ---The most there can be.
-worker.THREADS_MOST = 64
+worker.THREADS_MAX = 64
 ---Calls that may wait.
 worker.QUEUE = 100
 ---Seconds that a C function may go on after its call was stopped.
@@ -19,8 +22,6 @@ worker.STUCK = 2
 worker.OUTPUT = 64 << 20
 ---What code that is not trusted may use: seconds of a call, bytes of Lua, bytes of a result.
 worker.UNTRUSTED = { time = 1, memory = 64 << 20, output = 1 << 20 }
----No state lives on less. In bytes.
-worker.MEMORY_LEAST = 1 << 20
 
 -- What belongs to an object of ours, under keys that no function of a worker can have.
 local POOL, NAME, BUDGET = {}, {}, {}
@@ -33,40 +34,12 @@ local OPTIONS = {
   budget = "table", stuck = "number", program = "string", name = "string",
 }
 
-local BUDGET_OPTIONS = { time = true, memory = true, output = true }
-
 -- --- options ----------------------------------------------------------------------------------
 
-local function whole(what, given, default, least, most)
-  if given == nil then return default end
-  local number = math.tointeger(given)
-  if not number or number < least or number > most then
-    error(("%s: expected a whole number from %d to %d, got %s"):format(what, least, most,
-      tostring(given)), 0)
-  end
-  return number
-end
-
-local function seconds(what, given, default)
-  if given == nil then return default end
-  if type(given) ~= "number" or not (given > 0 and given < 1e9) then
-    error(("%s: expected seconds, more than 0, got %s"):format(what, tostring(given)), 0)
-  end
-  return given
-end
-
 local function budget_of(options)
-  local given, untrusted = options.budget or {}, options.untrusted
-  local default = untrusted and worker.UNTRUSTED or { time = 0, memory = 0, output = worker.OUTPUT }
-  local message = error_in(given, BUDGET_OPTIONS)
-  if message then error("budget: " .. message, 0) end
-  local time = given.time
-  if time == false then time = 0 else time = seconds("budget.time", time, default.time) end
-  return {
-    time = time,
-    memory = whole("budget.memory", given.memory, default.memory, worker.MEMORY_LEAST, 1 << 40),
-    output = whole("budget.output", given.output, default.output, 1, 1 << 30),
-  }
+  local given, untrusted = options.budget, options.untrusted
+  return read_budget(given, untrusted and worker.UNTRUSTED
+    or { time = 0, memory = 0, output = worker.OUTPUT })
 end
 
 -- --- the code ---------------------------------------------------------------------------------
@@ -90,8 +63,11 @@ end
 local function code_of(target, options, source)
   if type(target) == "string" then
     local path = find(target, source)
-    local chunk, text = loadfile(path, "t")
-    if not chunk then error(text, 0) end
+    -- What is not trusted is compiled by its worker alone: compiling can take hours.
+    if not options.untrusted then
+      local chunk, text = loadfile(path, "t")
+      if not chunk then error(text, 0) end
+    end
     return { file = path }
   end
   if type(target) ~= "function" then
@@ -139,7 +115,7 @@ local function new(target, options, source)
   local budget = budget_of(options)
   local pool = core.worker_pool {
     name = name,
-    threads = whole("threads", options.threads, worker.THREADS, 1, worker.THREADS_MOST),
+    threads = whole("threads", options.threads, worker.THREADS, 1, worker.THREADS_MAX),
     queue = whole("queue", options.queue, worker.QUEUE, 0, 1 << 20),
     stuck = seconds("stuck", options.stuck, worker.STUCK),
     time = budget.time, memory = budget.memory, output = budget.output,
@@ -177,7 +153,7 @@ end
 
 local function log_trace(level, name, text, trace)
   for line in (("worker %q: %s\n%s"):format(name, text, trace or "")):gmatch "[^\n]+" do
-    core.log(level, line)
+    core.log(level, (line:gsub("\t", "  ")))
   end
 end
 
@@ -214,13 +190,20 @@ local function raise_misuse(self, kind, first, trace, name, level)
   error(("worker %q: %s"):format(self[NAME], text), level + 1)
 end
 
+-- An mcp.error that the worker raised. Untrusted code can make a table that only looks like one:
+-- that is raised as the table it is.
+local function failure_of(of)
+  local code, message = type(of) == "table" and of.code, type(of) == "table" and of.message
+  if math.type(code) ~= "integer" or type(message) ~= "string" then return of end
+  local status = math.type(of.status) == "integer" and of.status
+  if status and (status < 400 or status > 599) then status = nil end
+  return failure.new(code, message, of.data, status or nil)
+end
+
 -- The results of a call, for its caller.
 local function given(self, name, kind, ...)
   if kind == "result" then return ... end
-  if kind == "failure" then
-    local of = ...
-    error(failure.new(of.code, of.message, of.data, of.status), 0)
-  end
+  if kind == "failure" then error(failure_of(...), 0) end
   if kind == "error" then
     local value, trace, place = ...
     log_trace("debug", self[NAME], tostring(value), trace)
@@ -277,6 +260,22 @@ end
 
 Worker.__close = methods.close
 
+---Opens processes for code of ours that runs code that is not trusted. Each runs one call. Its ctx
+---has ask and receive as well, which ask the caller: that gets "note", "ask", … and sends
+---call:reply(limit, …). Raises (level 0) what is wrong.
+---@param fn function as for mcp.worker
+---@param options table threads, queue, time, memory, output, name: all given
+---@return mcp.core.WorkerPool
+function worker.confined(fn, options)
+  local code = code_of(fn, {}, "")
+  return core.worker_pool {
+    name = options.name, threads = options.threads, queue = options.queue, stuck = worker.STUCK,
+    time = options.time, memory = options.memory, output = options.output, clean = true,
+    fresh = true, arguments = command_line(options),
+    setup = { name = options.name, code = code.code, untrusted = true, own = true },
+  }
+end
+
 ---Numbers of a worker: threads or processes open, calls they do, calls that wait, threads lost.
 ---@param self mcp.Worker
 ---@return table slots, busy, waiting, lost
@@ -311,9 +310,8 @@ local function handled(self, tool, kind, ...)
   if kind == "error" then
     local value, trace, place = ...
     local text = type(value) == "string" and value:sub(place + 1) or tostring(value)
-    for line in (("tool %q: %s\n%s"):format(tool, tostring(value), trace or "")):gmatch "[^\n]+" do
-      core.log("error", line)
-    end
+    core.log_lines("error", ("tool %q: %s%s"):format(tool, tostring(value),
+      trace and "\n" .. trace or ""), "tool", tool)
     return nil, text
   end
   return given(self, nil, kind, ...)

@@ -61,6 +61,26 @@ describe("closing something that takes time", function()
     assert.equal("ECANCELED", code)
   end)
 
+  it("is waited for ten seconds at the end of a program", function()
+    local waiter = core.waiter()
+    in_closing(function() closing.run(60, function() waiter:wait() end) end)
+    local now, step, passed = core.now, core.step, 0
+    local began = now()
+    -- A clock that moves by what the loop would wait.
+    core.now = function() return began + passed end
+    core.step = function(seconds)
+      passed = passed + seconds
+      step(0)
+    end
+    local ok, err = pcall(closing.await)
+    core.now, core.step = now, step
+    waiter:wake()
+    closing.await(5)
+    assert.is_true(ok, err)
+    assert.is_true(math.abs(passed - 10) < 0.001, passed)
+    assert.equal(0, closing.count())
+  end)
+
   it("that fails is over", function()
     in_closing(function()
       closing.run(5, function()

@@ -16,6 +16,16 @@ describe("content", function()
       plain(mcp.text("a", { annotations = { priority = 1 }, meta = { x = 1 } })))
   end)
 
+  it("annotations take the names and values that resources take", function()
+    local given = { last_modified = 0, audience = "user", priority = 1 }
+    assert.same({ lastModified = "1970-01-01T00:00:00Z", audience = { "user" }, priority = 1 },
+      mcp.text("a", { annotations = given }).annotations)
+    assert.same({ last_modified = 0, audience = "user", priority = 1 }, given)
+    assert.same({ lastModified = "2025-01-12", audience = { "user", "assistant" } },
+      mcp.image("a", nil, { annotations = { lastModified = "2025-01-12",
+        audience = { "user", "assistant" } } }).annotations)
+  end)
+
   it("image and audio take bytes; Base64 is ours", function()
     assert.same({ type = "image", data = "AP8=", mimeType = "image/png" },
       plain(mcp.image "\0\xff"))
@@ -40,6 +50,9 @@ describe("content", function()
       mcp.embedded("a:b", "hi", { mime = "text/x", blob = true }).resource)
     assert.same({ uri = "a:b", mimeType = "application/octet-stream", blob = "/w==" },
       mcp.embedded("a:b", "\xff").resource)
+    local ok, message = pcall(mcp.embedded, "a:b", "\xff", { mime = "text/html" })
+    assert.is_false(ok)
+    assert.matches("^mcp.embedded: text/html is text, but", (message:gsub("^[^ ]*:%d+: ", "")))
     assert.same({ priority = 1 }, mcp.embedded("a:b", "x", { annotations = { priority = 1 } })
       .annotations)
   end)
@@ -51,7 +64,11 @@ describe("content", function()
     for _, mime in ipairs { "text/plain", "text/html; charset=utf-8", "application/json",
       "application/ld+json", "image/svg+xml", "application/yaml" } do
       assert.equal("text", kind(mime), mime)
-      assert.equal("blob", kind(mime, "\xff"), mime)
+      local made, message = content.contents("a:b", "xy\xff", mime)
+      assert.is_nil(made)
+      assert.equal(("%s is text, but it is not valid UTF-8 at byte 3: convert it, or give the "
+        .. "bytes with mcp.blob(bytes, %q)"):format(mime, mime), message)
+      assert.equal("eHn/", content.contents("a:b", "xy\xff", mime, true).blob)
     end
     for _, mime in ipairs { "image/png", "application/octet-stream", "application/pdf",
       "application/jsonx", "context/plain" } do
@@ -80,18 +97,19 @@ describe("content", function()
 
   it("misuse is an error at the caller's line (E1)", function()
     local cases = {
-      { function() mcp.text(5) end, "mcp.text: argument 1: string expected, got number" },
-      { function() mcp.text() end, "mcp.text: argument 1: string expected, got nil" },
-      { function() mcp.image {} end, "mcp.image: argument 1: string expected, got table" },
+      { function() mcp.text(5) end, "mcp.text: argument 1: expected a string, got number" },
+      { function() mcp.text() end, "mcp.text: argument 1: expected a string, got nil" },
+      { function() mcp.image {} end, "mcp.image: argument 1: expected a string, got table" },
       { function() mcp.audio(nil) end, "mcp.audio" },
       { function() mcp.blob(1) end, "mcp.blob" },
       { function() mcp.resource_link(1) end, "mcp.resource_link" },
-      { function() mcp.embedded("a:b") end, "mcp.embedded: argument 2: string expected, got nil" },
+      { function() mcp.embedded("a:b") end,
+        "mcp.embedded: argument 2: expected a string, got nil" },
       { function() mcp.text("a", { anotations = {} }) end,
         'mcp.text: unknown option "anotations"' },
       { function() mcp.embedded("a:b", "x", { mine = "x" }) end,
         'mcp.embedded: unknown option "mine"' },
-      { function() mcp.user(5) end, "mcp.user: string or content expected, got number" },
+      { function() mcp.user(5) end, "mcp.user: expected a string or content, got number" },
       { function() mcp.assistant { type = "text" } end, "mcp.assistant" },
     }
     for i, case in ipairs(cases) do

@@ -4,12 +4,14 @@ local helper = require "spec.helper"
 local support = require "spec.support"
 local system = require "codecs.system"
 
--- What a script prints, and how it ended, run by the plain interpreter.
-local function run(text)
-  local path = helper.file(text)
-  return helper.shell(("timeout 10 %s %s 2>&1"):format(os.getenv "LUA" or "lua5.4",
-    helper.quote(path)))
+-- What a script prints, and how it ended, run by the plain interpreter, or by the program.
+local function run(text, command)
+  local path = helper.file(text, ".lua")
+  return helper.shell(("timeout 10 %s %s 2>&1 </dev/null"):format(command or os.getenv "LUA"
+    or "lua5.4", helper.quote(path)))
 end
+
+local PROGRAM = helper.quote(helper.program()) .. " run"
 
 describe("on luv's loop", function()
   after_each(helper.remove_files)
@@ -19,17 +21,137 @@ describe("on luv's loop", function()
     pending(name .. ": SKIPPED, luv is not installed (Debian: lua-luv)")
   end
 
-  test("timers of luv and MCP calls share one uv.run (examples/luv.lua)", function()
-    local out, status = helper.shell(("timeout 10 %s examples/luv.lua 2>&1"):format(
-      os.getenv "LUA" or "lua5.4"))
-    assert.equal(0, status, out)
-    local before, count = -1, 0
-    for ticks in out:gmatch "ticks so far: (%d+)" do
-      -- Each call waits for longer than two ticks take.
-      assert.is_true(tonumber(ticks) > before, out)
-      before, count = tonumber(ticks), count + 1
+  test("timers of luv and MCP calls share one uv.run, in both programs", function()
+    for _, command in ipairs { false, PROGRAM } do
+      local out, status = run([[
+        local uv = require "luv"
+        local mcp = require "mcp.on_luv"
+        local ticks, timer = 0, uv.new_timer()
+        timer:start(0, 20, function() ticks = ticks + 1 end)
+        local app = mcp.server "ticker"
+        app:tool "ticks" (function(_, ctx)
+          ctx:sleep(0.05)
+          return ticks
+        end)
+        local listening = app:listen { http = "127.0.0.1:0", quiet = true }
+        mcp.spawn(function()
+          local client <close> = mcp.connect(listening.urls[1])
+          for _ = 1, 3 do
+            print("ticks so far: " .. client:call_tool("ticks").content[1].text)
+          end
+          timer:close()
+          listening:close()
+        end)
+        uv.run()]], command or nil)
+      assert.equal(0, status, out)
+      local before, count = -1, 0
+      for ticks in out:gmatch "ticks so far: (%d+)" do
+        -- Each call waits for longer than two ticks take.
+        assert.is_true(tonumber(ticks) > before, out)
+        before, count = tonumber(ticks), count + 1
+      end
+      assert.equal(3, count, out)
     end
-    assert.equal(3, count, out)
+  end)
+
+  test("the core may have a loop already, if nothing uses it", function()
+    for _, command in ipairs { false, PROGRAM } do
+      local out, status = run([[
+        local mcp = require "mcp"
+        local core = require "mcp.core"
+        local waiter = mcp.waiter()
+        mcp.spawn(function() mcp.sleep(0.001) end)
+        mcp.sleep(0.002)
+        assert(require "mcp.on_luv" == mcp and require "mcp.on_luv" == mcp)
+        local uv, order = require "luv", {}
+        local function note(name) order[#order + 1] = name end
+        mcp.spawn(function() mcp.sleep(0.06) note "task" end)
+        mcp.spawn(function() mcp.sleep(30) note "never" end)
+        mcp.spawn(function() note(waiter:wait(10)) end)
+        local timer = uv.new_timer()
+        timer:start(1, 0, function()
+          waiter:wake "woken"
+          note "luv"
+          timer:close()
+        end)
+        assert(core.fd() == uv.backend_fd())
+        mcp.sleep(0.1)
+        print(table.concat(order, " "))]], command or nil)
+      assert.equal("luv woken task\n", out)
+      assert.equal(0, status)
+    end
+  end)
+
+  test("a script may have the name of the module that it requires", function()
+    local folder = helper.shell("mktemp -d"):match "[^\n]+"
+    local function write(name, text)
+      local file <close> = assert(io.open(folder .. "/" .. name, "w"))
+      file:write(text)
+    end
+    write("luv.lua", "print(require 'luv'.version ~= nil, require 'beside', ...)")
+    write("beside.lua", "return 'beside'")
+    for where, from in pairs { [folder .. "/luv.lua"] = "/", ["luv.lua"] = folder,
+      ["./luv.lua"] = folder } do
+      local out, status = helper.shell(("cd %s && timeout 10 %s %s word 2>&1"):format(from,
+        PROGRAM, where))
+      assert.equal("true\tbeside\tword\n", out)
+      assert.equal(0, status)
+    end
+    for _, name in ipairs { "/luv.lua", "/beside.lua", "" } do os.remove(folder .. name) end
+  end)
+
+  test("wake from callbacks of luv, in every way to run its loop", function()
+    local ways = {
+      ["uv.run"] = "uv.run()",
+      ["uv.run in a coroutine"] = "coroutine.wrap(uv.run)()",
+      ["mcp.run"] = "mcp.run()",
+      ["mcp.step"] = "while mcp.step(1) do end",
+      ["a wait on the main thread"] = "mcp.sleep(0.1)",
+    }
+    for name, way in pairs(ways) do
+      for _, command in ipairs { false, PROGRAM } do
+        local out, status = run([[
+          local uv, mcp = require "luv", require "mcp.on_luv"
+          local count = 0
+          local function wait(start)
+            mcp.spawn(function()
+              local waiter, inside = mcp.waiter(), false
+              start(function(...)
+                inside = true
+                assert(waiter:wake(...))
+                assert(not waiter:wake "again")
+                inside = false
+              end)
+              local result, text = waiter:wait(5)
+              assert(not inside, "continued inside the callback")
+              if result == nil then print(text) end
+              count = count + 1
+            end)
+          end
+          local timer = uv.new_timer()
+          wait(function(wake) timer:start(1, 0, function() timer:close() wake "timer" end) end)
+          local async
+          async = uv.new_async(function(...) async:close() wake_async(...) end)
+          wait(function(wake) wake_async = wake end)
+          thread = uv.new_thread(function(async) async:send "from a thread" end, async)
+          wait(function(wake) uv.fs_stat(".", function(_, stat) wake(stat) end) end)
+          wait(function(wake) uv.fs_stat("/nowhere", function(err) wake(nil, err) end) end)
+          wait(function(wake)
+            uv.getaddrinfo("127.0.0.1", nil, {}, function(_, list) wake(list) end)
+          end)
+          wait(function(wake)
+            work = uv.new_work(function(n) return n * 2 end, wake) -- luv does not keep it
+            work:queue(21)
+          end)
+          local idle = uv.new_idle()
+          wait(function(wake) idle:start(function() idle:close() wake() end) end)
+          ]] .. way .. [[
+
+          print(count)]], command or nil)
+        assert.equal("ENOENT: no such file or directory: /nowhere\n7\n", out, name)
+        assert.equal(0, status)
+      end
+    end
   end)
 
   test("nothing can wait inside luv's callbacks, and it says so", function()
@@ -129,10 +251,36 @@ describe("on luv's loop", function()
     assert.equal("the end\n", out)
   end)
 
-  test("comes too late once the core has a loop", function()
-    local out, status = run [[require "mcp" require "mcp.on_luv"]]
+  test("comes too late once something uses the core's loop, which goes on", function()
+    for _, command in ipairs { false, PROGRAM } do
+      for _, use in ipairs { "x = app:listen { http = '127.0.0.1:0', quiet = true }",
+        "x = mcp.connect(app)", "x = mcp.connect(app) x:close() x = nil collectgarbage()",
+        "x = core.connect_child({ command = 'cat' }, print)", "x = core.http_pool()",
+        "mcp.spawn(function() mcp.sleep(1) end)",
+        "mcp.spawn(function() require 'mcp.on_luv' end) mcp.spawn(mcp.sleep, 1)",
+        "x = mcp.worker { 'spec/pace.lua' } x:limit(1)" } do
+        local out, status = run(([[
+          local mcp, core = require "mcp", require "mcp.core"
+          local app = mcp.server "x"
+          app:tool "t" (function() end)
+          %s
+          local _, text = pcall(require, "mcp.on_luv")
+          mcp.sleep(0.002)
+          print(text)]]):format(use), command or nil)
+        assert.matches("mcp.on_luv: luamcp's own loop is in use", out, 1, true)
+        -- The program says in the end that the app was never run.
+        assert.is_true(status == 0 or out:find("app:run() is missing", 1, true) ~= nil, out)
+      end
+    end
+  end)
+
+  test("names the package where luv is missing", function()
+    local out, status = run [[
+      package.cpath = package.cpath:gsub("[^;]*luv[^;]*", "")
+      package.preload.luv = function() error "no luv here" end
+      require "mcp.on_luv"]]
     assert.equal(1, status)
-    assert.matches("require it before anything else of mcp", out, 1, true)
+    assert.matches("Debian: lua-luv", out, 1, true)
   end)
 end)
 

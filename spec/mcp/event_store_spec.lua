@@ -81,7 +81,7 @@ describe("event store", function()
   end)
 
   it("keeps 64 MiB of all sessions, the oldest of all goes first", function()
-    assert.equal(64 << 20, store.most_total)
+    assert.equal(64 << 20, store.max_total)
     store = event_store.new { total = 10000 }
     for i = 1, 8 do fill(store, "s" .. i, "a", 1, 1, ("x"):rep(1000)) end
     assert.is_true((replayed(store, "s1", "a_1")))
@@ -102,9 +102,11 @@ describe("event store", function()
     assert.is_false((replayed(store, "s", "a_1")))
     assert.is_true((replayed(store, "s", "a_2")))
     assert.has_error(function() event_store.new { event = 1 } end,
-      'unknown event store option "event", did you mean "events"?')
-    assert.error_matches(function() event_store.new { events = -1 } end, "events: a whole number")
-    assert.error_matches(function() event_store.new { bytes = "1" } end, "bytes: a whole number")
+      'event store: unknown option "event", did you mean "events"?')
+    assert.error_matches(function() event_store.new { events = -1 } end,
+      "events: expected an integer")
+    assert.error_matches(function() event_store.new { bytes = "1" } end,
+      'option "bytes": expected a number')
   end)
 
   it("of somebody else's is checked for its functions", function()
@@ -113,7 +115,7 @@ describe("event store", function()
     assert.is_nil(event_store.lacks { append = nothing, replay = nothing, drop = nothing })
     assert.matches("drop is nil", event_store.lacks { append = nothing, replay = nothing })
     assert.matches("got string", event_store.lacks "redis")
-    assert.matches("append is out of reach", event_store.lacks(io.stdout) and
+    assert.matches("append is not accessible", event_store.lacks(io.stdout) and
       event_store.lacks(setmetatable({}, { __index = function() error "no" end })))
   end)
 end)

@@ -41,13 +41,30 @@ describe("examples", function()
   it("there is a test here for each", function()
     local tested = { ["hello.lua"] = true, ["files.lua"] = true,
       ["auth_server.lua"] = true, ["all_transports.lua"] = true,
+      -- spec/mcp/examples_openapi_spec.lua
+      ["openapi.lua"] = true,
+      -- spec/mcp/examples_skills_spec.lua
+      ["skills.lua"] = true,
       -- spec/mcp/examples_sqlite_spec.lua
       ["sqlite.lua"] = true, ["sqlite_worker.lua"] = true,
-      -- spec/mcp/embedding_spec.lua
-      ["luv.lua"] = true,
+      -- spec/mcp/examples_notes_spec.lua
+      ["notes.lua"] = true, ["job.lua"] = true,
+      -- spec/mcp/examples_search_spec.lua
+      ["search.lua"] = true, ["code_mode.lua"] = true, ["code_mode_script.lua"] = true,
+      -- spec/mcp/examples_fetch_spec.lua
+      ["fetch.lua"] = true,
+      -- spec/mcp/examples_chart_spec.lua
+      ["chart.lua"] = true,
+      -- spec/mcp/examples_garden_spec.lua
+      ["garden.lua"] = true,
+      -- spec/mcp/examples_runner_spec.lua
+      ["runner.lua"] = true,
+      -- spec/mcp/examples_luv_spec.lua
+      ["with_luv.lua"] = true, ["with_cqueues.lua"] = true,
       -- spec/mcp/client/examples_spec.lua
       ["client_stdio.lua"] = true, ["client_memory.lua"] = true, ["client_websocket.lua"] = true,
       ["client_http.lua"] = true, ["client_sse.lua"] = true, ["client_auth.lua"] = true,
+      ["notebook.lua"] = true, ["client_notebook.lua"] = true,
       -- spec/mcp/auth/flow_spec.lua
       ["client_oauth.lua"] = true }
     local folder <close> = assert(core.folder "examples")

@@ -22,11 +22,11 @@ describe("mcp.error", function()
 
   it("refuses what cannot be one, at the caller's line", function()
     local cases = {
-      { function() mcp.error("x", "y") end, "code: integer expected, got string" },
-      { function() mcp.error(1.5, "y") end, "code: integer expected, got number" },
-      { function() mcp.error() end, "code: integer expected, got nil" },
-      { function() mcp.error(1) end, "message: string expected, got nil" },
-      { function() mcp.error(1, {}) end, "message: string expected, got table" },
+      { function() mcp.error("x", "y") end, "code: expected an integer, got string" },
+      { function() mcp.error(1.5, "y") end, "code: expected an integer, got number" },
+      { function() mcp.error() end, "code: expected an integer, got nil" },
+      { function() mcp.error(1) end, "message: expected a string, got nil" },
+      { function() mcp.error(1, {}) end, "message: expected a string, got table" },
     }
     for _, case in ipairs(cases) do
       local ok, err = pcall(case[1])

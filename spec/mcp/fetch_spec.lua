@@ -2,7 +2,10 @@
 -- Whole exchanges: bodies out and in, limits, redirects and what they may not carry along.
 local core = require "mcp.core"
 local fetch = require "mcp.fetch"
+local folder = require "codecs.folder"
 local helper = require "spec.helper"
+local mcp = require "mcp"
+local raw = require "codecs.raw"
 local raw_server = require "spec.raw_server"
 
 local servers = {}
@@ -50,7 +53,7 @@ describe("fetch", function()
     assert.equal(server.at .. "/x?y=1", answer.url)
     assert.equal("GET", server.requests[1].method)
     assert.equal("/x?y=1", server.requests[1].target)
-    assert.equal("application/json", server.requests[1].fields.accept)
+    assert.equal("*/*", server.requests[1].fields.accept)
     answer = assert(fetch.get(server.at .. "/none"))
     assert.equal(404, answer.status)
     local value, text, code = answer:json()
@@ -146,37 +149,546 @@ describe("fetch", function()
 
   it("asks only what is an address, and what the caller allows", function()
     failed("EINVAL", "not a supported address", fetch.get "http://127.1/")
-    failed("EINVAL", "the scheme is file", fetch.get "file:///etc/passwd")
-    failed("EINVAL", "http or https expected", fetch.get "ws://127.0.0.1:1/")
+    failed("EINVAL", "expected http, https or unix, got file", fetch.get "file:///etc/passwd")
+    failed("EINVAL", "expected http, https or unix, got ws", fetch.get "ws://127.0.0.1:1/")
     local asked
     failed("EREDIRECT", "not this one", fetch.get("http://127.0.0.1:1/a", { check = function(text)
       asked = text
       return nil, "not this one"
     end }))
     assert.equal("http://127.0.0.1:1/a", asked)
-    failed("ECONNREFUSED", "127.0.0.1:1: connection refused", fetch.get "http://127.0.0.1:1/")
+    failed("ECONNREFUSED", "http://127.0.0.1:1/: connection refused",
+      fetch.get "http://127.0.0.1:1/")
   end)
 
   it("raises what is misused, at the line of who called", function()
-    raises("an address expected, got nil", function() fetch.get() end)
-    raises("options: table expected", function() fetch.get("http://h/", 7) end)
+    raises("mcp.fetch: expected an address, got nil", function() fetch.get() end)
+    raises("expected a table of options, got number", function() fetch.get("http://h/", 7) end)
     raises('unknown option "limits", did you mean "limit"?', function()
       fetch.get("http://h/", { limits = 7 })
     end)
     raises('option "timeout": expected a number, got string', function()
       fetch.get("http://h/", { timeout = "7" })
     end)
-    raises("timeout: seconds, more than 0", function() fetch.get("http://h/", { timeout = 0 }) end)
-    raises("redirects: an integer", function() fetch.get("http://h/", { redirects = -1 }) end)
-    raises("limit: an integer", function() fetch.get("http://h/", { limit = 1.5 }) end)
+    raises("timeout: expected seconds, more than 0, got 0", function()
+      fetch.get("http://h/", { timeout = 0 })
+    end)
+    raises("redirects: expected an integer, 0 or more, got -1", function()
+      fetch.get("http://h/", { redirects = -1 })
+    end)
+    raises("limit: expected an integer", function() fetch.get("http://h/", { limit = 1.5 }) end)
     raises('"public" or "loopback"', function() fetch.get("http://h/", { only = "x" }) end)
-    raises("only one of body, form and json", function()
+    raises("expected only one of body, file, form, json, got body and json", function()
       fetch.post("http://h/", { body = "", json = 1 })
     end)
     raises("json: ", function() fetch.post("http://h/", { json = print }) end)
-    raises("headers: names and values are strings", function()
+    raises("headers: expected strings as names and values, got string = number", function()
       fetch.get("http://h/", { headers = { A = 1 } })
     end)
+  end)
+end)
+
+describe("mcp.fetch", function()
+  after_each(function()
+    for _, server in ipairs(servers) do server:close() end
+    servers = {}
+    helper.leftovers()
+  end)
+
+  it("is what the runtime itself uses", function()
+    assert.equal(fetch.request, mcp.fetch)
+  end)
+
+  it("looks header fields up in any case, and joins repeated fields", function()
+    local server = serve(function(_, connection)
+      connection:send(table.concat({ "HTTP/1.1 200 OK", 'ETag: "1"', "X-A: 1", "x-a: 2",
+        "Content-Length: 2", "", "[]" }, "\r\n"))
+    end)
+    local response = assert(mcp.fetch(server.at))
+    assert.equal('"1"', response.headers.ETag)
+    assert.equal('"1"', response.headers["etag"])
+    assert.equal("1, 2", response.headers["X-a"])
+    assert.is_nil(response.headers["x-b"])
+    assert.is_nil(response.headers[1])
+    assert.equal("[]", response:text())
+    assert.same({}, helper.plain(response:json()))
+    assert.equal(("mcp.fetch_response (200 from %s/)"):format(server.at), tostring(response))
+  end)
+
+  it("names the URL without its query, and what failed", function()
+    local function text_of(...)
+      local answer, text = mcp.fetch(...)
+      assert.is_nil(answer)
+      assert.is_nil(text:find("secret", 1, true), text)
+      return text
+    end
+    assert.equal("http://127.0.0.1:1/a: connection refused (cannot connect)",
+      text_of "http://127.0.0.1:1/a?key=secret")
+    assert.matches("^http://nobody.invalid/a: cannot resolve the name: ",
+      text_of "http://nobody.invalid/a?key=secret")
+    -- As much of it as is bearable.
+    assert.is_true(#text_of("http://127.0.0.1:1/" .. ("a"):rep(5000)) < 300)
+    assert.matches("(hidden)", text_of "http://user:secret@127.0.0.1/", nil, true)
+    local server = serve(function(request, connection)
+      if request.target:find "slow" then return connection:wait_end() end
+      if request.target:find "cut" then
+        connection:answer(200, { ["Content-Length"] = "9" }, "x")
+        return connection:close()
+      end
+      if request.target:find "loop" then return 302, { Location = request.target } end
+      return 200, nil, "too long"
+    end)
+    assert.equal(server.at .. "/slow: timed out (no response head arrived)",
+      text_of(server.at .. "/slow?key=secret", { timeout = 0.03 }))
+    assert.equal(server.at .. "/a: larger than its limit (response body: limit = 4 bytes)",
+      text_of(server.at .. "/a?key=secret", { limit = 4 }))
+    assert.equal(server.at .. "/cut: the connection was lost (in the middle of the body)",
+      text_of(server.at .. "/cut?key=secret"))
+    assert.equal(server.at .. "/loop redirects to " .. server.at
+      .. "/loop, which was visited before: expected at most 5 redirects",
+      text_of(server.at .. "/loop?key=secret"))
+    assert.matches("^https://127.0.0.1:1/: tls: ", text_of("https://127.0.0.1:1/?key=secret",
+      { tls = { ca = "/nonexistent" } }))
+  end)
+
+  it("loads the system's certificates once", function()
+    local tls = require "mcp.tls"
+    local client, count = tls.client, 0
+    tls.client = function(...)
+      count = count + 1
+      return client(...)
+    end
+    for _ = 1, 3 do
+      failed("ECONNREFUSED", "", mcp.fetch "https://127.0.0.1:1/")
+      collectgarbage()
+    end
+    tls.client = client
+    assert.is_true(count <= 1, count)
+  end)
+
+  it("raises what is wrong with its options for TLS", function()
+    raises('unknown option "cart"', function()
+      mcp.fetch("https://h/", { tls = { cart = "x" } })
+    end)
+    raises("one of on_data and stream", function()
+      mcp.fetch("http://h/", { stream = true, on_data = print })
+    end)
+  end)
+end)
+
+describe("a streamed response", function()
+  after_each(function()
+    for _, server in ipairs(servers) do server:close() end
+    servers = {}
+    helper.leftovers()
+  end)
+
+  -- Sends a body in pieces, each when `go` is woken.
+  local function pieces(...)
+    local list, go = { ... }, {}
+    return serve(function(_, connection)
+      connection:answer(200, { ["Content-Length"] = tostring(#table.concat(list)) }, false)
+      for i, piece in ipairs(list) do
+        go[i] = go[i] or core.waiter()
+        if i > 1 then go[i]:wait() end
+        connection:send(piece)
+      end
+    end), function(i)
+      go[i] = go[i] or core.waiter()
+      go[i]:wake()
+    end
+  end
+
+  it("says that its methods are called with a colon", function()
+    local server = serve(function() return 200, {}, "x" end)
+    local response = assert(fetch.get(server.at))
+    for _, method in ipairs { "chunk", "chunks", "text", "json", "close" } do
+      for _, wrong in ipairs { false, 7, {}, print } do
+        assert.error_matches(function() response[method](wrong) end,
+          "^response:" .. method .. " is called with a colon, not with a dot")
+      end
+    end
+  end)
+
+  it("comes in pieces, as they arrive", function()
+    local server, go = pieces("one", "two", "three")
+    local response <close> = assert(mcp.fetch(server.at, { stream = true }))
+    assert.equal(200, response.status)
+    assert.is_nil(response.body)
+    local got = {}
+    for chunk in response:chunks() do
+      got[#got + 1] = chunk
+      go(#got + 1)
+    end
+    assert.same({ "one", "two", "three" }, got)
+    assert.is_nil(response:chunk())
+  end)
+
+  it("goes to on_data, and then there is no body", function()
+    local server, go = pieces("one", "two", "three")
+    local got = {}
+    local response = assert(mcp.fetch(server.at, { on_data = function(chunk)
+      got[#got + 1] = chunk
+      core.sleep(0.002)
+      go(#got + 1)
+    end }))
+    assert.same({ "one", "two", "three" }, got)
+    assert.is_nil(response.body)
+    assert.equal("", response:text())
+  end)
+
+  it("can be read whole", function()
+    local server, go = pieces("[1,", "2]")
+    local response <close> = assert(mcp.fetch(server.at, { stream = true }))
+    go(2)
+    assert.same({ 1, 2 }, helper.plain(response:json()))
+    assert.equal("[1,2]", response.body)
+  end)
+
+  it("never looks whole when it is not", function()
+    local server = serve(function(request, connection)
+      connection:answer(200, { ["Content-Length"] = "9" }, "half")
+      if request.target:find "^/cut" then return connection:close() end
+      connection:wait_end()
+    end)
+    local response <close> = assert(mcp.fetch(server.at .. "/cut?key=secret", { stream = true }))
+    local got = ""
+    local ok, text = pcall(function()
+      for chunk in response:chunks() do got = got .. chunk end
+    end)
+    assert.is_false(ok)
+    assert.equal("half", got)
+    assert.matches("/cut: the connection was lost", text, nil, true)
+    assert.is_nil(text:find "secret")
+    failed("EGONE", "in the middle of the body", response:chunk())
+    local slow <close> = assert(mcp.fetch(server.at .. "/slow", { stream = true, timeout = 0.05 }))
+    assert.equal("half", slow:chunk())
+    failed("ETIMEDOUT", "/slow: timed out", slow:chunk())
+    local left <close> = assert(mcp.fetch(server.at .. "/left", { stream = true }))
+    left:close()
+    failed("ECLOSED", "/left: closed", left:chunk())
+    failed("ECLOSED", "/left: closed", left:text())
+    raises("expected a response of stream = true", function()
+      assert(mcp.fetch(server.at .. "/cut", { method = "HEAD" })):chunk()
+    end)
+  end)
+
+  it("is limited in bytes", function()
+    local server = serve(function() return 200, nil, ("x"):rep(300000) end)
+    local response <close> = assert(mcp.fetch(server.at, { stream = true, limit = 100000 }))
+    local count = 0
+    local ok, text = pcall(function()
+      for chunk in response:chunks() do count = count + #chunk end
+    end)
+    assert.is_false(ok)
+    assert.matches("larger than its limit", text, nil, true)
+    assert.is_true(count <= 100000)
+    local answer, _, code = mcp.fetch(server.at, { on_data = function() end, limit = 299999 })
+    assert.is_nil(answer)
+    assert.equal("ETOOBIG", code)
+    assert(mcp.fetch(server.at, { on_data = function() end, limit = 300000 }))
+  end)
+
+  it("is not taken from the server while nobody reads", function()
+    local sent = 0
+    local server = serve(function(_, connection)
+      connection:answer(200, { ["Content-Length"] = tostring(64 << 20) }, false)
+      local piece = ("x"):rep(1 << 16)
+      while connection:send(piece) do sent = sent + #piece end
+    end)
+    local response <close> = assert(mcp.fetch(server.at, { stream = true, limit = 64 << 20 }))
+    assert(response:chunk())
+    local before
+    helper.wait_until(function()
+      local same = before == sent
+      before = sent
+      core.sleep(0.05)
+      return same
+    end)
+    -- What the kernel keeps of a loopback connection, and our own 256 KiB.
+    assert.is_true(sent < 16 << 20, sent)
+  end)
+
+  it("closes its connection when a loop over it is left, or it is dropped", function()
+    local server = serve(function(_, connection)
+      connection:answer(200, { ["Content-Length"] = "100" }, "x")
+      connection:wait_end()
+    end)
+    do
+      local response = assert(mcp.fetch(server.at, { stream = true }))
+      for _ in response:chunks() do break end -- luacheck: ignore
+    end
+    helper.wait_until(function() return next(server.connections) == nil end)
+    assert(mcp.fetch(server.at, { stream = true }))
+    helper.wait_until(function()
+      collectgarbage()
+      return next(server.connections) == nil
+    end)
+  end)
+end)
+
+describe("a streamed response that is forgotten", function()
+  after_each(function()
+    for _, server in ipairs(servers) do server:close() end
+    servers = {}
+    helper.leftovers()
+  end)
+
+  it("ends with the coroutine that has asked for it", function()
+    local server = serve(function(_, connection)
+      connection:answer(200, { ["Content-Length"] = "100" }, "x")
+      connection:wait_end()
+    end)
+    local kept
+    mcp.run(function()
+      kept = assert(mcp.fetch(server.at, { stream = true }))
+      assert.equal("x", kept:chunk())
+    end)
+    helper.wait_until(function() return next(server.connections) == nil end)
+    failed("ECLOSED", "closed", kept:chunk())
+    -- Also when it was cancelled in between, and read by another one meanwhile.
+    local waiter, reader, code = core.waiter(), core.waiter(), nil
+    waiter:spawn(function()
+      kept = assert(mcp.fetch(server.at, { stream = true }))
+      core.sleep(10)
+    end)
+    helper.wait_until(function() return server.accepted == 2 and kept:chunk() == "x" end)
+    reader:spawn(function() code = select(3, kept:chunk()) end)
+    core.step(0)
+    waiter:cancel()
+    helper.wait_until(function() return code end)
+    assert.equal("ECLOSED", code)
+    helper.wait_until(function() return next(server.connections) == nil end)
+    -- The main program keeps its own.
+    local own <close> = assert(mcp.fetch(server.at, { stream = true }))
+    assert.equal("x", own:chunk())
+  end)
+end)
+
+describe("a file", function()
+  local name
+  before_each(function() name = os.tmpname() end)
+  after_each(function()
+    os.remove(name)
+    for _, server in ipairs(servers) do server:close() end
+    servers = {}
+    helper.leftovers()
+  end)
+
+  local function filled(text)
+    local file <close> = assert(io.open(name, "wb"))
+    file:write(text)
+    return text
+  end
+
+  it("is sent as a body, of any size", function()
+    local server = serve(function(request) return 200, nil, request.body end)
+    for _, size in ipairs { 0, 1, 65535, 65536, 65537, 3 << 20 } do
+      local text = filled(("0123456789abcde"):rep(size // 15 + 1):sub(1, size))
+      local response = assert(mcp.fetch(server.at, { file = name, limit = 4 << 20 }))
+      assert.is_true(response.body == text, size)
+      local request = server.requests[#server.requests]
+      assert.equal("POST", request.method)
+      assert.equal("application/octet-stream", request.fields["content-type"])
+      assert.equal(tostring(size), request.fields["content-length"])
+    end
+    filled "x"
+    assert(mcp.fetch(server.at, { file = name, method = "PUT",
+      headers = { ["Content-Type"] = "text/plain" } }))
+    assert.equal("PUT", server.requests[7].method)
+    assert.equal("text/plain", server.requests[7].fields["content-type"])
+  end)
+
+  -- A listener whose function gets the socket of the first connection, head and body unread.
+  local function bare(handler)
+    local listener = raw.listen(0)
+    local tasks = core.waiter()
+    servers[#servers + 1] = { close = function()
+      tasks:cancel()
+      listener:close()
+    end }
+    tasks:spawn(function()
+      local socket
+      repeat
+        socket = listener:accept()
+        if not socket and not core.sleep(0.001) then return end
+      until socket
+      handler(socket)
+      socket:close()
+    end)
+    return ("http://127.0.0.1:%d/"):format(listener:port())
+  end
+
+  it("is read no faster than it is sent", function()
+    local size = 16 << 20
+    filled(("x"):rep(size))
+    local go, count = core.waiter(), 0
+    local address = bare(function(socket)
+      go:wait()
+      local head
+      while not head or count < size do
+        local bytes, ended = socket:receive()
+        if not head and bytes:find("\r\n\r\n", 1, true) then
+          head, bytes = true, bytes:match "\r\n\r\n(.*)$"
+        end
+        count = count + #bytes
+        if ended or bytes == "" and not core.sleep(0.001) then return end
+      end
+      socket:send "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"
+      core.sleep(0.05)
+    end)
+    local before = core.memory()
+    local waiter, response = core.waiter(), nil
+    waiter:spawn(function()
+      response = assert(mcp.fetch(address, { file = name, timeout = 30 }))
+    end)
+    core.sleep(0.3)
+    local held = core.memory() - before
+    assert.is_true(held > 0 and held < 1 << 20, held)
+    go:wake()
+    helper.wait_until(function() return response end)
+    assert.equal(size, count)
+  end)
+
+  it("is sent again after 307 and 308, from its beginning", function()
+    local text = filled(("y"):rep(200000))
+    local server = serve(function(request)
+      if request.target == "/end" then return 200, nil, tostring(#request.body) end
+      return tonumber(request.target:match "%d+"), { Location = "/end" }
+    end)
+    for _, status in ipairs { 307, 308 } do
+      assert.equal(tostring(#text), assert(mcp.fetch(server.at .. "/" .. status,
+        { file = name })).body)
+    end
+    assert.equal("0", assert(mcp.fetch(server.at .. "/303", { file = name })).body)
+  end)
+
+  it("that the server does not want ends with its answer", function()
+    filled(("y"):rep(16 << 20))
+    local address = bare(function(socket)
+      socket:send "HTTP/1.1 413 No\r\nContent-Length: 8\r\n\r\ntoo much"
+      core.sleep(0.1)
+    end)
+    local pool <close> = core.http_pool()
+    local response = assert(mcp.fetch(address, { file = name, pool = pool, timeout = 5 }))
+    assert.equal(413, response.status)
+    assert.equal("too much", response.body)
+    -- The rest of the body will not follow, so the connection is of no use.
+    assert.equal(0, (pool:connections()))
+  end)
+
+  it("that becomes shorter fails", function()
+    local size = 8 << 20
+    filled(("y"):rep(size))
+    local address = bare(function(socket)
+      core.sleep(0.1)
+      filled "short"
+      repeat
+        local _, ended = socket:receive()
+      until ended or not core.sleep(0.001)
+    end)
+    failed("EGONE", "the file became shorter while it was sent", mcp.fetch(address,
+      { file = name, timeout = 5 }))
+  end)
+
+  it("that cannot be sent is named", function()
+    local server = serve(function() return 200 end)
+    failed("ENOENT", "/nowhere/x: no such file", mcp.fetch(server.at, { file = "/nowhere/x" }))
+    failed("EISDIR", "/tmp: ", mcp.fetch(server.at, { file = "/tmp" }))
+    os.remove(name)
+    os.execute("mkfifo " .. name)
+    failed("EINVAL", name, mcp.fetch(server.at, { file = name }))
+    assert.equal(0, #server.requests)
+  end)
+
+  it("is closed, whatever the end", function()
+    filled(("z"):rep(1 << 20))
+    local server = serve(function(request, connection)
+      if request.target == "/slow" then connection:wait_end() end
+      return 200
+    end)
+    local function settled()
+      helper.wait_until(function() return next(server.connections) == nil end)
+      collectgarbage()
+      return folder.descriptors()
+    end
+    assert(mcp.fetch(server.at, { file = name }))
+    local before = settled()
+    for _ = 1, 20 do
+      assert(mcp.fetch(server.at, { file = name }))
+      failed("ETIMEDOUT", "", mcp.fetch(server.at .. "/slow", { file = name, timeout = 0.02 }))
+      failed("EHTTP", "control character", mcp.fetch(server.at, { file = name,
+        headers = { A = "b\nc" } }))
+      failed("ECONNREFUSED", "", mcp.fetch("http://127.0.0.1:1/", { file = name }))
+    end
+    local after = settled()
+    assert.is_true(after <= before, ("%d descriptors, then %d"):format(before, after))
+  end)
+end)
+
+describe("a fetch that is cancelled", function()
+  after_each(function()
+    for _, server in ipairs(servers) do server:close() end
+    servers = {}
+    helper.leftovers()
+  end)
+
+  it("leaves nothing, 200 times in a row", function()
+    local server = serve(function(request, connection)
+      if request.target == "/head" then return connection:wait_end() end
+      connection:answer(200, { ["Content-Length"] = "1000000" }, ("x"):rep(1000))
+      connection:wait_end()
+    end)
+    local function round(i)
+      local waiter, code = core.waiter(), nil
+      local seen, got = #server.requests, nil
+      waiter:spawn(function()
+        local answer, _
+        answer, _, code = mcp.fetch(server.at .. (i % 3 == 0 and "/head" or "/body"), {
+          on_data = i % 3 == 1 and function() got = true end or nil })
+        assert.is_nil(answer)
+      end)
+      helper.wait_until(function() return #server.requests > seen and (i % 3 ~= 1 or got) end)
+      waiter:cancel()
+      assert.equal("ECANCELED", code)
+    end
+    local function settle()
+      helper.wait_until(function() return next(server.connections) == nil end)
+      for n = #server.requests, 1, -1 do server.requests[n] = nil end
+      collectgarbage()
+      collectgarbage()
+      return folder.descriptors(), collectgarbage "count" * 1024 + core.memory()
+    end
+    for i = 1, 20 do round(i) end
+    local open, held = settle()
+    for i = 1, 200 do round(i) end
+    local open_after, held_after = settle()
+    assert.is_true(open_after <= open, ("%d descriptors, then %d"):format(open, open_after))
+    assert.is_true(held_after - held < 64 << 10, ("%d bytes more"):format(held_after - held))
+  end)
+
+  it("held up nobody while it waited", function()
+    local server = serve(function(_, connection) connection:wait_end() end)
+    local app = mcp.server "app"
+    app:tool "slow" (function()
+      local response, text = mcp.fetch(server.at, { timeout = 20 })
+      return response and response.body, text
+    end)
+    local listening <close> = app:listen { http = { port = 0 }, quiet = true }
+    local client <close> = assert(mcp.connect(listening.urls[1]))
+    local waiter, code = core.waiter(), nil
+    waiter:spawn(function() code = select(3, client:call_tool("slow", {}, { timeout = 1 })) end)
+    helper.wait_until(function() return server.requests[1] end)
+    local from = core.now()
+    for _ = 1, 50 do assert(client:ping()) end
+    assert.is_true(core.now() - from < 0.9)
+    helper.wait_until(function() return code end)
+    assert.equal("ETIMEDOUT", code)
+    -- The client's timeout has cancelled the tool, and that the fetch.
+    helper.wait_until(function() return next(server.connections) == nil end)
+    client:close()
+    listening:close()
+    helper.wait_until(function() return listening:is_gone() end)
   end)
 end)
 
@@ -189,9 +701,9 @@ describe("fetch and redirects", function()
 
   local function to(where, status) return status or 302, { Location = where } end
 
-  it("does not follow one unless it is asked to", function()
+  it("are not followed if so requested", function()
     local server = serve(function() return to "/there" end)
-    local answer = assert(fetch.get(server.at))
+    local answer = assert(fetch.get(server.at, { redirects = 0 }))
     assert.equal(302, answer.status)
     assert.equal("/there", answer.headers.location)
     assert.equal(1, #server.requests)
@@ -206,8 +718,20 @@ describe("fetch and redirects", function()
     local answer = assert(fetch.get(server.at .. "/a/0", { redirects = 3 }))
     assert.equal("here", answer.body)
     assert.equal(server.at .. "/a/3", answer.url)
-    failed("EREDIRECT", "once more: 2 are followed", fetch.get(server.at .. "/a/0",
+    failed("EREDIRECT", "expected at most 2 redirects", fetch.get(server.at .. "/a/0",
       { redirects = 2 }))
+    -- Five if nothing is said.
+    local rounds = serve(function(request)
+      local n = tonumber(request.target:match "%d+$")
+      return to("/" .. n + 1)
+    end)
+    failed("EREDIRECT", rounds.at .. "/5 redirects to " .. rounds.at
+      .. "/6, which is one more: expected at most 5 redirects", fetch.get(rounds.at .. "/0"))
+    assert.equal(6, #rounds.requests)
+    local loop = serve(function(request)
+      return to(request.target == "/a" and "/b" or "/a")
+    end)
+    failed("EREDIRECT", "which was visited before", fetch.get(loop.at .. "/a"))
   end)
 
   it("takes them all in one time", function()
@@ -240,23 +764,46 @@ describe("fetch and redirects", function()
     assert.equal("127.0.0.1:" .. other.port, fields.host)
   end)
 
-  it("never sends a body on", function()
+  it("keep or rewrite the method (RFC 9110 15.4)", function()
     local server = serve(function(request)
       local status = tonumber(request.target:match "%d+")
       if status then return to("/end", status) end
-      return 200, nil, request.method
+      return 200, nil, ("%s %s %s"):format(request.method, request.fields["content-type"] or "-",
+        request.body)
     end)
-    for _, status in ipairs { 301, 302, 307, 308 } do
-      failed("EREDIRECT", "redirects a POST", fetch.post(server.at .. "/" .. status,
-        { redirects = 3, form = { secret = "x" } }))
+    local function outcome(method, status)
+      local body = method ~= "GET" and method ~= "HEAD" and { a = "x" } or nil
+      assert(fetch.request(("%s/%d"):format(server.at, status), { method = method, form = body }))
+      local last = server.requests[#server.requests]
+      return ("%s %s %s"):format(last.method, last.fields["content-type"] or "-", last.body)
     end
-    assert.equal(4, #server.requests)
-    local answer = assert(fetch.post(server.at .. "/303", { redirects = 3, form = { a = "x" } }))
-    assert.equal("GET", answer.body)
-    assert.equal("", server.requests[6].body)
-    assert.is_nil(server.requests[6].fields["content-type"])
-    assert.equal("HEAD", assert(fetch.request(server.at .. "/302",
-      { method = "HEAD", redirects = 1 })) and server.requests[8].method)
+    local kind = "application/x-www-form-urlencoded a=x"
+    for status, expected in pairs {
+      [301] = { POST = "GET - ", PUT = "PUT " .. kind, GET = "GET - ", HEAD = "HEAD - " },
+      [302] = { POST = "GET - ", PUT = "PUT " .. kind, GET = "GET - ", HEAD = "HEAD - " },
+      [303] = { POST = "GET - ", PUT = "GET - ", GET = "GET - ", HEAD = "HEAD - " },
+      [307] = { POST = "POST " .. kind, PUT = "PUT " .. kind, GET = "GET - ", HEAD = "HEAD - " },
+      [308] = { POST = "POST " .. kind, PUT = "PUT " .. kind, GET = "GET - ", HEAD = "HEAD - " },
+    } do
+      for method, wanted in pairs(expected) do
+        assert.equal(wanted, outcome(method, status), method .. " " .. status)
+      end
+    end
+  end)
+
+  it("send no body to another origin", function()
+    local other = serve(function() return 200 end)
+    local server = serve(function(request)
+      return to(other.at .. "/x", tonumber(request.target:match "%d+"))
+    end)
+    for _, status in ipairs { 307, 308 } do
+      failed("EREDIRECT", "a body is not sent to another origin",
+        fetch.post(("%s/%d"):format(server.at, status), { form = { secret = "x" } }))
+    end
+    assert.equal(0, #other.requests)
+    assert(fetch.post(server.at .. "/303", { form = { secret = "x" } }))
+    assert.equal("GET", other.requests[1].method)
+    assert.equal("", other.requests[1].body)
   end)
 
   it("looks at each hop anew", function()
@@ -273,8 +820,8 @@ describe("fetch and redirects", function()
       end), all)
     end
     failed("ENOTLOCAL", "", follow("http://10.0.0.1/", { only = "loopback" }))
-    failed("EINVAL", "the scheme is file", follow "file:///etc/passwd")
-    failed("EINVAL", "http or https expected", follow "ws://127.0.0.1/")
+    failed("EINVAL", "expected http, https or unix, got file", follow "file:///etc/passwd")
+    failed("EINVAL", "expected http, https or unix, got ws", follow "ws://127.0.0.1/")
     failed("EINVAL", "user or password", follow "http://a@b/")
     failed("EINVAL", "not an IPv4 address", follow "http://2130706433/")
     failed("EREDIRECT", "socket file", follow "unix:/run/docker.sock:/containers")

@@ -22,7 +22,7 @@ describe("mcp.limits", function()
       { { memory = 1.5 }, "memory: expected bytes, 0 or at least 1048576, got 1.5$" },
       { { memory = 1000 }, "memory: expected bytes, 0 or at least 1048576, got 1000$" },
       { { memory = -1 }, "memory: expected bytes, 0 or at least 1048576, got %-1$" },
-      { { memroy = 1 }, 'unknown limit "memroy": expected "memory"$' } } do
+      { { memroy = 1 }, 'unknown option "memroy", did you mean "memory"%?$' } } do
       local ok, why = pcall(function() mcp.limits(case[1]) end)
       assert.is_false(ok)
       assert.matches(here .. case[2], why)

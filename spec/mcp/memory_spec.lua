@@ -53,48 +53,48 @@ describe("memory that Lua keeps for peers", function()
       local store = task_store.new()
       local all = {}
       for i = 1, 100 do
-        all[i] = ended(store, "me", 100000)
+        all[i] = ended(store, "", 100000)
         assert.equal("completed", all[i].status)
-        assert.is_true(store.share:held() <= MOST)
+        assert.is_true(store.owners.share:held() <= MOST)
       end
       -- The last of them are there; what ended first has made room.
       assert.is_true(store.count > 15 and store.count < 21, store.count .. " are kept")
-      assert.is_nil(store:find(all[1].id, "me"))
-      assert.equal(all[100], store:find(all[100].id, "me"))
+      assert.is_nil(store:find(all[1].id, ""))
+      assert.equal(all[100], store:find(all[100].id, ""))
       store:clear()
-      assert.same({ 0, begun }, { store.share:held(), held() })
+      assert.same({ 0, begun }, { store.owners.share:held(), held() })
     end)
 
     it("fail with Busy where a result does not fit, and leave the others theirs", function()
       local store = task_store.new()
-      local first = ended(store, "me", 100000)
-      local large = ended(store, "me", MOST + 1)
+      local first = ended(store, "", 100000)
+      local large = ended(store, "", MOST + 1)
       assert.same({ "failed", -32000 }, { large.status, large.err.code })
       assert.equal("completed", first.status)
-      assert.equal(first, store:find(first.id, "me"))
+      assert.equal(first, store:find(first.id, ""))
       store:clear()
       assert.equal(begun, held())
     end)
 
     it("hold what was asked as long as they run", function()
       local store = task_store.new()
-      local one = assert(store:create("me", 60, 500000))
-      assert.equal(500000 + task_store.COST, store.share:held())
+      local one = assert(store:create("", 60, 500000))
+      assert.equal(500000 + task_store.COST, store.owners.share:held())
       store:run(one, function() store:finish(one, raw(1000), false) end)
       helper.settle()
-      assert.is_true(store.share:held() < task_store.COST + 2000)
+      assert.is_true(store.owners.share:held() < task_store.COST + 2000)
       -- Forgotten while it runs.
-      local other = assert(store:create("me", 60, 500000))
+      local other = assert(store:create("", 60, 500000))
       store:run(other, function() core.sleep(60) end)
       store:clear()
       helper.settle()
-      assert.same({ 0, begun }, { store.share:held(), held() })
+      assert.same({ 0, begun }, { store.owners.share:held(), held() })
     end)
 
     it("are refused when nothing can make room", function()
       local store = task_store.new()
-      for _ = 1, 3 do assert(store:create("me", 60, 600000)) end
-      assert.is_nil(store:create("me", 60, 600000))
+      for _ = 1, 3 do assert(store:create("", 60, 600000)) end
+      assert.is_nil(store:create("", 60, 600000))
       assert.equal(3, store.count)
       store:clear()
       assert.equal(begun, held())
@@ -102,13 +102,37 @@ describe("memory that Lua keeps for peers", function()
 
     it("hold no more answers than there is room for", function()
       local store = task_store.new()
-      local one = assert(store:create("me", 60))
+      local one = assert(store:create("", 60))
       assert.is_true(store:charge(one, 1000))
       assert.is_false(store:charge(one, MOST))
       store:clear()
       -- It is no task of the store any more.
       assert.is_false(store:charge(one, 1))
       assert.equal(begun, held())
+    end)
+
+    it("are a half of that for one principal, which makes room for itself", function()
+      local store = task_store.new()
+      local others = ended(store, "bob", 100000)
+      local last
+      for _ = 1, 40 do
+        last = ended(store, "ada", 100000)
+        assert.equal("completed", last.status)
+        assert.is_true(store.owners.share:held() <= MOST // 2 + 110000)
+      end
+      assert.equal(last, store:find(last.id, "ada"))
+      assert.equal(others, store:find(others.id, "bob"))
+      -- Of sessions, the principal that opened them counts.
+      local session_one, session_two = { owner = "ada" }, { owner = "ada" }
+      assert(ended(store, session_one, 100000))
+      assert(ended(store, session_two, 100000))
+      assert.is_true(store.owners.share:held() <= MOST // 2 + 110000)
+      -- Others drop the oldest of all, once the store is full.
+      for _ = 1, 9 do assert.equal("completed", ended(store, "carol", 100000).status) end
+      assert.is_true(store.owners.share:held() > MOST // 2 + 110000)
+      store:clear()
+      assert.same({ 0, begun }, { store.owners.share:held(), held() })
+      assert.is_nil(next(store.owners.parts))
     end)
   end)
 
@@ -174,6 +198,28 @@ describe("memory that Lua keeps for peers", function()
       assert.equal(begun, held())
     end)
 
+    it("of one principal have a half, and make room for one another", function()
+      local store = session.store()
+      local function of(owner, size)
+        local one = with(size)
+        one.owner = owner
+        return one
+      end
+      local others = of("bob", 200000)
+      assert.is_true(store:add(others))
+      for i = 1, 20 do
+        local one = of("ada", 200000)
+        one.last_used = one.last_used + i / 1000
+        assert.is_true(store:add(one))
+        assert.is_true(held() - begun <= MOST // 2 + 210000)
+      end
+      assert.equal(others, store:find(others.id, "bob"))
+      assert.is_false(store:add(of("ada", MOST // 2 + 1)))
+      assert.equal(others, store:find(others.id, "bob"))
+      store:clear()
+      assert.equal(begun, held())
+    end)
+
     it("are charged with what they are subscribed to, until that is over", function()
       local app = mcp.server "memory"
       local uri = "test://" .. ("x"):rep(900)
@@ -191,6 +237,54 @@ describe("memory that Lua keeps for peers", function()
         local most, after = twice()
         assert.is_true(most - after > 900)
         assert.equal(before, after)
+      end
+    end)
+  end)
+
+  describe("a call that may ask the client", function()
+    local state = require "mcp.server.ask.state"
+
+    -- The state of a call with such arguments, and how many bytes were charged to it.
+    local function began(arguments, has_room)
+      local charged = 0
+      local ctx = { method = "tools/call", exchange = {}, row = { target = "name" } }
+      function ctx.exchange:charge(bytes) -- luacheck: ignore self
+        charged = charged + bytes
+        return has_room
+      end
+      return state.begin({}, ctx, { name = "t", arguments = arguments }), ctx.asking, charged
+    end
+
+    it("keeps its arguments as text, and is charged with that", function()
+      local arguments = {}
+      for i = 1, 20000 do arguments[i] = { a = i } end
+      local weight = core.weight(arguments)
+      collect()
+      local before = collectgarbage "count" * 1024
+      local err, asking, charged = began(arguments, true)
+      collect()
+      local used = collectgarbage "count" * 1024 - before
+      assert.is_nil(err)
+      assert.equal(#asking.arguments, charged)
+      assert.is_true(used < weight / 4, used / weight)
+      -- They are those that came, whatever the handler does.
+      arguments[1].a = 0
+      assert.is_truthy(asking.arguments:find('^%[{"a":1},'))
+    end)
+
+    it("is refused where there is no room for them, and small ones cost nothing", function()
+      local err, asking = began({ text = ("x"):rep(2000) }, false)
+      assert.same({ -32000, 503 }, { err.code, err.status })
+      assert.is_nil(asking)
+      local none, _, charged = began({ text = "x" }, false)
+      assert.same({ nil, 0 }, { none, charged })
+    end)
+
+    it("keeps nothing of a client that cannot be asked, however its JSON is spaced", function()
+      for _, text in ipairs { '{"x/clientCapabilities":{}}', '{"x/clientCapabilities" : { } }' } do
+        local ctx = { method = "tools/call", meta_text = text }
+        assert.is_nil(state.begin({}, ctx, { name = "t", arguments = { ("x"):rep(2000) } }))
+        assert.is_nil(ctx.asking)
       end
     end)
   end)
@@ -214,7 +308,7 @@ describe("memory that Lua keeps for peers", function()
     end)
 
     it("notices being worked on are bounded in bytes", function()
-      local client, gates = { telling = 0 }, {}
+      local client, gates = { callbacks = 0 }, {}
       for _ = 1, 100 do
         tell.run(client, function()
           local gate = core.waiter()
@@ -226,7 +320,7 @@ describe("memory that Lua keeps for peers", function()
       assert.is_true(#gates > 15 and #gates < 21, #gates .. " were told")
       for _, gate in ipairs(gates) do gate:wake() end
       helper.settle()
-      assert.same({ 0, begun }, { client.telling, held() })
+      assert.same({ 0, begun }, { client.callbacks, held() })
     end)
 
     -- What a server asks, and the answers that have not gone out.

@@ -49,6 +49,36 @@ describe("a member that is not there", function()
     end
   end)
 
+  it("of a client: methods and what it knows", function()
+    local app = mcp.server "spec"
+    app:tool "t" (function() return "x" end)
+    for _, era in ipairs { "legacy", "modern" } do
+      local client <close> = assert(mcp.connect(app, { era = era }))
+      for wrong, right in pairs { call_tol = "call_tool", callTool = "call_tool",
+        list_tool = "list_tools", read_resorce = "read_resource", getprompt = "get_prompt",
+        is_opened = "is_open", sever = "server", revison = "revision",
+        capabilites = "capabilities" } do
+        raises(("client has no member %q, did you mean %q?"):format(wrong, right),
+          function() return client[wrong](client, "x") end)
+      end
+      for _ = 1, 2 do
+        assert.is_nil(client.something_else)
+        assert.is_nil(client[1])
+      end
+      client.tag = "mine"
+      assert.equal("mine", client.tag)
+    end
+  end)
+
+  it("of a client that is not open yet, or no longer: what it will know is nil", function()
+    local client = mcp.session(mcp.stdio_client { command = "none" })
+    for _, name in ipairs { "server", "capabilities", "instructions", "revision", "era",
+      "supported" } do
+      assert.is_nil(client[name])
+    end
+    client:close()
+  end)
+
   it("is nil where nothing of ours has nearly that name, also the second time", function()
     local app = mcp.server "spec"
     app:use(function(request, following)
@@ -128,6 +158,58 @@ describe("a method without its colon", function()
     assert.matches('error: tool "t": spec/mcp/misspelt_spec.lua:', log, 1, true)
   end)
 
+  it("of a client, a canceller and what listens", function()
+    local app = mcp.server "spec"
+    local client <close> = assert(mcp.connect(app))
+    local methods = { "initialize", "close", "is_open", "request", "notify", "list_tools",
+      "list_resources", "list_resource_templates", "list_prompts", "tools", "resources",
+      "resource_templates", "prompts", "call_tool", "read_resource", "get_prompt", "complete",
+      "subscribe", "unsubscribe", "roots_changed", "set_log_level", "ping" }
+    for _, name in ipairs(methods) do
+      for _, given in ipairs { "x", 1, {}, app, io.stdout } do
+        raises(("client:%s is called with a colon, not with a dot"):format(name), function()
+          local _ = client[name](given, {})
+        end)
+      end
+      raises(("client:%s is called with a colon"):format(name), function()
+        local _ = client[name]()
+      end)
+    end
+    local canceller = mcp.canceller()
+    raises("canceller:cancel is called with a colon, not with a dot", function()
+      canceller.cancel "enough"
+    end)
+    local listening <close> = app:listen { http = "127.0.0.1:0", quiet = true }
+    for _, name in ipairs { "close", "is_open", "is_gone", "reload_tls" } do
+      raises(("listening:%s is called with a colon, not with a dot"):format(name), function()
+        local _ = listening[name](1)
+      end)
+    end
+  end)
+
+  it("of a process and of a folder", function()
+    local process <close> = assert(mcp.process.start { "true" }) -- luacheck: ignore process
+    for _, name in ipairs { "read", "read_error", "line", "lines", "write", "close_stdin", "wait",
+      "kill", "close" } do
+      assert.is_function(process[name])
+      for _, given in ipairs { "1", "'x'", "{}", "io.stdout" } do
+        local text = ("local process = ... local _ = process.%s(%s)"):format(name, given)
+        local ok, err = pcall(assert(load(text, "=(user)")), process)
+        assert.is_false(ok)
+        assert.equal(("(user):1: process:%s is called with a colon, not with a dot"):format(name),
+          err)
+      end
+      assert.matches("is called with a colon", select(2, pcall(process[name])), 1, true)
+    end
+    local folder <close> = assert(mcp.folder "examples")
+    for _, name in ipairs { "read", "list", "stat" } do
+      local ok, err = pcall(function() local _ = folder[name] "README.md" end)
+      assert.is_false(ok)
+      assert.matches(HERE .. "folder", err)
+      assert.matches("folder:" .. name, err, 1, true)
+    end
+  end)
+
   it("of an app", function()
     local app = mcp.server "spec"
     for _, name in ipairs { "tool", "resource", "prompt", "use", "remove", "changed",
@@ -141,6 +223,15 @@ end)
 
 describe("a handler that returns nothing", function()
   after_each(helper.leftovers)
+
+  it("is not said of a call whose result is dropped", function()
+    local app = mcp.server "spec"
+    app:tool "t" { timeout = 0.01 } (function(_, ctx) ctx:sleep(5) end)
+    local peer = helper.open(app)
+    local log = helper.logged(function() assert.is_true(peer:call("t").isError) end)
+    assert.matches("timed out", log, 1, true)
+    assert.is_nil(log:find("returned nothing", 1, true))
+  end)
 
   it("is said once for each tool", function()
     local app = mcp.server "spec"
@@ -175,6 +266,40 @@ describe("an option of a type", function()
     raises('unknown option "minimum", expected one of', function()
       local _ = mcp.boolean { minimum = 1 }
     end)
+  end)
+end)
+
+describe("a type that is not there", function()
+  local nothing = nil -- as an unknown global is
+
+  it("is an error where it can be seen", function()
+    raises('list: expected the type of the items, such as mcp.list { "string" }',
+      function() return (mcp.list { nothing }) end)
+    raises('expected the type of the items',
+      function() return (mcp.list { nothing, min = 1, description = "x" }) end)
+    raises("enum: value 2 is nil; a name without quotes is a variable",
+      function() return (mcp.enum { "a", nothing, "c" }) end)
+    raises("enum: expected at least one value", function() return (mcp.enum { nothing }) end)
+    local app = mcp.server "spec"
+    for text, input in pairs {
+      ['"a": expected a type, got a library of Lua: write "string" in quotes'] = { a = string },
+      ['"b": expected a type, got a library of Lua: write "object" or "array"'] = { b = table },
+      ['"c": expected a type, got function'] = { c = type },
+      ['"d": bad type "", expected one like "string"'] = { d = "" },
+      ['"e": an empty table allows no members: name them, or write "object" for any'] = { e = {} },
+      ['"f.g": an empty table allows no members'] = { f = { g = {} } },
+    } do
+      raises(text, function() app:tool "t" { input = input } (function() end) end)
+    end
+    raises("an empty table allows no members", function() return (mcp.list { {} }) end)
+  end)
+
+  it("and an empty input is one without arguments", function()
+    local app = mcp.server "spec"
+    app:tool "t" { input = {} } (function() return "x" end)
+    app:tool "u" { input = { a = mcp.list { "any" }, b = mcp.list, c = mcp.object {} } }
+      (function() return "x" end)
+    assert.equal("x", helper.open(app):call("t").content[1].text)
   end)
 end)
 

@@ -45,4 +45,19 @@ describe("the check of a table of options", function()
     assert.equal(("spec/mcp/options_spec.lua:%d: %s"):format(here - 4, TEXT), at)
     assert.is_nil(options.check("mcp.thing", { min = 1 }, KNOWN, 2))
   end)
+
+  it("takes a list of strings, and no table with names in its place", function()
+    assert.is_nil(options.list_problem {})
+    assert.is_nil(options.list_problem { "a", "b" })
+    assert.equal("[1]: expected a string, got number", options.list_problem { 1 })
+    assert.equal(': expected a list of strings, got a table with the key "a"',
+      options.list_problem { a = true })
+    local function outer(given) options.check_list("mcp.thing", given, "names", 2) end
+    outer {}
+    outer { names = { "a" } }
+    local here = debug.getinfo(1, "l").currentline
+    local _, at = pcall(function() outer { names = { a = true } } end)
+    assert.equal(("spec/mcp/options_spec.lua:%d: mcp.thing: names: expected a list of strings, "
+      .. 'got a table with the key "a"'):format(here + 1), at)
+  end)
 end)

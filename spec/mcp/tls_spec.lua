@@ -39,11 +39,11 @@ describe("tls.server", function()
   it("a context is one already, if it is of that kind", function()
     local context = assert(tls.server { cert = own.cert, key = own.key })
     assert.equal(context, tls.server(context))
-    assert.matches("a client's context expected, got a server's",
+    assert.matches("expected options or a client's context, got a server's",
       raised(function() tls.client(context) end))
-    assert.matches("a server's context expected, got a client's",
+    assert.matches("expected options or a server's context, got a client's",
       raised(function() tls.server(tls.client()) end))
-    assert.matches("a server's context expected, got userdata",
+    assert.matches("expected options or a server's context, got userdata",
       raised(function() tls.server(io.stdout) end))
   end)
 end)

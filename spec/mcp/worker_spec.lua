@@ -93,6 +93,21 @@ local function both(name, test)
 end
 
 describe("mcp.worker", function()
+  for _, process in ipairs { false, true } do
+    local where = process and "in a process" or "on a thread"
+    it("computes at a lower priority than the loop, " .. where, function()
+      local own = start { file [[
+        local function nice()
+          local stat <close> = assert(io.open "/proc/thread-self/stat")
+          local fields = {}
+          for field in stat:read "a":match "%) (.*)":gmatch "%S+" do fields[#fields + 1] = field end
+          return tonumber(fields[17])
+        end
+        return { nice = nice }]], process = process }
+      assert.equal(10, own:nice())
+    end)
+  end
+
   after_each(function()
     for _, made in ipairs(open) do made:close() end
     for _, made in ipairs(open) do
@@ -212,6 +227,19 @@ describe("mcp.worker", function()
       assert.same({ id = 3 }, err.data)
     end)
 
+    both("of mcp.error keep an HTTP status of an error alone", function(process)
+      local own = start { file [[
+        local mcp = require "mcp"
+        return { fail = function(status) error(mcp.error(-32050, "no", nil, status)) end }
+      ]], process = process }
+      for _, status in ipairs { 400, 599 } do
+        assert.equal(status, select(2, pcall(own.fail, own, status)).status)
+      end
+      for _, status in ipairs { 399, 600, 200, "400" } do
+        assert.is_nil(select(2, pcall(own.fail, own, status)).status)
+      end
+    end)
+
     both("that cannot be sent go as text", function(process)
       local own = start { function()
         return {
@@ -225,6 +253,20 @@ describe("mcp.worker", function()
       local ok, err = pcall(own.fn, own)
       assert.is_false(ok)
       assert.matches("^function: ", err)
+    end)
+
+    both("have room whatever the budget of results is, and are cut beyond it", function(process)
+      local own = start { file [[return {
+        fail = function(n) error(("\xC3\xA4"):rep(n), 0) end,
+        fail_with = function(n) error { text = ("x"):rep(n) } end,
+      }]], budget = { output = 50 }, process = process }
+      assert.same({ false, ("\u{E4}"):rep(1000) }, { pcall(own.fail, own, 1000) })
+      local ok, err = pcall(own.fail, own, 100000)
+      assert.is_false(ok)
+      assert.equal(("\u{E4}"):rep(2048), err)
+      ok, err = pcall(own.fail_with, own, 100000)
+      assert.is_false(ok)
+      assert.matches("^table: ", err)
     end)
 
     both("a result that cannot be sent names its place", function(process)
@@ -804,7 +846,7 @@ describe("mcp.worker", function()
       assert.is_true(result.isError)
       assert.equal("the database is gone", result.content[1].text)
       assert.matches('tool "query": ', log, 1, true)
-      assert.matches("the database is gone\nerror: stack traceback:", log, 1, true)
+      assert.matches("the database is gone\nerror: stack traceback:\nerror:   ", log, 1, true)
       result = peer:call("query", { none = true })
       assert.is_true(result.isError)
       assert.equal("nothing found", result.content[1].text)
@@ -838,6 +880,16 @@ describe("mcp.worker", function()
         end
         assert.equal(50, #seen)
         assert.equal(51, #peer.notices)
+      end
+    end)
+
+    it("goes on when it has slept", function()
+      for _, process in ipairs { false, true } do
+        local peer <close> = helper.open(app_with { process = process })
+        local began = system.now()
+        assert.equal("true", peer:call("query", { nap = 0.03 }).content[1].text)
+        assert.is_true(system.now() - began >= 0.03)
+        assert.equal('{"calls":2,"cancelled":false}', peer:call("query").content[1].text)
       end
     end)
 
@@ -877,23 +929,21 @@ describe("mcp.worker", function()
     end)
   end)
 
-  it("a call costs little more than a direct one", function()
+  it("a call costs little more than the way to another thread and back", function()
     local maths, rounds = start { MATHS }, 2000
-    local own = MATHS()
+    local hops = require("codecs.thread").hops
     maths:add(1, 2)
-    local best = math.huge
+    local bare, call = math.huge, math.huge
     mcp.run(function()
-      for _ = 1, 5 do
+      for _ = 1, 7 do
+        bare = math.min(bare, hops(rounds))
         local began = os.clock()
-        for _ = 1, rounds do own.add(1, 2) end
-        local direct = os.clock() - began
-        began = os.clock()
         for _ = 1, rounds do maths:add(1, 2) end
-        best = math.min(best, (os.clock() - began - direct) / rounds)
+        call = math.min(call, os.clock() - began)
       end
     end)
-    -- A sanitizer costs what it costs.
-    local most = SANITIZED and 1 or 40e-6
-    assert.is_true(best < most, ("%.1f us a call"):format(best * 1e6))
+    -- A sanitizer costs what it costs; other programs of the machine cost both, but not the same.
+    local most = SANITIZED and 50 or 6
+    assert.is_true(call / bare < most, ("%.1f times as much"):format(call / bare))
   end)
 end)

@@ -25,7 +25,7 @@ keywords { "minItems", part = function(c, schema, at)
   local limit = c:count(schema, at, "minItems")
   return {
     check = function(v) return not is_array(v) or #v >= limit end,
-    message = function(v) return ("at least %s expected, got %d"):format(items(limit), #v) end,
+    message = function(v) return ("expected at least %s, got %d"):format(items(limit), #v) end,
   }
 end }
 
@@ -33,13 +33,13 @@ keywords { "maxItems", part = function(c, schema, at)
   local limit = c:count(schema, at, "maxItems")
   return {
     check = function(v) return not is_array(v) or #v <= limit end,
-    message = function(v) return ("at most %s expected, got %d"):format(items(limit), #v) end,
+    message = function(v) return ("expected at most %s, got %d"):format(items(limit), #v) end,
   }
 end }
 
 keywords { "uniqueItems", part = function(c, schema, at)
   if type(schema.uniqueItems) ~= "boolean" then
-    c:complain(at, "uniqueItems", "boolean expected, got " .. kind_of(schema.uniqueItems))
+    c:complain(at, "uniqueItems", "expected a boolean, got " .. kind_of(schema.uniqueItems))
   elseif not schema.uniqueItems then
     return nil
   end
@@ -76,10 +76,10 @@ keywords { "prefixItems", "items", part = function(c, schema, at)
   local nodes, weight, node = {}, 1, nil
   if schema.prefixItems ~= nil then
     if type(schema.prefixItems) ~= "table" then
-      c:complain(at, "prefixItems", "array expected, got " .. kind_of(schema.prefixItems))
+      c:complain(at, "prefixItems", "expected an array, got " .. kind_of(schema.prefixItems))
     end
-    for i, one in ipairs(schema.prefixItems) do
-      nodes[i] = c:child(one, at)
+    for i, subschema in ipairs(schema.prefixItems) do
+      nodes[i] = c:child(subschema, at)
       weight = weight + 1 + nodes[i].weight
     end
   end
@@ -96,9 +96,9 @@ keywords { "prefixItems", "items", part = function(c, schema, at)
   local part = { check = check, weight = weight }
   part.explain = function(_, v, report)
     for i = 1, #v do
-      local one = nodes[i] or node
-      if not one then break end
-      report:inside(one, v[i], i - 1)
+      local item = nodes[i] or node
+      if not item then break end
+      report:inside(item, v[i], i - 1)
     end
   end
   part.mark_items = function(_, v, _, seen)
@@ -136,7 +136,7 @@ keywords { "contains", part = function(c, schema, at)
     local found = count(v, report.state, #v + 1)
     local keyword, text = "contains", "at least " .. items(least)
     if found >= least then keyword, text = "maxContains", "at most " .. items(most) end
-    report:add(keyword, ("%s of a kind expected, got %d"):format(text, found))
+    report:add(keyword, ("expected %s of a kind, got %d"):format(text, found))
   end
   part.mark_items = function(_, v, state, seen)
     state.steps = state.steps - #v * (1 + node.weight)

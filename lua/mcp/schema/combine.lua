@@ -19,8 +19,8 @@ local function keywords(entry)
   combine[#combine + 1] = entry
 end
 
--- A part that is one node more at the same value, behind a reference. The node may still be in the
--- making, so its fields are read when validating.
+-- A part that applies another node to the same value: the target of a reference. The node may not
+-- be complete yet, so its fields are read when validating.
 local function follow(node, most)
   if node.schema == true then return nil end
   local part = {}
@@ -57,7 +57,7 @@ end
 local function reference_at(c, schema, at, keyword)
   local ref = schema[keyword]
   if type(ref) ~= "string" then
-    c:complain(at, keyword, "string expected, got " .. kind_of(ref))
+    c:complain(at, keyword, "expected a string, got " .. kind_of(ref))
   end
   return ref
 end
@@ -79,10 +79,10 @@ end }
 local function nodes_at(c, schema, at, keyword)
   local list, nodes, weight = schema[keyword], {}, 1
   if type(list) ~= "table" or #list == 0 then
-    c:complain(at, keyword, "an array of at least one schema expected")
+    c:complain(at, keyword, "expected an array of at least one schema")
   end
-  for i, one in ipairs(list) do
-    nodes[i] = c:child(one, at)
+  for i, subschema in ipairs(list) do
+    nodes[i] = c:child(subschema, at)
     weight = weight + 1 + nodes[i].weight
   end
   return nodes, weight
@@ -135,8 +135,8 @@ end }
 -- The reason of a nested choice could otherwise hold the reasons of all below it. In bytes.
 local REASON = 300
 
--- Says why none of `nodes` holds: the types they want if that is all there is to it, else the first
--- reason of each.
+-- Reports why none of `nodes` holds: the types they require if each fails by its type alone, else
+-- the first reason of each.
 local function explain_none(keyword, nodes, v, report)
   if #nodes == 1 then
     report:explain(nodes[1], v)
@@ -144,20 +144,20 @@ local function explain_none(keyword, nodes, v, report)
   end
   local types, reasons = {}, {}
   for _, node in ipairs(nodes) do
-    local why = report:first(node, v)
-    if why then
-      local inside = why.path ~= "" and why.path .. ": " or ""
-      if why.keyword == "type" and inside == "" and types then
+    local first = report:first(node, v)
+    if first then
+      local inside = first.path ~= "" and first.path .. ": " or ""
+      if first.keyword == "type" and inside == "" and types then
         types[#types + 1] = describe.wanted(node.schema)
       else
         types = nil
       end
-      reasons[#reasons + 1] = cut(inside .. why.message, REASON)
+      reasons[#reasons + 1] = cut(inside .. first.message, REASON)
     end
   end
   if types and #types == #nodes then
     local text = table.concat(types, " or ")
-    report:add(keyword, ("%s expected, got %s"):format(text, describe.got(v)))
+    report:add(keyword, ("expected %s, got %s"):format(text, describe.got(v)))
     return
   end
   local left = #reasons - ALTERNATIVES

@@ -35,6 +35,7 @@ local pattern = require "mcp.schema.pattern"
 
 ---@class mcp.schema.Node
 ---@field check fun(value: any, state: table): boolean
+---@field stateless? boolean  its check keeps nothing in the state
 ---@field parts mcp.schema.Part[]
 ---@field weight integer
 ---@field schema table|boolean
@@ -194,8 +195,9 @@ function Compiler:fill(node, schema, at)
       end
     end
   end
-  node.check = fuse(node) or all_of(checks)
-  -- A schema that is nothing but a type is checked in place by whoever holds it.
+  node.check, node.stateless = fuse(node)
+  node.check = node.check or all_of(checks)
+  -- A schema that is nothing but a type is checked in place by the node that contains it.
   node.plain = #node.parts == 1 and node.parts[1].plain or nil
 end
 
@@ -220,7 +222,7 @@ end
 function Compiler:count(schema, at, keyword)
   local count = math.tointeger(schema[keyword])
   if type(schema[keyword]) ~= "number" or not count or count < 0 then
-    self:complain(at, keyword, "an integer from 0 on expected")
+    self:complain(at, keyword, "expected an integer, 0 or more")
   end
   return count
 end
@@ -232,7 +234,7 @@ end
 ---@return fun(subject: string, state: table): boolean
 function Compiler:pattern(text, at, keyword)
   if type(text) ~= "string" then
-    self:complain(at, keyword, "string expected, got " .. value.kind(text))
+    self:complain(at, keyword, "expected a string, got " .. value.kind(text))
   end
   local matches, message = pattern.compile(text, self.limits.pattern)
   if not matches then

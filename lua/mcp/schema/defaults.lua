@@ -15,7 +15,7 @@ local defaults = {}
 local function copy(v)
   if type(v) ~= "table" then return v end
   local fresh = {}
-  for key, one in next, v do fresh[key] = copy(one) end
+  for key, member in next, v do fresh[key] = copy(member) end
   return setmetatable(fresh, getmetatable(v))
 end
 
@@ -23,10 +23,10 @@ local compile
 
 local function compile_members(properties, depth)
   local given, inner = {}, {}
-  for name, one in next, properties do
-    if type(one) == "table" then
-      given[name] = one.default
-      inner[name] = compile(one, depth + 1)
+  for name, schema in next, properties do
+    if type(schema) == "table" then
+      given[name] = schema.default
+      inner[name] = compile(schema, depth + 1)
     end
   end
   if next(given) == nil and next(inner) == nil then return nil end

@@ -1,27 +1,27 @@
 -- SPDX-License-Identifier: MIT
--- describe.lua: values and schemas in a few words, for messages that a person or a model repairs a
--- call by.
+-- describe.lua: values and schemas in a few words, for messages that help a person or a model to
+-- correct a call.
 
 local cut = require("mcp.text").cut
 local value = require "mcp.value"
 
 local describe = {}
 
--- A value shown in full would let a caller put any text into a log. In bytes.
-local LONGEST = 60
+-- Bytes of a value that are shown: the full text would let a caller write anything into a log.
+local SHOWN = 60
 
---- A string in quotes, cut to a bearable length, control characters escaped.
+--- A string in quotes, shortened, control characters escaped.
 ---@param text string
 ---@return string
 function describe.quote(text)
-  local shown = cut(text, LONGEST):gsub('[%c"\\]', function(c)
+  local shown = cut(text, SHOWN):gsub('[%c"\\]', function(c)
     if c == '"' or c == "\\" then return "\\" .. c end
     return ("\\u%04x"):format(c:byte())
   end)
   return '"' .. shown .. '"'
 end
 
---- A value as it stands in JSON where it is short, else its kind: `"x"`, `5`, `null`, `an array`.
+--- A value as in JSON if it is short, else its kind: `"x"`, `5`, `null`, `an array`.
 ---@param v any
 ---@return string
 function describe.literal(v)

@@ -28,8 +28,8 @@ end
 local function rewrite_dependencies(schema)
   if type(schema.dependencies) ~= "table" then return end
   local names, schemas = {}, {}
-  for name, one in next, schema.dependencies do
-    if value.is_array(one) then names[name] = one else schemas[name] = one end
+  for name, dependency in next, schema.dependencies do
+    if value.is_array(dependency) then names[name] = dependency else schemas[name] = dependency end
   end
   schema.dependentRequired = next(names) and names or nil
   schema.dependentSchemas = next(schemas) and schemas or nil

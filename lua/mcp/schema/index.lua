@@ -46,7 +46,7 @@ function index.new(limits, registry, usual)
   }, Index_mt)
 end
 
--- A copy that nobody else can change, in which every table occurs once and every array is marked.
+-- A private copy in which every table occurs once and every array is marked.
 function Index:copy(v, path, depth)
   self.values = self.values + 1
   if self.values > self.limits.values then
@@ -86,7 +86,7 @@ end
 local function text_of(schema, name, path)
   local text = schema[name]
   if text ~= nil and type(text) ~= "string" then
-    complain(path .. "/" .. name, ("string expected, got %s"):format(value.kind(text)))
+    complain(path .. "/" .. name, ("expected a string, got %s"):format(value.kind(text)))
   end
   return text
 end
@@ -107,7 +107,7 @@ function Index:resource_of(schema, outer, path)
   resource.root = schema
   local named = text_of(schema, "$schema", path)
   if named then self:set_dialect(resource, named, path) end
-  -- In a root nobody looked at before: what is "$id" here may be an anchor there.
+  -- Roots are not examined before: what is "$id" here may be an anchor there.
   if id and id:sub(1, 1) ~= "#" then
     local uri, fragment = reference.split(id)
     if fragment ~= "" then complain(path .. "/$id", "a fragment in an $id") end
@@ -144,7 +144,7 @@ local function several_at(schema, keyword, path)
   local several = schema[keyword]
   if several == nil then return {} end
   if type(several) ~= "table" then
-    complain(path .. "/" .. keyword, ("table expected, got %s"):format(value.kind(several)))
+    complain(path .. "/" .. keyword, ("expected a table, got %s"):format(value.kind(several)))
   end
   return several
 end
@@ -159,7 +159,7 @@ function Index:walk(schema, resource, path, depth)
   end
   if type(schema) == "boolean" then return end
   if not value.is_object(schema) and next(schema) ~= nil then
-    complain(path, "a table or a boolean expected as a schema, got an array")
+    complain(path, "expected a table or a boolean as a schema, got an array")
   end
   resource = self:begin(schema, resource, path)
   self.serial = self.serial + 1
@@ -167,17 +167,18 @@ function Index:walk(schema, resource, path, depth)
   enter_anchors(schema, resource, path)
   local places = resource.dialect.places
   for _, keyword in ipairs(places.one) do
-    local one = schema[keyword]
-    if one ~= nil then self:enter(one, resource, path .. "/" .. keyword, depth) end
+    local subschema = schema[keyword]
+    if subschema ~= nil then self:enter(subschema, resource, path .. "/" .. keyword, depth) end
   end
   for _, keyword in ipairs(places.list) do
-    for i, one in ipairs(several_at(schema, keyword, path)) do
-      self:enter(one, resource, ("%s/%s/%d"):format(path, keyword, i - 1), depth)
+    for i, subschema in ipairs(several_at(schema, keyword, path)) do
+      self:enter(subschema, resource, ("%s/%s/%d"):format(path, keyword, i - 1), depth)
     end
   end
   for _, keyword in ipairs(places.named) do
-    for name, one in next, several_at(schema, keyword, path) do
-      self:enter(one, resource, ("%s/%s/%s"):format(path, keyword, reference.escape(name)), depth)
+    for name, subschema in next, several_at(schema, keyword, path) do
+      self:enter(subschema, resource, ("%s/%s/%s"):format(path, keyword, reference.escape(name)),
+        depth)
     end
   end
 end
@@ -185,7 +186,7 @@ end
 function Index:enter(schema, resource, path, depth)
   local t = type(schema)
   if t ~= "table" and t ~= "boolean" then
-    complain(path, ("a table or a boolean expected as a schema, got %s"):format(value.kind(schema)))
+    complain(path, ("expected a table or a boolean as a schema, got %s"):format(value.kind(schema)))
   end
   self:walk(schema, resource, path, depth + 1)
 end
@@ -197,7 +198,7 @@ end
 function Index:add(document, uri)
   local t = type(document)
   if t ~= "table" and t ~= "boolean" then
-    complain("", ("a table or a boolean expected, got %s"):format(value.kind(document)))
+    complain("", ("expected a table or a boolean, got %s"):format(value.kind(document)))
   end
   local resource = { uri = uri, anchors = {}, dynamic = {} }
   self:set_dialect(resource, self.usual, "")

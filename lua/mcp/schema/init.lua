@@ -30,7 +30,7 @@ function schema.explain(errors, v, definition, noun)
   return require("mcp.schema.report").text(errors, v, definition, noun)
 end
 
--- By schema, for whoever has it checked again and again.
+-- By schema, for schemas that are used again and again.
 local compiled = setmetatable({}, { __mode = "k" })
 
 --- Makes Lua integers of a value's floats where `definition` says "integer" (see integers.lua).
@@ -98,12 +98,16 @@ function schema.compile(definition, options)
   end
   local check, steps = root.check, bounds.steps
   local state = { steps = 0, depth = 0, trouble = nil, floats = false }
+  if root.stateless then
+    return function(value)
+      if check(value) then return true, false end
+      state.steps, state.depth, state.trouble, state.floats = steps, 0, nil, false
+      return false, reasons(root, value, state, bounds)
+    end
+  end
   return function(value)
     state.steps, state.depth, state.trouble, state.floats = steps, 0, nil, false
-    if check(value, state) and state.steps >= 0 then
-      if state.floats then return true, true end
-      return true
-    end
+    if check(value, state) and state.steps >= 0 then return true, state.floats end
     return false, reasons(root, value, state, bounds)
   end
 end

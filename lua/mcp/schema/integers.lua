@@ -69,8 +69,8 @@ local compile
 
 local function compile_list(list, at)
   local out, found = {}, false
-  for i, one in ipairs(type(list) == "table" and list or {}) do
-    out[i] = compile(one, at) or false
+  for i, schema_of_entry in ipairs(type(list) == "table" and list or {}) do
+    out[i] = compile(schema_of_entry, at) or false
     found = found or out[i] ~= false
   end
   return found and out or nil
@@ -78,16 +78,18 @@ end
 
 local function compile_named(named, at)
   local out = {}
-  for name, one in next, type(named) == "table" and named or {} do out[name] = compile(one, at) end
+  for name, member in next, type(named) == "table" and named or {} do
+    out[name] = compile(member, at)
+  end
   return next(out) ~= nil and out or nil
 end
 
 local function compile_patterns(schema, at)
   local out = {}
-  for text, one in next, type(schema.patternProperties) == "table" and schema.patternProperties
+  for text, inner in next, type(schema.patternProperties) == "table" and schema.patternProperties
     or {} do
     local matches = type(text) == "string" and pattern.compile(text, limits.with().pattern)
-    if matches then out[#out + 1] = { matches = matches, node = compile(one, at) or false } end
+    if matches then out[#out + 1] = { matches = matches, node = compile(inner, at) or false } end
   end
   return out[1] and out or nil
 end
@@ -96,11 +98,11 @@ local function compile_inner(schema, at)
   local out = { compile(resolve(at, schema["$ref"]), at) }
   for _, keyword in ipairs(SAME) do out[#out + 1] = compile(schema[keyword], at) end
   for _, keyword in ipairs(SAME_LISTS) do
-    for _, one in ipairs(compile_list(schema[keyword], at) or {}) do
-      if one then out[#out + 1] = one end
+    for _, node in ipairs(compile_list(schema[keyword], at) or {}) do
+      if node then out[#out + 1] = node end
     end
   end
-  for _, one in next, compile_named(schema.dependentSchemas, at) or {} do out[#out + 1] = one end
+  for _, node in next, compile_named(schema.dependentSchemas, at) or {} do out[#out + 1] = node end
   return out[1] and out or nil
 end
 
@@ -139,21 +141,21 @@ local NONE = {}
 local apply
 
 local function apply_to_members(node, v, state)
-  for name, one in next, node.members or NONE do
+  for name, inner in next, node.members or NONE do
     local member = v[name]
-    if one.plain then
+    if inner.plain then
       if math_type(member) == "float" then v[name] = tointeger(member) or member end
     elseif member ~= nil then
-      v[name] = apply(one, member, state)
+      v[name] = apply(inner, member, state)
     end
   end
   if not node.patterns and not node.others then return end
   for name, member in next, v do
     local known = node.named[name] ~= nil
-    for _, one in ipairs(node.patterns or NONE) do
-      if type(name) == "string" and one.matches(name, state) then
+    for _, rule in ipairs(node.patterns or NONE) do
+      if type(name) == "string" and rule.matches(name, state) then
         known = true
-        if one.node then v[name] = apply(one.node, member, state) end
+        if rule.node then v[name] = apply(rule.node, member, state) end
       end
     end
     if not known and node.others then v[name] = apply(node.others, member, state) end
@@ -162,8 +164,8 @@ end
 
 local function apply_to_items(node, v, state)
   for i = 1, #v do
-    local one = node.prefix and node.prefix[i] or i >= node.first and node.items
-    if one then v[i] = apply(one, v[i], state) end
+    local item = node.prefix and node.prefix[i] or i >= node.first and node.items
+    if item then v[i] = apply(item, v[i], state) end
   end
 end
 
@@ -180,7 +182,7 @@ function apply(node, v, state)
   else
     apply_to_members(node, v, state)
   end
-  for _, one in ipairs(node.inner or NONE) do v = apply(one, v, state) end
+  for _, inner in ipairs(node.inner or NONE) do v = apply(inner, v, state) end
   state.depth = state.depth - 1
   return v
 end

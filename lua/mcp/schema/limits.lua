@@ -1,16 +1,16 @@
 -- SPDX-License-Identifier: MIT
--- limits.lua: what a schema and a validation may cost. A schema can come from a stranger (a tool of
--- some server, read by a client), a value nearly always does. Each number has the attack it stops.
+-- limits.lua: what a schema and a validation may cost. Schemas can come from a peer (a server's
+-- tools, read by a client), values nearly always do. Each number names the attack that it stops.
 
-local nearest = require "mcp.nearest"
+local check = require("mcp.options").check
 
 ---@class mcp.schema.Limits
 local DEFAULTS = {
   -- A schema that fills memory with closures.
   subschemas = 2000,
-  -- Schemas inside schemas: whoever reads, compiles or explains one recurses.
+  -- Schemas inside schemas: reading, compiling and explaining them recurses.
   depth = 64,
-  -- The same attack outside of subschemas: a "const" or "enum" of many values.
+  -- The same attack by values: a "const" or "enum" with many of them.
   values = 50000,
   -- Dynamic references: one subschema compiled again for every scope it can be reached in.
   variants = 10000,
@@ -25,21 +25,24 @@ local DEFAULTS = {
   errors = 20,
 }
 
+local TYPES = {}
+for name in pairs(DEFAULTS) do TYPES[name] = "number" end
+
 local limits = {}
 
 --- The defaults with some numbers replaced.
 ---@param given? mcp.schema.Limits
----@param level? integer  of the caller to blame for an unknown name; 1 is whoever calls this
+---@param level? integer  the position of an error, as for `error`; 1, the default, is the caller
 ---@return mcp.schema.Limits
 function limits.with(given, level)
   if not given then return DEFAULTS end
   local all = {}
   for name, number in pairs(DEFAULTS) do all[name] = number end
+  check("limits", given, TYPES, (level or 1) + 1)
   for name, number in pairs(given) do
-    if not DEFAULTS[name] then
-      error(nearest.unknown("limit", name, nearest.keys(DEFAULTS)), (level or 1) + 1)
-    elseif math.type(number) ~= "integer" or number < 1 then
-      error(("limit %q: positive integer expected"):format(name), (level or 1) + 1)
+    if math.type(number) ~= "integer" or number < 1 then
+      error(("limits: %s: expected an integer, 1 or more, got %s"):format(name, number),
+        (level or 1) + 1)
     end
     all[name] = number
   end

@@ -22,11 +22,11 @@ end
 -- A list of strings, as "required" holds.
 local function name_list(c, list, at, keyword)
   if type(list) ~= "table" then
-    c:complain(at, keyword, "array expected, got " .. kind_of(list))
+    c:complain(at, keyword, "expected an array, got " .. kind_of(list))
   end
   for _, name in ipairs(list) do
     if type(name) ~= "string" then
-      c:complain(at, keyword, "string expected, got " .. kind_of(name))
+      c:complain(at, keyword, "expected a string, got " .. kind_of(name))
     end
   end
   return list
@@ -36,7 +36,7 @@ end
 local function name_map(c, schema, at, keyword)
   local map = schema[keyword]
   if map ~= nil and (type(map) ~= "table" or not is_object(map) and next(map) ~= nil) then
-    c:complain(at, keyword, "object expected, got " .. kind_of(map))
+    c:complain(at, keyword, "expected an object, got " .. kind_of(map))
   end
   return map
 end
@@ -46,7 +46,7 @@ local function explain_missing(report, keyword, name, schema, because)
   local wanted = describe.wanted(type(members) == "table" and members[name] or nil)
   local text = ("property %s is missing"):format(describe.quote(name))
   if because then text = text .. (", it goes with %s"):format(describe.quote(because)) end
-  if wanted then text = ("%s (%s expected)"):format(text, wanted) end
+  if wanted then text = ("%s (expected %s)"):format(text, wanted) end
   report:add(keyword, text, { name = name, wanted = wanted })
 end
 
@@ -110,7 +110,7 @@ keywords { "minProperties", part = function(c, schema, at)
     check = function(v, state)
       return not is_object(v) or count_members(v, limit, state) >= limit
     end,
-    message = function() return ("at least %d properties expected"):format(limit) end,
+    message = function() return ("expected at least %d properties"):format(limit) end,
   }
 end }
 
@@ -120,7 +120,7 @@ keywords { "maxProperties", part = function(c, schema, at)
     check = function(v, state)
       return not is_object(v) or count_members(v, limit + 1, state) <= limit
     end,
-    message = function() return ("at most %d properties expected"):format(limit) end,
+    message = function() return ("expected at most %d properties"):format(limit) end,
   }
 end }
 
@@ -146,8 +146,8 @@ local function explain_members(part, v, report)
     local item = v[name]
     local node = part.known[name]
     if node then report:inside(node, item, name) end
-    for _, one in ipairs(part.patterns) do
-      if one.matches(name, report.state) then report:inside(one.node, item, name) end
+    for _, rule in ipairs(part.patterns) do
+      if rule.matches(name, report.state) then report:inside(rule.node, item, name) end
     end
     if part.additional and not is_known(part, name, report.state) then
       if part.additional.schema == false then
@@ -165,7 +165,7 @@ local function every_member(part)
   local known = {}
   for name, node in next, part.known do known[name] = node.check end
   local price = 1 + (additional and additional.weight or 0)
-  for _, one in ipairs(patterns) do price = price + one.node.weight end
+  for _, rule in ipairs(patterns) do price = price + rule.node.weight end
   local other = additional and additional.check
   return function(v, state)
     if not is_object(v) then return true end
@@ -174,10 +174,10 @@ local function every_member(part)
       local matched = check ~= nil
       if matched and not check(item, state) then return false end
       for i = 1, #patterns do
-        local one = patterns[i]
-        if one.matches(name, state) then
+        local rule = patterns[i]
+        if rule.matches(name, state) then
           matched = true
-          if not one.node.check(item, state) then return false end
+          if not rule.node.check(item, state) then return false end
         end
       end
       if not matched and other then
@@ -211,17 +211,28 @@ end
 
 local PLAIN = { string = true, number = true, boolean = true }
 
+-- The check in C, where all members are types of Lua's: the second result says that it keeps no
+-- state. Else the function `check`, which does the same for all.
+local function fastest(known, required, check, open)
+  for _, want in next, known do
+    if not PLAIN[want] then return check, false end
+  end
+  if not value.members_check then return check, true end
+  return value.members_check(known, required, check, open), true
+end
+
 -- Objects with certain members in one check: type, required, properties and, for the closed one,
 -- additionalProperties false. Members whose schema is only a type of Lua's are held as its name.
 local function open_object(part, required)
-  local names, wants, size, count = {}, {}, 0, #required
+  local names, wants, size, count, known = {}, {}, 0, #required, {}
   for name, node in next, part.known do
     if node.schema ~= true then
       size = size + 1
       names[size], wants[size] = name, node.plain or node.check
+      known[name] = wants[size]
     end
   end
-  return function(v, state)
+  return fastest(known, required, function(v, state)
     if type(v) ~= "table" or getmetatable(v) == array_mt or v[1] ~= nil then return false end
     for i = 1, count do
       if v[required[i]] == nil then return false end
@@ -233,13 +244,13 @@ local function open_object(part, required)
       end
     end
     return true
-  end
+  end, true)
 end
 
 local function closed_object(part, required)
   local known, count = {}, #required
   for name, node in next, part.known do known[name] = node.plain or node.check end
-  return function(v, state)
+  return fastest(known, required, function(v, state)
     if type(v) ~= "table" or getmetatable(v) == array_mt or v[1] ~= nil then return false end
     for i = 1, count do
       if v[required[i]] == nil then return false end
@@ -250,19 +261,19 @@ local function closed_object(part, required)
       if type(item) ~= want and (PLAIN[want] or not want(item, state)) then return false end
     end
     return true
-  end
+  end)
 end
 
 keywords { "properties", "patternProperties", "additionalProperties", part = function(c, schema, at)
   local part = { known = {}, patterns = {}, weight = 1, explain = explain_members }
-  for name, one in next, name_map(c, schema, at, "properties") or {} do
-    local node = c:child(one, at)
+  for name, subschema in next, name_map(c, schema, at, "properties") or {} do
+    local node = c:child(subschema, at)
     part.known[name] = node
     part.weight = part.weight + node.weight
   end
-  for text, one in next, name_map(c, schema, at, "patternProperties") or {} do
+  for text, subschema in next, name_map(c, schema, at, "patternProperties") or {} do
     local matches = c:pattern(text, at, "patternProperties")
-    table.insert(part.patterns, { matches = matches, node = c:child(one, at) })
+    table.insert(part.patterns, { matches = matches, node = c:child(subschema, at) })
   end
   if schema.additionalProperties ~= nil then
     part.additional = c:child(schema.additionalProperties, at)
@@ -303,9 +314,9 @@ keywords { "propertyNames", part = function(c, schema, at)
     explain = function(part, v, report)
       for _, name in ipairs(nearest.keys(v)) do
         if not node.check(name, report.state) then
-          local why = report:first(node, name)
+          local reason = report:first(node, name)
           report:add(part.keyword, ("property name %s: %s"):format(describe.quote(name),
-            why and why.message or "not allowed"), { name = name })
+            reason and reason.message or "not allowed"), { name = name })
         end
       end
     end,
@@ -314,8 +325,8 @@ end }
 
 keywords { "dependentSchemas", part = function(c, schema, at)
   local nodes, weight = {}, 1
-  for name, one in next, name_map(c, schema, at, "dependentSchemas") do
-    nodes[name] = c:child(one, at)
+  for name, subschema in next, name_map(c, schema, at, "dependentSchemas") do
+    nodes[name] = c:child(subschema, at)
     weight = weight + 1 + nodes[name].weight
   end
   return {

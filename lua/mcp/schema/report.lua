@@ -110,7 +110,7 @@ local function unknown(place, err, noun)
   local text = ("unknown %s %s"):format(noun, member(place, err.name))
   if err.meant then return ("%s, did you mean %s?"):format(text, member(place, err.meant)) end
   if not err.known then return text end
-  if #err.known == 0 then return text .. ", none is expected here" end
+  if #err.known == 0 then return text .. ", expected none here" end
   return ("%s, expected one of %s"):format(text, nearest.list(err.known))
 end
 
@@ -118,7 +118,7 @@ end
 local function line(err, v, noun)
   local place = label(err.path, v)
   if err.name and err.keyword == "required" then
-    local wanted = err.wanted and (" (%s expected)"):format(err.wanted) or ""
+    local wanted = err.wanted and (" (expected %s)"):format(err.wanted) or ""
     return ("%s %s is missing%s"):format(noun, member(place, err.name), wanted)
   elseif err.name and (err.keyword == "additionalProperties"
     or err.keyword == "unevaluatedProperties") then

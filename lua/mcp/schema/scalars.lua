@@ -48,15 +48,15 @@ keywords { "type", part = function(c, schema, at)
   for _, name in ipairs(names) do
     if not TYPES[name] then
       local known = type(name) == "string" and nearest.unknown("type", name, NAMES)
-      c:complain(at, "type", known or "string expected, got " .. kind_of(name))
+      c:complain(at, "type", known or "expected a string, got " .. kind_of(name))
     end
     set[name] = true
   end
-  if #names == 0 then c:complain(at, "type", "at least one type expected") end
+  if #names == 0 then c:complain(at, "type", "expected at least one type") end
   local text = table.concat(names, " or ")
   local part = {
     wanted = text,
-    message = function(v) return ("%s expected, got %s"):format(text, describe.got(v)) end,
+    message = function(v) return ("expected %s, got %s"):format(text, describe.got(v)) end,
   }
   if #names == 1 then
     part.only = names[1]
@@ -89,10 +89,10 @@ end }
 
 keywords { "enum", part = function(c, schema, at)
   local enum = schema.enum
-  if type(enum) ~= "table" then c:complain(at, "enum", "array expected") end
+  if type(enum) ~= "table" then c:complain(at, "enum", "expected an array") end
   local set, tables = {}, {}
-  for _, one in ipairs(enum) do
-    if type(one) == "table" then tables[#tables + 1] = one else set[one] = true end
+  for _, allowed in ipairs(enum) do
+    if type(allowed) == "table" then tables[#tables + 1] = allowed else set[allowed] = true end
   end
   local function check(v)
     if set[v] then return true end
@@ -116,9 +116,9 @@ local function bound(keyword, text, make)
   keywords { keyword, part = function(c, schema, at)
     local limit = schema[keyword]
     if type(limit) ~= "number" then
-      c:complain(at, keyword, "number expected, got " .. kind_of(limit))
+      c:complain(at, keyword, "expected a number, got " .. kind_of(limit))
     elseif keyword == "multipleOf" and limit <= 0 then
-      c:complain(at, keyword, "a number above 0 expected")
+      c:complain(at, keyword, "expected a number above 0")
     end
     return { check = make(limit), message = function(v)
       return ("must be %s %s, got %s"):format(text, describe.literal(limit), describe.literal(v))
@@ -209,7 +209,7 @@ end
 
 local function length_message(text, limit)
   return function(v)
-    return ("%s %s expected, got %d"):format(text, characters(limit), utf8_len(v) or #v)
+    return ("expected %s %s, got %d"):format(text, characters(limit), utf8_len(v) or #v)
   end
 end
 
@@ -254,7 +254,7 @@ end }
 keywords { "format", part = function(c, schema, at)
   local name = schema.format
   if type(name) ~= "string" then
-    c:complain(at, "format", "string expected, got " .. kind_of(name))
+    c:complain(at, "format", "expected a string, got " .. kind_of(name))
   end
   if not (c.formats or at.info.resource.dialect.assert_formats) then return nil end
   -- Loaded only where a format is a demand.
@@ -267,7 +267,7 @@ keywords { "format", part = function(c, schema, at)
       state.steps = state.steps - (#v >> 2)
       return state.steps >= 0 and check(v)
     end,
-    message = function(v) return ("%s expected, got %s"):format(known.text, describe.got(v)) end,
+    message = function(v) return ("expected %s, got %s"):format(known.text, describe.got(v)) end,
   }
 end }
 

@@ -6,12 +6,13 @@
 --   integer { min = 1, default = 3 }                a constructor with options
 --   integer                                         a constructor without
 --
--- A mistake raises at the line of whoever wrote it.
+-- An error in a schema is raised at the user's line.
 
 local value = require "mcp.value"
 local compile = require "mcp.schema.compile"
 local describe = require "mcp.schema.describe"
 local nearest = require "mcp.nearest"
+local error_in = require("mcp.options").error_in
 local limits = require "mcp.schema.limits"
 
 local shorthand = {}
@@ -38,7 +39,7 @@ local function object(members, depth)
   local properties, required = {}, {}
   for name in pairs(members) do
     if type(name) ~= "string" then
-      return nil, "names expected as keys, got a list (for a choice there is enum { ... })"
+      return nil, "expected names as keys, got a list (for a choice, use enum { ... })"
     end
   end
   for _, name in ipairs(nearest.keys(members)) do
@@ -74,6 +75,10 @@ local function from_text(text)
   return schema, mark == "?"
 end
 
+-- What is often written where its name in quotes is meant.
+local LIBRARIES = { [string] = 'write "string" in quotes, or mcp.string',
+  [table] = 'write "object" or "array" in quotes' }
+
 -- The schema of one spec and whether it is optional, or nil and what is wrong.
 function convert(spec, depth)
   if type(spec) == "string" then return from_text(spec) end
@@ -84,12 +89,16 @@ function convert(spec, depth)
     return schema, schema == nil and ("%s: %s"):format(spec.kind, message) or false
   end
   if type(spec) ~= "table" then
-    return nil, ("a type expected, got %s"):format(describe.got(spec))
+    return nil, ("expected a type, got %s"):format(describe.got(spec))
+  elseif LIBRARIES[spec] then
+    return nil, "expected a type, got a library of Lua: " .. LIBRARIES[spec]
+  elseif depth > 1 and next(spec) == nil then
+    return nil, 'an empty table allows no members: name them, or write "object" for any'
   end
   local schema, message = object(spec, depth)
   if not schema and type(spec.type) == "string" then
-    message = message .. " (a table is an object with members; a type with options is written " ..
-      "like string { description = ... })"
+    message = message .. " (a table is an object with members; write a type with options as " ..
+      "string { description = ... })"
   end
   return schema, schema == nil and message or false
 end
@@ -129,7 +138,7 @@ for _, options in pairs(OPTIONS) do
   options.optional = { "optional", "boolean" }
 end
 
--- Arguments that a client repeats in a header field; a number is written in too many ways.
+-- Arguments that a client repeats in a header field. Not numbers, which have several spellings.
 for _, kind in ipairs { "string", "integer", "boolean", "enum" } do
   OPTIONS[kind].header = { "x-mcp-header", "string" }
 end
@@ -143,19 +152,30 @@ local MEANT = {
   doc = "description", additionalProperties = "additional", required = "optional",
 }
 
-local function unknown_option(name, known)
-  local meant = MEANT[name]
-  if not meant or not known[meant] then
-    return nearest.unknown("option", name, nearest.keys(known))
+-- The types of the options of each kind, for the checker.
+local TYPES_OF = {}
+for kind, options in pairs(OPTIONS) do
+  TYPES_OF[kind] = {}
+  for name, option in pairs(options) do TYPES_OF[kind][name] = option[2] or "any" end
+end
+
+-- What is wrong with the named options, or nil.
+local function complaint(kind, named)
+  local known = TYPES_OF[kind]
+  for name in pairs(named) do
+    local meant = MEANT[name]
+    if meant and known[meant] and not known[name] then
+      return ('unknown option "%s", did you mean "%s"?'):format(name, meant)
+    end
   end
-  return ('unknown option "%s", did you mean "%s"?'):format(name, meant)
+  return error_in(named, known)
 end
 
 -- The type that all values of an enum have.
 local function common_type(values)
   local common
-  for _, one in ipairs(values) do
-    local kind = value.kind(one)
+  for _, entry in ipairs(values) do
+    local kind = value.kind(entry)
     if common and kind ~= common then return nil end
     common = kind
   end
@@ -166,9 +186,17 @@ end
 local finish = {}
 
 function finish.enum(schema, options)
-  if #options == 0 then return "at least one value expected" end
-  local values = value.array()
-  for i, one in ipairs(options) do values[i] = one end
+  local values, last = value.array(), 0
+  for i in pairs(options) do
+    if math.type(i) == "integer" and i > last then last = i end
+  end
+  if last == 0 then return "expected at least one value" end
+  for i = 1, last do
+    if options[i] == nil then
+      return ("value %d is nil; a name without quotes is a variable"):format(i)
+    end
+    values[i] = options[i]
+  end
   schema.enum, schema.type = values, common_type(values)
 end
 
@@ -177,7 +205,7 @@ function finish.array(schema, options)
   if items == nil then items = options[1] end
   if items == nil then return nil end
   local message
-  schema.items, message = convert(items, 1)
+  schema.items, message = convert(items, 2)
   return not schema.items and message or nil
 end
 
@@ -186,7 +214,7 @@ function finish.object(schema, options)
   if members == nil then members = options[1] end
   local additional = options.additional
   if members ~= nil then
-    if type(members) ~= "table" then return "properties: table expected" end
+    if type(members) ~= "table" then return "properties: expected a table" end
     local made, message = object(members, 1)
     if not made then return message end
     schema.properties, schema.required = made.properties, made.required
@@ -220,22 +248,18 @@ end
 
 -- The schema of `kind` with these options, or nil and a message.
 function construct(kind, options)
-  local known, schema = OPTIONS[kind], {}
+  local known, schema, named = OPTIONS[kind], {}, {}
   if kind ~= "any" and kind ~= "enum" then schema.type = kind end
   for name, given in pairs(options) do
-    local option = known[name]
     local positional = math.type(name) == "integer"
       and (kind == "enum" or name == 1 and (kind == "array" or kind == "object"))
-    if not option and not positional then
-      return nil, unknown_option(name, known)
-    elseif option and option[2] and type(given) ~= option[2] then
-      return nil, ('option "%s": %s expected, got %s'):format(name, option[2], describe.got(given))
-    elseif option then
-      schema[option[1]] = given
-    end
+    if not positional then named[name] = given end
   end
+  local message = complaint(kind, named)
+  if message then return nil, message end
+  for name, given in pairs(named) do schema[known[name][1]] = given end
   schema.optional = nil
-  local message = finish[kind] and finish[kind](schema, options)
+  message = finish[kind] and finish[kind](schema, options)
   message = message or check(schema)
   if message then return nil, message end
   return schema
@@ -244,10 +268,14 @@ end
 function Constructor_mt.__call(self, options, ...)
   local kind = self.kind
   if type(options) ~= "table" or getmetatable(options) == Spec_mt or select("#", ...) > 0 then
-    error(("%s: one table of options expected, got %s"):format(kind, describe.got(options)), 2)
+    error(("%s: expected one table of options, got %s"):format(kind, describe.got(options)), 2)
   end
   local schema, message = construct(kind, options)
   if not schema then error(("%s: %s"):format(kind, message), 2) end
+  -- A type that is an unknown variable is nil, and looks as if it were left out.
+  if kind == "array" and not schema.items then
+    error('list: expected the type of the items, such as mcp.list { "string" }; "any" for any', 2)
+  end
   return setmetatable({
     schema = schema,
     optional = options.optional or options.default ~= nil,
@@ -263,7 +291,7 @@ end
 --- The schema that a shorthand means: for a plain table an object with its members, those that are
 --- not optional required, and no others allowed.
 ---@param spec any
----@param level? integer  whose line a mistake is blamed on: 1, the caller, if absent; 0 names none
+---@param level? integer  the position of an error: 1, the default, is the caller; 0 names no line
 ---@return table schema
 function shorthand.schema(spec, level)
   local schema, message = convert(spec, 1)

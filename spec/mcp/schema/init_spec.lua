@@ -120,7 +120,7 @@ describe("schema: why a value is refused", function()
     local _, errors = compiled({ properties = { ["a/b~"] = { items = { type = "null" } } } })
       { ["a/b~"] = { null, 1 } }
     assert.same({ { path = "/a~1b~0/1", keyword = "type",
-      message = "null expected, got number 1" } }, errors)
+      message = "expected null, got number 1" } }, errors)
   end)
 
   it("names the argument, what was expected and what came", function()
@@ -128,17 +128,17 @@ describe("schema: why a value is refused", function()
       type = "object", properties = { a = { type = "number" }, b = { type = "number" } },
       required = { "a", "b" }, additionalProperties = false,
     }
-    assert.equal('argument "a": number expected, got string "x"', why(input, { a = "x", b = 1 }))
-    assert.equal('argument "b" is missing (number expected)', why(input, { a = 1 }))
+    assert.equal('argument "a": expected number, got string "x"', why(input, { a = "x", b = 1 }))
+    assert.equal('argument "b" is missing (expected number)', why(input, { a = 1 }))
     assert.equal('unknown argument "bb", did you mean "b"?', why(input, { a = 1, b = 2, bb = 3 }))
     assert.equal('unknown argument "other", expected one of a, b',
       why(input, { a = 1, b = 2, other = 3 }))
-    assert.equal('arguments: object expected, got string "x"', why(input, "x"))
-    assert.equal("arguments: object expected, got array", why(input, array {}))
-    assert.equal('argument "a" is missing (number expected)\nargument "b" is missing' ..
-      " (number expected)", why(input, {}))
+    assert.equal('arguments: expected object, got string "x"', why(input, "x"))
+    assert.equal("arguments: expected object, got array", why(input, array {}))
+    assert.equal('argument "a" is missing (expected number)\nargument "b" is missing' ..
+      " (expected number)", why(input, {}))
     local _, errors = compiled(input) { a = true, b = 1 }
-    assert.equal('field "a": number expected, got boolean true',
+    assert.equal('field "a": expected number, got boolean true',
       schema.explain(errors, { a = true, b = 1 }, input, "field"))
   end)
 
@@ -147,9 +147,9 @@ describe("schema: why a value is refused", function()
       properties = { x = { type = "integer" } }, required = { "x" },
       additionalProperties = false,
     } } } }
-    assert.equal('argument "list[1].x": integer expected, got number 1.5',
+    assert.equal('argument "list[1].x": expected integer, got number 1.5',
       why(input, { list = { { x = 1 }, { x = 1.5 } } }))
-    assert.equal('argument "list[0].x" is missing (integer expected)\n' ..
+    assert.equal('argument "list[0].x" is missing (expected integer)\n' ..
       'unknown argument "list[0].X", did you mean "list[0].x"?',
       why(input, { list = { { X = 1 } } }))
   end)
@@ -160,16 +160,16 @@ describe("schema: why a value is refused", function()
     assert.equal("arguments: must be more than 1, got 1", why({ exclusiveMinimum = 1 }, 1))
     assert.equal("arguments: must be less than 1, got 1", why({ exclusiveMaximum = 1 }, 1))
     assert.equal("arguments: must be a multiple of 5, got 7", why({ multipleOf = 5 }, 7))
-    assert.equal("arguments: at least 2 characters expected, got 1", why({ minLength = 2 }, "a"))
-    assert.equal("arguments: at most 1 character expected, got 2", why({ maxLength = 1 }, "ab"))
-    assert.equal("arguments: at least 1 item expected, got 0", why({ minItems = 1 }, array {}))
-    assert.equal("arguments: at most 1 item expected, got 2", why({ maxItems = 1 }, { 1, 2 }))
+    assert.equal("arguments: expected at least 2 characters, got 1", why({ minLength = 2 }, "a"))
+    assert.equal("arguments: expected at most 1 character, got 2", why({ maxLength = 1 }, "ab"))
+    assert.equal("arguments: expected at least 1 item, got 0", why({ minItems = 1 }, array {}))
+    assert.equal("arguments: expected at most 1 item, got 2", why({ maxItems = 1 }, { 1, 2 }))
     assert.equal("arguments: items must differ, numbers 1 and 3 are equal",
       why({ uniqueItems = true }, { { a = 1 }, 2, { a = 1 } }))
     assert.equal('arguments: must match the pattern "^a$", got string "b"',
       why({ pattern = "^a$" }, "b"))
-    assert.equal("arguments: at least 2 properties expected", why({ minProperties = 2 }, { a = 1 }))
-    assert.equal("arguments: at most 1 properties expected",
+    assert.equal("arguments: expected at least 2 properties", why({ minProperties = 2 }, { a = 1 }))
+    assert.equal("arguments: expected at most 1 properties",
       why({ maxProperties = 1 }, { a = 1, b = 1 }))
   end)
 
@@ -182,19 +182,35 @@ describe("schema: why a value is refused", function()
     assert.equal("red", errors[1].meant)
   end)
 
+  it("gives four reasons of many alternatives, and the first 300 bytes of each", function()
+    local forms = {}
+    for i = 1, 6 do forms[i] = { minimum = i + 1 } end
+    assert.equal("arguments: does not match any of the allowed forms: must be at least 2, got 1; "
+      .. "or must be at least 3, got 1; or must be at least 4, got 1; "
+      .. "or must be at least 5, got 1; or 2 more", why({ anyOf = forms }, 1))
+    forms[5], forms[6] = nil, nil
+    assert.is_nil(why({ anyOf = forms }, 1):find("more", 1, true))
+    local inner = {}
+    for i = 1, 4 do inner[i] = { required = { ("n"):rep(100) .. i } } end
+    local text = why({ anyOf = { { type = "number" }, { anyOf = inner } } }, { a = 1 })
+    local reason = text:match "; or (does not match any of the allowed forms: property .*)$"
+    assert.equal(300 + #"...", #reason)
+    assert.equal("...", reason:sub(-3))
+  end)
+
   it("joins the types of alternatives, else gives a reason for each", function()
-    assert.equal("arguments: string or null expected, got number 5",
+    assert.equal("arguments: expected string or null, got number 5",
       why({ anyOf = { { type = "string" }, { type = "null" } } }, 5))
     assert.equal(
       "arguments: does not match any of the allowed forms: must be at least 3, got 1; or " ..
-      "string expected, got number 1", why({ oneOf = { { minimum = 3 }, { type = "string" } } }, 1))
+      "expected string, got number 1", why({ oneOf = { { minimum = 3 }, { type = "string" } } }, 1))
     assert.matches("more than one", why({ oneOf = { true, true } }, 1))
     assert.equal("arguments: must not be string, got string \"a\"",
       why({ ["not"] = { type = "string" } }, "a"))
   end)
 
   it("looks through references, conditions and dependencies", function()
-    assert.equal('argument "a": string expected, got number 1', why({
+    assert.equal('argument "a": expected string, got number 1', why({
       ["$ref"] = "#/$defs/x", ["$defs"] = { x = { properties = { a = { type = "string" } } } },
     }, { a = 1 }))
     assert.equal("arguments: must be at least 5, got 3",
@@ -208,7 +224,7 @@ describe("schema: why a value is refused", function()
     }, { nme = 1 }))
     assert.equal('argument "a": no value is allowed here', why({ properties = { a = false } },
       { a = 1 }))
-    assert.equal('arguments: property name "abc": at most 2 characters expected, got 3',
+    assert.equal('arguments: property name "abc": expected at most 2 characters, got 3',
       why({ propertyNames = { maxLength = 2 } }, { abc = 1 }))
   end)
 
@@ -216,7 +232,7 @@ describe("schema: why a value is refused", function()
     local text = why({ type = "number" }, ("\u{E4}"):rep(100) .. "\n")
     assert.is_true(#text < 150)
     assert.is_truthy(utf8.len(text))
-    assert.equal('arguments: number expected, got string "a\\u000a\\"b"',
+    assert.equal('arguments: expected number, got string "a\\u000a\\"b"',
       why({ type = "number" }, 'a\n"b'))
   end)
 
@@ -234,18 +250,18 @@ describe("schema: bad schemas", function()
   it("are refused with the place and what was expected", function()
     for text, definition in pairs {
       ['schema at #/type: unknown type "nubmer", did you mean "number"?'] = { type = "nubmer" },
-      ["schema at #/properties/a/minimum: number expected, got string"] =
+      ["schema at #/properties/a/minimum: expected a number, got string"] =
         { properties = { a = { minimum = "x" } } },
-      ["schema at #/properties: table expected, got integer"] = { properties = 5 },
-      ["schema at #/items: a table or a boolean expected as a schema, got string"] =
+      ["schema at #/properties: expected a table, got integer"] = { properties = 5 },
+      ["schema at #/items: expected a table or a boolean as a schema, got string"] =
         { items = "string" },
-      ["schema at #/items: a table or a boolean expected as a schema, got an array"] =
+      ["schema at #/items: expected a table or a boolean as a schema, got an array"] =
         { items = { "string" } },
-      ["schema at #/required: array expected, got string"] = { required = "a" },
-      ["schema at #/minLength: an integer from 0 on expected"] = { minLength = -1 },
-      ["schema at #/multipleOf: a number above 0 expected"] = { multipleOf = 0 },
-      ["schema at #/enum: array expected"] = { enum = "a" },
-      ["schema at #/allOf: an array of at least one schema expected"] = { allOf = {} },
+      ["schema at #/required: expected an array, got string"] = { required = "a" },
+      ["schema at #/minLength: expected an integer, 0 or more"] = { minLength = -1 },
+      ["schema at #/multipleOf: expected a number above 0"] = { multipleOf = 0 },
+      ["schema at #/enum: expected an array"] = { enum = "a" },
+      ["schema at #/allOf: expected an array of at least one schema"] = { allOf = {} },
       ["schema at #/x: a function is not JSON"] = { x = print },
       ['schema at #/pattern: bad pattern "(": missing closing parenthesis'] = { pattern = "(" },
       ["schema: a number as a key"] = { a = 1, [2] = 3 },
@@ -254,6 +270,18 @@ describe("schema: bad schemas", function()
     end
     assert.matches("table or a boolean", refused(5))
     assert.matches("table or a boolean", refused(nil))
+  end)
+
+  it("are refused with at most 200 bytes of the place", function()
+    local function place_of(name)
+      return refused({ properties = { [name] = { minimum = "x" } } }):match "^schema at #(.-): "
+    end
+    -- "/properties/" and "/minimum" are 20 bytes.
+    local name = ("n"):rep(180)
+    assert.equal("/properties/" .. name .. "/minimum", place_of(name))
+    local cut = place_of(name .. "n")
+    assert.is_true(#cut <= 200 + #"…")
+    assert.is_true(#place_of(("n"):rep(5000)) <= 200 + #"…")
   end)
 
   it("are refused in another dialect, which is named (protocol 4.9)", function()
@@ -294,6 +322,58 @@ describe("schema: bad schemas", function()
   end)
 end)
 
+describe("schema: members of an object", function()
+  -- What holds of the values, as a text of "+" and "-".
+  local function signs(definition, ...)
+    local validator, out = compiled(definition), {}
+    for i = 1, select("#", ...) do out[i] = validator((select(i, ...))) and "+" or "-" end
+    return table.concat(out)
+  end
+
+  it("are looked at by one pattern, whatever stands beside it", function()
+    local number = { type = "number" }
+    local one = { ["^n"] = number }
+    assert.equal("+-++", signs({ patternProperties = one }, { n = 1 }, { n = "x" }, { x = "x" },
+      "no object"))
+    assert.equal("+-", signs({ type = "object", patternProperties = one }, { n = 1 }, { n = "x" }))
+    local both = { properties = { a = { type = "string" } }, patternProperties = one }
+    assert.equal("+---", signs(both, { a = "x", n = 1 }, { a = 1 }, { n = "x" },
+      { a = "x", n = "x" }))
+    both.type, both.required = "object", { "a" }
+    assert.equal("+---", signs(both, { a = "x", n = 1 }, { n = 1 }, { a = "x", n = "x" }, "x"))
+    both.additionalProperties = false
+    assert.equal("+--", signs(both, { a = "x", n = 1 }, { a = "x", n = "x" }, { a = "x", b = 1 }))
+    both.additionalProperties = number
+    assert.equal("++-", signs(both, { a = "x", n = 1 }, { a = "x", b = 1 }, { a = "x", b = "x" }))
+  end)
+
+  it("are looked at by each of several patterns, and by their name as well", function()
+    local schemas = { properties = { ab = { minimum = 1 } },
+      patternProperties = { ["^a"] = { maximum = 5 }, ["b$"] = { multipleOf = 2 } } }
+    assert.equal("+----", signs(schemas, { ab = 4 }, { ab = 0 }, { ab = 6 }, { ab = 3 },
+      { ab = 4, a = 6 }))
+  end)
+
+  it("with open and closed objects in one check are what they are in several", function()
+    local string = { type = "string" }
+    for _, case in ipairs {
+      { {}, "+++++" }, { { additionalProperties = true }, "+++++" },
+      { { properties = { a = string } }, "++-++" },
+      { { properties = { a = string }, required = { "a" } }, "-+--+" },
+      { { properties = { a = string }, additionalProperties = false }, "++---" },
+      { { properties = { a = string }, additionalProperties = string }, "++-++" },
+      { { additionalProperties = string }, "++-++" },
+      { { additionalProperties = false }, "+----" },
+    } do
+      case[1].type = "object"
+      local values = { {}, { a = "x" }, { a = 1 }, { b = "x" }, { a = "x", b = "x" } }
+      assert.equal(case[2], signs(case[1], table.unpack(values)))
+      case[1].minProperties = 0
+      assert.equal(case[2], signs(case[1], table.unpack(values)))
+    end
+  end)
+end)
+
 describe("schema: references", function()
   it("T-58: an unknown one is refused by name and never fetched", function()
     local message = refused { properties = { a = { ["$ref"] = "https://example.com/x.json#/y" } } }
@@ -325,6 +405,14 @@ describe("schema: references", function()
     assert.is_false(valid)
     assert.equal("/properties/a/minimum", errors[1].path)
     assert.is_false((meta { allOf = array {} }))
+    assert.is_false((meta { allOf = array {} }))
+    -- Each vocabulary has its part.
+    for name, wrong in pairs { core = { ["$anchor"] = 5 }, applicator = { items = 5 },
+      unevaluated = { unevaluatedItems = 5 }, validation = { minLength = -1 },
+      ["meta-data"] = { title = 5 }, ["format-annotation"] = { format = 5 },
+      content = { contentEncoding = 5 }, schema = { definitions = 5 } } do
+      assert.is_false((meta(wrong)), name)
+    end
   end)
 
   it("may lead in a circle among schemas, but not at one value", function()
@@ -407,9 +495,9 @@ describe("schema: limits", function()
   it("are settable, and unknown ones are refused", function()
     assert.matches("more than 2 subschemas",
       refused({ items = { items = {} } }, { limits = { subschemas = 2 } }))
-    assert.equal('unknown limit "step", did you mean "steps"?',
+    assert.equal('limits: unknown option "step", did you mean "steps"?',
       blamed(function() return (schema.compile({}, { limits = { step = 1 } })) end))
-    assert.equal('limit "steps": positive integer expected',
+    assert.equal("limits: steps: expected an integer, 1 or more, got 0",
       blamed(function() return (schema.compile({}, { limits = { steps = 0 } })) end))
     assert.equal('unknown option "format", did you mean "formats"?',
       blamed(function() return (schema.compile({}, { format = true })) end))
@@ -512,6 +600,13 @@ describe("schema: formats", function()
     end
   end)
 
+  it("have the longest host name of RFC 1035", function()
+    local host = table.concat({ ("a"):rep(63), ("b"):rep(63), ("c"):rep(63), ("d"):rep(61) }, ".")
+    assert.equal(253, #host)
+    assert.is_true(holds({ format = "hostname" }, host, { formats = true }))
+    assert.is_false(holds({ format = "hostname" }, host .. "d", { formats = true }))
+  end)
+
   it("take one pass over a hostile string", function()
     local start = os.clock()
     for _, name in ipairs { "email", "uri", "uri-reference", "date", "time", "date-time",
@@ -597,11 +692,11 @@ describe("schema: shorthand", function()
       end), 1, true)
     assert.equal('integer: unknown option "mni", did you mean "min"?',
       blamed(function() return (schema.integer { mni = 1 }) end))
-    assert.equal('integer: option "min": number expected, got string "1"',
+    assert.equal('integer: option "min": expected a number, got string',
       blamed(function() return (schema.integer { min = "1" }) end))
     assert.equal("integer: default: must be at most 7, got 9",
       blamed(function() return (schema.integer { max = 7, default = 9 }) end))
-    assert.equal("enum: at least one value expected",
+    assert.equal("enum: expected at least one value",
       blamed(function() return (schema.enum {}) end))
     assert.matches("bad pattern", blamed(function() return (schema.string { pattern = "(" }) end))
     assert.matches("one table of options",
