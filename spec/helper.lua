@@ -243,10 +243,14 @@ end
 ---@return string log
 function helper.logged(fn)
   local log = {}
-  local real = core.log
+  local real, refusal, lines_of = core.log, core.log_refusal, core.log_lines
   core.log = function(level, text) log[#log + 1] = level .. ": " .. text end
+  core.log_refusal = function(text) core.log("info", text) end
+  core.log_lines = function(level, text)
+    for line in text:gmatch "[^\n]+" do core.log(level, (line:gsub("\t", "  "))) end
+  end
   local ok, err = pcall(fn)
-  core.log = real
+  core.log, core.log_refusal, core.log_lines = real, refusal, lines_of
   if not ok then error(err, 0) end
   return table.concat(log, "\n")
 end

@@ -8,6 +8,7 @@
 -- Where MCP_SPEC_RESULT names a file, what stands at the end goes there as a Lua table instead:
 -- spec/run.lua runs many files and adds them up.
 
+require "spec.own_line"
 local pretty = require "pl.pretty"
 
 local function say(format, ...)

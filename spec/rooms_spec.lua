@@ -33,6 +33,12 @@ describe("rooms of src", function()
     -- A separate module, so that a program loads libcrypto only when it needs it. Its TLS engine
     -- fills a table of functions from net/tls.h; it links nothing of net.
     openssl = { base = true, net = true },
+    -- The same for libz: fills a table of functions from wire/decoder.h and links nothing else.
+    zlib = { base = true, wire = true },
+    -- And for libyaml, which touches nothing else of ours.
+    yaml = {},
+    -- And for hiredis.
+    hiredis = {},
     main = { lua = true, base = true },
   }
 
@@ -43,8 +49,13 @@ describe("rooms of src", function()
     ["^wslay/"] = { "^src/wire/" },
     ["^pcre2%.h$"] = { "^src/wire/" },
     ["^openssl/[^/]+%.h$"] = { "^src/net/", "^src/base/", "^src/openssl/" },
-    ["^lua%.h$"] = { "^src/lua/", "^src/main%.c$", "^src/openssl/" },
-    ["^lauxlib%.h$"] = { "^src/lua/", "^src/main%.c$", "^src/openssl/" },
+    ["^zlib%.h$"] = { "^src/zlib/" },
+    ["^yaml%.h$"] = { "^src/yaml/" },
+    ["^hiredis/"] = { "^src/hiredis/" },
+    ["^lua%.h$"] = { "^src/lua/", "^src/main%.c$", "^src/openssl/", "^src/zlib/", "^src/yaml/",
+      "^src/hiredis/" },
+    ["^lauxlib%.h$"] = { "^src/lua/", "^src/main%.c$", "^src/openssl/", "^src/zlib/",
+      "^src/yaml/", "^src/hiredis/" },
     ["^lualib%.h$"] = { "^src/main%.c$", "^src/lua/worker_call%.c$" },
   }
 
@@ -118,10 +129,12 @@ describe("rooms of src", function()
 
   it("only coroutine.c resumes Lua; main.c calls it once, to start (B2)", function()
     local wrong = {}
-    -- A worker's state is not part of the runtime: it has its own entry point.
-    local RESUMES = { ["src/lua/coroutine.c"] = true, ["src/lua/worker_lib.c"] = true }
+    -- stop_lib.c has functions of Lua's own libraries, which are called by Lua code; a worker's
+    -- state is not part of the runtime: it has its own entry point.
+    local RESUMES = { ["src/lua/coroutine.c"] = true, ["src/lua/stop_lib.c"] = true }
     local CALLS = { ["src/lua/coroutine.c"] = true, ["src/main.c"] = true,
-      ["src/lua/worker_call.c"] = true, ["src/lua/worker_lib.c"] = true }
+      ["src/lua/worker_call.c"] = true, ["src/lua/stop_lib.c"] = true,
+      ["src/lua/lbudget.c"] = true }
     for _, path in ipairs(files) do
       -- Comments may mention it.
       local code = text_of(path):gsub("/%*.-%*/", "")
@@ -162,7 +175,7 @@ describe("rooms of src", function()
     -- State of the process: its byte budget, the memory counters of the hunts, the log level, and
     -- what a signal handler needs, which gets no argument.
     local KEPT = { "^src/base/account%.c", "^src/base/mem%.c", "^src/base/log%.c",
-      "^src/net/thread%.c", "^src/net/watchdog%.c" }
+      "^src/net/interrupt%.c", "^src/net/watchdog%.c" }
     local function is_kept(line)
       for _, pattern in ipairs(KEPT) do if line:find(pattern) then return true end end
       return false
@@ -279,20 +292,33 @@ describe("arrows of lua/mcp", function()
   -- The layers as the code has them, from below. A module requires only what lies below it, or its
   -- neighbours in a layer that is one folder. Each has its place here: see the first test.
   local LAYERS = {
-    { "mcp.core", "mcp.openssl" },
+    { "mcp.core", "mcp.openssl", "mcp.zlib", "mcp.libyaml", "mcp.hiredis" },
     -- Leaves: plain functions and tables. They may require each other.
-    { "mcp.async", "mcp.closing", "mcp.content", "mcp.failure", "mcp.header", "mcp.limits",
-      "mcp.nearest", "mcp.options", "mcp.protocol", "mcp.protocol.*", "mcp.text", "mcp.uri",
-      "mcp.uri_matcher", "mcp.uri_normal", "mcp.url", "mcp.value" },
+    { "mcp.async", "mcp.bm25", "mcp.budget", "mcp.bundle", "mcp.closing", "mcp.coding",
+      "mcp.content", "mcp.failure", "mcp.refusal",
+      "mcp.header", "mcp.jsonc", "mcp.later", "mcp.limits", "mcp.nearest", "mcp.options",
+      "mcp.protocol",
+      "mcp.protocol.*", "mcp.proxy", "mcp.script_error", "mcp.signature",
+      "mcp.terms", "mcp.text", "mcp.time", "mcp.trace", "mcp.ui",
+      "mcp.uri", "mcp.uri_matcher", "mcp.uri_normal",
+      "mcp.uri_tools", "mcp.url", "mcp.value", "mcp.yaml" },
     { "mcp.schema", "mcp.schema.*" },
     -- Parts of messages that both sides build or check.
     { "mcp.message.*" },
     { "mcp.misspelt" },
-    { "mcp.worker" },
+    -- Pictures: arithmetic and text.
+    { "mcp.chart", "mcp.chart.*" },
+    { "mcp.folder", "mcp.json", "mcp.process", "mcp.worker" },
+    -- Fingerprints of what a server says.
+    { "mcp.pin" },
     -- TLS contexts only: no connection.
     { "mcp.tls" },
+    -- What several processes share. It knows nothing of what is kept there.
+    { "mcp.store", "mcp.store.*" },
     -- Whole exchanges over HTTP.
     { "mcp.fetch" },
+    -- Spans, and how they get to a collector.
+    { "mcp.otlp.*" },
     -- Tokens, and which principal presented one; neither transports nor what is served.
     { "mcp.auth.jwks", "mcp.auth.jwt", "mcp.auth.server", "mcp.auth.server.*" },
     -- How a client obtains its tokens; it knows no transport.
@@ -300,29 +326,53 @@ describe("arrows of lua/mcp", function()
     -- The public face of both.
     { "mcp.auth" },
     -- What is kept of the past. It knows neither a context nor a session's rules.
-    { "mcp.event_store", "mcp.server.siphash" },
+    { "mcp.event_store", "mcp.server.owners", "mcp.server.siphash" },
     { "mcp.server.heartbeat", "mcp.server.resumable", "mcp.server.seal", "mcp.server.task_store" },
     { "mcp.server.ask", "mcp.server.ask.*" },
     { "mcp.server.context", "mcp.server.session" },
-    { "mcp.server.bus" },
+    { "mcp.server.bus", "mcp.server.identity", "mcp.server.lists" },
     { "mcp.server.feature.*" },
+    -- What several processes of an app share.
+    { "mcp.server.shared", "mcp.server.shared.*" },
     { "mcp.server.dispatch" },
+    { "mcp.server.entries", "mcp.server.transform" },
     { "mcp.server.front.*" },
     -- What goes around a request, from outside of it.
-    { "mcp.server.middleware", "mcp.server.timeout" },
-    { "mcp.server.inspect" },
+    { "mcp.server.catalog" },
+    { "mcp.server.nested", "mcp.server.sandbox", "mcp.server.search" },
+    { "mcp.server.code_mode" },
+    { "mcp.server.middleware", "mcp.server.middleware.*", "mcp.server.timeout" },
+    { "mcp.server.inspect", "mcp.server.inspect.*" },
     { "mcp.server.listen", "mcp.server.listen.*" },
+    -- Several processes of one server: the supervisor, and a worker's side of it.
+    { "mcp.server.workers", "mcp.server.workers.*" },
+    { "mcp.server.reload" },
+    -- Methods of apps that few scripts call, for the next.
+    { "mcp.server.occasional" },
+    -- An app's tools out of the description of an API.
+    { "mcp.openapi", "mcp.openapi.*" },
     { "mcp.server" },
     -- The other side; it knows the server's only to talk to an app through memory.
     { "mcp.client", "mcp.client.*" },
-    { "mcp", "mcp.cli" },
+    -- Both sides in one.
+    { "mcp.mount.names", "mcp.mount.replace", "mcp.mount.transforms" },
+    { "mcp.mount.entries", "mcp.mount.link", "mcp.mount.rounds", "mcp.mount.task" },
+    { "mcp.mount.alone", "mcp.mount.extension" },
+    { "mcp.mount.upstream" },
+    { "mcp.mount.inner", "mcp.mount.server" },
+    { "mcp.mount" },
+    { "mcp.mount.single" },
+    { "mcp" },
+    -- Tests of users; the commands that load a script use it, too.
+    { "mcp.testing", "mcp.testing.*" },
+    { "mcp.cli", "mcp.cli.*" },
     { "mcp.on_luv" },
   }
   local LEAF = 2
 
   -- Modules that work without the C module: plain rules, which other programs could use as well.
-  local PURE = { "mcp.failure", "mcp.message.param_headers", "mcp.nearest",
-    "mcp.options", "mcp.protocol", "mcp.protocol.*", "mcp.schema", "mcp.schema.*",
+  local PURE = { "mcp.failure", "mcp.jsonc", "mcp.message.param_headers", "mcp.message.ui",
+    "mcp.nearest", "mcp.options", "mcp.protocol", "mcp.protocol.*", "mcp.schema", "mcp.schema.*",
     "mcp.server.feature.gate", "mcp.server.listen.address", "mcp.server.listen.options",
     "mcp.server.siphash", "mcp.uri", "mcp.uri_matcher", "mcp.url", "mcp.value" }
   -- The one exception below those: regular expressions are PCRE2's.
@@ -353,6 +403,7 @@ describe("arrows of lua/mcp", function()
       modules[#modules + 1] = name
       requires[name] = {}
       for wanted in code:gmatch 'require[ (]*"([%w_.]+)"' do requires[name][wanted] = true end
+      for wanted in code:gmatch 'mcp%.later" "([%w_.]+)"' do requires[name][wanted] = true end
       for wanted in code:gmatch 'pcall%(require, "([%w_.]+)"%)' do requires[name][wanted] = true end
     end
   end
@@ -365,7 +416,8 @@ describe("arrows of lua/mcp", function()
     for _, members in ipairs(LAYERS) do
       for _, member in ipairs(members) do
         local prefix = member:match "^(.*%.)%*$"
-        local found = member == "mcp.core" or member == "mcp.openssl"
+        local found = member == "mcp.core" or member == "mcp.openssl" or member == "mcp.zlib"
+          or member == "mcp.libyaml" or member == "mcp.hiredis"
         for _, name in ipairs(modules) do
           found = found or name == member or prefix and name:sub(1, #prefix) == prefix
         end
@@ -447,10 +499,14 @@ describe("arrows of lua/mcp", function()
     assert.is_true(#out > 5)
     for _, name in ipairs(out) do
       for _, later in ipairs { "mcp.schema.compile", "mcp.server.listen", "mcp.cli",
-        "mcp.openssl", "mcp.server.ask", "mcp.server.resumable", "mcp.event_store",
+        "mcp.openssl", "mcp.zlib", "mcp.server.ask", "mcp.uri", "mcp.server.resumable",
+        "mcp.event_store",
         "mcp.server.feature.subscription", "mcp.auth", "mcp.server.feature.scope",
         "mcp.server.feature.task", "mcp.server.middleware", "mcp.server.seal",
-        "mcp.server.task_store", "mcp.tls", "mcp.worker" } do
+        "mcp.server.task_store", "mcp.tls", "mcp.worker", "mcp.fetch", "mcp.coding",
+        "mcp.proxy", "mcp.yaml", "mcp.libyaml", "mcp.store", "mcp.hiredis",
+        "mcp.chart", "mcp.ui", "mcp.message.ui",
+        "mcp.server.feature.ui", "mcp.server.shared", "mcp.store" } do
         assert.is_not_equal(later, name)
       end
     end

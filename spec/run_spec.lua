@@ -68,6 +68,28 @@ describe("running spec files side by side", function()
     assert.truthy(text:find("did not end within 1 s", 1, true))
   end)
 
+  it("runs what failed once more on request, and lists it if it passes then", function()
+    local second = [[it("fails the first time", function()
+      local path = os.getenv "MCP_BUILD" .. "/ran"
+      local ran = io.open(path)
+      io.open(path, "w"):close()
+      assert.truthy(ran)
+    end)]]
+    local text, ok, last = run({ a = second, b = [[it("holds", function() end)]] },
+      "MCP_SPEC_AGAIN=1")
+    assert.is_true(ok, text)
+    assert.equal("2 passed, 0 failed", last)
+    assert.truthy(text:match "UNSTABLE 1: [^\n]*\n[^\n]*fails the first time\n", text)
+
+    text, ok, last = run({ a = [[it("fails", function() assert.equal(1, 2) end)]],
+      b = [[it("leaves", function() os.exit(0, false) end)]] }, "MCP_SPEC_AGAIN=1")
+    assert.falsy(ok)
+    assert.equal("0 passed, 2 failed", last)
+    assert.falsy(text:find("UNSTABLE", 1, true), text)
+    text, ok = run({ a = second }, "MCP_SPEC_AGAIN=0")
+    assert.falsy(ok, text)
+  end)
+
   it("is red for a file that does not load, and for a folder without specs", function()
     local text, ok = run { a = "this is not Lua" }
     assert.falsy(ok, text)

@@ -109,11 +109,19 @@ Server.__index = Server
 
 ---Starts a script; the server above if `script` is nil.
 ---@param options string Lua source of the table that app:run gets
----@param more table|nil script, and what system.spawn takes
+---@param more table|nil script; path (of one that is there), words (of the command line before it);
+---wall, the most address space in KiB; and what system.spawn takes
 function support.start(options, more)
-  local command = { support.program(), "run", write_script(more and more.script or SCRIPT) }
+  local command = { support.program(), "run", table.unpack(more and more.words or {}) }
+  command[#command + 1] = more and more.path or write_script(more and more.script or SCRIPT)
+  if more and more.wall then
+    command = { "sh", "-c", ('ulimit -v %d; exec "$0" "$@"'):format(more.wall),
+      table.unpack(command) }
+  end
   for key, value in pairs(more or {}) do
-    if key ~= "script" then command[key] = value end
+    if key ~= "script" and key ~= "wall" and key ~= "path" and key ~= "words" then
+      command[key] = value
+    end
   end
   command.env = { "SPEC_OPTIONS=" .. options, table.unpack(more and more.env or {}) }
   local self = setmetatable({ process = system.spawn(command), said = "", out = "" }, Server)
@@ -124,7 +132,7 @@ end
 ---A server of HTTP on a free port.
 function support.http(options, more)
   local self = support.start(("{ http = { port = 0 }, %s }"):format(options or ""), more)
-  self.port = math.tointeger(self:wait_said "answers at http://[^%s]-:(%d+)/")
+  self.port = math.tointeger(self:wait_said "at http://[^%s]-:(%d+)/")
   return self
 end
 
@@ -234,6 +242,27 @@ function support.call_body(id, tool, arguments)
     { progressToken = id })
 end
 
+---A call of a tool as a line.
+function support.call_line(id, tool, arguments)
+  return support.call_body(id, tool, arguments) .. "\n"
+end
+
+---A call of echo as a line.
+function support.echo_line(id, text) return support.call_line(id, "echo", { text = text }) end
+
+---The text of a tool's result.
+function support.text_of(message)
+  assert(message and message.result, core.encode(message))
+  return message.result.content[1].text
+end
+
+---All messages of a text of lines.
+function support.messages_of(text)
+  local out = {}
+  for line in text:gmatch "([^\n]*)\n" do out[#out + 1] = assert(core.decode(line)) end
+  return out
+end
+
 ---A request of the session era.
 function support.legacy_body(id, method, params)
   return assert(core.encode({ jsonrpc = "2.0", id = id, method = method, params = params }, true))
@@ -284,8 +313,9 @@ Client.__index = Client
 Client.__close = function(self) self.socket:close() end
 
 ---A connection to a server. `receive_buffer` in bytes, for a reader that is slow.
-function support.client(server, receive_buffer)
-  local socket = assert(system.connect(server.host or "127.0.0.1", server.port, receive_buffer))
+function support.client(server, receive_buffer, source)
+  local socket = assert(system.connect(server.host or "127.0.0.1", server.port, receive_buffer,
+    source))
   return setmetatable({ socket = socket, buffer = "", server = server }, Client)
 end
 

@@ -57,6 +57,24 @@ scenarios["elicitation-sep1034-client-defaults"] = {
   run = function(client) assert(client:call_tool("test_client_elicitation_defaults", {})) end,
 }
 
+-- Listing fetches no file (sep-2640-host-no-prefetch).
+scenarios["sep-2640-client-no-prefetch"] = function(client)
+  assert(#assert(client:list_skills()) > 0)
+end
+
+-- What is fetched is not what the entry says: the skill must not be loaded, and so no other file of
+-- it is read.
+local function load_skill(client)
+  for entry in client:skills() do
+    local skill = assert(client:read_skill(entry))
+    for _, uri in ipairs(skill:files()) do assert(skill:read(uri)) end
+  end
+end
+
+for _, what in ipairs { "digest", "frontmatter", "size" } do
+  scenarios["sep-2640-client-verify-" .. what] = load_skill
+end
+
 scenarios["sse-retry"] = {
   -- The next GET after the call gets its answer, whatever it asks for, so the standalone stream has
   -- to be open before.

@@ -453,4 +453,7 @@ app:tool "test_tool_with_task" {
   return ("Hello, %s!"):format(content and content.name or "whoever you are")
 end)
 
+-- sep-2640-skills-*: the first skill of the list has folders in its folder.
+app:skills "skills"
+
 app:run()

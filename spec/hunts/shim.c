@@ -2,13 +2,15 @@
  * shim.c: loaded before the C library (LD_PRELOAD), it makes the nth of the
  * system calls of one kind fail, or do less than it was asked to.
  *
- *   SHIM_CALL   read, write, accept, epoll_ctl, open, fork, getrandom
+ *   SHIM_CALL   read, write, accept, epoll_ctl, open, fork, getrandom, fsync,
+ *               fchmod, close, rename, mkdir, unlink; pread and file_write:
+ *               of regular files alone, not of what libuv wakes a loop by
  *   SHIM_NTH    which of them, from 1; 0 only counts
  *   SHIM_ERROR  a number of errno; 0: it does a byte only (read, write)
  *   SHIM_COUNT  a file in which the number of calls is kept, as text
  *
  * Counting starts when the file SHIM_START exists, so that start-up is not part
- * of it. A call that "fails" is not made. */
+ * of it. A call that "fails" is not made, but for close. */
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -45,6 +47,11 @@ static void prepare(void) {
   unsetenv("LD_PRELOAD");
 }
 
+static int real_close(int fd) {
+  REAL(close);
+  return real(fd);
+}
+
 static void keep_count(void) {
   REAL(open);
   char text[32];
@@ -53,7 +60,17 @@ static void keep_count(void) {
   fd = real(count_path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
   if (fd < 0) return;
   (void)!pwrite(fd, text, (size_t)length, 0);
-  close(fd);
+  real_close(fd);
+}
+
+/* A counter of the kernel, by which a thread wakes a loop: it takes eight bytes
+ * or none. */
+static bool is_counter(int fd) {
+  static const char name[] = "anon_inode:[eventfd]";
+  char path[32], target[sizeof name];
+  snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
+  return readlink(path, target, sizeof target) == (ssize_t)sizeof name - 1 &&
+         memcmp(target, name, sizeof name - 1) == 0;
 }
 
 /* Can the error come from such a descriptor at all? The other side of a pair
@@ -62,12 +79,18 @@ static bool is_legal(int fd) {
   struct sockaddr_storage at;
   socklen_t size = sizeof at;
   struct stat about;
+  if (error == 0 && is_counter(fd)) return false;
   if (error != ECONNRESET && error != EPIPE && error != ENOSPC) return true;
   if (fstat(fd, &about) < 0) return false;
   if (error == ENOSPC) return S_ISREG(about.st_mode);
   if (error == EPIPE && S_ISFIFO(about.st_mode)) return true;
   return getsockname(fd, (struct sockaddr *)&at, &size) == 0 &&
          at.ss_family != AF_UNIX;
+}
+
+static bool is_file(int fd) {
+  struct stat about;
+  return fstat(fd, &about) == 0 && S_ISREG(about.st_mode);
 }
 
 /* Is it this one's turn? */
@@ -112,6 +135,18 @@ ssize_t recv(int fd, void *to, size_t size, int flags) {
   return error ? fail() : real(fd, to, size ? 1 : 0, flags);
 }
 
+ssize_t pread(int fd, void *to, size_t size, off_t at) {
+  REAL(pread);
+  if (!strikes("pread")) return real(fd, to, size, at);
+  return error ? fail() : real(fd, to, size ? 1 : 0, at);
+}
+
+ssize_t pread64(int fd, void *to, size_t size, off64_t at) {
+  REAL(pread64);
+  if (!strikes("pread")) return real(fd, to, size, at);
+  return error ? fail() : real(fd, to, size ? 1 : 0, at);
+}
+
 ssize_t recvmsg(int fd, struct msghdr *message, int flags) {
   REAL(recvmsg);
   if (!strikes_fd("read", fd)) return real(fd, message, flags);
@@ -120,7 +155,8 @@ ssize_t recvmsg(int fd, struct msghdr *message, int flags) {
 
 ssize_t write(int fd, const void *from, size_t size) {
   REAL(write);
-  if (!strikes_fd("write", fd)) return real(fd, from, size);
+  bool mine = is_file(fd) ? strikes("file_write") : false;
+  if (!mine && !strikes_fd("write", fd)) return real(fd, from, size);
   return error ? fail() : real(fd, from, size ? 1 : 0);
 }
 
@@ -187,6 +223,37 @@ int openat(int at, const char *path, int flags, ...) {
   mode = flags & O_CREAT ? va_arg(more, int) : 0;
   va_end(more);
   return strikes("open") ? fail() : real(at, path, flags, mode);
+}
+
+int fsync(int fd) {
+  REAL(fsync);
+  return strikes("fsync") ? fail() : real(fd);
+}
+
+int fchmod(int fd, mode_t mode) {
+  REAL(fchmod);
+  return strikes("fchmod") ? fail() : real(fd, mode);
+}
+
+int close(int fd) {
+  bool struck = strikes("close");
+  int result = real_close(fd);
+  return struck ? fail() : result;
+}
+
+int renameat(int from_fd, const char *from, int to_fd, const char *to) {
+  REAL(renameat);
+  return strikes("rename") ? fail() : real(from_fd, from, to_fd, to);
+}
+
+int mkdirat(int at, const char *path, mode_t mode) {
+  REAL(mkdirat);
+  return strikes("mkdir") ? fail() : real(at, path, mode);
+}
+
+int unlinkat(int at, const char *path, int flags) {
+  REAL(unlinkat);
+  return strikes("unlink") ? fail() : real(at, path, flags);
 }
 
 pid_t fork(void) {

@@ -129,7 +129,8 @@ describe("a question to a client without the capability", function()
     local result
     local log = helper.logged(function() result = peer:call "asks" end)
     assert.is_true(result.isError)
-    assert.matches("cannot be asked for several of a choice", result.content[1].text, 1, true)
+    assert.matches("protocol revision 2025-06-18 has no choice of several values",
+      result.content[1].text, 1, true)
     assert.matches('^info: tool "asks": ctx:elicit: [^\n]*$', log)
   end)
 

@@ -104,8 +104,8 @@ describe("something else at a guessed address", function()
 
   it("is an error at an address that the server has named, and says what lies there", function()
     for name, pattern in pairs { ["a page"] = "is no JSON object",
-      ["an empty object"] = "resource: string expected, got none",
-      ["a subject that is none"] = "resource: string expected, got null" } do
+      ["an empty object"] = "resource: expected a string, got none",
+      ["a subject that is none"] = "resource: expected a string, got null" } do
       local issuer = fake.new()
       issuer.documents[AT_PATH] = nil
       function issuer.fetched(address) return address == AT_PATH and SOMETHING[name] or nil end

@@ -16,7 +16,7 @@ describe("a client of HTTP+SSE", function()
     client.transport.incoming.take = function() error("no memory", 0) end
     local ok, text, code = client:call_tool("add", { a = 1 })
     assert.same({ nil, "EFAILED" }, { ok, code })
-    assert.matches("the log says why", text, 1, true)
+    assert.matches("see the log", text, 1, true)
     client.transport.incoming.take = take
     assert(client:call_tool("add", { a = 1 }))
   end)

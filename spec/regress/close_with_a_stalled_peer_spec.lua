@@ -2,15 +2,7 @@
 -- A connection closed while its peer did not read made the loop turn for ever within one step; and
 -- a close must not cut off what was written before it.
 local core = require "mcp.core"
-
--- Turns the loop until `done()`, for a second at most.
-local function turn(done)
-  for _ = 1, 100 do
-    if done() then return true end
-    core.step(0.01)
-  end
-  return false
-end
+local wait_until = require("spec.helper").wait_until
 
 describe("closing a connection", function()
   it("ends though the peer has stopped reading", function()
@@ -20,7 +12,7 @@ describe("closing a connection", function()
     core.step(0)
     host:close()
     -- The loop waited for the peer to read, and never left this step.
-    assert.is_true(turn(function() return host:is_gone() end))
+    wait_until(function() return host:is_gone() end)
     wire:close()
   end)
 
@@ -29,7 +21,7 @@ describe("closing a connection", function()
     assert(wire:send '{"jsonrpc":"2.0","id":1,"method":"m"}\n')
     core.step(0)
     host:close()
-    assert.is_true(turn(function() return not wire:is_open() end))
+    wait_until(function() return not wire:is_open() end)
     assert.equal('{"jsonrpc":"2.0","id":1,"result":{}}\n', wire:take())
     wire:close()
   end)

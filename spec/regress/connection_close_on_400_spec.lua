@@ -1,16 +1,8 @@
 -- SPDX-License-Identifier: MIT
 -- "Connection: close" was ignored where the body was refused with 400 (RFC 9112 9.6).
 local core = require "mcp.core"
+local wait_until = require("spec.helper").wait_until
 local peers = require "codecs.peer"
-
--- Turns the loop until `done()`, for a second at most.
-local function turn(done)
-  for _ = 1, 100 do
-    if done() then return true end
-    core.step(0.01)
-  end
-  return false
-end
 
 describe("Connection: close", function()
   it("is honored when the body is no JSON-RPC message (RFC 9112 9.6)", function()
@@ -21,13 +13,13 @@ describe("Connection: close", function()
       peer:send(("POST /mcp HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nAccept: */*\r\n"
         .. "Content-Type: application/json\r\nContent-Length: %d\r\n\r\n%s"):format(#body, body))
       local text, closed
-      assert.is_true(turn(function()
+      wait_until(function()
         text, closed = peer:receive()
         return closed
-      end))
+      end)
       assert.matches("^HTTP/1%.1 400 ", text)
       host:close()
-      assert.is_true(turn(function() return host:is_gone() end))
+      wait_until(function() return host:is_gone() end)
     end
   end)
 end)

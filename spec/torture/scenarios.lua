@@ -135,6 +135,16 @@ scenarios.http = {
       .. "Transfer-Encoding: chunked\r\nSESSION\r\n24\r\n"
       .. '{"jsonrpc":"2.0","id":1,"method":"pi\r\n4\r\nng"}\r\n0\r\n\r\n',
   } },
+  { name = "http repeated", kind = "http", texts = {
+    post(INITIALIZE:format "2025-11-25"), post(INITIALIZED, SESSION),
+    post(call(1, "add", '{"a":1}'), SESSION), post(call(2, "add", '{"a":2}'), SESSION),
+    post(call(3, "add", '{"a":3}'), SESSION), post(call(4, "add", '{"a":"x"}'), SESSION),
+    post(request(5, "tools/list"), SESSION), post(call(6, "add", '{"a":1}'), SESSION),
+    post_modern("tools/call", "text", '{"name":"text",' .. MODERN .. "}", 1),
+    post_modern("tools/call", "text", '{"name":"text",' .. MODERN .. "}", 2),
+    post_modern("tools/call", "text", '{"name":"text",' .. MODERN .. "}", 3),
+    post_modern("tools/call", "text", '{"name":"text",' .. MODERN .. "}", 4),
+  } },
   { name = "http bad", kind = "http", texts = { "GET /mcp HTTP/1.1\r\n\r\n" } },
 }
 

@@ -3,6 +3,7 @@
 local core = require "mcp.core"
 local fetch = require "mcp.fetch"
 local mcp = require "mcp"
+local raw = require "codecs.raw"
 local talk = require "spec.torture.talk"
 
 local function settled()
@@ -19,6 +20,11 @@ local serving
 local CALL = '{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"%s","arguments":%s,'
   .. '"_meta":{"io.modelcontextprotocol/protocolVersion":"2026-07-28",'
   .. '"io.modelcontextprotocol/clientCapabilities":{},"progressToken":1}}}'
+
+-- Answers to a fetch: "{}" in gzip, and as it is.
+local PACKED = "HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: 22\r\n\r\n"
+  .. "\x1f\x8b\x08\0\0\0\0\0\0\x03\xab\xae\x05\0\x43\xbf\xa6\xa3\x02\0\0\0"
+local PLAIN = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}"
 
 -- A worker, whose state is made while memory fails, too; where it is a process only our side is.
 local ECHO = function() return { echo = function(...) return ... end, fail = error } end
@@ -49,7 +55,38 @@ local function worker_work(name, process)
   }
 end
 
+-- Our side of a command; the command itself has memory.
+local process_work = {
+  name = "process",
+  run = function(state)
+    -- What is assigned last must have its place before.
+    state.process = false
+    local made = mcp.process.start { "cat" }
+    state.process = made
+    -- What it was not sent it does not send back.
+    if not made or not made:write(("x"):rep(100) .. "\n") then return end
+    made:line()
+    made:kill "CONT"
+    made:write "rest"
+    made:close_stdin()
+    made:read(1000)
+    made:wait(5)
+    mcp.run(function()
+      mcp.process.run { "sh", "-c", "cat; echo e >&2; exit 3", stdin = ("y"):rep(1000),
+        env = { A = "b" }, cwd = "/", timeout = 5 }
+    end)
+  end,
+  mend = function(state)
+    if state.process then state.process:close() end
+    state.process = nil
+    collectgarbage()
+    if not talk.settle(function() return not core.step(0) end) then return "a process is left" end
+    return settled()
+  end,
+}
+
 return {
+  process_work,
   worker_work("worker", false),
   worker_work("worker process", true),
   { name = "app", run = function() new_app() end, mend = settled },
@@ -100,6 +137,54 @@ return {
       regex:close()
     end,
     mend = settled,
+  },
+  {
+    name = "folder, written",
+    run = function(state)
+      state.folder = false
+      state.folder = assert(mcp.folder(os.getenv "MCP_BUILD" .. "/torture.folder",
+        { create = true }))
+      local folder = state.folder
+      local function work()
+        assert(folder:write("a", ("x"):rep(3000), { sync = true }))
+        assert(folder:append("a", "y"))
+        assert(folder:make_folder("d/e", { parents = true }))
+        assert(folder:rename("a", "d/e/a"))
+        assert(#assert(folder:list "d") == 1 and assert(folder:exists "d/e/a"))
+        assert(folder:remove "d/e/a")
+      end
+      work()
+      mcp.run(function() mcp.all { work_apart = work } end)
+      -- Where no wait is possible.
+      coroutine.wrap(work)()
+    end,
+    mend = function(state)
+      local left = settled()
+      if left or not state.folder then return left end
+      for _, path in ipairs { "a", "d/e/a", "d/e", "d" } do state.folder:remove(path) end
+      for _, entry in ipairs(assert(state.folder:list())) do
+        if entry.name:find "^%.mcp" then return "a temporary file is left" end
+      end
+      state.folder:close()
+    end,
+  },
+  {
+    name = "json, URIs and time",
+    run = function()
+      local value = assert(mcp.json.decode(DOCUMENT))
+      assert(mcp.json.encode(value, { sorted = true, indent = 2, limit = 1 << 20 }))
+      local _, _, code = mcp.json.decode(DOCUMENT .. "x")
+      if code ~= "ENOMEM" then assert(code == "EJSON") end
+      local uri = mcp.uri.expand("a:///{+path}{?q*}", { path = "b c", q = { x = 1 } })
+      assert(mcp.uri.match("a:///{+path}{?x}", uri).path == "b c")
+      assert(mcp.uri.unescape(mcp.uri.escape(uri)) == uri and mcp.uri.parse(uri).path)
+      assert(#mcp.timestamp(mcp.time(), 3) == 24)
+    end,
+    mend = function()
+      if mcp.json.encode(mcp.json.decode(DOCUMENT)):sub(1, 9) ~= '{"list":[' then
+        return "encoding changed"
+      end
+    end,
   },
   {
     name = "listen",
@@ -183,6 +268,119 @@ return {
       collectgarbage()
       if not talk.settle(function() return core.task_count() == 0 end) then return settled() end
       for _ = 1, 4 do core.step(0) end
+    end,
+  },
+  {
+    name = "fetch",
+    run = function(state)
+      state.socket, state.listener = false, false
+      state.listener = assert(raw.listen(0))
+      local address = ("http://127.0.0.1:%d/"):format(state.listener:port())
+      -- The answer is there as soon as somebody connects, for nothing here may need memory.
+      local function exchange(where, options, answer)
+        local waiter, done = core.waiter(), false
+        options.timeout = 0.1
+        waiter:spawn(function()
+          local over <close> = setmetatable({}, { -- luacheck: ignore
+            __close = function() done = true end })
+          local response = assert(mcp.fetch(where, options))
+          if options.stream then for _ in response:chunks() do end end -- luacheck: ignore
+          response:text()
+        end)
+        while not done do
+          core.step(0.001)
+          if not state.socket then
+            state.socket = state.listener:accept() or false
+            if state.socket then state.socket:send(answer) end
+            -- What would follow on a tunnel is not there.
+            if state.socket and where:find "^https" then state.socket:close() end
+          end
+        end
+        if state.socket then state.socket:close() end
+        state.socket = false
+      end
+      exchange(address, {}, PACKED)
+      exchange(address, { stream = true, headers = { A = "b" } }, PACKED)
+      exchange(address, { file = "Makefile" }, PLAIN)
+      exchange("http://server.example/", { proxy = address }, PLAIN)
+      exchange("https://server.example/", { proxy = address }, "HTTP/1.1 200 OK\r\n\r\n")
+    end,
+    mend = function(state)
+      if state.socket then state.socket:close() end
+      if state.listener then state.listener:close() end
+      collectgarbage()
+      return settled()
+    end,
+  },
+  {
+    name = "stream",
+    run = function(state)
+      state.socket, state.listener = false, false
+      state.listener = assert(raw.listen(0))
+      local got
+      core.spawn(function()
+        local stream <close> = assert(core.connect_stream { host = "127.0.0.1",
+          port = state.listener:port(), timeout = 0.1 })
+        stream:send(("x"):rep(100000))
+        got = stream:receive()
+        stream:receive()
+      end)
+      for _ = 1, 200 do
+        core.step(0.001)
+        if not state.socket then
+          state.socket = state.listener:accept() or false
+          if state.socket then state.socket:send "answer" end
+        elseif got or core.task_count() == 0 then
+          break
+        end
+      end
+      if state.socket then state.socket:close() end
+      state.socket = false
+    end,
+    mend = function(state)
+      if state.socket then state.socket:close() end
+      if state.listener then state.listener:close() end
+      collectgarbage()
+      return settled()
+    end,
+  },
+  {
+    name = "store",
+    run = function(state)
+      if not pcall(require, "mcp.hiredis") then return end
+      state.listener, state.socket = false, false
+      state.listener = assert(raw.listen(0))
+      local store = require("mcp.store").open(("redis://127.0.0.1:%d"):format(
+        state.listener:port()), { timeout = 0.05 })
+      state.store = store
+      local done
+      core.spawn(function()
+        local over <close> = setmetatable({}, { -- luacheck: ignore
+          __close = function() done = true end })
+        store:put_later("k", "x", 1)
+        store:get "k"
+      end)
+      local deadline = os.time() + 2
+      while not done and os.time() < deadline do
+        core.step(0.001)
+        if not state.socket then
+          state.socket = state.listener:accept() or false
+          -- The answers to the greeting, and one to a command.
+          if state.socket then
+            state.socket:send("+PONG\r\n-ERR no cluster\r\n"
+              .. ("$1\r\nd\r\n"):rep(5) .. "+OK\r\n$1\r\nx\r\n")
+          end
+        end
+      end
+      store:close()
+    end,
+    mend = function(state)
+      if state.store then state.store:close() end
+      if state.socket then state.socket:close() end
+      if state.listener then state.listener:close() end
+      state.store = nil
+      collectgarbage()
+      return settled()
     end,
   },
 }
