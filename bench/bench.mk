@@ -3,7 +3,7 @@
 #   make bench [QUICK=1] [ROUNDS=n] [SECONDS=n] [CONNS=16,64] [ONLY=word] [STRICT=1]
 
 BENCH_CC  = $(CC) $(CPPFLAGS) $(CFLAGS) $(LDFLAGS)
-BENCH_OUT := $(addprefix $(BUILD)/bench/,limit echo talk drive.so codec.so)
+BENCH_OUT := $(addprefix $(BUILD)/bench/,limit echo talk relay drive.so codec.so)
 
 $(BUILD)/bench/limit: bench/limit.c $(LLHTTP_OBJ)
 	@mkdir -p $(@D)
@@ -14,6 +14,10 @@ $(BUILD)/bench/echo: bench/echo.c
 	$(BENCH_CC) -o $@ $^ $(LUA_LIBS)
 
 $(BUILD)/bench/talk: bench/talk.c
+	@mkdir -p $(@D)
+	$(BENCH_CC) -o $@ $^
+
+$(BUILD)/bench/relay: bench/hop/relay.c
 	@mkdir -p $(@D)
 	$(BENCH_CC) -o $@ $^
 

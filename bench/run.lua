@@ -23,6 +23,8 @@ local STRICT = option("STRICT", "") ~= ""
 local STREAMS = tonumber(option("STREAMS", QUICK and 300 or 1000))
 local STARTS = tonumber(option("STARTS", QUICK and 7 or 21))
 local PROGRAM = option("PROGRAM", build .. "/luamcp")
+-- Another luamcp, an older one say: the part "program" compares the two.
+local OTHER = option("OTHER", "")
 -- Any other server can be put to the same test.
 local SERVER_HTTP =
   option("SERVER_HTTP", PROGRAM .. " run bench/server.lua --http 127.0.0.1:{port}")
@@ -147,10 +149,14 @@ local function once(port, verb, headers, body, what)
   return raw
 end
 
+-- `command` is a text, or a list of words.
 local function start(command, env)
   local port = drive.free_port()
-  local child = drive.spawn(words((command:gsub("{port}", tostring(port)))),
-    { core = SERVER_CORE, env = env, log = log })
+  local list = {}
+  for i, word in ipairs(type(command) == "table" and command or words(command)) do
+    list[i] = word:gsub("{port}", tostring(port))
+  end
+  local child = drive.spawn(list, { core = SERVER_CORE, env = env, log = log })
   local deadline = drive.now() + 10
   while true do
     local fd = drive.connect(port)
@@ -159,7 +165,9 @@ local function start(command, env)
       return { child = child, port = port }
     end
     if not child:alive() then error("the server ended at its start, see " .. log, 0) end
-    if drive.now() > deadline then error("the server does not listen: " .. command, 0) end
+    if drive.now() > deadline then
+      error("the server does not listen: " .. table.concat(list, " "), 0)
+    end
     drive.sleep(0.002)
   end
 end
@@ -514,6 +522,49 @@ part("stdio", function()
   stop(ours, raw, lua)
 end)
 
+-- -- two programs ------------------------------------------------------------
+
+-- What a change costs: the same calls to PROGRAM and OTHER in turns, by processor time.
+part("program", function()
+  if OTHER == "" then return end
+  heading("beside " .. OTHER, "ours", "other")
+  local function compare(name, samples)
+    local cost = ratio(samples.ours, samples.other, "cost")
+    row(name, { ours = ("%.2f us"):format(median(pick(samples.ours, "cost")) * 1e6),
+      other = ("%.2f us"):format(median(pick(samples.other, "cost")) * 1e6),
+      shown = ("%.3f"):format(cost), figure = cost, at_most = 1.02, budget = "1.02",
+      note = "cpu a call" .. trouble(samples.ours, samples.other) })
+  end
+  needs_wrk()
+  for _, kind in ipairs {
+    { "session", open_session, call(TEXT) }, { "stateless", modern_headers, call(TEXT, META) },
+  } do
+    local name, headers_of, body = table.unpack(kind)
+    local ours = start(SERVER_HTTP)
+    local other = start(OTHER .. " run bench/server.lua --http 127.0.0.1:{port}")
+    local mine, theirs = headers_of(ours.port), headers_of(other.port)
+    local file = save("call.body", body)
+    attempt(name, function()
+      compare(name .. ", 64 connections", interleave {
+        ours = function() return wrk(ours, 64, file, mine) end,
+        other = function() return wrk(other, 64, file, theirs) end,
+      })
+    end)
+    stop(ours, other)
+  end
+  local ours = spawn_stdio(SERVER_STDIO)
+  local other = spawn_stdio(OTHER .. " run bench/server.lua --stdio")
+  handshake(ours)
+  handshake(other)
+  local function flood(child)
+    return function()
+      return measure(child, function() return child:flood(call(TEXT), SECONDS) end)
+    end
+  end
+  compare("stdio, pipelined", interleave { ours = flood(ours), other = flood(other) })
+  stop(ours, other)
+end)
+
 -- -- the other transports ----------------------------------------------------
 
 local function certificate()
@@ -779,6 +830,55 @@ part("json", function()
     end
   end
 end)
+
+-- -- workers -----------------------------------------------------------------
+
+-- Threads need all cores, so the program is not bound to one.
+part("worker", function()
+  if cores < 2 then error("two cores are needed", 0) end
+  local pairs_of = { threads = {}, call = {}, process = {} }
+  local command = ("taskset -c 0-%d %s run bench/worker.lua %d %g 2>>%s"):format(cores - 1, PROGRAM,
+    QUICK and 3 or 15, QUICK and 0.2 or 0.3, log)
+  for line in assert(io.popen(command)):lines() do
+    local name, a, b = line:match "^(%a+) (%S+) (%S+)$"
+    if not name then error(line, 0) end
+    table.insert(pairs_of[name], { a = tonumber(a), b = tonumber(b) })
+  end
+  if #pairs_of.process == 0 then error("it ended early, see " .. log, 0) end
+  heading("workers: four threads beside one", "four", "one")
+  local gains, most = {}, 0
+  for i, pair in ipairs(pairs_of.threads) do
+    gains[i] = pair.b / pair.a
+    most = math.max(most, gains[i])
+  end
+  row("calls that compute, on two cores", {
+    ours = ("%.0f/s"):format(median(pick(pairs_of.threads, "b"))),
+    other = ("%.0f/s"):format(median(pick(pairs_of.threads, "a"))),
+    shown = ("%.2f"):format(median(gains)), figure = median(gains), at_least = 1.8,
+    budget = "1.80", note = ("median of %d pairs, best %.2f"):format(#gains, most) })
+  heading("workers: processor time of a call", "worker", "direct")
+  for _, name in ipairs { "call", "process" } do
+    local mine, direct, least = pick(pairs_of[name], "a"), pick(pairs_of[name], "b"), math.huge
+    for _, figure in ipairs(mine) do least = math.min(least, figure) end
+    row(name == "call" and "on a thread" or "in a process, the server's part", {
+      ours = ("%.1f us"):format(median(mine) * 1e6),
+      other = ("%.2f us"):format(median(direct) * 1e6),
+      figure = (median(mine) - median(direct)) * 1e6, at_most = name == "call" and 40 or nil,
+      budget = "+40 us", note = ("median of %d, best %.1f us"):format(#mine, least * 1e6) })
+  end
+end)
+
+-- -- gateways ----------------------------------------------------------------
+
+dofile "bench/hop/parts.lua" {
+  build = build, program = PROGRAM, server_http = SERVER_HTTP, server_stdio = SERVER_STDIO,
+  quick = QUICK, seconds = SECONDS, text = TEXT, meta = META, list = LIST, call = call,
+  part = part, row = row, heading = heading, attempt = attempt, interleave = interleave,
+  ratio = ratio, median = median, pick = pick, trouble = trouble, words = words, save = save,
+  start = start, stop = stop, once = once, talk = talk, wrk = wrk, measure = measure,
+  open_session = open_session, modern_headers = modern_headers, spawn_stdio = spawn_stdio,
+  handshake = handshake,
+}
 
 -- -- the run -----------------------------------------------------------------
 

@@ -16,6 +16,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
 #include <sys/un.h>
@@ -118,6 +119,15 @@ static void ask(load_t *load, peer_t *peer, unsigned long number) {
   put(peer->fd, request, (size_t)(body + size - request));
 }
 
+/* The value of a header field, or NULL; `end` is that of the head. */
+static const char *field(const char *head, const char *end, const char *name) {
+  size_t size = strlen(name);
+  for (const char *at = head; at + size < end; at++)
+    if (at[-(at > head)] == '\n' && strncasecmp(at, name, size) == 0)
+      return at + size;
+  return NULL;
+}
+
 /* How long the answer is, of which `have` bytes are there; 0: not yet known. */
 static size_t answer_size(const load_t *load, const peer_t *peer) {
   const unsigned char *at = (const unsigned char *)peer->room;
@@ -128,9 +138,11 @@ static size_t answer_size(const load_t *load, const peer_t *peer) {
   }
   end = memmem(peer->room, peer->have, "\r\n\r\n", 4);
   if (!end) return 0;
-  length = memmem(peer->room, (size_t)(end - peer->room), "ontent-Length:", 14);
-  if (!length) return peer->have;
-  return (size_t)(end + 4 - peer->room) + strtoul(length + 14, NULL, 10);
+  length = field(peer->room, end, "content-length:");
+  if (length) return (size_t)(end + 4 - peer->room) + strtoul(length, NULL, 10);
+  if (!field(peer->room, end, "transfer-encoding:")) return peer->have;
+  if (memcmp(peer->room + peer->have - 5, "0\r\n\r\n", 5) != 0) return 0;
+  return peer->have;
 }
 
 static int is_good(const load_t *load, const peer_t *peer) {
