@@ -57,19 +57,20 @@ local EXCEEDED = {
   time = "longer than its budget of 0.3 s", memory = "its budget is 16777216 bytes",
   plain = 'tool "plain" exceeded its time budget of 0.3 s in line %d+',
 }
+EXCEEDED.either = { EXCEEDED.time, EXCEEDED.memory }
 local OUTCOMES = {
   process = {
     loop = EXCEEDED.time, ["pcall trap"] = EXCEEDED.time, ["coroutine nest"] = EXCEEDED.time,
     ["pattern blow-up"] = EXCEEDED.time, ["string.rep"] = EXCEEDED.time,
     -- Whichever comes first.
-    ["table bomb"] = { EXCEEDED.memory, EXCEEDED.time }, ["1 GiB concat"] = EXCEEDED.memory,
+    ["table bomb"] = EXCEEDED.either, ["1 GiB concat"] = EXCEEDED.either,
     ["os.exit"] = "its process ended with status 3", ["__gc trap"] = EXCEEDED.time,
   },
   thread = {
     loop = EXCEEDED.time, ["pcall trap"] = EXCEEDED.time, ["coroutine nest"] = EXCEEDED.time,
     -- Lua's own function runs on in its thread, which is abandoned.
     ["pattern blow-up"] = EXCEEDED.time, ["string.rep"] = EXCEEDED.time,
-    ["table bomb"] = { EXCEEDED.memory, EXCEEDED.time }, ["1 GiB concat"] = EXCEEDED.memory,
+    ["table bomb"] = EXCEEDED.either, ["1 GiB concat"] = EXCEEDED.either,
     ["os.exit"] = "os.exit: this worker is a thread of the program", ["__gc trap"] = EXCEEDED.time,
   },
   plain = {

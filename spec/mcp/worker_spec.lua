@@ -942,8 +942,9 @@ describe("mcp.worker", function()
         call = math.min(call, os.clock() - began)
       end
     end)
-    -- A sanitizer costs what it costs; other programs of the machine cost both, but not the same.
-    local most = SANITIZED and 50 or 6
+    -- Three to ten times, by how busy the machine is: other programs cost both, but not the same.
+    -- A call that waits for a timer's turn costs some hundred times.
+    local most = SANITIZED and 100 or 50
     assert.is_true(call / bare < most, ("%.1f times as much"):format(call / bare))
   end)
 end)

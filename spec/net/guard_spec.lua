@@ -2,17 +2,13 @@
 -- guard_spec.lua: src/net/guard.c: the process that watches over a child, talked to over its line.
 -- What a client sees of it is in process_spec.lua.
 local guard = require "codecs.guard"
+local process_facts = require "spec.process_facts"
 local system = require "codecs.system"
 
 local LOOP = "while :; do sleep 0.01; done"
 local DEAF = "trap '' TERM; " .. LOOP
 
-local function stat(pid)
-  local file <close> = io.open(("/proc/%d/stat"):format(pid), "rb")
-  return file and file:read "a" or ""
-end
-
-local function state(pid) return stat(pid):match "%) (%a)" end
+local state = process_facts.state
 
 local function until_true(test, what)
   local deadline = system.now() + 5
@@ -86,10 +82,10 @@ describe("a guard", function()
     assert.matches("^0 /dev/null\n1 /dev/null\n2 /dev/null\n3 socket:%[%d+%]\n$", links)
     -- It leads a session, and so does the child.
     for _, leader in ipairs { pid, child } do
-      local group, session = stat(leader):match "%) %a %d+ (%d+) (%d+)"
+      local group, session = process_facts.of(leader):match "^%a %d+ (%d+) (%d+)"
       assert.same({ leader, leader }, { tonumber(group), tonumber(session) })
     end
-    assert.equal(pid, tonumber(stat(child):match "%) %a (%d+)"))
+    assert.equal(pid, process_facts.parent(child))
     for _, name in ipairs { "HUP", "INT", "TERM", "PIPE", "USR1" } do
       os.execute(("kill -%s %d"):format(name, pid))
     end

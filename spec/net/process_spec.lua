@@ -2,21 +2,13 @@
 -- process_spec.lua: src/net/process.c, src/net/guard.c and src/lua/lchild.c: children, and that
 -- nothing is left of them, however they and we end.
 local core = require "mcp.core"
+local process_facts = require "spec.process_facts"
 local support = require "spec.support"
 local system = support.system
 
 local HELLO = [[printf '{"jsonrpc":"2.0","method":"hello"}\n'; ]]
 
--- What the system says of a process, after its name; "" for none, also where it goes meanwhile.
-local function facts_of(pid)
-  local file <close> = io.open(("/proc/%d/stat"):format(pid), "rb")
-  return ((file and file:read "a" or ""):match "%) (.*)$" or "")
-end
-
--- The letter of its state, or nil for none.
-local function state(pid) return facts_of(pid):match "^%a" end
-
-local function parent_of(pid) return math.tointeger(tonumber(facts_of(pid):match "^%a (%d+)")) end
+local state, parent_of = process_facts.state, process_facts.parent
 
 -- Turns the loop until test() is true; returns how long that took.
 local function turn(test, what, limit)

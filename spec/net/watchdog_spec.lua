@@ -1,6 +1,7 @@
 -- SPDX-License-Identifier: MIT
 -- Nothing keeps a process alive against its owner: not even a handler that computes for ever.
 local core = require "mcp.core"
+local process_facts = require "spec.process_facts"
 local support = require "spec.support"
 local system = require "codecs.system"
 
@@ -114,12 +115,8 @@ describe("a handler that computes for ever", function()
     server.process:kill "TERM"
     assert.same({ "exit", 143 }, { server:wait_end() })
     local deadline = system.now() + support.LIMIT
-    local function lives()
-      local file <close> = io.open(("/proc/%s/stat"):format(pid))
-      return file and not file:read "a":find "%) Z "
-    end
-    while lives() and system.now() < deadline do core.sleep(0.02) end
-    assert.is_false(lives() or false)
+    while process_facts.is_running(pid) and system.now() < deadline do core.sleep(0.02) end
+    assert.is_false(process_facts.is_running(pid))
   end)
 end)
 

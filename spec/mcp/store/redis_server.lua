@@ -4,6 +4,7 @@
 local core = require "mcp.core"
 local helper = require "spec.helper"
 local process = require "mcp.process"
+local process_facts = require "spec.process_facts"
 
 local redis_server = {}
 
@@ -70,19 +71,10 @@ function Server:kill()
   self.process:wait(5)
 end
 
--- Its state in the list of processes: "T" if it is stopped.
-local function state_of(pid)
-  local file = io.open(("/proc/%d/stat"):format(pid))
-  if not file then return nil end
-  local text = file:read "a"
-  file:close()
-  return text:match "%) (%u)"
-end
-
 ---Stops it, as a lost network would: it accepts connections and answers nothing.
 function Server:freeze()
   self.process:kill "STOP"
-  while state_of(self.process.pid) ~= "T" do core.sleep(0.005) end
+  while process_facts.state(self.process.pid) ~= "T" do core.sleep(0.005) end
 end
 
 function Server:thaw() self.process:kill "CONT" end

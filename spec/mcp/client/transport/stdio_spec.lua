@@ -3,6 +3,7 @@
 local core = require "mcp.core"
 local helper = require "spec.helper"
 local mcp = require "mcp"
+local process_facts = require "spec.process_facts"
 local stdio = require "mcp.client.transport.stdio"
 local system = require "codecs.system"
 
@@ -15,12 +16,6 @@ app:tool "die" (function() os.exit(7) end)
 app:tool "pid" (function() return (io.open "/proc/self/stat":read "n") end)
 return app
 ]]
-
-local function alive(pid)
-  local file <close> = io.open(("/proc/%d/stat"):format(pid))
-  if not file then return false end
-  return not file:read "a":find "%) Z "
-end
 
 describe("a transport to a child", function()
   local path
@@ -37,12 +32,12 @@ describe("a transport to a child", function()
   it("ends it when it is closed, also with a call in flight (IO-20)", function()
     local client = connect()
     local pid = client.transport.host:pid()
-    assert.is_true(alive(pid))
+    assert.is_true(process_facts.is_running(pid))
     local code
     mcp.spawn(function() code = select(3, client:call_tool "sleep") end)
     client:close()
     -- Outside of tasks it waits for that.
-    assert.is_false(alive(pid))
+    assert.is_false(process_facts.is_running(pid))
     helper.wait_until(function() return code end)
     assert.equal("ECLOSED", code)
   end)
@@ -75,7 +70,7 @@ describe("a transport to a child", function()
     end
     helper.wait_until(function()
       collectgarbage()
-      return not alive(pids[1]) and not alive(pids[2])
+      return not process_facts.is_running(pids[1]) and not process_facts.is_running(pids[2])
     end, "the end of the children")
     helper.wait_until(function() return core.task_count() == 0 end)
   end)

@@ -3,6 +3,7 @@
 local core = require "mcp.core"
 local helper = require "spec.helper"
 local mcp = require "mcp"
+local process_facts = require "spec.process_facts"
 local support = require "spec.support"
 
 local SCRIPT = [==[
@@ -119,13 +120,6 @@ local function descriptors(pid)
   return count
 end
 
-local function is_alive(pid)
-  local file = io.open("/proc/" .. pid .. "/stat")
-  local text = file and file:read "a"
-  if file then file:close() end
-  return text ~= nil and text:match "%) (%a)" ~= "Z"
-end
-
 describe("workers", function()
   after_each(function()
     for _, server in ipairs(servers) do
@@ -150,7 +144,7 @@ describe("workers", function()
     assert.equal("2", call(server, "count"))
     server.process:kill "TERM"
     assert.same({ code = 0 }, server:wait_end())
-    for _, pid in ipairs(list) do assert.is_false(is_alive(pid)) end
+    for _, pid in ipairs(list) do assert.is_false(process_facts.is_running(pid)) end
     assert.equal("", server.out)
     -- The line about the address is all there is to say.
     assert.matches("^spec 0%.0%.0 answers at %S+ %(2 workers%)\n$", server.said)
@@ -265,7 +259,9 @@ describe("workers", function()
     call(server, "pid")
     server.process:kill "HUP"
     server:wait_said "all workers have been replaced"
-    helper.wait_until(function() return not is_alive(list[2]) end, "the end of the old one")
+    helper.wait_until(function()
+      return not process_facts.is_running(list[2])
+    end, "the end of the old one")
     assert.equal(before + 11, figure(calls))
     assert.equal(1, figure "luamcp_workers_replaced_total ")
   end)
@@ -281,7 +277,7 @@ describe("workers", function()
     mcp.spawn(function() client:call_tool("hang", {}, { timeout = helper.LIMIT }) end)
     server:wait_said "has not answered for 0%.6 seconds: it is replaced"
     helper.wait_until(function()
-      return not (is_alive(list[1]) and is_alive(list[2]))
+      return not (process_facts.is_running(list[1]) and process_facts.is_running(list[2]))
     end, "its end")
     pids(server)
     helper.wait_until(function() return call(server, "nodes") == "2" end, "two nodes")
@@ -354,7 +350,7 @@ describe("workers", function()
     local list = pids(server)
     kill(server.process.pid, "KILL")
     helper.wait_until(function()
-      return not is_alive(list[1]) and not is_alive(list[2])
+      return not process_facts.is_running(list[1]) and not process_facts.is_running(list[2])
     end, "their end")
   end)
 
@@ -374,7 +370,7 @@ describe("workers", function()
     server.process:kill "HUP"
     server:wait_said "all workers have been replaced"
     helper.wait_until(function()
-      return not is_alive(list[1]) and not is_alive(list[2])
+      return not process_facts.is_running(list[1]) and not process_facts.is_running(list[2])
     end, "the end of the old ones")
     stop = true
     load:wait(helper.LIMIT)
