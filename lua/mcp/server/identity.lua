@@ -15,9 +15,8 @@ function identity.set(app, info, instructions)
   app.info, app.version, app.instructions = info, info.version, instructions
   app.server_info = core.raw(info)
   app.server_meta = core.raw { [protocol.KEY_SERVER] = info }
-  -- What a revision adds to results, as text: see server/feature/tool.lua.
-  app.text_stamp = ('}],"resultType":"complete","_meta":%s}')
-    :format(core.encode({ [protocol.KEY_SERVER] = info }, true))
+  -- By revision; filled by server/feature/tool.lua.
+  app.text_frames = {}
   for _, kind in ipairs(KINDS) do
     if app[kind] then app[kind].kept = {} end
   end

@@ -149,22 +149,39 @@ local function text_result(text, is_error)
   return { content = { { type = "text", text = text } }, isError = is_error }
 end
 
--- The JSON of such a result around its text, and the longest text that is worth a copy: no table is
--- made that would only be written.
-local BEFORE, AFTER, OUTGOING = '{"content":[{"type":"text","text":', "}]}", 4096
+-- The same with all that a revision wants in it.
+local function stamped_text(app, facts, text)
+  if not facts.stamp then return { content = { { type = "text", text = text } } } end
+  return { content = { { type = "text", text = text } }, resultType = "complete",
+    _meta = app.server_meta }
+end
 
--- The same with all that a revision wants in it, made in one piece: this is
--- what most calls end with. `outgoing`: no code looks into it any more.
+-- Stands for the text where the JSON around it is cut out; members are sorted, so that of several
+-- such strings (an app may be named so) the text is the last one.
+local MARK, MARKED = "\0", '^(.*)"\\u0000"(.*)$'
+
+-- The JSON before and after the text of such a result, cut out of the table form: there is no
+-- second place that knows it.
+local function text_frame(app, facts)
+  local frame = app.text_frames[facts]
+  if not frame then
+    frame = { core.encode(stamped_text(app, facts, MARK), true):match(MARKED) }
+    app.text_frames[facts] = frame
+  end
+  return frame[1], frame[2]
+end
+
+local LONGEST_COPIED = 4096 -- bytes of a text
+
+-- What most calls end with, written without a table that would only be read once. `outgoing`: no
+-- code looks into it any more.
 local function plain_text(app, facts, text, outgoing)
-  if outgoing and #text <= OUTGOING then
-    local raw = core.raw_string(BEFORE, text, facts.stamp and app.text_stamp or AFTER)
+  if outgoing and #text <= LONGEST_COPIED then
+    local before, after = text_frame(app, facts)
+    local raw = core.raw_string(before, text, after)
     if raw then return raw end
   end
-  if facts.stamp then
-    return { content = { { type = "text", text = text } }, resultType = "complete",
-      _meta = app.server_meta }
-  end
-  return { content = { { type = "text", text = text } } }
+  return stamped_text(app, facts, text)
 end
 
 ---A result that says what went wrong, for the model to read.
