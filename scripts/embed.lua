@@ -22,8 +22,11 @@ local out = { [[
 /* Made by scripts/embed.lua. */
 #include <stddef.h>
 /* On pages of its own, so that they can be released once the program is loaded. */
-__attribute__((aligned(4096))) static const unsigned char code[] = {
+__attribute__((aligned(4096))) static const unsigned char code[] =
 ]] }
+-- As text, for the compiler takes ten times as long for a list of as many numbers.
+local escapes = {}
+for i = 0, 255 do escapes[string.char(i)] = ("\\%03o"):format(i) end
 local names, offset = {}, 0
 for i = 2, #arg do
   local name, path = arg[i]:match "^([%w.]+)=(.*)$"
@@ -32,16 +35,14 @@ for i = 2, #arg do
   -- The command that uses a library reports its errors, so names in tracebacks may go.
   local code = string.dump(compile(path), name ~= nil)
   if slim then code = slim.code(code) end
-  local bytes = {}
-  for j = 1, #code do
-    bytes[j] = code:byte(j) .. (j % 24 == 0 and ",\n" or ",")
+  for j = 1, #code, 1024 do
+    out[#out + 1] = '"' .. code:sub(j, j + 1023):gsub(".", escapes) .. '"\n'
   end
-  out[#out + 1] = table.concat(bytes) .. "\n"
   names[#names + 1] = ('  {"%s", (const char *)code + %d, %d},'):format(
     name or module_name(path), offset, #code)
   offset = offset + #code
 end
-out[#out + 1] = [[};
+out[#out + 1] = [[;
 typedef struct { const char *name; const char *code; size_t size; } embedded_t;
 extern const embedded_t mcp_embedded[];
 const embedded_t mcp_embedded[] = {

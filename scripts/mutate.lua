@@ -14,8 +14,9 @@
 --
 -- Settings, from the environment: COUNT, SEED, FILES (a Lua pattern for paths), NEAR=1 (only the
 -- specs beside the file), REST=n (so many others beside those, instead of all), AGAIN=1 (survivors
--- are tried again with the specs of today).
--- What is known is kept in build/mutate/SEED.tsv, and a further run goes on from there.
+-- are tried again with the specs of today), PART=2/3 (each third draw only, from the second on).
+-- What is known is kept in build/mutate/SEED.tsv, and a further run goes on from there. Parts run
+-- beside each other in clones of their own; a run without PART goes on from their joined lines.
 local failure = require "scripts.mutate.failure"
 local operators = require "scripts.mutate.operators"
 local order = require "scripts.mutate.order"
@@ -40,6 +41,9 @@ local FILES = setting("FILES", ".")
 local NEAR = setting("NEAR") ~= nil
 local REST = math.tointeger(tonumber(setting("REST", "")))
 local AGAIN = setting("AGAIN") ~= nil
+local PART, PARTS = setting("PART", "1/1"):match "^(%d+)/(%d+)$"
+PART = assert(math.tointeger(tonumber(PART)), "PART: expected two integers, such as 2/3")
+PARTS = math.tointeger(tonumber(PARTS))
 
 local function say(format, ...)
   io.write(format:format(...), "\n")
@@ -410,13 +414,14 @@ local function main()
   end
   math.randomseed(SEED)
   local n, counted = 0, 0
-  while counted < COUNT and n < COUNT * DRAWS do
+  while counted * PARTS < COUNT and n < COUNT * DRAWS do
     n = n + 1
     local source, edit = draw(list, lines)
-    if not source then
+    local ours = n % PARTS == PART % PARTS
+    if ours and not source then
       results[n] = { verdict = "nothing to edit", path = "-", line = 0, operator = "-",
         before = "-", after = "-", by = "-", seconds = 0 }
-    elseif not settled(results[n]) then
+    elseif ours and not settled(results[n]) then
       local begun = os.time()
       local row = { path = source.path, line = operators.line_of(source.text, edit),
         operator = edit.operator, before = one_line(source.text:sub(edit.from, edit.to)),
