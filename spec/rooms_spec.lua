@@ -295,7 +295,7 @@ describe("arrows of lua/mcp", function()
     { "mcp.core", "mcp.openssl", "mcp.zlib", "mcp.libyaml", "mcp.hiredis" },
     -- Leaves: plain functions and tables. They may require each other.
     { "mcp.async", "mcp.bm25", "mcp.budget", "mcp.bundle", "mcp.closing", "mcp.coding",
-      "mcp.content", "mcp.failure", "mcp.refusal",
+      "mcp.content", "mcp.failure", "mcp.foreign", "mcp.refusal",
       "mcp.header", "mcp.jsonc", "mcp.later", "mcp.limits", "mcp.nearest", "mcp.options",
       "mcp.protocol",
       "mcp.protocol.*", "mcp.proxy", "mcp.script_error", "mcp.signature",

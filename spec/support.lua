@@ -443,14 +443,15 @@ function Client:call(id, tool, arguments)
 end
 
 ---Waits for the end of the connection; returns what came before it.
-function Client:rest()
+---@param limit number|nil seconds
+function Client:rest(limit)
   local why
   until_found(function(left)
     local ok
     ok, why = self:more(left)
     return ok, why
   end, function() return why and why ~= "timeout" end,
-  function() return "the end; there is " .. self.buffer:sub(1, 300) end)
+  function() return "the end; there is " .. self.buffer:sub(1, 300) end, limit)
   return self.buffer, why
 end
 

@@ -2,8 +2,8 @@
 -- signature: a JSON Schema as one short line, for lists that people and models read. The schema may
 -- come from a peer: what has an unexpected type counts as absent.
 local core = require "mcp.core"
+local foreign = require "mcp.foreign"
 local nearest = require "mcp.nearest"
-local value = require "mcp.value"
 
 local signature = {}
 
@@ -12,16 +12,6 @@ local signature = {}
 signature.SCHEMAS = 64
 ---The longest name of a type, in bytes.
 signature.NAME = 200
-
-local function object(given) return value.is_object(given) and given or {} end
-
-local function strings(given)
-  local out = {}
-  for _, member in ipairs(value.is_array(given) and given or {}) do
-    if type(member) == "string" then out[#out + 1] = member end
-  end
-  return out
-end
 
 ---The schema that a local reference points to. Second, its members if it is a choice.
 ---@param schema any
@@ -76,7 +66,7 @@ local function name_of(schema, root, budget)
   local text = type(schema.enum) == "table" and enum_text(schema.enum)
   if text then return text end
   local name = schema.type
-  if type(name) == "table" then name = table.concat(strings(name), "|") end
+  if type(name) == "table" then name = table.concat(foreign.strings(name), "|") end
   if name == "array" and type(schema.items) == "table" then
     return name_of(schema.items, root, budget) .. "[]"
   end
@@ -96,9 +86,9 @@ end
 ---@param schema table|nil
 ---@return string
 function signature.of(schema)
-  local properties = object(object(schema).properties)
+  local properties = foreign.object(foreign.object(schema).properties)
   local required, first, later = {}, {}, {}
-  for _, name in ipairs(strings(object(schema).required)) do
+  for _, name in ipairs(foreign.strings(foreign.object(schema).required)) do
     if properties[name] and not required[name] then
       first[#first + 1] = ("%s: %s"):format(name, signature.type_name(properties[name], schema))
     end

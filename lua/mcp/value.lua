@@ -69,6 +69,16 @@ function value.is_object(v)
   return type(v) == "table" and getmetatable(v) ~= array_mt and v[1] == nil
 end
 
+---What a peer sent where an object is expected: any other type counts as absent.
+---@param v any
+---@return table v itself, or {} unless it is an object
+function value.object(v) return value.is_object(v) and v or {} end
+
+---The same for an array.
+---@param v any
+---@return any[] v itself, or {} unless it is an array
+function value.list(v) return is_array(v) and v or {} end
+
 --- The JSON name of what it is: "object", "array", "string", "integer", "number", "boolean" or
 --- "null". A float without a fraction is an "integer", as JSON Schema has it. Lua's own name for
 --- what JSON has not ("function", "nil").

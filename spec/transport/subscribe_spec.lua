@@ -163,7 +163,8 @@ describe("listeners over sockets", function()
       sent, most / (1 << 20), slowest * 1000)
     assert.is_true(most < (1 << 20) + support.ROOM, ("grew by %d bytes"):format(most))
     -- It finds its connection cut: there is no end of the stream that it could take for one.
-    local rest, why = deaf:rest()
+    -- What the system holds for it, some megabytes, comes first, through a window of 4 KiB.
+    local rest, why = deaf:rest(12 * support.LIMIT)
     assert.not_equal("timeout", why)
     assert.is_nil(rest:find("\r\n0\r\n\r\n", 1, true))
     assert.equal("alive", caller:call(0, "echo", { text = "alive" }))

@@ -8,23 +8,12 @@
 
 #include "base/err.h"
 #include "lua/coroutine.h"
+#include "lua/ltext.h"
 
 /* More would be an accident, and the system would refuse it anyway. */
 #define ARGUMENTS_MAX 4096
 
 extern char **environ;
-
-/* Text without a zero byte, of the value at the top, which something else
- * holds. [-0, +0, v] */
-static const char *check_text(lua_State *L, const char *what) {
-  size_t length;
-  const char *text;
-  if (lua_type(L, -1) != LUA_TSTRING)
-    luaL_error(L, "%s: expected a string, got %s", what, luaL_typename(L, -1));
-  text = lua_tolstring(L, -1, &length);
-  if (strlen(text) != length) luaL_error(L, "%s: contains a zero byte", what);
-  return text;
-}
 
 const char **mcp_lcommand_push_arguments(lua_State *L) {
   lua_Unsigned count = 0;
@@ -36,12 +25,12 @@ const char **mcp_lcommand_push_arguments(lua_State *L) {
   }
   list = lua_newuserdatauv(L, (size_t)(count + 2) * sizeof *list, 0);
   lua_getfield(L, 1, "command");
-  list[0] = check_text(L, "command");
+  list[0] = mcp_ltext_check(L, "command");
   luaL_argcheck(L, *list[0], 1, "command: expected the name of a program");
   lua_pop(L, 1);
   for (lua_Unsigned i = 1; i <= count; i++) {
     lua_rawgeti(L, -2, (lua_Integer)i);
-    list[i] = check_text(L, "args");
+    list[i] = mcp_ltext_check(L, "args");
     lua_pop(L, 1);
   }
   list[count + 1] = NULL;
@@ -112,7 +101,7 @@ static void push_variables(lua_State *L, mcp_lcommand_inherit_t inherited) {
   while (lua_next(L, given)) {
     const char *name;
     lua_pushvalue(L, -2);
-    name = check_text(L, "env: a name");
+    name = mcp_ltext_check(L, "env: a name");
     luaL_argcheck(L, *name && !strchr(name, '='), 1,
                   "env: expected a name without =");
     lua_pop(L, 1);
@@ -121,7 +110,7 @@ static void push_variables(lua_State *L, mcp_lcommand_inherit_t inherited) {
       lua_pushnil(L);
       lua_setfield(L, all, name);
     } else {
-      (void)check_text(L, name);
+      (void)mcp_ltext_check(L, name);
       set_variable(L, all, name);
     }
   }
@@ -146,7 +135,7 @@ const char **mcp_lcommand_push_environment(lua_State *L,
 
 const char *mcp_lcommand_push_folder(lua_State *L) {
   if (lua_getfield(L, 1, "cwd") == LUA_TNIL) return NULL;
-  return check_text(L, "cwd");
+  return mcp_ltext_check(L, "cwd");
 }
 
 int mcp_lcommand_push_failure(lua_State *L, int code, mcp_process_step_t step,

@@ -7,6 +7,7 @@
 
 #include "base/err.h"
 #include "lua/lendpoint.h"
+#include "lua/ltext.h"
 #include "lua/lturn.h"
 #include "lua/seconds.h"
 #include "net/address.h"
@@ -50,18 +51,6 @@ static int dialled(lua_State *L, int status, lua_KContext context) {
   return 1;
 }
 
-static const char *string_field(lua_State *L, const char *name) {
-  size_t length;
-  const char *text = NULL;
-  if (lua_getfield(L, 1, name) != LUA_TNIL) {
-    text = luaL_checklstring(L, -1, &length);
-    if (strlen(text) != length) luaL_error(L, "%s: contains a zero byte", name);
-  }
-  /* The table holds it. */
-  lua_pop(L, 1);
-  return text;
-}
-
 static uint64_t time_field(lua_State *L) {
   uint64_t ms = MCP_LCONNECT_TIME;
   (void)mcp_seconds_field(L, 1, "timeout", &ms);
@@ -95,8 +84,8 @@ static int connect_socket(lua_State *L) {
   luaL_checktype(L, 1, LUA_TTABLE);
   luaL_checktype(L, 2, LUA_TFUNCTION);
   lua_settop(L, 2);
-  host = string_field(L, "host");
-  path = string_field(L, "unix");
+  host = mcp_ltext_field(L, 1, "host", NULL);
+  path = mcp_ltext_field(L, 1, "unix", NULL);
   if (!host == !path) return luaL_error(L, "expected host or unix");
   lua_getfield(L, 1, "port");
   port = host ? luaL_checkinteger(L, -1) : 0;

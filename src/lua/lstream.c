@@ -10,6 +10,7 @@
 #include "base/mem.h"
 #include "lua/lconnect.h"
 #include "lua/lself.h"
+#include "lua/ltext.h"
 #include "lua/lturn.h"
 #include "lua/seconds.h"
 #include "net/connect.h"
@@ -256,18 +257,6 @@ static int dialled(lua_State *L, int status, lua_KContext context) {
   return push_connected(L, handle->s);
 }
 
-/* The string in field `name`, which the table keeps. [-0, +0, e] */
-static const char *string_field(lua_State *L, const char *name) {
-  size_t length;
-  const char *text = NULL;
-  if (lua_getfield(L, 1, name) != LUA_TNIL) {
-    text = luaL_checklstring(L, -1, &length);
-    if (strlen(text) != length) luaL_error(L, "%s: contains a zero byte", name);
-  }
-  lua_pop(L, 1);
-  return text;
-}
-
 static mcp_tls_t *tls_field(lua_State *L) {
   mcp_tls_t *tls = NULL;
   if (lua_getfield(L, 1, "tls") != LUA_TNIL) {
@@ -337,9 +326,9 @@ static int connect_stream(lua_State *L) {
   int code;
   luaL_checktype(L, 1, LUA_TTABLE);
   lua_settop(L, 1);
-  host = string_field(L, "host");
-  path = string_field(L, "unix");
-  name = string_field(L, "server_name");
+  host = mcp_ltext_field(L, 1, "host", NULL);
+  path = mcp_ltext_field(L, 1, "unix", NULL);
+  name = mcp_ltext_field(L, 1, "server_name", NULL);
   if (!host == !path) return luaL_error(L, "expected host or unix");
   if (!mcp_lturn_begin(L, rt, &co))
     return mcp_coroutine_push_error(L, MCP_ECANCELED);

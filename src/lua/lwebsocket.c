@@ -11,6 +11,7 @@
 #include "base/version.h"
 #include "lua/lendpoint.h"
 #include "lua/lendpoint_options.h"
+#include "lua/ltext.h"
 #include "lua/lturn.h"
 #include "lua/seconds.h"
 #include "transport/ws_client.h"
@@ -162,23 +163,6 @@ static int dialled(lua_State *L, int status, lua_KContext context) {
   return push_outcome(L, dial);
 }
 
-/* The string in field `name`, which the table keeps. [-0, +0, e] */
-static const char *text_field(lua_State *L, const char *name,
-                              const char *otherwise) {
-  const char *text = otherwise;
-  size_t length;
-  int type = lua_getfield(L, 1, name);
-  if (type != LUA_TNIL) {
-    if (type != LUA_TSTRING)
-      luaL_error(L, "%s: expected a string, got %s", name,
-                 luaL_typename(L, -1));
-    text = lua_tolstring(L, -1, &length);
-    if (strlen(text) != length) luaL_error(L, "%s: contains a zero byte", name);
-  }
-  lua_pop(L, 1);
-  return text;
-}
-
 /* Reads the table `proxy`: { host =, port =, authorization = }. [-0, +0, e] */
 static void read_proxy(lua_State *L, mcp_ws_client_options_t *options) {
   int table;
@@ -197,12 +181,12 @@ static void read_proxy(lua_State *L, mcp_ws_client_options_t *options) {
 }
 
 static void read_options(lua_State *L, mcp_ws_client_options_t *options) {
-  const char *only = text_field(L, "only", NULL);
-  options->host = text_field(L, "host", NULL);
-  options->unix_path = text_field(L, "unix", NULL);
+  const char *only = mcp_ltext_field(L, 1, "only", NULL);
+  options->host = mcp_ltext_field(L, 1, "host", NULL);
+  options->unix_path = mcp_ltext_field(L, 1, "unix", NULL);
   if (!options->host == !options->unix_path)
     luaL_error(L, "expected host or unix");
-  options->server_name = text_field(L, "server_name", options->host);
+  options->server_name = mcp_ltext_field(L, 1, "server_name", options->host);
   if (only && strcmp(only, "public") == 0) {
     options->flags = MCP_CONNECT_PUBLIC;
   } else if (only && strcmp(only, "loopback") == 0) {
@@ -265,7 +249,7 @@ static int write_fields(lua_State *L, mcp_buf_t *out, const char **reason) {
 
 static int write_head(lua_State *L, mcp_buf_t *out,
                       const mcp_ws_client_options_t *options) {
-  const char *target = text_field(L, "target", "/"), *reason = "";
+  const char *target = mcp_ltext_field(L, 1, "target", "/"), *reason = "";
   const char *host = options->host ? options->host : "localhost";
   int port = options->port == (options->tls ? 443 : 80) ? 0 : options->port;
   int type, code;

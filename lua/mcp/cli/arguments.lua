@@ -8,7 +8,7 @@
 --
 -- A text that begins with @ is written as JSON: key:='"@home"'.
 local core = require "mcp.core"
-local foreign = require "mcp.cli.foreign"
+local foreign = require "mcp.foreign"
 local nearest = require "mcp.nearest"
 local signature = require "mcp.signature"
 local value = require "mcp.value"

@@ -2,17 +2,20 @@
 -- ask: questions of the server during a call, asked at the terminal. Where there is none they are
 -- declined with a message, never answered from a pipe.
 local arguments = require "mcp.cli.arguments"
-local foreign = require "mcp.cli.foreign"
+local foreign = require "mcp.foreign"
 local interrupt = require "mcp.cli.interrupt"
 local terminal = require "mcp.cli.terminal"
 
 local ask = {}
 
 -- A line from the terminal, without its end; nil at the end of input. The loop stands still
--- meanwhile: the server waits for the answer, and progress would disturb the question.
+-- meanwhile: the server waits for the answer, and progress would disturb the question. Ctrl-C ends
+-- the program as soon as the prompt is seen.
 local function read_line(prompt)
-  io.stderr:write(prompt)
-  return interrupt.paused(io.stdin.read, io.stdin, "l")
+  return interrupt.paused(function()
+    io.stderr:write(prompt)
+    return io.stdin:read "l"
+  end)
 end
 
 -- The answers that a field offers, `a|b`; nil if it does not name them. With titles they are a list

@@ -2,7 +2,7 @@
 -- call: `luamcp call TARGET TOOL key=value…`.
 local arguments = require "mcp.cli.arguments"
 local exit = require "mcp.cli.exit"
-local foreign = require "mcp.cli.foreign"
+local foreign = require "mcp.foreign"
 local nearest = require "mcp.nearest"
 local offers = require "mcp.cli.offers"
 local show = require "mcp.cli.show"

@@ -2,7 +2,7 @@
 -- check: `luamcp check FILE`: loads a server without serving: what clients will see, and what is
 -- wrong with it, with line numbers. Pages of MCP Apps are read, too.
 local exit = require "mcp.cli.exit"
-local foreign = require "mcp.cli.foreign"
+local foreign = require "mcp.foreign"
 local offers = require "mcp.cli.offers"
 local protocol = require "mcp.protocol"
 local show = require "mcp.cli.show"

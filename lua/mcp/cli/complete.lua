@@ -1,7 +1,7 @@
 -- SPDX-License-Identifier: MIT
 -- complete: `luamcp complete TARGET NAME ARGUMENT [TEXT]`.
 local exit = require "mcp.cli.exit"
-local foreign = require "mcp.cli.foreign"
+local foreign = require "mcp.foreign"
 local offers = require "mcp.cli.offers"
 local show = require "mcp.cli.show"
 local target = require "mcp.cli.target"

@@ -3,7 +3,7 @@
 -- change. Each step is a function of the findings so far; the first failure ends the examination,
 -- because what follows would fail for the same reason.
 local exit = require "mcp.cli.exit"
-local foreign = require "mcp.cli.foreign"
+local foreign = require "mcp.foreign"
 local protocol = require "mcp.protocol"
 local show = require "mcp.cli.show"
 local target = require "mcp.cli.target"

@@ -2,7 +2,7 @@
 -- inspect: `luamcp inspect TARGET`: everything about a server on one page of text.
 local core = require "mcp.core"
 local exit = require "mcp.cli.exit"
-local foreign = require "mcp.cli.foreign"
+local foreign = require "mcp.foreign"
 local nearest = require "mcp.nearest"
 local offers = require "mcp.cli.offers"
 local schema_text = require "mcp.cli.schema_text"

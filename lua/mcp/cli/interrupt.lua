@@ -38,13 +38,12 @@ end
 
 ---Runs a function that blocks the loop, such as reading from the terminal. Signals are seen by the
 ---loop only, so meanwhile they have their usual effect: Ctrl-C ends the program.
----@param fn function
----@param ... any its arguments
+---@param fn fun(): ...
 ---@return any ... its results
-function interrupt.paused(fn, ...)
-  if not current then return fn(...) end
+function interrupt.paused(fn)
+  if not current then return fn() end
   core.catch_signals(nil)
-  local results = table.pack(fn(...))
+  local results = table.pack(fn())
   catch(current)
   return table.unpack(results, 1, results.n)
 end

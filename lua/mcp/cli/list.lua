@@ -1,7 +1,7 @@
 -- SPDX-License-Identifier: MIT
 -- list: `luamcp list TARGET`: what a server offers.
 local exit = require "mcp.cli.exit"
-local foreign = require "mcp.cli.foreign"
+local foreign = require "mcp.foreign"
 local methods = require "mcp.protocol.methods"
 local offers = require "mcp.cli.offers"
 local declared = require("mcp.protocol.extension").declared

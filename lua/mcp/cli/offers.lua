@@ -2,7 +2,7 @@
 -- offers: what a server offers, as the commands list it.
 local arguments = require "mcp.cli.arguments"
 local errors = require "mcp.protocol.errors"
-local foreign = require "mcp.cli.foreign"
+local foreign = require "mcp.foreign"
 
 local offers = {}
 

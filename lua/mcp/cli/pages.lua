@@ -1,7 +1,7 @@
 -- SPDX-License-Identifier: MIT
 -- pages: what commands say of the pages of MCP Apps that a server has: which tools show them, what
 -- they ask for, and what would keep a host from showing them. No browser is needed.
-local foreign = require "mcp.cli.foreign"
+local foreign = require "mcp.foreign"
 local html_loads = require "mcp.cli.html_loads"
 local nearest = require "mcp.nearest"
 local ui = require "mcp.message.ui"

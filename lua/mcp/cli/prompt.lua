@@ -2,7 +2,7 @@
 -- prompt: `luamcp prompt TARGET NAME key=value…`.
 local arguments = require "mcp.cli.arguments"
 local exit = require "mcp.cli.exit"
-local foreign = require "mcp.cli.foreign"
+local foreign = require "mcp.foreign"
 local offers = require "mcp.cli.offers"
 local show = require "mcp.cli.show"
 local target = require "mcp.cli.target"

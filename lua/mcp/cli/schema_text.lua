@@ -2,7 +2,7 @@
 -- schema_text: the members of a JSON Schema as rows of text.
 local arguments = require "mcp.cli.arguments"
 local core = require "mcp.core"
-local foreign = require "mcp.cli.foreign"
+local foreign = require "mcp.foreign"
 local nearest = require "mcp.nearest"
 
 local schema_text = {}

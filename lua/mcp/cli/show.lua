@@ -1,7 +1,7 @@
 -- SPDX-License-Identifier: MIT
 -- show: prints what a server gave: on standard output, and nothing else there.
 local core = require "mcp.core"
-local foreign = require "mcp.cli.foreign"
+local foreign = require "mcp.foreign"
 local terminal = require "mcp.cli.terminal"
 
 local show = {}

@@ -176,7 +176,7 @@ function call.enveloped(client, params)
   local out = {}
   for key, member in pairs(params or {}) do out[key] = member end
   local meta = {}
-  for key, member in pairs(value.is_object(out._meta) and out._meta or {}) do
+  for key, member in pairs(value.object(out._meta)) do
     meta[key] = member
   end
   meta[protocol.KEY_VERSION] = client.revision

@@ -227,7 +227,7 @@ end
 ---@return boolean taken
 function Set.__index:notice(client, method, params, sent)
   local fn = function_for(self, client, "notifications", method)
-  local meta = value.is_object(params._meta) and params._meta or {}
+  local meta = value.object(params._meta)
   local tag = meta[protocol.KEY_SUBSCRIPTION]
   if fn and tag ~= nil and client.era == "modern" then
     -- Those of a subscription that has been replaced come twice.

@@ -54,7 +54,7 @@ local function settle(client, facts)
   client.transport:settle(facts.era, facts.name)
 end
 
-local function object(given) return value.is_object(given) and given or {} end
+local object = value.object
 
 -- The newest revision of an era in a server's list that we speak, or nil.
 local function newest(list, era, only)

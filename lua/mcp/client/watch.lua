@@ -74,12 +74,12 @@ end
 ---@return boolean taken
 function watch.notice(client, method, params)
   local kind = method:match "^notifications/(%a+)/list_changed$"
-  local meta = value.is_object(params._meta) and params._meta or {}
+  local meta = value.object(params._meta)
   local tag = meta[protocol.KEY_SUBSCRIPTION]
   if method == "notifications/subscriptions/acknowledged" then
     local subscription = client.opening
     if subscription and core.id_key(subscription.id) == core.id_key(tag) then
-      subscription.honoured = value.is_object(params.notifications) and params.notifications or {}
+      subscription.honoured = value.object(params.notifications)
       -- From here on its notifications count, and those of its predecessor no longer.
       client.opening, client.listening = nil, subscription
       subscription.acknowledged:wake(true)

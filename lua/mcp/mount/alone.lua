@@ -16,7 +16,7 @@ local function text_of(given) return type(given) == "string" and given ~= "" and
 ---@param app mcp.App
 ---@param client mcp.Client of that server
 function alone.identify(app, client)
-  local about = value.is_object(client.server) and client.server or {}
+  local about = value.object(client.server)
   identity.set(app, {
     name = text_of(about.name) or app.name, version = text_of(about.version) or "0.0.0",
     title = text_of(about.title), description = text_of(about.description),

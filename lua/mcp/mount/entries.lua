@@ -72,7 +72,7 @@ function make.prompts(mount, definition)
   local entry = { kind = "prompt", inner = inner, name = mount.names:name(inner), arguments = {},
     known = {} }
   local list = value.array {}
-  for _, argument in ipairs(value.is_array(definition.arguments) and definition.arguments or {}) do
+  for _, argument in ipairs(value.list(definition.arguments)) do
     if type(argument) == "table" and type(argument.name) == "string" then
       list[#list + 1] = copy(argument)
       entry.known[argument.name] = true

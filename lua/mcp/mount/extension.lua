@@ -42,7 +42,7 @@ end
 function extension.of(capabilities)
   local out = {}
   local all = value.is_object(capabilities) and capabilities.extensions
-  for id in pairs(value.is_object(all) and all or {}) do
+  for id in pairs(value.object(all)) do
     if not SEPARATE[id] and not facts_of.problem(id) then
       out[id] = facts_of.declared(capabilities, id) or nil
     end
@@ -309,7 +309,7 @@ function extension.notice(each, made, method, params, of)
     end
     return
   end
-  local meta = value.is_object(params._meta) and params._meta or {}
+  local meta = value.object(params._meta)
   local tag = meta[protocol.KEY_SUBSCRIPTION]
   if tag ~= nil then
     -- Of a stateless server, for one client that listens.

@@ -33,7 +33,7 @@ local function remembered(asking, key) return asking.kept[key] end
 ---@param data any of the error
 function rounds.ask_pages(ctx, name, data)
   local list, items = type(data) == "table" and data.elicitations, {}
-  for i, params in ipairs(value.is_array(list) and list or {}) do
+  for i, params in ipairs(value.list(list)) do
     local asked = type(params) == "table" and params.mode == "url"
       and question.relayed("elicitation/create", params)
     if asked then

@@ -201,7 +201,7 @@ local function import(app, source, options, at)
     warn(("rules[%d] decides about no operation: it fits none, or an earlier rule fits first")
       :format(i), "warning")
   end
-  local info = value.is_object(doc.root.info) and doc.root.info or {}
+  local info = value.object(doc.root.info)
   report.title = type(info.title) == "string" and info.title or nil
   report.version = info.version ~= nil and tostring(info.version) or nil
   return report

@@ -10,10 +10,10 @@ local servers = {}
 local function fill(server, variables)
   local text = server.url
   if type(text) ~= "string" then return nil, "a server without url" end
-  local known = value.is_object(server.variables) and server.variables or {}
+  local known = value.object(server.variables)
   local wrong
   text = text:gsub("{([^{}]+)}", function(name)
-    local variable = value.is_object(known[name]) and known[name] or {}
+    local variable = value.object(known[name])
     local given = variables[name]
     if given == nil then given = variable.default end
     if type(given) == "number" then given = tostring(given) end

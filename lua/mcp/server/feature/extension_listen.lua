@@ -186,7 +186,7 @@ end
 local function tagged(params, x)
   local out, meta = {}, { [protocol.KEY_SUBSCRIPTION] = x:id() }
   for key, member in pairs(params or {}) do out[key] = member end
-  for key, member in pairs(value.is_object(out._meta) and out._meta or {}) do
+  for key, member in pairs(value.object(out._meta)) do
     if meta[key] == nil then meta[key] = member end
   end
   out._meta = meta

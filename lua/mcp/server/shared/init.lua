@@ -69,45 +69,27 @@ function Shared.__index.unavailable(_, x)
     .. "cannot be reached; try again later")
 end
 
--- What the other files of this folder do for apps.
-local function delegate(name, module, fn)
-  Shared.__index[name] = function(...) return require(module)[fn](...) end
+-- What the other files of this folder do for apps, by file: the method of the app's share, and the
+-- function of the file that it is. A file is loaded when it is first needed.
+local FOLDER = "mcp.server.shared."
+local METHODS = {
+  sessions = { change = "change", announce_ready = "ready", lock = "lock" },
+  changes = { publish = "publish", publish_late = "publish_late", sent = "sent",
+    changes_since = "since", position = "position", announce = "announce", notify = "notify" },
+  calls = { first_question = "first_question", pass_answer = "pass_answer",
+    pass_cancel = "pass_cancel" },
+  rate = { take_token = "take" },
+  tasks = { save_task = "save", forget_task = "forget", find_task = "find", list_tasks = "list",
+    await_task = "await", watch_task = "watch", fail_tasks = "fail_all" },
+  streams = { begin_stream = "begin", claim_stream = "claim", leave_stream = "leave",
+    resume = "resume" },
+}
+for file, methods in pairs(METHODS) do
+  local module = FOLDER .. file
+  for method, fn in pairs(methods) do
+    Shared.__index[method] = function(...) return require(module)[fn](...) end
+  end
 end
-
-local SESSIONS = "mcp.server.shared.sessions"
-delegate("change", SESSIONS, "change")
-delegate("announce_ready", SESSIONS, "ready")
-delegate("lock", SESSIONS, "lock")
-
-local CHANGES = "mcp.server.shared.changes"
-delegate("publish", CHANGES, "publish")
-delegate("publish_late", CHANGES, "publish_late")
-delegate("sent", CHANGES, "sent")
-delegate("changes_since", CHANGES, "since")
-delegate("position", CHANGES, "position")
-delegate("announce", CHANGES, "announce")
-delegate("notify", CHANGES, "notify")
-
-local CALLS = "mcp.server.shared.calls"
-delegate("first_question", CALLS, "first_question")
-delegate("pass_answer", CALLS, "pass_answer")
-delegate("pass_cancel", CALLS, "pass_cancel")
-delegate("take_token", "mcp.server.shared.rate", "take")
-
-local TASKS = "mcp.server.shared.tasks"
-delegate("save_task", TASKS, "save")
-delegate("forget_task", TASKS, "forget")
-delegate("find_task", TASKS, "find")
-delegate("list_tasks", TASKS, "list")
-delegate("await_task", TASKS, "await")
-delegate("watch_task", TASKS, "watch")
-delegate("fail_tasks", TASKS, "fail_all")
-
-local STREAMS = "mcp.server.shared.streams"
-delegate("begin_stream", STREAMS, "begin")
-delegate("claim_stream", STREAMS, "claim")
-delegate("leave_stream", STREAMS, "leave")
-delegate("resume", STREAMS, "resume")
 
 -- --- messages to other processes ---------------------------------------------------------------
 
@@ -377,8 +359,9 @@ function shared.join(app, given)
     waiting = {}, asking = 0, last_question = 0, joining = {}, secrets = {},
   }, Shared)
   app.shared = self
-  for _, name in ipairs { SESSIONS, CHANGES, CALLS, STREAMS, TASKS } do
-    require(name).share(self)
+  -- Those that take part in it from the start; a limit of requests joins by itself.
+  for _, file in ipairs { "sessions", "changes", "calls", "streams", "tasks" } do
+    require(FOLDER .. file).share(self)
   end
   return self
 end

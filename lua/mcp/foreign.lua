@@ -9,15 +9,13 @@ local foreign = {}
 ---@return string|nil
 function foreign.string(given) return type(given) == "string" and given or nil end
 
----@param given any
----@return table object {} for any other type
-function foreign.object(given) return value.is_object(given) and given or {} end
+foreign.object, foreign.array = value.object, value.list
 
 ---@param given any
 ---@return table[] the objects of an array
 function foreign.objects(given)
   local out = {}
-  for _, member in ipairs(value.is_array(given) and given or {}) do
+  for _, member in ipairs(value.list(given)) do
     if value.is_object(member) then out[#out + 1] = member end
   end
   return out
@@ -27,15 +25,11 @@ end
 ---@return string[] the strings of an array
 function foreign.strings(given)
   local out = {}
-  for _, member in ipairs(value.is_array(given) and given or {}) do
+  for _, member in ipairs(value.list(given)) do
     if type(member) == "string" then out[#out + 1] = member end
   end
   return out
 end
-
----@param given any
----@return any[] members of an array, {} for any other type
-function foreign.array(given) return value.is_array(given) and given or {} end
 
 ---The first of these that is a string with at least one character.
 ---@param ... any
