@@ -81,6 +81,37 @@ describe("closing something that takes time", function()
     assert.equal(0, closing.count())
   end)
 
+  it("may begin some turns of the loop after the end, but the loop may be busy for ever", function()
+    local step, timeout, turns = core.step, core.timeout, 0
+    local over = false
+    core.timeout = function() return 0 end
+    core.step = function(...)
+      turns = turns + 1
+      if turns == 8 then
+        in_closing(function()
+          closing.run(5, function()
+            mcp.sleep(0.005)
+            over = true
+          end)
+        end)
+        core.step = step
+      end
+      return step(...)
+    end
+    local ok, err = pcall(closing.await)
+    core.step, core.timeout = step, timeout
+    assert.is_true(ok, err)
+    assert.is_true(over)
+
+    turns = 0
+    core.timeout = function() return 0 end
+    core.step = function() turns = turns + 1 end
+    ok, err = pcall(closing.await)
+    core.step, core.timeout = step, timeout
+    assert.is_true(ok, err)
+    assert.equal(8, turns)
+  end)
+
   it("that fails is over", function()
     in_closing(function()
       closing.run(5, function()

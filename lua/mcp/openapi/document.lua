@@ -21,9 +21,6 @@ document.FILES = 200
 -- References that lead to references.
 document.REFERENCES = 64
 
--- The deepest text that the core reads.
-local DEPTH = 128
-
 ---@class mcp.openapi.File
 ---@field name string "" for the document itself, otherwise its path from the document's folder
 ---@field root table
@@ -40,7 +37,7 @@ Document.__index = Document
 local function decode(text)
   if text:sub(1, 3) == "\xEF\xBB\xBF" then text = text:sub(4) end
   if text:find "^%s*[{%[]" then
-    local root, message = core.json_decode(text, DEPTH, document.VALUES)
+    local root, message = core.json_decode(text, nil, document.VALUES)
     -- Flow style is YAML as well: { openapi: 3.0.0 }
     if root ~= nil or text:find '^%s*{%s*["}]' then return root, message end
   end

@@ -11,8 +11,8 @@ local results = {}
 
 -- How much of the body of an error a model is shown, in bytes. Pages of HTML are mostly noise.
 results.ERROR_TEXT = 1000
--- The deepest JSON that the core reads; a response is bounded in bytes.
-local DEPTH, VALUES = 128, 4000000
+-- A response is bounded in bytes, too.
+local VALUES = 4000000
 -- Shorter credentials would hide ordinary words.
 local SECRET = 4
 
@@ -60,7 +60,7 @@ local function body_of(response)
   local text = response.body or ""
   local kind = response.headers["content-type"] or ""
   if media.is_json(kind) then
-    local decoded = core.json_decode(text, DEPTH, VALUES)
+    local decoded = core.json_decode(text, nil, VALUES)
     if decoded ~= nil then text = core.encode(decoded, true) or text end
   elseif not media.is_text(kind) and kind ~= "" then
     return #text > 0 and ("(%d bytes of %s)"):format(#text, cut(kind, 60)) or ""
@@ -129,7 +129,7 @@ function results.decode(response, promised)
   if not media.is_json(kind) and not (promised and (kind == "" or media.is_text(kind))) then
     return nil
   end
-  return (core.json_decode(response.body, DEPTH, VALUES))
+  return (core.json_decode(response.body, nil, VALUES))
 end
 
 -- Content for what is not JSON.

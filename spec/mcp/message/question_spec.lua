@@ -162,6 +162,11 @@ describe("mcp.sample", function()
     end
     assert.is_table(mcp.sample { max_tokens = 1, messages = { "x",
       { role = "assistant", content = { "so", use } }, { role = "user", content = result } } })
+    -- One answer is enough for an id that comes twice; what is no tool_use needs none.
+    assert.is_table(mcp.sample { max_tokens = 1, messages = {
+      { role = "assistant", content = { use, use } }, { role = "user", content = result } } })
+    assert.is_table(mcp.sample { max_tokens = 1,
+      messages = { { role = "user", content = { type = "text", text = "x", id = "2" } } } })
   end)
 
   it("with tools needs sampling.tools, with a context sampling.context", function()

@@ -191,6 +191,22 @@ describe("extensions of another server", function()
     extension.PAGES, extension.KNOWN = pages, known
   end)
 
+  it("of skills keep what has no address", function()
+    local listing = mcp.server "listing"
+    listing:extension { id = helper.PREFIX .. "skills", open = true, methods = {
+      ["skills/list"] = function()
+        return { skills = { { uri = "skill://a/SKILL.md",
+          resources = { { uri = "skill://a/x" }, { name = "none" }, "text" } } } }
+      end } }
+    front = mcp.server "front"
+    front:mount("gh", listing, { era = "modern" })
+    clients[1] = assert(mcp.connect(front, { era = "modern" }))
+    local skill = assert(clients[1]:request("skills/list", {})).skills[1]
+    assert.equal("gh+skill://a/SKILL.md", skill.uri)
+    assert.same({ { uri = "gh+skill://a/x" }, { name = "none" }, "text" },
+      helper.plain(skill.resources))
+  end)
+
   it("of skills are put together, under the addresses of the app", function()
     local folder = os.tmpname()
     os.remove(folder)

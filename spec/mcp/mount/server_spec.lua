@@ -422,6 +422,24 @@ describe("a mounted server", function()
     end
   end)
 
+  it("hears only so often that folders have changed of which it gets none", function()
+    behind:tool "roots" (function(_, ctx) return tostring((ctx:roots())) end)
+    front:mount("gh", behind, { era = "legacy" })
+    local client <close> = assert(mcp.connect(front, { era = "legacy",
+      roots = function() return nil, "none" end }))
+    client:list_tools()
+    local transport = front.mounts.by_name.gh.upstream.main.client.transport
+    local notify, notified = transport.notify, 0
+    function transport.notify(self, method, ...)
+      if method == "notifications/roots/list_changed" then notified = notified + 1 end
+      return notify(self, method, ...)
+    end
+    helper.logged(function()
+      for _ = 1, 24 do assert.equal("nil", text_of(client:call_tool "gh_roots")) end
+    end)
+    assert.equal(16, notified)
+  end)
+
   it("makes room for resources that are watched", function()
     behind:resource "n://{i}" (function() return "x" end)
     local watch = require "mcp.client.watch"

@@ -52,6 +52,15 @@ describe("bodies", function()
     assert.equal('{"a":1}', request.body)
   end)
 
+  it("that are one argument are described by the document", function()
+    for described, schema in pairs { ["the body"] = { type = "array", items = {} },
+      ["its own"] = { type = "string", description = "its own" } } do
+      local _, client = sent({ ["application/json"] = { schema = schema } }, { body = array {} },
+        { description = "the body" })
+      assert.equal(described, schema_of(client).properties.body.description)
+    end
+  end)
+
   it("take other members where the document allows them", function()
     local request = sent({ ["application/json"] = { schema = { type = "object",
       properties = { a = { type = "string" } }, additionalProperties = { type = "integer" } } } },

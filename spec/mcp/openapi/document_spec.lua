@@ -116,6 +116,17 @@ describe("documents", function()
     assert.is_true(doc:object(chain.c.n9, doc.main).fine)
   end)
 
+  it("are read as deep as JSON is read anywhere", function()
+    local function nested(levels)
+      return document.open(write("deep.json", ('{"openapi":"3.0.0","paths":{},"x":%s1%s}'):format(
+        ("["):rep(levels - 1), ("]"):rep(levels - 1))))
+    end
+    assert.is_table(nested(128))
+    local nothing, message = nested(129)
+    assert.is_nil(nothing)
+    assert.matches("deep", message)
+  end)
+
   it("have operations up to a limit", function()
     local old = operations.MAX
     operations.MAX = 2

@@ -225,6 +225,21 @@ describe("session", function()
     assert.equal(0, held)
   end)
 
+  it("is charged for a subscription about what it takes", function()
+    local subscribed, cost = {}, 0
+    collectgarbage()
+    collectgarbage "stop"
+    local before = collectgarbage "count"
+    for i = 1, 1000 do
+      local key = ("r://%04d"):format(i)
+      subscribed[key] = ("R://%04d"):format(i)
+    end
+    local took = (collectgarbage "count" - before) * 1024
+    collectgarbage "restart"
+    for key in pairs(subscribed) do cost = cost + session.subscription_cost(key) end
+    assert.is_true(cost > 0.8 * took and cost < 1.25 * took, cost / took)
+  end)
+
   it("clear ends all", function()
     local store = session.store()
     for _ = 1, 5 do store:add(new()) end

@@ -429,6 +429,18 @@ describe("mcp.middleware.response_limit", function()
     end)
   end
 
+  it("counts what is no text, too: so many bytes for each value and each member", function()
+    local limit = mcp.middleware.response_limit { bytes = 1000 }
+    local function answer(count)
+      local list = {}
+      for i = 1, count do list[i] = i end
+      return limit({ kind = "tool" }, function() return { a = list } end)
+    end
+    -- 9 for the member, 16 for each number.
+    assert.equal(61, #answer(61).a)
+    assert.is_true(answer(62).isError)
+  end)
+
   it("cuts texts at a character where that is wanted, and says how much", function()
     local peer = helper.open(app_of { bytes = 2000, cut = true })
     local result = peer:call("long", { n = 50000 })
