@@ -32,7 +32,8 @@ Upstream.__index = {}
 ---@return table
 function upstream.new(connect, hooks)
   return setmetatable({ connect = connect, hooks = hooks, name = hooks.name, state = "new",
-    of = setmetatable({}, { __mode = "k" }), opening = {}, waiting = {}, tries = 0,
+    of = setmetatable({}, { __mode = "k" }), ending = setmetatable({}, { __mode = "k" }),
+    opening = {}, waiting = {}, tries = 0,
     tasks = core.waiter(), closed = false,
     -- In place of a session: stands for all clients that have none.
     loose = { closed = false } }, Upstream)
@@ -216,7 +217,26 @@ local function era_of(self)
   return nil
 end
 
-local function close_later(made) core.spawn(function() made.client:close() end) end
+-- Closes the connection of a session, if there is one.
+local function leave(self, session)
+  local last = self.of[session]
+  if not last then return end
+  self.of[session] = nil
+  if self.main == last then self.main, self.state = nil, "new" end
+  core.spawn(function() last.client:close() end)
+end
+
+-- A session has that connection, which ends with it, and so does each that replaces it.
+local function own(self, session, made)
+  self.of[session] = made
+  if self.ending[session] then return end
+  self.ending[session] = true
+  local at_end = session.at_end
+  session.at_end = function()
+    if at_end then at_end() end
+    leave(self, session)
+  end
+end
 
 -- The first client with a session gets the connection that is there, which then ends with the
 -- session: another costs a process, or a session, more. Not if it would learn less of the client.
@@ -230,24 +250,15 @@ local function hand_over(self, session)
   for id in pairs(type(extensions) == "table" and extensions or {}) do
     if not (self.hooks.declare or {})[id] then return nil end
   end
-  main.session, self.of[session] = session, main
-  local at_end = session.at_end
-  session.at_end = function()
-    if at_end then at_end() end
-    self.of[session] = nil
-    if self.main == main then self.main, self.state = nil, "new" end
-    close_later(main)
-  end
+  leave(self, session)
+  main.session = session
+  own(self, session, main)
   return main
 end
 
 local function open_for(self, session, ctx)
-  local before = self.of[session]
-  if before then
-    -- It was lost: the server may have been restarted.
-    self.of[session] = nil
-    close_later(before)
-  end
+  -- It was lost: the server may have been restarted.
+  leave(self, session)
   local made, text, code
   if session == self.loose then
     made, text, code = link.open(self.connect, self.hooks)
@@ -261,16 +272,7 @@ local function open_for(self, session, ctx)
   end
   made.client.mirrors = self.main and self.main.client.mirrors or made.client.mirrors
   if session ~= self.loose then made.session = session end
-  self.of[session] = made
-  if not before then
-    local at_end = session.at_end
-    session.at_end = function()
-      if at_end then at_end() end
-      local last = self.of[session]
-      self.of[session] = nil
-      if last then close_later(last) end
-    end
-  end
+  own(self, session, made)
   return made
 end
 
@@ -297,16 +299,15 @@ function Upstream.__index:link_for(ctx, seconds)
     session = self.loose
   end
   while true do
-    local own, others = self.of[session], self.opening[session]
-    if own and own.client:is_open() then return own end
-    if not others and not own then
+    local made, others = self.of[session], self.opening[session]
+    if made and made.client:is_open() then return made end
+    if not others then
       local given = hand_over(self, session)
       if given then return given end
-    end
-    if not others then
       local opening <close> = setmetatable({ of = self, session = session, waiting = {} }, Opening)
       self.opening[session] = opening
-      local made, text, code = open_for(self, session, ctx)
+      local text, code
+      made, text, code = open_for(self, session, ctx)
       -- What cancels one request is no failure of the others.
       if not made and code ~= "ECANCELED" then opening.failed = { text, code } end
       return made, text, code

@@ -203,6 +203,33 @@ describe("an app that is another server", function()
     assert.matches("there: cut", lines, 1, true)
   end)
 
+  for _, lost in ipairs { 1, 2 } do
+    it(("ends the connection that replaced a lost one with its session (client %d)"):format(lost),
+      function()
+        local opened = {}
+        front = assert(single.open("there", function(options)
+          options.era = "legacy"
+          local client = mcp.connect(behind, options)
+          opened[#opened + 1] = client
+          return client
+        end))
+        -- The first has the connection that was there, the second one of its own.
+        local clients = {}
+        for i = 1, 2 do
+          clients[i] = assert(mcp.connect(front, { era = "legacy" }))
+          assert(clients[i]:call_tool "fails")
+        end
+        opened[lost].transport:close()
+        opened[lost].state, opened[lost].lost_text = "lost", "cut"
+        helper.logged(function() assert(clients[lost]:call_tool "fails") end)
+        assert.equal(3, #opened)
+        for _, client in ipairs(clients) do client:close() end
+        for i, each in ipairs(opened) do
+          helper.wait_until(function() return not each:is_open() end, "the end of number " .. i)
+        end
+      end)
+  end
+
   for _, era in ipairs { "legacy", "modern" } do
     it(("shares one connection among requests that come together (%s)"):format(era), function()
       local opened = {}
