@@ -12,7 +12,7 @@ typedef struct {
   mcp_share_t *share; /* of the peer; it is charged */
   int function;       /* registry reference, or LUA_NOREF */
   unsigned misses;
-  bool with_id;
+  bool with_id, survives;
   size_t method, meta; /* bytes of each, which lie one after the other */
   char text[];
 } memo_t;
@@ -54,6 +54,7 @@ bool mcp_lrepeat_push(lua_State *L, mcp_exchange_t *x,
     return false;
   }
   *with_id = memo->with_id;
+  x->survives = memo->survives;
   lua_rawgeti(L, LUA_REGISTRYINDEX, memo->function);
   return true;
 }
@@ -103,6 +104,7 @@ int mcp_lrepeat_remember(lua_State *L) {
   memo = new_memo(h->x->share, method, meta);
   if (!memo) return 0;
   memo->with_id = lua_toboolean(L, 5);
+  memo->survives = h->x->survives;
   if (*slot) memo->misses = (*slot)->misses;
   mcp_lrepeat_free(L, *slot);
   *slot = memo;

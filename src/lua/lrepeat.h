@@ -24,8 +24,8 @@ bool mcp_lrepeat_is_worth(mcp_exchange_t *x);
 
 /* x:remember(fn, method, meta | nil [, with_id]): requests like this one, whose
  * method is `method` and whose _meta has the text `meta`, go to fn(x, params
- * [, id]) instead of the listener's function. Without memory for it they do
- * not. */
+ * [, id]) instead of the listener's function, and survive if this one does.
+ * Without memory for it they do not. */
 int mcp_lrepeat_remember(lua_State *L);
 
 /* Forgets what was left with a connection. */

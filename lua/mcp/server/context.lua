@@ -74,12 +74,17 @@ end
 
 function facts.transport(ctx) return ctx.exchange:transport() end
 
--- What is known of the method (protocol/methods.lua): of an extension, by the app.
-function facts.row(ctx)
-  local extensions = ctx.app.extensions
-  return methods_of_protocol[ctx.method]
-    or extensions and (extensions.rows[ctx.method] or extensions.unknown) or EMPTY
+---What is known of a method (protocol/methods.lua): of an extension, by the app.
+---@param app table
+---@param method string
+---@return mcp.Method
+function context.row(app, method)
+  local extensions = app.extensions
+  return methods_of_protocol[method]
+    or extensions and (extensions.rows[method] or extensions.unknown) or EMPTY
 end
+
+function facts.row(ctx) return context.row(ctx.app, ctx.method) end
 
 -- Members that a context need not have.
 local ABSENT = { app = true, asking = true, auth = true, beaten = true, beats = true, level = true,
@@ -122,13 +127,13 @@ end
 ---@param session table|false
 ---@param method string
 ---@param meta_text string|nil the text of the request's _meta
----@param level string|nil the log level the request asked for
----@param token string|integer|nil its progress token
----@return mcp.Context
-function context.new(exchange, revision, session, method, meta_text, level, token)
+---@param app table
+---@return mcp.Context without the level and the token that few requests have: with those, the
+---table would be twice as large
+function context.new(exchange, revision, session, method, meta_text, app)
   return setmetatable({
     exchange = exchange, revision = revision, own_session = session, method = method,
-    meta_text = meta_text, level = level, token = token, entry = false,
+    meta_text = meta_text, app = app, entry = false, asking = false,
   }, Context)
 end
 

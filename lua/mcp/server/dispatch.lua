@@ -13,7 +13,7 @@ local sessions = require "mcp.server.session"
 local state = require "mcp.server.ask.state"
 local tool = require "mcp.server.feature.tool"
 
-local rawget, xpcall = rawget, xpcall
+local xpcall = xpcall
 
 local dispatch = {}
 
@@ -227,7 +227,7 @@ end
 ---@param err table|nil the error, if it was one
 ---@return table|nil result
 ---@return table|nil err
-function dispatch.mend(ctx, reason, err)
+local function mend(ctx, reason, err)
   local text = ("%s: %s%s"):format(named(ctx), err and "error: " or "", reason)
   core.log("error", text, about(ctx))
   if err then
@@ -241,7 +241,7 @@ function dispatch.mend(ctx, reason, err)
   return nil, failure.new(errors.INTERNAL_ERROR, "Internal error in " .. text)
 end
 
-tool.mend = dispatch.mend
+dispatch.mend, tool.mend = mend, mend
 
 -- Turns an error into a response. An mcp.error is sent as it is. Others are logged; the text of a
 -- tool's error goes to the model.
@@ -279,7 +279,7 @@ end
 function dispatch.judged(ctx, fn, ...)
   local ok, result, err = xpcall(fn, raised, ...)
   if not ok then result, err = judge(ctx, result) end
-  local asking = rawget(ctx, "asking")
+  local asking = ctx.asking
   if asking and asking.result then return asking.result end
   return result, err
 end
@@ -287,7 +287,7 @@ end
 -- Errors of a task, whose request has been answered, are handled alike.
 function tool.guarded(ctx, fn, ...)
   local result, err = dispatch.judged(ctx, fn, ...)
-  local asking = rawget(ctx, "asking")
+  local asking = ctx.asking
   if asking then state.finish(asking) end
   return result, err
 end
@@ -315,23 +315,18 @@ dispatch.request_ctx = 2
 ---@return function mend called for a response that cannot be encoded
 ---@return table ctx the first argument of mend
 function dispatch.request(app, ctx, handler, params)
-  if ctx.revision.rounds and params and (methods[ctx.method] or ctx.row).asks then
-    local err = state.begin(app, ctx, params)
-    if err then return nil, err, dispatch.mend, ctx end
-  end
   local ok, result, err = xpcall(handler, raised, app, ctx, params or EMPTY, true)
   if not ok then result, err = judge(ctx, result) end
-  local asking = rawget(ctx, "asking")
-  if asking then
+  if ctx.asking then
     -- A question ends a handler by an error, which the handler may have caught.
-    local ended = state.finish(asking)
-    if ended then return ended, nil, dispatch.mend, ctx end
+    local ended = state.finish(ctx.asking)
+    if ended then return ended, nil, mend, ctx end
   end
-  if err then return nil, err, dispatch.mend, ctx end
+  if err then return nil, err, mend, ctx end
   if ctx.revision.stamp and type(result) == "table" and result.resultType == nil then
     result = stamp(app, result)
   end
-  return result, nil, dispatch.mend, ctx
+  return result, nil, mend, ctx
 end
 
 return dispatch

@@ -39,11 +39,11 @@ end
 -- The context of a call inside another: the same client, stream and questions, another entry.
 local function inner(app, ctx)
   local made = context.new(rawget(ctx, "exchange"), ctx.revision, ctx.own_session, "tools/call",
-    rawget(ctx, "meta_text"), rawget(ctx, "level"), rawget(ctx, "token"))
-  for _, name in ipairs { "own_exchange", "auth", "task", "meta", "beats", "beaten" } do
+    rawget(ctx, "meta_text"), app)
+  for _, name in ipairs { "own_exchange", "auth", "task", "meta", "beats", "beaten", "level",
+    "token" } do
     rawset(made, name, rawget(ctx, name))
   end
-  made.app = app
   -- Questions are numbered in the whole call, so that they find their answers when it runs again.
   rawset(made, "asking", state.of(ctx))
   return made

@@ -67,9 +67,8 @@ end
 local function context_of(outer, exchange)
   local meta_text = rawget(outer, "meta_text")
   local made = context.new(exchange, outer.revision, outer.own_session, "tools/call", meta_text,
-    rawget(outer, "level"), rawget(outer, "token"))
-  made.app = outer.app
-  made.auth = rawget(outer, "auth")
+    outer.app)
+  for _, name in ipairs { "auth", "level", "token" } do rawset(made, name, rawget(outer, name)) end
   if not outer.own_session then
     local meta = {}
     for key, member in pairs(outer.meta) do meta[key] = member end

@@ -121,7 +121,8 @@ local function replace(app, made, alias)
   local old_mounts = mounts and mounts.replace(app, made) or nil
   for _, kind in ipairs(KINDS) do
     local from, into = made[kind], app[kind]
-    into.by_name, into.order, into.choosy = from.by_name, from.order, from.choosy
+    into.by_name, into.order = from.by_name, from.order
+    into.choosy, into.mirrored = from.choosy, from.mirrored
   end
   alias(made)
   if app.mounts then app.mounts:rebuild(KINDS) end

@@ -55,6 +55,18 @@ local function can_be_asked(meta)
   return answer
 end
 
+---When does a request need a state: always (true); with answers, or what was remembered, among its
+---params only ("answers"); or never? Depends on nothing that differs between requests with the same
+---envelope.
+---@param facts table of the revision
+---@param row mcp.Method
+---@param meta string|nil
+---@return boolean|"answers"
+function state.need(facts, row, meta)
+  if not (facts.rounds and row.asks) then return false end
+  return meta and not can_be_asked(meta) and "answers" or true
+end
+
 -- Texts from here on are charged to the connection, in bytes: what a message costs covers less.
 local LARGE = 1024
 
@@ -70,16 +82,13 @@ local function subject_of(ctx, params)
 end
 
 ---Before a handler runs: takes the answers of the last round, and what was remembered, out of
----`params`.
+---`params`. For a request that needs a state.
 ---@param app table
 ---@param ctx table
 ---@param params table
 ---@return table|nil err
 function state.begin(app, ctx, params)
   local given, text = params.inputResponses, params.requestState
-  if given == nil and text == nil and ctx.meta_text and not can_be_asked(ctx.meta_text) then
-    return nil
-  end
   -- Handlers may change their arguments. As text they take a fraction of the memory of a copy.
   local arguments = core.encode(subject_of(ctx, params), true)
   if #arguments >= LARGE and not ctx.exchange:charge(#arguments) then

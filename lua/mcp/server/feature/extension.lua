@@ -319,13 +319,12 @@ end
 function extension.notice(app, x, revision, session, method, params, meta)
   local def = app.extensions.notices[method]
   if not def and app.mounts then
-    local passed = context.new(x, revision, session, method, meta)
-    passed.app = app
+    local passed = context.new(x, revision, session, method, meta, app)
     return app.mounts:forward(passed, method, params or {})
   end
   if not def or not is_offered(def, revision.era) then return end
-  local ctx = context.new(x, revision, session, method, meta)
-  ctx.app, ctx.auth = app, app.auth and app.auth.of[x] or nil
+  local ctx = context.new(x, revision, session, method, meta, app)
+  ctx.auth = app.auth and app.auth.of[x] or nil
   if not def.open and not facts_of.active(ctx.capabilities, def.id, def.revision) then
     return core.log("debug", ("%s: the client has not declared %s"):format(method, def.id))
   end

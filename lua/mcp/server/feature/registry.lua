@@ -16,7 +16,14 @@ function Registry.__tostring(self) return ("mcp.registry (%d)"):format(#self.ord
 ---@return table
 function registry.new(on_change)
   return setmetatable({ by_name = {}, order = {}, kept = {}, generation = 0, choosy = 0,
-    on_change = on_change }, Registry)
+    mirrored = 0, on_change = on_change }, Registry)
+end
+
+-- The number of entries that some callers may not see, and of those with arguments that header
+-- fields repeat.
+local function count(self, entry, by)
+  if entry.visible then self.choosy = self.choosy + by end
+  if entry.mirrors then self.mirrored = self.mirrored + by end
 end
 
 ---Adds `entry` under `name`; false if the name is taken.
@@ -25,8 +32,7 @@ function Registry.__index:add(name, entry)
   if self.by_name[name] then return false end
   self.by_name[name] = entry
   self.order[#self.order + 1] = entry
-  -- The number of entries that some callers may not see.
-  if entry.visible then self.choosy = self.choosy + 1 end
+  count(self, entry, 1)
   self:changed()
   return true
 end
@@ -36,7 +42,7 @@ function Registry.__index:remove(name)
   local entry = self.by_name[name]
   if not entry then return nil end
   self.by_name[name] = nil
-  if entry.visible then self.choosy = self.choosy - 1 end
+  count(self, entry, -1)
   for i, other in ipairs(self.order) do
     if other == entry then
       table.remove(self.order, i)
@@ -60,10 +66,8 @@ function Registry.__index:replace(by_name, order)
     end
   end
   if same then return false end
-  self.by_name, self.order, self.choosy = by_name, order, 0
-  for _, entry in ipairs(order) do
-    if entry.visible then self.choosy = self.choosy + 1 end
-  end
+  self.by_name, self.order, self.choosy, self.mirrored = by_name, order, 0, 0
+  for _, entry in ipairs(order) do count(self, entry, 1) end
   self:changed()
   return true
 end

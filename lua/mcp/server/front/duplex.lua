@@ -10,6 +10,7 @@ local legacy = require "mcp.server.front.legacy"
 local modern = require "mcp.server.front.modern"
 local protocol = require "mcp.protocol"
 local sessions = require "mcp.server.session"
+local state = require "mcp.server.ask.state"
 
 local duplex = {}
 
@@ -33,7 +34,8 @@ local function serve_modern(app, x, link, method, params, meta, claim, capabilit
   end
   local facts, err = modern.check(claim, capabilities, client, level, token)
   if not facts then return nil, err end
-  return modern.run(app, x, facts, method, params, meta, level, token)
+  return modern.run(app, x, facts, method, params, meta, level, token,
+    state.need(facts, context.row(app, method), meta))
 end
 
 -- The connection carried the session, so the session ends with it; its tasks end, too, since no

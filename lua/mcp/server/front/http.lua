@@ -3,6 +3,7 @@
 -- era. Checks what HTTP adds to a message: header fields, sessions, methods other than POST.
 local arrival = require "mcp.server.front.arrival"
 local bus = require "mcp.server.bus"
+local context = require "mcp.server.context"
 local core = require "mcp.core"
 local errors = require "mcp.protocol.errors"
 local failure = require "mcp.failure"
@@ -16,6 +17,7 @@ local refusal = require "mcp.refusal"
 local route = require "mcp.later" "mcp.server.front.route"
 local resumable = require "mcp.later" "mcp.server.resumable"
 local sessions = require "mcp.server.session"
+local state = require "mcp.server.ask.state"
 local trace = require "mcp.later" "mcp.trace"
 
 local http = {}
@@ -79,17 +81,20 @@ local function check_param_headers(app, ctx, x, params)
   return true
 end
 
--- A request whose envelope has been checked.
-local function run_modern(app, x, facts, method, params, meta, level, token, mcp_method, mcp_name)
-  local row = methods[method] or app.extensions and app.extensions.rows[method]
-  local target = row and row.target
-  if mcp_method ~= method or mcp_name ~= (target and params[target])
-    or mcp_name and mcp_name:byte() == ENCODED then
-    local ok, err = check_headers(method, params, target, mcp_method, mcp_name)
-    if not ok then return nil, err end
+-- What serves requests whose envelope and header fields are these, and have been checked.
+local function runner(app, facts, method, meta, level, token, mcp_method, mcp_name)
+  local row = context.row(app, method)
+  local target, asks = row.target, state.need(facts, row, meta)
+  local plain = mcp_method == method and not (mcp_name and mcp_name:byte() == ENCODED)
+  local tools = method == "tools/call" and app.tools
+  return function(x, params)
+    if not plain or mcp_name ~= (target and params[target]) then
+      local ok, err = check_headers(method, params, target, mcp_method, mcp_name)
+      if not ok then return nil, err end
+    end
+    return modern.run(app, x, facts, method, params, meta, level, token, asks,
+      tools and tools.mirrored > 0 and check_param_headers or nil)
   end
-  return modern.run(app, x, facts, method, params, meta, level, token,
-    method == "tools/call" and check_param_headers or nil)
 end
 
 local function serve_modern(app, x, method, params, meta, claim, capabilities, client, level,
@@ -102,14 +107,10 @@ local function serve_modern(app, x, method, params, meta, claim, capabilities, c
     refusal.log(err)
     return nil, err
   end
-  if repeated then
-    -- The next one with this envelope goes on here.
-    x:remember(function(other, its_params)
-      return run_modern(app, other, facts, method, its_params, meta, level, token, mcp_method,
-        mcp_name)
-    end, method, meta)
-  end
-  return run_modern(app, x, facts, method, params, meta, level, token, mcp_method, mcp_name)
+  local run = runner(app, facts, method, meta, level, token, mcp_method, mcp_name)
+  -- The next one with this envelope goes on there. Rows of extensions may change.
+  if repeated and methods[method] then x:remember(run, method, meta) end
+  return run(x, params)
 end
 
 -- --- sessions ------------------------------------------------------------------
@@ -154,8 +155,6 @@ local function initialize(app, x, params, sid)
 end
 
 local function run_legacy(app, x, session, id, method, params, meta, token)
-  -- A dropped connection is no cancellation here (HL-27).
-  x:survive()
   local running = session.running
   if not running:add(id, x) then
     return fail(400, errors.INVALID_REQUEST, "A request with this id is in progress")
@@ -178,8 +177,10 @@ local function serve_legacy(app, x, kind, id, method, params, meta, token, versi
   local session, err = find_session(app, x, sid, version)
   if not session then return nil, err end
   if kind == "request" then
+    -- A dropped connection is no cancellation here (HL-27).
+    x:survive()
     if repeated then
-      -- The next one goes on here, in the same session if it has not ended.
+      -- The next one goes on here, in the same session if it has not ended. It survives as well.
       x:remember(function(other, its_params, its_id)
         local its_session = app.sessions:find(sid)
         if not its_session then

@@ -66,11 +66,10 @@ function legacy.request(app, x, session, method, params, meta, token)
   local handler = (app.handlers.legacy or dispatch.handlers(app, "legacy"))[method]
   if not handler then return nil, dispatch.unknown("legacy", method) end
   local resumable = sessions.is_resumable(app, session)
-  local ctx = context.new(not resumable and x or nil, session.revision, session, method, meta, nil,
-    token)
+  local ctx = context.new(not resumable and x or nil, session.revision, session, method, meta, app)
   -- The resumable stream is made on first use: most calls never use it.
   if resumable then ctx.own_exchange = x end
-  ctx.app = app
+  if token ~= nil then ctx.token = token end
   if app.auth then
     -- Loaded by servers that have authorization.
     local err = require("mcp.server.feature.scope").admit(app, ctx, x, method, params or {})

@@ -7,6 +7,7 @@ local dispatch = require "mcp.server.dispatch"
 local errors = require "mcp.protocol.errors"
 local failure = require "mcp.failure"
 local protocol = require "mcp.protocol"
+local state = require "mcp.server.ask.state"
 
 local modern = {}
 
@@ -74,10 +75,11 @@ end
 ---@param meta string|nil
 ---@param level string|nil
 ---@param token string|integer|nil
+---@param asks boolean|"answers" as mcp.server.ask.state.need says
 ---@param admit function|nil the transport's last check, for which the caller must be known:
 ---admit(app, ctx, x, params) returns true, or nil and the error
 ---@return table|userdata|nil result, table|nil err
-function modern.run(app, x, facts, method, params, meta, level, token, admit)
+function modern.run(app, x, facts, method, params, meta, level, token, asks, admit)
   local sent = params
   if app.redirect and method == "tools/call" then params = app.redirect(params) end
   if app.mounts then
@@ -86,8 +88,9 @@ function modern.run(app, x, facts, method, params, meta, level, token, admit)
   end
   local handler = (app.handlers.modern or dispatch.handlers(app, "modern"))[method]
   if not handler then return nil, dispatch.unknown("modern", method) end
-  local ctx = context.new(x, facts, false, method, meta, level, token)
-  ctx.app = app
+  local ctx = context.new(x, facts, false, method, meta, app)
+  if level ~= nil then ctx.level = level end
+  if token ~= nil then ctx.token = token end
   if app.auth then
     -- Loaded by servers that have authorization.
     local err = require("mcp.server.feature.scope").admit(app, ctx, x, method, params)
@@ -96,6 +99,10 @@ function modern.run(app, x, facts, method, params, meta, level, token, admit)
   if admit then
     local ok, err = admit(app, ctx, x, sent)
     if not ok then return nil, err end
+  end
+  if asks and (asks == true or params.inputResponses ~= nil or params.requestState ~= nil) then
+    local err = state.begin(app, ctx, params)
+    if err then return nil, err, dispatch.mend, ctx end
   end
   return dispatch.request(app, ctx, handler, params)
 end
