@@ -326,7 +326,7 @@ describe("arrows of lua/mcp", function()
     -- The public face of both.
     { "mcp.auth" },
     -- What is kept of the past. It knows neither a context nor a session's rules.
-    { "mcp.event_store", "mcp.server.owners", "mcp.server.siphash" },
+    { "mcp.event_store", "mcp.server.owners", "mcp.server.siphash", "mcp.server.watchers" },
     { "mcp.server.heartbeat", "mcp.server.resumable", "mcp.server.seal", "mcp.server.task_store" },
     { "mcp.server.ask", "mcp.server.ask.*" },
     { "mcp.server.context", "mcp.server.session" },

@@ -9,6 +9,7 @@ local core = require "mcp.core"
 local protocol = require "mcp.protocol"
 local sessions = require "mcp.server.session"
 local uris = require "mcp.later" "mcp.uri"
+local watchers = require "mcp.later" "mcp.server.watchers"
 
 local bus = {}
 
@@ -28,10 +29,11 @@ local METHODS = {
 local UPDATED = "notifications/resources/updated"
 
 -- A subscriber has a set of such names. Most sets have kinds only; subscribers share those.
-local SETS = {}
+local SETS, SHARED = {}, {}
 for i = 0, 7 do
   SETS[i] = { tools = i & 1 ~= 0 or nil, prompts = i & 2 ~= 0 or nil,
     resources = i & 4 ~= 0 or nil }
+  SHARED[SETS[i]] = true
 end
 
 ---Is it a kind of list? Everything else that can be published is a URI.
@@ -70,7 +72,9 @@ function bus.new(app, options)
   return setmetatable({
     app = app, max = options.max or bus.MAX, max_uris = options.max_uris or bus.MAX_URIS,
     listens = {}, count = 0, lost = 0, -- exchange -> set
-    links = setmetatable({}, { __mode = "k" }), -- connections that are a session
+    -- Connections that are a session, by themselves and by their session.
+    links = setmetatable({}, { __mode = "k" }),
+    link_of = setmetatable({}, { __mode = "k" }),
     changes = {}, noted = {}, -- not yet sent: in order, and as a set
     due = false,
   }, Bus)
@@ -78,7 +82,9 @@ end
 
 ---A connection has become a session.
 ---@param link table
-function Bus.__index:join(link) self.links[link] = true end
+function Bus.__index:join(link)
+  self.links[link], self.link_of[link.session] = true, link
+end
 
 ---It is gone.
 ---@param link table
@@ -102,13 +108,19 @@ function Bus.__index:add(x, set)
   self:flush()
   self.listens[x] = set
   self.count = self.count + 1
+  if SHARED[set] then return end
+  for key in pairs(set) do
+    if not METHODS[key] then watchers.add(key, x) end
+  end
 end
 
 ---@param x userdata
 function Bus.__index:forget(x)
-  if not self.listens[x] then return end
+  local set = self.listens[x]
+  if not set then return end
   self.listens[x] = nil
   self.count = self.count - 1
+  if not SHARED[set] then watchers.drop(set, x) end
 end
 
 local function tell_listen(self, x, method, uri)
@@ -134,16 +146,12 @@ end
 ---@param uri string
 ---@return boolean
 function Bus.__index:watches(uri)
-  local key = bus.key(uri)
-  for x, set in pairs(self.listens) do
-    if set[key] and x:is_open() then return true end
-  end
-  for _, session in pairs(self.app.sessions.by_id) do
-    if session.subscribed and session.subscribed[key] then return true end
-  end
-  for link in pairs(self.links) do
-    local subscribed = link.session.subscribed
-    if subscribed and subscribed[key] then return true end
+  for who in pairs(watchers.of(bus.key(uri))) do
+    if self.listens[who] then
+      if who:is_open() then return true end
+    elseif self.links[self.link_of[who]] or self.app.sessions.by_id[who.id] == who then
+      return true
+    end
   end
   return false
 end
@@ -228,6 +236,33 @@ local function tell_link(self, link, change)
   link.deaf = not ok
 end
 
+-- To all whose lists have changed.
+local function send_list_change(self, kind)
+  for x, set in pairs(self.listens) do
+    if set[kind] then tell_listen(self, x, METHODS[kind]) end
+  end
+  for _, session in pairs(self.app.sessions.by_id) do
+    if wants(session, kind) then tell_stored(self.app, session, kind) end
+  end
+  for link in pairs(self.links) do
+    if wants(link.session, kind) then tell_link(self, link, kind) end
+  end
+end
+
+-- To the subscribers of a resource. Those of other apps in this Lua state are not ours.
+local function send_update(self, key)
+  for who in pairs(watchers.of(key)) do
+    local set, link = self.listens[who], self.link_of[who]
+    if set then
+      tell_listen(self, who, UPDATED, set[key])
+    elseif link then
+      if self.links[link] and wants(who, key) then tell_link(self, link, key) end
+    elseif self.app.sessions.by_id[who.id] == who and wants(who, key) then
+      tell_stored(self.app, who, key)
+    end
+  end
+end
+
 ---Sends the changes that are due.
 function Bus.__index:flush()
   local changes, shared = self.changes, self.app.shared
@@ -235,18 +270,7 @@ function Bus.__index:flush()
   self.changes, self.noted = {}, {}
   local at = shared and shared.changes_at
   for _, change in ipairs(changes) do
-    local method = METHODS[change]
-    for x, set in pairs(self.listens) do
-      if set[change] then
-        tell_listen(self, x, method or UPDATED, not method and set[change] or nil)
-      end
-    end
-    for _, session in pairs(self.app.sessions.by_id) do
-      if wants(session, change) then tell_stored(self.app, session, change) end
-    end
-    for link in pairs(self.links) do
-      if wants(link.session, change) then tell_link(self, link, change) end
-    end
+    if METHODS[change] then send_list_change(self, change) else send_update(self, change) end
   end
   if shared then shared:sent(at) end
 end
@@ -273,6 +297,7 @@ end
 function Bus.__index:note(change)
   if self.noted[change] then return end
   if self.count == 0 and next(self.links) == nil and self.app.sessions.count == 0 then return end
+  if not METHODS[change] and not self.app.shared and not next(watchers.of(change)) then return end
   self.noted[change] = true
   self.changes[#self.changes + 1] = change
   if self.due then return end
@@ -290,7 +315,8 @@ function Bus.__index:close()
   -- Ending one may admit another at once, which is not ended here.
   local listens = self.listens
   self.listens, self.count = {}, 0
-  for x in pairs(listens) do
+  for x, set in pairs(listens) do
+    if not SHARED[set] then watchers.drop(set, x) end
     local ended, ok = pcall(x.finish, x, { resultType = "complete", _meta = {
       [protocol.KEY_SUBSCRIPTION] = x:id(), [protocol.KEY_SERVER] = self.app.server_info,
     } })

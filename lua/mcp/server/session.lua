@@ -2,6 +2,8 @@
 -- session: state of the revisions that have a handshake. Over HTTP an app has one store of them;
 -- the session of a duplex connection lives as long as the connection and is in no store.
 local core = require "mcp.core"
+-- Loaded with the first subscription.
+local watchers = require "mcp.later" "mcp.server.watchers"
 
 local sessions = {}
 
@@ -19,13 +21,8 @@ sessions.LOOK = 30 -- seconds
 ---What a session is charged for, in addition to the capabilities and client info it keeps.
 sessions.COST = 2048 -- bytes
 
--- Bytes of an entry in a session's table of subscriptions.
-local ENTRY = 64
-
----What a subscription costs: the URI and its normal form, which may be a little shorter.
----@param key string the normal form
----@return integer bytes
-function sessions.subscription_cost(key) return 2 * core.weight(key) + ENTRY end
+-- Bytes of an entry in a session's table of subscriptions, and of that in the index of resources.
+local ENTRY = 128
 
 -- The memory of all sessions of this Lua state; made with the first.
 local memory
@@ -51,6 +48,37 @@ function sessions.release(session, bytes)
   if session.closed then return end
   memory:release(session.owner, bytes)
   session.charged = session.charged - bytes
+end
+
+-- What a subscription costs: the URI and its normal form, which may be a little shorter.
+local function subscription_cost(key) return 2 * core.weight(key) + ENTRY end
+
+---Subscribes a session to a resource, or changes how its client spells the URI.
+---@param session table
+---@param key string the normal form of the URI
+---@param uri string as the client writes it
+---@return boolean subscribed false: there is not enough memory
+function sessions.subscribe(session, key, uri)
+  local subscribed = session.subscribed
+  if not (subscribed and subscribed[key]) then
+    if not sessions.charge(session, subscription_cost(key)) then return false end
+    subscribed = subscribed or {}
+    session.subscribed = subscribed
+    watchers.add(key, session)
+  end
+  subscribed[key] = uri
+  return true
+end
+
+---@param session table
+---@param key string
+function sessions.unsubscribe(session, key)
+  local subscribed = session.subscribed
+  if not (subscribed and subscribed[key]) then return end
+  subscribed[key] = nil
+  if next(subscribed) == nil then session.subscribed = nil end
+  watchers.remove(key, session)
+  sessions.release(session, subscription_cost(key))
 end
 
 -- The bytes of a session itself. Computed again when it is closed, rather than kept: with one field
@@ -207,6 +235,7 @@ function sessions.close(session)
     memory:release(session.owner, own_cost(session) + (session.charged or 0))
   end
   session.closed = true
+  if session.subscribed then watchers.drop(session.subscribed, session) end
   if session.at_end then session.at_end() end
   if session.running then session.running:clear() end
   if session.streams then require("mcp.server.resumable").close(session) end

@@ -4,6 +4,7 @@ local core = require "mcp.core"
 local bus = require "mcp.server.bus"
 local helper = require "spec.helper"
 local mcp = require "mcp"
+local sessions = require "mcp.server.session"
 
 local TAG = helper.PREFIX .. "subscriptionId"
 local LIST = { tools = "notifications/tools/list_changed",
@@ -224,11 +225,38 @@ describe("the bus", function()
   end)
 
   describe("tells a session that is stored", function()
+    it("of a resource without asking the others, and no session of another app", function()
+      local one, stream = session_with_stream()
+      one.stream = stream
+      sessions.subscribe(one, bus.key "test://one", "test://one")
+      for _ = 1, 3 do
+        -- Whatever a change would read of these is an error.
+        local other = session_with_stream()
+        app.sessions.by_id[other.id] = setmetatable({ id = other.id }, { __index = error })
+      end
+      local elsewhere = mcp.server "elsewhere"
+      elsewhere:resource "test://one" (function() return "1" end)
+      local far <close> = assert(mcp.connect(elsewhere, { revision = "2025-11-25" }))
+      local heard = 0
+      assert(far:subscribe("test://one", function() heard = heard + 1 end))
+      app:resource_updated "test://one"
+      helper.settle()
+      assert.same({ UPDATED .. " test://one" }, stream.told)
+      assert.equal(0, heard)
+      elsewhere:resource_updated "test://one"
+      helper.wait_until(function() return heard == 1 end, "the notification of the other app")
+      assert.equal(1, #stream.told)
+      assert.is_true(app.bus:watches "test://one")
+      sessions.close(one)
+      assert.is_false(app.bus:watches "test://one")
+      for id in pairs(app.sessions.by_id) do app.sessions.by_id[id] = nil end
+    end)
+
     it("by its stream, and by no other (HL-34, HL-33)", function()
       local one, stream = session_with_stream()
       local _, other = session_with_stream()
       one.stream = stream
-      one.subscribed = { [bus.key "test://one"] = "test://one" }
+      sessions.subscribe(one, bus.key "test://one", "test://one")
       app:changed "tools"
       app:resource_updated "test://one"
       helper.settle()
@@ -238,15 +266,16 @@ describe("the bus", function()
 
     it("when it opens a stream, of what it has missed, once", function()
       local one, stream = session_with_stream()
-      one.subscribed = { [bus.key "test://one"] = "test://one",
-        [bus.key "test://two"] = "test://two" }
+      for _, uri in ipairs { "test://one", "test://two" } do
+        sessions.subscribe(one, bus.key(uri), uri)
+      end
       for _ = 1, 3 do
         app:changed "tools"
         app:resource_updated "test://one"
         app:resource_updated "test://two"
         helper.settle()
       end
-      one.subscribed[bus.key "test://two"] = nil
+      sessions.unsubscribe(one, bus.key "test://two")
       bus.catch_up(one, stream)
       table.sort(stream.told)
       assert.same({ UPDATED .. " test://one", LIST.tools }, stream.told)

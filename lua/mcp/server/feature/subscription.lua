@@ -42,20 +42,14 @@ local function add(app, session, uri)
     return nil, failure.busy("subscriptions",
       ("Busy: a session can subscribe to %d resources"):format(app.bus.max_uris))
   end
-  if not subscribed[key] and not sessions.charge(session, sessions.subscription_cost(key)) then
+  if not sessions.subscribe(session, key, uri) then
     return nil, failure.busy("memory", "Busy: not enough memory, try again later")
   end
-  subscribed[key] = uri
-  session.subscribed = subscribed
   return {}
 end
 
 local function remove(session, uri)
-  local key = bus.key(uri)
-  if session.subscribed and session.subscribed[key] then
-    session.subscribed[key] = nil
-    sessions.release(session, sessions.subscription_cost(key))
-  end
+  sessions.unsubscribe(session, bus.key(uri))
   return {}
 end
 

@@ -47,25 +47,18 @@ local function record_of(session)
   })
 end
 
--- A memory of what the record says is subscribed: what is new is charged, what is gone released.
+-- The subscriptions of the record: what is new is charged, what is gone released.
 local function apply_subscriptions(session, subscribed)
-  local mine = session.subscribed or {}
-  for key in pairs(mine) do
-    if not subscribed[key] then
-      mine[key] = nil
-      sessions.release(session, sessions.subscription_cost(key))
-    end
+  local gone = {}
+  for key in pairs(session.subscribed or gone) do
+    if not subscribed[key] then gone[#gone + 1] = key end
   end
+  for _, key in ipairs(gone) do sessions.unsubscribe(session, key) end
   for key, uri in pairs(subscribed) do
-    if mine[key] then
-      mine[key] = uri
-    elseif sessions.charge(session, sessions.subscription_cost(key)) then
-      mine[key] = uri
-    else
+    if not sessions.subscribe(session, key, uri) then
       core.log("warning", "a subscription of a session is not kept: memory limit reached")
     end
   end
-  session.subscribed = next(mine) and mine or nil
 end
 
 -- Makes a copy equal to the record.
