@@ -276,14 +276,12 @@ end
 
 -- --- the registries ------------------------------------------------------------------------------
 
--- Says that two entries have the same name, each time once.
-local function note_clash(self, first, second)
-  local text = ("%s %q: it is %s, and %s"):format(first.kind, first.name, mount.origin(first),
-    mount.origin(second))
-  if self.clashes[text] then return end
-  self.clashes[text] = true
-  core.log("error", text .. "; the second is left out (give a mount another prefix, or a rule "
-    .. "with on_clash)")
+-- Logs what is wrong with a list that is being made, unless it was in the list before. What is no
+-- longer wrong is forgotten: another server may change its names without end.
+local function note(self, kind, made, text)
+  local before = self.noted[kind]
+  if not made.noted[text] and not (before and before[text]) then core.log("error", text) end
+  made.noted[text] = true
 end
 
 ---Where an entry comes from, for messages.
@@ -310,14 +308,10 @@ local function shown(self, entry)
 end
 
 -- What the option on_clash says of two entries of one name: nil, as without it, if it raises.
-local function decide(self, kind, first, second, rule)
+local function decide(self, kind, made, first, second, rule)
   local ok, verdict = pcall(rule, kind, second.name, mount.origin(first), mount.origin(second))
   if ok then return verdict end
-  local key = ("on_clash %s %q %q"):format(kind, second.name, second.mount.name)
-  if not self.clashes[key] then
-    self.clashes[key] = true
-    core.log("error", ("mount %q: on_clash: %s"):format(second.mount.name, tostring(verdict)))
-  end
+  note(self, kind, made, ("mount %q: on_clash: %s"):format(second.mount.name, tostring(verdict)))
   return nil
 end
 
@@ -329,14 +323,16 @@ local function put(self, kind, made, entry, rule)
   local key = entries.key(kind, entry)
   local there = made.by_name[key]
   if there then
-    local verdict = rule and decide(self, kind, there, entry, rule)
+    local verdict = rule and decide(self, kind, made, there, entry, rule)
     if verdict == "second" then
       for i, other in ipairs(made.order) do
         if other == there then made.order[i] = entry end
       end
       made.by_name[key] = entry
     elseif verdict ~= "first" then
-      note_clash(self, there, entry)
+      note(self, kind, made, ("%s %q: it is %s, and %s; the second is left out (give a mount "
+        .. "another prefix, or a rule with on_clash)"):format(there.kind, there.name,
+        mount.origin(there), mount.origin(entry)))
     end
     return
   end
@@ -349,7 +345,7 @@ end
 function Mounts.__index:rebuild(kinds)
   local app = self.app
   for _, kind in ipairs(kinds) do
-    local registry, made = app[kind], { by_name = {}, order = {} }
+    local registry, made = app[kind], { by_name = {}, order = {}, noted = {} }
     for key, entry in pairs(registry.by_name) do
       if not entry.mount then made.by_name[key] = entry end
     end
@@ -361,6 +357,7 @@ function Mounts.__index:rebuild(kinds)
         put(self, kind, made, entry, each.options.on_clash)
       end
     end
+    self.noted[kind] = made.noted
     if registry:replace(made.by_name, made.order) then self:count() end
   end
 end
@@ -472,7 +469,7 @@ end
 ---@return table mounts
 function mount.of(app)
   if not app.mounts then
-    app.mounts = setmetatable({ app = app, list = {}, mortal = {}, by_name = {}, clashes = {},
+    app.mounts = setmetatable({ app = app, list = {}, mortal = {}, by_name = {}, noted = {},
       shown = setmetatable({}, { __mode = "k" }), turns = { count = 0, waiting = {} },
       deadline = 0, alone = false, unreported = false, methods_of = {}, methods_count = 0 }, Mounts)
   end

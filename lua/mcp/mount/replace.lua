@@ -56,7 +56,7 @@ function replace.take(app, made)
     for _, each in ipairs(old.list) do
       if not carried[each] and leave(each) then gone[#gone + 1] = each end
     end
-    old.list, old.mortal, old.by_name, old.clashes = list, mortals, by_name, {}
+    old.list, old.mortal, old.by_name, old.noted = list, mortals, by_name, {}
     old.deadline, old.shown = new.deadline, setmetatable({}, { __mode = "k" })
     old.unreported = old.unreported or new.unreported
     return gone

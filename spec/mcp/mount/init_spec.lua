@@ -291,6 +291,32 @@ describe("a mount", function()
     end
   end)
 
+  it("names a clash once while it lasts, and remembers none that is over", function()
+    front = mcp.server "front"
+    front:mount("a", behind)
+    local two = mcp.server "two"
+    front:mount("a_b", two)
+    behind:tool "b_0" (function() end)
+    local client <close> = assert(mcp.connect(front))
+    local lines = helper.logged(function()
+      for i = 0, 5 do
+        two:tool(tostring(i)) (function() end)
+        behind:tool("b_" .. i + 1) (function() end)
+        client:list_tools()
+        if i > 0 then two:remove("tool", tostring(i - 1)) end
+        client:list_tools()
+        client:list_tools()
+      end
+    end)
+    for i = 0, 5 do
+      local text = ('tool "a_b_%d": it is'):format(i)
+      assert.equal(1, select(2, lines:gsub(text, "")), text)
+    end
+    local count = 0
+    for _ in pairs(front.mounts.noted.tools) do count = count + 1 end
+    assert.equal(1, count)
+  end)
+
   it("has the options of entries: who sees them, scopes, middleware, a time limit", function()
     behind:tool "wait" (function(_, ctx) ctx:sleep(60) end)
     local client = connect("legacy", "legacy", { timeout = 0.05,
