@@ -746,6 +746,25 @@ part("memory", function()
       shown = ("%.2f"):format(mine / other), figure = mine, at_most = 2, budget = "2 KB" })
   end)
   stop(ours, lua, limit)
+  heading("tools registered, not called", "resident", "Lua's")
+  for _, count in ipairs(QUICK and { 5000 } or { 100, 1000, 5000 }) do
+    attempt(count .. " tools", function()
+      local heaps, sizes, times = {}, {}, {}
+      for i = 1, ROUNDS do
+        local said = assert(io.popen(("%s run bench/tools.lua %d"):format(PROGRAM, count))):read "a"
+        heaps[i], sizes[i], times[i] = said:match "^(%S+) (%S+) (%S+)\n$"
+        if not heaps[i] then error(said, 0) end
+        heaps[i], sizes[i], times[i] = tonumber(heaps[i]), tonumber(sizes[i]), tonumber(times[i])
+      end
+      local whole = count == 5000
+      row(("one of %d"):format(count), { ours = ("%.2f KB"):format(median(sizes)),
+        other = ("%.2f KB"):format(median(heaps)), figure = median(sizes),
+        at_most = whole and 3 or nil, budget = "3 KB" })
+      row(("%d registered"):format(count), { ours = ("%.3f s"):format(median(times)),
+        figure = median(times), at_most = whole and 0.1 or nil, budget = "0.1 s",
+        note = "processor time" })
+    end)
+  end
 end)
 
 part("connections", function()

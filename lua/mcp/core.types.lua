@@ -80,8 +80,8 @@ function core.json_decode(text, depth, values) end
 function core.mark_array(mark) end
 
 ---For mcp.schema: is a value an object that has the members that `required` names, and none but
----those of `known`, each of the type there?
----@param known table<string, "string"|"number"|"boolean">
+---those of `known`, each of the type there? No float is an integer to it.
+---@param known table<string, "string"|"number"|"integer"|"boolean">
 ---@param required string[]
 ---@param other fun(value: any, state: any): boolean what checks tables with a metatable
 ---@param open? boolean there may be other members

@@ -35,7 +35,8 @@ function options.error_in(given, known, noun)
       return require("mcp.nearest").unknown(noun or "option", tostring(name),
         documented(known))
     end
-    if types ~= true and types ~= "any" then
+    -- Most often one type, and the right one: nothing is made to see that.
+    if types ~= type(value) and types ~= true and types ~= "any" then
       types = types:gsub(INTERNAL, "")
       if not ("|" .. types .. "|"):find("|" .. type(value) .. "|", 1, true) then
         return ("%s %q: expected a %s, got %s"):format(noun or "option", name,

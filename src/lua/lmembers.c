@@ -10,6 +10,13 @@
 
 enum { KNOWN = 1, REQUIRED, OTHER, OPEN, UPVALUES = OPEN };
 
+enum { INTEGER = LUA_NUMTYPES }; /* beside the types of Lua's */
+
+static bool has_type(lua_State *L, int index, int type) {
+  if (type == INTEGER) return lua_isinteger(L, index);
+  return type == lua_type(L, index);
+}
+
 static bool has_required(lua_State *L) {
   for (lua_Integer i = 1;; i++) {
     bool last = lua_rawgeti(L, lua_upvalueindex(REQUIRED), i) == LUA_TNIL;
@@ -27,7 +34,7 @@ static bool fit(lua_State *L, bool open) {
     type = lua_rawget(L, lua_upvalueindex(KNOWN)) == LUA_TNIL
                ? LUA_TNONE
                : (int)lua_tointeger(L, -1);
-    if (type == LUA_TNONE ? !open : type != lua_type(L, -2)) return false;
+    if (type == LUA_TNONE ? !open : !has_type(L, -2, type)) return false;
     lua_pop(L, 2);
   }
   return true;
@@ -51,14 +58,16 @@ static int check(lua_State *L) {
 
 static int type_of(const char *name) {
   if (strcmp(name, "string") == 0) return LUA_TSTRING;
+  if (strcmp(name, "integer") == 0) return INTEGER;
   return strcmp(name, "number") == 0 ? LUA_TNUMBER : LUA_TBOOLEAN;
 }
 
 /* members_check(known, required, other [, open]) -> function(value, state): is
  * `value` an object that has the members that the list `required` names, and no
  * member other than those of `known`, each of the type ("string", "number",
- * "boolean") that stands there? With `open` there may be others. Tables with a
- * metatable are left to the function `other`. */
+ * "integer", "boolean") that stands there? With `open` there may be others.
+ * Tables with a metatable are left to the function `other`. No float is an
+ * integer here, also where JSON Schema says that it is. */
 static int members_check(lua_State *L) {
   luaL_checktype(L, 1, LUA_TTABLE);
   luaL_checktype(L, 2, LUA_TTABLE);

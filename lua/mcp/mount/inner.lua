@@ -5,6 +5,7 @@
 local bus = require "mcp.server.bus"
 local content = require "mcp.content"
 local core = require "mcp.core"
+local definitions = require "mcp.server.feature.definition"
 local dispatch = require "mcp.server.dispatch"
 local entries = require "mcp.mount.entries"
 local protocol = require "mcp.protocol"
@@ -137,8 +138,8 @@ end
 
 -- An entry of the app as one of ours. Its options, checks and completers are taken over.
 local function adopted(self, kind, entry)
-  local made = copy(entry)
-  made.inner, made.mount, made.at = entry.name, self, nil
+  local made = setmetatable(copy(entry), getmetatable(entry))
+  made.inner, made.mount, made.at, made.text = entry.name, self, nil, nil
   local definition = copy(entry.definition)
   definition._meta = self.names:meta(definition._meta)
   made.definition = definition
@@ -168,7 +169,7 @@ local function adopted(self, kind, entry)
   end
   -- What it returns is already what goes out only if a server's handler made it.
   made.relayed = entry.mount and (entry.relayed or not entry.mount.app)
-  local shown, text = self:transform(entries.gated(self, made))
+  local shown, text = self:transform(entries.gated(self, definitions.settle(made, entry)))
   if text then entries.note_left_out(self, made, text) end
   return shown
 end

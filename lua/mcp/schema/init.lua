@@ -6,8 +6,10 @@
 -- lua/mcp/schema/ has it in pieces: index.lua finds schemas by name, compile.lua turns them into
 -- functions, scalars, objects, arrays, combine and unevaluated hold the keywords, report.lua and
 -- explain.lua the reasons, shorthand.lua, defaults.lua and integers.lua what the decorators need.
+-- plain.lua spares most schemas the compiler, which is loaded with the first that needs it.
 
-local compile = require "mcp.schema.compile"
+local compile = require "mcp.later" "mcp.schema.compile"
+local plain = require "mcp.schema.plain"
 local shorthand = require "mcp.schema.shorthand"
 local defaults = require "mcp.schema.defaults"
 local error_in = require("mcp.options").error_in
@@ -111,5 +113,26 @@ function schema.compile(definition, options)
     return false, reasons(root, value, state, bounds)
   end
 end
+
+--- What is wrong with a schema, and where; nil if it compiles. Cheap where it is plain.
+---@param definition any
+---@param spec? any  the shorthand that it was made of
+---@return string? message
+function schema.problem(definition, spec)
+  if spec and shorthand.is_sound(spec) or plain.is_sound(definition) then return nil end
+  local _, message = schema.compile(definition)
+  return message
+end
+
+--- The validator of a schema that has no `schema.problem`. The plainest are not compiled before
+--- they refuse a value.
+---@param definition table|boolean
+---@return fun(value: any): boolean, (mcp.schema.Error[]|true)? validator
+function schema.validator(definition)
+  return plain.validator(definition, schema.validator_of) or schema.validator_of(definition)
+end
+
+---@private
+function schema.validator_of(definition) return assert(schema.compile(definition)) end
 
 return schema

@@ -9,7 +9,7 @@
 -- An error in a schema is raised at the user's line.
 
 local value = require "mcp.value"
-local compile = require "mcp.schema.compile"
+local compile = require "mcp.later" "mcp.schema.compile"
 local describe = require "mcp.schema.describe"
 local nearest = require "mcp.nearest"
 local error_in = require("mcp.options").error_in
@@ -59,7 +59,14 @@ local function object(members, depth)
   }
 end
 
+-- Types without brackets, as they were read, with whether they are optional.
+local read = {}
+
 local function from_text(text)
+  local optional = read[text]
+  if optional ~= nil then
+    return { type = optional and text:sub(1, -2) or text }, optional
+  end
   local name, lists, mark = text:match "^(%a+)([%[%]]*)(%??)$"
   if not name or lists:gsub("%[%]", "") ~= "" then
     return nil, ('bad type %s, expected one like "string", "string?" or "string[]"')
@@ -71,6 +78,7 @@ local function from_text(text)
   end
   local schema = {}
   if name ~= "any" then schema.type = name end
+  if lists == "" and name ~= "any" then read[text] = mark == "?" end
   for _ = 1, #lists // 2 do schema = { type = "array", items = schema } end
   return schema, mark == "?"
 end
@@ -297,6 +305,17 @@ function shorthand.schema(spec, level)
   local schema, message = convert(spec, 1)
   if not schema then error(message, level == 0 and 0 or (level or 1) + 1) end
   return schema
+end
+
+--- Is this a shorthand without constructors, whose schema therefore compiles? false says nothing.
+---@param spec any  that shorthand.schema has made a schema of
+---@return boolean
+function shorthand.is_sound(spec)
+  if type(spec) ~= "table" or getmetatable(spec) ~= nil then return false end
+  for _, member in next, spec do
+    if type(member) ~= "string" then return false end
+  end
+  return true
 end
 
 return shorthand

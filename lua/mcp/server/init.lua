@@ -5,6 +5,7 @@
 --   app:tool "name" { options } (handler)        the braces may be left out
 local bus = require "mcp.server.bus"
 local check_options = require("mcp.options").check
+local error_in = require("mcp.options").error_in
 local completion = require "mcp.server.feature.completion"
 local core = require "mcp.core"
 local cursor = require "mcp.server.feature.cursor"
@@ -73,10 +74,19 @@ local TASKS = { ttl = "number", max_ttl = "number", max = "number", max_running 
 
 local SUBSCRIPTIONS = { max = "number", max_uris = "number" }
 
+-- The file of a function.
+local files = setmetatable({}, { __mode = "k" })
+
 -- Where a decorator was written, for an error that comes later.
 local function here(level)
-  local info = debug.getinfo(level + 1, "Sl")
-  return ("%s:%d"):format(info.short_src, info.currentline)
+  local info = debug.getinfo(level + 1, "fl")
+  local fn = info.func
+  local file = files[fn]
+  if not file then
+    file = debug.getinfo(fn, "S").short_src
+    files[fn] = file
+  end
+  return file .. ":" .. info.currentline
 end
 
 -- What a thing is registered under: a name, or the normal form of a URI.
@@ -100,64 +110,72 @@ end
 ---The methods of apps, for those that are not part of this module: what they need knows apps.
 server.methods = methods
 
+-- Of a thing that was given none.
+local NO_OPTIONS = {}
+
 local Decorator = { __name = "mcp.decorator" }
 
 function Decorator.__tostring(self) return ("app:%s %q"):format(self.kind, self.name) end
 
--- Makes the entry of what a decorator stands for, and adds it. Raises (level 0) what is wrong.
-local function add(self, what, options, handler)
+-- What a decorator makes, for messages.
+local function named(self) return ("%s %q"):format(self.kind, self.name) end
+
+-- Makes the entry of what a decorator stands for, and adds it. Returns the entry that has its name
+-- already, if there is one. Raises (level 0) what is wrong.
+local function add(self, options, handler)
   local app = self.app
-  local ok, entry = pcall(self.feature.new, self.name, options, handler, app)
-  if not ok then error(("%s: %s"):format(what, entry), 0) end
+  local entry = self.feature.new(self.name, options, handler, app)
   -- A worker keeps to its budget itself. Loaded by servers that have such handlers.
   if (app.budget or options.budget) and options.worker == nil then
-    local put = require("mcp.server.feature.budget").put
-    local kept, text = pcall(put, app, entry, options.budget)
-    if not kept then error(("%s: %s"):format(what, text), 0) end
+    require("mcp.server.feature.budget").put(app, entry, options.budget)
   end
   if entry.scopes and not app.auth then
-    error(what .. ": scopes: this server has no authorization (mcp.server { auth = … })", 0)
+    error("scopes: this server has no authorization (mcp.server { auth = … })", 0)
   end
   local into = entry.kind == "template" and app.templates or self.into
   entry.at, entry.token = self.at, app.token
   local name = self.name
   if app.transforms then
-    local shown
-    ok, shown = pcall(require("mcp.server.transform").of, app, entry)
-    if not ok then error(("%s: %s"):format(what, shown), 0) end
+    local shown = require("mcp.server.transform").of(app, entry)
     if not shown then return end
     entry, name = shown, shown.name
   end
   if not into:add(key_of(self.kind, name), entry) then
-    refuse_twice(what, into.by_name[key_of(self.kind, name)], 0)
+    return into.by_name[key_of(self.kind, name)]
   end
   if entry.lister then app.listers = app.listers + 1 end
   if entry.scopes then app.scoped = app.scoped + 1 end
   if entry.ui then require("mcp.server.feature.ui").declare(app, entry.at) end
 end
 
+-- The same; raises, at the line of the caller's caller, what is wrong.
+local function register(self, options, handler, what)
+  local ok, other = pcall(add, self, options, handler)
+  if not ok then error(("%s: %s"):format(what or named(self), other), 3) end
+  if other then refuse_twice(what or named(self), other, 3) end
+end
+
 -- Takes options, then the handler. With the handler the thing is registered.
 function Decorator.__call(self, given)
-  local what = ("%s %q"):format(self.kind, self.name)
-  if self.done then error(what .. " has its handler already", 2) end
+  if self.done then error(named(self) .. " has its handler already", 2) end
   if type(given) == "table" and not (getmetatable(given) or {}).__call then
-    if self.options then error(what .. ": options are given twice", 2) end
+    if self.options then error(named(self) .. ": options are given twice", 2) end
     local misplaced = self.feature.misplaced and self.feature.misplaced(given)
-    if misplaced then error(("%s: %s"):format(what, misplaced), 2) end
-    check_options(what, given, self.feature.options, 2)
+        misplaced = misplaced or error_in(given, self.feature.options)
+    if misplaced then error(("%s: %s"):format(named(self), misplaced), 2) end
     self.options = given
     if given.worker == nil then return self end
     -- The whole handler is in the worker's file. Loaded by servers that have such tools.
     local ok, handler = pcall(require("mcp.worker").handler, self.name, given,
       debug.getinfo(2, "S").source)
-    if not ok then error(("%s: %s"):format(what, handler), 2) end
+    if not ok then error(("%s: %s"):format(named(self), handler), 2) end
     given = handler
   end
   if type(given) ~= "function" and type(given) ~= "table" then
-    error(("%s: expected a table of options or a function, got %s"):format(what, type(given)), 2)
+    error(("%s: expected a table of options or a function, got %s"):format(named(self),
+      type(given)), 2)
   end
-  local ok, text = pcall(add, self, what, self.options or {}, given)
-  if not ok then error(text, 2) end
+  register(self, self.options or NO_OPTIONS, given)
   self.done = true
   self.app.pending[self] = nil
   return given
@@ -531,8 +549,8 @@ local function run(app, options)
 end
 
 ---What server/occasional.lua is made of.
-server.parts = { add = add, check_call = check_call, here = here, key_of = key_of,
-  refuse_twice = refuse_twice, run = run }
+server.parts = { check_call = check_call, here = here, key_of = key_of,
+  refuse_twice = refuse_twice, register = register, run = run }
 
 ---Serves until it is stopped: standard input and output unless `options`
 ---or the command line say otherwise.
@@ -725,7 +743,7 @@ function server.new(options)
     prompts = "prompts" } do
     app[name] = registry.new(function()
       -- What is offered decides which methods there are.
-      app.handlers = {}
+      if next(app.handlers) ~= nil then app.handlers = {} end
       app.bus:publish(kind)
     end)
   end

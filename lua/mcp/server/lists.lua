@@ -18,7 +18,8 @@ function lists.text(app, kind)
   local out = {}
   for _, entry in ipairs(app[kind].order) do
     if kind ~= "tools" or not app.listed or app.listed(entry) then
-      out[#out + 1] = core.encode(entry.definition, true) or tostring(entry)
+      out[#out + 1] = rawget(entry, "text") or core.encode(entry.definition, true)
+        or tostring(entry)
       if entry.lister then out[#out + 1] = "list" end
     end
   end

@@ -6,7 +6,7 @@ local check_options = require("mcp.options").check
 local occasional = {}
 
 -- mcp.server and parts of it, set by `open`.
-local server, add, check_call, check_self, here, key_of, refuse_twice, run
+local server, check_call, check_self, here, key_of, refuse_twice, register, run
 
 ---@class mcp.App
 local methods = {}
@@ -28,9 +28,8 @@ function methods.ui(app, address, options)
   check_options(what, options, feature.options, 2)
   local there = app.resources.by_name[key_of("resource", address)]
   if there then refuse_twice(what, there, 2) end
-  local ok, text = pcall(add, { app = app, kind = "resource", feature = feature,
-    into = app.resources, name = address, at = here(2) }, what, options)
-  if not ok then error(text, 2) end
+  register({ app = app, kind = "resource", feature = feature, into = app.resources,
+    name = address, at = here(2) }, options, nil, what)
 end
 
 ---The skills of a folder: each folder in it with a SKILL.md is one. They are read now, and again
@@ -172,8 +171,8 @@ end
 function occasional.open(of)
   local parts = of.parts
   server, check_self = of, of.check_self
-  add, check_call, here, key_of = parts.add, parts.check_call, parts.here, parts.key_of
-  refuse_twice, run = parts.refuse_twice, parts.run
+  check_call, here, key_of = parts.check_call, parts.here, parts.key_of
+  refuse_twice, register, run = parts.refuse_twice, parts.register, parts.run
   return methods
 end
 

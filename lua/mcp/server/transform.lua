@@ -7,6 +7,7 @@
 -- A function gets a description of the entry that it may change, and returns it, or nothing to
 -- leave the entry out. What was registered stays as it is: the changed entry is another one.
 local check = require("mcp.options").check
+local definitions = require "mcp.server.feature.definition"
 
 local transform = {}
 
@@ -92,7 +93,7 @@ local function put_fixed(made, fixed)
     made.mirrors = nil
     if made.check then
       made.check = assert(require("mcp.schema").compile(made.input))
-      made.defaults = require("mcp.schema").defaults(made.input)
+      made.defaults = require("mcp.schema").defaults(made.input) or false
     end
   elseif made.kind == "prompt" then
     local list, known = require("mcp.value").array {}, {}
@@ -165,7 +166,7 @@ end
 ---function sees
 ---@return table|nil entry another, or the same if nothing was changed
 function transform.apply(fn, entry, rename)
-  local definition, shown = entry.definition, entry.name
+  local definition, shown = definitions.fresh(entry), entry.name
   if rename then shown = entry.shown or entry.inner end
   local view = { kind = entry.kind, name = shown, server = entry.mount and entry.mount.name or nil,
     tags = tags_of(definition._meta) }
@@ -179,15 +180,17 @@ function transform.apply(fn, entry, rename)
   local changed = out.fix ~= nil
   for key, member in pairs(out) do changed = changed or before[key] ~= member end
   for key in pairs(before) do changed = changed or out[key] == nil end
-  if not changed then return entry end
+  if not changed and not definitions.differs(entry, definition) then return entry end
   local made = copy(entry)
-  made.definition = copy(definition)
+  made.definition, made.text = copy(definition), nil
   for member, name in pairs(MEMBERS) do made.definition[name] = out[member] end
   if out.tags then
     made.definition._meta = copy(out.meta or {})
     made.definition._meta.tags = require("mcp.value").array(out.tags)
   end
   if made.kind == "tool" and out.input ~= before.input then made.input = out.input end
+  -- What is shown changes, and not what is checked.
+  made.checked = rawget(entry, "checked") or rawget(entry, "text")
   if out.fix then put_fixed(made, out.fix) end
   if out.name ~= before.name then
     if type(out.name) ~= "string" or out.name == "" then
@@ -196,7 +199,7 @@ function transform.apply(fn, entry, rename)
     made.shown = out.name
     put_name(made, rename and rename(out.name) or out.name)
   end
-  return made
+  return definitions.settle(made, entry)
 end
 
 -- --- an app's own --------------------------------------------------------------------------------

@@ -7,6 +7,7 @@
 --
 -- A list with such entries is made for each caller and not cached.
 local cursor = require "mcp.server.feature.cursor"
+local definition = require "mcp.server.feature.definition"
 local registry_of = require "mcp.server.feature.registry"
 local value = require "mcp.value"
 
@@ -61,7 +62,7 @@ end
 ---@param entry table
 ---@return table|nil
 function gate.ui_of(entry)
-  local meta = entry.definition._meta
+  local meta = definition.member(entry, "_meta")
   local ui = type(meta) == "table" and meta.ui
   return type(ui) == "table" and ui or nil
 end

@@ -74,7 +74,7 @@ end
 
 ---Forgets the encoded lists.
 function Registry.__index:changed()
-  self.kept = {}
+  if next(self.kept) ~= nil then self.kept = {} end
   self.generation = self.generation + 1
   if self.on_change then self.on_change() end
 end

@@ -1,138 +1,31 @@
 -- SPDX-License-Identifier: MIT
--- tool: registering, listing and calling tools.
+-- tool: listing and calling tools; tool_entry.lua makes their entries.
 local content = require "mcp.content"
 local core = require "mcp.core"
+local definition = require "mcp.server.feature.definition"
 local errors = require "mcp.protocol.errors"
 local failure = require "mcp.failure"
 local gate = require "mcp.server.feature.gate"
-local metadata = require "mcp.server.feature.metadata"
 local registry = require "mcp.server.feature.registry"
-local ui = require "mcp.later" "mcp.message.ui"
+local tool_entry = require "mcp.server.feature.tool_entry"
 local value = require "mcp.value"
 
 local tool = {}
 
-tool.options = {
-  title = "string", description = "string", input = "table", output = "any",
-  input_schema = "table", output_schema = "table", annotations = "table",
-  icons = "table", meta = "table", visible = "function", timeout = "number",
-  scopes = "table", task = "string", prepare = "function", budget = "table", ui = "string|table",
-  -- mcp.worker makes the handler of these
-  worker = "any", threads = "number", queue = "number", process = "boolean",
-  untrusted = "boolean", stuck = "number",
-}
-
--- What only a tool with a worker has.
-local OF_WORKERS = { "threads", "queue", "process", "untrusted", "stuck" }
-
--- A tool without arguments (protocol, Tools: the recommended form).
-local NO_INPUT = { type = "object", additionalProperties = false }
-
--- How a tool can be called: not as a task, also, or only.
-local TASK = { forbidden = true, optional = true, required = true }
-
--- Compiles a schema; what is wrong with it is wrong where the tool is declared.
-local function compile(what, schema)
-  local check, message = require("mcp.schema").compile(schema)
-  if not check then error(("%s: %s"):format(what, message), 0) end
-  return check
-end
-
-local function schema_of(what, shorthand, full)
-  if shorthand ~= nil and full ~= nil then
-    error(("%s: give %s or %s_schema, not both"):format(what, what, what), 0)
-  end
-  if full ~= nil then return full end
-  if shorthand == nil then return nil end
-  return require("mcp.schema").from_shorthand(shorthand, 0)
-end
-
----What was given to a tool and belongs elsewhere: an error text, or nil.
----@param options table
----@return string|nil
-function tool.misplaced(options)
-  if options.csp == nil and options.permissions == nil and options.domain == nil
-    and options.prefers_border == nil then
-    return nil
-  end
-  local page = options.ui
-  return ui.misplaced(options, type(page) == "table" and page.uri or page)
-end
-
--- What goes out as _meta; and into the entry, which page belongs to the tool.
-local function meta_of(entry, options)
-  local meta = metadata.meta(options.meta)
-  if meta and (meta.ui ~= nil or meta["ui/resourceUri"] ~= nil) then ui.check_meta(meta) end
-  if options.ui == nil then return meta end
-  local out
-  out, entry.page = ui.of_tool(options.ui)
-  entry.ui = true
-  for key, member in pairs(meta or {}) do out[key] = member end
-  return out
-end
-
----Makes the entry of a tool out of its options. Raises (level 0) what is wrong.
----@param name string
----@param options table
----@param handler fun(args: table, ctx: table): ...
----@return table entry
-function tool.new(name, options, handler)
-  metadata.check_tool_name(name)
-  metadata.check_texts(options, "title", "description")
-  local input = schema_of("input", options.input, options.input_schema)
-  local output = schema_of("output", options.output, options.output_schema)
-  local entry = { name = name, handler = handler, kind = "tool" }
-  if options.task and not TASK[options.task] then
-    error(('task: expected "optional", "required" or "forbidden", got %q'):format(options.task), 0)
-  end
-  if options.task ~= "forbidden" then entry.task = options.task end
-  if options.prepare and not entry.task then
-    error("prepare: only a tool that can be a task has it", 0)
-  end
-  entry.prepare = options.prepare
-  for _, option in ipairs(options.worker == nil and OF_WORKERS or {}) do
-    if options[option] ~= nil then
-      error(('option %q: only a tool with a worker has it: worker = "file.lua"'):format(option), 0)
-    end
-  end
-  if input and input.type ~= "object" then
-    error('input_schema: type must be "object"', 0)
-  end
-  if input then
-    entry.check = compile("input", input)
-    entry.defaults = require("mcp.schema").defaults(input)
-    entry.input = input
-    -- Loaded only for a schema that has the keyword.
-    local text = core.encode(input) -- nil: it is refused below
-    if text and text:find('"x-mcp-header"', 1, true) then
-      entry.mirrors = require("mcp.message.param_headers").find(input)
-    end
-  end
-  if output ~= nil then
-    entry.check_output = compile("output", output)
-    -- Is the root an object? Only then older revisions can show it as it is.
-    entry.wrapped = type(output) ~= "table" or output.type ~= "object"
-  end
-  entry.definition = {
-    name = name, title = options.title, description = options.description,
-    inputSchema = input or NO_INPUT, outputSchema = output,
-    annotations = metadata.tool_annotations(options.annotations),
-    icons = metadata.icons(options.icons), _meta = meta_of(entry, options),
-    execution = entry.task and { taskSupport = entry.task },
-  }
-  metadata.check_encodable(entry.definition)
-  return gate.add(entry, options)
-end
+tool.options, tool.new, tool.misplaced = tool_entry.options, tool_entry.new, tool_entry.misplaced
 
 local function define(entry, facts)
   -- A client without tasks cannot call it.
   if entry.task == "required" and not facts.tasks then return nil end
-  local definition = registry.view(entry.definition, facts.tool)
-  if entry.wrapped and definition.outputSchema ~= nil and facts.structured == "object" then
+  if entry.wrapped and facts.tool.outputSchema and facts.structured == "object" then
     -- In step with what convert does to the tool's results.
-    definition.outputSchema = require("mcp.schema.walk").wrap(entry.definition.outputSchema)
+    local made = registry.view(entry.definition, facts.tool)
+    if made.outputSchema ~= nil then
+      made.outputSchema = require("mcp.schema.walk").wrap(made.outputSchema)
+    end
+    return made
   end
-  return definition
+  return definition.view(entry, facts.tool, tool_entry.MEMBERS)
 end
 
 ---tools/list

@@ -1,6 +1,7 @@
 -- SPDX-License-Identifier: MIT
 -- retry: does again what failed, where that does no harm: reads and lists, and tools that say of
 -- themselves that they only read or that twice is as good as once.
+local definition = require "mcp.server.feature.definition"
 local errors = require "mcp.protocol.errors"
 local methods = require "mcp.protocol.methods"
 local options = require "mcp.options"
@@ -15,7 +16,7 @@ local function is_idempotent(request)
   if request.kind ~= "tool" then return (methods[request.method] or {}).idempotent == true end
   local app = request.ctx.app
   local tool = request.name and app.tools.by_name[request.name]
-  local annotations = tool and tool.definition.annotations
+  local annotations = tool and definition.member(tool, "annotations")
   return annotations ~= nil
     and (annotations.readOnlyHint == true or annotations.idempotentHint == true)
 end
