@@ -47,7 +47,8 @@ function watchers.drop(set, who)
   for key in pairs(set or NONE) do watchers.remove(key, who) end
 end
 
----The subscribers of a resource. Some may be removed while the caller goes through them, none added.
+---The subscribers of a resource. Some may be removed while the caller goes through them, none
+---added.
 ---@param key string
 ---@return table<table|userdata, true> read-only
 function watchers.of(key)
