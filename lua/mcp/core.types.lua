@@ -411,6 +411,15 @@ local sender = {}
 ---@return string? code "EBUSY": too much is unread; "ECLOSED"
 function sender:send(method, params, id) end
 
+---HTTP+SSE: hands over a message of the client that has come another way.
+---@param text string
+---@param seconds? number how long the stream may last from now on
+---@return true? fed
+---@return string? message
+---@return string? code "EBUSY": too much is unread; "ECLOSED", also for other transports; else it is
+---no message
+function sender:feed(text, seconds) end
+
 ---Closes the connection; what was written still goes out. Over WebSocket the close frame says
 ---`status` and `reason`.
 ---@param status? integer 1000 to 4999
@@ -612,10 +621,11 @@ function exchange:stop_clock() end
 ---second argument of the receiver.
 ---@return true? fed
 ---@return string? message
----@return string? code "ECLOSED": there is no such connection; "EBUSY"; else it is no message
+---@return string? code "ECLOSED": it is a message, but there is no such connection; "EBUSY"; else it
+---is no message
 function exchange:feed() end
 
----Of a message of kind "route"; the body can be had once.
+---Of a message of kind "route", or "post" without a link; the body can be had once.
 ---@return string? method nil, text and code if its response path is gone
 ---@return string path
 ---@return string query
@@ -681,10 +691,11 @@ function exchange:set_header(name, value) end
 
 ---To an arrival "upgrade": the connection becomes a WebSocket, or the stream of HTTP+SSE, and the
 ---exchange is over; the handler owes nothing.
+---@param id? string of the stream, in its address: begins with random characters; at most 64
 ---@return table? link the connection's own table
 ---@return string? message
 ---@return string? code
-function exchange:upgrade() end
+function exchange:upgrade(id) end
 
 -- HTTP, as a client ------------------------------------------------------------
 

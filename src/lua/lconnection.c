@@ -9,6 +9,7 @@
 #include "base/mem.h"
 #include "lua/lexchange_handle.h"
 #include "lua/lmessage.h"
+#include "lua/seconds.h"
 
 #define SENDER_TYPE "mcp.sender"
 /* How often a closing link checks whether its handlers have ended, in ms. */
@@ -254,11 +255,16 @@ int mcp_lconnection_upgrade(lua_State *L, mcp_lconnections_t *all,
   mcp_buf_t early = {0};
   mcp_stream_t *stream;
   mcp_coroutine_t *co = x->up;
-  conn_t *conn = mcp_lconnection_new(L, all);
   mcp_link_ws_t ws = *limits;
+  mcp_slice_t id;
+  conn_t *conn;
   int code;
+  id.data = luaL_optlstring(L, 2, "", &id.len);
+  luaL_argcheck(L, id.len <= MCP_LINK_ID_LONGEST, 2,
+                "expected at most 64 bytes");
+  conn = mcp_lconnection_new(L, all);
   if (x->ops->http->wants_events(x)) {
-    code = x->ops->http->open_events(x, &link_upper, conn, &conn->link);
+    code = x->ops->http->open_events(x, id, &link_upper, conn, &conn->link);
     if (code == 0) {
       *mcp_link_tag(conn->link) = conn;
       mcp_lexchange_detach_exchange(co);
@@ -312,6 +318,26 @@ static int sender_send(lua_State *L) {
   return 1;
 }
 
+/* sender:feed(text [, seconds]) -> true | nil, text, code
+ * HTTP+SSE: a message of the client that has come another way, after which the
+ * stream may last for so long. Codes are those of mcp_link_feed. */
+static int sender_feed(lua_State *L) {
+  sender_t *sender = luaL_checkudata(L, 1, SENDER_TYPE);
+  mcp_slice_t text;
+  lua_Number seconds = luaL_optnumber(L, 3, 1e9);
+  mcp_link_t *link = sender->connection ? sender->connection->link : NULL;
+  uint64_t ends_at = 0;
+  int code = MCP_ECLOSED;
+  text.data = luaL_checklstring(L, 2, &text.len);
+  if (link && seconds < 1e9)
+    ends_at = now(sender->connection) +
+              (seconds > 0 ? mcp_seconds_to_ms(seconds) : 1);
+  if (link) code = mcp_link_feed(link, text, ends_at);
+  if (code < 0) return mcp_coroutine_push_error(L, code);
+  lua_pushboolean(L, true);
+  return 1;
+}
+
 /* sender:close([status [, reason]]): what was written still goes out. Over
  * WebSocket the close frame says `status` (1000 to 4999) and `reason`, up to
  * 123 bytes. */
@@ -357,8 +383,10 @@ void mcp_lconnections_close(mcp_lconnections_t *all, uint64_t grace_ms,
 }
 
 void mcp_lconnection_open(lua_State *L) {
-  static const luaL_Reg methods[] = {
-      {"send", sender_send}, {"close", sender_close}, {NULL, NULL}};
+  static const luaL_Reg methods[] = {{"send", sender_send},
+                                     {"feed", sender_feed},
+                                     {"close", sender_close},
+                                     {NULL, NULL}};
   luaL_newmetatable(L, SENDER_TYPE);
   luaL_newlib(L, methods);
   lua_setfield(L, -2, "__index");

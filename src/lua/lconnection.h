@@ -70,7 +70,8 @@ int mcp_lconnection_attach_ws(mcp_lconnection_t *connection,
                               const mcp_link_ws_t *options, mcp_buf_t *early);
 
 /* Grants the WebSocket (under the limits of `ws`) or the stream of HTTP+SSE
- * that `x` asks a listener for. Pushes the table of the new connection, or nil,
+ * that `x` asks a listener for; that has the id which is argument 2, or one
+ * that is made. Pushes the table of the new connection, or nil,
  * text, code. [-0, +(1|3), m] */
 int mcp_lconnection_upgrade(lua_State *L, mcp_lconnections_t *all,
                             mcp_exchange_t *x, const mcp_link_ws_t *ws);

@@ -324,13 +324,14 @@ static int feed(lua_State *L) {
   return 1;
 }
 
-/* x:request() -> method, path, query, body. For an arrival "route", once. */
+/* x:request() -> method, path, query, body. For an arrival "route", once; also
+ * for a "post" without a link. */
 static int request(lua_State *L) {
   mcp_lexchange_handle_t *h = mcp_lexchange_check(L);
   mcp_slice_t parts[4];
   lua_settop(L, 1);
   if (!h->x) return mcp_coroutine_push_error(L, MCP_ECLOSED);
-  luaL_argcheck(L, h->is_route, 1, "not a request for a path");
+  luaL_argcheck(L, h->has_body, 1, "not a request for a path");
   h->x->ops->http->request(h->x, parts);
   for (int i = 0; i < 4; i++)
     lua_pushlstring(L, parts[i].data ? parts[i].data : "", parts[i].len);
@@ -358,12 +359,12 @@ static int respond(lua_State *L) {
   return 1;
 }
 
-/* x:upgrade() -> link | nil, text, code. For an arrival "upgrade":
- * turns the connection into a WebSocket or the stream of HTTP+SSE, and returns
- * the table of that. The exchange is over; no answer is expected. */
+/* x:upgrade([id]) -> link | nil, text, code. For an arrival "upgrade": turns
+ * the connection into a WebSocket or the stream of HTTP+SSE, with that id, and
+ * returns its table. The exchange is over; no answer is expected. */
 static int upgrade(lua_State *L) {
   mcp_lexchange_handle_t *h = mcp_lexchange_check(L);
-  lua_settop(L, 1);
+  lua_settop(L, 2);
   if (!h->x || !h->co) return mcp_coroutine_push_error(L, MCP_ECLOSED);
   luaL_argcheck(L, h->upgrade, 1, "not a request for an upgrade");
   return h->upgrade(L, h->up, h->x);

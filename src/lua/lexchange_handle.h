@@ -18,6 +18,7 @@ typedef struct {
   int (*upgrade)(lua_State *L, void *up, mcp_exchange_t *x); /* or NULL */
   void *up;      /* of `upgrade`; lives as long as x */
   bool is_route; /* MCP_ARRIVAL_ROUTE */
+  bool has_body; /* that, or MCP_ARRIVAL_POST without a link */
   int anchor; /* registry reference to the userdata itself while it is kept */
   size_t charged; /* to the share of `x` while it is kept */
   bool expired;   /* the coroutine, which is gone, ran out of time */

@@ -188,9 +188,12 @@ int mcp_lhandler_frame(lua_State *L) {
     h->up = start->up;
     lua_pushliteral(L, "upgrade");
     break;
-  case MCP_ARRIVAL_POST: lua_pushliteral(L, "post"); break;
+  case MCP_ARRIVAL_POST:
+    h->has_body = !start->arrival->link;
+    lua_pushliteral(L, "post");
+    break;
   case MCP_ARRIVAL_ROUTE:
-    h->is_route = true;
+    h->is_route = h->has_body = true;
     lua_pushliteral(L, "route");
     mcp_ltrace_arrived(L, co, 1, NULL, 0);
     break;

@@ -80,7 +80,8 @@ typedef struct {
   bool (*can_stream)(mcp_exchange_t *x);
   int (*open_stream)(mcp_exchange_t *x); /* 0, MCP_ENOSTREAM, or a code */
   /* A field of the request. False if it is absent; `twice` if it is repeated.
-   * As in HTTP/2, ":path" is the path, here without its query. */
+   * As in HTTP/2, ":path" is the path, here without its query, which is
+   * ":query". */
   bool (*header)(mcp_exchange_t *x, mcp_slice_t name, mcp_slice_t *value,
                  bool *twice);
   /* Field `i` of the request. Returns how many there are. */
@@ -101,14 +102,16 @@ typedef struct {
   int (*upgrade)(mcp_exchange_t *x, mcp_stream_t **stream, mcp_buf_t *early);
   /* Does MCP_ARRIVAL_UPGRADE ask for HTTP+SSE? */
   bool (*wants_events)(mcp_exchange_t *x);
-  /* Accepts that. 0: the exchange is over; or a code. */
-  int (*open_events)(mcp_exchange_t *x, const mcp_upper_t *upper, void *up,
-                     mcp_link_t **link);
-  /* Hands the message of MCP_ARRIVAL_POST to its link. 0; MCP_ECLOSED without a
-   * link; MCP_EBUSY; or the error of a text that is not a message. */
+  /* Accepts that; `id` as of mcp_http_sse_open. 0: the exchange is over; or a
+   * code. */
+  int (*open_events)(mcp_exchange_t *x, mcp_slice_t id,
+                     const mcp_upper_t *upper, void *up, mcp_link_t **link);
+  /* Hands the message of MCP_ARRIVAL_POST to its link. 0; MCP_EBUSY; the error
+   * of a text that is not a message; or MCP_ECLOSED for a message without a
+   * link, which `request` gives then. */
   int (*feed)(mcp_exchange_t *x);
-  /* Of MCP_ARRIVAL_ROUTE: method, path and query as they came, of the head, and
-   * the body, which is valid until `forget_body`. */
+  /* Of MCP_ARRIVAL_ROUTE and MCP_ARRIVAL_POST: method, path and query as they
+   * came, of the head, and the body, which is valid until `forget_body`. */
   void (*request)(mcp_exchange_t *x, mcp_slice_t parts[4]);
   void (*forget_body)(mcp_exchange_t *x);
   /* Answers MCP_ARRIVAL_ROUTE: `status`, the fields that were set, and `body`,

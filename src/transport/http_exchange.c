@@ -8,6 +8,7 @@
 #include "transport/http_access.h"
 #include "transport/http_connection.h"
 #include "transport/http_sse.h"
+#include "transport/incoming.h"
 #include "transport/link.h"
 #include "wire/rpc.h"
 #include "wire/sse.h"
@@ -137,15 +138,15 @@ static bool wants_events(mcp_exchange_t *x) {
   return connection_of(x)->eventing;
 }
 
-static int open_events(mcp_exchange_t *x, const mcp_upper_t *upper, void *up,
-                       mcp_link_t **link) {
+static int open_events(mcp_exchange_t *x, mcp_slice_t id,
+                       const mcp_upper_t *upper, void *up, mcp_link_t **link) {
   mcp_http_connection_t *conn = connection_of(x);
   mcp_http_service_t *service = conn->service;
   if (service->closing) return MCP_ECLOSED;
   if (!service->sse) service->sse = mcp_http_sse_table_new();
   if (!service->sse) return MCP_ENOMEM;
-  return mcp_http_sse_open(conn, service->sse, &service->options.gate, upper,
-                           up, link);
+  return mcp_http_sse_open(conn, service->sse, &service->options.gate, id,
+                           upper, up, link);
 }
 
 static int feed(mcp_exchange_t *x) {
@@ -155,8 +156,17 @@ static int feed(mcp_exchange_t *x) {
       conn->http ? mcp_http_sse_find(conn->service->sse,
                                      mcp_http_head(conn->http)->query)
                  : NULL;
-  int code = MCP_ECLOSED;
-  if (sse) code = mcp_http_sse_feed(sse, mcp_buf_slice(&body), x->ends_at);
+  int code;
+  if (sse) {
+    code =
+        mcp_link_feed(mcp_http_sse_link(sse), mcp_buf_slice(&body), x->ends_at);
+  } else {
+    code = mcp_incoming_check(mcp_buf_slice(&body));
+    if (code == 0) {
+      conn->body = body;
+      return MCP_ECLOSED;
+    }
+  }
   if (code < 0 && code != MCP_ECLOSED && code != MCP_EBUSY) {
     mcp_rpc_id_found_t found = mcp_rpc_id_find(mcp_buf_slice(&body));
     mcp_rpc_t rpc = {.kind = MCP_RPC_BAD_REQUEST};
@@ -172,8 +182,10 @@ static bool header(mcp_exchange_t *x, mcp_slice_t name, mcp_slice_t *value,
   mcp_http_connection_t *conn = connection_of(x);
   bool found;
   if (!conn->http) return false;
-  if (mcp_slice_equal(name, MCP_SLICE(":path"))) {
-    *value = mcp_http_head(conn->http)->path;
+  if (mcp_slice_equal(name, MCP_SLICE(":path")) ||
+      mcp_slice_equal(name, MCP_SLICE(":query"))) {
+    const mcp_http_head_t *head = mcp_http_head(conn->http);
+    *value = name.len == 5 ? head->path : head->query;
     *twice = false;
     return true;
   }

@@ -20,7 +20,8 @@ struct mcp_http_sse {
   mcp_list_t of_table;
   uint64_t opened; /* ms */
   bool fed;        /* a message has been POSTed */
-  char id[MCP_HTTP_SSE_ID_LENGTH];
+  uint8_t id_length;
+  char id[MCP_LINK_ID_LONGEST];
 };
 
 mcp_http_sse_table_t *mcp_http_sse_table_new(void) {
@@ -66,6 +67,15 @@ static size_t queued(void *maker) {
   return conn->stream->queued;
 }
 
+static int admit(void *maker, uint64_t ends_at) {
+  mcp_http_connection_t *conn = maker;
+  if (conn->state == MCP_HTTP_CLOSING) return MCP_ECLOSED;
+  if (conn->stream->queued > MCP_EXCHANGE_QUEUE) return MCP_EBUSY;
+  if (ends_at) conn->x.ends_at = ends_at;
+  conn->sse->fed = true;
+  return 0;
+}
+
 static void close_stream(void *maker, bool flush) {
   mcp_http_connection_t *conn = maker;
   /* The end of the stream tells the client. */
@@ -78,18 +88,28 @@ static const mcp_link_sink_t sink = {.begin = begin,
                                      .commit = commit,
                                      .abandon = abandon,
                                      .queued = queued,
+                                     .admit = admit,
                                      .close = close_stream};
 
 /* --- sessions ------------------------------------------------------------- */
 
-static int make_id(char *id) {
+static void set_id(mcp_http_sse_t *sse, mcp_slice_t id) {
+  sse->id_length = (uint8_t)id.len;
+  memcpy(sse->id, id.data, id.len);
+}
+
+static mcp_slice_t id_of(const mcp_http_sse_t *sse) {
+  return mcp_slice(sse->id, sse->id_length);
+}
+
+static int make_id(mcp_http_sse_t *sse) {
   unsigned char bits[16];
   mcp_buf_t text = {0};
   int code = mcp_crypto_random(bits, sizeof bits);
   if (code == 0)
     code = mcp_crypto_write_base64url(
         &text, mcp_slice((const char *)bits, sizeof bits));
-  if (code == 0) memcpy(id, text.data, MCP_HTTP_SSE_ID_LENGTH);
+  if (code == 0) set_id(sse, mcp_slice(text.data, MCP_HTTP_SSE_ID_LENGTH));
   mcp_buf_deinit(&text);
   return code;
 }
@@ -97,14 +117,14 @@ static int make_id(char *id) {
 /* The first event: the address to POST to (HS-02), relative to the root, as in
  * other servers of that revision. */
 static int send_endpoint(mcp_http_connection_t *conn,
-                         const mcp_http_gate_t *gate, const char *id) {
+                         const mcp_http_gate_t *gate, mcp_slice_t id) {
   mcp_buf_t address = {0};
   const char *path = gate->message_path;
   int code = mcp_buf_append_slice(
       &address, mcp_http_prefix(gate, mcp_http_head(conn->http)));
   if (code == 0) code = mcp_buf_append(&address, path, strlen(path));
   if (code == 0) code = mcp_buf_append_literal(&address, "?session_id=");
-  if (code == 0) code = mcp_buf_append(&address, id, MCP_HTTP_SSE_ID_LENGTH);
+  if (code == 0) code = mcp_buf_append_slice(&address, id);
   if (code == 0)
     code = mcp_http_reply_event(&conn->reply, MCP_SLICE("endpoint"),
                                 mcp_buf_slice(&address));
@@ -113,10 +133,15 @@ static int send_endpoint(mcp_http_connection_t *conn,
 }
 
 int mcp_http_sse_open(mcp_http_connection_t *conn, mcp_http_sse_table_t *table,
-                      const mcp_http_gate_t *gate, const mcp_upper_t *upper,
-                      void *up, mcp_link_t **link) {
+                      const mcp_http_gate_t *gate, mcp_slice_t id,
+                      const mcp_upper_t *upper, void *up, mcp_link_t **link) {
   mcp_http_sse_t *sse = mcp_mem_zalloc(sizeof *sse);
-  int code = sse ? make_id(sse->id) : MCP_ENOMEM;
+  int code = sse ? 0 : MCP_ENOMEM;
+  if (sse && id.len > 0) {
+    set_id(sse, id);
+  } else if (sse) {
+    code = make_id(sse);
+  }
   if (code == 0)
     code = mcp_link_open_fed(&sink, conn, conn->share, "sse", upper, up,
                              &sse->link);
@@ -132,7 +157,7 @@ int mcp_http_sse_open(mcp_http_connection_t *conn, mcp_http_sse_table_t *table,
   /* The exchange of the GET is over: it carries the link's messages now. */
   conn->x.up = NULL;
   mcp_http_reply_close_after(&conn->reply);
-  code = send_endpoint(conn, gate, sse->id);
+  code = send_endpoint(conn, gate, id_of(sse));
   mcp_http_connection_listen(conn);
   (void)mcp_exchange_keep(&conn->x);
   /* Closing ends the link, later. */
@@ -144,14 +169,14 @@ mcp_http_sse_t *mcp_http_sse_find(mcp_http_sse_table_t *table,
                                   mcp_slice_t query) {
   mcp_slice_t name = MCP_SLICE("session_id="), id;
   mcp_list_t *in;
-  if (!table || query.len != name.len + MCP_HTTP_SSE_ID_LENGTH ||
+  if (!table || query.len <= name.len ||
       !mcp_slice_equal(mcp_slice(query.data, name.len), name))
     return NULL;
-  id = mcp_slice(query.data + name.len, MCP_HTTP_SSE_ID_LENGTH);
+  id = mcp_slice(query.data + name.len, query.len - name.len);
   in = bucket(table, id.data);
   for (mcp_list_t *it = in->next; it != in; it = it->next) {
     mcp_http_sse_t *sse = MCP_LIST_MEMBER(it, mcp_http_sse_t, of_table);
-    if (mcp_crypto_equal(mcp_slice(sse->id, MCP_HTTP_SSE_ID_LENGTH), id))
+    if (mcp_crypto_equal(id_of(sse), id))
       return sse->conn->state == MCP_HTTP_CLOSING ? NULL : sse;
   }
   return NULL;
@@ -159,13 +184,6 @@ mcp_http_sse_t *mcp_http_sse_find(mcp_http_sse_table_t *table,
 
 mcp_link_t *mcp_http_sse_link(const mcp_http_sse_t *sse) {
   return sse->link;
-}
-
-int mcp_http_sse_feed(mcp_http_sse_t *sse, mcp_slice_t text, uint64_t ends_at) {
-  if (sse->conn->stream->queued > MCP_EXCHANGE_QUEUE) return MCP_EBUSY;
-  if (ends_at) sse->conn->x.ends_at = ends_at;
-  sse->fed = true;
-  return mcp_link_feed(sse->link, text);
 }
 
 bool mcp_http_sse_is_forgotten(const mcp_http_sse_t *sse, uint64_t at,

@@ -45,6 +45,13 @@ int mcp_incoming_stand_in(mcp_incoming_t *in) {
                           in->error, in->reason);
 }
 
+int mcp_incoming_check(mcp_slice_t text) {
+  mcp_incoming_t in;
+  int code = mcp_incoming_read(&in, text);
+  mcp_incoming_deinit(&in);
+  return code;
+}
+
 void mcp_incoming_deinit(mcp_incoming_t *in) {
   mcp_json_doc_deinit(&in->doc);
   mcp_buf_deinit(&in->stand_in);

@@ -30,6 +30,9 @@ int mcp_incoming_read(mcp_incoming_t *in, mcp_slice_t text);
  * error, does not wait in vain. 0 or MCP_ENOMEM. */
 int mcp_incoming_stand_in(mcp_incoming_t *in);
 
+/* Is `text` a message, or a batch? 0, or as mcp_incoming_read. */
+int mcp_incoming_check(mcp_slice_t text);
+
 void mcp_incoming_deinit(mcp_incoming_t *in);
 
 #endif

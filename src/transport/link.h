@@ -32,6 +32,9 @@
 /* Bytes of text in a close frame. */
 #define MCP_LINK_REASON_LENGTH 123
 
+/* HTTP+SSE: the longest id in the address of a stream, in characters. */
+#define MCP_LINK_ID_LONGEST 64
+
 /* Opens a link of lines over `stream`, which it takes. `name` is static
  * ("stdio"). `up` is handed to `upper`'s functions. `line_limit` in bytes, 0
  * for MCP_LINE_LENGTH. 0 or a code; the stream is closed then. If `*link` has
@@ -73,6 +76,10 @@ typedef struct {
   void (*abandon)(void *maker);
   /* Bytes that the peer has left unread. */
   size_t (*queued)(void *maker);
+  /* Before a message is handed over, after which the connection may last until
+   * `ends_at` (ms of the loop's clock; 0: no change). 0, or a code that refuses
+   * the message. */
+  int (*admit)(void *maker, uint64_t ends_at);
   /* The link ends: the maker calls mcp_link_fed_closed later. May be called
    * again with `flush` false: without waiting. */
   void (*close)(void *maker, bool flush);
@@ -84,10 +91,11 @@ int mcp_link_open_fed(const mcp_link_sink_t *sink, void *maker,
                       mcp_share_t *share, const char *name,
                       const mcp_upper_t *upper, void *up, mcp_link_t **link);
 
-/* One message for a fed link. 0; the code of mcp_json_parse, or MCP_ERPC, if
- * it is not a message, and nothing is sent on the link; MCP_ECLOSED. A message
- * that cannot be served (too many at once) is answered on the link. */
-int mcp_link_feed(mcp_link_t *link, mcp_slice_t text);
+/* One message for a fed link; `ends_at` is for `admit`. 0; the code of
+ * mcp_json_parse, or MCP_ERPC, if it is not a message, and nothing is sent on
+ * the link; that of `admit`; MCP_ECLOSED, also for links that are not fed. A
+ * message that cannot be served (too many at once) is answered on the link. */
+int mcp_link_feed(mcp_link_t *link, mcp_slice_t text, uint64_t ends_at);
 
 /* For the maker: the bytes that `queued` counted were sent. */
 void mcp_link_fed_drained(mcp_link_t *link);

@@ -60,9 +60,12 @@ int mcp_link_open_fed(const mcp_link_sink_t *sink, void *maker,
   return 0;
 }
 
-int mcp_link_feed(mcp_link_t *link, mcp_slice_t text) {
-  if (link->closing) return MCP_ECLOSED;
-  return mcp_link_arrive(link, text, false);
+int mcp_link_feed(mcp_link_t *link, mcp_slice_t text, uint64_t ends_at) {
+  fed_t *fed = (fed_t *)link;
+  int code;
+  if (link->framing != &framing || link->closing) return MCP_ECLOSED;
+  code = fed->sink->admit(fed->maker, ends_at);
+  return code < 0 ? code : mcp_link_arrive(link, text, false);
 }
 
 void mcp_link_fed_drained(mcp_link_t *link) {

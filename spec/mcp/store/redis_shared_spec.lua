@@ -18,7 +18,8 @@ describe("over Redis", function()
     redis_server.tidy()
   end)
 
-  for _, name in ipairs { "init", "sessions", "changes", "streams", "calls", "tasks", "away" } do
+  for _, name in ipairs { "init", "sessions", "changes", "streams", "calls", "tasks", "posts",
+    "away" } do
     assert(loadfile(("spec/mcp/shared/%s_spec.lua"):format(name), "t", _ENV))()
   end
 end)

@@ -335,6 +335,15 @@ function methods.insufficient(self, scopes, found)
   return err
 end
 
+---How long what a principal has opened may last, in seconds; nil: its token has no end. One that
+---`verify` accepts after its expiry (clock skew) lasts as long as the skew allows.
+---@param found mcp.Principal
+---@return number|nil
+function methods.left(_, found)
+  local left = found.expires and found.expires - os.time()
+  return left and (left > 0 and left or left + server.LATE)
+end
+
 ---A key that identifies the principal of an exchange.
 ---@param x userdata
 ---@return string|nil
@@ -403,12 +412,9 @@ function methods.receiver(self, receive, pages)
     -- The body may be sent. A token is checked once, since a proof is valid only once.
     if as then return admit(self, ticket, found) end
     self.of[x] = found
-    if found.expires then
-      -- A stream that only listens ends when its token expires. A token that `verify` accepts after
-      -- its expiry (clock skew) lasts as long as the skew allows.
-      local left = found.expires - os.time()
-      x:expire(left > 0 and left or left + server.LATE)
-    end
+    -- A stream that only listens ends when its token expires.
+    local left = self:left(found)
+    if left then x:expire(left) end
     return answered(x, receive(x, link, kind, ...))
   end
 end

@@ -280,9 +280,16 @@ end
 -- Opens a connection with more than one response: a WebSocket, or the stream of HTTP+SSE. Its
 -- messages go to front/duplex.lua.
 local function upgrade(app, x)
-  local auth, fields = app.auth and app.auth.of[x], fields_of(app, x)
-  local link, text, code = x:upgrade()
+  local auth, fields, shared = app.auth and app.auth.of[x], fields_of(app, x), app.shared
+  -- A message for HTTP+SSE may arrive at another process.
+  local id = nil
+  if shared and fields == NONE then
+    id = shared:name_post_stream()
+    if not id then return away(app, x) end
+  end
+  local link, text, code = x:upgrade(id)
   if link then
+    if id then shared:open_post_stream(id, link) end
     link.auth, link.fields = auth, fields
   elseif code ~= "ECLOSED" then
     return busy("connections", "Busy: " .. text)
@@ -290,20 +297,38 @@ local function upgrade(app, x)
   return 503
 end
 
--- A message for the stream of HTTP+SSE, where its response is sent (HS-06). The stream of another
--- principal is reported as unknown (HS-07).
-local function post(app, x, link)
+-- Hands a message to its stream, here or at another process. The stream of another principal is
+-- reported as unknown (HS-07).
+local function feed(app, x, link)
   local auth = app.auth and app.auth.of[x]
+  if not link and app.shared then return app.shared:pass_post(x, auth) end
   if not link or auth and not (link.auth and link.auth.key == auth.key) then
-    return unknown_session()
+    return nil, "no such stream", "ECLOSED"
   end
   link.auth = auth -- a token that was renewed counts from now on
   -- feed() reads the message before it returns.
   link.posted = x:headers()
   local ok, text, code = x:feed()
   link.posted = nil
+  return ok, text, code
+end
+
+-- A message for the stream of HTTP+SSE, where its response is sent (HS-06).
+local function post(app, x, link)
+  local ok, text, code = feed(app, x, link)
   if ok then return 202 end
   if code == "ECLOSED" then return unknown_session() end
+  if code == "EUNAVAILABLE" then return away(app, x) end
+  if code == "ETIMEDOUT" then
+    return fail(504, errors.BUSY, "The process that has the event stream does not answer; it may "
+      .. "have got the message")
+  end
+  if code == "ETOOBIG" then
+    return fail(413, errors.INVALID_REQUEST, "The message is too large to be passed to the process "
+      .. "that has the event stream: " .. text)
+  end
+  if code == "EFULL" then return busy("questions", "Busy: " .. text) end
+  if code == "EBUDGET" then return busy("memory", "Busy: not enough memory, try again later") end
   if code == "EBUSY" then return busy("streams", "Busy: the event stream is not read") end
   if code == "ENOMEM" then return 503 end
   if code == "ERPC" then return fail(400, errors.INVALID_REQUEST, "Invalid Request") end

@@ -12,6 +12,7 @@
 --   lua/mcp/server/shared/rate.lua       limits of requests
 --   lua/mcp/server/shared/tasks.lua      tasks that any process can be asked about
 --   lua/mcp/server/shared/streams.lua    event streams: what is resumed, and which process has one
+--   lua/mcp/server/shared/posts.lua      messages of HTTP+SSE for streams of other processes
 --
 -- All keys and topics begin with the name of the app.
 local core = require "mcp.core"
@@ -83,6 +84,7 @@ local METHODS = {
     await_task = "await", watch_task = "watch", fail_tasks = "fail_all" },
   streams = { begin_stream = "begin", claim_stream = "claim", leave_stream = "leave",
     resume = "resume" },
+  posts = { name_post_stream = "name", open_post_stream = "open", pass_post = "pass" },
 }
 for file, methods in pairs(METHODS) do
   local module = FOLDER .. file
@@ -207,7 +209,7 @@ end
 ---A secret that all processes have; the first one makes it.
 ---@param name string
 ---@return string|nil secret, string|nil text, string|nil code
-local function secret(self, name)
+function Shared.__index:secret(name)
   local key = self:key("secret", name)
   local mine = self.secrets[name] or core.random_id() .. core.random_id()
   local added, text, code = self.store:add(key, mine, FOREVER)
@@ -226,15 +228,17 @@ local function share_secrets(self)
   local app = self.app
   local ring, pager = app.ring, app.pager
   if not (ring and ring.secrets) or self.secrets.state then
-    local found, text, code = secret(self, "state")
+    local found, text, code = self:secret "state"
     if not found then return nil, text, code end
     app.ring = require("mcp.server.seal").ring({ found }, ring and ring.ttl)
   end
   if pager then
-    local found, text, code = secret(self, "cursor")
+    local found, text, code = self:secret "cursor"
     if not found then return nil, text, code end
     pager.key = found:sub(1, 16)
   end
+  -- A store that was emptied gets back what has been asked of it since.
+  if self.secrets.stream then self:secret "stream" end
   return true
 end
 
@@ -360,7 +364,7 @@ function shared.join(app, given)
   }, Shared)
   app.shared = self
   -- Those that take part in it from the start; a limit of requests joins by itself.
-  for _, file in ipairs { "sessions", "changes", "calls", "streams", "tasks" } do
+  for _, file in ipairs { "sessions", "changes", "calls", "streams", "tasks", "posts" } do
     require(FOLDER .. file).share(self)
   end
   return self

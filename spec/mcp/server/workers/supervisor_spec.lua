@@ -189,6 +189,70 @@ describe("workers", function()
     assert.equal("legacy", client.era)
   end)
 
+  it("pass messages of HTTP+SSE to the one that has the stream", function()
+    local server = run():begun()
+    local port = math.tointeger(tonumber(server.url:match ":(%d+)"))
+    local pools = {}
+    local _ <close> = setmetatable({}, { __close = function()
+      for _, pool in ipairs(pools) do pool:close() end
+    end })
+    -- A request over a connection that only this pool has.
+    local function ask(pool, method, target, body, fields)
+      local headers = { { "Accept", "application/json, text/event-stream" } }
+      if body then headers[2] = { "Content-Type", "application/json" } end
+      for name, field in pairs(fields or {}) do headers[#headers + 1] = { name, field } end
+      return assert(pool:request { host = "127.0.0.1", port = port, method = method,
+        target = target, body = body, timeout = helper.LIMIT, headers = headers })
+    end
+    local function pool()
+      pools[#pools + 1] = core.http_pool { connections = 1 }
+      return pools[#pools]
+    end
+    local function call_pid(id)
+      return ('{"jsonrpc":"2.0","id":%d,"method":"tools/call","params":{"name":"pid"}}'):format(id)
+    end
+    local stream = ask(pool(), "GET", "/mcp")
+    local address = assert(stream:event(helper.LIMIT)).data
+    local function post(from, body)
+      local response = ask(from, "POST", address, body)
+      response:read(1 << 20, helper.LIMIT)
+      return response.status
+    end
+    local function answer()
+      local _, message = stream:event(helper.LIMIT)
+      return assert(message)
+    end
+    assert.equal(202, post(pool(), support.initialize_body(0, "2024-11-05")))
+    assert.equal(0, answer().id)
+    -- The workers that the connections lead to.
+    local workers, holder = {}, nil
+    helper.wait_until(function()
+      local from = pool()
+      local seen = ask(from, "POST", "/mcp", support.modern_body(1, "tools/call", { name = "pid",
+        arguments = {} }), { ["MCP-Protocol-Version"] = support.MODERN,
+        ["Mcp-Method"] = "tools/call", ["Mcp-Name"] = "pid" })
+      local pid = assert(seen:json(1 << 20, helper.LIMIT)).result.content[1].text
+      workers[pid] = workers[pid] or from
+      return next(workers, (next(workers)))
+    end, "both workers")
+    local id = 1
+    for _, from in pairs(workers) do
+      id = id + 1
+      assert.equal(202, post(from, call_pid(id)))
+      local message = answer()
+      assert.equal(id, message.id)
+      holder = holder or message.result.content[1].text
+      assert.equal(holder, message.result.content[1].text)
+    end
+    -- Its stream goes with a worker.
+    kill(holder, "KILL")
+    server:wait_said "it is replaced"
+    workers[holder] = nil
+    local _, other = next(workers)
+    assert.equal(404, post(other, call_pid(9)))
+    assert.is_nil((stream:event(helper.LIMIT)))
+  end)
+
   it("get no descriptor and no variable that is not theirs", function()
     local server = run():begun()
     assert.equal("", call(server, "environment"))
