@@ -146,10 +146,11 @@ end
 ---@param uri string
 ---@return boolean
 function Bus.__index:watches(uri)
-  for who in pairs(watchers.of(bus.key(uri))) do
-    if self.listens[who] then
-      if who:is_open() then return true end
-    elseif self.links[self.link_of[who]] or self.app.sessions.by_id[who.id] == who then
+  for subscriber in pairs(watchers.of(bus.key(uri))) do
+    if self.listens[subscriber] then
+      if subscriber:is_open() then return true end
+    elseif self.links[self.link_of[subscriber]]
+      or self.app.sessions.by_id[subscriber.id] == subscriber then
       return true
     end
   end
@@ -251,14 +252,14 @@ end
 
 -- To the subscribers of a resource. Those of other apps in this Lua state are not ours.
 local function send_update(self, key)
-  for who in pairs(watchers.of(key)) do
-    local set, link = self.listens[who], self.link_of[who]
+  for subscriber in pairs(watchers.of(key)) do
+    local set, link = self.listens[subscriber], self.link_of[subscriber]
     if set then
-      tell_listen(self, who, UPDATED, set[key])
+      tell_listen(self, subscriber, UPDATED, set[key])
     elseif link then
-      if self.links[link] and wants(who, key) then tell_link(self, link, key) end
-    elseif self.app.sessions.by_id[who.id] == who and wants(who, key) then
-      tell_stored(self.app, who, key)
+      if self.links[link] and wants(subscriber, key) then tell_link(self, link, key) end
+    elseif self.app.sessions.by_id[subscriber.id] == subscriber and wants(subscriber, key) then
+      tell_stored(self.app, subscriber, key)
     end
   end
 end

@@ -14,41 +14,42 @@ local NONE = setmetatable({}, { __newindex = function() error("read-only", 2) en
 
 ---Adds a subscriber to a resource.
 ---@param key string the normal form of its URI
----@param who table|userdata
-function watchers.add(key, who)
+---@param subscriber table|userdata
+function watchers.add(key, subscriber)
   local there = by_key[key]
   if there == nil then
-    by_key[key] = who
+    by_key[key] = subscriber
   elseif getmetatable(there) ~= Several then
-    if there == who then return end
-    by_key[key] = setmetatable({ count = 2, members = { [there] = true, [who] = true } }, Several)
-  elseif not there.members[who] then
-    there.members[who], there.count = true, there.count + 1
+    if there == subscriber then return end
+    local members = { [there] = true, [subscriber] = true }
+    by_key[key] = setmetatable({ count = 2, members = members }, Several)
+  elseif not there.members[subscriber] then
+    there.members[subscriber], there.count = true, there.count + 1
   end
 end
 
 ---Removes it.
 ---@param key string
----@param who table|userdata
-function watchers.remove(key, who)
+---@param subscriber table|userdata
+function watchers.remove(key, subscriber)
   local there = by_key[key]
-  if there == who then
+  if there == subscriber then
     by_key[key] = nil
-  elseif getmetatable(there) == Several and there.members[who] then
-    there.members[who], there.count = nil, there.count - 1
+  elseif getmetatable(there) == Several and there.members[subscriber] then
+    there.members[subscriber], there.count = nil, there.count - 1
     if there.count == 0 then by_key[key] = nil end
   end
 end
 
 ---Removes a subscriber from all resources of a set.
 ---@param set table<string, any>|nil by the keys of resources; may have other keys
----@param who table|userdata
-function watchers.drop(set, who)
-  for key in pairs(set or NONE) do watchers.remove(key, who) end
+---@param subscriber table|userdata
+function watchers.drop(set, subscriber)
+  for key in pairs(set or NONE) do watchers.remove(key, subscriber) end
 end
 
----The subscribers of a resource. Some may be removed while the caller goes through them, none
----added.
+---The subscribers of a resource. The caller may remove some while it goes through them, and add
+---none.
 ---@param key string
 ---@return table<table|userdata, true> read-only
 function watchers.of(key)
