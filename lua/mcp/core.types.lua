@@ -48,13 +48,17 @@ function core.decode(text) end
 ---@return mcp.core.Raw
 function core.raw(value, is_json) end
 
----The JSON text `before`, the string `text` as JSON, and the JSON text `after`; neither is checked,
----and neither has line breaks.
+---JSON around a string that is not always the same: the JSON texts before and after it; neither is
+---checked, and neither has line breaks.
 ---@param before string
----@param text string
 ---@param after string
+---@return mcp.core.Frame
+function core.frame(before, after) end
+
+---@param frame mcp.core.Frame
+---@param text string
 ---@return mcp.core.Raw? raw nil where `text` is not valid UTF-8, or memory is short
-function core.raw_string(before, text, after) end
+function core.framed(frame, text) end
 
 ---The same for lua/mcp/json.lua.
 ---@param value any

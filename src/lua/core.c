@@ -25,6 +25,7 @@
 #include "lua/lexchange.h"
 #include "lua/lfile_watch.h"
 #include "lua/lfolder.h"
+#include "lua/lframe.h"
 #include "lua/lhttp_pool.h"
 #include "lua/lid.h"
 #include "lua/ljson.h"
@@ -152,26 +153,6 @@ static int raw(lua_State *L) {
     mcp_value_push_raw(L, mcp_slice(text, length));
     return 1;
   }
-}
-
-/* raw_string(before, text, after) -> raw value | nil: the JSON text `before`,
- * the string `text`, and the JSON text `after`. nil where `text` is not valid
- * UTF-8, or memory is short. The other two are not checked: they hold no line
- * break. */
-static int raw_string(lua_State *L) {
-  mcp_buf_t *out = mcp_loop_scratch(mcp_coroutine_runtime(L)->loop);
-  mcp_slice_t before, text, after;
-  before.data = luaL_checklstring(L, 1, &before.len);
-  text.data = luaL_checklstring(L, 2, &text.len);
-  after.data = luaL_checklstring(L, 3, &after.len);
-  out->len = 0;
-  if (mcp_buf_append_slice(out, before) < 0 ||
-      mcp_json_write_string(out, text) < 0 ||
-      mcp_buf_append_slice(out, after) < 0)
-    return 0;
-  mcp_value_push_raw_line(L, mcp_buf_slice(out));
-  mcp_buf_reset(out, MCP_LOOP_SCRATCH_SIZE);
-  return 1;
 }
 
 /* step([seconds]) -> boolean: turns the loop until something has happened, or
@@ -505,7 +486,6 @@ int luaopen_mcp_core(lua_State *L) {
   static const luaL_Reg functions[] = {{"encode", encode},
                                        {"decode", decode},
                                        {"raw", raw},
-                                       {"raw_string", raw_string},
                                        {"mark_array", mark_array},
                                        {"step", step},
                                        {"fd", fd},
@@ -585,6 +565,7 @@ int luaopen_mcp_core(lua_State *L) {
   lua_setfield(L, -2, "regex");
   mcp_lprivate_open(L);
   mcp_lmembers_open(L);
+  mcp_lframe_open(L, &o->rt);
   mcp_ljson_open(L);
   mcp_lfolder_open(L, &o->rt);
   mcp_lfile_watch_open(L, &o->rt);

@@ -8,6 +8,7 @@
 #include "base/err.h"
 #include "base/log.h"
 #include "lua/lexchange_handle.h"
+#include "lua/lframe.h"
 #include "lua/lrepeat.h"
 #include "lua/ltrace.h"
 #include "wire/rpc.h"
@@ -48,10 +49,10 @@ static int end_without_message(mcp_coroutine_t *co, lua_Integer status) {
   return 0;
 }
 
-/* Appends the answer: the value at `result` or, if it is not nil, the error at
- * `error`. 0 or a code. [-0, +(0|1), e] */
+/* Appends the answer: the value at `result`, in `frame` unless that is NULL,
+ * or, if it is not nil, the error at `error`. 0 or a code. [-0, +(0|1), e] */
 static int write_answer(lua_State *L, mcp_exchange_t *x, int result, int error,
-                        mcp_value_fault_t *fault) {
+                        const mcp_lframe_t *frame, mcp_value_fault_t *fault) {
   bool failed = !lua_isnil(L, error);
   /* A request has an id and its result an envelope; a batch is its own. */
   bool envelope = failed || x->id_length > 0;
@@ -66,7 +67,9 @@ static int write_answer(lua_State *L, mcp_exchange_t *x, int result, int error,
     if (code == 0) code = mcp_value_write(L, lua_gettop(L), out, 1, fault);
   } else {
     code = envelope ? mcp_rpc_begin_result(out, mcp_exchange_id(x)) : 0;
-    if (code == 0) code = mcp_value_write(L, result, out, 0, fault);
+    if (code == 0)
+      code = frame ? mcp_lframe_write(L, frame, result, out)
+                   : mcp_value_write(L, result, out, 0, fault);
   }
   if (code == 0 && envelope) code = mcp_buf_append_char(out, '}');
   if (code < 0) mcp_exchange_abandon(x);
@@ -76,17 +79,23 @@ static int write_answer(lua_State *L, mcp_exchange_t *x, int result, int error,
 /* Answers `x` with the value at `result` or, if it is not nil, the error at
  * `error`. `co` owes the answer; NULL for a kept exchange. What cannot be
  * encoded is given to the function at `mend`, if there is one: mend(what is at
- * mend + 1, reason, error) gives the result and the error to answer with. */
+ * mend + 1, reason, error) gives the result and the error to answer with. With
+ * a frame at mend + 2 the result is a string that stands in it, which mend gets
+ * as well. */
 static int answer(lua_State *L, mcp_exchange_t *x, mcp_coroutine_t *co,
                   int result, int error, int mend) {
   mcp_value_fault_t fault = {0};
-  int code = write_answer(L, x, result, error, &fault);
+  const mcp_lframe_t *frame = mend && lua_type(L, result) == LUA_TSTRING
+                                  ? mcp_lframe_at(L, mend + 2)
+                                  : NULL;
+  int code = write_answer(L, x, result, error, frame, &fault);
   if (code < 0 && code != MCP_ENOMEM && mend && lua_isfunction(L, mend)) {
     lua_pushvalue(L, mend);
     lua_pushvalue(L, mend + 1);
     lua_pushstring(L, fault.what);
     lua_pushvalue(L, error);
-    lua_call(L, 3, 2);
+    if (frame) lua_pushvalue(L, result);
+    lua_call(L, frame ? 4 : 3, 2);
     return answer(L, x, co, lua_gettop(L) - 1, lua_gettop(L), 0);
   }
   if (co) {
@@ -105,9 +114,9 @@ static int answer(lua_State *L, mcp_exchange_t *x, mcp_coroutine_t *co,
   return 0;
 }
 
-#define RESULTS 4
+#define RESULTS 5
 
-/* receive has returned `result, error [, mend, its argument]`. */
+/* receive has returned `result, error [, mend, its argument [, frame]]`. */
 static int after(lua_State *L, int status, lua_KContext context) {
   mcp_coroutine_t *co = (mcp_coroutine_t *)context;
   mcp_exchange_t *x = co->exchange;

@@ -31,7 +31,8 @@ typedef struct {
  * where no message is owed is an HTTP status. After these it may return a
  * function and its argument, for an answer that cannot be encoded:
  * mend(argument, reason, error | nil) returns another result, or nil and an
- * error.
+ * error. And a frame (lframe.h), if the result is the string that stands in it;
+ * mend gets that string as well, and finds the reason itself.
  *   kind …   see mcp_lmessage_push and mcp_lmessage_push_batch; besides those
  *            "get", "delete", "upgrade", "post", "head" and "post head" (of a
  *            message whose body is still to come), which have only a kind

@@ -225,9 +225,14 @@ end
 ---@param ctx table
 ---@param reason string the place in it, and what is wrong there
 ---@param err table|nil the error, if it was one
+---@param framed string|nil what stood in a frame, which has no places
 ---@return table|nil result
 ---@return table|nil err
-local function mend(ctx, reason, err)
+local function mend(ctx, reason, err, framed)
+  if framed then
+    local _
+    _, reason = core.encode(tool.stamped_text(ctx.app, ctx.revision, framed))
+  end
   local text = ("%s: %s%s"):format(named(ctx), err and "error: " or "", reason)
   core.log("error", text, about(ctx))
   if err then
@@ -310,12 +315,14 @@ dispatch.request_ctx = 2
 ---@param ctx table
 ---@param handler function
 ---@param params table|nil
----@return table|userdata|nil result
+---@param outgoing boolean|"framed" as tool.call takes it
+---@return table|userdata|string|nil result
 ---@return table|nil err
 ---@return function mend called for a response that cannot be encoded
 ---@return table ctx the first argument of mend
-function dispatch.request(app, ctx, handler, params)
-  local ok, result, err = xpcall(handler, raised, app, ctx, params or EMPTY, true)
+---@return userdata|nil frame core.frame, in which the result stands
+function dispatch.request(app, ctx, handler, params, outgoing)
+  local ok, result, err, frame = xpcall(handler, raised, app, ctx, params or EMPTY, outgoing)
   if not ok then result, err = judge(ctx, result) end
   if ctx.asking then
     -- A question ends a handler by an error, which the handler may have caught.
@@ -323,6 +330,7 @@ function dispatch.request(app, ctx, handler, params)
     if ended then return ended, nil, mend, ctx end
   end
   if err then return nil, err, mend, ctx end
+  if frame and frame == app.text_frames[ctx.revision] then return result, nil, mend, ctx, frame end
   if ctx.revision.stamp and type(result) == "table" and result.resultType == nil then
     result = stamp(app, result)
   end

@@ -42,8 +42,12 @@ local function text_result(text, is_error)
   return { content = { { type = "text", text = text } }, isError = is_error }
 end
 
--- The same with all that a revision wants in it.
-local function stamped_text(app, facts, text)
+---The same with all that a revision wants in it.
+---@param app table
+---@param facts table of the revision
+---@param text string
+---@return table
+function tool.stamped_text(app, facts, text)
   if not facts.stamp then return { content = { { type = "text", text = text } } } end
   return { content = { { type = "text", text = text } }, resultType = "complete",
     _meta = app.server_meta }
@@ -53,28 +57,23 @@ end
 -- such strings (an app may be named so) the text is the last one.
 local MARK, MARKED = "\0", '^(.*)"\\u0000"(.*)$'
 
--- The JSON before and after the text of such a result, cut out of the table form: there is no
--- second place that knows it.
+-- The JSON around the text of such a result, cut out of the table form: there is no second place
+-- that knows it.
 local function text_frame(app, facts)
-  local frame = app.text_frames[facts]
-  if not frame then
-    frame = { core.encode(stamped_text(app, facts, MARK), true):match(MARKED) }
-    app.text_frames[facts] = frame
-  end
-  return frame[1], frame[2]
+  local frame = core.frame(core.encode(tool.stamped_text(app, facts, MARK), true):match(MARKED))
+  app.text_frames[facts] = frame
+  return frame
 end
 
 local LONGEST_COPIED = 4096 -- bytes of a text
 
--- What most calls end with, written without a table that would only be read once. `outgoing`: no
--- code looks into it any more.
+-- What most calls end with, written without a table that would only be read once.
 local function plain_text(app, facts, text, outgoing)
-  if outgoing and #text <= LONGEST_COPIED then
-    local before, after = text_frame(app, facts)
-    local raw = core.raw_string(before, text, after)
-    if raw then return raw end
-  end
-  return stamped_text(app, facts, text)
+  if not outgoing then return tool.stamped_text(app, facts, text) end
+  local frame = app.text_frames[facts] or text_frame(app, facts)
+  if outgoing == "framed" then return text, nil, frame end
+  return #text <= LONGEST_COPIED and core.framed(frame, text)
+    or tool.stamped_text(app, facts, text)
 end
 
 ---A result that says what went wrong, for the model to read.
@@ -287,8 +286,10 @@ end
 ---@param app table
 ---@param ctx table
 ---@param params table
----@param outgoing boolean|nil the result is only written
----@return table|userdata|nil result, table|nil err
+---@param outgoing boolean|"framed"|nil the result is only written; and by what knows frames
+---@return table|userdata|string|nil result
+---@return table|nil err
+---@return userdata|nil frame core.frame, in which the result stands
 function tool.call(app, ctx, params, outgoing)
   local entry = app.tools.by_name[params.name]
     or app.mounts and app.mounts:named(ctx, "tools", params.name)

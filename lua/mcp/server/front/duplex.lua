@@ -10,7 +10,6 @@ local legacy = require "mcp.server.front.legacy"
 local modern = require "mcp.server.front.modern"
 local protocol = require "mcp.protocol"
 local sessions = require "mcp.server.session"
-local state = require "mcp.server.ask.state"
 
 local duplex = {}
 
@@ -34,8 +33,7 @@ local function serve_modern(app, x, link, method, params, meta, claim, capabilit
   end
   local facts, err = modern.check(claim, capabilities, client, level, token)
   if not facts then return nil, err end
-  return modern.run(app, x, facts, method, params, meta, level, token,
-    state.need(facts, context.row(app, method), meta))
+  return modern.run(app, x, modern.envelope(app, facts, method, meta, level, token), params)
 end
 
 -- The connection carried the session, so the session ends with it; its tasks end, too, since no
@@ -77,7 +75,7 @@ local function request(app, x, link, method, params, meta, claim, capabilities, 
       return invalid("This connection was opened by initialize; it cannot change its era")
     end
     if method == "initialize" then return initialize(app, x, link, params) end
-    return legacy.request(app, x, link.session, method, params, meta, token)
+    return legacy.request(app, x, link.session, method, params, meta, token, true)
   end
   -- An initialize with a whole envelope is a modern request for a method that does not exist there;
   -- otherwise it is a handshake.

@@ -3,7 +3,6 @@
 -- era. Checks what HTTP adds to a message: header fields, sessions, methods other than POST.
 local arrival = require "mcp.server.front.arrival"
 local bus = require "mcp.server.bus"
-local context = require "mcp.server.context"
 local core = require "mcp.core"
 local errors = require "mcp.protocol.errors"
 local failure = require "mcp.failure"
@@ -17,7 +16,7 @@ local refusal = require "mcp.refusal"
 local route = require "mcp.later" "mcp.server.front.route"
 local resumable = require "mcp.later" "mcp.server.resumable"
 local sessions = require "mcp.server.session"
-local state = require "mcp.server.ask.state"
+local tool = require "mcp.server.feature.tool"
 local trace = require "mcp.later" "mcp.trace"
 
 local http = {}
@@ -81,10 +80,9 @@ local function check_param_headers(app, ctx, x, params)
   return true
 end
 
--- What serves requests whose envelope and header fields are these, and have been checked.
-local function runner(app, facts, method, meta, level, token, mcp_method, mcp_name)
-  local row = context.row(app, method)
-  local target, asks = row.target, state.need(facts, row, meta)
+-- What serves requests with this envelope and these header fields, which have been checked.
+local function runner(app, envelope, mcp_method, mcp_name)
+  local method, target = envelope.method, envelope.target
   local plain = mcp_method == method and not (mcp_name and mcp_name:byte() == ENCODED)
   local tools = method == "tools/call" and app.tools
   return function(x, params)
@@ -92,13 +90,13 @@ local function runner(app, facts, method, meta, level, token, mcp_method, mcp_na
       local ok, err = check_headers(method, params, target, mcp_method, mcp_name)
       if not ok then return nil, err end
     end
-    return modern.run(app, x, facts, method, params, meta, level, token, asks,
+    return modern.run(app, x, envelope, params,
       tools and tools.mirrored > 0 and check_param_headers or nil)
   end
 end
 
 local function serve_modern(app, x, method, params, meta, claim, capabilities, client, level,
-  token, version, mcp_method, mcp_name, repeated)
+  token, version, mcp_method, mcp_name, direct, repeated)
   if version ~= claim then
     return mismatch("MCP-Protocol-Version must be sent and equal the envelope's %s", claim)
   end
@@ -107,9 +105,10 @@ local function serve_modern(app, x, method, params, meta, claim, capabilities, c
     refusal.log(err)
     return nil, err
   end
-  local run = runner(app, facts, method, meta, level, token, mcp_method, mcp_name)
+  local run = runner(app, modern.envelope(app, facts, method, meta, level, token, direct),
+    mcp_method, mcp_name)
   -- The next one with this envelope goes on there. Rows of extensions may change.
-  if repeated and methods[method] then x:remember(run, method, meta) end
+  if repeated and direct and methods[method] then x:remember(run, method, meta) end
   return run(x, params)
 end
 
@@ -154,32 +153,36 @@ local function initialize(app, x, params, sid)
   return result
 end
 
-local function run_legacy(app, x, session, id, method, params, meta, token)
+local function run_legacy(app, x, session, id, method, params, meta, token, outgoing)
   local running = session.running
   if not running:add(id, x) then
     return fail(400, errors.INVALID_REQUEST, "A request with this id is in progress")
   end
-  local result, err, mend, ctx = legacy.request(app, x, session, method, params, meta, token)
+  local result, err, mend, ctx, frame = legacy.request(app, x, session, method, params, meta,
+    token, outgoing)
   local stream = session.streams and session.streams.calls[x]
   running:remove(stream or x)
   if stream then
+    if frame then result = tool.stamped_text(app, session.revision, result) end
     -- The answer goes another way than to the caller.
     if app.recorder or app.access then
       trace.settled[x] = { result = result, err = err, ctx = ctx }
     end
     return stream:finish(result, err, mend, ctx)
   end
-  return result, err, mend, ctx
+  return result, err, mend, ctx, frame
 end
 
-local function serve_legacy(app, x, kind, id, method, params, meta, token, version, sid, repeated)
+local function serve_legacy(app, x, kind, id, method, params, meta, token, version, sid, direct,
+  repeated)
   if method == "initialize" and kind == "request" then return initialize(app, x, params, sid) end
   local session, err = find_session(app, x, sid, version)
   if not session then return nil, err end
   if kind == "request" then
     -- A dropped connection is no cancellation here (HL-27).
     x:survive()
-    if repeated then
+    local outgoing = direct and "framed" or true
+    if repeated and direct then
       -- The next one goes on here, in the same session if it has not ended. It survives as well.
       x:remember(function(other, its_params, its_id)
         local its_session = app.sessions:find(sid)
@@ -188,10 +191,11 @@ local function serve_legacy(app, x, kind, id, method, params, meta, token, versi
           its_session, its_err = find_session(app, other, sid, version)
           if not its_session then return nil, its_err end
         end
-        return run_legacy(app, other, its_session, its_id, method, its_params, meta, token)
+        return run_legacy(app, other, its_session, its_id, method, its_params, meta, token,
+          outgoing)
       end, method, meta, true)
     end
-    return run_legacy(app, x, session, id, method, params, meta, token)
+    return run_legacy(app, x, session, id, method, params, meta, token, outgoing)
   end
   if kind == "notification" then
     legacy.notification(x, session, method, params, app, meta)
@@ -365,12 +369,15 @@ function http.receiver(app, pages)
     if kind == "route" then return route.serve(app, x) end
     if kind == "batch" then return serve_batch(app, x, params, version, session_id) end
     local verdict, detail = protocol.classify(kind, method, claim, capabilities, version)
+    -- Does the result go to lhandler.c from here? What stands around this function and looks at
+    -- results or requests passes no `repeated` on.
+    local direct = repeated ~= nil and not (checked or core.trace())
     if verdict == "modern" then
       return serve_modern(app, x, method, params, meta, claim, capabilities, client, level, token,
-        version, mcp_method, mcp_name, repeated and not (checked or core.trace()))
+        version, mcp_method, mcp_name, direct, repeated)
     elseif verdict == "legacy" then
       return serve_legacy(app, x, kind, id, method, params, meta, token, version, session_id,
-        repeated and not (checked or core.trace()))
+        direct, repeated)
     elseif verdict == "drop" then
       if app.extensions then
         modern.notification(app, x, method, params, meta, claim, capabilities)

@@ -56,8 +56,13 @@ end
 ---@param params table|nil
 ---@param meta string|nil the text of _meta
 ---@param token any its progressToken
----@return table|userdata|nil result, table|nil err
-function legacy.request(app, x, session, method, params, meta, token)
+---@param outgoing boolean|"framed"|nil as mcp.server.feature.tool.call takes it
+---@return table|userdata|string|nil result
+---@return table|nil err
+---@return function|nil mend
+---@return table|nil ctx
+---@return userdata|nil frame
+function legacy.request(app, x, session, method, params, meta, token, outgoing)
   if app.redirect and params and method == "tools/call" then params = app.redirect(params) end
   if app.mounts then
     local err = app.mounts:prepare(method, params)
@@ -75,7 +80,7 @@ function legacy.request(app, x, session, method, params, meta, token)
     local err = require("mcp.server.feature.scope").admit(app, ctx, x, method, params or {})
     if err then return nil, err end
   end
-  return dispatch.request(app, ctx, handler, params)
+  return dispatch.request(app, ctx, handler, params, outgoing)
 end
 
 ---A notification within a session. Unknown ones are ignored, as are those about requests that have

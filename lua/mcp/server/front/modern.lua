@@ -66,21 +66,36 @@ function modern.check(claim, capabilities, client, level, token)
   return facts
 end
 
----Serves a request whose envelope has been checked.
+---What is known of requests with this method and this envelope, which has been checked.
 ---@param app table
----@param x userdata the exchange
 ---@param facts table of the revision
 ---@param method string
----@param params table
 ---@param meta string|nil
 ---@param level string|nil
 ---@param token string|integer|nil
----@param asks boolean|"answers" as mcp.server.ask.state.need says
+---@param framed boolean|nil the caller of modern.run knows frames
+---@return table envelope
+function modern.envelope(app, facts, method, meta, level, token, framed)
+  local row = context.row(app, method)
+  return { facts = facts, method = method, meta = meta, level = level, token = token,
+    target = row.target, asks = state.need(facts, row, meta),
+    outgoing = framed and "framed" or true }
+end
+
+---Serves a request whose envelope has been checked.
+---@param app table
+---@param x userdata the exchange
+---@param envelope table
+---@param params table
 ---@param admit function|nil the transport's last check, for which the caller must be known:
 ---admit(app, ctx, x, params) returns true, or nil and the error
----@return table|userdata|nil result, table|nil err
-function modern.run(app, x, facts, method, params, meta, level, token, asks, admit)
-  local sent = params
+---@return table|userdata|string|nil result
+---@return table|nil err
+---@return function|nil mend
+---@return table|nil ctx
+---@return userdata|nil frame
+function modern.run(app, x, envelope, params, admit)
+  local method, sent = envelope.method, params
   if app.redirect and method == "tools/call" then params = app.redirect(params) end
   if app.mounts then
     local err = app.mounts:prepare(method, params)
@@ -88,9 +103,9 @@ function modern.run(app, x, facts, method, params, meta, level, token, asks, adm
   end
   local handler = (app.handlers.modern or dispatch.handlers(app, "modern"))[method]
   if not handler then return nil, dispatch.unknown("modern", method) end
-  local ctx = context.new(x, facts, false, method, meta, app)
-  if level ~= nil then ctx.level = level end
-  if token ~= nil then ctx.token = token end
+  local ctx = context.new(x, envelope.facts, false, method, envelope.meta, app)
+  if envelope.level ~= nil then ctx.level = envelope.level end
+  if envelope.token ~= nil then ctx.token = envelope.token end
   if app.auth then
     -- Loaded by servers that have authorization.
     local err = require("mcp.server.feature.scope").admit(app, ctx, x, method, params)
@@ -100,11 +115,12 @@ function modern.run(app, x, facts, method, params, meta, level, token, asks, adm
     local ok, err = admit(app, ctx, x, sent)
     if not ok then return nil, err end
   end
+  local asks = envelope.asks
   if asks and (asks == true or params.inputResponses ~= nil or params.requestState ~= nil) then
     local err = state.begin(app, ctx, params)
     if err then return nil, err, dispatch.mend, ctx end
   end
-  return dispatch.request(app, ctx, handler, params)
+  return dispatch.request(app, ctx, handler, params, envelope.outgoing)
 end
 
 ---A notification without a session, of an app with extensions: without its envelope it is ignored.

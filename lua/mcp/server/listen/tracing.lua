@@ -103,12 +103,16 @@ end
 ---@param receive function
 ---@return function
 function tracing.around(app, rec, receive)
-  return function(x, link, kind, id, method, params, meta, claim, ...)
+  return function(x, link, kind, id, method, params, meta, claim, capabilities, client, level,
+    token, version, mcp_method, mcp_name, session_id)
     if kind ~= "request" then
-      return receive(x, link, kind, id, method, params, meta, claim, ...)
+      return receive(x, link, kind, id, method, params, meta, claim, capabilities, client, level,
+        token, version, mcp_method, mcp_name, session_id)
     end
     local scope <close> = begin(app, rec, x, x:id(), method, params, claim)
-    local result, err, mend, ctx = receive(x, link, kind, id, method, params, meta, claim, ...)
+    -- Without `repeated`: the next request has a span of its own.
+    local result, err, mend, ctx = receive(x, link, kind, id, method, params, meta, claim,
+      capabilities, client, level, token, version, mcp_method, mcp_name, session_id)
     if scope then
       scope.result, scope.err, scope.ctx = result, err, ctx
     end

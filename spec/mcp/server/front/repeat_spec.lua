@@ -21,6 +21,10 @@ describe("a request that repeats an envelope", function()
     end)
     app:tool "wrong" (function() return "\xff\xfe" end)
     app:tool "fails" (function() error("as expected", 0) end)
+    app:tool "talks" (function(_, ctx)
+      ctx:log("error", "first")
+      return "\u{e9} after that"
+    end)
     app:prompt "greet" { arguments = { name = "string" } } (function(args)
       return "hello " .. args.name
     end)
@@ -55,6 +59,17 @@ describe("a request that repeats an envelope", function()
       local answer = came:sub(1, #head + length):gsub("Date: [^\r]*", "Date:", 1)
       came = came:sub(#head + length + 1)
       return answer, answer:sub(#head + 1)
+    end
+    -- An event stream to the end of its body.
+    function client.stream(text)
+      assert(socket:send(text) == #text)
+      helper.wait_until(function()
+        came = came .. socket:receive()
+        return came:find "\r\n0\r\n\r\n$"
+      end, "a stream")
+      local stream = came:gsub("Date: [^\r]*", "Date:", 1):gsub("id: [^\n]*", "id:")
+      came = ""
+      return stream
     end
     function client.ask(text)
       assert(socket:send(text) == #text)
@@ -198,6 +213,19 @@ describe("a request that repeats an envelope", function()
       return legacy(method, "{" .. params .. "}", id)
     end, function(method) return method ~= "server/discover" end)
     assert.is_true(short > #CASES * 0.8, short .. " of " .. #CASES)
+  end)
+
+  it("is answered on a stream as any other", function()
+    open_session()
+    local function talks(id) return legacy("tools/call", '{"name":"talks"}', id) end
+    local first <close> = connect()
+    local expected = first.stream(talks(7))
+    assert.matches("first.*\u{e9} after that", expected)
+    local client <close> = connect()
+    warm(client, function(id) return legacy("tools/call", '{"name":"echo"}', id) end)
+    local before = remembered
+    assert.equal(expected, client.stream(talks(7)))
+    assert.equal(before, remembered)
   end)
 
   it("is checked in full where anything of it differs", function()
