@@ -17,8 +17,8 @@ typedef struct {
   char text[];
 } memo_t;
 
-/* What a closure and its variables take in Lua. */
-#define CLOSURE_COST 512
+/* What a closure and its variables take in Lua, a context among them. */
+#define CLOSURE_COST 1536
 
 static size_t cost_of(const memo_t *memo) {
   return sizeof *memo + memo->method + memo->meta + CLOSURE_COST;

@@ -315,7 +315,7 @@ dispatch.request_ctx = 2
 ---@param ctx table
 ---@param handler function
 ---@param params table|nil
----@param outgoing boolean|"framed" as tool.call takes it
+---@param outgoing boolean|table as tool.call takes it
 ---@return table|userdata|string|nil result
 ---@return table|nil err
 ---@return function mend called for a response that cannot be encoded
@@ -330,7 +330,7 @@ function dispatch.request(app, ctx, handler, params, outgoing)
     if ended then return ended, nil, mend, ctx end
   end
   if err then return nil, err, mend, ctx end
-  if frame and frame == app.text_frames[ctx.revision] then return result, nil, mend, ctx, frame end
+  if frame and outgoing ~= true then return result, nil, mend, ctx, frame end
   if ctx.revision.stamp and type(result) == "table" and result.resultType == nil then
     result = stamp(app, result)
   end

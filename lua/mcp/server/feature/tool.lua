@@ -67,11 +67,25 @@ end
 
 local LONGEST_COPIED = 4096 -- bytes of a text
 
+-- Functions that take arguments only: they never see a context.
+local blind = setmetatable({}, { __mode = "k", __index = function(known, fn)
+  local info = type(fn) == "function" and debug.getinfo(fn, "u")
+  known[fn] = info and not info.isvararg and info.nparams <= 1 or false
+  return known[fn]
+end })
+
 -- What most calls end with, written without a table that would only be read once.
-local function plain_text(app, facts, text, outgoing)
+local function plain_text(app, entry, ctx, text, outgoing)
+  local facts = ctx.revision
   if not outgoing then return tool.stamped_text(app, facts, text) end
   local frame = app.text_frames[facts] or text_frame(app, facts)
-  if outgoing == "framed" then return text, nil, frame end
+  if outgoing ~= true then
+    -- No other code can have kept the context, so the next call gets it. With a token it has beats.
+    if blind[entry.handler] and not entry.gated and not ctx.asking and outgoing.token == nil then
+      outgoing.spare = ctx
+    end
+    return text, nil, frame
+  end
   return #text <= LONGEST_COPIED and core.framed(frame, text)
     or tool.stamped_text(app, facts, text)
 end
@@ -193,7 +207,7 @@ local function convert(app, entry, ctx, outgoing, first, ...)
   local facts, kind, second = ctx.revision, type(first), ...
   -- What comes after a string may be no part of it, as with string.gsub.
   if kind == "string" and (second == nil or not content.is(second)) then
-    if not entry.check_output then return plain_text(app, facts, first, outgoing) end
+    if not entry.check_output then return plain_text(app, entry, ctx, first, outgoing) end
     local ok, bad = keeps_promise(entry, first)
     if not ok then return bad end
     return structured_result(entry, facts, first)
@@ -286,7 +300,8 @@ end
 ---@param app table
 ---@param ctx table
 ---@param params table
----@param outgoing boolean|"framed"|nil the result is only written; and by what knows frames
+---@param outgoing boolean|table|nil the result is only written; a table: by what knows frames, and
+---keeps the context for the next call in `spare` if this one has shown it to no code but ours
 ---@return table|userdata|string|nil result
 ---@return table|nil err
 ---@return userdata|nil frame core.frame, in which the result stands

@@ -33,7 +33,7 @@ local function serve_modern(app, x, link, method, params, meta, claim, capabilit
   end
   local facts, err = modern.check(claim, capabilities, client, level, token)
   if not facts then return nil, err end
-  return modern.run(app, x, modern.envelope(app, facts, method, meta, level, token), params)
+  return modern.run(app, x, modern.envelope(app, facts, method, meta, level, token, false), params)
 end
 
 -- The connection carried the session, so the session ends with it; its tasks end, too, since no
@@ -75,7 +75,7 @@ local function request(app, x, link, method, params, meta, claim, capabilities, 
       return invalid("This connection was opened by initialize; it cannot change its era")
     end
     if method == "initialize" then return initialize(app, x, link, params) end
-    return legacy.request(app, x, link.session, method, params, meta, token, true)
+    return legacy.request(app, x, link.session, legacy.envelope(method, meta, token, false), params)
   end
   -- An initialize with a whole envelope is a modern request for a method that does not exist there;
   -- otherwise it is a handshake.

@@ -153,13 +153,12 @@ local function initialize(app, x, params, sid)
   return result
 end
 
-local function run_legacy(app, x, session, id, method, params, meta, token, outgoing)
+local function run_legacy(app, x, session, id, envelope, params)
   local running = session.running
   if not running:add(id, x) then
     return fail(400, errors.INVALID_REQUEST, "A request with this id is in progress")
   end
-  local result, err, mend, ctx, frame = legacy.request(app, x, session, method, params, meta,
-    token, outgoing)
+  local result, err, mend, ctx, frame = legacy.request(app, x, session, envelope, params)
   local stream = session.streams and session.streams.calls[x]
   running:remove(stream or x)
   if stream then
@@ -181,7 +180,7 @@ local function serve_legacy(app, x, kind, id, method, params, meta, token, versi
   if kind == "request" then
     -- A dropped connection is no cancellation here (HL-27).
     x:survive()
-    local outgoing = direct and "framed" or true
+    local envelope = legacy.envelope(method, meta, token, direct)
     if repeated and direct then
       -- The next one goes on here, in the same session if it has not ended. It survives as well.
       x:remember(function(other, its_params, its_id)
@@ -191,11 +190,10 @@ local function serve_legacy(app, x, kind, id, method, params, meta, token, versi
           its_session, its_err = find_session(app, other, sid, version)
           if not its_session then return nil, its_err end
         end
-        return run_legacy(app, other, its_session, its_id, method, its_params, meta, token,
-          outgoing)
+        return run_legacy(app, other, its_session, its_id, envelope, its_params)
       end, method, meta, true)
     end
-    return run_legacy(app, x, session, id, method, params, meta, token, outgoing)
+    return run_legacy(app, x, session, id, envelope, params)
   end
   if kind == "notification" then
     legacy.notification(x, session, method, params, app, meta)

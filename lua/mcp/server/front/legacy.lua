@@ -48,21 +48,45 @@ function legacy.initialize(app, params)
   }
 end
 
+---What is known of requests of a session with this method and this _meta.
+---@param method string
+---@param meta string|nil the text of _meta
+---@param token any its progressToken
+---@param framed boolean the caller of legacy.request knows frames
+---@return table envelope
+function legacy.envelope(method, meta, token, framed)
+  return { method = method, meta = meta, token = token, framed = framed, spare = false }
+end
+
+-- The context of a request. Where streams can be resumed, the stream is made on first use: most
+-- calls never use it.
+local function context_of(app, x, session, envelope)
+  local ctx, resumable = envelope.spare, sessions.is_resumable(app, session)
+  if ctx and ctx.own_session == session then
+    envelope.spare = false
+    if not resumable then ctx.exchange = x end
+  else
+    ctx = context.new(not resumable and x or nil, session.revision, session, envelope.method,
+      envelope.meta, app)
+    if envelope.token ~= nil then ctx.token = envelope.token end
+  end
+  if resumable then ctx.own_exchange = x end
+  return ctx
+end
+
 ---A request within a session.
 ---@param app table
 ---@param x userdata
 ---@param session table
----@param method string
+---@param envelope table
 ---@param params table|nil
----@param meta string|nil the text of _meta
----@param token any its progressToken
----@param outgoing boolean|"framed"|nil as mcp.server.feature.tool.call takes it
 ---@return table|userdata|string|nil result
 ---@return table|nil err
 ---@return function|nil mend
 ---@return table|nil ctx
 ---@return userdata|nil frame
-function legacy.request(app, x, session, method, params, meta, token, outgoing)
+function legacy.request(app, x, session, envelope, params)
+  local method = envelope.method
   if app.redirect and params and method == "tools/call" then params = app.redirect(params) end
   if app.mounts then
     local err = app.mounts:prepare(method, params)
@@ -70,17 +94,13 @@ function legacy.request(app, x, session, method, params, meta, token, outgoing)
   end
   local handler = (app.handlers.legacy or dispatch.handlers(app, "legacy"))[method]
   if not handler then return nil, dispatch.unknown("legacy", method) end
-  local resumable = sessions.is_resumable(app, session)
-  local ctx = context.new(not resumable and x or nil, session.revision, session, method, meta, app)
-  -- The resumable stream is made on first use: most calls never use it.
-  if resumable then ctx.own_exchange = x end
-  if token ~= nil then ctx.token = token end
+  local ctx = context_of(app, x, session, envelope)
   if app.auth then
     -- Loaded by servers that have authorization.
     local err = require("mcp.server.feature.scope").admit(app, ctx, x, method, params or {})
     if err then return nil, err end
   end
-  return dispatch.request(app, ctx, handler, params, outgoing)
+  return dispatch.request(app, ctx, handler, params, envelope.framed and envelope or true)
 end
 
 ---A notification within a session. Unknown ones are ignored, as are those about requests that have
@@ -115,6 +135,10 @@ function legacy.notification(x, session, method, params, app, meta)
   end
 end
 
+local function one_of_batch(app, x, session, method, params, meta, token)
+  return legacy.request(app, x, session, legacy.envelope(method, meta, token, false), params)
+end
+
 -- A request of a batch, which may be part of a trace of its own.
 local function batched(app, x, session, id, method, params, meta, token)
   local before = core.trace()
@@ -122,9 +146,9 @@ local function batched(app, x, session, id, method, params, meta, token)
   local send = app.trace_request
   local result, err, mend, ctx
   if send then
-    result, err, mend, ctx = send(legacy.request, app, x, session, id, method, params, meta, token)
+    result, err, mend, ctx = send(one_of_batch, app, x, session, id, method, params, meta, token)
   else
-    result, err, mend, ctx = legacy.request(app, x, session, method, params, meta, token)
+    result, err, mend, ctx = one_of_batch(app, x, session, method, params, meta, token)
   end
   if core.trace() ~= before then core.trace(before or false) end
   return result, err, mend, ctx

@@ -73,13 +73,12 @@ end
 ---@param meta string|nil
 ---@param level string|nil
 ---@param token string|integer|nil
----@param framed boolean|nil the caller of modern.run knows frames
+---@param framed boolean the caller of modern.run knows frames
 ---@return table envelope
 function modern.envelope(app, facts, method, meta, level, token, framed)
   local row = context.row(app, method)
   return { facts = facts, method = method, meta = meta, level = level, token = token,
-    target = row.target, asks = state.need(facts, row, meta),
-    outgoing = framed and "framed" or true }
+    target = row.target, asks = state.need(facts, row, meta), framed = framed, spare = false }
 end
 
 ---Serves a request whose envelope has been checked.
@@ -103,9 +102,14 @@ function modern.run(app, x, envelope, params, admit)
   end
   local handler = (app.handlers.modern or dispatch.handlers(app, "modern"))[method]
   if not handler then return nil, dispatch.unknown("modern", method) end
-  local ctx = context.new(x, envelope.facts, false, method, envelope.meta, app)
-  if envelope.level ~= nil then ctx.level = envelope.level end
-  if envelope.token ~= nil then ctx.token = envelope.token end
+  local ctx = envelope.spare
+  if ctx then
+    envelope.spare, ctx.exchange = false, x
+  else
+    ctx = context.new(x, envelope.facts, false, method, envelope.meta, app)
+    if envelope.level ~= nil then ctx.level = envelope.level end
+    if envelope.token ~= nil then ctx.token = envelope.token end
+  end
   if app.auth then
     -- Loaded by servers that have authorization.
     local err = require("mcp.server.feature.scope").admit(app, ctx, x, method, params)
@@ -120,7 +124,7 @@ function modern.run(app, x, envelope, params, admit)
     local err = state.begin(app, ctx, params)
     if err then return nil, err, dispatch.mend, ctx end
   end
-  return dispatch.request(app, ctx, handler, params, envelope.outgoing)
+  return dispatch.request(app, ctx, handler, params, envelope.framed and envelope or true)
 end
 
 ---A notification without a session, of an app with extensions: without its envelope it is ignored.

@@ -228,6 +228,52 @@ describe("a request that repeats an envelope", function()
     assert.equal(before, remembered)
   end)
 
+  it("gets the context of the one before only if no other code has seen it", function()
+    local context = require "mcp.server.context"
+    local kept, made, new = {}, 0, context.new
+    local function keep(ctx) kept[#kept + 1] = ctx return "kept" end
+    app:tool "keeps" (function(_, ctx) return keep(ctx) end)
+    app:tool "rest" (function(...) return keep((select(2, ...))) end)
+    app:tool "seen" { visible = function(ctx) return keep(ctx) == "kept" end }
+      (function() return "x" end)
+    context.new = function(...)
+      made = made + 1
+      return new(...)
+    end
+    local _ <close> = setmetatable({}, { __close = function() context.new = new end })
+    open_session()
+    for _, era in ipairs { "modern", "legacy" } do
+      local client <close> = connect()
+      local function call(name)
+        local params = ('"name":"%s"'):format(name)
+        local answer = client.ask(era == "modern" and modern("tools/call", name, params)
+          or legacy("tools/call", "{" .. params .. "}", 1))
+        assert.matches("^HTTP/1.1 200", answer)
+        assert.is_nil(answer:find('"error"', 1, true))
+      end
+      for _, name in ipairs { "keeps", "rest", "seen" } do
+        for _ = 1, 6 do call(name) end
+        assert.equal(6, #kept)
+        local seen = {}
+        for _, ctx in ipairs(kept) do
+          assert.is_nil(seen[ctx])
+          seen[ctx] = true
+          assert.equal(name, ctx.entry.name)
+          assert.equal("tools/call", ctx.method)
+        end
+        kept = {}
+      end
+      for _ = 1, 4 do call "echo" end
+      local before = made
+      for _ = 1, 6 do call "echo" end
+      assert.equal(before, made, era)
+      -- An error may be kept with what it has on its stack.
+      call "fails"
+      call "echo"
+      assert.is_true(made > before, era)
+    end
+  end)
+
   it("is checked in full where anything of it differs", function()
     local client <close> = connect()
     local function call(...)
