@@ -86,6 +86,17 @@ function context:reload() end
 ---@return "client"|"server"
 function context:role() end
 
+---Encrypts the session tickets of a server's context from now on with the key that a secret gives.
+---Tickets with the key before it can still be used. A process with the same secret and the same
+---certificates resumes them. Without a call the keys are random, each for an hour.
+---@param secret string of 32 bytes
+function context:tickets(secret) end
+
+---Handshakes that were completed since the context was made: in full, and by continuing an earlier
+---session.
+---@return integer full, integer resumed
+function context:handshakes() end
+
 ---Makes a context. Options: role ("client" or "server"); cert and key, the chain that is shown and
 ---its private key (files or PEM texts; without key it is in cert); for clients ca (file, folder or
 ---text; without it the system's) and verify (false: accept any certificate); for servers client_ca (whose

@@ -96,10 +96,10 @@ static void noted_release(mcp_tls_t *tls) {
   free(n);
 }
 
-static int noted_open(mcp_tls_t *tls, const char *server_name,
+static int noted_open(mcp_tls_t *tls, const char *server_name, int port,
                       mcp_tls_wire_t *wire, mcp_tls_session_t **session) {
   noted_t *n = (noted_t *)tls;
-  int code = n->real->ops->open(n->real, server_name, wire, session);
+  int code = n->real->ops->open(n->real, server_name, port, wire, session);
   if (code == 0) n->session = (SSL *)*session;
   return code;
 }
@@ -257,7 +257,7 @@ static int start_connection(lua_State *L) {
   return 1;
 }
 
-/* stream:wrap(context [, server_name [, noted]]) -> stream | nil, code
+/* stream:wrap(context [, server_name [, noted [, port]]]) -> stream | nil, code
  * The old one is taken if it succeeds. A noted one can do rekey(). */
 static int wrap(lua_State *L) {
   handle_t *h = luaL_checkudata(L, 1, STREAM);
@@ -265,7 +265,8 @@ static int wrap(lua_State *L) {
   mcp_tls_t **tls = luaL_checkudata(L, 2, MCP_TLS_TYPE);
   noted_t *noted = lua_toboolean(L, 4) ? new_noted(*tls) : NULL;
   int code = mcp_tls_wrap(noted ? &noted->base : *tls, h->loop->loop, under,
-                          luaL_optstring(L, 3, NULL), &stream);
+                          luaL_optstring(L, 3, NULL),
+                          (int)luaL_optinteger(L, 5, 0), &stream);
   if (code < 0) return push_code(L, code);
   h->peer->stream = NULL;
   lua_getiuservalue(L, 1, 1);

@@ -34,6 +34,7 @@ typedef struct {
   mcp_coroutine_t *co; /* which waits, or NULL */
   char reason[192];    /* details of `code`, or "" */
   char server_name[256];
+  int port;
 } lstream_t;
 
 typedef struct {
@@ -226,7 +227,8 @@ static void on_connected(void *owner, int code, mcp_stream_t *stream) {
   s->connected = true;
   if (code == 0 && s->tls) {
     mcp_stream_t *under = stream;
-    code = mcp_tls_wrap(s->tls, s->rt->loop, under, s->server_name, &stream);
+    code = mcp_tls_wrap(s->tls, s->rt->loop, under, s->server_name, s->port,
+                        &stream);
     if (code < 0) mcp_stream_close(under, false);
   }
   if (code < 0) {
@@ -306,12 +308,12 @@ static int open_connection(lua_State *L, lstream_t *s, const char *host,
     port = luaL_checkinteger(L, -1);
     lua_pop(L, 1);
   }
+  s->port = port < 0 || port > 65535 ? 0 : (int)port;
   (void)mcp_seconds_field(L, 1, "timeout", &ms);
   if (path)
     return mcp_unix_connect(s->rt->loop, path, ms, on_connected, s, &s->op);
-  return mcp_tcp_connect(s->rt->loop, host,
-                         port < 0 || port > 65535 ? 0 : (int)port, 0, ms,
-                         on_connected, s, &s->op);
+  return mcp_tcp_connect(s->rt->loop, host, s->port, 0, ms, on_connected, s,
+                         &s->op);
 }
 
 /* connect_stream({ host =, port = | unix =, tls =, server_name =, timeout = })

@@ -404,7 +404,7 @@ static const mcp_stream_ops_t tls_ops = {
     start, pause_reading, send_bytes, close_stream, is_quiet, peer};
 
 int mcp_tls_wrap(mcp_tls_t *tls, mcp_loop_t *loop, mcp_stream_t *under,
-                 const char *server_name, mcp_stream_t **out) {
+                 const char *server_name, int port, mcp_stream_t **out) {
   int code = mcp_share_charge(under->share, MCP_TLS_COST);
   tls_stream_t *t = code < 0 ? NULL : mcp_mem_zalloc(sizeof *t);
   if (code < 0) return code;
@@ -414,7 +414,7 @@ int mcp_tls_wrap(mcp_tls_t *tls, mcp_loop_t *loop, mcp_stream_t *under,
   if (!t->turn) goto fail;
   t->wire.put = put;
   t->wire.owner = t;
-  code = tls->ops->open(tls, server_name, &t->wire, &t->session);
+  code = tls->ops->open(tls, server_name, port, &t->wire, &t->session);
   if (code < 0) goto fail;
   t->base.ops = &tls_ops;
   t->base.share = t->out.share = t->held.share = under->share;

@@ -39,8 +39,9 @@ typedef struct mcp_tls mcp_tls_t;
 /* A stream over `under`, which it owns from now on, and which has not been
  * started. For a client context, `server_name` is the name or address that the
  * certificate must be for and, if it is a name, is sent to the server (SNI).
- * Without it only a context without verification can be used. Servers ignore
- * it.
+ * Without it only a context without verification can be used. An earlier
+ * session with the same name and `port` (0: it has none) is resumed. Servers
+ * ignore both.
  *
  * The handshake begins with mcp_stream_start; data sent before it is complete
  * waits. If it fails, on_end is called with an MCP_ETLS… code, and
@@ -52,7 +53,7 @@ typedef struct mcp_tls mcp_tls_t;
  * 0, MCP_ENOMEM, or MCP_ETLSHOST without the name that is needed: `under` is
  * the caller's still. */
 int mcp_tls_wrap(mcp_tls_t *tls, mcp_loop_t *loop, mcp_stream_t *under,
-                 const char *server_name, mcp_stream_t **stream);
+                 const char *server_name, int port, mcp_stream_t **stream);
 
 /* Holds a context beyond the userdata; and releases it (NULL is accepted). */
 mcp_tls_t *mcp_tls_retain(mcp_tls_t *tls);
@@ -77,6 +78,7 @@ typedef struct {
   /* Takes ciphertext that is to be sent: 0 or MCP_ENOMEM. Makes no callback. */
   int (*put)(void *owner, const char *bytes, size_t len);
   void *owner;
+  void *own;        /* the engine's own */
   int code;         /* what put said, if it failed */
   char reason[192]; /* of the last failure; "" where its code says it all */
 } mcp_tls_wire_t;
@@ -85,8 +87,8 @@ typedef struct {
   void (*retain)(mcp_tls_t *tls);
   void (*release)(mcp_tls_t *tls);
   /* 0, MCP_ENOMEM or MCP_ETLSHOST. */
-  int (*open)(mcp_tls_t *tls, const char *server_name, mcp_tls_wire_t *wire,
-              mcp_tls_session_t **session);
+  int (*open)(mcp_tls_t *tls, const char *server_name, int port,
+              mcp_tls_wire_t *wire, mcp_tls_session_t **session);
   /* The handshake. 1: it is done, 0: more must come in, or a code. */
   int (*shake)(mcp_tls_session_t *session);
   /* Reads at most one record, up to MCP_TLS_RECORD bytes, to `plain`; of the

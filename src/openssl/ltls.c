@@ -6,6 +6,7 @@
 #include <lauxlib.h>
 
 #include "openssl/tls_engine.h"
+#include "openssl/tls_tickets.h"
 
 /* The longest error text. */
 #define WHY_SIZE 512
@@ -142,6 +143,29 @@ static int reload(lua_State *L) {
   return 1;
 }
 
+/* context:tickets(secret): the server's session tickets are encrypted with
+ * what this secret of 32 bytes gives, and those with the one before it are read
+ * still. A process with the same secret and files resumes its sessions. */
+static int tickets(lua_State *L) {
+  context_t *context = check_context(L);
+  size_t size;
+  const char *secret = luaL_checklstring(L, 2, &size);
+  luaL_argcheck(L, context->tls->server, 1, "expected a server's context");
+  luaL_argcheck(L, size == MCP_TLS_TICKET_SECRET, 2,
+                "expected a secret of 32 bytes");
+  if (mcp_tls_engine_share(context->tls, (const unsigned char *)secret) < 0)
+    return luaL_error(L, "tickets: not enough memory");
+  return 0;
+}
+
+/* context:handshakes() -> full, resumed */
+static int handshakes(lua_State *L) {
+  mcp_tls_handshakes_t done = mcp_tls_engine_handshakes(check_context(L)->tls);
+  lua_pushinteger(L, (lua_Integer)done.full);
+  lua_pushinteger(L, (lua_Integer)done.resumed);
+  return 2;
+}
+
 /* context:role() -> "client" | "server" */
 static int role(lua_State *L) {
   context_t *context = check_context(L);
@@ -166,8 +190,11 @@ static int collect(lua_State *L) {
 }
 
 void mcp_ltls_open(lua_State *L) {
-  static const luaL_Reg methods[] = {
-      {"reload", reload}, {"role", role}, {NULL, NULL}};
+  static const luaL_Reg methods[] = {{"reload", reload},
+                                     {"role", role},
+                                     {"tickets", tickets},
+                                     {"handshakes", handshakes},
+                                     {NULL, NULL}};
   if (luaL_newmetatable(L, MCP_TLS_TYPE)) {
     luaL_newlib(L, methods);
     lua_setfield(L, -2, "__index");

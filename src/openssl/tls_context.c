@@ -277,18 +277,42 @@ static int use_pair(SSL_CTX *ctx, const mcp_tls_options_t *options,
   return code;
 }
 
+/* Tells sessions of this context from those of others, also of what was here
+ * before files were read again: by the certificate that is shown and by those
+ * that are believed, which must be the same for a session to be resumed. */
+static int mark(SSL_CTX *ctx, reason_t reason) {
+  const STACK_OF(X509_OBJECT) *believed =
+      X509_STORE_get0_objects(SSL_CTX_get_cert_store(ctx));
+  X509 *own = SSL_CTX_get0_certificate(ctx);
+  unsigned char digest[EVP_MAX_MD_SIZE];
+  unsigned size;
+  int mode = SSL_CTX_get_verify_mode(ctx);
+  EVP_MD_CTX *sum = EVP_MD_CTX_new();
+  bool ok = sum && EVP_DigestInit_ex2(sum, EVP_sha256(), NULL) &&
+            EVP_DigestUpdate(sum, &mode, sizeof mode);
+  for (int i = -1; ok && i < sk_X509_OBJECT_num(believed); i++) {
+    X509 *cert =
+        i < 0 ? own : X509_OBJECT_get0_X509(sk_X509_OBJECT_value(believed, i));
+    ok = !cert || (X509_digest(cert, EVP_sha256(), digest, &size) &&
+                   EVP_DigestUpdate(sum, digest, size));
+  }
+  ok = ok && EVP_DigestFinal_ex(sum, digest, &size) &&
+       size <= SSL_MAX_SID_CTX_LENGTH &&
+       SSL_CTX_set_session_id_context(ctx, digest, size);
+  EVP_MD_CTX_free(sum);
+  return ok ? 0 : say(reason, "OpenSSL: %s", openssl_text());
+}
+
 static int be_server(SSL_CTX *ctx, const mcp_tls_options_t *options,
                      reason_t reason) {
   int code = 0, demand = SSL_VERIFY_PEER;
   if (!options->cert.len) return say(reason, "cert: required for a server");
-  /* Tickets of one context are of no use with another's sessions. */
-  SSL_CTX_set_session_id_context(ctx, (const unsigned char *)"luamcp", 6);
   if (options->client_ca.len) {
     code = believe_any(ctx, "client_ca", options->client_ca, true, reason);
     if (options->require) demand |= SSL_VERIFY_FAIL_IF_NO_PEER_CERT;
     SSL_CTX_set_verify(ctx, demand, NULL);
   }
-  return code;
+  return code < 0 ? code : mark(ctx, reason);
 }
 
 static int be_client(SSL_CTX *ctx, const mcp_tls_options_t *options,

@@ -6,10 +6,13 @@
 #include <arpa/inet.h>
 #include <openssl/err.h>
 #include <openssl/x509v3.h>
+#include <stdio.h>
 
 #include "base/err.h"
 #include "base/mem.h"
 #include "openssl/tls_error.h"
+#include "openssl/tls_sessions.h"
+#include "openssl/tls_tickets.h"
 
 /* The longest name that SNI carries (RFC 1035 2.3.4), and its NUL. */
 #define HOST_SIZE 256
@@ -18,11 +21,20 @@ typedef struct {
   mcp_tls_t base;
   unsigned users;
   bool verify;
+  mcp_tls_handshakes_t handshakes;
+  mcp_tls_tickets_t tickets;   /* of servers */
+  mcp_tls_sessions_t sessions; /* of clients */
   SSL_CTX *ctx;
   BIO_METHOD *wire;
   size_t alpn_size;
   unsigned char alpn[1 + MCP_TLS_ALPN]; /* as ALPN writes it: length, name */
 } engine_t;
+
+/* What a session's wire points to. */
+typedef struct {
+  engine_t *engine;
+  char server[]; /* name and port of a client's server; "" without a name */
+} own_t;
 
 /* --- the wire as a BIO -----------------------------------------------------
  */
@@ -92,13 +104,47 @@ static int demand_host(SSL *ssl, const char *name, bool verify) {
   return 0;
 }
 
-static int open_session(mcp_tls_t *tls, const char *server_name,
+static own_t *own_of(SSL *ssl) {
+  return wire_of(ssl)->own;
+}
+
+static own_t *new_own(engine_t *e, const char *server_name, int port) {
+  size_t size = server_name ? strlen(server_name) + sizeof ":65535" : 1;
+  own_t *own = mcp_mem_zalloc(sizeof *own + size);
+  if (!own) return NULL;
+  own->engine = e;
+  if (server_name) snprintf(own->server, size, "%s:%d", server_name, port);
+  return own;
+}
+
+/* Continues an earlier session with the server, if there is one. */
+static void resume(SSL *ssl) {
+  own_t *own = own_of(ssl);
+  SSL_SESSION *kept =
+      mcp_tls_sessions_take(&own->engine->sessions, own->server);
+  if (kept) (void)SSL_set_session(ssl, kept);
+  SSL_SESSION_free(kept);
+}
+
+/* A client's session that may be resumed. 1: it is kept. */
+static int on_new(SSL *ssl, SSL_SESSION *session) {
+  const own_t *own = own_of(ssl);
+  engine_t *e = own->engine;
+  /* Files may have been read again since the connection began. */
+  if (own->server[0] == '\0' || SSL_get_SSL_CTX(ssl) != e->ctx) return 0;
+  mcp_tls_sessions_keep(&e->sessions, own->server, session);
+  return 1;
+}
+
+static int open_session(mcp_tls_t *tls, const char *server_name, int port,
                         mcp_tls_wire_t *wire, mcp_tls_session_t **session) {
   engine_t *e = (engine_t *)tls;
   SSL *ssl = SSL_new(e->ctx);
   BIO *bio = ssl ? BIO_new(e->wire) : NULL;
   int code = MCP_ENOMEM;
   if (!bio || !SSL_set_app_data(ssl, wire)) goto fail;
+  wire->own = new_own(e, tls->server ? NULL : server_name, port);
+  if (!wire->own) goto fail;
   BIO_set_data(bio, wire);
   BIO_set_init(bio, 1);
   SSL_set_bio(ssl, bio, bio);
@@ -110,6 +156,7 @@ static int open_session(mcp_tls_t *tls, const char *server_name,
     SSL_set_connect_state(ssl);
     code = demand_host(ssl, server_name, e->verify);
     if (code < 0) goto fail;
+    resume(ssl);
   }
   *session = (mcp_tls_session_t *)ssl;
   ERR_clear_error();
@@ -118,17 +165,28 @@ static int open_session(mcp_tls_t *tls, const char *server_name,
 fail:
   BIO_free(bio);
   SSL_free(ssl);
+  mcp_mem_free(wire->own);
+  wire->own = NULL;
   ERR_clear_error();
   return code;
 }
 
 static int shake(mcp_tls_session_t *session) {
   SSL *ssl = ssl_of(session);
+  const own_t *own = own_of(ssl);
+  engine_t *e = own->engine;
   int result;
   ERR_clear_error();
   result = SSL_do_handshake(ssl);
-  if (result == 1) return 1;
+  if (result == 1) {
+    bool resumed = SSL_session_reused(ssl) == 1;
+    e->handshakes.full += !resumed;
+    e->handshakes.resumed += resumed;
+    return 1;
+  }
   result = mcp_tls_error_code(ssl, result, wire_of(ssl));
+  /* Where a session was the reason, the next attempt does without. */
+  if (result != 0) mcp_tls_sessions_forget(&e->sessions, own->server);
   return result == MCP_TLS_END ? MCP_ETLSCUT : result;
 }
 
@@ -161,7 +219,9 @@ static void end_session(mcp_tls_session_t *session) {
 }
 
 static void close_session(mcp_tls_session_t *session) {
+  own_t *own = own_of(ssl_of(session));
   SSL_free(ssl_of(session));
+  mcp_mem_free(own);
 }
 
 /* --- contexts --------------------------------------------------------------
@@ -174,6 +234,8 @@ static void retain(mcp_tls_t *tls) {
 static void release(mcp_tls_t *tls) {
   engine_t *e = (engine_t *)tls;
   if (--e->users > 0) return;
+  mcp_tls_sessions_deinit(&e->sessions);
+  mcp_tls_tickets_deinit(&e->tickets);
   SSL_CTX_free(e->ctx);
   BIO_meth_free(e->wire);
   mcp_mem_free(e);
@@ -205,6 +267,19 @@ static bool set_protocol(engine_t *e, SSL_CTX *ctx) {
   return true;
 }
 
+/* What a context needs of its engine. False: no memory. */
+static bool join(engine_t *e, SSL_CTX *ctx) {
+  if (!set_protocol(e, ctx)) return false;
+  if (e->base.server) {
+    return mcp_tls_tickets_use(ctx, &e->tickets);
+  } else {
+    SSL_CTX_set_session_cache_mode(ctx, SSL_SESS_CACHE_CLIENT |
+                                            SSL_SESS_CACHE_NO_INTERNAL);
+    SSL_CTX_sess_set_new_cb(ctx, on_new);
+  }
+  return true;
+}
+
 mcp_tls_t *mcp_tls_engine_new(SSL_CTX *ctx, bool server, bool verify,
                               mcp_slice_t alpn) {
   engine_t *e = mcp_mem_zalloc(sizeof *e);
@@ -220,7 +295,7 @@ mcp_tls_t *mcp_tls_engine_new(SSL_CTX *ctx, bool server, bool verify,
   e->wire = BIO_meth_new(BIO_TYPE_SOURCE_SINK, "mcp");
   if (!e->wire || !BIO_meth_set_read_ex(e->wire, wire_read) ||
       !BIO_meth_set_write_ex(e->wire, wire_write) ||
-      !BIO_meth_set_ctrl(e->wire, wire_ctrl) || !set_protocol(e, ctx)) {
+      !BIO_meth_set_ctrl(e->wire, wire_ctrl) || !join(e, ctx)) {
     BIO_meth_free(e->wire);
     mcp_mem_free(e);
     return NULL;
@@ -231,8 +306,17 @@ mcp_tls_t *mcp_tls_engine_new(SSL_CTX *ctx, bool server, bool verify,
 
 int mcp_tls_engine_renew(mcp_tls_t *tls, SSL_CTX *ctx) {
   engine_t *e = (engine_t *)tls;
-  if (!set_protocol(e, ctx)) return MCP_ENOMEM;
+  if (!join(e, ctx)) return MCP_ENOMEM;
+  mcp_tls_sessions_deinit(&e->sessions);
   SSL_CTX_free(e->ctx);
   e->ctx = ctx;
   return 0;
+}
+
+int mcp_tls_engine_share(mcp_tls_t *tls, const unsigned char *secret) {
+  return mcp_tls_tickets_share(&((engine_t *)tls)->tickets, secret);
+}
+
+mcp_tls_handshakes_t mcp_tls_engine_handshakes(const mcp_tls_t *tls) {
+  return ((const engine_t *)tls)->handshakes;
 }

@@ -586,7 +586,7 @@ void mcp_http_connection_open(mcp_http_service_t *service,
   mcp_tls_t *tls = service->options.tls;
   mcp_http_connection_t *conn = new_connection(service, stream);
   if (!conn ||
-      (tls && mcp_tls_wrap(tls, service->loop, stream, NULL, &stream) < 0)) {
+      (tls && mcp_tls_wrap(tls, service->loop, stream, NULL, 0, &stream) < 0)) {
     if (conn) free_connection(conn);
     orphan(service, stream);
     mcp_stream_close(stream, false);

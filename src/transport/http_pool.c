@@ -222,9 +222,9 @@ static void on_connected(void *owner, int code, const char *reason,
   conn->op = NULL;
   conn->stream = stream;
   if (code == 0 && origin->tls)
-    code =
-        mcp_tls_wrap(origin->tls, pool->loop, stream,
-                     origin->name ? origin->name : origin->host, &conn->stream);
+    code = mcp_tls_wrap(origin->tls, pool->loop, stream,
+                        origin->name ? origin->name : origin->host,
+                        origin->port, &conn->stream);
   if (code == 0) {
     conn->http = mcp_http_new(true);
     code = conn->http ? mcp_http_charge(conn->http, stream->share) : MCP_ENOMEM;

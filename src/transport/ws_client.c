@@ -16,6 +16,7 @@ struct mcp_ws_client {
   mcp_stream_t *stream; /* from then on until it is closed */
   mcp_tls_t *tls;
   char *server_name;
+  int port;
   mcp_timer_t *timer;
   mcp_http_t *http;
   mcp_buf_t head;      /* our request */
@@ -171,7 +172,7 @@ static void on_connected(void *owner, int code, const char *reason,
   client->stream = stream;
   if (client->tls)
     code = mcp_tls_wrap(client->tls, client->loop, stream, client->server_name,
-                        &client->stream);
+                        client->port, &client->stream);
   mcp_log_wire(&client->wire_out, MCP_LOG_OUT, mcp_buf_slice(&client->head));
   /* A stream that could not be started is closed like one that was. */
   client->stream->events = &stream_events;
@@ -194,6 +195,7 @@ int mcp_ws_client_open(mcp_loop_t *loop, const mcp_ws_client_options_t *options,
   client->fn = fn;
   client->owner = owner;
   client->any_protocol = options->any_protocol;
+  client->port = options->port;
   client->head = mcp_buf_take(head);
   client->http = mcp_http_new(true);
   if (!client->http) goto fail;

@@ -624,7 +624,7 @@ if os.getenv "LISTEN_FDS" then
   if as_worker then
     server.member = require "mcp.server.workers.member"
     inherited.take(server.member.join(as_worker))
-    inherited.tally = server.member.tally
+    inherited.tally, inherited.store = server.member.tally, server.member.store
   else
     inherited.take()
   end

@@ -14,6 +14,10 @@ inherited.sockets = nil
 ---@type mcp.core.Tally|nil
 inherited.tally = nil
 
+---In a worker: the store that its supervisor keeps.
+---@type mcp.Store|nil
+inherited.store = nil
+
 -- What was wrong with them, for app:run.
 local wrong
 

@@ -73,6 +73,7 @@ function Listening.__index:close(grace)
     end
   end
   for _, host in ipairs(self.hosts) do host:close(grace) end
+  if self.tickets then self.tickets:cancel() end
   if self.access and not (grace and grace > 0) then self.access.file:close() end
   if self.recorder and not (grace and grace > 0) then
     self.recorder.exporter:finish(tracing.FLUSH)
@@ -199,7 +200,7 @@ local function add_tracing(self, given, receive, duplex)
     tracing.around(app, self.recorder, duplex)
 end
 
-local function open_all(self, given, places, stdio)
+local function open_all(self, given, places, stdio, inherited)
   if given.inspect then
     self.page = page.read(self, given.inspect == "private")
   end
@@ -213,6 +214,9 @@ local function open_all(self, given, places, stdio)
     local context, text = require("mcp.tls").server(given.tls)
     if not context then error(text, 0) end
     self.tls = context
+    if inherited and inherited.store then
+      self.tickets = require("mcp.server.listen.tickets").share(context, inherited.store)
+    end
   end
   if given.store then require("mcp.server.shared").join(self.app, given.store) end
   local duplex = require("mcp.server.front.duplex").receiver(self.app)
@@ -247,6 +251,7 @@ end
 -- Undoes what was done before a failure. An app that kept it would keep its listeners open.
 local function forget(self)
   for _, host in ipairs(self.hosts) do host:close() end
+  if self.tickets then self.tickets:cancel() end
   self.app.listening[self] = nil
   for _, app in ipairs(self.others) do app.listening[self] = nil end
 end
@@ -262,7 +267,7 @@ function listen.open(app, given, inherited)
   require("mcp.value").learn_arrays()
   local self = setmetatable({ app = app, hosts = {}, urls = {}, others = {}, given = given,
     shown = {}, watched = {} }, Listening)
-  local ok, message = pcall(open_all, self, given, places, stdio)
+  local ok, message = pcall(open_all, self, given, places, stdio, inherited)
   if not ok then
     forget(self)
     error(message, 0)

@@ -136,6 +136,29 @@ describe("workers", function()
     helper.wait_until(function() return core.task_count() == 0 end, "the end of all tasks")
   end)
 
+  it("resume each other's TLS sessions", function()
+    local own = require("codecs.certificate").make { names = "DNS:localhost,IP:127.0.0.1" }
+    local pem = write(own.cert .. own.key, ".pem")
+    local server = run { "--tls-cert", pem, "--tls-key", pem }:begun()
+    local context = assert(require("mcp.tls").client { ca = own.cert })
+    local function ask()
+      local client <close> = mcp.connect(server.url, { era = "modern", timeout = helper.LIMIT,
+        tls = context })
+      local result = client and client:call_tool("pid", {})
+      return result and result.content[1].text
+    end
+    -- A worker has the keys of all a moment after it has begun to serve.
+    local resumed, seen, count = 0, {}, 0
+    helper.wait_until(function()
+      local full = context:handshakes()
+      local pid = ask()
+      resumed = pid and full == context:handshakes() and resumed + 1 or 0
+      if resumed == 0 then seen, count = {}, 0 end
+      if resumed > 0 and not seen[pid] then seen[pid], count = true, count + 1 end
+      return resumed >= 10 and count == 2
+    end, "ten connections in a row that are resumed, at both workers")
+  end)
+
   it("share a socket and a store, and end together", function()
     local server = run():begun()
     local list = pids(server)
