@@ -476,3 +476,51 @@ describe("without memory", function()
     assert.is_true(done and n > 1)
   end)
 end)
+
+-- Long texts are read and written in blocks of 64 bytes.
+describe("a long string with escapes", function()
+  local PIECES = {
+    { '"', '\\"' }, { "\\", "\\\\" }, { "\n", "\\n" }, { "\t", "\\t" }, { "\0", "\\u0000" },
+    { "\31", "\\u001f" }, { "\u{e9}", "\u{e9}" }, { "\u{1f600}", "\u{1f600}" },
+  }
+
+  local function check(plain, written)
+    assert.are.equal('"' .. written .. '"', assert(json.encode(plain)))
+    assert.are.equal(plain, decode('"' .. written .. '"'))
+  end
+
+  it("has them at any place", function()
+    for _, piece in ipairs(PIECES) do
+      for before = 0, 140 do
+        local left, right = ("x"):rep(before), ("y"):rep(200 - before)
+        check(left .. piece[1] .. right, left .. piece[2] .. right)
+      end
+    end
+  end)
+
+  it("has two in a row, or a run of them, or nothing else", function()
+    for _, one in ipairs(PIECES) do
+      for _, two in ipairs(PIECES) do
+        for before = 54, 66 do
+          local left, right = ("x"):rep(before), ("y"):rep(150)
+          check(left .. one[1] .. two[1] .. right, left .. one[2] .. two[2] .. right)
+        end
+      end
+      for _, count in ipairs { 63, 64, 65, 127, 128, 129, 5000 } do
+        check(one[1]:rep(count), one[2]:rep(count))
+      end
+    end
+  end)
+
+  it("is refused where an escape is wrong or not whole, wherever that is", function()
+    for before = 0, 140 do
+      local left = '"\\n' .. ("x"):rep(before)
+      local at = #left
+      refused(left .. "\\x" .. ("y"):rep(200) .. '"', "EJSON", at, "unknown escape in a string")
+      refused(left .. "\\", "EJSON", at + 1, "unterminated string")
+      refused(left .. "\1" .. ("y"):rep(200) .. '"', "EJSON", at,
+        "unescaped control character in a string")
+      refused(left .. "\xff" .. ("y"):rep(200) .. '"', "EUTF8", at, "not valid UTF-8")
+    end
+  end)
+end)

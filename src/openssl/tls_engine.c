@@ -71,6 +71,13 @@ static long wire_ctrl(BIO *bio, int command, long number, void *arg) {
 /* --- sessions --------------------------------------------------------------
  */
 
+/* Of what others have left in the queue of errors OpenSSL would believe that it
+ * is about the next call. It is empty nearly always, and looking costs less
+ * than clearing. */
+static void clear_errors(void) {
+  if (ERR_peek_error() != 0) ERR_clear_error();
+}
+
 static SSL *ssl_of(mcp_tls_session_t *session) {
   return (SSL *)session;
 }
@@ -176,7 +183,7 @@ static int shake(mcp_tls_session_t *session) {
   const own_t *own = own_of(ssl);
   engine_t *e = own->engine;
   int result;
-  ERR_clear_error();
+  clear_errors();
   result = SSL_do_handshake(ssl);
   if (result == 1) {
     bool resumed = SSL_session_reused(ssl) == 1;
@@ -193,7 +200,7 @@ static int shake(mcp_tls_session_t *session) {
 static int read_record(mcp_tls_session_t *session, char *plain, size_t *got) {
   SSL *ssl = ssl_of(session);
   int result;
-  ERR_clear_error();
+  clear_errors();
   result = SSL_read_ex(ssl, plain, MCP_TLS_RECORD, got);
   if (result == 1) return 1;
   *got = 0;
@@ -204,7 +211,7 @@ static int write_bytes(mcp_tls_session_t *session, mcp_slice_t plain) {
   SSL *ssl = ssl_of(session);
   size_t done;
   int result, code;
-  ERR_clear_error();
+  clear_errors();
   result = SSL_write_ex(ssl, plain.data, plain.len, &done);
   if (result == 1) return 0;
   code = mcp_tls_error_code(ssl, result, wire_of(ssl));
@@ -213,9 +220,9 @@ static int write_bytes(mcp_tls_session_t *session, mcp_slice_t plain) {
 }
 
 static void end_session(mcp_tls_session_t *session) {
-  ERR_clear_error();
+  clear_errors();
   (void)SSL_shutdown(ssl_of(session));
-  ERR_clear_error();
+  clear_errors();
 }
 
 static void close_session(mcp_tls_session_t *session) {

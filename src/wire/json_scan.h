@@ -44,6 +44,22 @@ static inline unsigned mcp_scan_mask(__m128i v) {
       _mm_or_si128(low, _mm_or_si128(quote, slash)));
 }
 
+/* The same for 64 bytes. */
+static inline uint64_t mcp_scan_mask64(const char *p) {
+  uint64_t low = mcp_scan_mask(mcp_scan_load(p)) |
+                 mcp_scan_mask(mcp_scan_load(p + 16)) << 16;
+  uint64_t high = mcp_scan_mask(mcp_scan_load(p + 32)) |
+                  mcp_scan_mask(mcp_scan_load(p + 48)) << 16;
+  return low | high << 32;
+}
+
+/* Copies 64 bytes. Of a piece that is shorter this costs less than to look how
+ * long it is: the processor need not guess. */
+static inline void mcp_scan_copy64(char *to, const char *from) {
+  for (int i = 0; i < 64; i += 16)
+    _mm_storeu_si128((__m128i *)(void *)(to + i), mcp_scan_load(from + i));
+}
+
 #endif
 
 /* Are the 8 bytes at `p` plain? A borrow can only run out of a byte that is
