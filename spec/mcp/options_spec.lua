@@ -59,5 +59,9 @@ describe("the check of a table of options", function()
     local _, at = pcall(function() outer { names = { a = true } } end)
     assert.equal(("spec/mcp/options_spec.lua:%d: mcp.thing: names: expected a list of strings, "
       .. 'got a table with the key "a"'):format(here + 1), at)
+    -- Level 0 is no one's line.
+    local _, plain = pcall(options.check_list, "mcp.thing",
+      { names = { 1 } }, "names", 0)
+    assert.equal("mcp.thing: names[1]: expected a string, got number", plain)
   end)
 end)

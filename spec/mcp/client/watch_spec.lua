@@ -329,13 +329,17 @@ describe("changes of a server", function()
       local client, far = scripted.connect(listener(), {
         on_change = function(what, uri) changes[#changes + 1] = uri and "resource" or what end })
       assert(client:subscribe("r://a", function(uri) told[#told + 1] = uri end))
-      local before = far.heard.id
+      local before, dropped = far.heard.id, {}
+      client.cache = { drop = function(_, _, method) dropped[#dropped + 1] = method or "all" end }
       -- Gracefully, with a result.
       local log = helper.logged(function()
         far:result(before, { resultType = "complete", _meta = { [TAG] = before } })
         helper.wait_until(function() return far.heard.id ~= before and #changes == 4 end)
       end)
       assert.matches("info: subscriptions/listen: the server ended the subscription", log, 1, true)
+      -- At once, not only when it listens again.
+      assert.equal("all", dropped[1])
+      client.cache = nil
       table.sort(changes)
       assert.same({ "prompts", "resource", "resources", "tools" }, changes)
       assert.same({ "r://a" }, told)

@@ -456,6 +456,22 @@ describe("a mounted server", function()
     watched.KEPT, watch.URIS = kept, most
   end)
 
+  it("that has made a task of a call ends it with the call", function()
+    local began, ended = 0, 0
+    behind:tool "long" { task = "required" } (function(_, ctx)
+      local _ <close> = setmetatable({}, { __close = function() ended = ended + 1 end })
+      began = began + 1
+      ctx:sleep(60)
+    end)
+    front:mount("gh", behind, { era = "legacy" })
+    local client <close> = assert(mcp.connect(front))
+    local canceller = mcp.canceller()
+    core.spawn(function() client:call_tool("gh_long", {}, { cancel = canceller }) end)
+    helper.wait_until(function() return began == 1 end, "the task")
+    canceller:cancel "enough"
+    helper.wait_until(function() return ended == 1 end, "its end")
+  end)
+
   it("that wants a tool to be a task gets one; its result is the call's", function()
     behind:tool "long" { task = "required" } (function(_, ctx)
       ctx:sleep(0.005)

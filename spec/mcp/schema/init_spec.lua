@@ -381,6 +381,9 @@ describe("schema: references", function()
     assert.matches("nothing is fetched", message)
     assert.matches("leads nowhere", refused { ["$ref"] = "#/$defs/missing" })
     assert.matches("leads nowhere", refused { ["$ref"] = "#missing" })
+    -- What is there is no schema.
+    assert.matches("leads nowhere", refused { title = "x", ["$ref"] = "#/title" })
+    assert.matches("leads nowhere", refused { default = { 5 }, ["$ref"] = "#/default/0" })
     assert.matches("not in the registry", refused { ["$dynamicRef"] = "other#x" })
   end)
 
@@ -489,6 +492,27 @@ describe("schema: limits", function()
       { items = { type = "integer" } }, { uniqueItems = true } } do
       assert.matches("steps", gives_up(definition, list, { limits = { steps = 100 } }))
       assert.is_boolean((bounded(definition, list, { limits = { steps = 1000000 } })))
+    end
+  end)
+
+  it("count every member of a keyword that has many", function()
+    local names, map, list, tables, values = {}, {}, {}, {}, {}
+    for i = 1, 100 do
+      names[i], map["n" .. i], list[i] = "n" .. i, { type = "object" }, { type = "object" }
+      tables[i] = { i }
+    end
+    for i = 1, 10 do values[i] = {} end
+    local heavy = { required = names }
+    for name, definition in pairs { required = heavy,
+      dependentRequired = { dependentRequired = { n1 = names } },
+      properties = { properties = map }, dependentSchemas = { dependentSchemas = map },
+      allOf = { allOf = list }, anyOf = { anyOf = list }, oneOf = { oneOf = list },
+      prefixItems = { prefixItems = list }, enum = { enum = tables }, ["not"] = { ["not"] = heavy },
+      ["if"] = { ["if"] = heavy }, ["then"] = { ["if"] = true, ["then"] = heavy },
+      ["else"] = { ["if"] = true, ["else"] = heavy } } do
+      definition = { items = definition }
+      assert.matches("steps", gives_up(definition, values, { limits = { steps = 600 } }), name)
+      assert.is_boolean((bounded(definition, values, { limits = { steps = 6000 } })))
     end
   end)
 

@@ -424,6 +424,12 @@ describe("mcp.server.middleware", function()
     helper.logged(function() assert.is_true((peer:call "fail").isError) end)
   end)
 
+  it("takes the least and the most of what its options may be", function()
+    assert.is_function(mcp.middleware.limit { concurrent = 1 })
+    assert.is_function(mcp.middleware.response_limit { bytes = 1000 })
+    assert.has_error(function() mcp.middleware.response_limit { bytes = 999 } end)
+  end)
+
   it("refuses options that are none", function()
     for _, case in ipairs {
       { "limit", {}, "concurrent: expected a whole number" },

@@ -22,6 +22,20 @@ describe("a process among several", function()
 
   local function joined() return all.apps[1].shared.number and all.apps[2].shared.number end
 
+  it("closes a store that it has opened itself when it stops, and no other", function()
+    local meta = getmetatable(all.apps[1].shared)
+    for _, address in ipairs { false, "a file" } do
+      local closed, cancelled = 0, 0
+      local own = setmetatable({ address = address, number = false, waiting = {}, joins = {},
+        job = { cancel = function() cancelled = cancelled + 1 end },
+        fail_tasks = function() end,
+        store = { close = function() closed = closed + 1 end } }, meta)
+      own:stop()
+      own:stop()
+      assert.same({ address and 1 or 0, 1 }, { closed, cancelled })
+    end
+  end)
+
   it("has a number of its own, and knows which are alive", function()
     several.run(function()
       several.eventually(joined)

@@ -349,4 +349,19 @@ describe("a task at one of several processes", function()
       end)
     end)
   end)
+
+  it("of a session without an id is written nowhere: its connection is at one process", function()
+    local written = 0
+    local function write() written = written + 1 end
+    local stub = { store = { put = write, put_later = write, append_later = write },
+      key = function(_, ...) return table.concat({ ... }, "/") end, interval = 1, number = 1 }
+    local task = { id = "x", status = "working", ttl = 1, streams = {}, owner = { id = "s" },
+      store = { poll_interval = 1, max = 1, max_ttl = 1 } }
+    tasks.save(stub, task, true)
+    assert.equal(2, written)
+    task.owner = {}
+    tasks.save(stub, task, true)
+    tasks.save(stub, task)
+    assert.equal(2, written)
+  end)
 end)

@@ -151,4 +151,16 @@ describe("mcp.testing", function()
     assert.has_error(function() testing.load(path, { arg = {} }) end,
       'testing.load: unknown option "arg", did you mean "args"?')
   end)
+
+  it("raises why there is no client, at the line of the test", function()
+    local connect = require "mcp.client.connect"
+    local open = connect.open
+    connect.open = function() return nil, "no luck" end
+    local here = debug.getinfo(1, "l").currentline
+    local ok, raised = pcall(function() local _ = testing.load(path) end)
+    connect.open = open
+    assert.is_false(ok)
+    assert.equal(("spec/mcp/testing/init_spec.lua:%d: testing.load: no luck"):format(here + 1),
+      raised)
+  end)
 end)

@@ -231,6 +231,8 @@ describe("HTTP+SSE, from the client's side", function()
     core.spawn(function() answer = table.pack(t:request(5, "x", nil, call)) end)
     helper.wait_until(function() return server.requests[2] end)
     t:cancel(call, "enough")
+    -- Once is enough.
+    t:cancel(call, "twice")
     helper.wait_until(function() return answer and server.requests[3] end)
     assert.same({ "enough", "ECANCELED" }, { answer[2], answer[3] })
     assert.same({ requestId = 5, reason = "enough" },
