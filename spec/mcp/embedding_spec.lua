@@ -82,6 +82,35 @@ describe("on luv's loop", function()
     end
   end)
 
+  test("workers move to it as one process does", function()
+    local out, status = run([[
+      local uv = require "luv"
+      local mcp = require "mcp.on_luv"
+      local ticks, timer = 0, uv.new_timer()
+      timer:start(0, 20, function() ticks = ticks + 1 end)
+      timer:unref()
+      local app = mcp.server "ticker"
+      app:tool "ticks" (function(_, ctx)
+        ctx:sleep(0.05)
+        return ticks > 0 and "both"
+      end)
+      local supervisors = require "mcp.server.workers.supervisor"
+      local make = supervisors.new
+      function supervisors.new(...)
+        local supervisor = make(...)
+        mcp.spawn(function()
+          local url = ("http://127.0.0.1:%d/mcp"):format(supervisor.sockets[1].socket:port())
+          local client <close> = assert(mcp.connect(url))
+          print(client:call_tool("ticks").content[1].text)
+          supervisor:stop()
+        end)
+        return supervisor
+      end
+      app:run { http = 0, workers = 2, quiet = true }]], PROGRAM)
+    assert.equal("both\n", out)
+    assert.equal(0, status)
+  end)
+
   test("a script may have the name of the module that it requires", function()
     local folder = helper.shell("mktemp -d"):match "[^\n]+"
     local function write(name, text)

@@ -24,14 +24,13 @@ member.number = nil
 ---@type mcp.core.Tally|nil
 member.tally = nil
 
----The store that all workers share.
----@type mcp.Store|nil
-member.store = nil
-
 ---Has another worker logged what is wrong with the options?
 ---@type boolean
 member.quiet = false
 
+-- What leads to the supervisor, until it is opened; the id of the store; and the store that all
+-- workers share.
+local connection, node, store
 -- The app, all apps by their path ("": that one), and what waits for the figures of all workers.
 local channel, on_lost, served
 local apps = {}
@@ -61,17 +60,27 @@ local function receive(driver)
   if on_lost then on_lost() end
 end
 
----Takes what the supervisor has passed on, and begins to answer it.
+-- Begins to answer the supervisor, which asks for nothing before `member.ready`. Not while the
+-- script is loaded: it may choose another loop first (mcp.on_luv).
+local function open()
+  if channel then return end
+  channel = assert(core.channel(connection))
+  local driver
+  store, driver = store_hub.new(channel, node)
+  core.spawn(receive, driver)
+end
+
+---Takes what the supervisor has passed on.
 ---@param text string the value of `member.VARIABLE`
 ---@return { name: string, socket: mcp.core.Socket }[] sockets to serve
 function member.join(text)
-  local number, node, place, rest = text:match "^(%d+) (%S+) (%d+) ?(%S*)$"
+  local number, id, place, rest = text:match "^(%d+) (%S+) (%d+) ?(%S*)$"
   local list, problem = core.inherited(true)
   if not number or not list then
     error(("%s: expected what a supervisor sets: %s"):format(member.VARIABLE,
       problem or "there are no descriptors"), 0)
   end
-  local connection, tally
+  local tally
   for i = #list, 1, -1 do
     if list[i].name == HUB then connection = table.remove(list, i).socket end
     if list[i] and list[i].name == TALLY then tally = table.remove(list, i).socket end
@@ -82,10 +91,7 @@ function member.join(text)
   end
   if not connection then error(member.VARIABLE .. ": no descriptor leads to the supervisor", 0) end
   member.number, member.quiet = math.tointeger(tonumber(number)), rest == "quiet"
-  channel = assert(core.channel(connection))
-  local driver
-  member.store, driver = store_hub.new(channel, node)
-  core.spawn(receive, driver)
+  node = id
   return list
 end
 
@@ -106,14 +112,15 @@ end
 ---@param options table
 ---@return table
 function member.options(app, options)
+  open()
   served, apps[""] = app, app
   app.sum_figures = sum_figures
   local out = { quiet = member.quiet or nil }
   for name, given in pairs(options) do out[name] = out[name] or given end
-  if not app.shared and not out.store then out.store = member.store end
+  if not app.shared and not out.store then out.store = store end
   for _, other in pairs(type(out.paths) == "table" and out.paths or {}) do
     if type(other) == "table" and rawget(other, "shared") == false then
-      require("mcp.server.shared").join(other, member.store)
+      require("mcp.server.shared").join(other, store)
     end
   end
   return out
@@ -123,6 +130,7 @@ end
 ---@param info table name, version, urls, drain
 ---@param lost fun() what to do when the supervisor is gone
 function member.ready(info, lost)
+  open()
   on_lost = lost
   info.lists = {}
   for path, app in pairs(apps) do info.lists[path] = require("mcp.server.lists").digests(app) end
@@ -132,7 +140,10 @@ end
 
 ---Asks the supervisor to replace all workers, one by one: with the script as it is now.
 ---@return true|nil asked, string|nil text, string|nil code
-function member.roll() return channel:send(frames.ROLL) end
+function member.roll()
+  open()
+  return channel:send(frames.ROLL)
+end
 
 ---Lets what runs the script again replace all workers instead. One of them watches its files.
 ---@param script table see lua/mcp/cli/run.lua
