@@ -28,6 +28,7 @@ local quote = background.quote
 local BUILD = os.getenv "MCP_BUILD" or "build"
 local PROGRAM = os.getenv "PROGRAM" or BUILD .. "/luamcp"
 local OUT = BUILD .. "/conformance"
+local SERVER = "spec/conformance/server.lua"
 
 -- The two sets of requirements, and the older revisions as the filter the suite has for them. The
 -- numbers are those of the pinned suite: with fewer the gate would have been open.
@@ -193,8 +194,8 @@ local function each_scenario(leg, target, out, report)
 end
 
 local function start_server()
-  return background.start({ PROGRAM, "run", "spec/conformance/server.lua", "--http",
-    "127.0.0.1:0" }, OUT .. "/server.log")
+  return background.start({ PROGRAM, "run", SERVER, "--http", "127.0.0.1:0" },
+    OUT .. "/server.log")
 end
 
 -- What stands in front of the server, by its name in a leg.
@@ -211,8 +212,8 @@ local FRONTS = {
 }
 
 local function start_front(name, url)
-  if name == "workers" then return several.workers(PROGRAM, OUT) end
-  if name == "nginx" then return several.machines(PROGRAM, OUT) end
+  if name == "workers" then return several.workers(PROGRAM, OUT, { SERVER }) end
+  if name == "nginx" then return several.machines(PROGRAM, OUT, { SERVER }) end
   local words = FRONTS[name](url)
   table.insert(words, 1, PROGRAM)
   table.move({ "--http", "127.0.0.1:0" }, 1, 2, #words + 1, words)

@@ -3,9 +3,11 @@
 --
 -- Their clients against the example servers, over stdio and HTTP, in both eras: the two major
 -- versions of the TypeScript SDK, the inspector's command line and FastMCP. What they do and what
--- must come back is in interop/. Our client against their servers: in interop/ours/. And clients of
--- all kinds that call one server of ours at the same time: interop/mixed.lua. And a user, tokens,
--- and an authorization server that is not ours: interop/auth.lua.
+-- must come back is in interop/. Over HTTP each server is one process, then two workers, then two
+-- processes that share a Redis with nginx in front (several.lua): all have to score the same.
+-- Our client against their servers: in interop/ours/. And clients of all kinds that call one server
+-- of ours at the same time: interop/mixed.lua. And a user, tokens, and an authorization server that
+-- is not ours: interop/auth.lua.
 --
 --   lua5.4 scripts/interop.lua [WORD]     only the lines that contain WORD
 --
@@ -14,6 +16,7 @@ package.path = "./scripts/?.lua;" .. package.path
 local auth = require "interop.auth"
 local background = require "background"
 local servers = require "interop.servers"
+local several = require "several"
 
 local quote = background.quote
 
@@ -155,21 +158,42 @@ local function group()
   end })
 end
 
+-- Examples that keep something in the variables of one process: two calls meet there.
+local OF_ONE_PROCESS = { with_cqueues = true }
+
+-- How an example is served, by the name of the column: over HTTP by one process, by two workers,
+-- and by two processes that share a Redis, with nginx in front of them.
+local SERVE = {
+  http = function(example)
+    return background.start({ PROGRAM, "run", "--http", "127.0.0.1:0",
+      table.unpack(ARGUMENTS[example]) }, ("%s/%s.log"):format(OUT, example))
+  end,
+}
+for name, start in pairs { workers = several.workers, nginx = several.machines } do
+  SERVE[name] = function(example)
+    local out = ("%s/%s-%s"):format(OUT, name, example)
+    assert(shell("mkdir -p %s", quote(out)))
+    return start(PROGRAM, out, ARGUMENTS[example])
+  end
+end
+
 -- Their clients, our examples.
 local function theirs(only)
-  local http <close> = group()
-  local function server_of(example)
-    http[example] = http[example] or background.start({ PROGRAM, "run", "--http", "127.0.0.1:0",
-      table.unpack(ARGUMENTS[example]) }, ("%s/%s.log"):format(OUT, example))
-    return http[example]
+  local running <close> = group()
+  local function server_of(example, transport)
+    local key = example .. " " .. transport
+    running[key] = running[key] or SERVE[transport](example)
+    return running[key]
   end
   for _, client in ipairs(CLIENTS) do
     for _, era in ipairs(client.eras) do
-      for _, transport in ipairs { "stdio", "http" } do
+      for _, transport in ipairs { "stdio", "http", "workers", "nginx" } do
         for _, example in ipairs(client.examples) do
-          local name = ("%-9s  %-6s  %-5s  %s.lua"):format(client.name, era, transport, example)
-          if name:find(only, 1, true) then
-            local server = transport == "http" and server_of(example) or nil
+          local name = ("%-9s  %-6s  %-7s  %s.lua"):format(client.name, era, transport, example)
+          local possible = transport ~= "workers" and transport ~= "nginx"
+            or not OF_ONE_PROCESS[example]
+          if possible and name:find(only, 1, true) then
+            local server = SERVE[transport] and server_of(example, transport)
             local command, missing = client.run(example, era, server and server.url)
             if command then
               try(name, command, server and server.log)
@@ -181,10 +205,10 @@ local function theirs(only)
       end
     end
   end
-  for example, server in pairs(http) do
+  for name, server in pairs(running) do
     local status = server:stop()
     if status ~= 0 then
-      fail(example .. ".lua", ("ended with status %s; see %s"):format(status, server.log))
+      fail(name, ("ended with status %s; see %s"):format(status, server.log))
     end
   end
 end

@@ -1,20 +1,26 @@
 -- SPDX-License-Identifier: MIT
--- several.lua: the server of the conformance suite as several processes, for
--- scripts/conformance.lua: two workers under a supervisor, or two servers that share a Redis with
--- nginx in front. Requests reach them in turn, whichever session they belong to.
+-- several.lua: a server as several processes, for scripts/conformance.lua and scripts/interop.lua:
+-- two workers under a supervisor, or two servers that share a Redis with nginx in front. Requests
+-- reach them in turn, whichever session they belong to.
 local background = require "background"
 
 local several = {}
 
-local SCRIPT = "spec/conformance/server.lua"
+-- The command that serves a script, with its arguments, at a port of the system's choice.
+local function serve(program, words, ...)
+  local options = { ... }
+  local command = { program, "run", "--http", "127.0.0.1:0" }
+  table.move(options, 1, #options, #command + 1, command)
+  return table.move(words, 1, #words, #command + 1, command)
+end
 
 ---Two workers at one address.
 ---@param program string
 ---@param out string a folder for logs
+---@param words string[] the script and its arguments
 ---@return table server as background.start makes it
-function several.workers(program, out)
-  return background.start({ program, "run", SCRIPT, "--http", "127.0.0.1:0", "--workers", "2" },
-    out .. "/workers.log")
+function several.workers(program, out, words)
+  return background.start(serve(program, words, "--workers", "2"), out .. "/workers.log")
 end
 
 -- One after the other as one.
@@ -59,17 +65,17 @@ http {
 ]]
 
 -- A port that was free a moment ago.
-local function free_port(program, out)
-  local server <close> = background.start({ program, "run", SCRIPT, "--http", "127.0.0.1:0" },
-    out .. "/port.log")
+local function free_port(program, out, words)
+  local server <close> = background.start(serve(program, words), out .. "/port.log")
   return server.port
 end
 
 ---Two servers with nginx in front, and a Redis that they share.
 ---@param program string
 ---@param out string a folder for logs
+---@param words string[] the script and its arguments
 ---@return table server
-function several.machines(program, out)
+function several.machines(program, out, words)
   local here = assert(io.popen("pwd")):read "l"
   local folder = out:sub(1, 1) == "/" and out or here .. "/" .. out
   local socket = folder .. "/redis.socket"
@@ -84,11 +90,11 @@ function several.machines(program, out)
       background.quote(socket)) }, out .. "/redis.log", "(ready) to accept")
     local ports = {}
     for i = 1, 2 do
-      local server = start({ program, "run", SCRIPT, "--http", "127.0.0.1:0", "--store",
-        "redis+unix://" .. socket }, ("%s/server-%d.log"):format(out, i))
+      local server = start(serve(program, words, "--store", "redis+unix://" .. socket),
+        ("%s/server-%d.log"):format(out, i))
       server.is_server, ports[i] = true, server.port
     end
-    local port = free_port(program, out)
+    local port = free_port(program, out, words)
     local path = folder .. "/nginx.conf"
     local file <close> = assert(io.open(path, "wb"))
     file:write(NGINX:format(folder, folder, folder, folder, folder, folder, ports[1], ports[2],
