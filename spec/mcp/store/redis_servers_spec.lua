@@ -106,8 +106,8 @@ describe("luamcp run --store", function()
     assert.is_string(response.headers["retry-after"])
     assert.matches("store", answer.error.message)
     redis:start()
-    a:wait_said "info: redis 127%.0%.0%.1:%d+: back after "
-    b:wait_said "info: redis 127%.0%.0%.1:%d+: back after "
+    a:wait_said "warning: redis 127%.0%.0%.1:%d+: back after "
+    b:wait_said "warning: redis 127%.0%.0%.1:%d+: back after "
     helper.wait_until(function() return ask(a) == 200 and ask(b) == 200 end, "both")
     local other = open(b)
     status, answer = call(a, other, "name")

@@ -222,7 +222,8 @@ end
 local function go_up(self)
   self.up, self.code = true, nil
   if self.warned then
-    core.log("info", ("%s: back after %.1f s"):format(self.name, since(self)))
+    -- At the level of the other line: a log that has that one has this one, too.
+    core.log("warning", ("%s: back after %.1f s"):format(self.name, since(self)))
   end
   self.away_since, self.warned, self.reason = nil, false, nil
   flush(self)
