@@ -330,7 +330,7 @@ describe("arrows of lua/mcp", function()
     { "mcp.server.heartbeat", "mcp.server.resumable", "mcp.server.seal", "mcp.server.task_store" },
     { "mcp.server.ask", "mcp.server.ask.*" },
     { "mcp.server.context", "mcp.server.session" },
-    { "mcp.server.bus", "mcp.server.identity", "mcp.server.lists" },
+    { "mcp.server.bus", "mcp.server.identity", "mcp.server.lists", "mcp.server.session_clock" },
     { "mcp.server.feature.*" },
     -- What several processes of an app share.
     { "mcp.server.shared", "mcp.server.shared.*" },

@@ -135,9 +135,104 @@ describe("the access log", function()
     local eras = {}
     for line in text_of():gmatch "[^\n]+" do
       local read = assert(core.decode(line))
-      if read.tool then eras[#eras + 1] = read.era end
+      if read.tool then eras[#eras + 1] = read.method .. " " .. read.era end
     end
-    assert.same({ "session" }, eras)
+    assert.same({ "POST session", "WEBSOCKET stateless" }, eras)
+  end)
+
+  -- The lines of one method, once there are so many of them.
+  local function lines_by(method, count)
+    local out
+    helper.wait_until(function()
+      out = {}
+      for line in text_of():gmatch "([^\n]*)\n" do
+        local read = assert(core.decode(line))
+        if read.method == method then out[#out + 1] = read end
+      end
+      return #out >= count
+    end, ("%d lines of %s"):format(count, method))
+    assert.equal(count, #out)
+    return out
+  end
+
+  it("has a line for each request over a WebSocket, and none for other messages", function()
+    local began = false
+    app:tool "endless" (function(_, ctx)
+      began = true
+      ctx:sleep(60)
+    end)
+    local url = listen()
+    local socket = assert(mcp.connect((url:gsub("^http", "ws")), { era = "legacy" }))
+    assert(socket:call_tool("ok", { text = "secret" }))
+    helper.logged(function()
+      socket:call_tool "fails"
+      socket:call_tool "none"
+      socket:call_tool "slow"
+    end)
+    core.spawn(function() socket:call_tool "endless" end)
+    helper.wait_until(function() return began end, "the call")
+    socket:close()
+    local list, shown = lines_by("WEBSOCKET", 6), {}
+    for i, line in ipairs(list) do
+      shown[i] = ("%s %s %s %s %s"):format(line.rpc, line.tool or "-", line.outcome,
+        line.era or "-", line.status)
+    end
+    assert.same({ "initialize - ok - 200", "tools/call ok ok session 200",
+      "tools/call fails failed session 200", "tools/call none error -32602 session 200",
+      "tools/call slow timed_out session 200" }, table.move(shown, 1, 5, 1, {}))
+    assert.matches("^tools/call endless cancelled", shown[6])
+    assert.equal(0, list[6].status)
+    assert.equal(0, list[6].bytes)
+    for i = 1, 5 do
+      assert.same({ "127.0.0.1", "/mcp" }, { list[i].remote, list[i].path })
+      assert.is_true(list[i].bytes > 20 and list[i].ms > 0 and list[i].ms < 60000)
+    end
+    assert.is_true(list[5].ms >= 45)
+    assert.is_nil(text_of():find("secret", 1, true))
+  end)
+
+  it("counts the bytes of an answer and of what was sent before it", function()
+    app:tool "steps" (function(_, ctx)
+      for i = 1, 3 do ctx:progress(i, 3, ("x"):rep(100)) end
+      return ("y"):rep(1000)
+    end)
+    local url = listen()
+    local socket = assert(mcp.connect((url:gsub("^http", "ws")), { era = "legacy" }))
+    assert(socket:call_tool("steps", {}, { on_progress = function() end }))
+    socket:close()
+    local bytes = lines_by("WEBSOCKET", 2)[2].bytes
+    assert.is_true(bytes > 1300 and bytes < 2000, bytes)
+  end)
+
+  it("has a line for each request of HTTP+SSE beside that of its POST", function()
+    local url = listen()
+    local client = assert(mcp.connect { url = url, type = "sse" })
+    assert(client:call_tool "ok")
+    client:close()
+    local list = lines_by("SSE", 2)
+    assert.same({ "tools/call", "ok", "ok", 200, "/mcp" }, { list[2].rpc, list[2].tool,
+      list[2].outcome, list[2].status, list[2].path })
+    helper.wait_until(function() return text_of():find('"method":"GET"', 1, true) end, "the stream")
+    for _, line in ipairs(lines_by("POST", 3)) do
+      assert.same({ "/mcp/message", 202 }, { line.path, line.status })
+      assert.is_nil(line.rpc)
+    end
+  end)
+
+  it("has lines of a WebSocket as text, with the subject of its token", function()
+    app = mcp.server { name = "spec", auth = { authorization_servers = { "https://a.example" },
+      verify = function() return { subject = "anna", client = "c", scopes = {} } end } }
+    app:tool "ok" (function() return "fine" end)
+    local url = listen(nil, path)
+    local socket = assert(mcp.connect((url:gsub("^http", "ws")), { era = "legacy",
+      headers = { Authorization = "Bearer t" } }))
+    assert(socket:call_tool "ok")
+    socket:close()
+    helper.wait_until(function() return text_of():find("tool=ok", 1, true) end, "a line")
+    assert.matches('\ntime=%S+Z remote=127%.0%.0%.1 method=WEBSOCKET path="/mcp" status=200 '
+      .. "bytes=%d+ ms=[%d.]+ rpc=tools/call tool=ok outcome=ok era=session principal=anna\n",
+      text_of())
+    assert.is_nil(text_of():find("Bearer", 1, true))
   end)
 
   it("names the subject of the token", function()

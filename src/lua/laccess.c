@@ -74,7 +74,7 @@ static int note(lua_State *L) {
     x = rt->current->exchange;
   }
   text.data = luaL_checklstring(L, 2, &text.len);
-  if (x && x->ops->http && x->ops->http->note) x->ops->http->note(x, text);
+  if (x && x->ops->note) x->ops->note(x, text);
   return 0;
 }
 

@@ -256,20 +256,26 @@ int mcp_lconnection_upgrade(lua_State *L, mcp_lconnections_t *all,
   mcp_stream_t *stream;
   mcp_coroutine_t *co = x->up;
   mcp_link_ws_t ws = *limits;
+  mcp_link_access_t *access;
   mcp_slice_t id;
   conn_t *conn;
+  bool events;
   int code;
   id.data = luaL_optlstring(L, 2, "", &id.len);
   luaL_argcheck(L, id.len <= MCP_LINK_ID_LONGEST, 2,
                 "expected at most 64 bytes");
   conn = mcp_lconnection_new(L, all);
-  if (x->ops->http->wants_events(x)) {
+  events = x->ops->http->wants_events(x);
+  access = x->ops->http->access(x, events ? "SSE" : "WEBSOCKET");
+  if (events) {
     code = x->ops->http->open_events(x, id, &link_upper, conn, &conn->link);
     if (code == 0) {
       *mcp_link_tag(conn->link) = conn;
+      mcp_link_take_access(conn->link, access);
       mcp_lexchange_detach_exchange(co);
       return 1;
     }
+    mcp_link_access_free(access);
     free_conn(conn);
     return mcp_coroutine_push_error(L, code);
   }
@@ -281,6 +287,11 @@ int mcp_lconnection_upgrade(lua_State *L, mcp_lconnections_t *all,
     code = mcp_link_open_ws(loop_of(conn), stream, &ws, &early, &link_upper,
                             conn, &conn->link);
     mcp_buf_deinit(&early);
+  }
+  if (conn->link) {
+    mcp_link_take_access(conn->link, access);
+  } else {
+    mcp_link_access_free(access);
   }
   if (code == 0) return 1;
   if (!conn->link) free_conn(conn);

@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <poll.h>
+#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -78,7 +79,7 @@ static void flush(mcp_access_log_t *log) {
   }
 }
 
-void mcp_access_log_write(mcp_access_log_t *log, mcp_slice_t line) {
+static void write_text(mcp_access_log_t *log, mcp_slice_t line) {
   int saved = errno;
   size_t done = 0;
   if (log->waiting.len > 0) flush(log);
@@ -89,6 +90,62 @@ void mcp_access_log_write(mcp_access_log_t *log, mcp_slice_t line) {
                        mcp_buf_append_slice(&log->waiting, line) < 0))
     log->dropped++;
   errno = saved;
+}
+
+/* Bytes beyond ASCII are no part of a path (RFC 3986). */
+void mcp_access_log_escape(const mcp_access_log_t *log, mcp_slice_t path,
+                           char *to) {
+  size_t at = 0;
+  for (size_t i = 0; i < path.len && i < MCP_ACCESS_LOG_PATH; i++) {
+    unsigned char c = (unsigned char)path.data[i];
+    if (c == '"' || c == '\\') {
+      to[at++] = '\\';
+      to[at++] = (char)c;
+    } else if (c < 0x20 || c > 0x7E) {
+      at += (size_t)snprintf(to + at, 7, log->json ? "\\u%04x" : "\\x%02X", c);
+    } else {
+      to[at++] = (char)c;
+    }
+  }
+  if (path.len > MCP_ACCESS_LOG_PATH) {
+    memcpy(to + at, "...", 3);
+    at += 3;
+  }
+  to[at] = '\0';
+}
+
+/* `2026-11-30T01:20:00.123Z` */
+static void write_time(char *to, size_t size) {
+  struct timespec now;
+  struct tm utc;
+  size_t n;
+  clock_gettime(CLOCK_REALTIME, &now);
+  gmtime_r(&now.tv_sec, &utc);
+  n = strftime(to, size, "%Y-%m-%dT%H:%M:%S", &utc);
+  snprintf(to + n, size - n, ".%03dZ", (int)(now.tv_nsec / 1000000));
+}
+
+void mcp_access_log_write(mcp_access_log_t *log,
+                          const mcp_access_line_t *line) {
+  char text[MCP_ACCESS_LOG_ESCAPED + MCP_ACCESS_LOG_NOTE + 320], when[40];
+  struct timespec now;
+  double ms;
+  int n;
+  clock_gettime(CLOCK_MONOTONIC, &now);
+  ms = (double)(now.tv_sec - line->began.tv_sec) * 1e3 +
+       (double)(now.tv_nsec - line->began.tv_nsec) / 1e6;
+  write_time(when, sizeof when);
+  n = snprintf(text, sizeof text,
+               log->json
+                   ? "{\"time\":\"%s\",\"remote\":\"%s\",\"method\":\"%s\","
+                     "\"path\":\"%s\",\"status\":%u,\"bytes\":%llu,\"ms\":%.3f"
+                     "%.*s}\n"
+                   : "time=%s remote=%s method=%s path=\"%s\" status=%u "
+                     "bytes=%llu ms=%.3f%.*s\n",
+               when, line->remote, line->method, line->path, line->status,
+               (unsigned long long)line->bytes, ms, (int)line->note.len,
+               line->note.len > 0 ? line->note.data : "");
+  if (n > 0) write_text(log, mcp_slice(text, (size_t)n));
 }
 
 int mcp_access_log_reopen(mcp_access_log_t *log) {
@@ -112,10 +169,6 @@ void mcp_access_log_release(mcp_access_log_t *log) {
   close(log->fd);
   mcp_buf_deinit(&log->waiting);
   mcp_mem_free(log);
-}
-
-bool mcp_access_log_is_json(const mcp_access_log_t *log) {
-  return log->json;
 }
 
 size_t mcp_access_log_dropped(const mcp_access_log_t *log) {

@@ -91,8 +91,9 @@ typedef struct {
    * fields of this one: it is given back to on_forget with the first that has
    * others. `repeated`: the request before this one had the same. */
   void **(*memo)(mcp_exchange_t *x, bool *repeated);
-  /* Adds members to the request's line in the access log, see http_access.h. */
-  void (*note)(mcp_exchange_t *x, mcp_slice_t text);
+  /* What a link that the request becomes needs for the access log; `method` is
+   * static. NULL: there is none. */
+  struct mcp_link_access *(*access)(mcp_exchange_t *x, const char *method);
   /* Writes the address of the client, see mcp_stream_peer. */
   void (*peer)(mcp_exchange_t *x, char *out, size_t size);
   /* Adds a field to the answer. 0, MCP_EHTTP if it is not valid, or a code. */
@@ -133,6 +134,8 @@ typedef struct {
   bool (*congested)(mcp_exchange_t *x);
   bool (*full)(mcp_exchange_t *x); /* MCP_EXCHANGE_QUEUE is reached */
   int (*keep)(mcp_exchange_t *x);
+  /* Sets the members that follow in the request's line in the access log. */
+  void (*note)(mcp_exchange_t *x, mcp_slice_t text);
   const mcp_exchange_http_ops_t *http; /* NULL for other transports */
 } mcp_exchange_ops_t;
 

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT
- * http_access.c: see http_access.h. A line has, in this order: time, remote,
- * method, path, status (0: the client has gone before it was answered), bytes
- * (sent, with the head), ms, and what the upper side has added. */
+ * http_access.c: see http_access.h. `status` is 0 if the client has gone before
+ * it was answered; `bytes` are those sent, with the head. */
 #include "transport/http_access.h"
 
 #include <stdio.h>
+#include <string.h>
 #include <time.h>
 
 #include "base/mem.h"
@@ -15,31 +15,9 @@ struct mcp_http_access {
   uint64_t sent;         /* of the connection, when the request began */
   size_t note;
   char peer[48], method[16];
-  char path[MCP_HTTP_ACCESS_PATH * 6 + 4]; /* escaped */
-  char text[MCP_HTTP_ACCESS_NOTE];
+  char path[MCP_ACCESS_LOG_ESCAPED];
+  char text[MCP_ACCESS_LOG_NOTE];
 };
-
-/* Writes `s` so that it can stand between quotes. Bytes beyond ASCII are no
- * part of a path (RFC 3986). */
-static void escape(mcp_slice_t s, bool json, char *to, size_t max) {
-  size_t at = 0;
-  for (size_t i = 0; i < s.len && i < max; i++) {
-    unsigned char c = (unsigned char)s.data[i];
-    if (c == '"' || c == '\\') {
-      to[at++] = '\\';
-      to[at++] = (char)c;
-    } else if (c < 0x20 || c > 0x7E) {
-      at += (size_t)snprintf(to + at, 7, json ? "\\u%04x" : "\\x%02X", c);
-    } else {
-      to[at++] = (char)c;
-    }
-  }
-  if (s.len > max) {
-    memcpy(to + at, "...", 3);
-    at += 3;
-  }
-  to[at] = '\0';
-}
 
 static mcp_http_access_t *record_of(mcp_http_connection_t *conn) {
   mcp_http_access_t *made = conn->access;
@@ -81,8 +59,7 @@ void mcp_http_access_begin(mcp_http_connection_t *conn) {
   record->note = 0;
   conn->reply.status = 0;
   snprintf(record->method, sizeof record->method, "%s", method_of(head));
-  escape(head->path, mcp_access_log_is_json(log), record->path,
-         MCP_HTTP_ACCESS_PATH);
+  mcp_access_log_escape(log, head->path, record->path);
 }
 
 void mcp_http_access_note(mcp_http_connection_t *conn, mcp_slice_t text) {
@@ -92,42 +69,19 @@ void mcp_http_access_note(mcp_http_connection_t *conn, mcp_slice_t text) {
   record->note = text.len;
 }
 
-/* `2026-11-30T01:20:00.123Z` */
-static void write_time(char *to, size_t size) {
-  struct timespec now;
-  struct tm utc;
-  size_t n;
-  clock_gettime(CLOCK_REALTIME, &now);
-  gmtime_r(&now.tv_sec, &utc);
-  n = strftime(to, size, "%Y-%m-%dT%H:%M:%S", &utc);
-  snprintf(to + n, size - n, ".%03dZ", (int)(now.tv_nsec / 1000000));
-}
-
 void mcp_http_access_end(mcp_http_connection_t *conn) {
   mcp_http_access_t *record = conn->access;
-  mcp_access_log_t *log = conn->service->options.access;
-  char line[sizeof record->path + sizeof record->text + 320], when[40];
-  struct timespec now;
-  double ms;
-  int n;
   if (!record || !record->open) return;
   record->open = false;
-  clock_gettime(CLOCK_MONOTONIC, &now);
-  ms = (double)(now.tv_sec - record->began.tv_sec) * 1e3 +
-       (double)(now.tv_nsec - record->began.tv_nsec) / 1e6;
-  write_time(when, sizeof when);
-  n = snprintf(line, sizeof line,
-               mcp_access_log_is_json(log)
-                   ? "{\"time\":\"%s\",\"remote\":\"%s\",\"method\":\"%s\","
-                     "\"path\":\"%s\",\"status\":%u,\"bytes\":%llu,\"ms\":%.3f"
-                     "%.*s}\n"
-                   : "time=%s remote=%s method=%s path=\"%s\" status=%u "
-                     "bytes=%llu ms=%.3f%.*s\n",
-               when, record->peer, record->method, record->path,
-               conn->reply.status,
-               (unsigned long long)(conn->reply.sent - record->sent), ms,
-               (int)record->note, record->text);
-  if (n > 0) mcp_access_log_write(log, mcp_slice(line, (size_t)n));
+  mcp_access_log_write(
+      conn->service->options.access,
+      &(mcp_access_line_t){.remote = record->peer,
+                           .method = record->method,
+                           .path = record->path,
+                           .status = conn->reply.status,
+                           .bytes = conn->reply.sent - record->sent,
+                           .began = record->began,
+                           .note = mcp_slice(record->text, record->note)});
 }
 
 void mcp_http_access_settle(mcp_http_connection_t *conn) {
@@ -149,6 +103,14 @@ void mcp_http_access_bad(mcp_http_connection_t *conn) {
     record->open = true;
   }
   mcp_http_access_end(conn);
+}
+
+mcp_link_access_t *mcp_http_access_link(mcp_http_connection_t *conn,
+                                        const char *method) {
+  const mcp_http_access_t *record = conn->access;
+  if (!record || !record->open) return NULL;
+  return mcp_link_access_new(conn->service->options.access, conn->share,
+                             record->peer, method, record->path);
 }
 
 void mcp_http_access_free(mcp_http_connection_t *conn) {

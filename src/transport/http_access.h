@@ -5,11 +5,7 @@
 #define MCP_TRANSPORT_HTTP_ACCESS_H
 
 #include "transport/http_connection.h"
-
-/* The most of a path that is written, and of what the upper side adds, in
- * bytes. */
-#define MCP_HTTP_ACCESS_PATH 256
-#define MCP_HTTP_ACCESS_NOTE 768
+#include "transport/link_access.h"
 
 /* A head was read. Without an access log these three do nothing. */
 void mcp_http_access_begin(mcp_http_connection_t *conn);
@@ -26,6 +22,11 @@ void mcp_http_access_settle(mcp_http_connection_t *conn);
 
 /* What came was no request, and was answered. */
 void mcp_http_access_bad(mcp_http_connection_t *conn);
+
+/* What the lines of a link need that the request in progress becomes; `method`
+ * is static. NULL: there is no access log, or no memory. */
+mcp_link_access_t *mcp_http_access_link(mcp_http_connection_t *conn,
+                                        const char *method);
 
 /* Frees what the connection has for it. */
 void mcp_http_access_free(mcp_http_connection_t *conn);

@@ -216,6 +216,10 @@ static void note(mcp_exchange_t *x, mcp_slice_t text) {
   mcp_http_access_note(connection_of(x), text);
 }
 
+static mcp_link_access_t *access_of(mcp_exchange_t *x, const char *method) {
+  return mcp_http_access_link(connection_of(x), method);
+}
+
 static void peer(mcp_exchange_t *x, char *out, size_t size) {
   mcp_stream_peer(connection_of(x)->stream, out, size);
 }
@@ -275,7 +279,7 @@ static const mcp_exchange_http_ops_t http_ops = {
     .header = header,
     .each_header = each_header,
     .memo = memo,
-    .note = note,
+    .access = access_of,
     .peer = peer,
     .set_header = set_header,
     .upgrade = upgrade,
@@ -297,5 +301,6 @@ const mcp_exchange_ops_t mcp_http_exchange_ops = {
     .congested = congested,
     .full = full,
     .keep = keep,
+    .note = note,
     .http = &http_ops,
 };

@@ -15,7 +15,10 @@
 
 typedef struct {
   mcp_exchange_t base;
-  mcp_list_t of_link; /* live, or spare */
+  mcp_list_t of_link;          /* live, or spare */
+  mcp_link_request_t *request; /* in the access log, or NULL */
+  const mcp_buf_t *out;        /* while a message is written: its buffer, */
+  size_t from;                 /* and where in that it begins */
 } slot_t;
 
 /* Bytes shown of a line that is not a message. */
@@ -94,6 +97,7 @@ static slot_t *take_slot(mcp_link_t *link) {
   }
   slot->base =
       (mcp_exchange_t){.ops = &link->ops, .link = link, .share = link->share};
+  slot->request = NULL;
   mcp_list_append(&link->live, &slot->of_link);
   link->busy++;
   return slot;
@@ -101,6 +105,8 @@ static slot_t *take_slot(mcp_link_t *link) {
 
 static void give_slot(slot_t *slot) {
   mcp_link_t *link = slot->base.link;
+  if (slot->request) mcp_link_access_end(link->access, slot->request);
+  slot->request = NULL;
   mcp_list_remove(&slot->of_link);
   if (slot->base.kept) {
     link->kept--;
@@ -111,14 +117,22 @@ static void give_slot(slot_t *slot) {
 }
 
 static mcp_buf_t *begin(mcp_exchange_t *x, mcp_out_t out) {
+  slot_t *slot = (slot_t *)x;
+  mcp_buf_t *buf = mcp_link_begin(x->link);
   (void)out;
-  return mcp_link_begin(x->link);
+  slot->out = buf;
+  slot->from = buf ? buf->len : 0;
+  return buf;
 }
 
 static int commit(mcp_exchange_t *x, mcp_out_t out) {
   mcp_link_t *link = x->link;
+  slot_t *slot = (slot_t *)x;
   int code;
-  if (out == MCP_OUT_ANSWER) give_slot((slot_t *)x);
+  if (slot->request)
+    mcp_link_access_sent(slot->request, slot->out->len - slot->from,
+                         out == MCP_OUT_ANSWER);
+  if (out == MCP_OUT_ANSWER) give_slot(slot);
   code = mcp_link_commit(link);
   /* Without the connection the peer does not wait for the answer. */
   if (code < 0 && out == MCP_OUT_ANSWER) {
@@ -169,6 +183,11 @@ static int keep(mcp_exchange_t *x) {
   return 0;
 }
 
+static void note(mcp_exchange_t *x, mcp_slice_t text) {
+  slot_t *slot = (slot_t *)x;
+  if (slot->request) mcp_link_access_note(slot->request, text);
+}
+
 static const mcp_exchange_ops_t link_ops = {.begin = begin,
                                             .commit = commit,
                                             .abandon = abandon,
@@ -176,7 +195,8 @@ static const mcp_exchange_ops_t link_ops = {.begin = begin,
                                             .lose = lose,
                                             .congested = congested,
                                             .full = full,
-                                            .keep = keep};
+                                            .keep = keep,
+                                            .note = note};
 
 mcp_exchange_t *mcp_link_find(mcp_link_t *link, mcp_slice_t key) {
   for (mcp_list_t *it = link->live.next; it != &link->live; it = it->next) {
@@ -219,6 +239,8 @@ void mcp_link_complain(mcp_link_t *link, mcp_slice_t id, int code,
 static void hand_up(mcp_link_t *link, slot_t *slot, const mcp_incoming_t *in,
                     bool wants_answer) {
   slot->base.wants_answer = wants_answer;
+  if (link->access && wants_answer)
+    slot->request = mcp_link_access_begin(link->access);
   mcp_exchange_take_id(&slot->base, &in->rpc);
   link->upper->on_arrival(link->up, &slot->base, &in->arrival);
 }
@@ -447,6 +469,7 @@ void mcp_link_closed(mcp_link_t *link) {
   mcp_buf_deinit(&link->out);
   mcp_buf_deinit(&link->unread);
   mcp_mem_free(link->noise);
+  mcp_link_access_free(link->access);
   mcp_mem_free(link);
 }
 
@@ -456,6 +479,10 @@ static void on_closed(void *owner) {
 
 static const mcp_stream_events_t stream_events = {on_data, on_end, on_drain,
                                                   on_closed};
+
+void mcp_link_take_access(mcp_link_t *link, mcp_link_access_t *access) {
+  link->access = access;
+}
 
 void mcp_link_init(mcp_link_t *link, const mcp_framing_t *framing,
                    const char *name, const mcp_upper_t *upper, void *up) {

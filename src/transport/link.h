@@ -12,6 +12,7 @@
 
 #include "net/stream.h"
 #include "transport/exchange.h"
+#include "transport/link_access.h"
 
 /* A peer that sends more lines over the limit than this is disconnected. */
 #define MCP_LINK_LONG_LINES 8
@@ -104,6 +105,10 @@ void mcp_link_fed_drained(mcp_link_t *link);
  * is the reason). Exchanges are gone, on_link_closed is called, and the link is
  * freed. */
 void mcp_link_fed_closed(mcp_link_t *link, int code);
+
+/* Requests that arrive from now on have lines in the access log. Takes
+ * `access`; NULL: they have none. */
+void mcp_link_take_access(mcp_link_t *link, mcp_link_access_t *access);
 
 /* A pointer for the upper side's own use. */
 void **mcp_link_tag(mcp_link_t *link);

@@ -58,9 +58,10 @@ struct mcp_link {
   bool client;      /* see mcp_link_be_client */
   unsigned skipped; /* messages that it warned of */
   mcp_log_wire_t wire_in, wire_out;
-  int code;           /* of its end */
-  const char *reason; /* the stream's text, or NULL */
-  char *noise;        /* see mcp_link_noise; NULL: none */
+  int code;                  /* of its end */
+  const char *reason;        /* the stream's text, or NULL */
+  char *noise;               /* see mcp_link_noise; NULL: none */
+  mcp_link_access_t *access; /* NULL: its requests have no lines */
 };
 
 /* Sets up a link that is all zero. */

@@ -35,8 +35,8 @@ function App.__tostring(app) return ("mcp.server (%s %s)"):format(app.name, app.
 local ABSENT = { access = true, auth = true, before_work = true, budget = true, catalog = true,
   chain = true, event_store = true, figures = true, instructions = true, lasting = true,
   middleware = true, pager = true, plain = true, recorder = true, ring = true, script = true,
-  sum_figures = true, task_settings = true, task_store = true, token = true, trace_request = true,
-  wrap = true }
+  session_clock = true, sum_figures = true, task_settings = true, task_store = true, token = true,
+  trace_request = true, wrap = true }
 
 -- Loaded when an unknown member is read.
 local misspelt

@@ -229,9 +229,15 @@ function sessions.change(ctx, fn, ...)
   return fn(...)
 end
 
+---Called with each session before it is closed, where sessions are measured
+---(lua/mcp/server/session_clock.lua).
+---@type fun(session: table)|nil
+sessions.ended = nil
+
 ---Ends a session: what runs in it is cancelled, its stream closed.
 function sessions.close(session)
   if not session.closed then
+    if sessions.ended then sessions.ended(session) end
     memory:release(session.owner, own_cost(session) + (session.charged or 0))
   end
   session.closed = true

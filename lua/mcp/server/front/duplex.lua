@@ -9,6 +9,7 @@ local failure = require "mcp.failure"
 local legacy = require "mcp.server.front.legacy"
 local modern = require "mcp.server.front.modern"
 local protocol = require "mcp.protocol"
+local session_clock = require "mcp.later" "mcp.server.session_clock"
 local sessions = require "mcp.server.session"
 
 local duplex = {}
@@ -57,6 +58,7 @@ local function initialize(app, x, link, params)
     x:end_others()
     if link.session then close(app, link) end
   end
+  if app.session_clock then session_clock.begin(app, session, x:transport()) end
   link.era, link.session = "legacy", session
   session.sender = link.sender
   app.bus:join(link)

@@ -15,6 +15,7 @@ local protocol = require "mcp.protocol"
 local refusal = require "mcp.refusal"
 local route = require "mcp.later" "mcp.server.front.route"
 local resumable = require "mcp.later" "mcp.server.resumable"
+local session_clock = require "mcp.later" "mcp.server.session_clock"
 local sessions = require "mcp.server.session"
 local tool = require "mcp.server.feature.tool"
 local trace = require "mcp.later" "mcp.trace"
@@ -149,6 +150,7 @@ local function initialize(app, x, params, sid)
     if is_away then return away(app, x) end
     return busy("sessions", "Busy: too many sessions (the server's option sessions decides)")
   end
+  if app.session_clock then session_clock.begin(app, session, x:transport()) end
   x:set_header("Mcp-Session-Id", session.id)
   return result
 end

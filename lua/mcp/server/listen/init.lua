@@ -233,6 +233,7 @@ local function open_all(self, given, places, stdio, inherited)
   end
   -- Network transports are authorized; standard input is not.
   local asked = self.app.auth and self.app.auth:duplex(duplex) or duplex
+  if self.access then asked = access.around(self.access, asked) end
   for _, place in ipairs(places) do open_http(self, place, receive, asked, given.quiet) end
   if stdio then open_stdio(self, duplex) end
   local app = self.app

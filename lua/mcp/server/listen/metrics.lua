@@ -7,6 +7,7 @@ local failure = require "mcp.failure"
 local keys = require("mcp.nearest").keys
 local methods = require "mcp.protocol.methods"
 local middleware = require "mcp.server.middleware"
+local session_clock = require "mcp.server.session_clock"
 
 local metrics = {}
 
@@ -49,6 +50,23 @@ end
 
 local OUTCOMES = { ok = true, failed = true, asks = true, cancelled = true, ["timed out"] = true }
 
+-- Adds a time to the histogram with these labels.
+local function observe(histograms, labels, seconds)
+  local histogram = histograms[labels]
+  if not histogram then
+    histogram = { sum = 0.0, count = 0 }
+    for i = 1, #metrics.BUCKETS do histogram[i] = 0 end
+    histograms[labels] = histogram
+  end
+  histogram.sum, histogram.count = histogram.sum + seconds, histogram.count + 1
+  for i, bound in ipairs(metrics.BUCKETS) do
+    if seconds <= bound then
+      histogram[i] = histogram[i] + 1
+      break
+    end
+  end
+end
+
 local function count(app, requests, durations)
   return function(request, seconds, outcome)
     local rows = app.extensions and app.extensions.rows
@@ -60,20 +78,7 @@ local function count(app, requests, durations)
       escape(name), request.ctx.revision.era == "modern" and "stateless" or "session",
       outcome:gsub(" ", "_"))
     requests[labels] = (requests[labels] or 0) + 1
-    labels = ('method="%s",name="%s"'):format(escape(method), escape(name))
-    local histogram = durations[labels]
-    if not histogram then
-      histogram = { sum = 0.0, count = 0 }
-      for i = 1, #metrics.BUCKETS do histogram[i] = 0 end
-      durations[labels] = histogram
-    end
-    histogram.sum, histogram.count = histogram.sum + seconds, histogram.count + 1
-    for i, bound in ipairs(metrics.BUCKETS) do
-      if seconds <= bound then
-        histogram[i] = histogram[i] + 1
-        break
-      end
-    end
+    observe(durations, ('method="%s",name="%s"'):format(escape(method), escape(name)), seconds)
   end
 end
 
@@ -137,11 +142,10 @@ local function add_requests(families, requests)
   for _, labels in ipairs(keys(requests)) do sample(samples, name, labels, requests[labels]) end
 end
 
-local function add_durations(families, durations)
-  local name = "mcp_server_operation_duration_seconds"
-  local samples = families:family(name, "histogram", "How long requests took.")
-  for _, labels in ipairs(keys(durations)) do
-    local histogram, so_far = durations[labels], 0
+local function add_histograms(families, name, help, histograms)
+  local samples = families:family(name, "histogram", help)
+  for _, labels in ipairs(keys(histograms)) do
+    local histogram, so_far = histograms[labels], 0
     for i, bound in ipairs(metrics.BUCKETS) do
       so_far = so_far + histogram[i]
       sample(samples, name .. "_bucket", ('%s,le="%s"'):format(labels, number(bound)), so_far)
@@ -245,10 +249,14 @@ end
 ---@param app mcp.App
 ---@return fun(): string
 function metrics.of(app)
-  local requests, durations = {}, {}
+  local requests, durations, lifetimes = {}, {}, {}
   local delay, started = { last = 0.0, most = 0.0 }, core.time()
   local counting = middleware.timing(count(app, requests, durations))
   app:use(counting)
+  session_clock.watch(app, function(session, transport, seconds)
+    observe(lifetimes, ('transport="%s",version="%s"'):format(transport, session.revision.name),
+      seconds)
+  end)
   -- A reload puts it around the middleware of the new script.
   app.lasting = app.lasting or {}
   table.insert(app.lasting, counting)
@@ -260,7 +268,10 @@ function metrics.of(app)
       ('version="%s",server="%s",server_version="%s"'):format(escape(core.version),
         escape(app.name), escape(app.version)), 1)
     add_requests(families, requests)
-    add_durations(families, durations)
+    add_histograms(families, "mcp_server_operation_duration_seconds", "How long requests took.",
+      durations)
+    add_histograms(families, "mcp_server_session_duration_seconds",
+      "How long sessions lasted that have ended.", lifetimes)
     add_state(families, app, delay)
     add_limits(families, app)
     add_process(families, started)

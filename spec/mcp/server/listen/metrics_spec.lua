@@ -96,6 +96,47 @@ describe("the figures of a server", function()
     assert.equal(0, value_of "luamcp_notifications_lost_total")
   end)
 
+  it("say how long sessions lasted that have ended, by transport and version", function()
+    listen()
+    local name = "mcp_server_session_duration_seconds"
+    local function labels(transport, version, le)
+      return ('transport="%s",version="%s"%s'):format(transport, version,
+        le and (',le="%s"'):format(le) or "")
+    end
+    local first, second = helper.open(app, "2025-11-25"), helper.open(app, "2025-06-18")
+    assert.is_nil(value_of(name .. "_count", labels("memory", "2025-11-25")))
+    first:close()
+    helper.wait_until(function()
+      return value_of(name .. "_count", labels("memory", "2025-11-25")) == 1
+    end, "the end of the session")
+    assert.is_nil(value_of(name .. "_count", labels("memory", "2025-06-18")))
+    second:close()
+    local client = assert(mcp.connect(listening.urls[1], { era = "legacy" }))
+    client:close()
+    helper.wait_until(function()
+      return value_of(name .. "_count", labels("http", "2025-11-25")) == 1
+    end, "the end of the session")
+    assert.equal(1, value_of(name .. "_bucket", labels("http", "2025-11-25", "+Inf")))
+    assert.is_true(value_of(name .. "_sum", labels("http", "2025-11-25")) < helper.LIMIT)
+    local text = fetch.get((listening.urls[1]:gsub("/mcp$", "/metrics"))).body
+    assert.matches("# TYPE " .. name .. " histogram", text, 1, true)
+    assert.matches(name .. '_count{transport="memory",version="2025-06-18"} 1', text, 1, true)
+  end)
+
+  it("measure an idle session until its last message", function()
+    listen()
+    local opened = fetch.post(listening.urls[1], { headers = {
+      Accept = "application/json, text/event-stream" }, json = { jsonrpc = "2.0", id = 1,
+      method = "initialize", params = { protocolVersion = "2025-11-25", capabilities = {},
+        clientInfo = { name = "spec", version = "1" } } } })
+    assert.equal(200, opened.status)
+    local id, session = next(app.sessions.by_id)
+    session.last_used = session.last_used + 7
+    app.sessions:remove(id)
+    assert.is_true(math.abs(7 - value_of("mcp_server_session_duration_seconds_sum",
+      'transport="http",version="2025-11-25"')) < 1)
+  end)
+
   it("count spans where there are any", function()
     listen { tracing = { endpoint = "http://127.0.0.1:1" } }
     helper.logged(function() app.recorder.exporter:add(("x"):rep(1 << 20)) end)
