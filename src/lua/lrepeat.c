@@ -7,13 +7,14 @@
 
 #include "base/mem.h"
 #include "lua/lexchange_handle.h"
+#include "transport/incoming.h"
 
 typedef struct {
-  mcp_share_t *share; /* of the peer; it is charged */
-  int function;       /* registry reference, or LUA_NOREF */
+  mcp_incoming_known_t known; /* its texts lie in `text` */
+  mcp_share_t *share;         /* of the peer; it is charged */
+  int function;               /* registry reference, or LUA_NOREF */
   unsigned misses;
   bool with_id, survives;
-  size_t method, meta; /* bytes of each, which lie one after the other */
   char text[];
 } memo_t;
 
@@ -21,7 +22,8 @@ typedef struct {
 #define CLOSURE_COST 1536
 
 static size_t cost_of(const memo_t *memo) {
-  return sizeof *memo + memo->method + memo->meta + CLOSURE_COST;
+  return sizeof *memo + memo->known.method.len + memo->known.meta.text.len +
+         CLOSURE_COST;
 }
 
 static memo_t **memo_of(mcp_exchange_t *x, bool *repeated) {
@@ -38,9 +40,8 @@ static bool is_like(const memo_t *memo, const mcp_json_doc_t *doc,
                     const mcp_rpc_t *rpc) {
   return rpc->kind == MCP_RPC_REQUEST &&
          mcp_slice_equal(mcp_json_raw(doc, rpc->method_at),
-                         mcp_slice(memo->text, memo->method)) &&
-         mcp_slice_equal(meta_of(doc, rpc),
-                         mcp_slice(memo->text + memo->method, memo->meta));
+                         memo->known.method) &&
+         mcp_slice_equal(meta_of(doc, rpc), memo->known.meta.text);
 }
 
 bool mcp_lrepeat_push(lua_State *L, mcp_exchange_t *x,
@@ -73,15 +74,31 @@ void mcp_lrepeat_free(lua_State *L, void *of) {
   mcp_mem_free(memo);
 }
 
+/* How many tokens an object has, or 0 if that cannot be said now. */
+static size_t nodes_of(mcp_slice_t object) {
+  mcp_json_doc_t doc;
+  size_t nodes;
+  mcp_json_doc_init(&doc);
+  nodes = mcp_json_parse(&doc, object, &mcp_json_default_limits, NULL) == 0 &&
+                  doc.tokens[0].kind == MCP_JSON_OBJECT
+              ? doc.count
+              : 0;
+  mcp_json_doc_deinit(&doc);
+  return nodes;
+}
+
 /* A memo of these texts, without its function. NULL: there is no room. */
 static memo_t *new_memo(mcp_share_t *share, mcp_slice_t method,
                         mcp_slice_t meta) {
   memo_t *memo = mcp_mem_alloc(sizeof *memo + method.len + meta.len);
   if (!memo) return NULL;
-  *memo = (memo_t){.share = share,
-                   .function = LUA_NOREF,
-                   .method = method.len,
-                   .meta = meta.len};
+  *memo = (memo_t){
+      .known = {.method = mcp_slice(memo->text, method.len),
+                .meta = {.text = mcp_slice(memo->text + method.len, meta.len),
+                         .depth = MCP_RPC_META_DEPTH,
+                         .nodes = nodes_of(meta)}},
+      .share = share,
+      .function = LUA_NOREF};
   if (mcp_share_charge(share, cost_of(memo)) < 0) {
     mcp_mem_free(memo);
     return NULL;

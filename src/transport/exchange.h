@@ -88,8 +88,9 @@ typedef struct {
   size_t (*each_header)(mcp_exchange_t *x, size_t i, mcp_slice_t *name,
                         mcp_slice_t *value);
   /* Where the upper side may keep what it knows of requests with the header
-   * fields of this one: it is given back to on_forget with the first that has
-   * others. `repeated`: the request before this one had the same. */
+   * fields of this one, which begins with a mcp_incoming_known_t: it is given
+   * back to on_forget with the first that has others. `repeated`: the request
+   * before this one had the same. */
   void **(*memo)(mcp_exchange_t *x, bool *repeated);
   /* What a link that the request becomes needs for the access log; `method` is
    * static. NULL: there is none. */

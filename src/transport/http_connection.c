@@ -358,7 +358,7 @@ static void on_post(mcp_http_connection_t *conn) {
       conn->whole.data ? conn->whole : mcp_buf_slice(&conn->body);
   if (has_room(conn)) {
     mcp_incoming_t in;
-    int code = mcp_incoming_read(&in, text);
+    int code = mcp_incoming_read_like(&in, text, conn->memo);
     if (code == MCP_ENOMEM) {
       mcp_http_connection_refuse(conn, 503, "out of memory", NULL, true);
     } else if (code < 0) {

@@ -88,7 +88,8 @@ typedef struct {
   bool pumping;    /* inside read_bytes: answering must not re-enter it */
   bool passed;     /* the gate let the last head in, */
   unsigned guards; /* as it then was */
-  void *memo;      /* the upper side's, of requests with this head, or NULL */
+  void *memo;      /* the upper side's, of requests with this head, or NULL;
+                      begins with a mcp_incoming_known_t */
   mcp_http_access_t *access; /* http_access.c's, or NULL */
   mcp_http_sse_t *sse;       /* the session whose stream it is, or NULL */
   mcp_log_wire_t wire[];     /* by direction; used only under MCP_LOG=wire */

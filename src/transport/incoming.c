@@ -6,14 +6,15 @@
 
 #include "base/err.h"
 
-int mcp_incoming_read(mcp_incoming_t *in, mcp_slice_t text) {
+static int read_within(mcp_incoming_t *in, mcp_slice_t text,
+                       const mcp_json_limits_t *limits) {
   mcp_json_fault_t fault = {0};
   int code;
   in->arrival = (mcp_arrival_t){.kind = MCP_ARRIVAL_MESSAGE, .doc = &in->doc};
   in->rpc = (mcp_rpc_t){.kind = MCP_RPC_REQUEST};
   in->stand_in = (mcp_buf_t){0};
   mcp_json_doc_init(&in->doc);
-  code = mcp_json_parse(&in->doc, text, &mcp_json_default_limits, &fault);
+  code = mcp_json_parse(&in->doc, text, limits, &fault);
   if (code == MCP_ENOMEM) return code;
   if (code < 0) {
     in->about = mcp_rpc_id_find(text);
@@ -35,6 +36,31 @@ int mcp_incoming_read(mcp_incoming_t *in, mcp_slice_t text) {
   in->error = MCP_RPC_INVALID_REQUEST;
   snprintf(in->reason, sizeof in->reason, "%s", in->rpc.reason);
   return MCP_ERPC;
+}
+
+int mcp_incoming_read(mcp_incoming_t *in, mcp_slice_t text) {
+  return read_within(in, text, &mcp_json_default_limits);
+}
+
+/* Is it the request that was expected, so that nothing looks into its _meta? */
+static bool is_like(const mcp_incoming_t *in,
+                    const mcp_incoming_known_t *known) {
+  return in->arrival.rpc && in->rpc.kind == MCP_RPC_REQUEST &&
+         in->rpc.meta_at == in->doc.known &&
+         mcp_slice_equal(mcp_json_raw(&in->doc, in->rpc.method_at),
+                         known->method);
+}
+
+int mcp_incoming_read_like(mcp_incoming_t *in, mcp_slice_t text,
+                           const mcp_incoming_known_t *known) {
+  mcp_json_limits_t limits = mcp_json_default_limits;
+  int code;
+  if (!known || known->meta.nodes == 0) return mcp_incoming_read(in, text);
+  limits.known = &known->meta;
+  code = read_within(in, text, &limits);
+  if (in->doc.known == 0 || (code == 0 && is_like(in, known))) return code;
+  mcp_incoming_deinit(in);
+  return mcp_incoming_read(in, text);
 }
 
 int mcp_incoming_stand_in(mcp_incoming_t *in) {

@@ -20,10 +20,23 @@ typedef struct {
   char reason[MCP_INCOMING_REASON];
 } mcp_incoming_t;
 
+/* A request that the upper side has accepted: its method and, if nodes > 0, its
+ * params._meta. */
+typedef struct {
+  mcp_slice_t method;
+  mcp_json_known_t meta;
+} mcp_incoming_known_t;
+
 /* Reads `text`, which must outlive `in`. 0, and `arrival` is complete;
  * MCP_ENOMEM; otherwise the code of mcp_json_parse, or MCP_ERPC, and `about`,
  * `error` and `reason` are set. Call mcp_incoming_deinit in any case. */
 int mcp_incoming_read(mcp_incoming_t *in, mcp_slice_t text);
+
+/* The same where texts like `known`, which may be NULL, came before. The _meta
+ * of a request that has this method and _meta is not read again: it is one
+ * token. */
+int mcp_incoming_read_like(mcp_incoming_t *in, mcp_slice_t text,
+                           const mcp_incoming_known_t *known);
 
 /* After a refusal with a readable id: replaces the arrival by one that tells
  * the upper side, so that a caller that waits for this message, or is owed an

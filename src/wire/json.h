@@ -51,12 +51,22 @@ typedef struct {
   unsigned count : 27;  /* elements of an array, members of an object */
 } mcp_json_token_t;
 
+/* The text of an object that was checked before, with `depth` objects around
+ * it. The first one that has this text and this place becomes one token, as if
+ * it were empty. */
+typedef struct {
+  mcp_slice_t text;
+  size_t depth;
+  size_t nodes; /* tokens that it has in full */
+} mcp_json_known_t;
+
 typedef struct {
   size_t depth; /* containers inside each other; never above MCP_JSON_DEPTH */
   size_t nodes; /* tokens: values and keys */
   /* Take a key that comes twice, as the bare grammar does. Never for a message:
    * two readers would see two meanings. */
   bool duplicates;
+  const mcp_json_known_t *known; /* NULL: none */
 } mcp_json_limits_t;
 
 /* MCP_JSON_DEPTH and MCP_JSON_NODES. */
@@ -76,6 +86,7 @@ typedef struct {
   mcp_json_token_t *tokens; /* `few`, or a block of our own */
   uint32_t count;
   uint32_t cap;
+  uint32_t known; /* the token of limits.known, or 0 */
   mcp_json_token_t few[MCP_JSON_INLINE_TOKENS];
 } mcp_json_doc_t;
 

@@ -115,6 +115,25 @@ static void close_container(reader_t *r, const char *end) {
   r->depth--;
 }
 
+/* Is `p` where what is known stands, with room for all its tokens? */
+static inline bool is_known(const reader_t *r, const char *p) {
+  const mcp_json_known_t *known = r->limits.known;
+  return known && r->depth == known->depth && r->doc->known == 0 &&
+         (size_t)(r->end - p) >= known->text.len &&
+         memcmp(p, known->text.data, known->text.len) == 0 &&
+         known->nodes <= r->limits.nodes - r->doc->count;
+}
+
+/* Adds its token, and takes the others off what is allowed. */
+static const char *skip_known(reader_t *r, const char *p) {
+  const mcp_json_known_t *known = r->limits.known;
+  r->doc->known = r->doc->count;
+  if (!add(r, MCP_JSON_OBJECT, p, p + known->text.len, false)) return NULL;
+  r->limits.nodes -= known->nodes - 1;
+  if (r->room > r->limits.nodes) r->room = (uint32_t)r->limits.nodes;
+  return p + known->text.len;
+}
+
 /* -- strings -- */
 
 /* The four digits after "\u" at `p`. */
@@ -377,7 +396,10 @@ static bool read_text(reader_t *r) {
     if (p == end)
       return refuse(r, MCP_EJSON, p,
                     "unexpected end of text: expected a value");
-    if (*p == '{') {
+    if (*p == '{' && is_known(r, p)) {
+      p = skip_known(r, p);
+      if (!p) return false;
+    } else if (*p == '{') {
       if (!open_container(r, MCP_JSON_OBJECT, p)) return false;
       p = skip_space(p + 1, end);
       if (p == end || *p != '}') {
@@ -418,7 +440,7 @@ int mcp_json_parse(mcp_json_doc_t *doc, mcp_slice_t text,
   r.room = doc->cap;
   if (r.room > r.limits.nodes) r.room = (uint32_t)r.limits.nodes;
   doc->text = text;
-  doc->count = 0;
+  doc->count = doc->known = 0;
   if (text.len > MCP_JSON_TEXT_LENGTH)
     refuse(&r, MCP_ETOOBIG, begin, "text longer than its limit");
   else if (read_text(&r))

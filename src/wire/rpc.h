@@ -30,6 +30,9 @@ typedef enum {
   MCP_RPC_BAD_RESPONSE
 } mcp_rpc_kind_t;
 
+/* Objects around params._meta. */
+#define MCP_RPC_META_DEPTH 2
+
 typedef struct {
   mcp_rpc_kind_t kind;
   mcp_slice_t id; /* as it stands in the text, quotes included; or empty */

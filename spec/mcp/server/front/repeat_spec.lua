@@ -147,6 +147,11 @@ describe("a request that repeats an envelope", function()
     case("tools/call", name, ('"name":"%s"'):format(name))
     case("tools/call", name, ('"name":"%s","other":null,"extra":[{}]'):format(name))
   end
+  -- The envelope's own text in another place, before and after it.
+  case("tools/call", "echo", '"name":"echo","arguments":' .. ENVELOPE:match "{.*")
+  case("tools/call", "echo", '"arguments":{"text":"a"},"name":"echo","x":' .. ENVELOPE:match "{.*")
+  case("tools/call", "echo", '"name":"echo","arguments":{"text":"a"},"_meta":{}')
+  case("tools/call", "echo", ('"name":"echo","x":{%s}'):format(ENVELOPE))
   case("tools/call", "echo", '"name":"table"')
   case("tools/call", "echo", '"name":7')
   case("tools/call", "echo", "")
@@ -212,7 +217,8 @@ describe("a request that repeats an envelope", function()
     local short = both_ways("legacy", function(method, _, params, id)
       return legacy(method, "{" .. params .. "}", id)
     end, function(method) return method ~= "server/discover" end)
-    assert.is_true(short > #CASES * 0.8, short .. " of " .. #CASES)
+    -- A length of one digit more makes another head.
+    assert.is_true(short > #CASES * 0.7, short .. " of " .. #CASES)
   end)
 
   it("is answered on a stream as any other", function()
