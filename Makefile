@@ -92,7 +92,7 @@ endif
 # looking for a file.
 $(BUILD)/embedded.c: scripts/embed.lua scripts/slim.lua $(LUA_SRC) $(LUA_DATA) $(ARGPARSE)
 	@mkdir -p $(@D)
-	$(if $(STATIC),MCP_SLIM=1) $(LUA) scripts/embed.lua lua $(LUA_SRC) $(LUA_DATA) \
+	$(LUA) scripts/embed.lua lua $(LUA_SRC) $(LUA_DATA) \
 	  $(ARGPARSE:%=argparse=%) > $@.new && mv $@.new $@
 
 $(BUILD)/obj/embedded.o: $(BUILD)/embedded.c

@@ -1,7 +1,7 @@
 -- SPDX-License-Identifier: MIT
 -- slim.lua: compiled code without the names of local variables and upvalues, a fifth of it. Line
--- numbers stay. For the static program, whose size counts. The format is that of Lua 5.4 (ldump.c);
--- what another Lua compiled is returned as it is.
+-- numbers stay. For the program, which has a fifth less to do at its start. The format is that of
+-- Lua 5.4 (ldump.c); what another Lua compiled is returned as it is.
 local slim = {}
 
 -- What a dump begins with, up to the number of upvalues: signature, version, format, data, sizes of

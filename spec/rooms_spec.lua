@@ -492,13 +492,16 @@ describe("arrows of lua/mcp", function()
     -- The start is a matter of milliseconds because the rest waits until it is asked for.
     local program = [[package.path = %q package.cpath = %q
       local app = require "mcp".server "x"
-      app:tool "t" (function() end)
+      app:tool "t" { input = { a = "string", b = "integer?" } } (function() end)
       for name in pairs(package.loaded) do if name:find "^mcp" then print(name) end end]]
     local out = lines_of(("%s -e '%s'"):format(os.getenv "LUA" or "lua5.4",
       program:format(package.path, package.cpath)))
     assert.is_true(#out > 5)
     for _, name in ipairs(out) do
-      for _, later in ipairs { "mcp.schema.compile", "mcp.server.listen", "mcp.cli",
+      for _, later in ipairs { "mcp.schema.compile", "mcp.schema.plain", "mcp.schema.constructors",
+        "mcp.schema.describe", "mcp.content", "mcp.server.feature.prompt",
+        "mcp.server.feature.resource", "mcp.server.feature.completion", "mcp.server.listen",
+        "mcp.cli",
         "mcp.openssl", "mcp.zlib", "mcp.server.ask", "mcp.uri", "mcp.server.resumable",
         "mcp.event_store",
         "mcp.server.feature.subscription", "mcp.auth", "mcp.server.feature.scope",

@@ -25,29 +25,29 @@
 #include "base/arena.h"
 #include "base/mem.h"
 #include "lua/core.h"
+#include "lua/embedded.h"
 #include "lua/worker_carrier.h"
 
-/* Made by scripts/embed.lua: the compiled Lua modules of lua/. */
-typedef struct {
-  const char *name;
-  const char *code;
-  size_t size;
-} embedded_t;
-extern const embedded_t mcp_embedded[];
+static int compare(const void *name, const void *module) {
+  return strcmp(name,
+                mcp_embedded_names + ((const mcp_embedded_t *)module)->name);
+}
 
 /* A package.searchers entry. A module found by package.path would shadow it
  * only if it came first: ours comes right after package.preload. */
 static int search(lua_State *L) {
   const char *name = luaL_checkstring(L, 1);
-  for (const embedded_t *m = mcp_embedded; m->name; m++) {
-    if (strcmp(m->name, name) != 0) continue;
-    if (luaL_loadbufferx(L, m->code, m->size, m->name, "b") != LUA_OK)
-      return lua_error(L);
-    lua_pushliteral(L, ":embedded:");
-    return 2;
+  const mcp_embedded_t *m = bsearch(name, mcp_embedded, mcp_embedded_count,
+                                    sizeof *mcp_embedded, compare);
+  if (!m) {
+    lua_pushfstring(L, "no embedded module '%s'", name);
+    return 1;
   }
-  lua_pushfstring(L, "no embedded module '%s'", name);
-  return 1;
+  if (luaL_loadbufferx(L, (const char *)mcp_embedded_code + m->code, m->size,
+                       name, "b") != LUA_OK)
+    return lua_error(L);
+  lua_pushliteral(L, ":embedded:");
+  return 2;
 }
 
 /* mcp.program.settle(): frees memory once the program has started. The pages of
@@ -56,12 +56,11 @@ static int search(lua_State *L) {
 static int settle(lua_State *L) {
   (void)L;
 #ifdef __linux__
-  const embedded_t *last = mcp_embedded;
-  uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE), from, to;
-  if (!last->name) return 0;
-  while (last[1].name) last++;
-  from = ((uintptr_t)mcp_embedded->code + page - 1) / page * page;
-  to = (uintptr_t)(last->code + last->size) / page * page;
+  uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE), from, to, end;
+  end = (uintptr_t)mcp_embedded_code;
+  from = (end + page - 1) / page * page;
+  for (size_t i = 0; i < mcp_embedded_count; i++) end += mcp_embedded[i].size;
+  to = end / page * page;
   if (from < to) (void)madvise((void *)from, to - from, MADV_DONTNEED);
 #endif
   return 0;

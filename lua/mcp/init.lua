@@ -12,7 +12,6 @@ if _VERSION ~= "Lua 5.4" then
 end
 
 local async = require "mcp.async"
-local content = require "mcp.content"
 local core = require "mcp.core"
 local failure = require "mcp.failure"
 local server = require "mcp.server"
@@ -26,16 +25,6 @@ local mcp = {
   -- JSON: what Lua has no word for
   null = value.null,
   array = value.array,
-
-  -- what handlers return
-  text = content.text,
-  image = content.image,
-  audio = content.audio,
-  resource_link = content.resource_link,
-  embedded = content.embedded,
-  blob = content.blob,
-  user = content.user,
-  assistant = content.assistant,
 
   -- several things at once
   run = async.run,
@@ -84,8 +73,19 @@ local SCHEMA = {
   any = true, list = "array",
 }
 
----What a client needs: the module, and the member of it that it is (true: the module itself).
-local CLIENT = {
+---What is loaded at its first use: the module, and the member of it that it is (true: the module
+---itself).
+local LATER = {
+  -- what handlers return besides strings and tables
+  text = { "mcp.content", "text" },
+  image = { "mcp.content", "image" },
+  audio = { "mcp.content", "audio" },
+  resource_link = { "mcp.content", "resource_link" },
+  embedded = { "mcp.content", "embedded" },
+  blob = { "mcp.content", "blob" },
+  user = { "mcp.content", "user" },
+  assistant = { "mcp.content", "assistant" },
+  -- what a client needs
   connect = { "mcp.client.connect", "open" },
   session = { "mcp.client.connect", "session" },
   connect_all = { "mcp.client.connect_all", true },
@@ -120,7 +120,7 @@ local misspelt
 
 local function names()
   local list = { "middleware" }
-  for _, members in ipairs { mcp, SCHEMA, CLIENT, QUESTION } do
+  for _, members in ipairs { mcp, SCHEMA, LATER, QUESTION } do
     for name in pairs(members) do list[#list + 1] = name end
   end
   table.sort(list)
@@ -139,7 +139,7 @@ return setmetatable(mcp, {
       rawset(mcp, key, found)
       return found
     end
-    local later = CLIENT[key]
+    local later = LATER[key]
     if later then
       local found = require(later[1])
       if later[2] ~= true then found = found[later[2]] end

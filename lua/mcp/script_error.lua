@@ -27,7 +27,7 @@ return function(raised)
     elseif not frame:find "^%[C%]" and not frame:find "^%(%.%.%." then
       local ours = frame:sub(1, #OURS) == OURS
       first = first or (ours and "ours" or "theirs")
-      frame = frame:gsub("in %a+ 'chunk'$", "in main chunk")
+      frame = frame:gsub("in %a+ 'main'$", "in main chunk")
       if not ours then frames[#frames + 1] = "\t" .. frame end
     end
   end

@@ -34,10 +34,9 @@ local FLAGS = { ["--stdio"] = true, ["--inspect"] = true, ["--health"] = true, [
 
 -- What of it is no address, or lacks its other half; nil if all is well.
 local function complaint(asked)
-  local address = require "mcp.server.listen.address"
   for _, way in ipairs { "http", "sse", "websocket" } do
     if asked[way] then
-      local ok, text = pcall(address.read, asked[way], way)
+      local ok, text = pcall(require("mcp.server.listen.address").read, asked[way], way)
       if not ok then return "--" .. text end
     end
   end
@@ -325,12 +324,13 @@ return function(args, bundled)
   end
   local server = require "mcp.server"
   server.asked, server.started_as = options.asked, command_of(args, bundled)
-  local ok, problem = xpcall(function()
-    local result = chunk(table.unpack(script))
+  -- As an argument it has no name in a traceback: it is the main chunk.
+  local ok, problem = xpcall(function(main)
+    local result = main(table.unpack(script))
     -- A script may leave the running to us: `return app`.
     local meta = type(result) == "table" and getmetatable(result)
     if type(meta) == "table" and meta.__name == "mcp.server" then result:run() end
-  end, function(raised) return require "mcp.script_error"(raised) end)
+  end, function(raised) return require "mcp.script_error"(raised) end, chunk)
   local closing = package.loaded["mcp.closing"]
   if closing then closing.await() end
   if not ok then

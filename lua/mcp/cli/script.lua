@@ -56,13 +56,13 @@ local function run(self, chunk, building, report)
     -- its <close> variables are closed, once nothing of the script is in use any more.
     waiter:wait()
   end
-  local ok, problem = xpcall(function()
-    local result = chunk(table.unpack(self.args))
+  local ok, problem = xpcall(function(main)
+    local result = main(table.unpack(self.args))
     if (type(result) == "table" and getmetatable(result) or {}).__name == "mcp.server"
       and not serves then
       result:run()
     end
-  end, function(raised) return require "mcp.script_error"(raised) end)
+  end, function(raised) return require "mcp.script_error"(raised) end, chunk)
   if serves then
     if not ok then core.log_lines("error", problem) end
   else

@@ -9,17 +9,16 @@
 -- plain.lua spares most schemas the compiler, which is loaded with the first that needs it.
 
 local compile = require "mcp.later" "mcp.schema.compile"
-local plain = require "mcp.schema.plain"
+local defaults = require "mcp.later" "mcp.schema.defaults"
+local plain = require "mcp.later" "mcp.schema.plain"
 local shorthand = require "mcp.schema.shorthand"
-local defaults = require "mcp.schema.defaults"
 local error_in = require("mcp.options").error_in
 local limits = require "mcp.schema.limits"
 
-local schema = {
-  from_shorthand = shorthand.schema,
-  defaults = defaults.compile,
-  apply_defaults = defaults.apply,
-}
+local schema = { from_shorthand = shorthand.schema }
+
+function schema.defaults(definition) return defaults.compile(definition) end
+function schema.apply_defaults(definition, v) return defaults.apply(definition, v) end
 
 --- The errors of a validator in words, a line for each: see explain.lua.
 ---@param errors mcp.schema.Error[]
@@ -51,7 +50,6 @@ function schema.apply_integers(definition, v)
   return v
 end
 
-for name, constructor in pairs(shorthand.constructors) do schema[name] = constructor end
 
 ---@class mcp.schema.Options
 ---@field registry? table<string, table|boolean>  schemas that "$ref" and "$schema" may name, by URI
@@ -135,4 +133,9 @@ end
 ---@private
 function schema.validator_of(definition) return assert(schema.compile(definition)) end
 
-return schema
+-- The constructors are loaded with the first that is used.
+return setmetatable(schema, { __index = function(_, name)
+  local found = require("mcp.schema.constructors").by_name[name]
+  rawset(schema, name, found)
+  return found
+end })

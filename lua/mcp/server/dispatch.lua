@@ -1,16 +1,18 @@
 -- SPDX-License-Identifier: MIT
 -- dispatch: finds the handler of a method, and turns errors into responses; no other file does. The
 -- fronts decide which messages are accepted (server/front/http.lua, server/front/duplex.lua).
-local completion = require "mcp.server.feature.completion"
+local completion = require "mcp.later" "mcp.server.feature.completion"
 local core = require "mcp.core"
 local errors = require "mcp.protocol.errors"
 local failure = require "mcp.failure"
 local methods = require "mcp.protocol.methods"
 local protocol = require "mcp.protocol"
-local prompt = require "mcp.server.feature.prompt"
-local resource = require "mcp.server.feature.resource"
+local prompt = require "mcp.later" "mcp.server.feature.prompt"
+local resource = require "mcp.later" "mcp.server.feature.resource"
 local sessions = require "mcp.server.session"
 local state = require "mcp.server.ask.state"
+local subscription = require "mcp.later" "mcp.server.feature.subscription"
+local task = require "mcp.later" "mcp.server.feature.task"
 local tool = require "mcp.server.feature.tool"
 
 local xpcall = xpcall
@@ -34,14 +36,9 @@ local function stamp(app, result)
   return result
 end
 
--- Loaded by the first request that needs it.
-local function subscription(name)
-  return function(...) return require("mcp.server.feature.subscription")[name](...) end
-end
-
--- Loaded by the first request that needs it.
-local function task(name)
-  return function(...) return require("mcp.server.feature.task")[name](...) end
+-- A function of a feature that is loaded with the first request that needs it.
+local function of(feature, name)
+  return function(app, ctx, params) return feature[name](app, ctx, params) end
 end
 
 local function set_level(_, ctx, params)
@@ -71,19 +68,19 @@ end
 dispatch.serve = {
   ["tools/list"] = tool.list,
   ["tools/call"] = tool.call,
-  ["resources/list"] = resource.list,
-  ["resources/templates/list"] = resource.list_templates,
-  ["resources/read"] = resource.read,
-  ["resources/subscribe"] = subscription "subscribe",
-  ["resources/unsubscribe"] = subscription "unsubscribe",
-  ["prompts/list"] = prompt.list,
-  ["prompts/get"] = prompt.get,
-  ["completion/complete"] = completion.complete,
-  ["tasks/get"] = task "get",
-  ["tasks/cancel"] = task "cancel",
-  ["tasks/list"] = task "list",
-  ["tasks/result"] = task "result",
-  ["subscriptions/listen"] = subscription "listen",
+  ["resources/list"] = of(resource, "list"),
+  ["resources/templates/list"] = of(resource, "list_templates"),
+  ["resources/read"] = of(resource, "read"),
+  ["resources/subscribe"] = of(subscription, "subscribe"),
+  ["resources/unsubscribe"] = of(subscription, "unsubscribe"),
+  ["prompts/list"] = of(prompt, "list"),
+  ["prompts/get"] = of(prompt, "get"),
+  ["completion/complete"] = of(completion, "complete"),
+  ["tasks/get"] = of(task, "get"),
+  ["tasks/cancel"] = of(task, "cancel"),
+  ["tasks/list"] = of(task, "list"),
+  ["tasks/result"] = of(task, "result"),
+  ["subscriptions/listen"] = of(subscription, "listen"),
   ["logging/setLevel"] = set_level,
   ["server/discover"] = discover,
   ping = function() return {} end,

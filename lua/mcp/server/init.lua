@@ -6,15 +6,15 @@
 local bus = require "mcp.server.bus"
 local check_options = require("mcp.options").check
 local error_in = require("mcp.options").error_in
-local completion = require "mcp.server.feature.completion"
+local completion = require "mcp.later" "mcp.server.feature.completion"
 local core = require "mcp.core"
 local cursor = require "mcp.server.feature.cursor"
 local identity = require "mcp.server.identity"
-local metadata = require "mcp.server.feature.metadata"
-local prompt = require "mcp.server.feature.prompt"
+local metadata = require "mcp.later" "mcp.server.feature.metadata"
+local prompt = require "mcp.later" "mcp.server.feature.prompt"
 local protocol = require "mcp.protocol"
 local registry = require "mcp.server.feature.registry"
-local resource = require "mcp.server.feature.resource"
+local resource = require "mcp.later" "mcp.server.feature.resource"
 local session = require "mcp.server.session"
 local timeout = require "mcp.server.timeout"
 local tool = require "mcp.server.feature.tool"
@@ -351,7 +351,9 @@ function methods.has(app, capability)
     return false
   end
   if capability == "completions" then
-    return completion.any(app.prompts.order) or completion.any(app.templates.order)
+    local prompts, templates = app.prompts.order, app.templates.order
+    return prompts[1] ~= nil and completion.any(prompts)
+      or templates[1] ~= nil and completion.any(templates)
   end
   local entries = LISTS[capability] and app[capability]
   if not entries then
@@ -684,7 +686,8 @@ function server.new(options)
     local wrong = require("mcp.event_store").lacks(options.event_store)
     if wrong then error("mcp.server: event_store: " .. wrong, 2) end
   end
-  local cache = checked(metadata.cache, options.cache or {})
+  local cache = options.cache and checked(metadata.cache, options.cache)
+    or { ttl_ms = 0, scope = "private" }
   local size = options.page_size or 0
   if not math.tointeger(size) or size < 0 then
     error("mcp.server: page_size: expected a whole number, 0 or more, got " .. size, 2)
@@ -692,7 +695,7 @@ function server.new(options)
   local info = {
     name = options.name, version = options.version or "0.0.0", title = options.title,
     description = options.description, websiteUrl = options.website,
-    icons = checked(metadata.icons, options.icons),
+    icons = options.icons and checked(metadata.icons, options.icons),
   }
   for _, member in ipairs { { "instructions", options.instructions }, { "title", info.title },
     { "name", info.name }, { "version", info.version }, { "description", info.description },

@@ -111,7 +111,7 @@ describe("plain schemas", function()
       assert.is_true(shorthand.is_sound(spec))
       assert.is_truthy(schema.compile(shorthand.schema(spec)))
     end
-    assert.is_false(shorthand.is_sound { a = shorthand.constructors.string { min = -1 } })
+    assert.is_false(shorthand.is_sound { a = schema.string { min = -1 } })
     assert.is_false(shorthand.is_sound { a = { b = "string" } })
   end)
 

@@ -1,6 +1,6 @@
 -- SPDX-License-Identifier: MIT
 -- tool: listing and calling tools; tool_entry.lua makes their entries.
-local content = require "mcp.content"
+local content = require "mcp.later" "mcp.content"
 local core = require "mcp.core"
 local definition = require "mcp.server.feature.definition"
 local errors = require "mcp.protocol.errors"

@@ -84,10 +84,12 @@ function MAKE.check(entry)
   local checked = rawget(entry, "check") ~= false
   local schema = checked and require "mcp.schema"
   -- A transform may have changed what is shown (server/transform.lua).
-  local text = rawget(entry, "checked")
-  local input = checked and (text and assert(core.decode(text)) or entry.definition).inputSchema
+  local before = rawget(entry, "checked")
+  local input = checked and (before and assert(core.decode(before)) or entry.definition).inputSchema
   entry.input = rawget(entry, "input") or input
-  entry.defaults = checked and schema.defaults(input) or false
+  local text = before or rawget(entry, "text")
+  entry.defaults = checked and (not text or text:find('"default"', 1, true))
+    and schema.defaults(input) or false
   entry.check = checked and schema.validator(input)
   for _, name in ipairs(RARE) do entry[name] = rawget(entry, name) or false end
 end

@@ -3,10 +3,10 @@
 -- of the app and close together. server/listen/options.lua reads the options;
 -- server/listen/serve.lua runs the process.
 local access = require "mcp.later" "mcp.server.listen.access"
-local address = require "mcp.server.listen.address"
+local address = require "mcp.later" "mcp.server.listen.address"
 local card = require "mcp.later" "mcp.server.listen.card"
 local core = require "mcp.core"
-local options = require "mcp.server.listen.options"
+local options = require "mcp.later" "mcp.server.listen.options"
 local probe = require "mcp.later" "mcp.server.listen.probe"
 local page = require "mcp.later" "mcp.server.listen.page"
 local shown = require "mcp.later" "mcp.server.listen.shown"
@@ -14,9 +14,6 @@ local timeout = require "mcp.server.timeout"
 local tracing = require "mcp.later" "mcp.server.listen.tracing"
 
 local listen = {}
-
----Reads an address; see server/listen/address.lua.
-listen.address = address.read
 
 ---Serves until the end; see server/listen/serve.lua.
 ---@param listening mcp.Listening
@@ -26,7 +23,17 @@ function listen.serve(listening, announce)
 end
 
 ---Do the options ask for any listener?
-listen.asks = options.any
+---@param given table
+---@return boolean
+function listen.asks(given)
+  return given.stdio and true or next(given) ~= nil and options.any(given)
+end
+
+-- Standard input and output alone, as most servers are started, needs no look at the options.
+local function read(given)
+  if given.stdio ~= true or next(given, next(given)) ~= nil then return options.read(given) end
+  return {}, true
+end
 
 ---@class mcp.Listening
 ---@field hosts userdata[] what is open
@@ -263,7 +270,7 @@ end
 ---@param inherited table|nil server/listen/inherited.lua, where sockets were inherited
 ---@return mcp.Listening
 function listen.open(app, given, inherited)
-  local places, stdio = options.read(given)
+  local places, stdio = read(given)
   if inherited then places = inherited.assign(places, given) end
   require("mcp.value").learn_arrays()
   local self = setmetatable({ app = app, hosts = {}, urls = {}, others = {}, given = given,

@@ -1,4 +1,5 @@
 -- SPDX-License-Identifier: MIT
+local address_of = require("mcp.server.listen.address").read
 local core = require "mcp.core"
 local helper = require "spec.helper"
 local listen = require "mcp.server.listen"
@@ -8,7 +9,7 @@ describe("listen", function()
   after_each(helper.leftovers)
 
   local function address(given)
-    local a = listen.address(given)
+    local a = address_of(given)
     return ("%s %d %s"):format(a.host, a.port, a.path)
   end
 
@@ -43,7 +44,7 @@ describe("listen", function()
       { { host = 1 }, 'option "host": expected a string' }, { { port = 65536 }, "65535" },
       { { port = -1 }, "port" }, { { port = 1.5 }, "port" }, { { path = "mcp" }, "path" } }
     for _, case in ipairs(cases) do
-      local ok, err = pcall(listen.address, case[1])
+      local ok, err = pcall(address_of, case[1])
       assert.is_false(ok, tostring(case[1]))
       assert.matches(case[2], err, 1, true)
       assert.matches("^http", err)
