@@ -360,6 +360,8 @@ local REACHED = {
     "net/watchdog: is ended by the end of standard input, and its grace",
   ["server/listen/options.lua WORKERS"] =
     "mcp/server/workers/supervisor: are checked before anything is started",
+  ["server/workers/member.lua JOIN"] =
+    "mcp/server/workers/supervisor: are ready after a while where the store cannot be reached",
   ["server/workers/supervisor.lua PING"] = "mcp/server/workers/supervisor: that hang are replaced",
   ["server/workers/supervisor.lua SILENT"] =
     "mcp/server/workers/supervisor: that hang are replaced",

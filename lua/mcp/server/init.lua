@@ -541,6 +541,7 @@ local function run(app, options)
   local worker = server.member
   if worker then
     options = worker.options(app, options)
+    inherited.store = worker.store
   end
   if server.script then app.script, server.token = server.script, nil end
   if server.script and worker then worker.lead(server.script) end
@@ -626,7 +627,7 @@ if os.getenv "LISTEN_FDS" then
   if as_worker then
     server.member = require "mcp.server.workers.member"
     inherited.take(server.member.join(as_worker))
-    inherited.tally, inherited.store = server.member.tally, server.member.store
+    inherited.tally = server.member.tally
   else
     inherited.take()
   end

@@ -16,6 +16,10 @@ member.VARIABLE = "LUAMCP_WORKER"
 -- the connections of all workers.
 local HUB, TALLY = "hub", "tally"
 
+---How long a worker that serves waits until it has joined the others before it says that it is
+---ready, in seconds: a store that cannot be reached.
+member.JOIN = 5
+
 ---The number of this worker.
 ---@type integer|nil
 member.number = nil
@@ -24,13 +28,16 @@ member.number = nil
 ---@type mcp.core.Tally|nil
 member.tally = nil
 
+---The store that all workers share, from `member.options` on.
+---@type mcp.Store|nil
+member.store = nil
+
 ---Has another worker logged what is wrong with the options?
 ---@type boolean
 member.quiet = false
 
--- What leads to the supervisor, until it is opened; the id of the store; and the store that all
--- workers share.
-local connection, node, store
+-- What leads to the supervisor, until it is opened, and the id of the store.
+local connection, node
 -- The app, all apps by their path ("": that one), and what waits for the figures of all workers.
 local channel, on_lost, served
 local apps = {}
@@ -66,7 +73,7 @@ local function open()
   if channel then return end
   channel = assert(core.channel(connection))
   local driver
-  store, driver = store_hub.new(channel, node)
+  member.store, driver = store_hub.new(channel, node)
   core.spawn(receive, driver)
 end
 
@@ -117,16 +124,29 @@ function member.options(app, options)
   app.sum_figures = sum_figures
   local out = { quiet = member.quiet or nil }
   for name, given in pairs(options) do out[name] = out[name] or given end
-  if not app.shared and not out.store then out.store = store end
+  if not app.shared and not out.store then out.store = member.store end
   for _, other in pairs(type(out.paths) == "table" and out.paths or {}) do
     if type(other) == "table" and rawget(other, "shared") == false then
-      require("mcp.server.shared").join(other, store)
+      require("mcp.server.shared").join(other, member.store)
     end
   end
   return out
 end
 
----Tells the supervisor that this worker serves.
+-- Waits until the apps have joined the other processes, but not for ever: without the store they
+-- serve what needs none.
+local function await_others()
+  local deadline = core.now() + member.JOIN
+  for _, app in pairs(apps) do
+    while app.shared and not app.shared.number and core.now() < deadline do
+      local ok, _, code = app.shared:await()
+      if not ok and code == "ECANCELED" then return end
+    end
+  end
+end
+
+---Tells the supervisor that this worker serves, once it can serve all that the others do: the
+---supervisor ends another one then.
 ---@param info table name, version, urls, drain
 ---@param lost fun() what to do when the supervisor is gone
 function member.ready(info, lost)
@@ -134,8 +154,12 @@ function member.ready(info, lost)
   on_lost = lost
   info.lists = {}
   for path, app in pairs(apps) do info.lists[path] = require("mcp.server.lists").digests(app) end
-  channel:send(frames.READY, assert(core.encode(info)))
-  if not channel:is_open() then lost() end
+  local text = assert(core.encode(info))
+  core.spawn(function()
+    await_others()
+    channel:send(frames.READY, text)
+    if not channel:is_open() then lost() end
+  end)
 end
 
 ---Asks the supervisor to replace all workers, one by one: with the script as it is now.

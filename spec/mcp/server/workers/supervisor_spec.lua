@@ -300,6 +300,19 @@ describe("workers", function()
       "those of the supervisor")
   end)
 
+  it("are ready after a while where the store cannot be reached", function()
+    if not pcall(require, "mcp.hiredis") then return pending "hiredis is not installed" end
+    local server = start { support.program(), "run", write([[
+      require "mcp.server.workers.member".JOIN = 0.2
+      require "mcp.server.shared".TIMEOUT = 0.1
+    ]] .. SCRIPT .. [[
+      app:run { http = 0, workers = 2, health = true, store = "redis+unix:///nowhere/redis.sock" }
+    ]], ".lua") }
+    server:begun()
+    assert.equal("ok", assert(mcp.fetch((server.url:gsub("/mcp$", "/healthz")))):text())
+    assert.matches("are not joined yet", server.said)
+  end)
+
   it("share new connections evenly, though one of them is always the first", function()
     local server = run():begun()
     local clients, count = {}, {}
