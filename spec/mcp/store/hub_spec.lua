@@ -51,6 +51,28 @@ describe("the store of a worker", function()
     assert.same({ nil, "the supervisor is away", "EUNAVAILABLE" }, { store:publish("t", "x") })
   end))
 
+  it("takes an answer that had come when its time was over", cases.in_task(function()
+    local timeout = store_hub.TIMEOUT
+    store_hub.TIMEOUT = 0.02
+    local _ <close> = setmetatable({}, { __close = function() store_hub.TIMEOUT = timeout end })
+    local near, far = assert(core.channel_pair())
+    local store, driver = store_hub.new(near, "1")
+    core.spawn(function()
+      for frame in function() return (near:receive()) end do driver:take_frame(frame) end
+      near:close()
+    end)
+    core.spawn(function()
+      local _, id = frames.read_call(assert(far:receive()))
+      far:send(frames.answer("get", id, "there"))
+      -- What holds this process up.
+      local began = os.clock()
+      repeat until os.clock() - began > 0.1
+      far:close()
+    end)
+    assert.equal("there", store:get "k")
+    store:close()
+  end))
+
   it("ends calls in progress when its supervisor ends", cases.in_task(function()
     local store <close>, far = join()
     local got
