@@ -260,6 +260,23 @@ describe("a stream of several processes", function()
     end)
   end)
 
+  it("of a session is kept as long as its session, though no process has it for long", function()
+    several.run(function()
+      local sid = all:session(1, 1)
+      local stream = all:get(1, sid)
+      all.apps[2]:changed "tools"
+      stream:next()
+      local ends = {}
+      for key, item in pairs(all.memory.items) do
+        if key:find "^spec/events/" or key:find "^spec/stream/" then ends[item] = item.expires end
+      end
+      assert.is_truthy(next(ends) or several.address)
+      core.sleep(0.05)
+      assert.is_true(all:get(3, sid, stream.last):is_quiet())
+      for item, before in pairs(ends) do assert.is_true(item.expires > before + 0.04) end
+    end)
+  end)
+
   it("is refused to other sessions, and if no event has that id", function()
     several.run(function()
       local sid, other = all:session(1, 1), all:session(2, 2)

@@ -456,7 +456,9 @@ local function listen(self, ear)
       endpoint.drop(response)
       -- 405: the server has no such stream (HL-37). 404 does not mean here that the session is
       -- over: servers without a standalone stream send it as well.
-      if status < 500 and status ~= 409 and status ~= 429 then
+      if place.last and (status == 400 or status == 404) then
+        place.last = nil -- the server does not have that event any more: from now on, then
+      elseif status < 500 and status ~= 409 and status ~= 429 then
         ear.refused = true
         ear.waiter:wake()
         return

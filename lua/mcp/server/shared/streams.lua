@@ -367,7 +367,11 @@ local function take_over(self, session, x, stream, last)
   local _ <close> = setmetatable({}, { __close = function() session.claiming = nil end })
   x:open_stream()
   local count = math.max(known.count or 0, tonumber(last:match "_(%d+)$"))
-  local list = events_after(self, name_of(session.id, stream), last) or {}
+  local name = name_of(session.id, stream)
+  local list = events_after(self, name, last) or {}
+  -- Each process that has it may end before it looks after its streams.
+  self.store:touch_later(self:key("stream", name), self.app.sessions.idle)
+  self.store:touch_later(list_key(self, name), self.app.sessions.idle)
   if not resumable.replay(x, list, last, function() return true end) or not x:keep() then
     return 200
   end

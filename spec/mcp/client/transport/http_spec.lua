@@ -771,6 +771,26 @@ describe("Streamable HTTP, from the client's side", function()
       end)
     end)
 
+    it("is opened without the last event where the server does not have that any more", function()
+      for _, status in ipairs { 400, 404 } do
+        quick({ BACKOFF = 0.005 }, function()
+          local lasts = {}
+          listening(function(c, request)
+            lasts[#lasts + 1] = request.fields["last-event-id"] or "none"
+            if request.fields["last-event-id"] then return c:answer(status) end
+            c:stream()
+            c:event({ jsonrpc = "2.0", method = "notifications/a" }, "e" .. #lasts)
+            if #lasts >= 3 then return c:wait_end() end
+            c:close()
+          end, function(t, _, told)
+            helper.wait_until(function() return #told.notices == 2 end)
+            assert.same({ "none", "e1", "none" }, lasts)
+            assert.is_nil(t.ear.refused)
+          end)
+        end)
+      end
+    end)
+
     it("is given up after so many attempts in a row, until the server answers again", function()
       quick({ BACKOFF = 0.001, BACKOFF_MAX = 0.002, LISTENS = 3 }, function()
         listening(function(c) c:answer(503) end, function(t, server)
