@@ -189,6 +189,7 @@ include scripts/yaml.mk
 include scripts/hiredis.mk
 include scripts/static.mk
 include bench/bench.mk
+include bench/peers.mk
 include bench/search.mk
 include bench/code_mode.mk
 include scripts/embedding.mk

@@ -485,6 +485,20 @@ static int l_receive(lua_State *L) {
   return 1;
 }
 
+/* pending(fd) -> what one read gives without waiting, nil at the end */
+static int l_pending(lua_State *L) {
+  int fd = (int)luaL_checkinteger(L, 1);
+  char room[1 << 16];
+  ssize_t n = recv(fd, room, sizeof room, MSG_DONTWAIT);
+  if (n > 0)
+    lua_pushlstring(L, room, (size_t)n);
+  else if (n < 0 && errno == EAGAIN)
+    lua_pushliteral(L, "");
+  else
+    lua_pushnil(L);
+  return 1;
+}
+
 static int l_close(lua_State *L) {
   close((int)luaL_checkinteger(L, 1));
   return 0;
@@ -500,7 +514,8 @@ static const luaL_Reg functions[] = {
     {"now", l_now},         {"sleep", l_sleep},         {"cores", l_cores},
     {"pin", l_pin},         {"own_cpu", l_own_cpu},     {"spawn", l_spawn},
     {"connect", l_connect}, {"free_port", l_free_port}, {"send", l_send},
-    {"receive", l_receive}, {"close", l_close},         {NULL, NULL},
+    {"receive", l_receive}, {"pending", l_pending},     {"close", l_close},
+    {NULL, NULL},
 };
 
 __attribute__((visibility("default"))) int luaopen_drive(lua_State *L);

@@ -6,6 +6,7 @@
 local build = os.getenv "BUILD" or "build"
 package.cpath = build .. "/bench/?.so;" .. package.cpath
 local drive = require "drive"
+local numbers = require "bench.figures"
 
 local function option(name, default)
   local value = os.getenv(name)
@@ -25,20 +26,6 @@ if cores > 1 then drive.pin(1) end -- wrk inherits it
 
 -- -- small things ------------------------------------------------------------
 
-local function median(list)
-  local sorted = { table.unpack(list) }
-  table.sort(sorted)
-  local n = #sorted
-  if n == 0 then return nil end
-  return n % 2 == 1 and sorted[(n + 1) // 2] or (sorted[n // 2] + sorted[n // 2 + 1]) / 2
-end
-
-local function pick(list, key)
-  local values = {}
-  for i, item in ipairs(list) do values[i] = item[key] end
-  return values
-end
-
 local function words(text)
   local list = {}
   for word in text:gmatch "%S+" do list[#list + 1] = word end
@@ -50,15 +37,6 @@ local function save(name, text)
   file:write(text)
   file:close()
   return out .. name
-end
-
-local function thousands(n)
-  local text = ("%d"):format(n // 1)
-  repeat
-    local count
-    text, count = text:gsub("^(%d+)(%d%d%d)", "%1,%2")
-  until count == 0
-  return text
 end
 
 -- Busy seconds of the whole machine.
@@ -277,14 +255,6 @@ local function interleave(sides)
   return samples
 end
 
--- The median of the ratios of one round each: what changes in the machine
--- between rounds falls out.
-local function ratio(above, below, key)
-  local list = {}
-  for i = 1, #above do list[i] = above[i][key] / below[i][key] end
-  return median(list)
-end
-
 -- -- pipes -------------------------------------------------------------------
 
 local function spawn_stdio(command)
@@ -345,7 +315,9 @@ return {
   build = build, out = out, log = log, option = option, quick = QUICK, rounds = ROUNDS,
   seconds = SECONDS, cores = cores, server_core = SERVER_CORE, shaky = SHAKY, foreign = foreign,
   accept = ACCEPT, json = JSON, text = TEXT, meta = META, list = LIST, initialize = INITIALIZE,
-  median = median, pick = pick, words = words, save = save, thousands = thousands, ratio = ratio,
+  words = words, save = save,
+  median = numbers.median, pick = numbers.pick, ratio = numbers.ratio,
+  thousands = numbers.thousands,
   call = call, long_text = long_text, exchange = exchange, expect = expect, once = once,
   start = start, stop = stop, open_session = open_session, modern_headers = modern_headers,
   record = record, bare = bare, measure = measure, read_load = read_load, have_wrk = have_wrk,
