@@ -109,21 +109,21 @@ Running.__index = {}
 ---@param exchange userdata
 ---@return boolean added false if a request with this id is in progress
 function Running.__index:add(id, exchange)
-  local ids, count = self.ids, self.count + 1
+  local ids, exchanges, count = self.ids, self.exchanges, self.count + 1
   if count > 1 then
     for i = 1, count - 1 do
       if ids[i] == id then
-        if not self.exchanges[i]:is_cancelled() then return false end
-        self:remove(self.exchanges[i])
+        if not exchanges[i]:is_cancelled() then return false end
+        self:remove(exchanges[i])
         count = count - 1
         break
       end
     end
   elseif not ids then
-    ids = {}
-    self.ids, self.exchanges = ids, {}
+    ids, exchanges = {}, {}
+    self.ids, self.exchanges = ids, exchanges
   end
-  self.count, ids[count], self.exchanges[count] = count, id, exchange
+  self.count, ids[count], exchanges[count] = count, id, exchange
   return true
 end
 

@@ -67,7 +67,7 @@ end
 
 local LONGEST_COPIED = 4096 -- bytes of a text
 
--- Functions that take arguments only: they never see a context.
+-- Functions that take arguments only: they never see a context. False for callable tables.
 local blind = setmetatable({}, { __mode = "k", __index = function(known, fn)
   local info = type(fn) == "function" and debug.getinfo(fn, "u")
   known[fn] = info and not info.isvararg and info.nparams <= 1 or false
@@ -274,9 +274,10 @@ local function arguments_of(entry, params)
     return args
   end
   local ok, problems = check(args)
-  -- true: there are floats such as 3.0 where the schema says integer.
-  if ok and problems then return require("mcp.schema").apply_integers(entry.input, args) end
-  if ok then return args end
+  if ok then
+    -- true: there are floats such as 3.0 where the schema says integer.
+    return problems and require("mcp.schema").apply_integers(entry.input, args) or args
+  end
   if type(args) ~= "table" or not value.is_object(args) then return nil, nil, no_object(args) end
   return nil, tool.failed(("tool %q: %s"):format(entry.name,
     require("mcp.schema").explain(problems, args, entry.input)))

@@ -92,7 +92,7 @@ local function runner(app, envelope, mcp_method, mcp_name)
       if not ok then return nil, err end
     end
     return modern.run(app, x, envelope, params,
-      tools and tools.mirrored > 0 and check_param_headers or nil)
+      tools and tools.mirrored > 0 and check_param_headers)
   end
 end
 

@@ -55,22 +55,29 @@ end
 ---@param framed boolean the caller of legacy.request knows frames
 ---@return table envelope
 function legacy.envelope(method, meta, token, framed)
-  return { method = method, meta = meta, token = token, framed = framed, spare = false }
+  return { method = method, meta = meta, token = token, framed = framed, spare = false,
+    resumable = false }
 end
 
 -- The context of a request. Where streams can be resumed, the stream is made on first use: most
 -- calls never use it.
 local function context_of(app, x, session, envelope)
-  local ctx, resumable = envelope.spare, sessions.is_resumable(app, session)
+  local ctx = envelope.spare
   if ctx and ctx.own_session == session then
     envelope.spare = false
-    if not resumable then ctx.exchange = x end
-  else
-    ctx = context.new(not resumable and x or nil, session.revision, session, envelope.method,
-      envelope.meta, app)
-    if envelope.token ~= nil then ctx.token = envelope.token end
+    if envelope.resumable then
+      ctx.own_exchange, ctx.exchange = x, nil
+    else
+      ctx.exchange = x
+    end
+    return ctx
   end
+  local resumable = sessions.is_resumable(app, session)
+  ctx = context.new(not resumable and x or nil, session.revision, session, envelope.method,
+    envelope.meta, app)
   if resumable then ctx.own_exchange = x end
+  if envelope.token ~= nil then ctx.token = envelope.token end
+  envelope.resumable = resumable
   return ctx
 end
 

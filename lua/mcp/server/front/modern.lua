@@ -86,7 +86,7 @@ end
 ---@param x userdata the exchange
 ---@param envelope table
 ---@param params table
----@param admit function|nil the transport's last check, for which the caller must be known:
+---@param admit function|false|nil the transport's last check, for which the caller must be known:
 ---admit(app, ctx, x, params) returns true, or nil and the error
 ---@return table|userdata|string|nil result
 ---@return table|nil err
