@@ -720,7 +720,8 @@ function core.http_pool(options) end
 
 ---Sends a request and waits for the head of its answer, whatever its status. Options: `host` and
 ---`port`, or `unix`, a path; `tls`, a context, with `server_name` if not the host; `method` ("GET");
----`target` ("/"); `headers`, a list of { name, value }; `body`, or `file`, the path of one; `timeout` in seconds, until the
+---`target` ("/"); `headers`, a list of { name, value }, which does not change any more if its member
+---`fixed` is set; `body`, or `file`, the path of one; `timeout` in seconds, until the
 ---head is there and waiting for a free connection included (60; 0: no limit); `connect_timeout`;
 ---`head_limit` and `event_limit` in bytes; `only`, "public" or "loopback": addresses that may be
 ---connected to; `proxy`, { host, port, authorization, tunnel }: with `tunnel` the proxy is asked for a

@@ -58,7 +58,7 @@ end
 ---@param v any
 ---@return boolean
 local function is_array(v)
-  return type(v) == "table" and (getmetatable(v) == array_mt or v[1] ~= nil)
+  return type(v) == "table" and (v[1] ~= nil or getmetatable(v) == array_mt)
 end
 value.is_array = is_array
 

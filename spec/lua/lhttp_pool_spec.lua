@@ -122,6 +122,32 @@ describe("a request", function()
     assert.equal(0, #server.requests)
   end)
 
+  it("has the fields of a list that does not change, and of one that does", function()
+    local function ask(list)
+      local response <close> = assert(request { headers = list })
+      assert(response:read(100))
+      local fields = server.requests[#server.requests].fields
+      return fields["x-a"], fields["x-b"], fields["accept-encoding"]
+    end
+    local fixed = { { "X-A", "1" }, { "X-B", "2" }, { "Accept-Encoding", "identity" },
+      fixed = true }
+    local other = { { "X-A", "3" }, fixed = true }
+    for _ = 1, 3 do assert.same({ "1", "2", "identity" }, { ask(fixed) }) end
+    assert.equal("3", (ask(other)))
+    assert.same({ "1", "2", "identity" }, { ask(fixed) })
+    local free = { { "X-A", "4" } }
+    assert.equal("4", (ask(free)))
+    free[1][2] = "5"
+    assert.equal("5", (ask(free)))
+    assert.equal("3", (ask(other)))
+    -- Its place in memory may be another list's later.
+    other = nil -- luacheck: ignore 311
+    for i = 1, 50 do
+      collectgarbage()
+      assert.equal(tostring(i), (ask { { "X-A", tostring(i) }, fixed = true }))
+    end
+  end)
+
   it("that fails says where it went", function()
     server:close()
     local text = select(2, request {})

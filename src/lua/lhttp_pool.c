@@ -22,6 +22,8 @@ typedef struct {
   mcp_runtime_t *rt;
   mcp_http_pool_t *pool; /* NULL until it is opened */
   uint64_t body_time;    /* ms between two pieces of a body; NEVER */
+  mcp_buf_t kept;        /* what the fields of the list in its user value are */
+  bool kept_coding;
 } pool_t;
 
 /* ---- requests ----------------------------------------------------------- */
@@ -227,6 +229,38 @@ static int write_fields(lua_State *L, request_t *request, mcp_buf_t *out,
                                 MCP_SLICE("luamcp/" MCP_VERSION), reason);
 }
 
+/* The same. A list with the member `fixed` does not change, so what it is as
+ * text is kept for the next request with it. The pool is at 1. */
+static int write_list(lua_State *L, request_t *request, mcp_buf_t *out,
+                      const char **name, const char **reason) {
+  pool_t *pool = lua_touserdata(L, 1);
+  size_t before = out->len;
+  bool fixed;
+  int code;
+  lua_getiuservalue(L, 1, 1);
+  fixed = lua_rawequal(L, -1, -2);
+  lua_pop(L, 1);
+  if (fixed) {
+    *name = NULL;
+    request->any_coding = pool->kept_coding;
+    return mcp_buf_append_slice(out, mcp_buf_slice(&pool->kept));
+  }
+  code = write_fields(L, request, out, name, reason);
+  if (code < 0) return code;
+  fixed = lua_getfield(L, -1, "fixed") != LUA_TNIL;
+  lua_pop(L, 1);
+  if (!fixed) return 0;
+  pool->kept.len = 0;
+  pool->kept_coding = request->any_coding;
+  code = mcp_buf_append(&pool->kept, out->data + before, out->len - before);
+  if (code == 0)
+    lua_pushvalue(L, -1);
+  else
+    lua_pushnil(L);
+  lua_setiuservalue(L, 1, 1);
+  return code;
+}
+
 /* Writes the request to `out`; `size` is that of its file. 0, or a code, and
  * the name of the field that caused it. */
 static int write_request(lua_State *L, request_t *request, uint64_t size,
@@ -252,7 +286,7 @@ static int write_request(lua_State *L, request_t *request, uint64_t size,
     return luaL_error(L, "request: headers: expected a table, got %s",
                       luaL_typename(L, -1));
   if (type == LUA_TNIL) lua_newtable(L);
-  code = write_fields(L, request, out, name, reason);
+  code = write_list(L, request, out, name, reason);
   lua_pop(L, 1);
   if (code < 0) return code;
   if (request->file) return mcp_http_request_end_before(out, size);
@@ -322,6 +356,7 @@ static int pool_collect(lua_State *L) {
   pool_t *pool = luaL_checkudata(L, 1, POOL_TYPE);
   mcp_http_pool_free(pool->pool);
   pool->pool = NULL;
+  mcp_buf_deinit(&pool->kept);
   return 0;
 }
 
@@ -367,7 +402,7 @@ static int new_pool(lua_State *L) {
   lua_settop(L, 1);
   options.idle_time = time_option(L, "idle_timeout");
   options.connect_time = time_option(L, "connect_timeout");
-  pool = lua_newuserdatauv(L, sizeof *pool, 0);
+  pool = lua_newuserdatauv(L, sizeof *pool, 1);
   *pool = (pool_t){.rt = rt, .body_time = time_option(L, "body_timeout")};
   if (!pool->body_time) pool->body_time = MCP_HTTP_CLIENT_BODY_TIME;
   luaL_setmetatable(L, POOL_TYPE);

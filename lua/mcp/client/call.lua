@@ -23,6 +23,9 @@ call.OPTIONS = {
   cancel = "table", fresh = "boolean", context = "any",
 }
 
+---The options of a request that has none: nothing changes them.
+call.NO_OPTIONS = {}
+
 -- --- cancelling ---------------------------------------------------------------
 
 ---@class mcp.Canceller
@@ -80,6 +83,10 @@ Call.__close = function(sent)
   client.calls[sent.id] = nil
   if sent.cancel then sent.cancel.ends[sent.stop] = nil end
   if sent.watchdog then sent.watchdog:wake() end
+  if sent.spent then
+    sent.params, sent.row = false, false
+    client.spare = sent
+  end
 end
 
 -- Watches the timeout for transports that do not.
@@ -161,7 +168,7 @@ local function meta_of(client, sent, options, trace)
     if sent.level ~= nil then
       meta[protocol.KEY_LOG_LEVEL] = sent.level or nil
     else
-      meta[protocol.KEY_LOG_LEVEL] = client.log_level
+      meta[protocol.KEY_LOG_LEVEL] = client.log_level or nil
     end
   end
   return meta
@@ -195,7 +202,36 @@ function call.row(client, method)
   return methods[method] or extensions and extensions.rows[method]
 end
 
+-- A call without options, of the revision and of the transport of its client: nearly all are. It
+-- takes the table of one before it that had its answer, since no one refers to that any more.
+local function plain_call(client, about)
+  local settings, now, id = client.settings, core.now(), client.last_id + 1
+  local time, max_time, sent = settings.timeout, settings.max_timeout, client.spare
+  client.last_id = id
+  if sent then
+    client.spare = false
+    sent.spent, sent.slot, sent.done = false, false, false
+  else
+    -- Members that are looked for are there, since that costs least. `context` is for callbacks.
+    sent = setmetatable({ client = client, on_progress = false, cancel = false, handshake = false,
+      silent = false, declared = false, away = false, watchdog = false, slot = false, done = false,
+      spent = false }, Call)
+  end
+  sent.id, sent.began, sent.time, sent.deadline = id, now, time, now + time
+  sent.max_deadline = max_time > 0 and now + math.max(max_time, time) or math.huge
+  sent.era, sent.revision, sent.headers = client.era, client.revision, about.headers
+  return sent
+end
+
+-- What an `about` of a plain call has.
+local PLAIN = { headers = true, own_params = true }
+
 local function new_call(client, options, about)
+  if next(options) == nil and client.transport.timed then
+    local other = false
+    for key in next, about do other = other or not PLAIN[key] end
+    if not other then return plain_call(client, about) end
+  end
   local time = about.time or options.timeout or client.settings.timeout
   local max_time = options.max_timeout or client.settings.max_timeout
   client.last_id = client.last_id + 1
@@ -268,7 +304,10 @@ local function transfer(client, method, params, options, about, trace)
   if not transport.timed then watch(sent) end
   local ok, reply, text, code = pcall(transport.request, transport, sent.id, method, params, sent)
   if not ok then return call.raise(method, reply) end
-  if reply then return reply end
+  if reply then
+    if sent.spent == false then sent.spent = true end
+    return reply
+  end
   if sent.expired or code == "ETIMEDOUT" then
     -- In tenths, so that a timer that was late does not show.
     local took = core.now() - sent.began

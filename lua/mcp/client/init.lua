@@ -327,7 +327,8 @@ function client.new(what, options, connect, transport, server)
     -- Set from the start, since closing must not allocate.
     closed = false, lost_text = false, lost_code = false, spent = false,
     last_id = 0, in_flight = 0, serving = 0, callbacks = 0, calls = {}, mirrors = {},
-    subscribed = {}, pins = false, log_level = read.log_level, background = core.waiter(),
+    subscribed = {}, pins = false, log_level = read.log_level or false, tools_known = false,
+    spare = false, background = core.waiter(),
   }, Client)
   -- Results are shared only between clients with the same server and principal.
   local own = core.random_id()

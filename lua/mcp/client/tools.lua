@@ -31,7 +31,7 @@ end
 ---Forgets the list, which is out of date.
 ---@param client table
 function tools.forget(client)
-  client.tools_known, client.mirrors = nil, {}
+  client.tools_known, client.mirrors = false, {}
 end
 
 -- The list, fetched at first use. If that fails, the call succeeds without validation.
@@ -103,13 +103,19 @@ local function check_result(client, name, result)
   return true
 end
 
+-- What a call has that repeats no argument. The params of a call are made for it.
+local PLAIN = { own_params = true }
+local NO_HEADERS = { headers = {}, own_params = true }
+
 -- The header fields that repeat arguments, if the transport has header fields.
 local function about_of(client, name, arguments)
-  if client.transport.duplex or not client.facts or not client.facts.stamp then return {} end
+  if client.transport.duplex or not client.facts or not client.facts.stamp then return PLAIN end
+  local mirrors = client.mirrors[name]
+  if not mirrors then return NO_HEADERS end
   local param_headers = require "mcp.message.param_headers"
-  local headers, text, code = param_headers.of_arguments(client.mirrors[name], arguments)
+  local headers, text, code = param_headers.of_arguments(mirrors, arguments)
   if not headers then return nil, text, code end
-  return { headers = headers }
+  return { headers = headers, own_params = true }
 end
 
 ---Calls a tool for another client: what comes back is passed on as it is.

@@ -34,9 +34,9 @@ end
 local ANY_METHOD = { target = "string" }
 for name, types in pairs(call.OPTIONS) do ANY_METHOD[name] = types end
 
--- The options of one request, checked.
+-- The options of one request, checked. Those of requests without any are not changed.
 local function options_of(what, given, known)
-  if given == nil then return {} end
+  if given == nil then return call.NO_OPTIONS end
   what = "client:" .. what
   usage.check(what, given, known or call.OPTIONS)
   usage.seconds(what, "timeout", given.timeout)

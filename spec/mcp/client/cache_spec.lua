@@ -214,6 +214,6 @@ describe("a client", function()
     -- In a session nothing is kept; what is known of tools is.
     client.tools_known = {}
     far:notify "notifications/tools/list_changed"
-    helper.wait_until(function() return client.tools_known == nil end)
+    helper.wait_until(function() return not client.tools_known end)
   end)
 end)

@@ -47,6 +47,49 @@ describe("a request of a client", function()
     assert.same({ a = 1, _meta = { k = "v" } }, helper.plain(got[2].params))
   end)
 
+  it("takes the table of one that had its answer, and of no other", function()
+    local client, far = scripted.connect(scripted.modern(function(end_, message)
+      local params = message.params
+      if message.method ~= "tools/call" or params.name == "silent" then return end
+      end_:notify("notifications/progress", { progressToken = message.id, progress = 7 })
+      end_:result(message.id, { content = value.array {},
+        structuredContent = { name = params.name } })
+    end), { validate = false })
+    local function name_of(result) return result and result.structuredContent.name end
+    assert.equal("a", name_of(client:call_tool("a", {})))
+    local first = client.spare
+    assert.is_table(first)
+    -- What it was about is not kept.
+    assert.is_false(first.params)
+    assert.equal("b", name_of(client:call_tool "b"))
+    assert.equal(first, client.spare)
+    -- Two at once have one each.
+    local names = {}
+    local both = core.waiter()
+    for _, name in ipairs { "c", "d" } do
+      both:spawn(function() names[name] = name_of(client:call_tool(name)) end)
+    end
+    assert(both:wait(helper.LIMIT))
+    assert.same({ c = "c", d = "d" }, names)
+    -- One without an answer may be referred to still, by an answer that comes late.
+    client.settings.timeout = 0.05
+    client.spare = first
+    assert.equal("ETIMEDOUT", select(3, client:call_tool "silent"))
+    assert.is_false(client.spare)
+    -- Nor one with options of its own.
+    client.settings.timeout = helper.LIMIT
+    assert.equal("e", name_of(client:call_tool("e", {}, { on_progress = function() end })))
+    assert.is_false(client.spare)
+    assert.equal("f", name_of(client:call_tool "f"))
+    assert.is_table(client.spare)
+    assert.same({}, client.calls)
+    local ids = {}
+    for _, message in ipairs(far:all "tools/call") do
+      assert.is_nil(ids[message.id])
+      ids[message.id] = true
+    end
+  end)
+
   it("leaves the tables it is given as they are", function()
     local client = scripted.connect(scripted.modern(function(far, message)
       far:result(message.id, {})

@@ -8,6 +8,8 @@ local incoming = require "mcp.client.transport.incoming"
 local protocol = require "mcp.protocol"
 local value = require "mcp.value"
 
+local id_key = core.id_key
+
 local duplex = {}
 
 ---The pause before sending is tried again while the peer does not read, in seconds.
@@ -41,9 +43,9 @@ Slot.__close = function(slot)
   local link = slot.link
   if link.pending[slot.key] ~= slot then return end
   link.pending[slot.key], link.count = nil, link.count - 1
-  if slot.call.slot == slot then slot.call.slot = nil end
+  if slot.call.slot == slot then slot.call.slot = false end
   if slot.answered or not slot.sent or slot.call.silent or link.lost then return end
-  local params = { requestId = slot.id, reason = slot.reason }
+  local params = { requestId = slot.id, reason = slot.reason or nil }
   local _, _, code = link.sender:send("notifications/cancelled", params)
   if code == "EBUSY" then core.spawn(send, link, "notifications/cancelled", params) end
 end
@@ -223,8 +225,8 @@ function Duplex.__index:request(id, method, params, call)
   local link = self.link
   if not link or self.closed then return nil, self.name .. ": closed", "ECLOSED" end
   if link.lost then return nil, link.lost, link.code end
-  local slot <close> = setmetatable({ id = id, key = tostring(id), link = link, call = call,
-    waiter = core.waiter() }, Slot)
+  local slot <close> = setmetatable({ id = id, key = id_key(id), link = link, call = call,
+    waiter = core.waiter(), sent = false, answered = false, reason = false }, Slot)
   link.pending[slot.key], link.count = slot, link.count + 1
   call.slot = slot
   local sent, text, code = send(link, method, params, id, call)

@@ -111,6 +111,7 @@ function endpoint.new(what, address, options)
     proxy_text = proxy_text, proxy_code = proxy_code,
     pool = core.http_pool { connections = count, body_timeout = 0 }, connections = count,
     answered = false,
+    ask = {}, -- what a request is asked with: it is read before anything else happens
   }, Endpoint)
 end
 
@@ -211,13 +212,15 @@ function Endpoint.__index:send(request)
     if not list then return nil, text, code end
     local pool = pool_for(self, request)
     local response
-    response, text, code = pool:request {
-      host = at.host, port = at.port, unix = at.unix,
-      tls = at.secure and self.tls or nil,
-      server_name = at.secure and at.host or nil, method = request.method, target = at.target,
-      headers = list, body = request.body, timeout = request.timeout,
-      event_limit = request.event_limit, idempotent = request.idempotent, proxy = self.proxy,
-    }
+    local ask = self.ask
+    ask.host, ask.port, ask.unix, ask.target = at.host, at.port, at.unix, at.target
+    ask.tls = at.secure and self.tls or nil
+    ask.server_name = at.secure and at.host or nil
+    ask.method, ask.headers, ask.body = request.method, list, request.body
+    ask.timeout, ask.event_limit = request.timeout, request.event_limit
+    ask.idempotent, ask.proxy = request.idempotent, self.proxy
+    response, text, code = pool:request(ask)
+    ask.body = ""
     if not response then
       return nil, ("%s: %s%s%s"):format(at.text, text, hint_of(self, at, text, code),
         self.via and ", through the proxy " .. self.via.text or ""), code

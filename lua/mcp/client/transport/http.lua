@@ -327,6 +327,7 @@ local function fields_of_request(self, run, method, params, call)
     lists = {}
     kept.lists[method] = lists
   end
+  list.fixed = true
   lists[name], kept.count = list, kept.count + 1
   return list, era
 end
