@@ -57,7 +57,8 @@ describe("a member that is not there", function()
       for wrong, right in pairs { call_tol = "call_tool", callTool = "call_tool",
         list_tool = "list_tools", read_resorce = "read_resource", getprompt = "get_prompt",
         is_opened = "is_open", sever = "server", revison = "revision",
-        capabilites = "capabilities" } do
+        capabilites = "capabilities", unsubscrib = "unsubscribe", tols = "tools",
+        tool_ = "tools", supportet = "supported" } do
         raises(("client has no member %q, did you mean %q?"):format(wrong, right),
           function() return client[wrong](client, "x") end)
       end

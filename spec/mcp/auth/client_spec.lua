@@ -60,6 +60,19 @@ describe("discovery (protocol 5.2)", function()
     assert.equal("http://localhost:1001", issuer.asked[1].form.resource)
   end)
 
+  it("asks once where the path is the root", function()
+    for _, at in ipairs { "http://localhost:1001", "http://localhost:1001/" } do
+      local issuer = fake.new()
+      issuer.server = at
+      assert.is_nil((oauth(issuer):challenged(issuer:refusal(401, "Bearer"))))
+      local asked = 0
+      for _, line in ipairs(issuer.seen) do
+        if line:find "oauth%-protected%-resource" then asked = asked + 1 end
+      end
+      assert.equal(1, asked)
+    end
+  end)
+
   it("never looks at the root of an issuer that has a path", function()
     local issuer = fake.new { issuer = "http://localhost:1002/tenant" }
     issuer.metadata.issuer = issuer.issuer
@@ -742,6 +755,18 @@ describe("tokens", function()
     os.execute("chmod 644 " .. path)
     assert.error_matches(function() client.file_store(path) end,
       "cannot be used: expected a file that only its owner can read", 1, true)
+    os.execute("chmod 600 " .. path)
+    for text, why in pairs { ["5"] = "expected a JSON object", ["{"] = "" } do
+      local file <close> = assert(io.open(path, "w"))
+      file:write(text)
+      file:flush()
+      local here = debug.getinfo(1, "l").currentline
+      local ok, message = pcall(function() local _ = client.file_store(path) end)
+      assert.is_false(ok)
+      local begin = ("spec/mcp/auth/client_spec.lua:%d: %s is not a token store: %s"):format(
+        here + 1, path, why)
+      assert.equal(begin, message:sub(1, #begin))
+    end
     os.remove(path)
   end)
 end)

@@ -459,6 +459,14 @@ echo '{"a":1}' >../.cursor/mcp.json; echo y >&3; exec 3>&-; wait; cat out]]):for
     assert.equal("{}", get ".cursor/mcp.json")
   end)
 
+  it("warns where uninstall could leave something: what was put cannot be noted", function()
+    helper.shell(("mkdir -p %s && ln -s /none/at/all %s"):format(quote(home .. "/.local"),
+      quote(home .. "/.local/state")))
+    local _, err = install("cursor", "--force")
+    assert.matches("warning: uninstall may leave an empty table: ", err, 1, true)
+    assert.is_truthy(get(".cursor/mcp.json"):find("weather.lua", 1, true))
+  end)
+
   it("uninstall names what does not exist", function()
     put(".cursor/mcp.json", "{}")
     local _, err, status = luamcp { "uninstall", "nothing", "--client", "cursor", "-y" }

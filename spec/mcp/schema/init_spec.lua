@@ -764,6 +764,17 @@ describe("schema: defaults", function()
     assert.is_true(value.is_array(first.list))
   end)
 
+  it("are put in as deep as a schema may be", function()
+    local input, args = { properties = { a = { default = 1 } } }, {}
+    local innermost = args
+    for _ = 1, 64 do input, args = { properties = { a = input } }, { a = args } end
+    schema.apply_defaults(input, args)
+    assert.equal(1, innermost.a)
+    innermost.a = nil
+    schema.defaults(input)(args)
+    assert.equal(1, innermost.a)
+  end)
+
   it("cost nothing where there are none", function()
     assert.is_nil(schema.defaults { properties = { a = { type = "string" } } })
     assert.is_function(schema.defaults { properties = { a = { default = 1 } } })

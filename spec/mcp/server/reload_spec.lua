@@ -283,6 +283,24 @@ describe("app:reload", function()
     assert.equal("say", names "tools")
   end)
 
+  it("keeps a mount whose options are the same, and no other", function()
+    local inner = mcp.server "inner"
+    local function with(options)
+      return function() return make("x", function(made) made:mount("a", inner, options) end) end
+    end
+    app = with { era = "modern", limits = { message = 5000 } }()
+    load()
+    local kept = app.mounts.by_name.a
+    assert.is_true(app:reload(with { era = "modern", limits = { message = 5000 } }))
+    assert.equal(kept, app.mounts.by_name.a)
+    for _, other in ipairs { { era = "modern", limits = { message = 6000 } }, { era = "legacy" },
+      { era = "legacy", deadline = 5 } } do
+      assert.is_true(app:reload(with(other)))
+      assert.not_equal(kept, app.mounts.by_name.a)
+      kept = app.mounts.by_name.a
+    end
+  end)
+
   it("reaches the clients of an app that it is mounted in", function()
     local inner = make "one"
     app = mcp.server "outer"

@@ -424,6 +424,10 @@ describe("the HTTP front", function()
         "=?base64?ZWNobx==?=" } do
         refused(client.modern("prompts/get", { name = "pü" }, { name = bad }), 400, -32020)
       end
+      -- A name that looks like that stands for what it means.
+      app:prompt "=?base64?cMO8?=" (function() return "none" end)
+      refused(client.modern("prompts/get", { name = "=?base64?cMO8?=" },
+        { name = "=?base64?cMO8?=" }), 400, -32020)
     end)
 
     it("row 4 before row 5: an unknown method with a wrong header is -32020", function()
