@@ -190,6 +190,7 @@ include scripts/hiredis.mk
 include scripts/static.mk
 include bench/bench.mk
 include bench/peers.mk
+include bench/growth.mk
 include bench/search.mk
 include bench/code_mode.mk
 include scripts/embedding.mk

@@ -244,6 +244,17 @@ static int l_cpu(lua_State *L) {
   return 1;
 }
 
+/* cpu_of(pid): the same of any process. */
+static int l_cpu_of(lua_State *L) {
+  lua_pushnumber(L, cpu_of((pid_t)luaL_checkinteger(L, 1)));
+  return 1;
+}
+
+static int l_pid(lua_State *L) {
+  lua_pushinteger(L, check_child(L)->pid);
+  return 1;
+}
+
 static int l_rss(lua_State *L) {
   char line[256];
   long kb = 0;
@@ -505,17 +516,19 @@ static int l_close(lua_State *L) {
 }
 
 static const luaL_Reg methods[] = {
-    {"stop", l_stop}, {"alive", l_alive}, {"born", l_born},
-    {"cpu", l_cpu},   {"rss", l_rss},     {"ask", l_ask},
-    {"ping", l_ping}, {"flood", l_flood}, {NULL, NULL},
+    {"stop", l_stop}, {"alive", l_alive}, {"born", l_born}, {"cpu", l_cpu},
+    {"rss", l_rss},   {"ask", l_ask},     {"ping", l_ping}, {"flood", l_flood},
+    {"pid", l_pid},   {NULL, NULL},
 };
 
 static const luaL_Reg functions[] = {
-    {"now", l_now},         {"sleep", l_sleep},         {"cores", l_cores},
-    {"pin", l_pin},         {"own_cpu", l_own_cpu},     {"spawn", l_spawn},
-    {"connect", l_connect}, {"free_port", l_free_port}, {"send", l_send},
-    {"receive", l_receive}, {"pending", l_pending},     {"close", l_close},
-    {NULL, NULL},
+    {"now", l_now},         {"sleep", l_sleep},
+    {"cores", l_cores},     {"pin", l_pin},
+    {"own_cpu", l_own_cpu}, {"spawn", l_spawn},
+    {"connect", l_connect}, {"free_port", l_free_port},
+    {"send", l_send},       {"receive", l_receive},
+    {"pending", l_pending}, {"close", l_close},
+    {"cpu_of", l_cpu_of},   {NULL, NULL},
 };
 
 __attribute__((visibility("default"))) int luaopen_drive(lua_State *L);

@@ -13,3 +13,4 @@ site:
 pictures: $(PROGRAM)
 	@scripts/deps browser
 	@MCP_BUILD=$(BUILD) PROGRAM=$(PROGRAM) $(LUA) scripts/pictures.lua --browser
+	@$(PROGRAM) run scripts/pictures/growth.lua
