@@ -71,6 +71,9 @@ local REACHED = {
   ["otlp/exporter.lua QUIET"] = "mcp/otlp/exporter: drops what is refused, with one line",
   ["otlp/recorder.lua TEXT"] = "mcp/server/listen/tracing: cuts what clients make up",
   ["otlp/recorder.lua CONTENT"] = "mcp/server/listen/tracing: cuts what clients make up",
+  ["otlp/meter.lua SERIES"] = "mcp/otlp/meter: are as many as one histogram may have, and one more",
+  ["otlp/settings.lua INTERVAL"] =
+    "mcp/otlp/settings: take the address and the interval of metrics",
   ["otlp/settings.lua DELAY"] = "mcp/otlp/settings: have defaults",
   ["otlp/settings.lua TIMEOUT"] = "mcp/otlp/settings: have defaults",
   ["server/listen/tracing.lua FLUSH"] = "mcp/server/listen/tracing: ends in time where no",

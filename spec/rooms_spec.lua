@@ -296,7 +296,8 @@ describe("arrows of lua/mcp", function()
     -- Leaves: plain functions and tables. They may require each other.
     { "mcp.async", "mcp.bm25", "mcp.budget", "mcp.bundle", "mcp.closing", "mcp.coding",
       "mcp.content", "mcp.failure", "mcp.foreign", "mcp.refusal",
-      "mcp.header", "mcp.jsonc", "mcp.later", "mcp.limits", "mcp.nearest", "mcp.options",
+      "mcp.header", "mcp.jsonc", "mcp.later", "mcp.limits", "mcp.measures",
+      "mcp.nearest", "mcp.options",
       "mcp.protocol",
       "mcp.protocol.*", "mcp.proxy", "mcp.script_error", "mcp.signature",
       "mcp.terms", "mcp.text", "mcp.time", "mcp.trace", "mcp.ui",

@@ -3,6 +3,7 @@
 -- revision, its timeout, which progress extends, and cancelling it. It knows neither what methods
 -- mean nor how a transport sends.
 local core = require "mcp.core"
+local measures = require "mcp.measures"
 local usage = require "mcp.client.usage"
 local methods = require "mcp.protocol.methods"
 local protocol = require "mcp.protocol"
@@ -319,6 +320,15 @@ local function transfer(client, method, params, options, about, trace)
   return nil, text, code
 end
 
+-- Sends a request, in a span where the trace is recorded.
+local function send(client, method, params, options, about)
+  local trace = core.trace()
+  if not trace or not trace.recorder then
+    return transfer(client, method, params, options, about, trace)
+  end
+  return trace.recorder:request(trace, transfer, client, method, params, options, about)
+end
+
 ---Sends one request by a transport and waits for the reply as it came.
 ---@param client table
 ---@param method string
@@ -334,11 +344,8 @@ end
 ---@return string|nil message
 ---@return string|nil code
 function call.send(client, method, params, options, about)
-  local trace = core.trace()
-  if not trace or not trace.recorder then
-    return transfer(client, method, params, options, about, trace)
-  end
-  return trace.recorder:request(trace, transfer, client, method, params, options, about)
+  if not measures.meter then return send(client, method, params, options, about) end
+  return measures.meter:request(send, client, method, params, options, about)
 end
 
 ---The result in a reply, or nil, message, code and data of its error.

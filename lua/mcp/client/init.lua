@@ -8,6 +8,7 @@ local core = require "mcp.core"
 local closing = require "mcp.closing"
 local errors = require "mcp.protocol.errors"
 local handshake = require "mcp.client.handshake"
+local measures = require "mcp.measures"
 local nearest = require "mcp.nearest"
 local usage = require "mcp.client.usage"
 local serve = require "mcp.later" "mcp.client.serve"
@@ -46,8 +47,8 @@ methods.check_self = nil
 local MEMBERS = { "server", "capabilities", "instructions", "revision", "era", "supported" }
 local ABSENT = { server = true, capabilities = true, instructions = true, revision = true,
   era = true, supported = true, facts = true, cache = true, changing = true,
-  envelope = true, forgotten = true, listening = true, log_level = true, opening = true,
-  pages = true, pins = true,
+  envelope = true, forgotten = true, listening = true, log_level = true, opened_at = true,
+  opening = true, pages = true, pins = true,
   recorder = true, reopening = true, tools_known = true, transport = true, verdict = true }
 
 -- Loaded when an unknown member is read.
@@ -144,6 +145,9 @@ end
 
 local function after_handshake(self)
   self.state = "open"
+  if measures.meter and self.era == "legacy" then
+    self.opened_at = self.opened_at or core.now()
+  end
   if self.pins then self.pins:check_instructions(self) end
   if self.log_level and self.era == "legacy" and self.capabilities.logging then
     local ok, text = verbs.set_log_level(self, self.log_level)
@@ -297,6 +301,9 @@ function methods.close(self, grace)
   -- The rest is closed even if the transport runs out of memory.
   if transport then ok, host = pcall(transport.close, transport, grace) end
   self.background:cancel()
+  if self.opened_at and measures.meter then
+    measures.meter:session(self, core.now() - self.opened_at)
+  end
   if self.recorder then self.recorder:close() end
   if not ok then error(host, 0) end
   if type(host) == "userdata" and not host:is_gone() then

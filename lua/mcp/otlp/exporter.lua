@@ -2,8 +2,8 @@
 -- exporter: sends spans to a collector, several at a time: OTLP over HTTP in its JSON encoding
 -- (OpenTelemetry Protocol 1.x, "OTLP/HTTP"). It knows spans as texts. What waits is bounded in
 -- bytes; the oldest are dropped. A request to the collector is never part of a trace.
+local collector = require "mcp.otlp.collector"
 local core = require "mcp.core"
-local fetch = require "mcp.fetch"
 
 local exporter = {}
 
@@ -19,9 +19,6 @@ exporter.PAUSE = 1
 exporter.PAUSE_MAX = 30
 ---Seconds between two lines of the log about spans that were dropped.
 exporter.QUIET = 60
-
--- Statuses after which the same request is sent again (OTLP/HTTP, "Retryable Response Codes").
-local AGAIN = { [429] = true, [502] = true, [503] = true, [504] = true }
 
 local Exporter = { __name = "mcp.otlp.exporter" }
 Exporter.__index = Exporter
@@ -70,27 +67,17 @@ end
 -- Posts them. True, or nil, why not and for how long to wait (nil: not to be sent again).
 local function post(self, list)
   local body = self.head .. table.concat(list, ",") .. "]}]}]}"
-  local fields = { { "Content-Type", "application/json" } }
-  for name, text in pairs(self.settings.headers) do fields[#fields + 1] = { name, text } end
-  local left = math.min(self.settings.timeout, self.deadline and self.deadline - core.now()
-    or math.huge)
+  local left = self.deadline and self.deadline - core.now() or math.huge
   if left <= 0 then return nil, "the process ends", 0 end
-  local answer, text = fetch.request(self.settings.address, { method = "POST", body = body,
-    headers = fields, timeout = left, redirects = 0, pool = self.pool, limit = 64 << 10 })
-  if not answer then return nil, text, exporter.PAUSE end
-  if answer.status >= 200 and answer.status < 300 then
-    local reply = answer:json()
-    local partial = type(reply) == "table" and reply.partialSuccess
-    local refused = type(partial) == "table" and math.tointeger(tonumber(partial.rejectedSpans))
-    if refused and refused > 0 then
-      self.rejected = self.rejected + refused
-      drop(self, refused, "the collector refused them: " .. tostring(partial.errorMessage))
-    end
-    return true
+  local partial, text, wait = collector.post(self.settings, self.settings.address, body, self.pool,
+    left)
+  if not partial then return nil, text, wait and math.max(wait, exporter.PAUSE) end
+  local refused = math.tointeger(tonumber(partial.rejectedSpans))
+  if refused and refused > 0 then
+    self.rejected = self.rejected + refused
+    drop(self, refused, "the collector refused them: " .. tostring(partial.errorMessage))
   end
-  text = ("%s answers with status %d"):format(self.settings.address, answer.status)
-  if not AGAIN[answer.status] then return nil, text, nil end
-  return nil, text, math.max(tonumber(answer.headers["retry-after"]) or 0, exporter.PAUSE)
+  return true
 end
 
 -- Sends until nothing waits any more.

@@ -214,8 +214,10 @@ end
 recorder.TRANSPORTS = { stdio = "pipe", memory = "pipe", http = "tcp", sse = "tcp",
   websocket = "tcp" }
 
--- Where the requests of a client go.
-local function add_peer(span, transport)
+---Adds where the requests of a client go.
+---@param span table a span, or what has `set` as it does
+---@param transport table
+function recorder.add_peer(span, transport)
   local at = transport.endpoint and transport.endpoint.url
   span:set("network.transport", at and at.unix and "unix" or recorder.TRANSPORTS[transport.name])
   if not at then return end
@@ -242,7 +244,7 @@ function Recorder:request(current, send, client, method, params, options, about)
   recorder.describe(span, methods[method] or {}, params, true)
   span:set("mcp.protocol.version", about.revision or client.revision)
   span:set("jsonrpc.request.id", tostring(client.last_id + 1))
-  add_peer(span, about.transport or client.transport)
+  recorder.add_peer(span, about.transport or client.transport)
   local _ <close> = setmetatable({ span = span, before = current }, Scope)
   local reply, text, code = send(client, method, params, options, about, context)
   if not reply then

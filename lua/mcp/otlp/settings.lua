@@ -11,13 +11,18 @@ local settings = {}
 settings.ENDPOINT = "http://127.0.0.1:4318"
 ---The path of traces, below an endpoint.
 settings.PATH = "/v1/traces"
+---The path of metrics.
+settings.METRICS_PATH = "/v1/metrics"
+---How often metrics are sent, in seconds.
+settings.INTERVAL = 60
 ---How long a span may wait for others, in seconds.
 settings.DELAY = 1
 ---How long one request to the collector may take, in seconds.
 settings.TIMEOUT = 10
 
 local OPTIONS = { endpoint = "string", headers = "table", service = "string", attributes = "table",
-  sample = "number|string", content = "boolean", delay = "number", timeout = "number" }
+  sample = "number|string", content = "boolean", delay = "number", timeout = "number",
+  metrics = "boolean", interval = "number" }
 
 local function fail(text, ...) error("tracing: " .. text:format(...), 0) end
 
@@ -44,20 +49,34 @@ local function env_of(getenv)
   end
 end
 
--- The URL that spans are posted to: an endpoint without a path, or with that of a folder, gets the
--- path of traces.
-local function address_of(given, env)
-  local whole = not given and env "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT"
+-- The URL that spans, or metrics, are posted to: an endpoint without a path, or with that of a
+-- folder, gets theirs.
+local function address_of(given, env, variable, path)
+  local whole = not given and env(variable)
   local text = given or whole or env "OTEL_EXPORTER_OTLP_ENDPOINT" or settings.ENDPOINT
-  local what = given and "endpoint" or whole and "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT"
-    or "OTEL_EXPORTER_OTLP_ENDPOINT"
+  local what = given and "endpoint" or whole and variable or "OTEL_EXPORTER_OTLP_ENDPOINT"
   local at, reason = url.parse(text)
   if not at or at.unix or at.scheme ~= "http" and at.scheme ~= "https" then
     fail("%s: expected a URL such as %q, got %q%s", what, settings.ENDPOINT, text,
       reason and " (" .. reason .. ")" or "")
   end
-  if whole or text:sub(-#settings.PATH) == settings.PATH then return text end
-  return text:gsub("/$", "") .. settings.PATH
+  if whole then return text end
+  if text:sub(-#settings.PATH) == settings.PATH then text = text:sub(1, -#settings.PATH - 1) end
+  return text:gsub("/$", "") .. path
+end
+
+-- The URL of metrics, and how often they are sent; nil if they are not.
+local function metrics_of(given, env)
+  local variable = "OTEL_EXPORTER_OTLP_METRICS_ENDPOINT"
+  local asked, named = given.metrics, env "OTEL_METRICS_EXPORTER"
+  if asked == nil then asked = named == "otlp" or named == nil and env(variable) ~= nil end
+  if not asked then return nil end
+  local ms = tonumber(env "OTEL_METRIC_EXPORT_INTERVAL")
+  local seconds = given.interval or ms and ms / 1000 or settings.INTERVAL
+  if not (seconds > 0 and seconds <= 86400) then
+    fail("interval: expected seconds, more than 0 and at most 86400, got %s", seconds)
+  end
+  return address_of(given.endpoint, env, variable, settings.METRICS_PATH), seconds
 end
 
 local NAMES = { always_on = { ratio = 1 }, always_off = { ratio = 0 }, traceidratio = {},
@@ -131,12 +150,15 @@ end
 ---@field content? boolean arguments, results and messages of errors too (false)
 ---@field delay? number seconds that a span may wait for others (1)
 ---@field timeout? number seconds that one request to the collector may take (10)
+---@field metrics? boolean send how long requests and sessions took (false)
+---@field interval? number seconds between two of these (60)
 
 ---Reads the option. Raises (level 0) what is wrong with it or with the environment.
 ---@param given mcp.Tracing|true
 ---@param app table name, version
 ---@param getenv fun(name: string): string|nil
----@return table read address, headers, resource, ratio, parent, content, delay, timeout
+---@return table read address, headers, resource, ratio, parent, content, delay, timeout; metrics
+---(their address) and interval, if they are to be sent
 function settings.read(given, app, getenv)
   local env = env_of(getenv)
   if given == true then given = {} end
@@ -157,8 +179,12 @@ function settings.read(given, app, getenv)
   local named = given.service or env "OTEL_SERVICE_NAME"
   resource["service.name"] = named or resource["service.name"] or app.name
   resource["service.version"] = resource["service.version"] or app.version
-  return { address = address_of(given.endpoint, env), headers = headers_of(given.headers, env),
-    resource = resource, ratio = sampler.ratio, parent = sampler.parent, content = given.content,
+  local metrics, interval = metrics_of(given, env)
+  local address = address_of(given.endpoint, env, "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT",
+    settings.PATH)
+  return { address = address, headers = headers_of(given.headers, env),
+    metrics = metrics, interval = interval, resource = resource, ratio = sampler.ratio,
+    parent = sampler.parent, content = given.content,
     delay = seconds(given, "delay", settings.DELAY),
     timeout = seconds(given, "timeout", settings.TIMEOUT) }
 end

@@ -36,6 +36,28 @@ describe("the settings of tracing", function()
       { OTEL_EXPORTER_OTLP_TRACES_ENDPOINT = "http://t/x" }).address)
   end)
 
+  it("take the address and the interval of metrics, where they are asked for", function()
+    local function metrics(given, env)
+      local found = read(given, env)
+      return { found.metrics, found.interval }
+    end
+    assert.same({}, metrics(true))
+    assert.same({}, metrics(true, { OTEL_METRICS_EXPORTER = "none",
+      OTEL_EXPORTER_OTLP_METRICS_ENDPOINT = "http://m/x" }))
+    assert.same({ "http://127.0.0.1:4318/v1/metrics", 60 }, metrics { metrics = true })
+    assert.same({ "http://c/o/v1/metrics", 5 }, metrics { metrics = true, interval = 5,
+      endpoint = "http://c/o/v1/traces" })
+    assert.same({ "http://c/v1/metrics", 1.5 }, metrics(true, { OTEL_METRICS_EXPORTER = "otlp",
+      OTEL_EXPORTER_OTLP_ENDPOINT = "http://c", OTEL_METRIC_EXPORT_INTERVAL = "1500" }))
+    assert.same({ "http://m/x", 60 }, metrics(true, {
+      OTEL_EXPORTER_OTLP_METRICS_ENDPOINT = "http://m/x" }))
+    assert.same({}, metrics({ metrics = false }, {
+      OTEL_EXPORTER_OTLP_METRICS_ENDPOINT = "http://m/x" }))
+    refused("interval: expected seconds", { metrics = true, interval = 0 })
+    refused("OTEL_EXPORTER_OTLP_METRICS_ENDPOINT: expected a URL", true,
+      { OTEL_EXPORTER_OTLP_METRICS_ENDPOINT = "m" })
+  end)
+
   it("take headers, names and attributes of the environment, where the option has none", function()
     local env = { OTEL_EXPORTER_OTLP_HEADERS = "api-key=a%2Cb, x = 1,,broken",
       OTEL_SERVICE_NAME = "named", OTEL_RESOURCE_ATTRIBUTES = "service.name=other,env=te%20st" }

@@ -6,6 +6,7 @@ local access = require "mcp.later" "mcp.server.listen.access"
 local address = require "mcp.later" "mcp.server.listen.address"
 local card = require "mcp.later" "mcp.server.listen.card"
 local core = require "mcp.core"
+local measuring = require "mcp.later" "mcp.server.listen.measuring"
 local options = require "mcp.later" "mcp.server.listen.options"
 local probe = require "mcp.later" "mcp.server.listen.probe"
 local page = require "mcp.later" "mcp.server.listen.page"
@@ -96,6 +97,8 @@ function Listening.__index:close(grace)
       core.spawn(stop_sharing, self, app, grace)
     end
   end
+  -- Now that the sessions have ended.
+  if self.meter and not (grace and grace > 0) then self.meter:finish(tracing.FLUSH) end
 end
 Listening.__close = function(self) self:close() end
 
@@ -203,6 +206,9 @@ local function add_tracing(self, given, receive, duplex)
   app.recorder = self.recorder
   if not self.recorder then return receive, duplex end
   tracing.add_batches(app, self.recorder)
+  if self.recorder.settings.metrics then
+    self.meter = measuring.open(app, self.recorder.settings)
+  end
   return receive and tracing.around(app, self.recorder, receive),
     tracing.around(app, self.recorder, duplex)
 end

@@ -67,12 +67,20 @@ local function observe(histograms, labels, seconds)
   end
 end
 
+---The method of a request and the name of its tool or prompt, which is "" if it has none. What is
+---not known is "_OTHER".
+---@param app mcp.App
+---@param request mcp.Request
+---@return string method, string name
+function metrics.subject(app, request)
+  local rows = app.extensions and app.extensions.rows
+  local known = methods[request.method] or rows and rows[request.method]
+  return known and request.method or OTHER, name_of(app, request)
+end
+
 local function count(app, requests, durations)
   return function(request, seconds, outcome)
-    local rows = app.extensions and app.extensions.rows
-    local known = methods[request.method] or rows and rows[request.method]
-    local method = known and request.method or OTHER
-    local name = name_of(app, request)
+    local method, name = metrics.subject(app, request)
     if not OUTCOMES[outcome] then outcome = "error" end
     local labels = ('method="%s",name="%s",era="%s",outcome="%s"'):format(escape(method),
       escape(name), request.ctx.revision.era == "modern" and "stateless" or "session",
@@ -245,21 +253,26 @@ function metrics.values(app)
   return app.figures and app.figures()
 end
 
+---Adds middleware that stays: a reload puts it around that of the new script.
+---@param app mcp.App
+---@param fn function
+function metrics.lasting(app, fn)
+  app:use(fn)
+  app.lasting = app.lasting or {}
+  table.insert(app.lasting, fn)
+end
+
 ---Begins to count, and makes the function of the route.
 ---@param app mcp.App
 ---@return fun(): string
 function metrics.of(app)
   local requests, durations, lifetimes = {}, {}, {}
   local delay, started = { last = 0.0, most = 0.0 }, core.time()
-  local counting = middleware.timing(count(app, requests, durations))
-  app:use(counting)
+  metrics.lasting(app, middleware.timing(count(app, requests, durations)))
   session_clock.watch(app, function(session, transport, seconds)
     observe(lifetimes, ('transport="%s",version="%s"'):format(transport, session.revision.name),
       seconds)
   end)
-  -- A reload puts it around the middleware of the new script.
-  app.lasting = app.lasting or {}
-  table.insert(app.lasting, counting)
   function app.figures()
     if not app.loop_watch then watch_loop(app, delay) end
     local families = setmetatable({}, Families)

@@ -168,7 +168,9 @@ function serve.run(listening, announce)
   local closing = package.loaded["mcp.closing"]
   if closing then closing.await() end
   if listening.recorder then
-    listening.recorder.exporter:flush(require("mcp.server.listen.tracing").FLUSH)
+    local seconds = require("mcp.server.listen.tracing").FLUSH
+    listening.recorder.exporter:flush(seconds)
+    if listening.meter then listening.meter:flush(seconds) end
   end
   app.before_work = nil
   if manager then manager:close() end
