@@ -19,10 +19,46 @@ function gateway.define(parser)
       .. "first in the file keeps it, and the log names the other.")
   parser:option "--sessions" :argname "auto|shared|client" :choices { "auto", "shared", "client" }
     :description "A connection for each client, or one for all; default: auto."
+  parser:option "--tls-cert" :argname "FILE" :description "Certificate of the listeners, PEM."
+  parser:option "--tls-key" :argname "FILE" :description "Its key."
+  parser:flag "--health" :description "Answer at /healthz: the process runs."
+  parser:flag "--ready" :description "Answer at /readyz: it serves."
+  parser:flag "--metrics" :description "Serve figures for Prometheus at /metrics."
+  parser:option "--access-log" :argname "FILE"
+    :description "A line for each request; - is standard output."
+  parser:option "--log-format" :argname "text|json" :choices { "text", "json" }
+    :description "How lines of the log are written; default: MCP_LOG_FORMAT, else text."
 end
 
 local function warn(text)
+  local core = require "mcp.core"
+  if core.log_format() == "json" then return core.log("warning", text) end
   io.stderr:write("luamcp: ", require("mcp.cli.terminal").clean(text), "\n")
+end
+
+-- The certificate and its key, or nil; nil and what is wrong with them.
+local function tls_of(options)
+  local cert, key = options.tls_cert, options.tls_key
+  if not cert and not key then return nil end
+  if not (cert and key) then
+    return nil, ("--tls-%s needs --tls-%s beside it"):format(cert and "cert" or "key",
+      cert and "key" or "cert")
+  end
+  if not (options.http or options.sse or options.websocket) then
+    return nil, "--tls-cert needs --http, --sse or --websocket"
+  end
+  return { cert = cert, key = key }
+end
+
+-- An option of operation that needs a listener which is not there, or nil.
+local function lonely(options)
+  if options.http or options.unix or options.sse or options.websocket then return nil end
+  for _, name in ipairs { "health", "ready", "metrics", "access_log" } do
+    if options[name] then
+      return ("--%s needs --http, --sse, --websocket or --unix"):format((name:gsub("_", "-")))
+    end
+  end
+  return nil
 end
 
 -- The servers that are wanted, by name, and all names in the order of the file; nil and the status.
@@ -108,6 +144,10 @@ function gateway.apps(servers, options)
 end
 
 function gateway.run(options)
+  if options.log_format then require("mcp.core").log_format(options.log_format) end
+  local tls, wrong = tls_of(options)
+  wrong = wrong or lonely(options)
+  if wrong then return exit.usage("%s", wrong) end
   local servers, order = servers_of(options)
   if not servers then return order end
   options.order = order
@@ -121,7 +161,9 @@ function gateway.run(options)
   for _, text in ipairs(left_out) do warn(text .. "; it is left out") end
   local http = options.http or options.unix
   local ok, raised = pcall(app.run, app, { http = options.http, sse = options.sse,
-    websocket = options.websocket, unix = options.unix, paths = http and paths or nil })
+    websocket = options.websocket, unix = options.unix, paths = http and paths or nil,
+    tls = tls, health = options.health, ready = options.ready, metrics = options.metrics,
+    access_log = options.access_log })
   for _, own in pairs(paths) do single.close(own) end
   if not ok then return exit.usage("%s", (tostring(raised):gsub("^[^:]+:%d+: ", ""))) end
   return exit.OK

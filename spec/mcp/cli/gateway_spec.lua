@@ -67,6 +67,51 @@ describe("luamcp gateway", function()
     assert.is_nil((mcp.connect(url:gsub("^http", "ws") .. "/one/mcp")))
   end)
 
+  it("says in its figures and its access log what was called, of which server", function()
+    local log = helper.file("", ".log")
+    local url = start({ one = script(), two = script() }, "--metrics", "--health", "--ready",
+      "--access-log", log, "--log-format", "json")
+    local all <close> = assert(mcp.connect(url .. "/mcp", { era = "modern" }))
+    local inner <close> = assert(mcp.connect(url .. "/one/mcp", { era = "modern" }))
+    for _ = 1, 3 do assert(all:call_tool "two_pid") end
+    for _ = 1, 2 do assert(inner:call_tool "pid") end
+    local fetch = require "mcp.fetch"
+    assert.equal(200, fetch.get(url .. "/healthz").status)
+    assert.equal(200, fetch.get(url .. "/readyz").status)
+    local text = fetch.get(url .. "/metrics").body
+    local function calls(name, path)
+      return text:match(('luamcp_requests_total{method="tools/call",name="%s",era="stateless",'
+        .. 'outcome="ok"%s} (%%d+)\n'):format(name, path))
+    end
+    assert.same({ "3", "2" }, { calls("two_pid", ""), calls("pid", ',path="/one/mcp"') })
+    assert.matches('mcp_server_operation_duration_seconds_count{method="tools/call",name="pid",'
+      .. 'path="/one/mcp"} 2', text, 1, true)
+    local file <close> = assert(io.open(log))
+    local lines, tools = file:read "a", {}
+    for line in lines:gmatch "[^\n]+" do
+      local read = mcp.json.decode(line)
+      if read.tool then tools[read.path .. " " .. read.tool] = read.outcome end
+    end
+    assert.same({ ["/mcp two_pid"] = "ok", ["/one/mcp pid"] = "ok" }, tools)
+  end)
+
+  it("needs a listener for what only a listener has, and a key for its certificate", function()
+    local path = helper.file(mcp.json.encode { mcpServers = { one = script() } }, ".json")
+    for words, text in pairs {
+      ["--metrics"] = "--metrics needs --http, --sse, --websocket or --unix",
+      ["--access-log x"] = "--access-log needs --http, --sse, --websocket or --unix",
+      ["--http 0 --tls-cert x"] = "--tls-cert needs --tls-key beside it",
+      ["--http 0 --tls-key x"] = "--tls-key needs --tls-cert beside it",
+      ["--tls-cert x --tls-key y"] = "--tls-cert needs --http, --sse or --websocket" } do
+      local command = { helper.program(), "gateway", path }
+      for word in words:gmatch "%S+" do command[#command + 1] = word end
+      command.stdin, command.timeout = "", helper.LIMIT
+      local result = assert(mcp.process.run(command))
+      assert.is_true(result.code ~= 0)
+      assert.matches(text, result.stderr, 1, true)
+    end
+  end)
+
   it("loses no call of another server when one is killed, and starts that one again", function()
     local url = start { fine = script(0.002), shot = script(0.002) }
     local client <close> = assert(mcp.connect(url .. "/mcp", { era = "legacy" }))

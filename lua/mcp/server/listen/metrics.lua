@@ -78,15 +78,17 @@ function metrics.subject(app, request)
   return known and request.method or OTHER, name_of(app, request)
 end
 
-local function count(app, requests, durations)
+-- `where`: a label of an app at a further path of the listeners, or "".
+local function count(app, requests, durations, where)
   return function(request, seconds, outcome)
     local method, name = metrics.subject(app, request)
     if not OUTCOMES[outcome] then outcome = "error" end
     local labels = ('method="%s",name="%s",era="%s",outcome="%s"'):format(escape(method),
       escape(name), request.ctx.revision.era == "modern" and "stateless" or "session",
-      outcome:gsub(" ", "_"))
+      outcome:gsub(" ", "_")) .. where
     requests[labels] = (requests[labels] or 0) + 1
-    observe(durations, ('method="%s",name="%s"'):format(escape(method), escape(name)), seconds)
+    observe(durations, ('method="%s",name="%s"'):format(escape(method), escape(name)) .. where,
+      seconds)
   end
 end
 
@@ -264,11 +266,16 @@ end
 
 ---Begins to count, and makes the function of the route.
 ---@param app mcp.App
+---@param paths table<string, mcp.App>|nil apps that its listeners serve besides, by path
 ---@return fun(): string
-function metrics.of(app)
+function metrics.of(app, paths)
   local requests, durations, lifetimes = {}, {}, {}
   local delay, started = { last = 0.0, most = 0.0 }, core.time()
-  metrics.lasting(app, middleware.timing(count(app, requests, durations)))
+  metrics.lasting(app, middleware.timing(count(app, requests, durations, "")))
+  for path, other in pairs(paths or {}) do
+    metrics.lasting(other, middleware.timing(count(other, requests, durations,
+      (',path="%s"'):format(escape(path)))))
+  end
   session_clock.watch(app, function(session, transport, seconds)
     observe(lifetimes, ('transport="%s",version="%s"'):format(transport, session.revision.name),
       seconds)

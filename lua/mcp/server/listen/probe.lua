@@ -36,7 +36,7 @@ end
 
 ---Declares what the options of app:run ask for. Raises (level 0) what is wrong with them.
 ---@param app mcp.App
----@param given table health, ready, metrics
+---@param given table health, ready, metrics, paths
 function probe.add(app, given)
   local route = require "mcp.server.front.route"
   local function add(name, fn, any_host, kind)
@@ -50,7 +50,7 @@ function probe.add(app, given)
     if there and there.probe then
       error(("%s: %q is the path of %s"):format(name, path, there.probe), 0)
     end
-    route.add(app, path, { any_host = any_host, type = kind }, fn or metrics.of(app))
+    route.add(app, path, { any_host = any_host, type = kind }, fn or metrics.of(app, given.paths))
     app.routes[path].probe = name
   end
   if given.health then add("health", health, true) end
