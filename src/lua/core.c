@@ -482,6 +482,9 @@ static void stress(lua_State *L, mcp_runtime_t *rt) {
 }
 #endif
 
+/* About as many functions as there are in all. */
+#define MEMBERS 128
+
 int luaopen_mcp_core(lua_State *L) {
   static const luaL_Reg functions[] = {{"encode", encode},
                                        {"decode", decode},
@@ -537,7 +540,7 @@ int luaopen_mcp_core(lua_State *L) {
   mcp_value_open(L);
   mcp_lexchange_open(L, &o->rt);
 
-  lua_newtable(L);
+  lua_createtable(L, 0, MEMBERS);
   lua_pushlightuserdata(L, o);
   luaL_setfuncs(L, functions, 1);
   mcp_lid_open(L);

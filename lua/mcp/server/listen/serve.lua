@@ -67,7 +67,7 @@ local function check(started, text)
 end
 
 -- Starting its thread must not delay the first answer: it starts when a handler is first called, or
--- a moment later.
+-- a moment later. So does the program's release of what only its start has used.
 local function open_watchdog(listening)
   local app = listening.app
   check(core.watch_over { drain = serve.GRACE + (listening.drain or 0), leave = serve.LEAVE,
@@ -80,7 +80,10 @@ local function open_watchdog(listening)
     if watch_handlers then watch_handlers() end
   end
   core.spawn(function()
-    if core.sleep(serve.UNWATCHED) and app.before_work then app.before_work() end
+    if not core.sleep(serve.UNWATCHED) then return end
+    if app.before_work then app.before_work() end
+    local program = package.loaded["mcp.program"] -- in the luamcp command only
+    if program then program.settle() end
   end)
 end
 
@@ -129,8 +132,6 @@ function serve.run(listening, announce)
     end
   end)
   open_watchdog(listening)
-  local program = package.loaded["mcp.program"] -- in the luamcp command only
-  if program then program.settle() end
   local member = listening.member -- in a worker: its supervisor says what there is to say
   if member then
     member.ready({ name = app.name, version = app.version, drain = drain,
