@@ -306,14 +306,11 @@ static int write_elements(writer_t *w) {
 
 /* The member whose value is at the top. */
 static int write_member(writer_t *w, mcp_slice_t key, bool first) {
-  mcp_buf_t *out = w->out;
-  int code = first ? 0 : mcp_buf_append_char(out, ',');
-  if (code == 0) code = mcp_json_write_string(out, key);
+  int code = mcp_json_write_key(w->out, key, first);
   if (code == MCP_EUTF8) {
     code = refuse(w, code, "a key that is not valid UTF-8");
     return mcp_value_fault_key(w->fault, code, key);
   }
-  if (code == 0) code = mcp_buf_append_char(out, ':');
   if (code < 0) return lack(w, code);
   code = write_value(w);
   return code < 0 ? mcp_value_fault_key(w->fault, code, key) : 0;

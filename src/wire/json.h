@@ -134,6 +134,10 @@ double mcp_json_double(const mcp_json_doc_t *doc, uint32_t at);
  * 0, MCP_EUTF8 if `s` is not UTF-8 (nothing is appended), or MCP_ENOMEM. */
 int mcp_json_write_string(mcp_buf_t *out, mcp_slice_t s);
 
+/* Appends the key of a member and its colon, after a comma unless it is the
+ * first. As mcp_json_write_string. */
+int mcp_json_write_key(mcp_buf_t *out, mcp_slice_t key, bool first);
+
 /* Appends a number. A double goes out with the fewest digits that read back
  * the same, and always reads back as a double (1.0 is "1.0").
  * 0, MCP_ENUMBER for NaN and infinities, or MCP_ENOMEM. */

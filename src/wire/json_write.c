@@ -43,6 +43,16 @@ static inline bool copy_plain(char *to, mcp_slice_t s) {
     memcpy(to + s.len - 8, tail, 8);
     return true;
   }
+  if (s.len >= 4) {
+    const char *tail = s.data + s.len - 4;
+    char both[8];
+    memcpy(both, s.data, 4);
+    memcpy(both + 4, tail, 4);
+    if (!mcp_scan_word(both)) return false;
+    memcpy(to, both, 4);
+    memcpy(to + s.len - 4, both + 4, 4);
+    return true;
+  }
   for (size_t i = 0; i < s.len; i++) {
     if (!mcp_scan_is_plain(s.data[i])) return false;
     to[i] = s.data[i];
@@ -157,6 +167,25 @@ int mcp_json_write_string(mcp_buf_t *out, mcp_slice_t s) {
     }
   }
   out->data[out->len++] = '"';
+  return 0;
+}
+
+int mcp_json_write_key(mcp_buf_t *out, mcp_slice_t key, bool first) {
+  size_t before = out->len;
+  int code;
+  if (key.len > SIZE_MAX / 2) return MCP_ETOOBIG;
+  if (out->cap - before < key.len + SLACK + 1) {
+    code = mcp_buf_reserve(out, key.len + SLACK + 1);
+    if (code < 0) return code;
+  }
+  if (!first) out->data[out->len++] = ',';
+  code = mcp_json_write_string(out, key);
+  if (code < 0) {
+    out->len = before;
+    return code;
+  }
+  /* SLACK is more than a string needs. */
+  out->data[out->len++] = ':';
   return 0;
 }
 
