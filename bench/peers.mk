@@ -8,14 +8,14 @@ PEERS_OUT = $(BUILD)/peers
 
 $(PEERS_OUT)/rmcp/peer: $(wildcard bench/peers/rmcp/Cargo.toml bench/peers/rmcp/src/*)
 	@mkdir -p $(@D)
-	@cp -r bench/peers/rmcp/. $(@D)
+	@rm -f $@ && cp -r bench/peers/rmcp/. $(@D)
 	@echo "bench-peers: building rmcp, which takes minutes"
 	@cd $(@D) && { cargo build --release --target-dir target >build.log 2>&1 && \
 	  cp target/release/peer peer || echo "bench-peers: rmcp could not be built"; }
 
 $(PEERS_OUT)/%/peer: bench/peers/%/go.mod bench/peers/%/main.go
 	@mkdir -p $(@D)
-	@cp $^ $(@D)
+	@rm -f $@ && cp $^ $(@D)
 	@echo "bench-peers: building $*"
 	@cd $(@D) && { go mod tidy >build.log 2>&1 && go build -trimpath -o peer . >>build.log 2>&1 || \
 	  echo "bench-peers: $* could not be built"; }

@@ -77,5 +77,6 @@ run.facts = {
   { "other programs", ("used %.0f %% of the machine%s"):format(others * 100,
     others > kit.shaky and ": **the figures are shaky, run it again**" or "") },
 }
-run.command = ("    make bench-peers ROUNDS=%d SECONDS=%d"):format(kit.rounds, kit.seconds)
+run.command = ("    make bench-peers ROUNDS=%d SECONDS=%d CONNS=%s STREAMS=%d STARTS=%d"):format(
+  kit.rounds, kit.seconds, table.concat(measure.conns, ","), measure.streams, measure.starts)
 io.stderr:write(("%s, %.0f s\n"):format(report.write(run, FOLDER), drive.now() - begun))
