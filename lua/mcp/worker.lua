@@ -77,9 +77,10 @@ local function code_of(target, options, source)
     error("untrusted: expected the name of a file; a function of this program is trusted", 0)
   end
   for i = 1, math.huge do
-    local name = debug.getupvalue(target, i)
+    local name, held = debug.getupvalue(target, i)
     if not name then break end
-    if name ~= "_ENV" then
+    -- In code without names, as our own in the program, _ENV is known by what it is.
+    if name ~= "_ENV" and not (name == "(no name)" and held == _ENV) then
       error(("the function uses %q, a local variable outside of it, which a worker does not have; "
         .. "give it as an argument, or use require inside the function"):format(name), 0)
     end

@@ -335,6 +335,15 @@ describe("mcp.worker", function()
       assert.matches('no file "none.lua", and no ".*spec/mcp/none.lua"', err)
       refused("syntax error near 'is'", { file "this is no Lua" })
       refused('uses "outer", a local variable outside of it', { function() return outer end })
+      -- Code without names may use global variables, and no others.
+      local function bare(fn) return load(string.dump(fn, true), "bare", "b") end
+      local held = bare(function() return outer end)
+      debug.setupvalue(held, 1, 7)
+      refused('uses "(no name)", a local variable outside of it', { held })
+      local own <close> = start { bare(function()
+        return { upper = function(text) return string.upper(text) end }
+      end) }
+      assert.equal("ABC", own:upper "abc")
       refused('unknown option "thread"', { MATHS, thread = 2 })
       refused("threads: expected a whole number from 1 to 64, got 0", { MATHS, threads = 0 })
       refused("threads: expected a whole number from 1 to 64, got 1.5", { MATHS, threads = 1.5 })
