@@ -2,6 +2,7 @@
 -- task_spec.lua: src/lua/coroutine.c: the life of tasks, and of those that were cancelled. An
 -- exchange in memory is what cancels here.
 local core = require "mcp.core"
+local helper = require "spec.helper"
 
 local PING = '{"jsonrpc":"2.0","id":%d,"method":"m"}\n'
 
@@ -48,6 +49,29 @@ describe("a task", function()
     local done
     core.spawn(function() done = true end)
     assert.is_true(done)
+  end)
+
+  it("that yields for nobody is named in the log; one that was cancelled is not", function()
+    local script = helper.file([[
+      local core, mcp = require "mcp.core", require "mcp"
+      mcp.run(function()
+        local waiter = core.waiter()
+        waiter:spawn(function()
+          mcp.sleep(60)
+          mcp.sleep(60)
+        end)
+        waiter:cancel()
+        if os.getenv "YIELD" then mcp.spawn(function() coroutine.yield() end) end
+        mcp.sleep(0.01)
+      end)]], ".lua")
+    for _, variable in ipairs { "", "YIELD=1 " } do
+      local out, status = helper.shell(("%stimeout 20 %s run %s 2>&1"):format(variable,
+        helper.quote(helper.program()), helper.quote(script)))
+      assert.equal(0, status)
+      assert.equal(variable == "" and "" or "luamcp: error: a handler called coroutine.yield "
+        .. "outside a coroutine of its own; the handler is closed\n", out)
+    end
+    helper.remove_files()
   end)
 
   it("that yields for nobody is closed", function()

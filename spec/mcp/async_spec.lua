@@ -7,6 +7,20 @@ describe("async", function()
   after_each(helper.leftovers)
 
   describe("mcp.run", function()
+    it("raises that it cannot wait at the line of the caller", function()
+      local text
+      local here = debug.getinfo(1, "l").currentline
+      local function wait()
+        mcp.sleep(1)
+        return 1
+      end
+      core.spawn(function()
+        local _, raised = coroutine.resume(coroutine.create(wait))
+        text = raised
+      end)
+      assert.matches(("^spec/mcp/async_spec.lua:%d: "):format(here + 2), text)
+    end)
+
     it("runs a function in a task and returns what it returns, nils included", function()
       local got = table.pack(mcp.run(function(a, b)
         assert.is_true(core.in_task())

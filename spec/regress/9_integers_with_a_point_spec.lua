@@ -28,6 +28,15 @@ end
 describe("an integer with a point", function()
   after_each(helper.leftovers)
 
+  it("is looked for in 100,000 places, the list among them", function()
+    local list = {}
+    for i = 1, 100001 do list[i] = 3.0 end
+    list = schema.apply_integers({ type = "array", items = { type = "integer" } }, mcp.array(list))
+    assert.equal("integer", math.type(list[1]))
+    assert.equal("integer", math.type(list[99999]))
+    assert.equal("float", math.type(list[100000]))
+  end)
+
   local function call(input, arguments, options)
     local app, got = mcp.server "spec", nil
     options = options or {}

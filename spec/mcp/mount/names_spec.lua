@@ -60,3 +60,22 @@ describe("names of a mount", function()
     end
   end)
 end)
+
+describe("addresses in what an app of this process returns", function()
+  it("have the prefix, and stay as they are there", function()
+    local inner, front = mcp.server "inner", mcp.server "front"
+    local list = { mcp.resource_link "n://a", mcp.embedded("n://b", "x") }
+    local forms = { list = list, link = list[1], result = { content = list } }
+    for name, given in pairs(forms) do inner:tool(name)(function() return given end) end
+    front:mount("gh", inner)
+    local client <close> = assert(mcp.connect(front))
+    for name in pairs(forms) do
+      for _ = 1, 2 do
+        local items = assert(client:call_tool("gh_" .. name)).content
+        assert.equal("gh+n://a", items[1].uri)
+        if items[2] then assert.equal("gh+n://b", items[2].resource.uri) end
+      end
+    end
+    front:unmount "gh"
+  end)
+end)
