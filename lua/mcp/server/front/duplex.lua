@@ -21,6 +21,8 @@ end
 local MISSING = "params._meta needs " .. protocol.KEY_VERSION .. " and "
   .. protocol.KEY_CAPABILITIES
 
+local KEPT = 1024 -- bytes of a _meta
+
 -- A request with an envelope.
 local function serve_modern(app, x, link, method, params, meta, claim, capabilities, client, level,
   token)
@@ -35,6 +37,16 @@ local function serve_modern(app, x, link, method, params, meta, claim, capabilit
   local facts, err = modern.check(claim, capabilities, client, level, token)
   if not facts then return nil, err end
   return modern.run(app, x, modern.envelope(app, facts, method, meta, level, token, false), params)
+end
+
+-- Most requests of a session are alike in what is known of them.
+local function envelope_of(link, method, meta, token)
+  local kept = link.envelope
+  if not kept or kept.method ~= method or kept.meta ~= meta or kept.token ~= token then
+    kept = legacy.envelope(method, meta, token, false)
+    if not meta or #meta <= KEPT then link.envelope = kept end
+  end
+  return kept
 end
 
 -- The connection carried the session, so the session ends with it; its tasks end, too, since no
@@ -77,7 +89,7 @@ local function request(app, x, link, method, params, meta, claim, capabilities, 
       return invalid("This connection was opened by initialize; it cannot change its era")
     end
     if method == "initialize" then return initialize(app, x, link, params) end
-    return legacy.request(app, x, link.session, legacy.envelope(method, meta, token, false), params)
+    return legacy.request(app, x, link.session, envelope_of(link, method, meta, token), params)
   end
   -- An initialize with a whole envelope is a modern request for a method that does not exist there;
   -- otherwise it is a handshake.
