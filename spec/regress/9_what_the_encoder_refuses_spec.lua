@@ -127,14 +127,17 @@ describe("what only the encoder refuses", function()
 
       it("in an entry that was changed after it was registered is left out", function()
         local meta = { a = 1 }
-        app:tool "good" (function() end)
-        app:tool "bad" { input = { a = mcp.string {} }, meta = meta } (function() end)
+        app:tool "kept" { input = { a = mcp.string {} }, meta = meta } (function() end)
         app:prompt "good" (function() return "x" end)
         app:prompt "bad" { meta = meta } (function() return "x" end)
         app:resource "test://good" (function() return "x" end)
         app:resource "test://bad" { meta = meta } (function() return "x" end)
         meta.a = BAD
-        for method, list in pairs { ["tools/list"] = "tools", ["prompts/list"] = "prompts",
+        -- A tool is as it was when it was registered.
+        local tools = ask(revision, "tools/list").result.tools
+        assert.equal("kept", tools[1].name)
+        assert.same(revision > "2025-06" and { a = 1 } or nil, tools[1]._meta)
+        for method, list in pairs { ["prompts/list"] = "prompts",
           ["resources/list"] = "resources" } do
           local response, log = ask(revision, method)
           if revision == "2024-11-05" then
@@ -154,13 +157,13 @@ describe("what only the encoder refuses", function()
     for _, options in ipairs { { name = "spec", page_size = 10 }, { name = "spec" } } do
       app = mcp.server(options)
       meta.a = 1
-      app:tool "good" { visible = not options.page_size and function() return true end or nil } (
-        function() end)
-      app:tool "bad" { meta = meta } (function() end)
+      app:prompt "good" { visible = not options.page_size and function() return true end or nil } (
+        function() return "x" end)
+      app:prompt "bad" { meta = meta } (function() return "x" end)
       meta.a = BAD
-      local response, log = ask("2025-11-25", "tools/list")
-      assert.equal(1, #response.result.tools)
-      assert.matches('tool "bad" is omitted from a list: _meta.a', log, 1, true)
+      local response, log = ask("2025-11-25", "prompts/list")
+      assert.equal(1, #response.result.prompts)
+      assert.matches('prompt "bad" is omitted from a list: _meta.a', log, 1, true)
     end
   end)
 
