@@ -89,6 +89,7 @@ order.SUBJECTS = {
   { "^src/transport/http_call", "^spec/mcp/fetch_spec" },
   { "^src/transport/http_upload", "^spec/mcp/fetch_spec" },
   { "^src/wire/", "^spec/transport/origins_spec" },
+  { "^src/wire/json", "^spec/mcp/json_spec" },
   { "^src/base/list", "^spec/lua/", "^spec/net/" },
   { "^src/zlib/", "^spec/transport/content_coding_spec", "^spec/mcp/fetch_spec" },
   { "^src/yaml/", "^spec/mcp/yaml_spec" },

@@ -6,6 +6,16 @@ local mcp = require "mcp"
 local encode, decode = mcp.json.encode, mcp.json.decode
 
 describe("mcp.json", function()
+  it("of very many values gives back once what it took", function()
+    local many = {}
+    for i = 1, 5000 do many[i] = i end
+    local text = "[" .. table.concat(many, ",") .. "]"
+    for _ = 1, 50 do assert.equal(5000, #core.json_decode(text)) end
+    -- Twice would end the process here.
+    collectgarbage()
+    collectgarbage()
+  end)
+
   it("keeps integers, floats, null, [] and {} as they are", function()
     for _, text in ipairs { "[]", "{}", "null", "true", "1", "1.0", "-0.0", "9223372036854775807",
       "-9223372036854775808", "0.1", "1e300", '"a\\u0000b"', '[[],{},[null]]',
