@@ -23,6 +23,27 @@ local MISSING = "params._meta needs " .. protocol.KEY_VERSION .. " and "
 
 local KEPT = 1024 -- bytes of a _meta
 
+-- Most requests of a session are alike in what is known of them.
+local function envelope_of(link, method, meta, token)
+  local kept = link.envelope
+  if not kept or kept.method ~= method or kept.meta ~= meta or kept.token ~= token then
+    kept = legacy.envelope(method, meta, token, false)
+    if not meta or #meta <= KEPT then link.envelope = kept end
+  end
+  return kept
+end
+
+-- Requests of a client without a session are as much alike. Rows of extensions may change.
+local function modern_envelope_of(app, link, facts, method, meta, level, token)
+  local kept = link.modern
+  if not kept or kept.method ~= method or kept.meta ~= meta or kept.facts ~= facts
+    or kept.level ~= level or kept.token ~= token then
+    kept = modern.envelope(app, facts, method, meta, level, token, false)
+    if #meta <= KEPT and not app.extensions then link.modern = kept end
+  end
+  return kept
+end
+
 -- A request with an envelope.
 local function serve_modern(app, x, link, method, params, meta, claim, capabilities, client, level,
   token)
@@ -36,17 +57,8 @@ local function serve_modern(app, x, link, method, params, meta, claim, capabilit
   end
   local facts, err = modern.check(claim, capabilities, client, level, token)
   if not facts then return nil, err end
-  return modern.run(app, x, modern.envelope(app, facts, method, meta, level, token, false), params)
-end
-
--- Most requests of a session are alike in what is known of them.
-local function envelope_of(link, method, meta, token)
-  local kept = link.envelope
-  if not kept or kept.method ~= method or kept.meta ~= meta or kept.token ~= token then
-    kept = legacy.envelope(method, meta, token, false)
-    if not meta or #meta <= KEPT then link.envelope = kept end
-  end
-  return kept
+  return modern.run(app, x, modern_envelope_of(app, link, facts, method, meta, level, token),
+    params)
 end
 
 -- The connection carried the session, so the session ends with it; its tasks end, too, since no

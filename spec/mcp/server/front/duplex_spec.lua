@@ -200,6 +200,37 @@ describe("the duplex front", function()
     end)
   end)
 
+  it("what is known of one request is not taken for another's", function()
+    app:tool "level" (function(_, ctx)
+      return ("%s %s %s"):format(ctx.level, ctx.token, ctx.capabilities.roots ~= nil)
+    end)
+    local function ask(method, params, meta)
+      local response = peer:modern(method, params, meta)
+      return response.result and response.result.content and response.result.content[1].text
+        or response.result and response.result.tools and "list" or response.error.code
+    end
+    local LEVEL, CAPABILITIES = P .. "logLevel", P .. "clientCapabilities"
+    local cases = {
+      { "tools/call", {}, "nil nil false" },
+      { "tools/call", { [LEVEL] = "debug" }, "debug nil false" },
+      { "tools/call", { progressToken = 1 }, "nil 1 false" },
+      { "tools/call", { progressToken = "1", [LEVEL] = "debug" }, "debug 1 false" },
+      { "tools/call", { [CAPABILITIES] = { roots = {} } }, "nil nil true" },
+      { "tools/call", { [LEVEL] = "loud" }, -32602 },
+      { "tools/call", { [CAPABILITIES] = 7 }, -32602 },
+      { "tools/call", { [P .. "protocolVersion"] = "2025-11-25" }, -32022 },
+      { "tools/list", {}, "list" },
+      { "tools/nothing", {}, -32601 },
+    }
+    for _, first in ipairs(cases) do
+      for _, second in ipairs(cases) do
+        for _, case in ipairs { first, second, second } do
+          assert.equal(case[3], ask(case[1], { name = "level" }, case[2]))
+        end
+      end
+    end
+  end)
+
   it("many messages in one write are answered in order", function()
     peer:initialize()
     local lines = {}
