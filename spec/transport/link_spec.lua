@@ -1,10 +1,14 @@
 -- SPDX-License-Identifier: MIT
 -- link_spec.lua: src/transport/link.c over real pipes: the program serving standard input and
 -- output.
+local certificate = require "codecs.certificate"
 local core = require "mcp.core"
+local frames = require "spec.ws_frames"
 local helper = require "spec.helper"
 local mcp = require "mcp"
+local stream = require "codecs.stream"
 local support = require "spec.support"
+local tls = require "mcp.tls"
 
 local system, body = support.system, support.call_body
 
@@ -360,6 +364,67 @@ describe("the end of input", function()
     server = support.stdio()
     finish()
     assert.equal("", server:told())
+  end)
+end)
+
+-- TLS may give a WebSocket all at once: the upgrade, the first messages after it, and the end.
+describe("the end of input that comes before messages are read", function()
+  local own, loop, host
+
+  setup(function() own = certificate.make { names = "DNS:localhost" } end)
+  before_each(function() loop = stream.loop() end)
+
+  local function wait(condition, what, turn)
+    local deadline = system.now() + support.LIMIT
+    while not condition() do
+      if system.now() > deadline then error("waited in vain for " .. what, 2) end
+      turn()
+      core.step(0.001)
+    end
+  end
+
+  after_each(function()
+    host:close(0)
+    wait(function() return host:is_gone() end, "the end of the listener", function() end)
+    loop:close()
+  end)
+
+  it("is taken after them: the connection is lost, and what they have begun ends", function()
+    local seen, code = {}, nil
+    host = assert(core.listen_http({ port = 0, websocket = true,
+      tls = assert(tls.server { cert = own.cert, key = own.key }),
+      duplex = function(_, link, _, id)
+        link.closed = function(_, name) code = name end
+        seen[#seen + 1] = id
+        seen[#seen + 1] = select(3, core.waiter():wait(60))
+        return {}
+      end }, function(x) assert(x:upgrade()) end))
+    local socket <close> = system.connect("127.0.0.1", host:port())
+    local inner, outer = loop:pair()
+    local client = assert(inner:wrap(tls.client { ca = own.cert }, "localhost"))
+    assert(client:start())
+    assert(outer:start())
+    assert(client:send(support.request("GET", { Accept = false, Upgrade = "websocket",
+      Connection = "Upgrade", ["Sec-WebSocket-Key"] = "dGhlIHNhbXBsZSBub25jZQ==",
+      ["Sec-WebSocket-Version"] = "13", ["Sec-WebSocket-Protocol"] = "mcp" })
+      .. frames.text '{"jsonrpc":"2.0","id":7,"method":"m"}'))
+    client:close(true)
+    -- What the client has to say is passed on in one piece, and the socket stays open.
+    local passed
+    wait(function() return code end, "the end of the connection", function()
+      for _ = 1, 20 do loop:step(0) end
+      local bytes = outer:take()
+      if bytes ~= "" then
+        socket:send(bytes)
+        passed = bytes
+      end
+      local piece = socket:receive(0)
+      if piece and not outer:facts().ended then outer:send(piece) end
+    end)
+    -- A request of 200 bytes and more, and the end: both were in it.
+    assert.is_true(#passed > 300, #passed)
+    assert.same({ "7", "ECANCELED" }, seen)
+    assert.equal("EGONE", code)
   end)
 end)
 

@@ -1,10 +1,12 @@
 -- SPDX-License-Identifier: MIT
 -- Questions of a mounted server to a client that answers them by repeating its call.
-local core = require "mcp.core"
 local helper = require "spec.helper"
 local link = require "mcp.mount.link"
 local mcp = require "mcp"
+local mount = require "mcp.mount"
+local request = require "mcp.client.request"
 local rounds = require "mcp.mount.rounds"
+local scripted = require "spec.scripted"
 
 describe("a question to a client of the stateless era", function()
   local behind, front, ended, finished
@@ -22,14 +24,12 @@ describe("a question to a client of the stateless era", function()
   after_each(function()
     for _, each in ipairs(front:mounted()) do front:unmount(each.name) end
     mcp.sleep(0.02)
-    helper.wait_until(function() return core.task_count() == 0 end, "the end of all tasks")
-    helper.leftovers()
+    scripted.leftovers()
   end)
 
   -- A client that gets questions as results, and the way to send it an answer.
   local function connect()
     local client = assert(mcp.connect(front, { era = "modern", on_elicit = function() end }))
-    local request = require "mcp.client.request"
     return client, function(more)
       local params = { name = "gh_asks", arguments = {} }
       for key, member in pairs(more or {}) do params[key] = member end
@@ -151,5 +151,42 @@ describe("a question to a client of the stateless era", function()
         or "Client capability required", result and result.content[1].text or text, 1, true)
       front:unmount "gh"
     end
+  end)
+
+  it("that has no answer is answered with an error alone, in a batch, too", function()
+    local answers
+    local transport = scripted.transport(scripted.legacy(function(far, message)
+      if message.method == "tools/list" then
+        far:result(message.id, { tools = { { name = "asks", inputSchema = { type = "object" } } } })
+      elseif message.method == "tools/call" then
+        far.call = message.id
+        far:send '[{"jsonrpc":"2.0","id":"q","method":"roots/list"}]'
+      elseif not message.method then
+        answers = message
+        far:result(far.call, { content = { { type = "text", text = "called" } } })
+      end
+    end, "2025-03-26"))
+    mount.reach(front, "gh", function(options)
+      local client = scripted.keep(mcp.session(transport, options))
+      assert(client:initialize())
+      return client
+    end, { described = "scripted" })
+    local function is_error(code, text)
+      assert.same({ { jsonrpc = "2.0", id = "q", error = { code = code, message = text } } },
+        helper.plain(answers))
+    end
+    local lacking <close> = assert(mcp.connect(front, { era = "modern", on_elicit = print }))
+    assert.equal("called", assert(lacking:call_tool "asks").content[1].text)
+    is_error(-32600, "Client capability required: roots/list")
+    -- One that goes away with the question.
+    local time = rounds.TIME
+    answers, rounds.TIME = nil, 0.001
+    local silent <close> = assert(mcp.connect(front, { era = "modern", roots = { "file:///a" } }))
+    local asked = request.run(silent, "tools/call", { name = "asks", arguments = {} }, {},
+      { rounds = false })
+    pcall(helper.wait_until, function() return answers end)
+    rounds.TIME = time
+    assert.equal("input_required", assert(asked).resultType)
+    is_error(-32603, "the client has not answered")
   end)
 end)
