@@ -771,6 +771,25 @@ describe("a connection's own table", function()
     assert.has_error(function() links[1].sender:close(1000, ("x"):rep(124)) end)
   end)
 
+  it("hears of an end without a close frame that the peer or the network caused", function()
+    for how, expected in pairs {
+      shutdown_write = { "closed by the peer without a close frame", "EGONE" },
+      reset = { "connection reset by peer", "ECONNRESET" },
+    } do
+      local told
+      local server <close> = listen({}, function(_, link)
+        link.closed = function(text, code) told = { text, code } end
+        return {}
+      end)
+      local peer <close> = open(server)
+      peer:send(text_frame '{"jsonrpc":"2.0","id":1,"method":"x"}')
+      peer:message()
+      peer.socket[how](peer.socket)
+      turn_until(function() return told end, "the news")
+      assert.same(expected, told)
+    end
+  end)
+
   it("is not wanted without a function that gets the messages", function()
     assert.has_error(function()
       core.listen_http({ port = 0, websocket = true }, function() end)

@@ -277,7 +277,10 @@ static bool end(mcp_link_t *link, int code) {
   }
   s->failed = true;
   /* Without a close frame the connection was lost. */
-  if (code == 0) link->code = MCP_EGONE;
+  if (code == 0) {
+    link->code = MCP_EGONE;
+    note(s, "the peer", MCP_WS_NO_STATUS, MCP_SLICE(" without a close frame"));
+  }
   mcp_link_close(link, false);
   return false;
 }
@@ -327,13 +330,15 @@ static unsigned usual_status(const socket_t *s) {
 
 static void say_close(socket_t *s) {
   mcp_link_t *link = &s->base;
+  bool by_us; /* otherwise the code says what has ended it */
   s->said = true;
+  by_us = s->status != 0 || link->code == 0;
   if (s->status == 0) s->status = usual_status(s);
   abandon(link);
   if (mcp_ws_write_close(&link->out, s->status, mcp_buf_slice(&s->reason),
                          s->options.client) == 0)
     link->mark = link->out.len;
-  note(s, "us", s->status, mcp_buf_slice(&s->reason));
+  if (by_us) note(s, "us", s->status, mcp_buf_slice(&s->reason));
 }
 
 static void close_socket(mcp_link_t *link, bool flush) {

@@ -3,6 +3,7 @@
 local core = require "mcp.core"
 local helper = require "spec.helper"
 local mcp = require "mcp"
+local support = require "spec.support"
 local websocket = require "mcp.client.transport.websocket"
 
 local function own_app()
@@ -64,6 +65,22 @@ describe("a transport by WebSocket", function()
     helper.wait_until(function() return code end)
     assert.equal("EGONE", code)
     assert.equal("ECONNREFUSED", select(3, client:initialize()))
+  end)
+
+  it("says that the other side is gone when its process is killed", function()
+    local server = support.http()
+    finally(support.stop_all)
+    local client <close> = assert(mcp.connect(("ws://127.0.0.1:%d/mcp"):format(server.port)))
+    local told
+    mcp.spawn(function() told = table.pack(client:call_tool("sleep", { seconds = 60 })) end)
+    helper.wait_until(function() return server:told():find "began sleep" end)
+    server.process:kill "KILL"
+    helper.wait_until(function() return told end)
+    assert.is_nil(told[1])
+    -- The system may report either.
+    assert.same(told[3] == "ECONNRESET" and "websocket: connection lost: connection reset by peer"
+      or "websocket: connection lost: closed by the peer without a close frame", told[2])
+    assert.is_truthy(told[3] == "ECONNRESET" or told[3] == "EGONE", told[3])
   end)
 
   it("asks with what it was given, and once more when it is challenged", function()
