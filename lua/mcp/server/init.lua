@@ -34,7 +34,7 @@ function App.__tostring(app) return ("mcp.server (%s %s)"):format(app.name, app.
 -- What an app need not have, or not yet.
 local ABSENT = { access = true, auth = true, before_work = true, budget = true, catalog = true,
   chain = true, event_store = true, figures = true, instructions = true, lasting = true,
-  middleware = true, pager = true, plain = true, recorder = true, ring = true, script = true,
+  middleware = true, pager = true, recorder = true, ring = true, script = true,
   session_clock = true, sum_figures = true, task_settings = true, task_store = true, token = true,
   trace_request = true, wrap = true }
 

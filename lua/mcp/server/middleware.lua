@@ -48,12 +48,12 @@ local function check_request(request)
   end
 end
 
--- The innermost `next`.
-local function handle(app)
+-- The innermost `next`. `plain`: the handlers of each era without middleware.
+local function handle(app, plain)
   return function(request)
     check_request(request)
     local ctx, method = request.ctx, request.method
-    local handler = app.plain[ctx.revision.era][method]
+    local handler = plain[ctx.revision.era][method]
     if not handler then return nil, dispatch.unknown(ctx.revision.era, method) end
     return dispatch.judged(ctx, handler, app, ctx, request.params)
   end
@@ -69,7 +69,7 @@ local function link(fn, following)
 end
 
 -- The handler of a method with all middleware around it.
-local function around(app, method)
+local function around(app, chain, method)
   local row = methods[method] or app.extensions.rows[method]
   local kind = row.kind or "other"
   local member = row.kind and row.target
@@ -77,7 +77,7 @@ local function around(app, method)
     local name = member and params[member] or nil
     -- What is raised on the way to a tool is the tool's failure, whether there is one or not.
     if member then ctx.entry = { kind = kind, name = tostring(name) } end
-    return app.chain { method = method, params = params, kind = kind, name = name, ctx = ctx }
+    return chain { method = method, params = params, kind = kind, name = name, ctx = ctx }
   end
 end
 
@@ -96,15 +96,17 @@ function middleware.use(app, fn)
   end
   local list = app.middleware or {}
   list[#list + 1] = fn
-  local chain, following = nil, handle(app)
+  -- Of this chain alone: a call that waits in it finds its handler there, whatever is added or
+  -- loaded again meanwhile.
+  local plain = {}
+  local chain, following = nil, handle(app, plain)
   for i = #list, 1, -1 do chain, following = link(list[i], following) end
   app.middleware, app.chain, app.handlers = list, chain, {}
-  app.plain = {}
   ---Puts it around the handlers of an era, which are kept for the chain's end.
   function app.wrap(era, handlers)
-    app.plain[era] = handlers
+    plain[era] = handlers
     local wrapped = {}
-    for method in pairs(handlers) do wrapped[method] = around(app, method) end
+    for method in pairs(handlers) do wrapped[method] = around(app, chain, method) end
     return wrapped
   end
 end

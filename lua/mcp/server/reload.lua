@@ -28,7 +28,7 @@ local LASTING = { "auth", "sessions", "subscriptions", "event_store", "tasks", "
 
 -- Members of an app that are what its script has said.
 local SAID = { "name", "cache", "clock", "budget", "listers", "scoped", "middleware", "chain",
-  "plain", "wrap", "skill_set", "extensions", "listed", "redirect", "catalog", "transforms",
+  "wrap", "skill_set", "extensions", "listed", "redirect", "catalog", "transforms",
   "token", "given" }
 
 local KINDS = lists.KINDS

@@ -197,6 +197,36 @@ describe("app:reload", function()
     end)
   end)
 
+  for _, kept in ipairs { true, false } do
+    it(("lets a call go on that waits in a middleware, which is %s"):format(
+      kept and "there again" or "gone"), function()
+      local waiting, go = false, core.waiter()
+      local function slow(made)
+        made:use(function(request, next)
+          if request.name == "say" and not waiting then
+            waiting = true
+            go:wait(helper.LIMIT)
+          end
+          return next(request)
+        end)
+      end
+      for _, era in ipairs { "legacy", "modern" } do
+        waiting, go = false, core.waiter()
+        app = make("one", slow)
+        load { era = era }
+        local text
+        mcp.spawn(function() text = text_of "say" end)
+        helper.wait_until(function() return waiting end, "the middleware")
+        assert.is_true(app:reload(function() return make("two", kept and slow or nil) end))
+        assert.equal("two", text_of "say")
+        go:wake()
+        helper.wait_until(function() return text end, "the answer")
+        assert.is_true(text == "one" or text == "two", text)
+        client:close()
+      end
+    end)
+  end
+
   it("replaces middleware, transforms, search, completions and extensions", function()
     app = make("one", function(made)
       made:use(function(request, next) return next(request) end)
