@@ -27,8 +27,10 @@ end
 function describe.literal(v)
   local kind = value.kind(v)
   if kind == "string" then return describe.quote(v) end
-  if kind == "integer" then return ("%d"):format(math.tointeger(v) or 0) end
-  if kind == "number" then return ("%.14g"):format(v) end
+  local whole = kind == "integer" and math.tointeger(v)
+  if whole then return ("%d"):format(whole) end
+  -- A whole number may be beyond Lua's integers: 1e300.
+  if kind == "integer" or kind == "number" then return ("%.14g"):format(v) end
   if kind == "boolean" then return tostring(v) end
   if kind == "array" then return #v == 0 and "[]" or "an array" end
   if kind == "object" then return next(v) == nil and "{}" or "an object" end

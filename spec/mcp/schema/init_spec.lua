@@ -236,6 +236,16 @@ describe("schema: why a value is refused", function()
       why({ type = "number" }, 'a\n"b'))
   end)
 
+  it("shows whole numbers beyond Lua's integers as they are", function()
+    local check = schema.compile { type = "number", maximum = 5 }
+    for given, shown in pairs { [1e300] = "1e+300", [2 ^ 63] = "9.2233720368548e+18", [7.0] = "7",
+      [7.5] = "7.5" } do
+      local ok, errors = check(given)
+      assert.is_false(ok)
+      assert.equal("must be at most 5, got " .. shown, errors[1].message)
+    end
+  end)
+
   it("stops at a number of errors", function()
     local list = {}
     for i = 1, 100 do list[i] = i end
