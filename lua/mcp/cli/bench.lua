@@ -10,6 +10,9 @@ local target = require "mcp.cli.target"
 local bench = { example = { "luamcp bench server.lua", "luamcp bench server.lua add a=1 b=2 -c 16",
   "luamcp bench http://127.0.0.1:8000/mcp search q=shoes --seconds 10" } }
 
+---So many failures before the first success end the measurement.
+bench.HOPELESS = 100
+
 function bench.define(parser, command)
   target.define(parser, command)
   parser:argument "tool" :args "?" :description "The tool to call; without one, pings are sent."
@@ -23,10 +26,11 @@ end
 -- Seconds of a clock that never goes back, now.
 local function now() return (select(2, core.time())) end
 
--- Runs `request` in `count` coroutines for so many seconds; durations in seconds, failures, and the
--- seconds it took.
+-- Runs `request` in `count` coroutines for so many seconds. The durations of the requests that
+-- succeeded in seconds, how many failed, the seconds it took, why the last one failed, and whether
+-- it gave up.
 local function measure(request, count, seconds)
-  local times, failures, last = {}, 0, nil
+  local times, failures, last, gave_up = {}, 0, nil, false
   local began = now()
   local deadline = began + seconds
   local tasks = {}
@@ -36,20 +40,27 @@ local function measure(request, count, seconds)
         local from = now()
         if from >= deadline then return end
         local ok, text = request()
-        times[#times + 1] = now() - from
-        if not ok then failures, last = failures + 1, text end
+        -- A refusal is quick: it says nothing about how fast requests are answered.
+        if ok then
+          times[#times + 1] = now() - from
+        else
+          failures, last = failures + 1, text
+        end
         -- A server that is gone answers at once, for ever.
-        if failures > 100 and failures == #times then return end
+        if #times == 0 and failures >= bench.HOPELESS then
+          gave_up = true
+          return
+        end
       end
     end
   end
   require("mcp.async").all(tasks)
-  return times, failures, now() - began, last
+  return times, failures, now() - began, last, gave_up
 end
 
 -- The value below which the part of the sorted list lies.
 local function percentile(sorted, part)
-  return sorted[math.max(1, math.ceil(#sorted * part))]
+  return sorted[math.max(1, math.ceil(#sorted * part))] -- nil of an empty one
 end
 
 local function milliseconds(seconds) return ("%.3f ms"):format(seconds * 1000) end
@@ -82,8 +93,9 @@ function bench.run(options)
   end
   local interrupt <close> = require("mcp.cli.interrupt").new()
   measure(request, options.concurrency, math.min(1, options.seconds / 5))
-  local times, failures, took, text = measure(request, options.concurrency, options.seconds)
-  if #times == 0 then return exit.fail(exit.OTHER, "bench: no request ended in time") end
+  local times, failures, took, text, gave_up = measure(request, options.concurrency,
+    options.seconds)
+  if #times + failures == 0 then return exit.fail(exit.OTHER, "bench: no request ended in time") end
   table.sort(times)
   local report = {
     requests = #times, failures = failures, seconds = took, per_second = #times / took,
@@ -92,6 +104,9 @@ function bench.run(options)
   }
   if options.json then
     show.json(report)
+  elseif #times == 0 then
+    io.stdout:write(("no request of %d succeeded in %.2f s, %d at a time\n"):format(failures, took,
+      report.concurrency))
   else
     io.stdout:write(("%d requests in %.2f s, %d at a time: %.0f a second\n"):format(report.requests,
       took, report.concurrency, report.per_second),
@@ -100,8 +115,9 @@ function bench.run(options)
   end
   if interrupt.happened then return exit.INTERRUPTED end
   if failures > 0 then
-    return exit.fail(exit.TOOL, ("%d requests failed, the last one: %s"):format(failures,
-      tostring(text)), "ETOOL")
+    return exit.fail(exit.TOOL, ("%d of %d requests failed, the last one: %s%s"):format(failures,
+      #times + failures, tostring(text), gave_up and "; bench gave up, as none succeeded" or ""),
+      "ETOOL")
   end
   return exit.OK
 end

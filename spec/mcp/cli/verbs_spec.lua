@@ -297,10 +297,31 @@ describe("luamcp", function()
     assert.matches("^%d+ requests in 0%.%d+ s, 1 at a time: %d+ a second\np50 ", out)
     assert.same({ "", 0 }, { err, status })
     out, err, status = luamcp { "bench", "--seconds", "0.1", path, "fails" }
-    assert.matches("^%d+ requests", out)
     assert.equal(5, status)
-    assert.matches("requests failed, the last one: the tool reported an error", err, 1, true)
+    assert.matches("^no request of 100 succeeded in %d+%.%d+ s, 1 at a time\n$", out)
+    assert.matches("100 of 100 requests failed, the last one: the tool reported an error; bench "
+      .. "gave up, as none succeeded\n", err, 1, true)
     assert.equal(1, select(3, luamcp { "bench", "-c", "0", path }))
+  end)
+
+  it("bench counts what succeeded only", function()
+    local some = helper.file([[
+      local mcp = require "mcp"
+      local app, count = mcp.server "some", 0
+      app:tool "every_tenth" (function()
+        count = count + 1
+        if count % 10 == 0 then return "well" end
+        return nil, "not this one"
+      end)
+      app:run()]], ".lua")
+    local out, err, status = luamcp { "bench", "--json", "--seconds", "0.3", some, "every_tenth" }
+    local got = assert(core.decode(out))
+    assert.equal(5, status)
+    assert.is_true(got.requests > 0 and got.failures >= 8 * got.requests, out)
+    assert.is_true(math.abs(got.per_second - got.requests / got.seconds) < 0.001)
+    assert.matches(("%d of %d requests failed, the last one: the tool reported an error"):format(
+      got.failures, got.failures + got.requests), err, 1, true)
+    assert.is_nil(err:find("gave up", 1, true))
   end)
 
   it("completions are scripts that their shell reads", function()
