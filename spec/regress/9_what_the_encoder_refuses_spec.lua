@@ -4,6 +4,7 @@
 local core = require "mcp.core"
 local helper = require "spec.helper"
 local mcp = require "mcp"
+local raw = require "codecs.raw"
 
 local BAD = ("x"):rep(11) .. "\xff" -- not UTF-8 at byte 12
 local WHERE = "not valid UTF-8 at byte 12"
@@ -181,6 +182,98 @@ describe("what only the encoder refuses", function()
     assert.equal('tool "bad": content[1].text: ' .. WHERE, answers[1].result.content[1].text)
     assert.equal("fine", answers[2].result.content[1].text)
     assert.same({ code = 7, message = "m" }, answers[3].error)
+  end)
+
+  -- A context that waits for the next call has let go of the tool's entry (server/reload.lua).
+  describe("over HTTP, where contexts are used again,", function()
+    local listening, post
+    before_each(function()
+      app:tool "one" { input = {} } (function(_) return BAD end)
+      app:tool "two" { input = {} } (function(_, _) return BAD end)
+      app:tool "good" { input = {} } (function(_) return "fine" end)
+      listening = app:listen { http = 0, quiet = true }
+    end)
+    after_each(function() listening:close() end)
+
+    -- Sends a body, gives the head and the body of its answer.
+    local function connect(fields)
+      local socket, came = assert(raw.connect(listening.port)), ""
+      post = function(body)
+        local text = ("POST /mcp HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\n"
+          .. "Accept: application/json, text/event-stream\r\n%sContent-Length: %d\r\n\r\n%s")
+          :format(fields, #body, body)
+        assert.equal(#text, socket:send(text))
+        local head, answer
+        helper.wait_until(function()
+          came = came .. socket:receive()
+          head, answer = came:match "^(.-\r\n\r\n)(.*)$"
+          local length = head and tonumber(head:lower():match "content%-length: (%d+)")
+          return length and #answer >= length
+        end, "an answer to " .. body)
+        came = ""
+        return head, answer
+      end
+      return setmetatable({}, { __close = function()
+        socket:close()
+        helper.settle()
+      end })
+    end
+
+    local function check(name, params)
+      local log = helper.logged(function()
+        local _, answer = post(('{"jsonrpc":"2.0","id":1,"method":"tools/call","params":%s}')
+          :format(params:format(name)))
+        local response = core.decode(answer)
+        if name == "good" then
+          assert.equal("fine", response.result.content[1].text)
+          return
+        end
+        assert.is_nil(response.error)
+        assert.is_true(response.result.isError)
+        assert.equal(('tool "%s": content[1].text: %s'):format(name, WHERE),
+          response.result.content[1].text)
+      end)
+      assert.equal(name == "good" and ""
+        or ('error: tool "%s": content[1].text: %s'):format(name, WHERE), log)
+    end
+
+    local function all(params)
+      for _, name in ipairs { "one", "one", "one", "good", "good", "one", "two", "two", "two",
+        "good", "one" } do
+        check(name, params)
+      end
+      -- One that does not exist is not the one before it.
+      local log = helper.logged(function()
+        local _, answer = post(('{"jsonrpc":"2.0","id":1,"method":"tools/call","params":%s}')
+          :format(params:format "none"))
+        assert.matches("Unknown tool: none", core.decode(answer).error.message, 1, true)
+      end)
+      assert.equal("", log)
+    end
+
+    it("has the tool and the place: of a session", function()
+      local first <close> = connect ""
+      assert.is_table(first)
+      local head = post('{"jsonrpc":"2.0","id":0,"method":"initialize","params":{"protocolVersion":'
+        .. '"2025-11-25","capabilities":{},"clientInfo":{"name":"c","version":"1"}}}')
+      local second <close> = connect(("Mcp-Session-Id: %s\r\n"):format(
+        head:match "Mcp%-Session%-Id: ([^\r]+)"))
+      assert.is_table(second)
+      all '{"name":"%s","arguments":{}}'
+    end)
+
+    it("has the tool and the place: without a session", function()
+      for _, name in ipairs { "one", "two" } do
+        local client <close> = connect("MCP-Protocol-Version: 2026-07-28\r\n"
+          .. "Mcp-Method: tools/call\r\nMcp-Name: " .. name .. "\r\n")
+        assert.is_table(client)
+        for _ = 1, 4 do
+          check(name, '{"name":"%s","arguments":{},"_meta":{'
+            .. '"io.modelcontextprotocol/protocolVersion":"2026-07-28",'
+            .. '"io.modelcontextprotocol/clientCapabilities":{}}}')
+        end
+      end
+    end)
   end)
 
   it("around a tool is named by it, too: middleware", function()

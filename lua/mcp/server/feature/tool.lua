@@ -74,6 +74,13 @@ local blind = setmetatable({}, { __mode = "k", __index = function(known, fn)
   return known[fn]
 end })
 
+-- What is said of a tool when its result cannot be encoded: no part of its script.
+local labels = setmetatable({}, { __mode = "k", __index = function(known, entry)
+  local label = { kind = entry.kind, name = entry.name }
+  known[entry] = label
+  return label
+end })
+
 -- What most calls end with, written without a table that would only be read once.
 local function plain_text(app, entry, ctx, text, outgoing)
   local facts = ctx.revision
@@ -83,7 +90,7 @@ local function plain_text(app, entry, ctx, text, outgoing)
     -- No other code can have kept the context, so the next call gets it. With a token it has beats.
     if blind[entry.handler] and not entry.gated and not ctx.asking and outgoing.token == nil then
       -- What a connection keeps must not keep the entry, which is its script's (server/reload.lua).
-      outgoing.spare, ctx.entry = ctx, false
+      outgoing.spare, ctx.entry = ctx, labels[entry]
     end
     return text, nil, frame
   end

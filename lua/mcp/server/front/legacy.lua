@@ -64,7 +64,7 @@ end
 local function context_of(app, x, session, envelope)
   local ctx = envelope.spare
   if ctx and ctx.own_session == session then
-    envelope.spare = false
+    envelope.spare, ctx.entry = false, false
     if envelope.resumable then
       ctx.own_exchange, ctx.exchange = x, nil
     else

@@ -104,7 +104,7 @@ function modern.run(app, x, envelope, params, admit)
   if not handler then return nil, dispatch.unknown("modern", method) end
   local ctx = envelope.spare
   if ctx then
-    envelope.spare, ctx.exchange = false, x
+    envelope.spare, ctx.exchange, ctx.entry = false, x, false
   else
     ctx = context.new(x, envelope.facts, false, method, envelope.meta, app)
     if envelope.level ~= nil then ctx.level = envelope.level end
