@@ -102,7 +102,9 @@ function new.run(options)
     if not file then return exit.fail(exit.OTHER, text) end
     local ok
     ok, text = file:write((each[2]:gsub("%%NAME%%", name)))
-    if not (ok and file:close()) then return exit.fail(exit.OTHER, text or path) end
+    -- What the system could not write, it may say at the end only.
+    if ok then ok, text = file:close() end
+    if not ok then return exit.fail(exit.OTHER, ("%s: %s"):format(path, text)) end
     io.stdout:write(path, "\n")
   end
   io.stderr:write(("Try it: cd %s && luamcp call server.lua greet name=Ann\n"):format(folder))

@@ -44,4 +44,10 @@ describe("luamcp new", function()
     assert.same({ "luamcp: new: ./there exists already\n", 1 }, { out, status })
     assert.equal("mine\n", run "ls there")
   end)
+
+  -- A limit of the system for the size of files acts like a full disk.
+  it("says which file it could not write, and why not", function()
+    local out, status = run(("trap '' XFSZ; ulimit -f 0; exec %s new full"):format(program))
+    assert.same({ "luamcp: ./full/server.lua: File too large\n", 1 }, { out, status })
+  end)
 end)

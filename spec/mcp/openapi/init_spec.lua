@@ -35,6 +35,28 @@ describe("app:openapi", function()
     assert.equal('{"ok":true}', api.text(result))
   end)
 
+  it("makes one TLS context of the option tls, and says at once what is wrong with it", function()
+    local tls = require "mcp.tls"
+    local document = api.document { ["/x"] = { get = api.operation() } }
+    local function import(given)
+      api.client(document, { base_url = "https://127.0.0.1:1", tls = given })
+    end
+    local ok, text = pcall(import, { ca = "/nonexistent" })
+    assert.is_false(ok)
+    assert.matches("app:openapi: tls: [^\n]*/nonexistent", text)
+    local made, client = 0, tls.client
+    tls.client = function(...)
+      made = made + 1
+      return client(...)
+    end
+    local _ <close> = setmetatable({}, { __close = function() tls.client = client end })
+    import {}
+    assert.equal(1, made)
+    -- A context is used as it is.
+    import(client())
+    assert.equal(1, made)
+  end)
+
   it("leaves out what is absent, or null where no null is meant", function()
     local operation = api.operation({ parameter("query", "a"), parameter("query", "b") }, {
       requestBody = { content = { ["application/json"] = { schema = { type = "object",
