@@ -118,7 +118,7 @@ function task.adopt(ctx, mount, client, view, declared)
   local made, result = tasks.adopt(ctx, seconds(view.ttlMs), seconds(view.pollIntervalMs), self)
   if made then return result end
   core.spawn(self.cancel, self)
-  error(failure.new(errors.INTERNAL_ERROR, "Busy: too many tasks"), 0)
+  error(result or failure.new(errors.INTERNAL_ERROR, "Busy: too many tasks"), 0)
 end
 
 ---The call that has become a task came through another mount.

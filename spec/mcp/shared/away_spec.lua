@@ -17,6 +17,7 @@ describe("while the store is away", function()
 
   before_each(function() all = several.open(2, make) end)
   after_each(function()
+    require("mcp.server.shared").TIMEOUT = 2
     all:close()
     helper.leftovers()
   end)
@@ -170,27 +171,85 @@ describe("while the store is away", function()
     end)
   end)
 
-  it("from the start, every request is refused until it is there", function()
+  -- A process that has never reached the store; returns what lets it.
+  local function add_alone(options, seconds)
+    local node = all.memory:node()
+    local connect = node.driver.connect
+    node.driver.connect = function() return nil, "it is away", "EUNAVAILABLE" end
+    local given = { name = "spec", store = node }
+    for key, member in pairs(options or {}) do given[key] = member end
+    local app = require("mcp").server(given)
+    make(app)
+    all.apps[3], all.nodes[3] = app, node
+    require("mcp.server.shared").TIMEOUT = seconds
+    all.listening[3] = app:listen { http = { port = 0 }, quiet = true, ready = true,
+      websocket = { port = 0 } }
+    all.ports[3] = all.listening[3].port
+    return app, function()
+      node.driver.connect = connect
+      several.eventually(function() return app.shared:is_ready() end)
+    end
+  end
+
+  local function plain(method, params, name)
+    params._meta = helper.envelope { ["io.modelcontextprotocol/clientCapabilities"] =
+      { elicitation = { form = {} }, extensions = { ["io.modelcontextprotocol/tasks"] = {} } } }
+    return all:request(3, method, params, nil, { ["MCP-Protocol-Version"] = several.STATELESS,
+      ["Mcp-Method"] = method, ["Mcp-Name"] = name })
+  end
+
+  it("from the start, requests without a session are served at once", function()
     quietly(function()
-      local node = all.memory:node()
-      local connect = node.driver.connect
-      node.driver.connect = function() return nil, "it is away", "EUNAVAILABLE" end
-      local mcp = require "mcp"
-      local app = mcp.server { name = "spec", store = node }
-      make(app)
-      all.apps[3], all.nodes[3] = app, node
-      require("mcp.server.shared").TIMEOUT = 0.05
-      all.listening[3] = app:listen { http = { port = 0 }, quiet = true, ready = true }
-      all.ports[3] = all.listening[3].port
+      -- What waited for the store would fail by the time of the client.
+      local app, reach = add_alone({}, helper.LIMIT * 2)
+      assert.equal("me", plain("tools/call", { name = "served", arguments = {} },
+        "served").content[1].text)
+      assert.is_table(plain("tools/list", {}).tools)
+      assert.equal("a", plain("resources/read", { uri = "note:a" }, "note:a").contents[1].text)
+      local stream = all:listen(3, { toolsListChanged = true })
+      assert.equal("notifications/subscriptions/acknowledged", stream:next().method)
+      app:changed "tools"
+      assert.equal("notifications/tools/list_changed", stream:next().method)
+      reach()
+      all.apps[1]:changed "tools"
+      assert.equal("notifications/tools/list_changed", stream:next().method)
+    end)
+  end)
+
+  it("from the start, what other processes are to open or to know is refused", function()
+    quietly(function()
+      local app, reach = add_alone({ page_size = 1 }, 0.05)
+      app:tool "asks" (function(_, ctx) return ctx:elicit("Well?", { n = "string" }) and "" end)
+      app:tool "works" { task = "required" } (function() return "done" end)
+      for _, case in ipairs {
+        { "tools/call", { name = "asks", arguments = {} }, "asks" },
+        { "tools/call", { name = "works", arguments = {} }, "works" },
+        { "tools/list", {} },
+      } do
+        local _, err = plain(table.unpack(case))
+        assert.matches("the store that the processes of this server share cannot be reached",
+          err and err.message or "served")
+      end
+      reach()
+      assert.equal("input_required", plain("tools/call", { name = "asks", arguments = {} },
+        "asks").resultType)
+      assert.equal("task", plain("tools/call", { name = "works", arguments = {} },
+        "works").resultType)
+      -- A cursor is good at every process.
+      assert.is_string(plain("tools/list", {}).nextCursor)
+    end)
+  end)
+
+  it("from the start, every request of a session is refused until it is there", function()
+    quietly(function()
+      local app, reach = add_alone({}, 0.05)
       local _, err, status = all:request(3, "initialize", { protocolVersion = several.LATEST,
         capabilities = {} })
       assert.same({ 503, -32000 }, { status, err.code })
       assert.is_false(app.shared:is_ready())
-      node.driver.connect = connect
-      several.eventually(function() return app.shared:is_ready() end)
+      reach()
       assert.is_string(all:session(3, 3))
     end)
-    require("mcp.server.shared").TIMEOUT = 2
     assert.matches("the processes of spec are not joined yet: it is away", log)
     assert.matches("the store of spec has been reached", log)
   end)

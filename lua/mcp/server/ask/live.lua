@@ -15,11 +15,13 @@ live.INITIALIZED = 10
 local Questions = { __name = "mcp.questions" }
 Questions.__index = {}
 
--- The open questions of a session. Any of several processes may get an answer, so ids differ.
+-- The open questions of a session. Any of several processes may get an answer, so ids differ;
+-- that of a connection (a session without an id) comes by the connection.
 local function questions_of(session, shared)
   local questions = session.questions
   if not questions then
-    questions = setmetatable({ last_id = shared and shared:first_question() or 0, count = 0,
+    questions = setmetatable({
+      last_id = shared and session.id and shared:first_question() or 0, count = 0,
       by_id = {} }, Questions)
     session.questions = questions
   end

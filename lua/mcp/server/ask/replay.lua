@@ -24,7 +24,13 @@ local REFUSED = "Invalid or expired requestState"
 -- Texts are good for one server only, and for nothing but this.
 local function purpose(app) return "requestState of " .. app.name end
 
-local function ring_of(app)
+-- Other processes are to open what is sealed here: keys of their own are in the store.
+local function ring_of(app, x)
+  local shared = app.shared
+  if shared and not shared.number and not (app.ring and app.ring.secrets) then
+    local joined, err = shared:need(x)
+    if not joined then return nil, err end
+  end
   app.ring = app.ring or seal.ring()
   return app.ring
 end
@@ -36,7 +42,9 @@ end
 ---@return table|nil err
 function replay.open(ctx, asking, text)
   local app = asking.app
-  local plain = ring_of(app):open(purpose(app), text)
+  local ring, err = ring_of(app, ctx.exchange)
+  if not ring then return err end
+  local plain = ring:open(purpose(app), text)
   if not plain or plain.method ~= ctx.method or plain.target ~= asking.target
     or plain.principal ~= principal.key(ctx)
     or plain.arguments ~= seal.digest(asking.arguments) then
@@ -59,7 +67,9 @@ function replay.stop(ctx, asking, missing)
   for _, item in ipairs(missing) do
     requests[item.key] = { method = item.method, params = item.params }
   end
-  local text, message = ring_of(asking.app):seal(purpose(asking.app), {
+  local ring, err = ring_of(asking.app, ctx.exchange)
+  if not ring then error(err) end
+  local text, message = ring:seal(purpose(asking.app), {
     method = ctx.method, target = asking.target, principal = principal.key(ctx),
     arguments = seal.digest(asking.arguments), round = asking.round + 1,
     answers = asking.answers, once = asking.kept,

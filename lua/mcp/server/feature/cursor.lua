@@ -25,9 +25,9 @@ end
 -- The names of a registry as a number, computed once after each change.
 local function names_of(registry, key)
   local known = registry.edition
-  if not known or known[1] ~= registry.generation then
+  if not known or known[1] ~= registry.generation or known[3] ~= key then
     local tag = require("mcp.server.siphash").tag(key, table.concat(registry:names(), "\0"))
-    known = { registry.generation, tag }
+    known = { registry.generation, tag, key }
     registry.edition = known
   end
   return known[2]
@@ -77,6 +77,13 @@ local function page_of(pager, list, generation, given)
   return page
 end
 
+-- The key of cursors is that of all processes.
+local function need_key(app)
+  local shared = app.pager and app.shared
+  if shared and not shared.number then return shared:need() end
+  return true
+end
+
 ---What a list answers: all of it, or the page that `params.cursor` names. Kept
 ---as bytes until the registry changes.
 ---@param app table
@@ -89,6 +96,8 @@ end
 ---@return userdata|nil raw
 ---@return table|nil err
 function cursor.list(app, list, registry, facts, params, make, wrap)
+  local joined, away = need_key(app)
+  if not joined then return nil, away end
   local pager, generation = app.pager, cursor.generation(app, registry)
   local page, err = page_of(pager, list, generation, params.cursor)
   if not page then return nil, err end
@@ -109,6 +118,8 @@ end
 ---@return table|nil result
 ---@return table|nil err
 function cursor.slice(app, list, generation, params, gather, wrap)
+  local joined, away = need_key(app)
+  if not joined then return nil, away end
   local pager = app.pager
   local page, err = page_of(pager, list, generation, params.cursor)
   if not page then return nil, err end

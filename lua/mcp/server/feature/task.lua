@@ -322,8 +322,17 @@ local function keep(task, ctx, tool, result, err)
   end
 end
 
+-- Other processes are to be asked about a task, unless its owner is a connection.
+local function can_share(app, ctx)
+  local session, shared = ctx.own_session, app.shared
+  if not shared or shared.number or session and not session.id then return true end
+  return shared:need(ctx.exchange)
+end
+
 -- Makes a task that does work(its ctx), for which `params` are kept.
 local function start(app, ctx, tool, ttl, params, work)
+  local joined, away = can_share(app, ctx)
+  if not joined then return nil, away end
   local task = store_of(app):create(owner_of(ctx), ttl, core.weight(params))
   if not task then
     local err = failure.busy("tasks", "Busy: too many tasks")
@@ -384,9 +393,11 @@ end
 ---@param remote table fetch(task), update(answers), cancel() return nil or the error; `requests` is
 ---what it asks now
 ---@return mcp.Task|nil task nil: there is no room
----@return table|nil result that answers the call
+---@return table|nil result that answers the call; without a task: the error, if it is another one
 function tasks.adopt(ctx, ttl, poll, remote)
   local app = ctx.app
+  local joined, away = can_share(app, ctx)
+  if not joined then return nil, away end
   local task = store_of(app):create(owner_of(ctx), ttl)
   if not task then return nil end
   task.listens, task.streams, task.is_watched = {}, {}, is_watched

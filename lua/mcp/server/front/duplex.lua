@@ -132,10 +132,8 @@ end
 ---@param app table
 ---@return function receive
 function duplex.receiver(app)
-  local shared = app.shared
   return function(x, link, kind, id, method, params, meta, claim, capabilities, client, level,
     token)
-    if shared and not shared.number and not shared:await() then return shared:unavailable(x) end
     if kind == "request" then
       if link.fields then context.fields[x] = link.posted or link.fields end
       return request(app, x, link, method, params, meta, claim, capabilities, client, level,

@@ -38,6 +38,9 @@ local UNKNOWN = "Session not found: it has expired or ended, or belongs to anoth
 -- The store of the sessions may know it, but cannot be reached.
 local function away(app, x) return app.shared:unavailable(x) end
 
+-- Messages of a session, or of a stream that any process may have.
+local BOUND = { get = true, post = true, delete = true, batch = true }
+
 local function unknown_session() return fail(404, errors.SESSION_NOT_FOUND, UNKNOWN) end
 
 -- --- requests without a session ----------------------------------------------
@@ -288,6 +291,8 @@ local function upgrade(app, x)
   -- A message for HTTP+SSE may arrive at another process.
   local id = nil
   if shared and fields == NONE then
+    local joined, err = shared:need(x)
+    if not joined then return nil, err end
     id = shared:name_post_stream()
     if not id then return away(app, x) end
   end
@@ -352,10 +357,10 @@ function http.receiver(app, pages)
   local shared = app.shared
   local function receive(x, link, kind, id, method, params, meta, claim, capabilities, client,
     level, token, version, mcp_method, mcp_name, session_id, repeated)
-    -- Nothing can be served like the other processes do before this one has joined them. Pages of
-    -- probes are.
-    if shared and not shared.number and kind ~= "route" and not shared:await() then
-      return shared:unavailable(x)
+    -- What belongs to a session is served once this process has joined the others.
+    if shared and not shared.number and BOUND[kind] then
+      local joined, err = shared:need(x)
+      if not joined then return nil, err end
     end
     if kind == "get" then return listen(app, x, version, session_id) end
     if kind == "post" then return post(app, x, link) end
@@ -376,6 +381,10 @@ function http.receiver(app, pages)
       return serve_modern(app, x, method, params, meta, claim, capabilities, client, level, token,
         version, mcp_method, mcp_name, direct, repeated)
     elseif verdict == "legacy" then
+      if shared and not shared.number then
+        local joined, err = shared:need(x)
+        if not joined then return nil, err end
+      end
       return serve_legacy(app, x, kind, id, method, params, meta, token, version, session_id,
         direct, repeated)
     elseif verdict == "drop" then

@@ -61,11 +61,11 @@ end
 function Shared.__index:key(kind, id) return ("%s/%s/%s"):format(self.prefix, kind, id) end
 
 ---The error of a request that needs the store while it is away.
----@param x userdata its exchange
+---@param x userdata|nil its exchange
 ---@return nil
 ---@return table err
 function Shared.__index.unavailable(_, x)
-  x:set_header("Retry-After", tostring(RETRY))
+  if x then x:set_header("Retry-After", tostring(RETRY)) end
   return refusal.new(503, errors.BUSY, "Busy: the store that the processes of this server share "
     .. "cannot be reached; try again later")
 end
@@ -302,6 +302,16 @@ function Shared.__index:await()
   local ok, text, code = waiter:wait(shared.TIMEOUT)
   if ok then return true end
   return nil, text, code == "ETIMEDOUT" and "EUNAVAILABLE" or code
+end
+
+---For a request that needs what the processes share: true once this one has joined the others.
+---Waits for that; requests that need nothing of it do not call this.
+---@param x userdata|nil its exchange
+---@return true|nil joined
+---@return table|nil err
+function Shared.__index:need(x)
+  if self.number or self:await() then return true end
+  return self:unavailable(x)
 end
 
 ---Can requests be served? For /readyz.
