@@ -119,8 +119,11 @@ describe("a change at one of several processes", function()
       all:get(1, sid)
       all:kill(1)
       all.apps[2]:changed "tools"
+      local asked = all.apps[3].shared.last_question
       local stream = all:get(3, sid)
       assert.equal(LIST, stream:next().method)
+      -- Nothing that could keep it waiting for an answer.
+      assert.equal(asked, all.apps[3].shared.last_question)
       assert.is_true(stream:is_quiet())
     end)
   end)
