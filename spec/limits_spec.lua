@@ -299,6 +299,10 @@ local REACHED = {
   ["server/shared/init.lua TIMEOUT"] =
     "mcp/shared/away: from the start, every request is refused until it is there",
   ["server/shared/init.lua ASKING"] = "mcp/shared/init: has a limit of questions that wait",
+  ["server/shared/posts.lua PASSING"] = "mcp/shared/posts: bounds the bytes on their way",
+  ["server/shared/posts.lua PASSING_PER_PRINCIPAL"] =
+    "mcp/shared/posts: has a share of the bytes on their way",
+  ["server/shared/posts.lua HEARD"] = "mcp/shared/posts: learns at once that the process",
   ["server/shared/changes.lua KEPT"] =
     "mcp/shared/changes: is one of 1024 that are kept, and of 1 MiB",
   ["server/shared/changes.lua KEPT_BYTES"] =
@@ -381,6 +385,8 @@ local REACHED = {
   ["store/hub.lua TIMEOUT"] = "mcp/store/hub: does not wait longer than its limit",
   MCP_LCHANNEL_FRAME = "lua/lchannel: refuses frames that are too long",
   MCP_LCHANNEL_QUEUE = "lua/lchannel: holds at most its queue",
+  MCP_LCHANNEL_SMALL = "lua/lchannel: has room for small frames where large ones are refused",
+  MCP_LCHANNEL_RESERVE = "lua/lchannel: has room for small frames where large ones are refused",
   MCP_SOCKET_MOST_INHERITED = "lua/lsocket: are refused when they are something else",
   ["cli/watch.lua PAUSE"] = "mcp/cli/reload: when a file changes, with --watch",
   ["server/listen/serve.lua GRACE"] = "net/watchdog: is ended by one signal once the grace is over",

@@ -78,6 +78,18 @@ describe("a channel", function()
     assert.equal("again", far:receive())
   end)
 
+  it("has room for small frames where large ones are refused", function()
+    local large, small, sent, count = ("x"):rep(1 << 20), ("y"):rep(1 << 16), 0, 0
+    while sent < 64 and near:send(large) do sent = sent + 1 end
+    while count < 1000 and near:send(small) do count = count + 1 end
+    -- At least 4 MiB, and what one frame of the largest size would take.
+    assert.is_true(count > 64 and count < 400, count)
+    assert.equal("EBUSY", select(3, near:send(small .. "z")))
+    for _ = 1, sent do assert.equal(#large, #far:receive()) end
+    for _ = 1, count do assert.equal(small, far:receive()) end
+    assert.is_true(near:send(large))
+  end)
+
   it("refuses frames that are too long, here and from the other side", function()
     assert.same({ nil, "larger than its limit", "ETOOBIG" },
       { near:send(("x"):rep(17 << 20), "y") })

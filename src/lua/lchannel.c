@@ -127,8 +127,17 @@ static channel_t *check_channel(lua_State *L) {
   return handle->channel;
 }
 
+/* Is there no room for a frame of this length? */
+static bool is_full(const channel_t *c, size_t length) {
+  size_t most = MCP_LCHANNEL_QUEUE;
+  if (length <= MCP_LCHANNEL_SMALL)
+    most += HEAD + MCP_LCHANNEL_FRAME + MCP_LCHANNEL_RESERVE;
+  return c->stream->queued > most;
+}
+
 /* channel:send(...) -> true | nil, text, code: the strings as one frame. Does
- * not wait: "EBUSY" while the other side does not read. */
+ * not wait: "EBUSY" while the other side does not read; small frames have room
+ * of their own. */
 static int channel_send(lua_State *L) {
   channel_t *c = check_channel(L);
   int top = lua_gettop(L), code = MCP_ECLOSED;
@@ -143,8 +152,7 @@ static int channel_send(lua_State *L) {
       return mcp_coroutine_push_error(L, MCP_ETOOBIG);
   }
   if (!c || c->closed || !c->stream) return mcp_coroutine_push_error(L, code);
-  if (c->stream->queued > MCP_LCHANNEL_QUEUE)
-    return mcp_coroutine_push_error(L, MCP_EBUSY);
+  if (is_full(c, length)) return mcp_coroutine_push_error(L, MCP_EBUSY);
   bytes.share = c->stream->share;
   for (unsigned i = 0; i < HEAD; i++) head[i] = (char)(length >> 8 * i & 0xff);
   code = mcp_buf_reserve(&bytes, HEAD + length);

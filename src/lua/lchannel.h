@@ -12,6 +12,11 @@
 #define MCP_LCHANNEL_FRAME (17u << 20)
 /* What may wait to be written: the other side does not read. In bytes. */
 #define MCP_LCHANNEL_QUEUE (16u << 20)
+/* A frame up to SMALL may wait beyond that, as long as what waits is less than
+ * what large ones can fill, and RESERVE: large frames do not cost others their
+ * answers. In bytes. */
+#define MCP_LCHANNEL_SMALL   65536u
+#define MCP_LCHANNEL_RESERVE (4u << 20)
 /* What has come and was not received: above this the other side has to wait,
  * unless the frame that is wanted is longer. In bytes. */
 #define MCP_LCHANNEL_UNREAD (1u << 20)

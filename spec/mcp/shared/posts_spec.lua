@@ -2,6 +2,7 @@
 -- HTTP+SSE over several processes: a message is passed to the one that has the stream.
 local core = require "mcp.core"
 local helper = require "spec.helper"
+local posts = require "mcp.server.shared.posts"
 local several = require "spec.several"
 local shared = require "mcp.server.shared"
 
@@ -9,7 +10,7 @@ local READY = '{"jsonrpc":"2.0","method":"notifications/initialized"}'
 local PING = '{"jsonrpc":"2.0","id":%s,"method":"ping"}'
 
 describe("HTTP+SSE over several processes", function()
-  local all, timeout, asking, clients
+  local all, timeout, asking, clients, passing, own, heard
 
   local function make(app, i)
     app:tool "where" (function(_, ctx) return ("%d %s"):format(i, ctx.headers["x-spec"]) end)
@@ -26,9 +27,11 @@ describe("HTTP+SSE over several processes", function()
 
   before_each(function()
     timeout, asking, clients = shared.TIMEOUT, shared.ASKING, {}
+    passing, own, heard = posts.PASSING, posts.PASSING_PER_PRINCIPAL, posts.HEARD
   end)
   after_each(function()
     shared.TIMEOUT, shared.ASKING = timeout, asking
+    posts.PASSING, posts.PASSING_PER_PRINCIPAL, posts.HEARD = passing, own, heard
     for _, client in ipairs(clients) do client:close() end
     all:close()
     helper.wait_until(function() return core.task_count() == 0 end, "the end of all tasks")
@@ -196,6 +199,78 @@ describe("HTTP+SSE over several processes", function()
     end)
   end)
 
+  it("learns at once that the process of its stream has died", function()
+    open(2)
+    several.run(function()
+      local asked, ask = 0, all.apps[2].shared.ask
+      local stream = connect(1, 2)
+      all.apps[2].shared.ask = function(...)
+        asked = asked + 1
+        return ask(...)
+      end
+      assert.equal(202, (post(2, stream.address, PING:format "1")))
+      assert.equal(1, stream:message().id)
+      assert.equal(1, asked)
+      all:kill(1)
+      posts.HEARD = 0
+      for _ = 1, 2 do
+        local status, err = post(2, stream.address, PING:format "2")
+        assert.same({ 404, -32001 }, { status, err.code })
+      end
+      assert.equal(1, asked)
+    end)
+  end)
+
+  -- A message with so many bytes, and some more.
+  local function sized(id, bytes)
+    return core.encode { jsonrpc = "2.0", id = id, method = "ping",
+      params = { filler = ("x"):rep(bytes) } }
+  end
+
+  -- Calls `fn` in a task, and holds the next message that arrives at process 1 until the function
+  -- that it returns is called; that one returns what `fn` does.
+  local function hold(fn)
+    local share = all.apps[1].shared
+    local take, gate, done = share.asked.post, core.waiter(), core.waiter()
+    local arrived, result = false, nil
+    share.asked.post = function(...)
+      share.asked.post, arrived = take, true
+      gate:wait(helper.LIMIT)
+      return take(...)
+    end
+    core.spawn(function()
+      result = fn()
+      done:wake(true)
+    end)
+    several.eventually(function() return arrived end, "the message")
+    return function()
+      gate:wake(true)
+      done:wait(helper.LIMIT)
+      return result
+    end
+  end
+
+  it("bounds the bytes on their way to other processes", function()
+    open(2)
+    helper.logged(function()
+      several.run(function()
+        local stream = connect(1, 2)
+        shared.TIMEOUT, posts.PASSING = helper.LIMIT, 6000
+        local go_on = hold(function() return (post(2, stream.address, sized(1, 4000))) end)
+        local status, err = post(2, stream.address, sized(2, 4000))
+        assert.same({ 503, -32000 }, { status, err.code })
+        assert.matches("too many bytes are on the way to other processes", err.message, 1, true)
+        assert.equal(202, (post(2, stream.address, PING:format "3")))
+        assert.equal(3, stream:message().id)
+        assert.equal(202, go_on())
+        assert.equal(1, stream:message().id)
+        assert.equal(202, (post(2, stream.address, sized(4, 4000))))
+        assert.equal(4, stream:message().id)
+        assert.same({ total = 0, by = {} }, all.apps[2].shared.passing)
+      end)
+    end)
+  end)
+
   it("gets 504 where the process of its stream does not answer", function()
     open(2)
     helper.logged(function()
@@ -321,6 +396,28 @@ describe("HTTP+SSE over several processes", function()
         assert.equal(401, (post(2, stream.address, PING:format "3", as "bad")))
         assert.equal(202, (post(2, stream.address, PING:format "4", as "ann")))
         assert.equal(4, stream:message().id)
+      end)
+    end)
+
+    it("has a share of the bytes on their way, and others have theirs", function()
+      helper.logged(function()
+        several.run(function()
+          several.eventually(joined)
+          local stream, other = connect(1, 2, as "ann"), connect(1, 2, as "bob")
+          shared.TIMEOUT, posts.PASSING_PER_PRINCIPAL = helper.LIMIT, 6000
+          local go_on = hold(function()
+            return (post(2, stream.address, sized(1, 4000), as "ann"))
+          end)
+          assert.equal(503, (post(2, stream.address, sized(2, 4000), as "ann")))
+          assert.equal(202, (post(2, other.address, sized(3, 4000), as "bob")))
+          local status, err = post(2, other.address, sized(4, 6000), as "bob")
+          assert.same({ 413, -32600 }, { status, err.code })
+          assert.matches("at most 6000 can be passed to another process", err.message, 1, true)
+          assert.equal(202, go_on())
+          assert.same({ total = 0, by = {} }, all.apps[2].shared.passing)
+          assert.equal(1, stream:message().id)
+          assert.equal(3, other:message().id)
+        end)
       end)
     end)
 

@@ -3,6 +3,7 @@
 local cases = require "spec.mcp.store.cases"
 local core = require "mcp.core"
 local frames = require "mcp.store.frames"
+local helper = require "spec.helper"
 local hub = require "mcp.server.workers.hub"
 local store_hub = require "mcp.store.hub"
 
@@ -113,6 +114,43 @@ describe("the store of a worker", function()
       if not ok then break end
     end
     assert.same({ nil, "the supervisor does not read", "EUNAVAILABLE" }, { ok, message, code })
+    near:close()
+    far:close()
+  end))
+
+  it("loses no small answers for large texts that a worker does not read", cases.in_task(function()
+    local near, far = assert(core.channel_pair())
+    local member = hub.new():join(far, "worker 1")
+    local large = ("x"):rep(1 << 20)
+    member.topics.t = true
+    local log = helper.logged(function()
+      for _ = 1, 64 do member.store:deliver("t", large, "n") end
+      member.store:put("large", large, 10)
+      for id, key in ipairs { "large", "small" } do
+        assert(member:take_frame(table.concat { frames.call("get", id, key) }))
+      end
+    end)
+    assert.matches("worker 1 does not read from the supervisor", log, 1, true)
+    assert.not_matches("worker worker", log, 1, true)
+    far:close()
+    local answers = {}
+    for frame in function() return (near:receive()) end do
+      if frame:sub(1, 1) == frames.ANSWER then
+        answers[#answers + 1] = table.pack(frames.read_answer(frame))
+      end
+    end
+    assert.same({ { 1, nil, "the worker does not read its answers", "EUNAVAILABLE", n = 4 },
+      { 2, n = answers[2].n } }, answers)
+    near:close()
+  end))
+
+  it("does not refuse small calls for large texts on their way", cases.in_task(function()
+    local near, far = assert(core.channel_pair())
+    local store <close> = store_hub.new(near, "n")
+    local large, sent = ("x"):rep(1 << 20), 0
+    while sent < 64 and store:publish("t", large) do sent = sent + 1 end
+    assert.is_true(sent < 64)
+    assert.is_true(store:publish("t", "small"))
     near:close()
     far:close()
   end))

@@ -95,13 +95,20 @@ end
 
 -- --- messages to other processes ---------------------------------------------------------------
 
+-- A message as it is sent.
+local function pack(self, message)
+  if not self.number then return nil, "the store has not been reached yet", "EUNAVAILABLE" end
+  message.from = self.number
+  return assert(core.encode(message))
+end
+
 ---Sends a message to all other processes of the app. Does not wait.
 ---@param message table
 ---@return true|nil sent, string|nil text, string|nil code
 function Shared.__index:tell_all(message)
-  if not self.number then return nil, "the store has not been reached yet", "EUNAVAILABLE" end
-  message.from = self.number
-  return self.store:publish(self:key("to", "all"), assert(core.encode(message)))
+  local packed, text, code = pack(self, message)
+  if not packed then return nil, text, code end
+  return self.store:publish(self:key("to", "all"), packed)
 end
 
 ---Sends a message to one process. Does not wait.
@@ -109,24 +116,34 @@ end
 ---@param message table
 ---@return true|nil sent, string|nil text, string|nil code
 function Shared.__index:tell(number, message)
-  if not self.number then return nil, "the store has not been reached yet", "EUNAVAILABLE" end
-  message.from = self.number
-  return self.store:publish(self:key("to", number), assert(core.encode(message)))
+  local packed, text, code = pack(self, message)
+  if not packed then return nil, text, code end
+  return self.store:publish(self:key("to", number), packed)
 end
+
+local ROOM = setmetatable({}, { __close = function() end })
+local function always() return ROOM end
 
 ---Sends a message to one process and waits for its answer.
 ---@param number integer
 ---@param message table
+---@param admit (fun(bytes: integer): table|nil, string|nil, string|nil)|nil gets the size of what
+---is about to be sent: something to close after the answer; or nil, text and code: it is not sent
 ---@return any answer nil, text and code: "ETIMEDOUT" if the process has not answered
 ---@return string|nil text, string|nil code
-function Shared.__index:ask(number, message)
+function Shared.__index:ask(number, message, admit)
   if self.asking >= shared.ASKING then
     return nil, "too many questions to other processes", "EBUSY"
   end
   self.last_question = self.last_question + 1
   local id, waiter = self.last_question, core.waiter()
   message.question = id
-  local sent, text, code = self:tell(number, message)
+  local packed, text, code = pack(self, message)
+  if not packed then return nil, text, code end
+  local room <close>, reason, problem = (admit or always)(#packed)
+  if not room then return nil, reason, problem end
+  local sent
+  sent, text, code = self.store:publish(self:key("to", number), packed)
   if not sent then return nil, text, code end
   self.waiting[id], self.asking = waiter, self.asking + 1
   local _ <close> = setmetatable({}, { __close = function()

@@ -11,10 +11,20 @@ local siphash = require "mcp.later" "mcp.server.siphash"
 
 local posts = {}
 
+---Bytes of messages that a process has passed to others and that wait for an answer, as they are
+---sent: what is on its way must leave room for what others send.
+posts.PASSING = 8 << 20
+---Of these, the messages of one principal; and so the largest message.
+posts.PASSING_PER_PRINCIPAL = 4 << 20
+---How long a process counts as alive after its last answer, in seconds: it is not looked for then.
+posts.HEARD = 1
+
 -- The secret of the processes that tags are made with, and the bytes of it that are the key.
 local SECRET, KEY = "stream", 16
 local ID = "^([%w_-]+)%.(%d+)%.%x+$"
 local QUERY = "^session_id=(.*)$"
+
+local ENDED = "the process of the stream has ended"
 
 local function id_of(random, number, key)
   local text = ("%s.%d"):format(random, number)
@@ -73,6 +83,41 @@ local function facts_of(auth)
     claims = auth.claims }
 end
 
+-- The message is answered for, in whatever way.
+local function land(room)
+  local passing, key = room.passing, room.key
+  passing.total = passing.total - room.bytes
+  if not key then return end
+  local left = passing.by[key] - room.bytes
+  passing.by[key] = left > 0 and left or nil
+end
+
+local Room = { __close = land }
+
+-- Makes room for a message of `bytes` to another process. `key`: of its principal, if it has one.
+local function admit(passing, key, bytes)
+  if bytes > posts.PASSING_PER_PRINCIPAL then
+    return nil, ("%d bytes, where at most %d can be passed to another process; send it in parts, "
+      .. "or over Streamable HTTP"):format(bytes, posts.PASSING_PER_PRINCIPAL), "ETOOBIG"
+  end
+  local own = key and passing.by[key] or 0
+  if passing.total + bytes > posts.PASSING or own + bytes > posts.PASSING_PER_PRINCIPAL then
+    return nil, "too many bytes are on the way to other processes", "EFULL"
+  end
+  passing.total = passing.total + bytes
+  if key then passing.by[key] = own + bytes end
+  return setmetatable({ passing = passing, key = key, bytes = bytes }, Room)
+end
+
+-- Has the process with this number ended? Asked of the store, unless it has answered just now.
+local function has_ended(self, number)
+  local heard = self.heard[number]
+  if heard and core.now() - heard < posts.HEARD then return false end
+  if self:is_alive(number) then return false end
+  self.heard[number] = nil
+  return true
+end
+
 ---Passes a message to the process that has its stream.
 ---@param self mcp.Shared
 ---@param x userdata its exchange
@@ -80,13 +125,14 @@ end
 ---@return true|nil passed
 ---@return string|nil text
 ---@return string|nil code "ECLOSED": there is no such stream; "EUNAVAILABLE": the store is away;
----"ETIMEDOUT": the process has not answered; "ETOOBIG"; "EFULL": too many wait for an answer; or
----as x:feed()
+---"ETIMEDOUT": the process has not answered; "ETOOBIG"; "EFULL": too many wait for an answer, or
+---too many bytes; or as x:feed()
 function posts.pass(self, x, auth)
   local id = (x:header ":query" or ""):match(QUERY)
   local number, text, code
   if id then number, text, code = holder(self, id) end
   if not number then return nil, text or "no such stream", code or "ECLOSED" end
+  if has_ended(self, number) then return nil, ENDED, "ECLOSED" end
   text, code = select(2, x:feed())
   if code ~= "ECLOSED" then return nil, text, code end
   local message = { verb = "post", link = id, text = select(4, x:request()),
@@ -97,14 +143,18 @@ function posts.pass(self, x, auth)
   -- It is a part of two messages until it is sent, and waits in a queue then.
   local charged, reason, problem = x:charge(2 * #message.text)
   if not charged then return nil, reason, problem end
-  answer, text, code = self:ask(number, message)
+  answer, text, code = self:ask(number, message, function(bytes)
+    message.text = nil
+    return admit(self.passing, auth and auth.key, bytes)
+  end)
   if answer then
+    self.heard[number] = core.now()
     if answer.done then return true end
     return nil, answer.text, answer.code
   end
   if code == "EBUSY" then return nil, text, "EFULL" end
   if code ~= "ETIMEDOUT" or self:is_alive(number) then return nil, text, code end
-  return nil, "the process of the stream has ended", "ECLOSED"
+  return nil, ENDED, "ECLOSED"
 end
 
 -- Asked by a process that a message has arrived at. The stream of another principal is unknown.
@@ -128,6 +178,8 @@ function posts.share(shared)
   -- Those that have ended go with the tables of their connections.
   shared.links = setmetatable({}, { __mode = "v" })
   shared.asked.post = take
+  -- Messages to others: their bytes, by principal too; and when each has answered last.
+  shared.passing, shared.heard = { total = 0, by = {} }, {}
 end
 
 return posts

@@ -18,7 +18,7 @@ local function send(self, ...)
   local ok, text, code = self.channel:send(...)
   if not ok and code == "EBUSY" and not self.slow then
     self.slow = true
-    core.log("warning", ("worker %s does not read from the supervisor: texts and answers are lost")
+    core.log("warning", ("%s does not read from the supervisor: texts and answers are lost")
       :format(self.name))
   end
   return ok, text, code
@@ -33,8 +33,12 @@ local function call(self, name, id, ...)
   end
   local value, second, code = driver[name](driver, ...)
   local ok, _, problem = send(self, frames.answer(name, id, value, second, code))
-  if not ok and problem == "ETOOBIG" then
+  if ok then return end
+  if problem == "ETOOBIG" then
     send(self, frames.answer(name, id, nil, "the answer is larger than a frame", "ETOOBIG"))
+  elseif problem == "EBUSY" then
+    -- A small one may still have room.
+    send(self, frames.answer(name, id, nil, "the worker does not read its answers", "EUNAVAILABLE"))
   end
 end
 
