@@ -20,6 +20,9 @@ bus.MAX_URIS = 64
 ---Bytes of the URI of a subscription.
 bus.URI_LENGTH = 1024
 
+-- Between two searches for listen requests that have ended, at least so many are added.
+local SWEEP = 16
+
 -- A change is named by its kind or, of a resource, by its URI, which has a colon.
 local METHODS = {
   tools = "notifications/tools/list_changed",
@@ -71,7 +74,7 @@ function bus.new(app, options)
   options = options or {}
   return setmetatable({
     app = app, max = options.max or bus.MAX, max_uris = options.max_uris or bus.MAX_URIS,
-    listens = {}, count = 0, lost = 0, -- exchange -> set
+    listens = {}, count = 0, sweep_at = SWEEP, lost = 0, -- exchange -> set
     -- Connections that are a session, by themselves and by their session.
     links = setmetatable({}, { __mode = "k" }),
     link_of = setmetatable({}, { __mode = "k" }),
@@ -90,15 +93,19 @@ end
 ---@param link table
 function Bus.__index:leave(link) self.links[link] = nil end
 
----Is there room for one more listen? What is gone makes room.
----@return boolean
-function Bus.__index:has_room()
-  if self.count < self.max then return true end
+---Forgets the listen requests that have ended, such as with their connection, which no event tells.
+---@return integer open
+function Bus.__index:sweep()
   for x in pairs(self.listens) do
     if not x:is_open() then self:forget(x) end
   end
-  return self.count < self.max
+  self.sweep_at = self.count + math.max(self.count, SWEEP)
+  return self.count
 end
+
+---Is there room for one more listen? What is gone makes room.
+---@return boolean
+function Bus.__index:has_room() return self.count < self.max or self:sweep() < self.max end
 
 ---Subscribes an exchange to the changes in `set`, from now on. The exchange must be kept open
 ---(exchange:keep).
@@ -106,6 +113,7 @@ end
 ---@param set table<string, boolean>
 function Bus.__index:add(x, set)
   self:flush()
+  if self.count >= self.sweep_at then self:sweep() end
   self.listens[x] = set
   self.count = self.count + 1
   if SHARED[set] then return end

@@ -212,7 +212,8 @@ end
 
 local function add_state(families, app, delay)
   families:one("luamcp_sessions", "gauge", "Open sessions.", app.sessions.count)
-  families:one("luamcp_listens", "gauge", "Streams of clients without a session.", app.bus.count)
+  families:one("luamcp_listens", "gauge", "Streams of clients without a session.",
+    app.bus:sweep())
   families:one("luamcp_tasks_in_progress", "gauge", "Coroutines that run or wait.",
     core.task_count())
   families:one("luamcp_lua_memory_bytes", "gauge", "Memory of the Lua state.",

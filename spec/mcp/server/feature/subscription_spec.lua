@@ -231,6 +231,21 @@ describe("subscriptions", function()
       assert.equal(1, app.bus.count)
     end)
 
+    it("are forgotten when they have ended, also if nothing changes", function()
+      listen({ toolsListChanged = true }, 1)
+      for i = 1, 100 do
+        local other = helper.open(app, "2026-07-28")
+        listen({ resourceSubscriptions = { "test://many/" .. i } }, 1, other)
+        other:close()
+        assert.is_true(app.bus.count <= 33, app.bus.count .. " are kept")
+      end
+      assert.equal(1, app.bus:sweep())
+      assert.equal(1, app.bus.count)
+      -- Those of resources, too.
+      local watchers = require "mcp.server.watchers"
+      for i = 1, 100 do assert.is_nil(next(watchers.of("test://many/" .. i))) end
+    end)
+
     it("hold up neither calls nor the end of the connection", function()
       for i = 1, 64 do listen({ toolsListChanged = true }, i) end
       for i = 101, 164 do
