@@ -297,7 +297,7 @@ local REACHED = {
   ["store/methods.lua WAITING_BYTES"] =
     "mcp/store/memory: loses texts of a subscriber that is too slow",
   ["server/shared/init.lua TIMEOUT"] =
-    "mcp/shared/away: from the start, every request is refused until it is there",
+    "mcp/shared/away: from the start, every request of a session is refused until it is there",
   ["server/shared/init.lua ASKING"] = "mcp/shared/init: has a limit of questions that wait",
   ["server/shared/posts.lua PASSING"] = "mcp/shared/posts: bounds the bytes on their way",
   ["server/shared/posts.lua PASSING_PER_PRINCIPAL"] =
