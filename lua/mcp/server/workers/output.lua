@@ -24,6 +24,31 @@ local function marked(line, number)
   return ("[%d] %s"):format(number, line)
 end
 
+-- A message of several lines is kept as one, up to so many bytes.
+local SAID = 1024
+
+---Makes a function that gets lines one by one and returns what the last message of them says: in
+---one line, without a traceback.
+---@return fun(line: string): string
+function output.last_message()
+  local said, in_trace = "", false
+  return function(line)
+    if core.log_format() == "json" and line:find "^{" then
+      local entry = core.decode(line)
+      line = type(entry) == "table" and type(entry.message) == "string" and entry.message or line
+    end
+    local text = line:gsub("^luamcp: ", ""):gsub("^error: ", "")
+    if text:find "^stack traceback:" then
+      in_trace = true
+    elseif not text:find "^%s" then
+      said, in_trace = text, false
+    elseif not in_trace and #said < SAID then
+      said = said .. " " .. text:match "^%s*(.*)"
+    end
+    return said
+  end
+end
+
 ---Passes on what a process writes to standard error, to its end.
 ---@param process mcp.Process
 ---@param number fun(): integer|false the worker's, or false: lines are passed on as they are

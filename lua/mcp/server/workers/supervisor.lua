@@ -228,7 +228,7 @@ local function live(self, worker)
     sockets = sockets, channel = true, our_output = true, stderr = "capture",
   }
   if not process then
-    worker.ended, worker.last_line = {}, channel
+    worker.ended, worker.last_message = {}, channel
     self.living[worker] = nil
     return ended_of(self, worker)
   end
@@ -238,10 +238,10 @@ local function live(self, worker)
   if worker.expected then process:kill "TERM" end
   core.spawn(receive, self, worker)
   core.spawn(watch, self, worker)
-  local relay = core.waiter()
+  local relay, message_of = core.waiter(), output.last_message()
   relay:spawn(output.relay, process, function()
     return self.was_ready and worker.number
-  end, function(line) worker.last_line = line end)
+  end, function(line) worker.last_message = message_of(line) end)
   local ended = process:wait()
   relay:wait(1)
   worker.ended = ended or {}
@@ -331,7 +331,7 @@ function Supervisor.__index:roll()
     if self.stopping then break end
     if not rolled then
       finish(fresh, supervisor.KILL)
-      if fresh.last_line then text = ("%s: %s"):format(text, fresh.last_line) end
+      if fresh.last_message then text = ("%s: %s"):format(text, fresh.last_message) end
       core.log("error", ("the workers are not replaced: %s"):format(text))
       break
     end
