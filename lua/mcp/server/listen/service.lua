@@ -96,13 +96,17 @@ function service.write_pid(path)
   end
   local fresh = ("%s.%d"):format(path, own)
   local file, text = io.open(fresh, "w")
-  if not file then error(("pid_file: %s"):format(text), 0) end
+  -- The name in the text is that of the file which is renamed at the end.
+  if not file then
+    error(("pid_file: %s: %s"):format(path, text:sub(#fresh + 3)), 0)
+  end
   local written = file:write(own, "\n") and file:close()
   local ok
   ok, text = os.rename(fresh, path)
   if not (written and ok) then
     os.remove(fresh)
-    error(("pid_file: %s: %s"):format(path, text or "cannot be written"), 0)
+    text = text and text:match "([^:]*)$":match "^%s*(.*)" or "cannot be written"
+    error(("pid_file: %s: %s"):format(path, text), 0)
   end
   return function()
     if tonumber((read(path) or ""):match "^%d+") == own then os.remove(path) end

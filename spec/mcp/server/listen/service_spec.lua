@@ -137,8 +137,9 @@ describe("a service", function()
     assert.equal(("%d\n"):format(third.process:pid()), again:read "a")
     local lost = support.start(("{ http = { port = 0 }, pid_file = %q }"):format(
       folder .. "/no/folder"))
-    lost:wait_said "pid_file: .-/no/folder.-No such file"
+    lost:wait_said "pid_file: .-/no/folder: No such file"
     assert.same({ "exit", 1 }, { lost:wait_end() })
+    assert.is_nil(lost.said:find("traceback", 1, true), lost.said)
   end)
 
   local is_root = core.find_user() == 0
