@@ -214,7 +214,8 @@ local function add_state(families, app, delay)
   families:one("luamcp_sessions", "gauge", "Open sessions.", app.sessions.count)
   families:one("luamcp_listens", "gauge", "Streams of clients without a session.",
     app.bus:sweep())
-  families:one("luamcp_tasks_in_progress", "gauge", "Coroutines that run or wait.",
+  families:one("luamcp_tasks_in_progress", "gauge", "Coroutines that run or wait, "
+    .. "of calls and of the server itself (two or more while it is idle).",
     core.task_count())
   families:one("luamcp_lua_memory_bytes", "gauge", "Memory of the Lua state.",
     math.floor(collectgarbage "count" * 1024))
