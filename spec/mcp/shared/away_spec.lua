@@ -240,6 +240,20 @@ describe("while the store is away", function()
     end)
   end)
 
+  it("from the start, what has to be corrected is an error, with what to do", function()
+    quietly(function()
+      local node = all.memory:node()
+      node.driver.connect = function() return nil, "the password is wrong.", "EAUTH" end
+      local app = require("mcp").server { name = "spec", store = node }
+      all.nodes[3] = node
+      all.listening[3] = app:listen { http = { port = 0 }, quiet = true }
+      helper.wait_until(function() return app.shared.job end)
+      require("mcp.core").sleep(0.05)
+    end)
+    assert.matches("error: the store of spec has not been reached yet: the password is wrong; "
+      .. "correct the address of the store %(%-%-store, or the option store%)", log)
+  end)
+
   it("from the start, every request of a session is refused until it is there", function()
     quietly(function()
       local app, reach = add_alone({}, 0.05)
@@ -250,7 +264,8 @@ describe("while the store is away", function()
       reach()
       assert.is_string(all:session(3, 3))
     end)
-    assert.matches("the processes of spec are not joined yet: it is away", log)
+    assert.matches("warning: the store of spec has not been reached yet: it is away; "
+      .. "it is tried again, and what needs it is refused until then", log)
     assert.matches("the store of spec has been reached", log)
   end)
 end)

@@ -283,6 +283,11 @@ local function wake_all(self)
   for waiter in pairs(joining) do waiter:wake(true) end
 end
 
+-- What a process does until it has joined, and what there is to do.
+local WAIT = "it is tried again, and what needs it is refused until then"
+local CORRECT = "correct the address of the store (--store, or the option store), or what its "
+  .. "server allows; " .. WAIT
+
 -- Keeps alive what this process uses.
 local function care(self)
   self.store:touch_later(self:key("node", self.number), NODE)
@@ -297,8 +302,9 @@ local function run(self)
     if ok then break end
     if code == "ECLOSED" or code == "ECANCELED" then return end
     if failed ~= text then
-      core.log("warning", ("the processes of %s are not joined yet: %s"):format(self.app.name,
-        text))
+      local wrong = code ~= "EUNAVAILABLE"
+      core.log(wrong and "error" or "warning", ("the store of %s has not been reached yet: %s; %s")
+        :format(self.app.name, (text:gsub("%.$", "")), wrong and CORRECT or WAIT))
     end
     failed = text
     if not core.sleep(AGAIN) then return end

@@ -14,6 +14,9 @@ connection.AWAY = { LOADING = "it is loading its data", MASTERDOWN = "its primar
 local BUSY = { BUSY = true, TRYAGAIN = true, CLUSTERDOWN = true, MISCONF = true,
   NOREPLICAS = true }
 local REFUSED = { WRONGPASS = true, NOAUTH = true, NOPERM = true, DENIED = true }
+-- Certificates that have to be corrected, here or there.
+local CORRECTED = { ETLSEXPIRED = true, ETLSEARLY = true, ETLSHOST = true, ETLSISSUER = true,
+  ETLSCERT = true, ETLSMISSING = true, ETLSVERSION = true }
 local CLUSTER = { MOVED = true, ASK = true, CROSSSLOT = true }
 
 ---What an error of Redis means.
@@ -171,7 +174,10 @@ function connection.open(place, timeout)
   end
   stream, text, code = core.connect_stream { host = place.host, port = place.port,
     unix = place.unix, tls = context, timeout = timeout }
-  if not stream then return nil, ("cannot be reached: %s (%s)"):format(text, code) end
+  if not stream then
+    return nil, ("cannot be reached: %s (%s)"):format(text, code),
+      CORRECTED[code] and code or nil
+  end
   return setmetatable({ place = place, stream = stream, reader = hiredis.reader(), digests = {},
     heard = core.now() }, Connection)
 end

@@ -313,7 +313,7 @@ describe("workers", function()
     ]], ".lua") }
     server:begun()
     assert.equal("ok", assert(mcp.fetch((server.url:gsub("/mcp$", "/healthz")))):text())
-    assert.matches("are not joined yet", server.said)
+    assert.matches("the store of .- has not been reached yet", server.said)
   end)
 
   it("share new connections evenly, though one of them is always the first", function()
