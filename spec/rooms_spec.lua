@@ -175,7 +175,7 @@ describe("rooms of src", function()
     -- State of the process: its byte budget, the memory counters of the hunts, the log level, and
     -- what a signal handler needs, which gets no argument.
     local KEPT = { "^src/base/account%.c", "^src/base/mem%.c", "^src/base/log%.c",
-      "^src/net/interrupt%.c", "^src/net/watchdog%.c" }
+      "^src/net/interrupt%.c", "^src/net/watchdog%.c", "^src/net/hangup%.c" }
     local function is_kept(line)
       for _, pattern in ipairs(KEPT) do if line:find(pattern) then return true end end
       return false

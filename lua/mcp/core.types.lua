@@ -127,6 +127,9 @@ function core.time() end
 ---@param fn? fun(number: integer)
 function core.catch_signals(fn) end
 
+---Has a SIGHUP that comes before `catch_signals` wait for it, unless the terminal has been closed.
+function core.keep_hangup() end
+
 ---Sends a datagram to a socket of the service manager.
 ---@param address string a path, or the name of an abstract socket after @
 ---@param text string

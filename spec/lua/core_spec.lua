@@ -206,6 +206,12 @@ describe("a Lua state", function()
     assert.equal("signal 15", try "core.catch_signals(print) core.catch_signals(nil)")
     assert.equal("signal 1", try("", "HUP"))
     assert.equal("exit 0", try("core.catch_signals(function(n) got = n == 1 end)", "HUP"))
+    -- One that came before is kept if that was asked.
+    local early = "core.keep_hangup() os.execute 'kill -HUP $PPID' "
+    assert.equal("signal 15", try(early, "TERM"))
+    assert.equal("exit 0", try(early .. "core.catch_signals(function(n) got = n == 1 end)", "CONT"))
+    assert.equal("signal 1", try("core.keep_hangup() core.catch_signals(print) "
+      .. "core.catch_signals(nil)", "HUP"))
     -- Who was started by nohup goes on.
     assert.equal("nil timeout", try("core.catch_signals(function(n) got = n == 1 end)", "HUP",
       "sh", "-c", 'trap "" HUP; exec "$0" "$@"'))

@@ -50,6 +50,7 @@
 #include "lua/lworker.h"
 #include "lua/seconds.h"
 #include "lua/value.h"
+#include "net/hangup.h"
 #include "net/watchdog.h"
 
 #define TYPE_NAME "mcp.runtime"
@@ -287,6 +288,14 @@ static int catch_signals(lua_State *L) {
     o->signals[i] = mcp_signal_start(o->rt.loop, numbers[i], on_signal, o);
     if (!o->signals[i]) return luaL_error(L, "cannot catch signals");
   }
+  mcp_hangup_pass_on();
+  return 0;
+}
+
+/* keep_hangup(): a SIGHUP is kept until signals are caught. */
+static int keep_hangup(lua_State *L) {
+  (void)L;
+  mcp_hangup_keep();
   return 0;
 }
 
@@ -497,6 +506,7 @@ int luaopen_mcp_core(lua_State *L) {
                                        {"time", wall_and_monotonic},
                                        {"move_to_luv", move_to_luv},
                                        {"catch_signals", catch_signals},
+                                       {"keep_hangup", keep_hangup},
                                        {"watch_over", watch_over},
                                        {"start_watch", start_watch},
                                        {"watch_handlers", watch_handlers},

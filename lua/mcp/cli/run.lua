@@ -289,6 +289,10 @@ return function(args, bundled)
     and (asked.http or asked.sse or asked.websocket or asked.unix) then
     return run_workers(asked, command_of(args, bundled))
   end
+  -- It asks a server to load again what is just being loaded.
+  if asked.http or asked.sse or asked.websocket or asked.unix then
+    require("mcp.core").keep_hangup()
+  end
   if is_document(options.file) and not source then
     require("mcp.server").asked = options.asked
     require("mcp.server").started_as = command_of(args, bundled)

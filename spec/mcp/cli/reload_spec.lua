@@ -89,6 +89,27 @@ describe("a script that is run again", function()
     assert.matches("closed 1", server:told(), 1, true)
   end)
 
+  it("at a SIGHUP that came while it was loading, once it serves", function()
+    write("server.lua", [[
+      local mcp = require "mcp"
+      local app = mcp.server "early"
+      io.stderr:write "loading\n"
+      while not io.open(os.getenv "SPEC_GO") do os.execute "sleep 0.01" end
+      app.state.loads = (app.state.loads or 0) + 1
+      local load = app.state.loads
+      app:tool "say" (function() return "early" .. load end)
+      app:run()]])
+    server = support.start("{}", { path = folder .. "/server.lua", words = { "--http", "0" },
+      env = { "MCP_LOG=info", "SPEC_GO=" .. folder .. "/go" } })
+    server:wait_said "loading"
+    server.process:kill "HUP"
+    write("go", "")
+    local port = server:wait_said "at http://[^%s]-:(%d+)/"
+    server:wait_said "server.lua reloaded"
+    client = assert(mcp.connect(("http://127.0.0.1:%d/mcp"):format(port)))
+    assert.equal("early2", say())
+  end)
+
   it("a call in progress ends in the old script, which ends after it", function()
     start()
     server.process:kill "HUP"
