@@ -138,7 +138,8 @@ BUSTED := busted --lua=$(LUA) --output=spec/report.lua $(SPEC_ORDER)
 JOBS   ?= $(shell nproc 2>/dev/null || getconf _NPROCESSORS_ONLN)
 
 # make test SPEC=spec/wire/json_spec.lua runs one file, with its output as it comes.
-test: build $(CODECS) $(BUILD)/host $(BUILD)/spec/resolver.so $(SPEC_SHIM)
+test: build $(CODECS) $(BUILD)/host $(BUILD)/spec/resolver.so $(BUILD)/spec/day.so \
+  $(SPEC_SHIM)
 	@$(SPEC_ENV) $(if $(SHUFFLE)$(filter %.lua,$(SPEC)),$(BUSTED) $(SPEC), \
 	  $(LUA) spec/run.lua $(JOBS) '$(BUSTED)' $(SPEC))
 

@@ -422,6 +422,7 @@ local REACHED = {
   ["server/listen/tickets.lua PERIOD"] = "mcp/server/listen/tickets: follow the clock",
   ["server/listen/tickets.lua AGAIN"] =
     "mcp/server/listen/tickets: are asked for again where the store is away",
+  MCP_TLS_TICKET_TIME = "openssl/tls_tickets: end an hour after the full handshake",
   MCP_TLS_SERVERS = "openssl/tls_sessions: are kept for 64 servers, the ones used last",
   MCP_TLS_SESSIONS = "openssl/tls_sessions: keeps four of a server that sends more",
   ["auth/jwt.lua CLOCK_SKEW"] = "mcp/auth/jwt: looks at exp, nbf and iat, with clocks a little",
@@ -447,7 +448,6 @@ local REACHED = {
 local UNREACHED = {
   MCP_EXCHANGE_RETRY = "a number in a response, nothing is refused",
   MCP_TLS_COST = "an amount that is counted, nothing is refused",
-  MCP_TLS_TICKET_TIME = "an hour; keys that are given are tested in its place",
   MCP_CARRIER_NOTES = "64 KiB of notes at once; the order of notes is tested",
   MCP_THREAD_NOTES = "the same",
   MCP_WORKER_ARGUMENTS = "the limit of the queue is reached first",

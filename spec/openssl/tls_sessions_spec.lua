@@ -2,6 +2,7 @@
 -- tls_sessions_spec.lua: src/openssl/tls_sessions.c: which sessions a client resumes. What a
 -- server makes of them is in tls_tickets_spec.lua.
 local certificate = require "codecs.certificate"
+local hours = require "spec.openssl.hours"
 local openssl = require "mcp.openssl"
 local stream = require "codecs.stream"
 local system = require "codecs.system"
@@ -144,6 +145,19 @@ describe("a client's sessions", function()
     near:close()
     far:close()
   end)
+
+  for _, protocol in ipairs { "tls1_2", "tls1_3" } do
+    it("end an hour after the full handshake, however often they are replaced: " .. protocol,
+      function()
+        -- At last the clock is set back.
+        assert.equal("full resumed full resumed full",
+          hours("client", protocol, 600, 0, 40, 80, 120, 70))
+      end)
+
+    it("end with any certificate of the server's chain: " .. protocol, function()
+      assert.equal("full resumed ETLSEXPIRED", hours("client", protocol, 50, 0, 40, 52))
+    end)
+  end
 
   it("are resumed with TLS 1.2, as often as one likes", function()
     local folder = os.tmpname()

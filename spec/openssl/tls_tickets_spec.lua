@@ -2,6 +2,7 @@
 -- tls_tickets_spec.lua: src/openssl/tls_tickets.c, seen by the server: which connections are
 -- resumed. The clients are ours (tls_sessions_spec.lua), and the openssl command for TLS 1.2.
 local certificate = require "codecs.certificate"
+local hours = require "spec.openssl.hours"
 local openssl = require "mcp.openssl"
 local stream = require "codecs.stream"
 local system = require "codecs.system"
@@ -183,6 +184,19 @@ describe("a server's session tickets", function()
     assert.has_error(function() talk(server, client) end)
     assert.same({ 1, 1 }, counts(server))
   end)
+
+  for _, protocol in ipairs { "tls1_2", "tls1_3" } do
+    it("end an hour after the full handshake, however often they are replaced: " .. protocol,
+      function()
+        -- At last the clock is set back.
+        assert.equal("full resumed full resumed full",
+          hours("server", protocol, 600, 0, 40, 80, 120, 70))
+      end)
+
+    it("end with any certificate of the client's chain: " .. protocol, function()
+      assert.equal("full resumed ETLSEXPIRED", hours("server", protocol, 50, 0, 40, 52))
+    end)
+  end
 
   it("end with the certificate that was shown", function()
     local mine = write("own.pem", own.cert .. own.key)

@@ -10,6 +10,7 @@
 
 #include "base/err.h"
 #include "base/mem.h"
+#include "openssl/tls_age.h"
 #include "openssl/tls_error.h"
 #include "openssl/tls_sessions.h"
 #include "openssl/tls_tickets.h"
@@ -189,6 +190,8 @@ static int shake(mcp_tls_session_t *session) {
     bool resumed = SSL_session_reused(ssl) == 1;
     e->handshakes.full += !resumed;
     e->handshakes.resumed += resumed;
+    /* Now, not with the first ticket: a server may send that hours later. */
+    if (!e->base.server) mcp_tls_age_note(ssl);
     return 1;
   }
   result = mcp_tls_error_code(ssl, result, wire_of(ssl));

@@ -2,11 +2,11 @@
  * tls_sessions.c: see tls_sessions.h. */
 #include "openssl/tls_sessions.h"
 
-#include <openssl/x509.h>
 #include <string.h>
 #include <time.h>
 
 #include "base/mem.h"
+#include "openssl/tls_age.h"
 
 /* Where a server is in the list, or `count`. */
 static size_t find(const mcp_tls_sessions_t *all, const char *name) {
@@ -62,12 +62,11 @@ void mcp_tls_sessions_keep(mcp_tls_sessions_t *all, const char *name,
 
 /* What the server has shown must be valid still: resuming does not look at it
  * again. */
-static bool is_valid(const SSL_SESSION *session) {
-  X509 *cert = SSL_SESSION_get0_peer((SSL_SESSION *)session);
+static bool is_valid(SSL_SESSION *session) {
   return SSL_SESSION_is_resumable(session) &&
          SSL_SESSION_get_time(session) + SSL_SESSION_get_timeout(session) >
              (long)time(NULL) &&
-         (!cert || X509_cmp_current_time(X509_get0_notAfter(cert)) > 0);
+         mcp_tls_age_is_young(session);
 }
 
 SSL_SESSION *mcp_tls_sessions_take(mcp_tls_sessions_t *all, const char *name) {

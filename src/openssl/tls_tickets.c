@@ -7,12 +7,12 @@
 #include <openssl/crypto.h>
 #include <openssl/evp.h>
 #include <openssl/rand.h>
-#include <openssl/x509.h>
 #include <string.h>
 #include <time.h>
 
 #include "base/err.h"
 #include "openssl/aead.h"
+#include "openssl/tls_age.h"
 
 static uint64_t now(void) {
   struct timespec t;
@@ -109,17 +109,22 @@ static int on_key(SSL *ssl, unsigned char *name, unsigned char *iv,
   return key == &tickets->current ? 1 : 2;
 }
 
-/* A certificate that has expired since is no reason to resume. A ticket of TLS
- * 1.3 is used once, so there is always another (RFC 8446 C.4). */
+/* Each ticket has the time of the full handshake that its session began with:
+ * OpenSSL copies a session before it makes another ticket of it. */
+static int on_make(SSL *ssl, void *arg) {
+  (void)arg;
+  mcp_tls_age_note(ssl);
+  return 1;
+}
+
+/* What has been found out about a certificate is not believed for ever. A
+ * ticket of TLS 1.3 is used once, so there is always another (RFC 8446 C.4). */
 static SSL_TICKET_RETURN on_ticket(SSL *ssl, SSL_SESSION *session,
                                    const unsigned char *name, size_t size,
                                    SSL_TICKET_STATUS status, void *arg) {
-  X509 *cert;
   (void)name, (void)size, (void)arg;
-  if (status != SSL_TICKET_SUCCESS && status != SSL_TICKET_SUCCESS_RENEW)
-    return SSL_TICKET_RETURN_IGNORE_RENEW;
-  cert = SSL_SESSION_get0_peer(session);
-  if (cert && X509_cmp_current_time(X509_get0_notAfter(cert)) <= 0)
+  if ((status != SSL_TICKET_SUCCESS && status != SSL_TICKET_SUCCESS_RENEW) ||
+      !mcp_tls_age_is_young(session))
     return SSL_TICKET_RETURN_IGNORE_RENEW;
   return status == SSL_TICKET_SUCCESS_RENEW || SSL_version(ssl) > TLS1_2_VERSION
              ? SSL_TICKET_RETURN_USE_RENEW
@@ -130,5 +135,5 @@ bool mcp_tls_tickets_use(SSL_CTX *ctx, mcp_tls_tickets_t *tickets) {
   SSL_CTX_set_timeout(ctx, MCP_TLS_TICKET_TIME / 1000);
   SSL_CTX_set_tlsext_ticket_key_evp_cb(ctx, on_key);
   return SSL_CTX_set_app_data(ctx, tickets) &&
-         SSL_CTX_set_session_ticket_cb(ctx, NULL, on_ticket, NULL);
+         SSL_CTX_set_session_ticket_cb(ctx, on_make, on_ticket, NULL);
 }

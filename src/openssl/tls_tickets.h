@@ -12,8 +12,8 @@
 #include <stdint.h>
 
 /* How long a key encrypts and a session can be resumed, in milliseconds; a key
- * decrypts for twice as long. What was found out about a client's certificate
- * is believed for as long. */
+ * decrypts for twice as long. A session and those that follow from it can be
+ * resumed for this time together (tls_age.h). */
 #define MCP_TLS_TICKET_TIME 3600000
 /* Bytes of a secret that a key is made of. */
 #define MCP_TLS_TICKET_SECRET 32
