@@ -252,6 +252,9 @@ local REACHED = {
   MCP_JSON_DEPTH = "wire/json: hold the depth at MCP_JSON_DEPTH",
   MCP_JSON_KEY_LENGTH = "wire/json: hold a key at MCP_JSON_KEY_LENGTH bytes of text",
   MCP_RPC_ID_LENGTH = "wire/rpc: has 128 bytes of text at most, its quotes among them",
+  ["server/front/arrival.lua KEPT"] =
+    "mcp/server/front/repeat: is remembered up to a number of bytes",
+  MCP_HTTP_HEAD_KEPT = "mcp/server/front/repeat: is remembered with a head up to 4 KiB",
   ["server/front/legacy.lua BATCH"] =
     "mcp/server/front/legacy: empty or of more than 32 are refused",
   MCP_EXCHANGE_PER_LINK = "transport/link: may have 64 requests under way; the next is told so",

@@ -25,7 +25,8 @@ bool mcp_lrepeat_is_worth(mcp_exchange_t *x);
 /* x:remember(fn, method, meta | nil [, with_id]): requests like this one, whose
  * method is `method` and whose _meta has the text `meta`, go to fn(x, params
  * [, id]) instead of the listener's function, and survive if this one does.
- * Without memory for it they do not. */
+ * Without memory for it they do not. Both texts stay with the connection: the
+ * caller says how long they may be. */
 int mcp_lrepeat_remember(lua_State *L);
 
 /* Forgets what was left with a connection. */

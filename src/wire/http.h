@@ -21,7 +21,8 @@
 #define MCP_HTTP_LEADING_CRLF     2
 #define MCP_HTTP_EXTENSION_LENGTH 1024
 #define MCP_HTTP_TRAILER_LENGTH   4096
-/* A head buffer larger than this is freed when the next message begins. */
+/* A head longer than this is read in full each time, and its buffer is freed
+ * when the next message begins. */
 #define MCP_HTTP_HEAD_KEPT 4096
 /* Interim 1xx responses a client waits through. */
 #define MCP_HTTP_INTERIM_COUNT 8

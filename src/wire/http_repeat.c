@@ -9,7 +9,9 @@ void mcp_http_repeat_note(mcp_http_repeat_t *repeat, const llhttp_t *parser,
                           const mcp_http_head_t *head, mcp_slice_t text) {
   const mcp_http_header_t *field = head->headers;
   repeat->digits = 0;
-  if (head->content_length <= 0 || head->upgrade || !head->keep_alive) return;
+  if (head->content_length <= 0 || head->upgrade || !head->keep_alive ||
+      text.len > MCP_HTTP_HEAD_KEPT)
+    return;
   while (!mcp_slice_equal_nocase(field->name, MCP_SLICE("Content-Length")))
     field++;
   if (field->value.len > DIGITS) return;

@@ -19,7 +19,8 @@ typedef struct {
 /* `parser` has read the head whose text is `text` and whose meaning is `head`.
  * Keeps what a repetition needs, or forgets what was kept: only a message that
  * goes on with a body of a given length, on a connection that goes on after it,
- * may be repeated. */
+ * may be repeated, and only up to MCP_HTTP_HEAD_KEPT: what is kept of it here
+ * and above stays while the connection is idle. */
 void mcp_http_repeat_note(mcp_http_repeat_t *repeat, const llhttp_t *parser,
                           const mcp_http_head_t *head, mcp_slice_t text);
 

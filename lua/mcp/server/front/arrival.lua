@@ -25,6 +25,16 @@ arrival.ORDER = { "x", "link", "kind", "id", "method", "params", "meta", "claim"
 -- Members of a message in a batch, which is an array in the same order; without header fields.
 local TOKEN, CLAIM = 10, 6
 
+---Bytes of a method and the text of a _meta, together, that a connection remembers between its
+---requests. Longer ones are checked each time: a client may have many idle connections.
+arrival.KEPT = 2048
+
+---Are requests like this one remembered with their connection?
+---@param method string
+---@param meta string|nil
+---@return boolean
+function arrival.is_kept(method, meta) return #method + (meta and #meta or 0) <= arrival.KEPT end
+
 ---Kind, id, method, params, the text of _meta and the progress token of a message of a batch.
 ---@param message table
 function arrival.unpack(message)

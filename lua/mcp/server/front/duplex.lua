@@ -2,6 +2,7 @@
 -- duplex: the front of connections that carry messages both ways: stdio and transports that frame
 -- messages alike. The first message that belongs to one era settles the era of the connection;
 -- server/discover does not. An initialize can come at any time.
+local arrival = require "mcp.server.front.arrival"
 local context = require "mcp.server.context"
 local core = require "mcp.core"
 local errors = require "mcp.protocol.errors"
@@ -21,14 +22,12 @@ end
 local MISSING = "params._meta needs " .. protocol.KEY_VERSION .. " and "
   .. protocol.KEY_CAPABILITIES
 
-local KEPT = 1024 -- bytes of a _meta
-
 -- Most requests of a session are alike in what is known of them.
 local function envelope_of(link, method, meta, token)
   local kept = link.envelope
   if not kept or kept.method ~= method or kept.meta ~= meta or kept.token ~= token then
     kept = legacy.envelope(method, meta, token, false)
-    if not meta or #meta <= KEPT then link.envelope = kept end
+    if arrival.is_kept(method, meta) then link.envelope = kept end
   end
   return kept
 end
@@ -39,7 +38,7 @@ local function modern_envelope_of(app, link, facts, method, meta, level, token)
   if not kept or kept.method ~= method or kept.meta ~= meta or kept.facts ~= facts
     or kept.level ~= level or kept.token ~= token then
     kept = modern.envelope(app, facts, method, meta, level, token, false)
-    if #meta <= KEPT and not app.extensions then link.modern = kept end
+    if arrival.is_kept(method, meta) and not app.extensions then link.modern = kept end
   end
   return kept
 end

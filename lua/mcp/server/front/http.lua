@@ -112,7 +112,9 @@ local function serve_modern(app, x, method, params, meta, claim, capabilities, c
   local run = runner(app, modern.envelope(app, facts, method, meta, level, token, direct),
     mcp_method, mcp_name)
   -- The next one with this envelope goes on there. Rows of extensions may change.
-  if repeated and direct and methods[method] then x:remember(run, method, meta) end
+  if repeated and direct and methods[method] and arrival.is_kept(method, meta) then
+    x:remember(run, method, meta)
+  end
   return run(x, params)
 end
 
@@ -186,7 +188,7 @@ local function serve_legacy(app, x, kind, id, method, params, meta, token, versi
     -- A dropped connection is no cancellation here (HL-27).
     x:survive()
     local envelope = legacy.envelope(method, meta, token, direct)
-    if repeated and direct then
+    if repeated and direct and arrival.is_kept(method, meta) then
       -- The next one goes on here, in the same session if it has not ended. It survives as well.
       x:remember(function(other, its_params, its_id)
         local its_session = app.sessions:find(sid)

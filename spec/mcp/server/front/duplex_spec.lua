@@ -231,6 +231,41 @@ describe("the duplex front", function()
     end
   end)
 
+  it("keeps nothing of a long envelope or method", function()
+    local LONG = ("x"):rep(1 << 20)
+    local function grown(fn)
+      local function held()
+        helper.settle()
+        collectgarbage()
+        collectgarbage()
+        return collectgarbage "count" * 1024
+      end
+      fn("short", {})
+      local before = held()
+      fn("long", { x = LONG })
+      return held() - before
+    end
+    assert.is_true(grown(function(_, meta)
+      for _ = 1, 2 do
+        assert.is_table(peer:modern("tools/call", { name = "echo" }, meta).result)
+      end
+    end) < 65536)
+    assert.is_true(grown(function(method)
+      if method == "long" then method = LONG end
+      for _ = 1, 2 do assert.equal(-32601, code(peer:modern(method, {}))) end
+    end) < 65536)
+    peer:initialize()
+    assert.is_true(grown(function(_, meta)
+      for _ = 1, 2 do
+        assert.is_table(peer:request("tools/call", { name = "echo", _meta = meta }).result)
+      end
+    end) < 65536)
+    assert.is_true(grown(function(method)
+      if method == "long" then method = LONG end
+      for _ = 1, 2 do assert.equal(-32601, code(peer:request(method, {}))) end
+    end) < 65536)
+  end)
+
   it("many messages in one write are answered in order", function()
     peer:initialize()
     local lines = {}

@@ -1,6 +1,7 @@
 -- SPDX-License-Identifier: MIT
 -- Requests that repeat the envelope of the one before them on their connection go a shorter way
 -- (src/lua/lrepeat.h). The answers of both ways are the same, byte for byte.
+local arrival = require "mcp.server.front.arrival"
 local core = require "mcp.core"
 local helper = require "spec.helper"
 local mcp = require "mcp"
@@ -329,6 +330,85 @@ describe("a request that repeats an envelope", function()
       client.ask(legacy(i % 2 == 0 and "ping" or "tools/list", nil, i))
     end
     assert.is_true(remembered > 0 and remembered < 20, remembered)
+  end)
+
+  -- An envelope with which method and _meta take so many bytes.
+  local function envelope_of(method, size)
+    local short = #ENVELOPE - #'"_meta":' + #',"x":""' + #method
+    return ENVELOPE:sub(1, -2) .. (',"x":"%s"}'):format(("x"):rep(size - short))
+  end
+
+  it("is remembered up to a number of bytes, whatever the era", function()
+    open_session()
+    for _, method in ipairs { "tools/call", "ping" } do
+      for more = 0, 1 do
+        local envelope = envelope_of(method, arrival.KEPT + more)
+        local client <close> = connect()
+        local before = remembered
+        for i = 1, 4 do
+          local answer
+          if method == "ping" then
+            answer = client.ask(legacy(method, "{" .. envelope:gsub("io%.model", "no.model") .. "}",
+              i))
+          else
+            answer = client.ask(modern(method, "echo", '"name":"echo"', i, envelope))
+          end
+          assert.matches("^HTTP/1.1 200", answer)
+        end
+        assert.equal(before + 1 - more, remembered, method)
+      end
+    end
+    -- A method that does not exist is as long as a client likes.
+    local client <close> = connect()
+    local before = remembered
+    for i = 1, 4 do
+      assert.matches("Method not found", client.ask(legacy(("x"):rep(arrival.KEPT + 1), "{}", i)),
+        1, true)
+    end
+    assert.equal(before, remembered)
+  end)
+
+  it("is remembered with a head up to 4 KiB", function()
+    for size, expected in pairs { [3000] = 1, [4200] = 0 } do
+      local client <close> = connect()
+      remembered = 0
+      for i = 1, 4 do
+        assert.matches('"nothing"', client.ask((modern("tools/call", "echo", '"name":"echo"', i)
+          :gsub("\r\n", "\r\nX-Long: " .. ("x"):rep(size) .. "\r\n", 1))), 1, true)
+      end
+      assert.equal(expected, remembered, size)
+    end
+  end)
+
+  it("keeps nothing of a long envelope while its connection is idle", function()
+    local CONNECTIONS, LENGTH = 6, 1 << 20
+    open_session()
+    local function held()
+      helper.settle()
+      collectgarbage()
+      collectgarbage()
+      return core.bytes_held() + math.floor(collectgarbage "count" * 1024), (core.memory())
+    end
+    local envelope = envelope_of("tools/call", LENGTH)
+    local other = envelope:gsub("io%.model", "no.model")
+    local function rounds()
+      local clients = {}
+      local before, charged = held()
+      for i = 1, CONNECTIONS do
+        clients[i] = connect()
+        for id = 1, 3 do
+          clients[i].ask(i % 2 == 0 and modern("tools/call", "echo", '"name":"echo"', id, envelope)
+            or legacy("tools/call", '{"name":"echo",' .. other .. "}", id))
+        end
+      end
+      local bytes, charge = held()
+      for i = 1, CONNECTIONS do getmetatable(clients[i]).__close() end
+      return bytes - before, charge - charged
+    end
+    rounds()
+    local bytes, charge = rounds()
+    assert.is_true(bytes < CONNECTIONS * 32768, bytes .. " bytes")
+    assert.is_true(charge < CONNECTIONS * 32768, charge .. " bytes of the account")
   end)
 
   it("leaves nothing when its connection ends", function()
