@@ -89,8 +89,9 @@ local function plain_text(app, entry, ctx, text, outgoing)
   if outgoing ~= true then
     -- No other code can have kept the context, so the next call gets it. With a token it has beats.
     if blind[entry.handler] and not entry.gated and not ctx.asking and outgoing.token == nil then
-      -- What a connection keeps must not keep the entry, which is its script's (server/reload.lua).
-      outgoing.spare, ctx.entry = ctx, labels[entry]
+      -- What a connection keeps must not keep the entry, which is its script's (server/reload.lua),
+      -- or a session that has ended.
+      outgoing.spare, ctx.entry, ctx.own_session = ctx, labels[entry], false
     end
     return text, nil, frame
   end

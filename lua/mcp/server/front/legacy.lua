@@ -63,8 +63,8 @@ end
 -- calls never use it.
 local function context_of(app, x, session, envelope)
   local ctx = envelope.spare
-  if ctx and ctx.own_session == session then
-    envelope.spare, ctx.entry = false, false
+  if ctx and ctx.revision == session.revision then
+    envelope.spare, ctx.entry, ctx.own_session = false, false, session
     if envelope.resumable then
       ctx.own_exchange, ctx.exchange = x, nil
     else
