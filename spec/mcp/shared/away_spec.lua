@@ -211,8 +211,28 @@ describe("while the store is away", function()
       app:changed "tools"
       assert.equal("notifications/tools/list_changed", stream:next().method)
       reach()
-      all.apps[1]:changed "tools"
+      -- It has a memory to itself where the others have a server.
+      all.apps[several.address and 3 or 1]:changed "tools"
       assert.equal("notifications/tools/list_changed", stream:next().method)
+    end)
+  end)
+
+  it("from the start, a subscription waits for the first attempt", function()
+    quietly(function()
+      local node = all.memory:node()
+      local connect = node.driver.connect
+      node.driver.connect = function(...)
+        require("mcp.core").sleep(0.1)
+        return connect(...)
+      end
+      local app = require("mcp").server { name = "spec", store = node }
+      make(app)
+      all.nodes[3] = node
+      all.listening[3] = app:listen { http = { port = 0 }, quiet = true }
+      all.ports[3] = all.listening[3].port
+      local stream = all:listen(3, { toolsListChanged = true })
+      assert.equal("notifications/subscriptions/acknowledged", stream:next().method)
+      assert.is_true(app.shared:is_ready())
     end)
   end)
 

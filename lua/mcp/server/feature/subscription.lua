@@ -128,6 +128,8 @@ function subscription.listen(app, ctx, params)
     record, err = extension_listen.read(app, ctx, filter, honoured)
     if err then return nil, err end
   end
+  -- From here on it hears of changes at other processes.
+  if app.shared then app.shared:settle() end
   -- Not before: the program's functions for a filter may wait.
   if not app.bus:has_room() then
     if record then extension_listen.drop(app, record) end

@@ -277,10 +277,17 @@ local function join(self)
   return true
 end
 
-local function wake_all(self)
-  local joining = self.joining
-  self.joining = {}
-  for waiter in pairs(joining) do waiter:wake(true) end
+local function wake_all(self, name)
+  local waiting = self[name]
+  self[name] = {}
+  for waiter in pairs(waiting) do waiter:wake(true) end
+end
+
+local function wait_in(self, name)
+  local waiter = core.waiter()
+  self[name][waiter] = true
+  local _ <close> = setmetatable({}, { __close = function() self[name][waiter] = nil end })
+  return waiter:wait(shared.TIMEOUT)
 end
 
 -- What a process does until it has joined, and what there is to do.
@@ -306,11 +313,13 @@ local function run(self)
       core.log(wrong and "error" or "warning", ("the store of %s has not been reached yet: %s; %s")
         :format(self.app.name, (text:gsub("%.$", "")), wrong and CORRECT or WAIT))
     end
-    failed = text
+    failed, self.tried = text, true
+    wake_all(self, "trying")
     if not core.sleep(AGAIN) then return end
   end
   if failed then core.log("info", "the store of " .. self.app.name .. " has been reached") end
-  wake_all(self)
+  wake_all(self, "joining")
+  wake_all(self, "trying")
   self:publish_late()
   while core.sleep(self.interval) do care(self) end
 end
@@ -319,12 +328,15 @@ end
 ---@return true|nil joined, string|nil text, string|nil code
 function Shared.__index:await()
   if self.number then return true end
-  local waiter = core.waiter()
-  self.joining[waiter] = true
-  local _ <close> = setmetatable({}, { __close = function() self.joining[waiter] = nil end })
-  local ok, text, code = waiter:wait(shared.TIMEOUT)
+  local ok, text, code = wait_in(self, "joining")
   if ok then return true end
   return nil, text, code == "ETIMEDOUT" and "EUNAVAILABLE" or code
+end
+
+---Waits until this process has joined the others or has failed to: for what goes on without them,
+---but should have them if they are there.
+function Shared.__index:settle()
+  if not self.number and not self.tried then wait_in(self, "trying") end
 end
 
 ---For a request that needs what the processes share: true once this one has joined the others.
@@ -346,7 +358,7 @@ end
 ---The app listens: joins the other processes, without waiting.
 function Shared.__index:start()
   if self.job then return end
-  self.number = false
+  self.number, self.tried = false, false
   if self.address and self.stopped then
     self.store, self.listens_back = require("mcp.store").open(self.address), false
   end
@@ -394,6 +406,7 @@ function shared.join(app, given)
     prefix = #app.name <= 200 and app.name or app.name:sub(1, 200),
     verbs = {}, asked = {}, joins = {}, cares = {}, back = {},
     waiting = {}, asking = 0, last_question = 0, joining = {}, secrets = {},
+    trying = {}, tried = false,
   }, Shared)
   app.shared = self
   -- Those that take part in it from the start; a limit of requests joins by itself.
