@@ -61,7 +61,7 @@ function Connection:send(bytes) return self.stream:send(bytes) end
 ---Calls `fn(kind, value)` with each answer that comes, until it returns something.
 ---@param fn fun(kind: "value"|"error", value: any): any
 ---@return any result what `fn` has returned; nil if the connection has ended
----@return string|nil reason
+---@return string|nil reason, string|nil code
 function Connection:read(fn)
   local reader, stream = self.reader, self.stream
   while true do
@@ -74,8 +74,10 @@ function Connection:read(fn)
       local done = fn(kind, value)
       if done then return done end
     end
-    local bytes, text = stream:receive()
-    if not bytes then return nil, self.reason or text or "the server closed the connection" end
+    local bytes, text, code = stream:receive()
+    if not bytes then
+      return nil, self.reason or text or "the server closed the connection", code
+    end
     self.heard = core.now()
     reader:feed(bytes)
   end
@@ -135,15 +137,15 @@ function Connection:greet(scripts, timeout)
   local steps, at, bytes = greeting(self.place, scripts), 1, {}
   for i, step in ipairs(steps) do bytes[i] = hiredis.command(table.unpack(step, 2)) end
   local sent, text, code = self.stream:send(table.concat(bytes))
-  if not sent then return nil, text, code end
+  if not sent then return nil, text, CORRECTED[code] and code or nil end
   local guard <close> = setmetatable({ waiter = core.waiter() }, { __close = function(guard)
     guard.waiter:wake()
   end })
   core.spawn(function()
     if not guard.waiter:wait(timeout) then self:close(("no answer within %g s"):format(timeout)) end
   end)
-  local refused, done
-  done, text = self:read(function(kind, value)
+  local refused, done, lost
+  done, text, lost = self:read(function(kind, value)
     refused, code = refusal(self, steps[at], kind, value)
     at = at + 1
     return refused and "refused" or at > #steps and "ready"
@@ -158,7 +160,7 @@ function Connection:greet(scripts, timeout)
       text = text .. " (does it speak TLS? Else the address is redis://)"
     end
   end
-  return nil, text
+  return nil, text, CORRECTED[lost] and lost or nil
 end
 
 ---Connects; `greet` comes next.
