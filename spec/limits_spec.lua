@@ -312,6 +312,8 @@ local REACHED = {
     "mcp/shared/changes: is one of 1024 that are kept, and of 1 MiB",
   ["server/shared/tasks.lua LOOK"] =
     "mcp/shared/tasks: has failed when its process has died, also for a request that waits",
+  ["server/shared/streams.lua ENDED"] =
+    "mcp/shared/streams: that is over is kept for a minute after its answer was sent",
   ["server/shared/streams.lua WATCH"] =
     "mcp/shared/streams: that is forwarded ends with that error when the process dies",
   ["store/redis/address.lua PREFIX_LENGTH"] =

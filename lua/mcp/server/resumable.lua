@@ -93,12 +93,14 @@ function resumable.of(app, session, x)
   return self
 end
 
--- Keeps an event; returns its id, or nil if it is not kept.
+-- Keeps an event; returns its id, or nil if it is not kept. Other processes must know of the end of
+-- a stream, and whether a client gets that now, also where its session ends.
 local function keep(self, text, last)
-  if self.dropped or self.session.closed then return nil end
+  if self.dropped or self.session.closed and not last then return nil end
   self.count = self.count + 1
   local id = ("%s_%d"):format(self.id, self.count)
-  ask_store(self.streams.store, "append", self.session.id, self.id, id, text, last)
+  ask_store(self.streams.store, "append", self.session.id, self.id, id, text, last,
+    last and self:is_open())
   return id
 end
 

@@ -22,7 +22,7 @@ frames.FIGURES, frames.SUMMED, frames.CHANGED = "f", "s", "c"
 -- The methods, and their arguments for string.pack.
 local METHODS = {
   { "get", "s4" }, { "put", "s4s4n" }, { "add", "s4s4n" }, { "touch", "s4n" }, { "delete", "s4" },
-  { "take", "s4" }, { "count", "s4jn" }, { "append", "s4s4s4jjn" }, { "range", "s4s4" },
+  { "take", "s4" }, { "count", "s4jn" }, { "append", "s4s4s4jjnB" }, { "range", "s4s4" },
   { "bucket", "s4nnn" }, { "nodes", "" }, { "release", "s4s4" },
 }
 local NUMBERS = {}
@@ -31,15 +31,15 @@ for number, method in ipairs(METHODS) do NUMBERS[method[1]] = number end
 -- How each method writes its arguments, if they are not what string.pack takes.
 local WRITE = {
   append = function(list, id, value, limits)
-    return list, id, value, limits.events, limits.bytes, limits.ttl
+    return list, id, value, limits.events, limits.bytes, limits.ttl, limits.spare and 1 or 0
   end,
   -- An id is never empty.
   range = function(list, after) return list, after or "" end,
 }
 
 local READ = {
-  append = function(list, id, value, events, bytes, ttl)
-    return list, id, value, { events = events, bytes = bytes, ttl = ttl }
+  append = function(list, id, value, events, bytes, ttl, spare)
+    return list, id, value, { events = events, bytes = bytes, ttl = ttl, spare = spare == 1 }
   end,
   range = function(list, after) return list, after ~= "" and after or nil end,
 }

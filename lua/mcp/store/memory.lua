@@ -13,6 +13,9 @@ memory.BYTES = 256 << 20
 local OVERHEAD = 200
 -- Keys that may be added until what has expired is looked for.
 local SWEEP = 1024
+-- Of a full store this part is emptied at a time where lists can be spared: what has expired is not
+-- looked for with each call.
+local PART = 16
 
 ---@class mcp.store.Memory
 local Memory = { __name = "mcp.store.memory" }
@@ -24,9 +27,23 @@ end
 
 -- --- keys -------------------------------------------------------------------------------------
 -- An item is { kind =, size =, expires =, … }: kind "value" has `value`, "list" has `ids`,
--- `entries`, `first`, `last` and `held`, "bucket" has `tokens` and `at`.
+-- `entries`, `first`, `last` and `held`, "bucket" has `tokens` and `at`. A list that can be spared
+-- has `spare`, its place in the queue of these.
+
+local function keep_list(self, list)
+  if list.spare then self.spare[list.spare] = nil end
+  list.spare = nil
+end
+
+-- To the end of the queue: of lists that can be spared the one goes first that has been so for
+-- longest.
+local function spare_list(self, key, list)
+  self.last_spare = self.last_spare + 1
+  self.spare[self.last_spare], list.spare = key, self.last_spare
+end
 
 local function remove(self, key, item)
+  keep_list(self, item)
   self.items[key] = nil
   self.count = self.count - 1
   self.bytes = self.bytes - item.size
@@ -57,11 +74,24 @@ local function charge(self, size)
   return self.bytes + size <= self.max_bytes and self.share:charge(size)
 end
 
+-- Lists that can be spared go until there is room for `size` more bytes, and some more.
+local function charge_in_place(self, size)
+  local enough = self.bytes - self.bytes // PART
+  local charged = charge(self, size)
+  while self.first_spare <= self.last_spare and not (charged and self.bytes <= enough) do
+    local key = self.spare[self.first_spare]
+    if key then remove(self, key, self.items[key]) end
+    self.first_spare = self.first_spare + 1
+    charged = charged or charge(self, size)
+  end
+  return charged
+end
+
 -- Makes room for `size` more bytes.
 local function grow(self, item, size)
   if size > 0 and not charge(self, size) then
     sweep(self)
-    if not charge(self, size) then
+    if not charge_in_place(self, size) then
       return nil, ("the store is full: %d of %d bytes are used, and %d more are needed"):format(
         self.bytes, self.max_bytes, size), "EBUDGET"
     end
@@ -196,9 +226,15 @@ function Driver:append(key, id, value, limits)
   end
   list.expires = core.now() + limits.ttl
   if list.ids[id] then return true end
+  -- It must not make room for itself.
+  local spared = list.spare
+  keep_list(bank, list)
   local size = #id + #value
   ok, text, code = grow(bank, list, size + OVERHEAD)
-  if not ok then return nil, text, code end
+  if not ok then
+    if spared then spare_list(bank, key, list) end
+    return nil, text, code
+  end
   list.last = list.last + 1
   list.entries[list.last] = { id, value }
   list.ids[id] = list.last
@@ -207,6 +243,7 @@ function Driver:append(key, id, value, limits)
     and (list.last - list.first >= limits.events or list.held > limits.bytes) do
     shift(bank, list)
   end
+  if limits.spare then spare_list(bank, key, list) end
   return true
 end
 
@@ -296,7 +333,7 @@ function memory.new(options)
     error(("memory store: bytes: expected an integer, 0 or more, got %s"):format(bytes), 2)
   end
   return setmetatable({ items = {}, count = 0, bytes = 0, max_bytes = bytes, share = core.share(),
-    stores = {}, sweep_at = SWEEP }, Memory)
+    stores = {}, sweep_at = SWEEP, spare = {}, first_spare = 1, last_spare = 0 }, Memory)
 end
 
 ---Is it one of these?

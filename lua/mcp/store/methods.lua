@@ -97,7 +97,7 @@ local function check_function(name, fn)
   if type(fn) ~= "function" then refuse(4, name, "expected a function, got %s", type(fn)) end
 end
 
-local LIMITS = { events = "number", bytes = "number", ttl = "number" }
+local LIMITS = { events = "number", bytes = "number", ttl = "number", spare = "boolean" }
 
 -- The limits of a list with all their members.
 local function read_limits(name, given)
@@ -107,7 +107,7 @@ local function read_limits(name, given)
   local message = require("mcp.options").error_in(given, LIMITS, "limit")
   if message then refuse(4, name, "%s", message) end
   local out = { events = given.events or methods.EVENTS, bytes = given.bytes or methods.BYTES,
-    ttl = given.ttl }
+    ttl = given.ttl, spare = given.spare or false }
   check_number(name, "limits: ttl", out.ttl, methods.SHORTEST, methods.TTL, 5)
   for _, member in ipairs { "events", "bytes" } do
     local limit = math.tointeger(out[member])
@@ -239,11 +239,12 @@ end
 
 ---Adds an entry to the end of a list and starts the list's time again. The oldest entries go while
 ---there are more than `limits.events`, or more than `limits.bytes` of ids and values. An id that
----the list has is not added again, so that a call can be repeated.
+---the list has is not added again, so that a call can be repeated. With `limits.spare` the list may
+---go before its time where the store is full; a store in Redis leaves that to Redis.
 ---@param list string the key
 ---@param id string of the entry
 ---@param value string
----@param limits { events: integer?, bytes: integer?, ttl: number }
+---@param limits { events: integer?, bytes: integer?, ttl: number, spare: boolean? }
 ---@return true|nil done, string|nil text, string|nil code
 function Store.__index:append(list, id, value, limits)
   check_self(self, "append")

@@ -7,7 +7,7 @@ local shared = require "mcp.server.shared"
 local streams = require "mcp.server.shared.streams"
 
 describe("a stream of several processes", function()
-  local all, gates, watch, timeout
+  local all, gates, watch, timeout, ended
 
   local function make(app)
     app:tool "steps" { input = { count = "integer" } } (function(args, ctx)
@@ -27,11 +27,11 @@ describe("a stream of several processes", function()
   end
 
   before_each(function()
-    gates, watch, timeout = {}, streams.WATCH, shared.TIMEOUT
+    gates, watch, timeout, ended = {}, streams.WATCH, shared.TIMEOUT, streams.ENDED
     all = several.open(3, make)
   end)
   after_each(function()
-    streams.WATCH, shared.TIMEOUT = watch, timeout
+    streams.WATCH, shared.TIMEOUT, streams.ENDED = watch, timeout, ended
     for _, gate in pairs(gates) do gate:wake() end
     all:close()
     helper.leftovers()
@@ -59,6 +59,85 @@ describe("a stream of several processes", function()
       assert.equal("2 3 done", rest(all:get(2, sid, last)))
       assert.equal("2 3 done", rest(all:get(3, sid, last)))
       assert.equal("2 3 done", rest(all:get(1, sid, last)))
+    end)
+  end)
+
+  -- A call of two steps at 1: the id of its first event. `wait`: it waits after the second.
+  local function begin(sid, wait)
+    gates[2] = wait and core.waiter() or nil
+    local stream = all:open_call(1, sid, "steps", { count = 2 })
+    assert.equal(1, stream:next().params.data)
+    return stream.last, stream
+  end
+
+  it("that is over is kept for a minute after its answer was sent", function()
+    several.run(function()
+      local sid = all:session(1, 1)
+      local last, stream = begin(sid)
+      assert.equal("2 done", rest(stream))
+      assert.equal("2 done", rest(all:get(2, sid, last)))
+      for key, item in pairs(all.memory.items) do
+        assert.is_nil(key:find "^spec/stream/")
+        local left = item.expires - core.now()
+        if key:find "^spec/events/" then assert.is_true(left > 30 and left <= 60) end
+      end
+      -- One that goes on has a longer time, and so has one whose answer no client has got.
+      streams.ENDED = 0.05
+      local unsent, closed = begin(sid, true)
+      closed:close()
+      local channel = select(2, next(all.apps[1].sessions.by_id[sid].streams.live))
+      several.eventually(function() return not channel:is_open() end)
+      gates[2]:wake()
+      several.eventually(function()
+        return all.apps[1].sessions.by_id[sid].running.count == 0
+      end)
+      last, stream = begin(sid)
+      assert.equal("2 done", rest(stream))
+      local live = begin(sid, true)
+      several.eventually(function() return all:get(2, sid, last).status == 400 end)
+      assert.equal(400, all:get(1, sid, last).status)
+      assert.equal("2 done", rest(all:get(2, sid, unsent)))
+      -- The other process may be slow to follow it.
+      streams.ENDED = ended
+      local other = all:get(2, sid, live)
+      gates[2]:wake()
+      assert.equal("2 done", rest(other))
+    end)
+  end)
+
+  it("that ends while another process reads its events is replayed as a whole", function()
+    several.run(function()
+      local sid = all:session(1, 2)
+      local last = begin(sid, true)
+      local driver = all.nodes[2].driver
+      local range = driver.range
+      function driver.range(...)
+        driver.range = range
+        local result = table.pack(range(...))
+        gates[2]:wake()
+        several.eventually(function()
+          return all.apps[1].sessions.by_id[sid].running.count == 0
+        end)
+        return table.unpack(result, 1, result.n)
+      end
+      assert.equal("2 done", rest(all:get(2, sid, last)))
+    end)
+  end)
+
+  it("that is over gives way where the store is full", function()
+    if several.address then return end
+    several.run(function()
+      local sid = all:session(1, 1)
+      local live = begin(sid, true)
+      local gate = gates[2]
+      local last, stream = begin(sid)
+      assert.equal("2 done", rest(stream))
+      local bank = all.memory
+      bank.max_bytes = bank.bytes + 100
+      assert.is_true(all.nodes[2]:put("more", ("x"):rep(400), 10))
+      assert.equal(400, all:get(2, sid, last).status)
+      gate:wake()
+      assert.equal("2 done", rest(all:get(2, sid, live)))
     end)
   end)
 

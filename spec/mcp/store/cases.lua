@@ -246,6 +246,15 @@ function cases.declare(env, name, node, close)
       assert.equal("e7=x", shown(b:range "l"))
     end)
 
+    it_does("keeps a list that it may spare while there is room", function()
+      a:append("l", "e1", "one", { ttl = 10 })
+      assert.is_true(b:append("l", "e2", "two", { ttl = 10, spare = true }))
+      assert.equal("e1=one e2=two", shown(a:range "l"))
+      a:append_later("l", "e3", "three", { ttl = 0.05, spare = true })
+      assert.equal("e2=two e3=three", shown(a:range("l", "e1")))
+      wait_for(function() return b:range "l" == nil end, "the end of its time")
+    end)
+
     it_does("returns a list of thousands", function()
       local limits = { ttl = 10, events = 5000, bytes = 1 << 20 }
       for i = 1, 4999 do a:append_later("l", "e" .. i, "v" .. i, limits) end

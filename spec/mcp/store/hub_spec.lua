@@ -92,6 +92,16 @@ describe("the store of a worker", function()
     other:close()
   end))
 
+  it("makes room by a list that it may spare", cases.in_task(function()
+    shared = hub.new(require("mcp.store.memory").new { bytes = 5000 })
+    local store <close> = join()
+    assert.is_true(store:append("kept", "e", ("x"):rep(1000), { ttl = 10 }))
+    assert.is_true(store:append("spared", "e", ("x"):rep(1000), { ttl = 10, spare = true }))
+    assert.is_true(store:put("k", ("x"):rep(3000), 10))
+    assert.is_nil(store:range "spared")
+    assert.equal(1, #store:range "kept")
+  end))
+
   it("does not wait longer than its limit", cases.in_task(function()
     local near, far = assert(core.channel_pair())
     local before = store_hub.TIMEOUT

@@ -70,6 +70,8 @@ describe("mcp.store", function()
       ["store:count: n: expected an integer, got 1.5"] = function() single:count("k", 1.5, 1) end,
       ["store:append: limits: expected a table with ttl, got nil"] =
         function() single:append("l", "e", "x") end,
+      ['store:append: limit "spare": expected a boolean, got number'] =
+        function() single:append("l", "e", "x", { ttl = 1, spare = 1 }) end,
       ["store:append: limits: ttl: expected a number, got nil"] =
         function() single:append("l", "e", "x", {}) end,
       ['store:append: unknown limit "event", did you mean "events"?'] =

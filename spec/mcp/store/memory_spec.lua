@@ -49,6 +49,39 @@ describe("a store in memory", function()
     assert.is_nil(node:get "old")
   end)
 
+  it("makes room by lists that can be spared, those first that have been so for longest", function()
+    local bank = memory.new { bytes = 10000 }
+    local node = bank:node()
+    local value, spare = ("x"):rep(1000), { ttl = 10, spare = true }
+    node:append("kept", "e", value, { ttl = 10 })
+    for i = 1, 3 do node:append("spared" .. i, "e", value, spare) end
+    -- This one goes on, and then ends as the last.
+    node:append("spared1", "e2", "x", { ttl = 10 })
+    node:append("spared1", "e3", "x", spare)
+    local function what_is_left()
+      local left = {}
+      for i = 1, 3 do left[i] = node:range("spared" .. i) and i or "-" end
+      return table.concat(left, " ")
+    end
+    assert.is_true(node:put("k", ("x"):rep(3400), 10))
+    assert.equal("1 2 3", what_is_left())
+    assert.is_true(node:put("l", ("x"):rep(500), 10))
+    assert.equal("1 - 3", what_is_left())
+    -- A list does not make room for itself.
+    local ok = node:append("spared3", "e2", ("x"):rep(2000), spare)
+    assert.is_true(ok)
+    assert.equal("- - 3", what_is_left())
+    assert.equal(2, #node:range "spared3")
+    assert.equal("EBUDGET", (select(3, node:append("spared3", "e3", ("x"):rep(9000), spare))))
+    assert.equal(2, #node:range "spared3")
+    assert.is_true(node:put("k", ("x"):rep(7000), 10))
+    assert.equal("- - -", what_is_left())
+    assert.equal(1, #node:range "kept")
+    for _, key in ipairs { "kept", "k", "l" } do assert.is_true(node:delete(key)) end
+    assert.same({ 0, 0 }, { bank.bytes, bank.count })
+    assert.is_nil(next(bank.spare))
+  end)
+
   it("holds 256 MiB unless the options say something else", function()
     local bank = memory.new()
     local node = bank:node()

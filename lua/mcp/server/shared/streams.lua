@@ -17,6 +17,9 @@ local streams = {}
 
 ---How often a process asks those whose streams it forwards what they have sent, in seconds.
 streams.WATCH = 5
+---How long the events of a stream are kept after its end, in seconds, where that was sent to a
+---client: it may have lost it on the way. Others are kept as long as a session is.
+streams.ENDED = 60
 
 local DIED = "The process that ran this call has ended before its answer"
 
@@ -38,15 +41,25 @@ local function limits_of(self)
   return { events = store.EVENTS, bytes = store.BYTES, ttl = self.app.sessions.idle }
 end
 
+-- The same with the last event of a stream. `sent`: there is a client that gets it now.
+local function limits_at_end(self, sent)
+  local limits = limits_of(self)
+  limits.spare = true
+  if sent then limits.ttl = math.min(limits.ttl, streams.ENDED) end
+  return limits
+end
+
 -- --- the event store of the app ----------------------------------------------------------------
 
 local Events = { __name = "mcp.shared_events" }
 Events.__index = {}
 
-function Events.__index:append(session, stream, id, text, last)
+function Events.__index:append(session, stream, id, text, last, sent)
   local shared = self.shared
-  shared.store:append_later(list_key(shared, name_of(session, stream)), id,
-    (last and LAST or MORE) .. text, self.limits)
+  local name = name_of(session, stream)
+  shared.store:append_later(list_key(shared, name), id, (last and LAST or MORE) .. text,
+    last and limits_at_end(shared, sent) or self.limits)
+  if last then shared.store:delete_later(shared:key("stream", name)) end
 end
 
 -- May wait, other than a store of one process.
@@ -187,7 +200,7 @@ local function bury(self, name, last, info)
   local text = assert(core.encode { jsonrpc = "2.0", id = info.id or core.raw("null", true),
     error = { code = errors.INTERNAL_ERROR, message = DIED } })
   self.store:append(list_key(self, name), ("%s_%d"):format(stream, tonumber(count) + 1),
-    LAST .. text, limits_of(self))
+    LAST .. text, limits_at_end(self, true))
 end
 
 -- Sends what the store has of a stream, and ends the response. `dead`: the call has ended, so that
@@ -406,6 +419,10 @@ function streams.resume(self, session, x, last)
   end
   local text = self.store:get(self:key("stream", name))
   local info = text and core.decode(text)
+  if not info and not away then
+    -- It may have ended since its events were read.
+    list = events_after(self, name, last) or list
+  end
   local over = away
   -- One that this process has replaced goes on no more.
   if info and info.alone and not sessions.stream_of(session) then
