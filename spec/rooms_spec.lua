@@ -299,7 +299,7 @@ describe("arrows of lua/mcp", function()
       "mcp.header", "mcp.jsonc", "mcp.later", "mcp.limits", "mcp.measures",
       "mcp.nearest", "mcp.options",
       "mcp.protocol",
-      "mcp.protocol.*", "mcp.proxy", "mcp.script_error", "mcp.signature",
+      "mcp.protocol.*", "mcp.proxy", "mcp.same", "mcp.script_error", "mcp.signature",
       "mcp.terms", "mcp.text", "mcp.time", "mcp.trace", "mcp.ui",
       "mcp.uri", "mcp.uri_matcher", "mcp.uri_normal",
       "mcp.uri_tools", "mcp.url", "mcp.value", "mcp.yaml" },

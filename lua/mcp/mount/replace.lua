@@ -1,21 +1,17 @@
 -- SPDX-License-Identifier: MIT
 -- replace: the mounts of an app that is reloaded. A server that is mounted as before keeps its
 -- connections; the others are opened when they are first needed, as any mount.
+local same = require "mcp.same"
+
 local replace = {}
 
 -- Are two targets or options the same? A function may do something else each time it is made.
-local function same(a, b)
+local function as_given(a, b)
   if a == b then return true end
   if type(a) ~= "table" or type(b) ~= "table" or getmetatable(a) or getmetatable(b) then
     return false
   end
-  for key, member in pairs(a) do
-    if not same(member, b[key]) then return false end
-  end
-  for key in pairs(b) do
-    if a[key] == nil then return false end
-  end
-  return true
+  return nil
 end
 
 local function empty() return { tools = {}, prompts = {}, resources = {}, templates = {} } end
@@ -43,7 +39,7 @@ function replace.take(app, made)
     local list, mortals, by_name = {}, {}, {}
     for i, each in ipairs(new.list) do
       local there, is_mortal = old.by_name[each.name], mortal[each]
-      if there and same(there.given, each.given) then
+      if there and same(there.given, each.given, as_given) then
         each:close()
         carried[there] = true
         each = there

@@ -8,6 +8,7 @@
 local core = require "mcp.core"
 local identity = require "mcp.server.identity"
 local lists = require "mcp.server.lists"
+local same = require "mcp.same"
 local pages = require "mcp.later" "mcp.server.listen.shown"
 local middleware = require "mcp.later" "mcp.server.middleware"
 local probe = require "mcp.later" "mcp.server.listen.probe"
@@ -37,27 +38,21 @@ local KINDS = lists.KINDS
 
 -- Are two options the same, as far as that can be seen? Functions and objects of a script are made
 -- again each time it runs, so they count as the same.
-local function same(a, b)
+local function as_far_as_seen(a, b)
   if type(a) ~= type(b) then return false end
   if type(a) ~= "table" then
     return a == b or type(a) == "function" or type(a) == "userdata"
   end
   local name = (getmetatable(a) or {}).__name
   if a == b or name == "mcp.server" or name and name:find "^mcp%.store" then return true end
-  for key, member in pairs(a) do
-    if not same(member, b[key]) then return false end
-  end
-  for key in pairs(b) do
-    if a[key] == nil then return false end
-  end
-  return true
+  return nil
 end
 
 -- The names of what is not the same, in order.
 local function differing(before, after, names)
   local out = {}
   for _, name in ipairs(names) do
-    if not same(before[name], after[name]) then out[#out + 1] = name end
+    if not same(before[name], after[name], as_far_as_seen) then out[#out + 1] = name end
   end
   return out
 end
