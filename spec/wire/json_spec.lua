@@ -478,7 +478,7 @@ describe("without memory", function()
 end)
 
 -- Long texts are read and written in blocks of 64 bytes.
-describe("a long string with escapes", function()
+describe("a string with escapes", function()
   local PIECES = {
     { '"', '\\"' }, { "\\", "\\\\" }, { "\n", "\\n" }, { "\t", "\\t" }, { "\0", "\\u0000" },
     { "\31", "\\u001f" }, { "\u{e9}", "\u{e9}" }, { "\u{1f600}", "\u{1f600}" },
@@ -494,6 +494,17 @@ describe("a long string with escapes", function()
       for before = 0, 140 do
         local left, right = ("x"):rep(before), ("y"):rep(200 - before)
         check(left .. piece[1] .. right, left .. piece[2] .. right)
+      end
+    end
+  end)
+
+  it("may be short", function()
+    for _, piece in ipairs(PIECES) do
+      for size = 0, 20 do
+        for before = 0, size do
+          local left, right = ("x"):rep(before), ("y"):rep(size - before)
+          check(left .. piece[1] .. right, left .. piece[2] .. right)
+        end
       end
     end
   end)

@@ -304,20 +304,24 @@ static int write_elements(writer_t *w) {
   return 0;
 }
 
-/* The member whose value is at the top. */
-static int write_member(writer_t *w, mcp_slice_t key, bool first) {
-  int code = mcp_json_write_key(w->out, key, first);
-  if (code == MCP_EUTF8) {
-    code = refuse(w, code, "a key that is not valid UTF-8");
-    return mcp_value_fault_key(w->fault, code, key);
-  }
-  if (code < 0) return lack(w, code);
-  code = write_value(w);
-  return code < 0 ? mcp_value_fault_key(w->fault, code, key) : 0;
+/* The member of `key` could not be written: where that was. */
+static int fault_member(writer_t *w, int code, mcp_slice_t key, bool at_key) {
+  if (at_key && code != MCP_EUTF8) return lack(w, code);
+  if (at_key) code = refuse(w, code, "a key that is not valid UTF-8");
+  return mcp_value_fault_key(w->fault, code, key);
 }
 
-/* Refuses the key at `index`, which is not a string. */
-static int refuse_key(writer_t *w, int index) {
+/* The member whose value is at the top. */
+static inline int write_member(writer_t *w, mcp_slice_t key, bool first) {
+  int code = mcp_json_write_key(w->out, key, first);
+  if (code < 0) return fault_member(w, code, key, true);
+  code = write_value(w);
+  return code < 0 ? fault_member(w, code, key, false) : 0;
+}
+
+/* Refuses the key at `index`, which is not a string. Apart, so that writing
+ * needs no room for its text. */
+static __attribute__((noinline)) int refuse_key(writer_t *w, int index) {
   lua_State *L = w->L;
   int type = lua_type(L, index);
   char reason[96];
@@ -487,28 +491,35 @@ static int write_light_userdata(writer_t *w) {
   return code < 0 ? lack(w, code) : 0;
 }
 
+/* What is neither a string nor a table. */
+static int write_other(writer_t *w, int type) {
+  lua_State *L = w->L;
+  int code;
+  switch (type) {
+  case LUA_TNUMBER: code = write_number(w); break;
+  case LUA_TBOOLEAN:
+    code = lua_toboolean(L, -1) ? mcp_buf_append_literal(w->out, "true")
+                                : mcp_buf_append_literal(w->out, "false");
+    if (code < 0) return lack(w, code);
+    break;
+  case LUA_TLIGHTUSERDATA: code = write_light_userdata(w); break;
+  case LUA_TUSERDATA: code = write_userdata(w); break;
+  default: return refuse(w, MCP_EENCODE, lua_typename(L, type));
+  }
+  return code < 0 ? code : check_end(w);
+}
+
 /* Appends the value at the top. After a failure the stack may hold more than
  * before. [-0, +0, -] */
 static int write_value(writer_t *w) {
   lua_State *L = w->L;
   int type = lua_type(L, -1), code;
   mcp_slice_t s;
-  switch (type) {
-  case LUA_TSTRING:
-    s.data = lua_tolstring(L, -1, &s.len);
-    code = mcp_json_write_string(w->out, s);
-    if (code == MCP_EUTF8) return mcp_value_fault_text(w->fault, s);
-    break;
-  case LUA_TTABLE: return enter_table(w);
-  case LUA_TNUMBER: return write_number(w);
-  case LUA_TBOOLEAN:
-    code = lua_toboolean(L, -1) ? mcp_buf_append_literal(w->out, "true")
-                                : mcp_buf_append_literal(w->out, "false");
-    break;
-  case LUA_TLIGHTUSERDATA: return write_light_userdata(w);
-  case LUA_TUSERDATA: return write_userdata(w);
-  default: return refuse(w, MCP_EENCODE, lua_typename(L, type));
-  }
+  if (type == LUA_TTABLE) return enter_table(w);
+  if (type != LUA_TSTRING) return write_other(w, type);
+  s.data = lua_tolstring(L, -1, &s.len);
+  code = mcp_json_write_string(w->out, s);
+  if (code == MCP_EUTF8) return mcp_value_fault_text(w->fault, s);
   return code < 0 ? lack(w, code) : check_end(w);
 }
 

@@ -35,9 +35,10 @@ static inline __m128i mcp_scan_load(const char *p) {
 }
 
 /* A bit for each of 16 bytes that is not plain. What is below 0x20 as a
- * signed byte is a control or not ASCII. */
+ * signed byte is a control or not ASCII; less 0x20 it is negative, and the sign
+ * is all that is looked at. */
 static inline unsigned mcp_scan_mask(__m128i v) {
-  __m128i low = _mm_cmplt_epi8(v, _mm_set1_epi8(0x20));
+  __m128i low = _mm_subs_epi8(v, _mm_set1_epi8(0x20));
   __m128i quote = _mm_cmpeq_epi8(v, _mm_set1_epi8('"'));
   __m128i slash = _mm_cmpeq_epi8(v, _mm_set1_epi8('\\'));
   return (unsigned)_mm_movemask_epi8(

@@ -15,7 +15,7 @@ static const char letters[256] = {
 
 /* The longest escape, \u001f; and a store of 16 bytes may lie over the end. */
 #define ESCAPE_ROOM 6
-#define SLACK       (ESCAPE_ROOM + 16 + 2)
+#define SLACK       (ESCAPE_ROOM + 16 + 4)
 /* After a letter that is not ASCII so many bytes are not read in blocks. */
 #define LETTERS 256
 
@@ -33,29 +33,51 @@ static char *escape(char *out, unsigned char c) {
   return out;
 }
 
-/* Copies `s` to `to` if it is shorter than 16 bytes and all plain. */
-static inline bool copy_plain(char *to, mcp_slice_t s) {
-  if (s.len >= 16) return false;
-  if (s.len >= 8) {
-    const char *tail = s.data + s.len - 8;
-    if (!mcp_scan_word(s.data) || !mcp_scan_word(tail)) return false;
-    memcpy(to, s.data, 8);
-    memcpy(to + s.len - 8, tail, 8);
+/* Are the first bytes of a text and its last ones plain, 8 of each? */
+static inline bool are_plain_8(uint64_t head, uint64_t tail) {
+#ifdef __SSE2__
+  return mcp_scan_mask(_mm_set_epi64x((long long)tail, (long long)head)) == 0;
+#else
+  return mcp_scan_word((char *)&head) && mcp_scan_word((char *)&tail);
+#endif
+}
+
+/* The same for 4 of each. */
+static inline bool are_plain_4(uint32_t head, uint32_t tail) {
+#ifdef __SSE2__
+  __m128i v = _mm_unpacklo_epi32(_mm_cvtsi32_si128((int)head),
+                                 _mm_cvtsi32_si128((int)tail));
+  return (mcp_scan_mask(v) & 0xff) == 0;
+#else
+  uint64_t both = (uint64_t)tail << 32 | head;
+  return mcp_scan_word((char *)&both);
+#endif
+}
+
+/* Copies `n` bytes to `to` if they are at most 16 and all plain. */
+static inline bool copy_plain(char *to, const char *from, size_t n) {
+  if (n > 16) return false;
+  if (n >= 8) {
+    uint64_t head, tail;
+    memcpy(&head, from, 8);
+    memcpy(&tail, from + n - 8, 8);
+    if (!are_plain_8(head, tail)) return false;
+    memcpy(to, &head, 8);
+    memcpy(to + n - 8, &tail, 8);
     return true;
   }
-  if (s.len >= 4) {
-    const char *tail = s.data + s.len - 4;
-    char both[8];
-    memcpy(both, s.data, 4);
-    memcpy(both + 4, tail, 4);
-    if (!mcp_scan_word(both)) return false;
-    memcpy(to, both, 4);
-    memcpy(to + s.len - 4, both + 4, 4);
+  if (n >= 4) {
+    uint32_t head, tail;
+    memcpy(&head, from, 4);
+    memcpy(&tail, from + n - 4, 4);
+    if (!are_plain_4(head, tail)) return false;
+    memcpy(to, &head, 4);
+    memcpy(to + n - 4, &tail, 4);
     return true;
   }
-  for (size_t i = 0; i < s.len; i++) {
-    if (!mcp_scan_is_plain(s.data[i])) return false;
-    to[i] = s.data[i];
+  for (size_t i = 0; i < n; i++) {
+    if (!mcp_scan_is_plain(from[i])) return false;
+    to[i] = from[i];
   }
   return true;
 }
@@ -148,45 +170,51 @@ static int copy_string(mcp_buf_t *out, mcp_slice_t s) {
   return 0;
 }
 
-int mcp_json_write_string(mcp_buf_t *out, mcp_slice_t s) {
-  size_t before = out->len;
+/* The string from its first quote at out->len on; there is room for it as it
+ * stands and SLACK. Apart, so that short strings need no large frame. */
+static __attribute__((noinline)) int write_long(mcp_buf_t *out, mcp_slice_t s,
+                                                size_t before) {
   int code;
-  if (s.len > SIZE_MAX / 2) return MCP_ETOOBIG;
-  if (out->cap - before < s.len + SLACK) {
-    code = mcp_buf_reserve(out, s.len + SLACK);
-    if (code < 0) return code;
-  }
   out->data[out->len++] = '"';
-  if (copy_plain(out->data + out->len, s)) {
-    out->len += s.len;
-  } else {
-    code = copy_string(out, s);
-    if (code < 0) {
-      out->len = before;
-      return code;
-    }
+  code = copy_string(out, s);
+  if (code < 0) {
+    out->len = before;
+    return code;
   }
   out->data[out->len++] = '"';
   return 0;
 }
 
+/* Most strings are short and plain and take only this path. */
+static inline int write_string(mcp_buf_t *out, mcp_slice_t s, size_t before) {
+  char *to = out->data + out->len;
+  if (!copy_plain(to + 1, s.data, s.len)) return write_long(out, s, before);
+  to[0] = to[s.len + 1] = '"';
+  out->len += s.len + 2;
+  return 0;
+}
+
+/* Room for `s` as it stands and SLACK. */
+static inline int make_room(mcp_buf_t *out, mcp_slice_t s) {
+  if (s.len > SIZE_MAX / 2) return MCP_ETOOBIG;
+  if (out->cap - out->len >= s.len + SLACK) return 0;
+  return mcp_buf_reserve(out, s.len + SLACK);
+}
+
+int mcp_json_write_string(mcp_buf_t *out, mcp_slice_t s) {
+  int code = make_room(out, s);
+  return code < 0 ? code : write_string(out, s, out->len);
+}
+
 int mcp_json_write_key(mcp_buf_t *out, mcp_slice_t key, bool first) {
   size_t before = out->len;
-  int code;
-  if (key.len > SIZE_MAX / 2) return MCP_ETOOBIG;
-  if (out->cap - before < key.len + SLACK + 1) {
-    code = mcp_buf_reserve(out, key.len + SLACK + 1);
-    if (code < 0) return code;
-  }
+  int code = make_room(out, key);
+  if (code < 0) return code;
   if (!first) out->data[out->len++] = ',';
-  code = mcp_json_write_string(out, key);
-  if (code < 0) {
-    out->len = before;
-    return code;
-  }
+  code = write_string(out, key, before);
   /* SLACK is more than a string needs. */
-  out->data[out->len++] = ':';
-  return 0;
+  if (code == 0) out->data[out->len++] = ':';
+  return code;
 }
 
 int mcp_json_write_integer(mcp_buf_t *out, int64_t n) {
