@@ -67,4 +67,14 @@ function Server.__index:stop()
 end
 Server.__close = function(self) self:stop() end
 
+---A port that was free a moment ago, for a server that cannot choose one itself.
+---@param program string luamcp
+---@param log string
+---@return integer
+function background.free_port(program, log)
+  local server <close> = background.start({ program, "run", "examples/hello.lua", "--http",
+    "127.0.0.1:0" }, log)
+  return server.port
+end
+
 return background

@@ -4,8 +4,12 @@
 -- clients of both eras and all transports of HTTP call it through them.
 --
 --   luamcp run scripts/deploy.lua PROGRAM FOLDER
+package.path = "./scripts/?.lua;" .. package.path
+local children = require "children"
 local core = require "mcp.core"
 local mcp = require "mcp"
+
+local free_port, start = children.free_port, children.start
 
 local program, folder = arg[1], arg[2]
 local LIMIT = 20 -- seconds to wait for a process to start
@@ -53,20 +57,6 @@ local function blocks(language)
   local out = {}
   for text in page:gmatch("\n```" .. language .. "\n(.-\n)```") do out[#out + 1] = text end
   return out
-end
-
-local function free_port()
-  local listening <close> = mcp.server("port"):listen { http = "127.0.0.1:0", quiet = true }
-  return listening.port
-end
-
-local function start(command)
-  command.stderr = "merge"
-  local process, lines = assert(mcp.process.start(command)), {}
-  mcp.spawn(function()
-    for line in process:lines() do lines[#lines + 1] = line end
-  end)
-  return process, lines
 end
 
 -- Waits until the address answers, whatever it says.

@@ -64,12 +64,6 @@ http {
 }
 ]]
 
--- A port that was free a moment ago.
-local function free_port(program, out, words)
-  local server <close> = background.start(serve(program, words), out .. "/port.log")
-  return server.port
-end
-
 ---Two servers with nginx in front, and a Redis that they share.
 ---@param program string
 ---@param out string a folder for logs
@@ -94,7 +88,7 @@ function several.machines(program, out, words)
         ("%s/server-%d.log"):format(out, i))
       server.is_server, ports[i] = true, server.port
     end
-    local port = free_port(program, out, words)
+    local port = background.free_port(program, out .. "/port.log")
     local path = folder .. "/nginx.conf"
     local file <close> = assert(io.open(path, "wb"))
     file:write(NGINX:format(folder, folder, folder, folder, folder, folder, ports[1], ports[2],

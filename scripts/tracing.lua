@@ -3,8 +3,12 @@
 -- reads in what the collector writes how it understood the spans.
 --
 --   luamcp run scripts/tracing.lua COLLECTOR PROGRAM
+package.path = "./scripts/?.lua;" .. package.path
+local children = require "children"
 local core = require "mcp.core"
 local mcp = require "mcp"
+
+local free_port, start = children.free_port, children.start
 
 local collector_path, program = arg[1], arg[2]
 
@@ -31,11 +35,6 @@ app:run { http = 0, metrics = true }
 
 local ID, SPAN = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
 
-local function free_port()
-  local listening <close> = mcp.server("port"):listen { http = "127.0.0.1:0", quiet = true }
-  return listening.port
-end
-
 -- Waits until one of the lines has `pattern`.
 local function wait_for(lines, pattern)
   local deadline = core.now() + 30
@@ -47,15 +46,6 @@ local function wait_for(lines, pattern)
     mcp.sleep(0.05)
   until core.now() > deadline
   error(("%s did not come:\n%s"):format(pattern, table.concat(lines, "\n")))
-end
-
-local function start(command)
-  command.stderr = "merge"
-  local process, lines = assert(mcp.process.start(command)), {}
-  mcp.spawn(function()
-    for line in process:lines() do lines[#lines + 1] = line end
-  end)
-  return process, lines
 end
 
 -- The spans in what the collector wrote, by name.

@@ -65,13 +65,6 @@ function servers.list(place)
   return list
 end
 
--- A port that was free a moment ago, for servers that cannot choose one themselves.
-local function free_port(program, log)
-  local server <close> = background.start({ program, "run", "examples/hello.lua", "--http",
-    "127.0.0.1:0" }, log)
-  return server.port
-end
-
 ---Starts one of them beside us.
 ---@param how table from the list
 ---@param program string ours
@@ -79,7 +72,7 @@ end
 function servers.start(how, program, log)
   local command = how.command
   if how.port then
-    command = { "env", "PORT=" .. free_port(program, log), table.unpack(command) }
+    command = { "env", "PORT=" .. background.free_port(program, log), table.unpack(command) }
   end
   local server = background.start(command, log, how.says)
   if how.port then server.url = "http://127.0.0.1:" .. server.port end

@@ -6,8 +6,10 @@
 --   luamcp run scripts/interop/gateway/run.lua BUILD [WORD]
 --
 -- WORD: only the clients whose name contains it; "kill": only the last part.
+package.path = "./scripts/?.lua;" .. package.path
 local mcp = require "mcp"
 local core = require "mcp.core"
+local free_port = require("children").free_port
 
 local build, only = arg[1], arg[2] or ""
 local PROGRAM = os.getenv "PROGRAM" or build .. "/luamcp"
@@ -44,12 +46,6 @@ local function soon(what, fn)
     mcp.sleep(0.02)
   until core.now() > deadline
   error("did not happen: " .. what, 0)
-end
-
--- A port that was free a moment ago.
-local function free_port()
-  local listening <close> = mcp.server("port"):listen { http = "127.0.0.1:0", quiet = true }
-  return listening.port
 end
 
 local function read(path)
