@@ -12,7 +12,7 @@ MODULES     += $(OPENSSL)
 # Specs see streams from below, TLS over them too (spec/c/stream.c), and make the
 # certificates for it (spec/c/certificate.c).
 $(CODECS): LIBS += $(shell pkg-config --libs libssl libcrypto)
-$(CODECS): $(addprefix $(BUILD)/obj/net/,listener.o loop.o memory.o peers.o socket.o stream.o tally.o tls.o)
+$(CODECS): $(addprefix $(BUILD)/obj/net/,gather.o listener.o loop.o memory.o peers.o socket.o stream.o tally.o tls.o)
 
 # Builds and tests need the modules.
 build: $(OPENSSL)

@@ -22,6 +22,8 @@
 #define LOOP   "spec.loop"
 #define STREAM "spec.stream"
 
+#define MOST_ANSWERS 12
+
 /* An engine that notes its session, for what a well-behaved peer never does. */
 typedef struct {
   mcp_tls_t base;
@@ -40,6 +42,12 @@ typedef struct peer {
   int code;
   bool ended, closed;
   char why[256];
+  /* What is sent, by turns soon and now, when bytes come; and how it closes. */
+  mcp_buf_t answers[MOST_ANSWERS];
+  int answer_count;
+  char then; /* 'f': closes and flushes, 'c': closes, 0: goes on */
+  struct peer *watched;
+  bool saw_answer; /* the watched one had been sent something already */
 } peer_t;
 
 typedef struct {
@@ -60,6 +68,19 @@ static void on_data(void *owner, mcp_slice_t bytes) {
   p->pieces++;
   if (bytes.len > p->largest) p->largest = bytes.len;
   (void)mcp_buf_append_slice(&p->received, bytes);
+  if (p->watched && !mcp_stream_is_quiet(p->watched->stream))
+    p->saw_answer = true;
+  for (int i = 0; i < p->answer_count; i++) {
+    mcp_buf_t copy = {0};
+    if (mcp_buf_append_slice(&copy, mcp_buf_slice(&p->answers[i])) < 0) abort();
+    if (i % 2 == 0) {
+      (void)mcp_stream_send_soon(p->stream, &copy, 0);
+    } else {
+      (void)mcp_stream_send(p->stream, &copy, 0);
+    }
+    mcp_buf_deinit(&copy);
+  }
+  if (p->then) mcp_stream_close(p->stream, p->then == 'f');
 }
 
 static void on_end(void *owner, int code) {
@@ -179,6 +200,7 @@ static int close_loop(lua_State *L) {
     peer_t *p = l->peers;
     l->peers = p->next;
     mcp_buf_deinit(&p->received);
+    for (int i = 0; i < p->answer_count; i++) mcp_buf_deinit(&p->answers[i]);
     free(p);
   }
   return 0;
@@ -303,6 +325,30 @@ static int send_bytes(lua_State *L) {
   return push_code(L, code);
 }
 
+/* stream:answer(then, text, ...): what it sends whenever bytes come, the first
+ * soon, the second now, and so on; an empty text is left out. `then` is
+ * "flush", "close" or "". */
+static int set_answers(lua_State *L) {
+  peer_t *p = check_peer(L);
+  p->then = luaL_checkstring(L, 2)[0];
+  luaL_argcheck(L, lua_gettop(L) <= 2 + MOST_ANSWERS, 3, "too many");
+  for (int i = 3; i <= lua_gettop(L); i++) {
+    size_t len;
+    const char *text = luaL_checklstring(L, i, &len);
+    mcp_buf_t *answer = &p->answers[p->answer_count++];
+    if (mcp_buf_append(answer, text, len) < 0) abort();
+  }
+  return 0;
+}
+
+/* stream:watch(other): facts().saw_answer says later whether bytes lay unread
+ * at `other` when this one was read */
+static int watch(lua_State *L) {
+  handle_t *other = luaL_checkudata(L, 2, STREAM);
+  check_peer(L)->watched = other->peer;
+  return 0;
+}
+
 static int pause_stream(lua_State *L) {
   mcp_stream_pause(check_open(L), lua_toboolean(L, 2));
   return 0;
@@ -334,6 +380,8 @@ static int facts(lua_State *L) {
   lua_newtable(L);
   lua_pushboolean(L, p->ended);
   lua_setfield(L, -2, "ended");
+  lua_pushboolean(L, p->saw_answer);
+  lua_setfield(L, -2, "saw_answer");
   lua_pushboolean(L, p->closed);
   lua_setfield(L, -2, "closed");
   lua_pushstring(L, p->code ? mcp_err_name(p->code) : "");
@@ -390,7 +438,8 @@ int luaopen_codecs_stream(lua_State *L) {
   static const luaL_Reg methods[] = {
       {"wrap", wrap},          {"start", start}, {"send", send_bytes},
       {"pause", pause_stream}, {"take", take},   {"close", close_stream},
-      {"facts", facts},        {"rekey", rekey}, {NULL, NULL}};
+      {"facts", facts},        {"rekey", rekey}, {"answer", set_answers},
+      {"watch", watch},        {NULL, NULL}};
   add_type(L, STREAM, methods);
   lua_pop(L, 1);
   add_type(L, LOOP, loop_methods);

@@ -277,6 +277,7 @@ static mcp_listener_t *new_listener(mcp_loop_t *loop, unsigned connections,
   l->max = connections ? connections : MCP_LISTENER_CONNECTIONS;
   l->mark = first_reserved();
   mcp_list_init(&l->of_starved);
+  (void)mcp_stream_gather(loop);
   return l;
 }
 

@@ -23,7 +23,8 @@ struct mcp_loop {
   mcp_list_t cleanups;
   mcp_list_t starved; /* see mcp_loop_starved */
   mcp_buf_t scratch;
-  mcp_peers_t *peers; /* NULL before the first connection */
+  uv_check_t *pass_end; /* see mcp_loop_pass_end */
+  mcp_peers_t *peers;   /* NULL before the first connection */
   void (*free_peers)(mcp_peers_t *peers);
   uint64_t skipped;    /* ms that the clock has jumped */
   unsigned lookups;    /* in progress, in other threads */
@@ -110,6 +111,14 @@ static void on_left(uv_handle_t *deadline) {
   uv_close(deadline, on_left);
 }
 
+/* Their close callbacks still have to run. */
+static void close_basics(mcp_loop_t *loop, uv_close_cb deadline_closed) {
+  uv_close((uv_handle_t *)&loop->deadline, deadline_closed);
+  uv_close((uv_handle_t *)&loop->starter, NULL);
+  if (loop->pass_end) uv_close((uv_handle_t *)loop->pass_end, free_handle);
+  loop->pass_end = NULL;
+}
+
 /* Leaves a host's loop, which goes on with the host's handles: none of ours may
  * remain when our memory is freed, and nothing may call back into code that Lua
  * unloads. A lookup that is running in a thread cannot be stopped, so this
@@ -118,8 +127,7 @@ static void leave(mcp_loop_t *loop) {
   while (loop->lookups > 0 && turn(loop, UV_RUN_ONCE) > 0) continue;
   loop->rounds = MCP_LOOP_ROUNDS;
   loop->deadline.data = loop;
-  uv_close((uv_handle_t *)&loop->deadline, on_left);
-  uv_close((uv_handle_t *)&loop->starter, NULL);
+  close_basics(loop, on_left);
   while (loop->rounds > 0 && turn(loop, UV_RUN_NOWAIT) > 0) continue;
 }
 
@@ -224,8 +232,7 @@ void mcp_loop_free(mcp_loop_t *loop) {
   }
   /* Owners have closed their handles; their close callbacks still have to run.
    * A handle that was never closed must not keep the process alive. */
-  uv_close((uv_handle_t *)&loop->deadline, NULL);
-  uv_close((uv_handle_t *)&loop->starter, NULL);
+  close_basics(loop, NULL);
   uv_walk(loop->uv, let_go, NULL);
   (void)turn(loop, UV_RUN_DEFAULT);
   uv_loop_close(loop->uv);
@@ -344,6 +351,14 @@ mcp_buf_t *mcp_loop_scratch(mcp_loop_t *loop) {
   return &loop->scratch;
 }
 
+void *mcp_loop_pass_end(const mcp_loop_t *loop) {
+  return loop->pass_end;
+}
+
+void mcp_loop_set_pass_end(mcp_loop_t *loop, void *pass_end) {
+  loop->pass_end = pass_end;
+}
+
 mcp_peers_t *mcp_loop_peers(const mcp_loop_t *loop) {
   return loop->peers;
 }
@@ -435,7 +450,8 @@ mcp_timer_t *mcp_timer_new(mcp_loop_t *loop, bool quiet, void (*fn)(void *),
 static bool is_basic(const mcp_loop_t *loop, const uv_handle_t *handle) {
   return handle == (const uv_handle_t *)loop->waker ||
          handle == (const uv_handle_t *)&loop->deadline ||
-         handle == (const uv_handle_t *)&loop->starter;
+         handle == (const uv_handle_t *)&loop->starter ||
+         handle == (const uv_handle_t *)loop->pass_end;
 }
 
 /* The argument of the two walks of mcp_loop_move. */
@@ -481,8 +497,7 @@ int mcp_loop_move(mcp_loop_t *loop, void *uv, int timers) {
   mcp_list_init(&move.timers);
   uv_walk(loop->uv, move_timer, &move);
   uv_close((uv_handle_t *)loop->waker, NULL);
-  uv_close((uv_handle_t *)&loop->deadline, NULL);
-  uv_close((uv_handle_t *)&loop->starter, NULL);
+  close_basics(loop, NULL);
   (void)turn(loop, UV_RUN_DEFAULT);
   uv_loop_close(&loop->own);
   loop->uv = uv;

@@ -125,6 +125,12 @@ mcp_peers_t *mcp_loop_peers(const mcp_loop_t *loop);
 void mcp_loop_set_peers(mcp_loop_t *loop, mcp_peers_t *peers,
                         void (*free_peers)(mcp_peers_t *peers));
 
+/* What is called at the end of each pass over the sockets (gather.c): memory of
+ * mcp_mem_alloc that begins with a uv_check_t. It is closed and freed with the
+ * loop. NULL until it is set. */
+void *mcp_loop_pass_end(const mcp_loop_t *loop);
+void mcp_loop_set_pass_end(mcp_loop_t *loop, void *pass_end);
+
 /* A stopped timer: mcp_timer_set starts it without allocating, for callers that
  * can no longer fail. A quiet timer does not keep the loop alive. NULL: no
  * memory. */

@@ -101,8 +101,10 @@ static void close_end(mcp_stream_t *stream, bool flush) {
   schedule(e);
 }
 
-static const mcp_stream_ops_t memory_ops = {
-    start, pause_reading, send_bytes, close_end, NULL, NULL};
+static const mcp_stream_ops_t memory_ops = {.start = start,
+                                            .pause = pause_reading,
+                                            .send = send_bytes,
+                                            .close = close_end};
 
 static end_t *new_end(mcp_loop_t *loop) {
   end_t *e = mcp_mem_zalloc(sizeof *e);

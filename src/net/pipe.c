@@ -146,8 +146,10 @@ static void close_mixed(mcp_stream_t *stream, bool flush) {
   }
 }
 
-static const mcp_stream_ops_t mixed_ops = {start_mixed, pause_mixed, send_mixed,
-                                           close_mixed, NULL,        NULL};
+static const mcp_stream_ops_t mixed_ops = {.start = start_mixed,
+                                           .pause = pause_mixed,
+                                           .send = send_mixed,
+                                           .close = close_mixed};
 
 static int private_copy(int fd) {
   int copy = fcntl(fd, F_DUPFD_CLOEXEC, 3);

@@ -365,7 +365,7 @@ static void close_stream(mcp_stream_t *stream, bool flush) {
 }
 
 static const mcp_stream_ops_t process_ops = {
-    start, pause_reading, send_bytes, close_stream, NULL, NULL};
+    start, pause_reading, send_bytes, NULL, close_stream, NULL, NULL};
 
 /* The loop ends: kills the group at once and waits a short time for the guard.
  * If the guard takes longer, it goes on alone. */

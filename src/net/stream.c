@@ -9,6 +9,7 @@
 
 #include "base/err.h"
 #include "base/mem.h"
+#include "net/gather.h"
 
 typedef struct {
   mcp_stream_t base;
@@ -17,6 +18,7 @@ typedef struct {
   unsigned open;         /* handles whose close callback is pending */
   unsigned writes;       /* write requests in progress */
   bool flushing;
+  bool left; /* bytes of its own may be in the loop's gather */
 } carrier_t;
 
 typedef struct {
@@ -54,15 +56,27 @@ const char *mcp_stream_error_text(const mcp_stream_t *stream, int code) {
   return stream->reason ? stream->reason : mcp_err_text(code);
 }
 
-int mcp_stream_send(mcp_stream_t *stream, mcp_buf_t *bytes, size_t from) {
+typedef int (*send_fn)(mcp_stream_t *stream, mcp_buf_t *bytes, size_t from);
+
+static int send_by(send_fn send, mcp_stream_t *stream, mcp_buf_t *bytes,
+                   size_t from) {
   int code = MCP_ECLOSED;
   if (!stream->closing) {
-    code = stream->queued > MCP_STREAM_HARD_LIMIT
-               ? MCP_EBUSY
-               : stream->ops->send(stream, bytes, from);
+    code = stream->queued > MCP_STREAM_HARD_LIMIT ? MCP_EBUSY
+                                                  : send(stream, bytes, from);
   }
   bytes->len = 0;
   return code;
+}
+
+int mcp_stream_send(mcp_stream_t *stream, mcp_buf_t *bytes, size_t from) {
+  return send_by(stream->ops->send, stream, bytes, from);
+}
+
+int mcp_stream_send_soon(mcp_stream_t *stream, mcp_buf_t *bytes, size_t from) {
+  const mcp_stream_ops_t *ops = stream->ops;
+  return send_by(ops->send_soon ? ops->send_soon : ops->send, stream, bytes,
+                 from);
 }
 
 bool mcp_stream_is_quiet(mcp_stream_t *stream) {
@@ -89,12 +103,20 @@ static void on_read(uv_stream_t *in, ssize_t n, const uv_buf_t *buf) {
   carrier_t *c = in->data;
   if (c->base.closing || n == 0) return;
   if (n > 0) {
+    mcp_gather_t *gather = mcp_loop_pass_end(c->loop);
+    if (gather) {
+      mcp_gather_begin(gather);
+      /* A write that failed may have closed it. */
+      if (c->base.closing) return;
+    }
     c->base.events->on_data(c->base.owner, mcp_slice(buf->base, (size_t)n));
     return;
   }
   uv_read_stop(in);
   mcp_stream_end(&c->base, n == UV_EOF ? 0 : (int)n);
 }
+
+static int write_left(carrier_t *c);
 
 static int start(mcp_stream_t *stream) {
   carrier_t *c = (carrier_t *)stream;
@@ -137,6 +159,7 @@ static void close_now(carrier_t *c) {
 static void close_stream(mcp_stream_t *stream, bool flush) {
   carrier_t *c = (carrier_t *)stream;
   if (!c->in && !c->out) return;
+  if (c->left && write_left(c) < 0) flush = false;
   c->base.closing = true;
   if (flush && c->writes > 0) {
     c->flushing = true;
@@ -186,28 +209,20 @@ static write_t *new_write(carrier_t *c) {
   return w;
 }
 
-static int send_bytes(mcp_stream_t *stream, mcp_buf_t *bytes, size_t from) {
-  carrier_t *c = (carrier_t *)stream;
-  uv_buf_t buf;
-  write_t *w;
-  int code;
-  if (!c->out) return MCP_ECLOSED;
-  if (c->writes == 0) {
-    buf = uv_buf_init(bytes->data + from, (unsigned)(bytes->len - from));
-    code = uv_try_write(c->out, &buf, 1);
-    if (code >= 0) {
-      from += (size_t)code;
-      if (from == bytes->len) return 0;
-    } else if (code != UV_EAGAIN) {
-      return code;
-    }
+/* Writes what the system accepts at once. How much that is, or a code. */
+static int write_some(carrier_t *c, mcp_slice_t bytes) {
+  uv_buf_t buf = uv_buf_init((char *)bytes.data, (unsigned)bytes.len);
+  int code = c->writes == 0 ? uv_try_write(c->out, &buf, 1) : UV_EAGAIN;
+  if (code < 0 && code != UV_EAGAIN) return code;
+  if (c->writes == 0 && (size_t)(code < 0 ? 0 : code) < bytes.len)
     c->base.progress_ms = mcp_loop_now(c->loop);
-  }
-  w = new_write(c);
-  if (!w) return MCP_EBUDGET;
-  code = mcp_buf_move_rest(&w->bytes, bytes, from);
+  return code < 0 ? 0 : code;
+}
+
+/* Queues what `w` holds, which is freed if `code` or that is a failure. */
+static int queue_write(carrier_t *c, write_t *w, int code) {
   if (code == 0) {
-    buf = uv_buf_init(w->bytes.data, (unsigned)w->bytes.len);
+    uv_buf_t buf = uv_buf_init(w->bytes.data, (unsigned)w->bytes.len);
     code = uv_write(&w->uv, c->out, &buf, 1, on_written);
   }
   if (code < 0) {
@@ -217,6 +232,63 @@ static int send_bytes(mcp_stream_t *stream, mcp_buf_t *bytes, size_t from) {
   w->held = sizeof *w + w->bytes.cap;
   c->writes++;
   c->base.queued += w->held;
+  return 0;
+}
+
+/* Of bytes that lie in the gather. 0 or a code. */
+static int write_copy(carrier_t *c, mcp_slice_t bytes) {
+  int n = write_some(c, bytes);
+  write_t *w;
+  if (n < 0 || (size_t)n == bytes.len) return n < 0 ? n : 0;
+  w = new_write(c);
+  if (!w) return MCP_EBUDGET;
+  return queue_write(
+      c, w, mcp_buf_append(&w->bytes, bytes.data + n, bytes.len - (size_t)n));
+}
+
+/* The order stays: what was left before goes first. 0 or a code. */
+static int write_left(carrier_t *c) {
+  mcp_gather_t *gather = mcp_loop_pass_end(c->loop);
+  mcp_slice_t bytes;
+  int code = 0;
+  c->left = false;
+  while (gather && mcp_gather_take(gather, c, &bytes))
+    if (code == 0) code = write_copy(c, bytes);
+  return code;
+}
+
+/* At the end of a pass. */
+static void write_gathered(void *owner, mcp_slice_t bytes) {
+  carrier_t *c = owner;
+  int code = write_copy(c, bytes);
+  if (code < 0 && !c->base.ended) {
+    if (c->in) uv_read_stop(c->in);
+    mcp_stream_end(&c->base, code);
+  }
+}
+
+static int send_bytes(mcp_stream_t *stream, mcp_buf_t *bytes, size_t from) {
+  carrier_t *c = (carrier_t *)stream;
+  write_t *w;
+  int code;
+  if (!c->out) return MCP_ECLOSED;
+  if (c->left && (code = write_left(c)) < 0) return code;
+  code = write_some(c, mcp_slice(bytes->data + from, bytes->len - from));
+  if (code < 0) return code;
+  from += (size_t)code;
+  if (from == bytes->len) return 0;
+  w = new_write(c);
+  if (!w) return MCP_EBUDGET;
+  return queue_write(c, w, mcp_buf_move_rest(&w->bytes, bytes, from));
+}
+
+static int send_soon(mcp_stream_t *stream, mcp_buf_t *bytes, size_t from) {
+  carrier_t *c = (carrier_t *)stream;
+  mcp_gather_t *gather = mcp_loop_pass_end(c->loop);
+  mcp_slice_t rest = mcp_slice(bytes->data + from, bytes->len - from);
+  if (!gather || !c->out || c->writes > 0 || !mcp_gather_leave(gather, c, rest))
+    return send_bytes(stream, bytes, from);
+  c->left = true;
   return 0;
 }
 
@@ -246,8 +318,13 @@ static void peer(mcp_stream_t *stream, char *out, size_t size) {
   }
 }
 
-static const mcp_stream_ops_t carrier_ops = {
-    start, pause_reading, send_bytes, close_stream, is_quiet, peer};
+static const mcp_stream_ops_t carrier_ops = {.start = start,
+                                             .pause = pause_reading,
+                                             .send = send_bytes,
+                                             .send_soon = send_soon,
+                                             .close = close_stream,
+                                             .is_quiet = is_quiet,
+                                             .peer = peer};
 
 static void free_handle(uv_handle_t *handle) {
   mcp_mem_free(handle);
@@ -268,6 +345,10 @@ static carrier_t *new_carrier(mcp_share_t *parent) {
   }
   mcp_share_drop(share);
   return NULL;
+}
+
+bool mcp_stream_gather(mcp_loop_t *loop) {
+  return mcp_gather_of(loop, write_gathered) != NULL;
 }
 
 mcp_stream_t *mcp_stream_over(mcp_loop_t *loop, void *in, void *out,

@@ -37,6 +37,8 @@ typedef struct {
   int (*start)(mcp_stream_t *stream);
   void (*pause)(mcp_stream_t *stream, bool pause);
   int (*send)(mcp_stream_t *stream, mcp_buf_t *bytes, size_t from);
+  /* NULL: send */
+  int (*send_soon)(mcp_stream_t *stream, mcp_buf_t *bytes, size_t from);
   void (*close)(mcp_stream_t *stream, bool flush);
   bool (*is_quiet)(mcp_stream_t *stream); /* NULL: unknown */
   void (*peer)(mcp_stream_t *stream, char *out, size_t size); /* or NULL */
@@ -68,6 +70,18 @@ void mcp_stream_pause(mcp_stream_t *stream, bool pause);
  * MCP_ECLOSED, MCP_EBUSY at the hard limit (nothing is written then),
  * MCP_ENOMEM, MCP_EBUDGET, or a libuv code: the stream is unusable then. */
 int mcp_stream_send(mcp_stream_t *stream, mcp_buf_t *bytes, size_t from);
+
+/* The same for bytes that need not go at once: on a loop that gathers they may
+ * wait until every socket that is ready has been read, then all are written.
+ * Such bytes do not count as queued, and a failure is an on_end. For the last
+ * of an answer; not for what is sent while a handler goes on, which may compute
+ * for seconds. What is sent later does not overtake them, and closing writes
+ * them first. */
+int mcp_stream_send_soon(mcp_stream_t *stream, mcp_buf_t *bytes, size_t from);
+
+/* From now on this loop gathers: for servers, which have many peers in a pass.
+ * False: no memory; everything is sent at once as before. */
+bool mcp_stream_gather(mcp_loop_t *loop);
 
 /* Asks the system, not the loop: is the peer still there, and silent? False as
  * soon as its end or any byte has arrived, also before on_end or on_data. True

@@ -70,8 +70,12 @@ static void update_reading(tls_stream_t *t) {
   mcp_stream_pause(t->under, t->ready ? idle : t->code < 0);
 }
 
-static int send_out(tls_stream_t *t) {
-  int code = t->out.len > 0 ? mcp_stream_send(t->under, &t->out, 0) : 0;
+/* `soon`: see mcp_stream_send_soon. */
+static int send_out(tls_stream_t *t, bool soon) {
+  int code = 0;
+  if (t->out.len > 0)
+    code = soon ? mcp_stream_send_soon(t->under, &t->out, 0)
+                : mcp_stream_send(t->under, &t->out, 0);
   /* An idle connection keeps no buffer. */
   mcp_buf_deinit(&t->out);
   return code;
@@ -88,7 +92,7 @@ static void finish(tls_stream_t *t, bool flush) {
   if (t->ready && t->code == 0 && !t->first &&
       (flush || t->under->queued == 0)) {
     t->tls->ops->end(t->session);
-    (void)send_out(t);
+    (void)send_out(t, false);
   }
   mcp_stream_close(t->under, flush);
 }
@@ -98,7 +102,7 @@ static void end(tls_stream_t *t, int code) {
   if (code < 0) {
     t->code = code;
     /* The alert, if there is one. */
-    if (!t->over) (void)send_out(t);
+    if (!t->over) (void)send_out(t, false);
     if (t->wire.reason[0]) t->base.reason = t->wire.reason;
   }
   if (t->flushing && code < 0) {
@@ -131,7 +135,7 @@ static int fill(tls_stream_t *t) {
     if (n > MCP_TLS_FLIGHT) n = MCP_TLS_FLIGHT;
     code =
         t->tls->ops->write(t->session, mcp_slice(p->bytes.data + p->from, n));
-    if (code == 0) code = send_out(t);
+    if (code == 0) code = send_out(t, false);
     if (code < 0) return code;
     p->from += n;
     if (p->from == p->bytes.len) drop_first(t);
@@ -170,7 +174,7 @@ static int step(tls_stream_t *t, char *plain, size_t *got, bool *done) {
   if (t->out.len > 0 && !(*done && t->first)) {
     int sent;
     t->chatter += t->out.len;
-    sent = send_out(t);
+    sent = send_out(t, false);
     /* A peer that no longer reads may have sent something before. */
     if (sent < 0 && t->ready) t->code = sent;
     if (sent < 0 && !t->ready && code >= 0) code = sent;
@@ -313,7 +317,7 @@ static int start(mcp_stream_t *stream) {
   t->started = code == 0;
   /* A client speaks first; a server has nothing to send yet. */
   if (code == 0) code = t->tls->ops->shake(t->session);
-  if (code >= 0) code = send_out(t);
+  if (code >= 0) code = send_out(t, false);
   if (code < 0) t->code = code;
   return code;
 }
@@ -352,7 +356,8 @@ static int enqueue(tls_stream_t *t, mcp_buf_t *bytes, size_t from) {
   return 0;
 }
 
-static int send_bytes(mcp_stream_t *stream, mcp_buf_t *bytes, size_t from) {
+static int send_bytes(mcp_stream_t *stream, mcp_buf_t *bytes, size_t from,
+                      bool soon) {
   tls_stream_t *t = (tls_stream_t *)stream;
   size_t n = bytes->len - from;
   int code = t->code;
@@ -361,7 +366,7 @@ static int send_bytes(mcp_stream_t *stream, mcp_buf_t *bytes, size_t from) {
     if (n > MCP_TLS_FLIGHT) n = MCP_TLS_FLIGHT;
     if (n > 0)
       code = t->tls->ops->write(t->session, mcp_slice(bytes->data + from, n));
-    if (code == 0) code = send_out(t);
+    if (code == 0) code = send_out(t, soon);
     from += n;
   }
   if (code == 0 && from < bytes->len) {
@@ -374,6 +379,14 @@ static int send_bytes(mcp_stream_t *stream, mcp_buf_t *bytes, size_t from) {
    * close_notify. */
   if (code < 0) t->code = code;
   return code;
+}
+
+static int send_now(mcp_stream_t *stream, mcp_buf_t *bytes, size_t from) {
+  return send_bytes(stream, bytes, from, false);
+}
+
+static int send_soon(mcp_stream_t *stream, mcp_buf_t *bytes, size_t from) {
+  return send_bytes(stream, bytes, from, true);
 }
 
 static void close_stream(mcp_stream_t *stream, bool flush) {
@@ -400,8 +413,13 @@ static void peer(mcp_stream_t *stream, char *out, size_t size) {
   mcp_stream_peer(((tls_stream_t *)stream)->under, out, size);
 }
 
-static const mcp_stream_ops_t tls_ops = {
-    start, pause_reading, send_bytes, close_stream, is_quiet, peer};
+static const mcp_stream_ops_t tls_ops = {.start = start,
+                                         .pause = pause_reading,
+                                         .send = send_now,
+                                         .send_soon = send_soon,
+                                         .close = close_stream,
+                                         .is_quiet = is_quiet,
+                                         .peer = peer};
 
 int mcp_tls_wrap(mcp_tls_t *tls, mcp_loop_t *loop, mcp_stream_t *under,
                  const char *server_name, int port, mcp_stream_t **out) {

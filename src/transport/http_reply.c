@@ -32,14 +32,17 @@ mcp_buf_t *mcp_http_reply_begin(mcp_http_reply_t *reply) {
   return out;
 }
 
-static int send_from(mcp_http_reply_t *reply, mcp_buf_t *out, size_t from) {
+/* `last`: this ends the answer, so it may wait for others. */
+static int send_from(mcp_http_reply_t *reply, mcp_buf_t *out, size_t from,
+                     bool last) {
   int code;
   reply->last_sent = mcp_loop_now(reply->loop);
   reply->sent += out->len - from;
   if (reply->wire)
     mcp_log_wire(&reply->wire[MCP_LOG_OUT], MCP_LOG_OUT,
                  mcp_slice(out->data + from, out->len - from));
-  code = mcp_stream_send(reply->stream, out, from);
+  code = last ? mcp_stream_send_soon(reply->stream, out, from)
+              : mcp_stream_send(reply->stream, out, from);
   mcp_buf_reset(out, MCP_LOOP_SCRATCH_SIZE);
   return code;
 }
@@ -147,7 +150,8 @@ int mcp_http_reply_send_json(mcp_http_reply_t *reply, unsigned status) {
   size_t gap = GAP + reply->fields.len;
   return send_from(reply, out,
                    write_head(reply, out, gap, status, JSON_FIELD,
-                              (int64_t)(out->len - gap)));
+                              (int64_t)(out->len - gap)),
+                   true);
 }
 
 int mcp_http_reply_send_event(mcp_http_reply_t *reply, bool last) {
@@ -167,7 +171,7 @@ int mcp_http_reply_send_event(mcp_http_reply_t *reply, bool last) {
   if (!reply->streaming) from = write_stream_head(reply, out, from);
   if (last) reply->streaming = false;
   if (from == out->len) return 0;
-  return send_from(reply, out, from);
+  return send_from(reply, out, from, last);
 }
 
 int mcp_http_reply_end(mcp_http_reply_t *reply) {
@@ -205,7 +209,8 @@ int mcp_http_reply_upgrade(mcp_http_reply_t *reply,
     return code;
   }
   return send_from(reply, out,
-                   write_head(reply, out, out->len, 101, MCP_SLICE(""), -1));
+                   write_head(reply, out, out->len, 101, MCP_SLICE(""), -1),
+                   false);
 }
 
 static int reply_text(mcp_http_reply_t *reply, unsigned status,
@@ -223,7 +228,8 @@ static int reply_text(mcp_http_reply_t *reply, unsigned status,
   return send_from(reply, out,
                    write_head(reply, out, gap, status,
                               length ? type : MCP_SLICE(""),
-                              status == 204 ? -1 : (int64_t)length));
+                              status == 204 ? -1 : (int64_t)length),
+                   true);
 }
 
 int mcp_http_reply_text(mcp_http_reply_t *reply, unsigned status,
@@ -250,7 +256,8 @@ int mcp_http_reply_bytes(mcp_http_reply_t *reply, unsigned status,
     return MCP_ENOMEM;
   return send_from(reply, out,
                    write_head(reply, out, gap, status, MCP_SLICE(""),
-                              bare ? -1 : (int64_t)body.len));
+                              bare ? -1 : (int64_t)body.len),
+                   true);
 }
 
 int mcp_http_reply_error(mcp_http_reply_t *reply, unsigned status,
