@@ -34,7 +34,8 @@ return function(raised)
   text = table.concat(lines, "\n")
   local place = text:match "^[^\n]-:%d+: "
   -- What the machine refuses is not the script's fault.
-  if text:find "^pid_file: " then return text end
+  local what = place and text:sub(#place + 1) or text
+  if what:find "^pid_file: " or what:find "^cannot listen on " then return text end
   -- `error(text, 0)` of the script: it wants to say this and no more.
   local alone = not place and first == "theirs" and type(raised) == "string"
   if alone or place and #frames < 2 or #frames == 0 then return text end

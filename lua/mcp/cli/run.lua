@@ -328,13 +328,13 @@ return function(args, bundled)
   end
   local server = require "mcp.server"
   server.asked, server.started_as = options.asked, command_of(args, bundled)
-  -- As an argument it has no name in a traceback: it is the main chunk.
-  local ok, problem = xpcall(function(main)
-    local result = main(table.unpack(script))
-    -- A script may leave the running to us: `return app`.
-    local meta = type(result) == "table" and getmetatable(result)
-    if type(meta) == "table" and meta.__name == "mcp.server" then result:run() end
-  end, function(raised) return require "mcp.script_error"(raised) end, chunk)
+  local function explain(raised) return require "mcp.script_error"(raised) end
+  local ok, problem = xpcall(chunk, explain, table.unpack(script))
+  -- A script may leave the running to us: `return app`. What is wrong with that has no line of it.
+  local meta = ok and type(problem) == "table" and getmetatable(problem)
+  if type(meta) == "table" and meta.__name == "mcp.server" then
+    ok, problem = xpcall(problem.run, explain, problem)
+  end
   local closing = package.loaded["mcp.closing"]
   if closing then closing.await() end
   if not ok then

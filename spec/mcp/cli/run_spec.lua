@@ -460,6 +460,24 @@ describe("luamcp", function()
     assert.equal(0, status)
   end)
 
+  it("an address that cannot be had is one line, however the app is run", function()
+    local main = [[
+      local app = require "mcp".server "x"
+      local function main() app:run { http = arg[1] } end
+      main()]]
+    for how, words in pairs {
+      ["return"] = { script "return (require 'mcp').server 'x'", "--http", "192.0.2.1:80" },
+      ["in a function"] = { script(main), "192.0.2.1:80" },
+      ["as workers"] = { script(main), "--workers", "2", "192.0.2.1:80" },
+    } do
+      local _, err, status = luamcp(words)
+      assert.matches("^luamcp: [^\n]*cannot listen on 192%.0%.2%.1 port 80: [%w ]+\n$", err, nil,
+        nil, how)
+      assert.is_nil(err:find("cli/run.lua", 1, true), how)
+      assert.equal(1, status)
+    end
+  end)
+
   it("return of anything else does not", function()
     for _, what in ipairs { "return 5", "return {}", "return nil",
       "return setmetatable({}, {})" } do

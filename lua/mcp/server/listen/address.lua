@@ -101,4 +101,19 @@ function address.url(at, scheme, port)
   return ("%s://%s:%d%s"):format(scheme, host, port, at.path)
 end
 
+---What to say where an address cannot be had.
+---@param at table as `read` or `unix` returns it, with `what`: the option it was given for
+---@param text string why
+---@param code string
+---@return string line
+function address.refusal(at, text, code)
+  local advice = ""
+  if code == "EADDRINUSE" then
+    advice = at.port and ("; choose another with %s = PORT or --%s PORT"):format(at.what, at.what)
+      or "; a server answers there, or it is no socket"
+  end
+  return ("cannot listen on %s: %s%s"):format(at.unix or ("%s port %d"):format(at.host, at.port),
+    text, advice)
+end
+
 return address

@@ -136,11 +136,7 @@ local function open_http(self, place, receive, duplex, quiet)
   place.duplex = duplex
   local host, text, code = core.listen_http(place, receive)
   if not host then
-    error(("cannot listen on %s: %s%s"):format(
-      place.unix or ("%s port %d"):format(place.host, place.port), text,
-      code == "EADDRINUSE" and place.port
-        and ("; choose another with %s = PORT or --%s PORT"):format(place.what, place.what)
-        or code == "EADDRINUSE" and "; a server answers there, or it is no socket" or ""), 0)
+    error(address.refusal(place, text, code), 0)
   end
   self.hosts[#self.hosts + 1] = host
   self.watched[#self.watched + 1] = host

@@ -1,6 +1,7 @@
 -- SPDX-License-Identifier: MIT
 -- workers: serves an app with several processes. Opens the sockets that the options ask for and
 -- leaves the rest to workers/supervisor.lua. Loaded only where more than one worker is asked for.
+local address = require "mcp.later" "mcp.server.listen.address"
 local core = require "mcp.core"
 local inherited = require "mcp.server.listen.inherited"
 local options = require "mcp.server.listen.options"
@@ -25,13 +26,6 @@ local function command_of_lua()
   return out
 end
 
-local function failure(place, text, code)
-  local where = place.unix or ("%s port %d"):format(place.host, place.port)
-  error(("cannot listen on %s: %s%s"):format(where, text, code == "EADDRINUSE" and place.port
-    and ("; choose another with %s = PORT or --%s PORT"):format(place.what, place.what)
-    or code == "EADDRINUSE" and "; a server answers there, or it is no socket" or ""), 0)
-end
-
 local function close(sockets)
   for _, item in ipairs(sockets) do
     item.socket:remove_file()
@@ -50,7 +44,7 @@ local function open(places)
     end
     if not socket then
       close(sockets)
-      failure(place, text, code)
+      error(address.refusal(place, text, code), 0)
     end
     sockets[i] = { name = place.what, socket = socket }
   end
