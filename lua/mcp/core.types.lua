@@ -60,6 +60,18 @@ function core.frame(before, after) end
 ---@return mcp.core.Raw? raw nil where `text` is not valid UTF-8, or memory is short
 function core.framed(frame, text) end
 
+---What a handler returns, without a copy of it: `first`, nil, true if that is a string and what
+---follows is nil or nothing; else what `other(a, b, c, d, first, …)` returns.
+---@param other function
+---@param a any
+---@param b any
+---@param c any
+---@param d any
+---@param first any
+---@param ... any
+---@return any ...
+function core.only_text(other, a, b, c, d, first, ...) end
+
 ---The same for lua/mcp/json.lua.
 ---@param value any
 ---@param sorted? boolean
@@ -87,10 +99,11 @@ function core.mark_array(mark) end
 ---those of `known`, each of the type there? No float is an integer to it.
 ---@param known table<string, "string"|"number"|"integer"|"boolean">
 ---@param required string[]
----@param other fun(value: any, state: any): boolean what checks tables with a metatable
+---@param other fun(value: any, state: any): boolean, any what checks tables with a metatable
 ---@param open? boolean there may be other members
----@return fun(value: any, state: any): boolean
-function core.members_check(known, required, other, open) end
+---@param last? boolean `other` has the last word on what does not fit
+---@return fun(value: any, state: any): boolean, any
+function core.members_check(known, required, other, open, last) end
 
 -- The loop ---------------------------------------------------------------------
 

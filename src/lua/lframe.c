@@ -9,21 +9,19 @@
 #include "wire/json.h"
 
 struct mcp_lframe {
+  const void *type;     /* the address of type_key: no other userdata has it */
   size_t before, after; /* bytes of each, which lie one after the other */
   char text[];
 };
 
-/* Its address is the registry's key of the metatable. */
+/* Its address is the registry's key of the metatable, and marks a frame. */
 static const char type_key;
 
 const mcp_lframe_t *mcp_lframe_at(lua_State *L, int index) {
-  bool ours;
-  if (lua_type(L, index) != LUA_TUSERDATA || !lua_getmetatable(L, index))
-    return NULL;
-  lua_rawgetp(L, LUA_REGISTRYINDEX, &type_key);
-  ours = lua_rawequal(L, -1, -2);
-  lua_pop(L, 2);
-  return ours ? lua_touserdata(L, index) : NULL;
+  const mcp_lframe_t *frame = lua_touserdata(L, index);
+  bool ours = frame && lua_rawlen(L, index) >= sizeof *frame &&
+              frame->type == &type_key;
+  return ours ? frame : NULL;
 }
 
 int mcp_lframe_write(lua_State *L, const mcp_lframe_t *frame, int index,
@@ -45,7 +43,8 @@ static int make_frame(lua_State *L) {
   before.data = luaL_checklstring(L, 1, &before.len);
   after.data = luaL_checklstring(L, 2, &after.len);
   frame = lua_newuserdatauv(L, sizeof *frame + before.len + after.len, 0);
-  *frame = (mcp_lframe_t){.before = before.len, .after = after.len};
+  *frame = (mcp_lframe_t){
+      .type = &type_key, .before = before.len, .after = after.len};
   memcpy(frame->text, before.data, before.len);
   memcpy(frame->text + before.len, after.data, after.len);
   lua_rawgetp(L, LUA_REGISTRYINDEX, &type_key);
@@ -67,9 +66,34 @@ static int framed(lua_State *L) {
   return 1;
 }
 
+static int came_back(lua_State *L, int status, lua_KContext context) {
+  (void)status;
+  (void)context;
+  return lua_gettop(L);
+}
+
+/* only_text(other, a, b, c, d, first, second, …) -> first, nil, true if `first`
+ * is a string and `second` is nil or missing; else what other(a, b, c, d,
+ * first, second, …) returns. Takes what a handler returns without a copy of it.
+ */
+static int only_text(lua_State *L) {
+  enum { OTHER = 1, FIRST = 6 };
+  int arguments = lua_gettop(L) - OTHER;
+  if (lua_type(L, FIRST) == LUA_TSTRING && lua_isnoneornil(L, FIRST + 1)) {
+    lua_settop(L, FIRST);
+    lua_pushnil(L);
+    lua_pushboolean(L, true);
+    return 3;
+  }
+  lua_callk(L, arguments, LUA_MULTRET, 0, came_back);
+  return came_back(L, LUA_OK, 0);
+}
+
 void mcp_lframe_open(lua_State *L, mcp_runtime_t *rt) {
-  static const luaL_Reg functions[] = {
-      {"frame", make_frame}, {"framed", framed}, {NULL, NULL}};
+  static const luaL_Reg functions[] = {{"frame", make_frame},
+                                       {"framed", framed},
+                                       {"only_text", only_text},
+                                       {NULL, NULL}};
   lua_createtable(L, 0, 1);
   lua_pushliteral(L, "mcp.frame");
   lua_setfield(L, -2, "__name");

@@ -11,11 +11,10 @@
 
 typedef struct mcp_lframe mcp_lframe_t;
 
-/* Adds frame and framed to the table at the top. [-0, +0, m] */
+/* Adds frame, framed and only_text to the table at the top. [-0, +0, m] */
 void mcp_lframe_open(lua_State *L, mcp_runtime_t *rt);
 
-/* The frame at `index`, or NULL if it is something else. Needs 2 slots.
- * [-0, +0, -] */
+/* The frame at `index`, or NULL if it is something else. [-0, +0, -] */
 const mcp_lframe_t *mcp_lframe_at(lua_State *L, int index);
 
 /* Appends the frame with the string at `index` in it. 0 or a code: MCP_EUTF8,

@@ -1,59 +1,71 @@
 /* SPDX-License-Identifier: MIT
  * lmembers.c: see lmembers.h. Upvalues of the check: KNOWN, the type of Lua's
- * by the name of the member; REQUIRED, a list of names; OTHER, a function for
- * tables that have a metatable; OPEN, may there be other members? */
+ * by the name of the member, with the bit REQUIRED where it must be there;
+ * COUNT, of those that must be; OTHER, a function for tables that have a
+ * metatable; FLAGS. */
 #include "lua/lmembers.h"
 
 #include <lauxlib.h>
 #include <stdbool.h>
 #include <string.h>
 
-enum { KNOWN = 1, REQUIRED, OTHER, OPEN, UPVALUES = OPEN };
+enum { KNOWN = 1, COUNT, OTHER, FLAGS, UPVALUES = FLAGS };
 
-enum { INTEGER = LUA_NUMTYPES }; /* beside the types of Lua's */
+/* Beside the types of Lua's. */
+enum { INTEGER = LUA_NUMTYPES, ANY, NONE, REQUIRED = 32, TYPES = REQUIRED - 1 };
+
+/* There may be other members; OTHER has the last word on what does not fit. */
+enum { OPEN = 1, LAST = 2 };
 
 static bool has_type(lua_State *L, int index, int type) {
   if (type == INTEGER) return lua_isinteger(L, index);
-  return type == lua_type(L, index);
+  return type == lua_type(L, index) || type == ANY;
 }
 
-static bool has_required(lua_State *L) {
-  for (lua_Integer i = 1;; i++) {
-    bool last = lua_rawgeti(L, lua_upvalueindex(REQUIRED), i) == LUA_TNIL;
-    bool missing = !last && lua_rawget(L, 1) == LUA_TNIL;
-    lua_pop(L, 1);
-    if (last || missing) return last;
-  }
+/* Has an array such a key? */
+static bool is_first(lua_State *L, int index) {
+  return lua_isinteger(L, index) && lua_tointeger(L, index) == 1;
 }
 
 static bool fit(lua_State *L, bool open) {
+  lua_Integer missing = lua_tointeger(L, lua_upvalueindex(COUNT));
   lua_pushnil(L);
   while (lua_next(L, 1)) {
     int type;
     lua_pushvalue(L, -2);
-    type = lua_rawget(L, lua_upvalueindex(KNOWN)) == LUA_TNIL
-               ? LUA_TNONE
-               : (int)lua_tointeger(L, -1);
-    if (type == LUA_TNONE ? !open : !has_type(L, -2, type)) return false;
+    if (lua_rawget(L, lua_upvalueindex(KNOWN)) == LUA_TNUMBER) {
+      type = (int)lua_tointeger(L, -1);
+      if (!has_type(L, -2, type & TYPES)) return false;
+      if (type & REQUIRED) missing--;
+    } else if (!open || is_first(L, -3)) {
+      return false;
+    }
     lua_pop(L, 2);
   }
-  return true;
+  return missing == 0;
 }
 
-/* check(value, state) -> boolean */
+/* OTHER is asked about the arguments. */
+static int ask_other(lua_State *L) {
+  lua_settop(L, 2);
+  lua_pushvalue(L, lua_upvalueindex(OTHER));
+  lua_insert(L, 1);
+  lua_call(L, 2, LUA_MULTRET);
+  return lua_gettop(L);
+}
+
+/* check(value, state) -> boolean; with LAST true, false, or what OTHER returns
+ */
 static int check(lua_State *L) {
+  lua_Integer flags = lua_tointeger(L, lua_upvalueindex(FLAGS));
   bool good = lua_type(L, 1) == LUA_TTABLE;
-  if (good && lua_getmetatable(L, 1)) {
-    lua_settop(L, 2);
-    lua_pushvalue(L, lua_upvalueindex(OTHER));
-    lua_insert(L, 1);
-    lua_call(L, 2, 1);
-    return 1;
-  }
-  good = good && lua_rawgeti(L, 1, 1) == LUA_TNIL && has_required(L) &&
-         fit(L, lua_toboolean(L, lua_upvalueindex(OPEN)));
+  if (good && lua_getmetatable(L, 1)) return ask_other(L);
+  good = good && fit(L, flags & OPEN);
+  if (!good && (flags & LAST)) return ask_other(L);
   lua_pushboolean(L, good);
-  return 1;
+  if (!(flags & LAST)) return 1;
+  lua_pushboolean(L, false);
+  return 2;
 }
 
 static int type_of(const char *name) {
@@ -62,16 +74,39 @@ static int type_of(const char *name) {
   return strcmp(name, "number") == 0 ? LUA_TNUMBER : LUA_TBOOLEAN;
 }
 
-/* members_check(known, required, other [, open]) -> function(value, state): is
- * `value` an object that has the members that the list `required` names, and no
- * member other than those of `known`, each of the type ("string", "number",
- * "integer", "boolean") that stands there? With `open` there may be others.
- * Tables with a metatable are left to the function `other`. No float is an
- * integer here, also where JSON Schema says that it is. */
+/* Marks in the table at the top what the list at `list` names, and returns how
+ * many names that are. Those that it has not get the type `other`.
+ * [-0, +0, m] */
+static lua_Integer mark_required(lua_State *L, int list, int other) {
+  lua_Integer count = 0;
+  for (lua_Integer i = 1; lua_rawgeti(L, list, i) != LUA_TNIL; i++) {
+    lua_Integer type = other;
+    lua_pushvalue(L, -1);
+    if (lua_rawget(L, -3) != LUA_TNIL) type = lua_tointeger(L, -1);
+    lua_pop(L, 1);
+    if (!(type & REQUIRED)) count++;
+    lua_pushinteger(L, type | REQUIRED);
+    lua_rawset(L, -3);
+  }
+  lua_pop(L, 1);
+  return count;
+}
+
+/* members_check(known, required, other [, open [, last]]) -> function(value,
+ * state): is `value` an object that has the members that the list `required`
+ * names, and no member other than those of `known`, each of the type ("string",
+ * "number", "integer", "boolean") that stands there? With `open` there may be
+ * others. Tables with a metatable are left to the function `other`, and with
+ * `last` everything that does not fit. No float is an integer here, also where
+ * JSON Schema says that it is. */
 static int members_check(lua_State *L) {
+  lua_Integer count;
+  int flags = 0;
   luaL_checktype(L, 1, LUA_TTABLE);
   luaL_checktype(L, 2, LUA_TTABLE);
   luaL_checktype(L, 3, LUA_TFUNCTION);
+  if (lua_toboolean(L, 4)) flags |= OPEN;
+  if (lua_toboolean(L, 5)) flags |= LAST;
   lua_settop(L, UPVALUES);
   lua_newtable(L);
   lua_pushnil(L);
@@ -81,7 +116,12 @@ static int members_check(lua_State *L) {
     lua_rawset(L, -5);
     lua_pop(L, 1);
   }
+  count = mark_required(L, 2, flags & OPEN ? ANY : NONE);
   lua_replace(L, KNOWN);
+  lua_pushinteger(L, count);
+  lua_replace(L, COUNT);
+  lua_pushinteger(L, flags);
+  lua_replace(L, FLAGS);
   lua_pushcclosure(L, check, UPVALUES);
   return 1;
 }

@@ -138,8 +138,6 @@ local function members_of(schema)
   return known
 end
 
-local function never() return false end
-
 --- A validator like that of schema.compile, for an object whose members are strings, numbers,
 --- integers and booleans; nil for all other schemas. It knows what fits; what does not is given to
 --- `compile`, whose validator has the last word: there are floats that are integers, tables with a
@@ -152,12 +150,11 @@ function plain.validator(schema, compile)
   local known = members_of(schema)
   local open = known and schema.additionalProperties
   if not known or type(open) == "table" then return nil end
-  local fits, whole = value.members_check(known, schema.required or {}, never, open ~= false), nil
-  return function(v)
-    if fits(v) then return true, false end
+  local whole
+  return value.members_check(known, schema.required or {}, function(v)
     whole = whole or compile(schema)
     return whole(v)
-  end
+  end, open ~= false, true)
 end
 
 return plain

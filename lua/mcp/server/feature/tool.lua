@@ -10,6 +10,8 @@ local registry = require "mcp.server.feature.registry"
 local tool_entry = require "mcp.server.feature.tool_entry"
 local value = require "mcp.value"
 
+local only_text = core.only_text
+
 local tool = {}
 
 tool.options, tool.new, tool.misplaced = tool_entry.options, tool_entry.new, tool_entry.misplaced
@@ -67,35 +69,22 @@ end
 
 local LONGEST_COPIED = 4096 -- bytes of a text
 
--- Functions that take arguments only: they never see a context. False for callable tables.
-local blind = setmetatable({}, { __mode = "k", __index = function(known, fn)
-  local info = type(fn) == "function" and debug.getinfo(fn, "u")
-  known[fn] = info and not info.isvararg and info.nparams <= 1 or false
-  return known[fn]
-end })
-
--- What is said of a tool when its result cannot be encoded: no part of its script.
-local labels = setmetatable({}, { __mode = "k", __index = function(known, entry)
-  local label = { kind = entry.kind, name = entry.name }
-  known[entry] = label
-  return label
+-- Tools whose calls show the context to no code but ours: their handlers are functions that take
+-- arguments only. What is said of such a tool when its result cannot be encoded, which is no part
+-- of its script; false for all others.
+local blind = setmetatable({}, { __mode = "k", __index = function(known, entry)
+  local handler = entry.handler
+  local info = not entry.gated and type(handler) == "function" and debug.getinfo(handler, "u")
+  known[entry] = info and not info.isvararg and info.nparams <= 1
+    and { kind = entry.kind, name = entry.name } or false
+  return known[entry]
 end })
 
 -- What most calls end with, written without a table that would only be read once.
-local function plain_text(app, entry, ctx, text, outgoing)
+local function plain_text(app, ctx, text, outgoing)
   local facts = ctx.revision
-  if not outgoing then return tool.stamped_text(app, facts, text) end
-  local frame = app.text_frames[facts] or text_frame(app, facts)
-  if outgoing ~= true then
-    -- No other code can have kept the context, so the next call gets it. With a token it has beats.
-    if blind[entry.handler] and not entry.gated and not ctx.asking and outgoing.token == nil then
-      -- What a connection keeps must not keep the entry, which is its script's (server/reload.lua),
-      -- or a session that has ended.
-      outgoing.spare, ctx.entry, ctx.own_session = ctx, labels[entry], false
-    end
-    return text, nil, frame
-  end
-  return #text <= LONGEST_COPIED and core.framed(frame, text)
+  if not outgoing or #text > LONGEST_COPIED then return tool.stamped_text(app, facts, text) end
+  return core.framed(app.text_frames[facts] or text_frame(app, facts), text)
     or tool.stamped_text(app, facts, text)
 end
 
@@ -216,7 +205,7 @@ local function convert(app, entry, ctx, outgoing, first, ...)
   local facts, kind, second = ctx.revision, type(first), ...
   -- What comes after a string may be no part of it, as with string.gsub.
   if kind == "string" and (second == nil or not content.is(second)) then
-    if not entry.check_output then return plain_text(app, entry, ctx, first, outgoing) end
+    if not entry.check_output then return plain_text(app, ctx, first, outgoing) end
     local ok, bad = keeps_promise(entry, first)
     if not ok then return bad end
     return structured_result(entry, facts, first)
@@ -273,8 +262,7 @@ local function no_object(args)
 end
 
 -- What the handler gets, or nil and what the call is answered with.
-local function arguments_of(entry, params)
-  local args = params.arguments
+local function arguments_of(entry, args)
   if args == nil then args = {} end
   if entry.defaults then args = entry.defaults(args) end
   local check = entry.check
@@ -294,7 +282,7 @@ end
 
 ---For server/feature/task.lua, which is below: the parts of a call. server/dispatch.lua adds
 ---`guarded`.
-tool.arguments = arguments_of
+function tool.arguments(entry, params) return arguments_of(entry, params.arguments) end
 
 ---@param app table
 ---@param ctx table
@@ -304,6 +292,34 @@ tool.arguments = arguments_of
 ---@return table result
 function tool.run(app, ctx, entry, args, prepared)
   return convert(app, entry, ctx, false, entry.handler(args, ctx, prepared))
+end
+
+---A call of the tool that is `ctx.entry`, which is no task.
+---@param app table
+---@param ctx table
+---@param given any its arguments
+---@param outgoing boolean|table|nil as of tool.call
+---@return table|userdata|string|nil result
+---@return table|nil err
+---@return userdata|nil frame
+function tool.called(app, ctx, given, outgoing)
+  local entry = ctx.entry
+  local args, result, err = arguments_of(entry, given)
+  if not args then return result, err end
+  if not outgoing or outgoing == true or entry.check_output then
+    return convert(app, entry, ctx, outgoing, entry.handler(args, ctx))
+  end
+  local plain
+  result, err, plain = only_text(convert, app, entry, ctx, true, entry.handler(args, ctx))
+  if plain ~= true then return result, err end
+  local facts, label = ctx.revision, blind[entry]
+  -- No other code can have kept the context, so the next call gets it. With a token it has beats.
+  if label and outgoing.token == nil and not ctx.asking then
+    -- What a connection keeps must not keep the entry, which is its script's (server/reload.lua),
+    -- or a session that has ended.
+    outgoing.spare, ctx.entry, ctx.own_session = ctx, label, false
+  end
+  return result, nil, app.text_frames[facts] or text_frame(app, facts)
 end
 
 ---tools/call
@@ -316,19 +332,17 @@ end
 ---@return table|nil err
 ---@return userdata|nil frame core.frame, in which the result stands
 function tool.call(app, ctx, params, outgoing)
-  local entry = app.tools.by_name[params.name]
-    or app.mounts and app.mounts:named(ctx, "tools", params.name)
+  local name = params.name
+  local entry = app.tools.by_name[name] or app.mounts and app.mounts:named(ctx, "tools", name)
   if not entry or entry.gated and not gate.pass(entry, ctx) then
-    return nil, unknown(app, ctx, params.name)
+    return nil, unknown(app, ctx, name)
   end
   ctx.entry = entry
   if entry.task or params.task ~= nil then
     -- Loaded by servers that have such tools, and clients that ask for them.
     return require("mcp.server.feature.task").call(app, ctx, entry, params, tool)
   end
-  local args, result, err = arguments_of(entry, params)
-  if not args then return result, err end
-  return convert(app, entry, ctx, outgoing, entry.handler(args, ctx))
+  return tool.called(app, ctx, params.arguments, outgoing)
 end
 
 return tool
