@@ -62,6 +62,7 @@ local function without(schema, fixed)
 end
 
 -- Raises what is wrong with a fixed value: callers would otherwise set what the program relies on.
+-- A float where the schema says "integer" becomes one, as a caller's does.
 local function check_fixed(entry, fixed)
   local properties = entry.definition.inputSchema.properties
   if type(properties) ~= "table" then return end
@@ -80,12 +81,14 @@ local function check_fixed(entry, fixed)
     if not ok then
       error(("%s: %s"):format(what, schema.explain(problems, args, form, "argument")), 0)
     end
+    if problems then fixed[name] = schema.apply_integers(form, args)[name] end
   end
 end
 
 -- Gives arguments their values, whatever the caller sends.
 local function put_fixed(made, fixed)
   local handler = made.handler
+  fixed = copy(fixed)
   if made.kind == "tool" then
     check_fixed(made, fixed)
     made.definition.inputSchema = without(made.definition.inputSchema, fixed)

@@ -91,6 +91,19 @@ describe("transforms", function()
     end)
   end)
 
+  it("give a handler integers where the schema says so, as callers do", function()
+    local app, got = mcp.server "kinds", nil
+    app:tool "take" { input = { n = "integer", list = "integer[]", x = "number" } } (function(args)
+      got = args
+      return ""
+    end)
+    app:transform(transform.fix { take = { n = 7.0, list = { 1.0, 2 }, x = 3.0 } })
+    local client <close> = assert(mcp.connect(app))
+    assert(client:call_tool "take")
+    assert.same({ "integer", "integer", "float" },
+      { math.type(got.n), math.type(got.list[1]), math.type(got.x) })
+  end)
+
   it("tag", function()
     each({ transform.tag { list_a = { "read", "fast" } } }, function(client)
       assert.same({ "read", "fast" }, client:list_tools()[1]._meta.tags)
