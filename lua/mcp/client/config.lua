@@ -225,6 +225,15 @@ function config.targets(servers)
   return targets, wrong, disabled
 end
 
+---Says in the log which entries are left out because they are switched off.
+---@param servers table of config.find
+---@param disabled table<string, true> of config.targets
+function config.log_disabled(servers, disabled)
+  for _, name in ipairs(require("mcp.nearest").keys(disabled)) do
+    core.log("info", ("%s: %s: disabled, so it is left out"):format(servers.path, name))
+  end
+end
+
 ---Reads an mcpServers file: `local servers = mcp.config "mcp.json"`, then
 ---`mcp.connect(servers.weather)`. Entries that are switched off are left out, with a line in the
 ---log, and so are those that are wrong.
@@ -243,9 +252,7 @@ function config.load(path)
   local names = require("mcp.nearest").keys(wrong)
   if names[1] and next(targets) == nil then return nil, wrong[names[1]], "EINVAL" end
   for _, name in ipairs(names) do core.log("warning", wrong[name] .. "; it is left out") end
-  for _, name in ipairs(require("mcp.nearest").keys(disabled)) do
-    core.log("info", ("%s: %s: disabled, so it is left out"):format(servers.path, name))
-  end
+  config.log_disabled(servers, disabled)
   return targets
 end
 

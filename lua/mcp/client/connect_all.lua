@@ -21,7 +21,9 @@ return function(given, options)
   if type(given) ~= "table" then
     local found, text, code = config.find(given)
     if not found then return nil, text, code end
-    servers, failed = config.targets(found)
+    local disabled
+    servers, failed, disabled = config.targets(found)
+    config.log_disabled(found, disabled)
   end
   local clients, tasks = {}, {}
   for name, target in pairs(servers) do
