@@ -87,13 +87,22 @@ local function charge_in_place(self, size)
   return charged
 end
 
+-- Which of its two limits leaves no room for `size` more bytes.
+local function refusal(self, size)
+  if self.bytes + size > self.max_bytes then
+    return ("the store is full: %d of %d bytes are used, and %d more are needed"):format(
+      self.bytes, self.max_bytes, size)
+  end
+  return ("not enough memory for the store: it keeps %d bytes, and the memory limit of the process "
+    .. "(--memory-limit) has no room for %d more"):format(self.bytes, size)
+end
+
 -- Makes room for `size` more bytes.
 local function grow(self, item, size)
   if size > 0 and not charge(self, size) then
     sweep(self)
     if not charge_in_place(self, size) then
-      return nil, ("the store is full: %d of %d bytes are used, and %d more are needed"):format(
-        self.bytes, self.max_bytes, size), "EBUDGET"
+      return nil, refusal(self, size), "EBUDGET"
     end
   elseif size < 0 then
     self.share:release(-size)

@@ -8,7 +8,7 @@
 --   EUNAVAILABLE  the other side is away, or has not answered in time. What was sent may have been
 --                 carried out, unless the text says that it was not sent
 --   ETOOBIG       the value is larger than methods.VALUE
---   EBUDGET       the store is full
+--   EBUDGET       the store is full, or the memory limit of its process is reached
 --   EKIND         the key holds something else: a list, a bucket, no number
 --   ERANGE        a count beyond 64 bits
 --   ECLOSED       the store is closed

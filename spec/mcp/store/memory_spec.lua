@@ -49,6 +49,16 @@ describe("a store in memory", function()
     assert.is_nil(node:get "old")
   end)
 
+  it("says that it was the memory limit of the process, where that has refused", function()
+    core.limit_memory(1 << 20)
+    local _ <close> = setmetatable({}, { __close = function() core.limit_memory(256 << 20) end })
+    local bank = memory.new()
+    local ok, text, code = bank:node():put("k", ("x"):rep(2 << 20), 10)
+    assert.same({ nil, "EBUDGET" }, { ok, code })
+    assert.matches("^not enough memory for the store: it keeps 0 bytes, and the memory limit of "
+      .. "the process %(%-%-memory%-limit%) has no room for %d+ more$", text)
+  end)
+
   it("makes room by lists that can be spared, those first that have been so for longest", function()
     local bank = memory.new { bytes = 10000 }
     local node = bank:node()
