@@ -230,7 +230,8 @@ describe("the documentation names", function()
       end
     end
     local count = 0
-    for kind, name in read "lua/mcp/server/context.lua":gmatch "\nfunction (%a+)%.([%w_]+)%(" do
+    local context = read "lua/mcp/server/context.lua" .. read "lua/mcp/server/context_methods.lua"
+    for kind, name in context:gmatch "\nfunction (%a+)%.([%w_]+)%(" do
       if kind == "methods" then assert_named("ctx:" .. name, manual) end
       if kind == "facts" and name ~= "exchange" and name ~= "row" then
         assert_named("ctx." .. name, manual)

@@ -359,7 +359,7 @@ local REACHED = {
   ["uri.lua TEMPLATE_LENGTH"] = "mcp/uri: has limits of length and of variables",
   ["uri.lua TEMPLATE_VARIABLES"] = "mcp/uri: has limits of length and of variables",
   ["uri.lua LENGTH"] = "mcp/uri: refuses an address over 8 KiB",
-  ["server/feature/metadata.lua TOOL_NAME"] =
+  ["server/feature/tool_name.lua LENGTH"] =
     "mcp/server/feature/metadata: 1 to 128 of A-Za-z0-9_.-",
   ["server/feature/completion.lua MAX"] =
     "mcp/server/feature/completion: at most 100 values go out",

@@ -296,7 +296,8 @@ describe("arrows of lua/mcp", function()
     -- Leaves: plain functions and tables. They may require each other.
     { "mcp.async", "mcp.bm25", "mcp.budget", "mcp.bundle", "mcp.closing", "mcp.coding",
       "mcp.content", "mcp.failure", "mcp.foreign", "mcp.refusal",
-      "mcp.header", "mcp.jsonc", "mcp.later", "mcp.limits", "mcp.measures",
+      "mcp.header", "mcp.jsonc", "mcp.keys", "mcp.later", "mcp.limits",
+      "mcp.loading", "mcp.measures",
       "mcp.nearest", "mcp.options",
       "mcp.protocol",
       "mcp.protocol.*", "mcp.proxy", "mcp.same", "mcp.script_error", "mcp.signature",
@@ -330,7 +331,8 @@ describe("arrows of lua/mcp", function()
     { "mcp.event_store", "mcp.server.owners", "mcp.server.siphash", "mcp.server.watchers" },
     { "mcp.server.heartbeat", "mcp.server.resumable", "mcp.server.seal", "mcp.server.task_store" },
     { "mcp.server.ask", "mcp.server.ask.*" },
-    { "mcp.server.context", "mcp.server.session" },
+    { "mcp.server.context_methods", "mcp.server.session" },
+    { "mcp.server.context", "mcp.server.delivery" },
     { "mcp.server.bus", "mcp.server.identity", "mcp.server.lists", "mcp.server.session_clock" },
     { "mcp.server.feature.*" },
     -- What several processes of an app share.
@@ -372,7 +374,8 @@ describe("arrows of lua/mcp", function()
   local LEAF = 2
 
   -- Modules that work without the C module: plain rules, which other programs could use as well.
-  local PURE = { "mcp.failure", "mcp.jsonc", "mcp.message.param_headers", "mcp.message.ui",
+  local PURE = { "mcp.failure", "mcp.jsonc", "mcp.keys", "mcp.message.param_headers",
+    "mcp.message.ui",
     "mcp.nearest", "mcp.options", "mcp.protocol", "mcp.protocol.*", "mcp.schema", "mcp.schema.*",
     "mcp.server.feature.gate", "mcp.server.listen.address", "mcp.server.listen.options",
     "mcp.server.siphash", "mcp.uri", "mcp.uri_matcher", "mcp.url", "mcp.value" }
@@ -509,7 +512,9 @@ describe("arrows of lua/mcp", function()
         "mcp.server.feature.task", "mcp.server.middleware", "mcp.server.seal",
         "mcp.server.task_store", "mcp.tls", "mcp.worker", "mcp.fetch", "mcp.coding",
         "mcp.proxy", "mcp.yaml", "mcp.libyaml", "mcp.store", "mcp.hiredis",
-        "mcp.chart", "mcp.ui", "mcp.message.ui",
+        "mcp.chart", "mcp.ui", "mcp.message.ui", "mcp.async", "mcp.nearest", "mcp.text",
+        "mcp.server.ask.state", "mcp.server.context_methods", "mcp.server.delivery",
+        "mcp.server.heartbeat", "mcp.server.feature.cursor", "mcp.server.feature.metadata",
         "mcp.server.feature.ui", "mcp.server.shared", "mcp.store" } do
         assert.is_not_equal(later, name)
       end

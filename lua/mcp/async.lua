@@ -2,17 +2,9 @@
 -- async: doing several things at once. Inside a task waiting yields; outside
 -- any task it turns the loop until it is done.
 local core = require "mcp.core"
+local loading = require "mcp.loading"
 
 local async = {}
-
----A script that is being loaded, whose tasks end when it is replaced: `thread`, which runs it, and
----`started`, whose member `tasks` is the waiter that starts them. Set by what loads one.
----@type table|nil
-async.script = nil
-
--- What our own source names begin with: errors of the core are raised at the first line that is not
--- ours.
-debug.getregistry()["mcp.sources"] = debug.getinfo(1, "S").source:match "^(.*)async%.lua$"
 
 local NONE = {}
 
@@ -27,7 +19,7 @@ end
 ---@param fn function
 function async.spawn(fn, ...)
   check_function("mcp.spawn", fn)
-  local script = async.script
+  local script = loading.script
   if script and script.thread == coroutine.running() then
     local started = script.started
     started.tasks = started.tasks or core.waiter()

@@ -11,7 +11,6 @@ if _VERSION ~= "Lua 5.4" then
   error("mcp needs Lua 5.4; this is " .. (jit and jit.version or _VERSION), 2)
 end
 
-local async = require "mcp.async"
 local core = require "mcp.core"
 local failure = require "mcp.failure"
 local server = require "mcp.server"
@@ -26,16 +25,12 @@ local mcp = {
   null = value.null,
   array = value.array,
 
-  -- several things at once
-  run = async.run,
-  spawn = async.spawn,
-  sleep = async.sleep,
   waiter = core.waiter,
-  all = async.all,
-  step = async.step,
-  fd = async.fd,
-  timeout = async.timeout,
 }
+
+-- What our own source names begin with: errors of the core are raised at the first line that is not
+-- ours.
+debug.getregistry()["mcp.sources"] = debug.getinfo(1, "S").source:match "^(.*)init%.lua$"
 
 -- Methods of apps that need clients, which apps know nothing of.
 local methods, check_self = server.methods, server.check_self
@@ -76,6 +71,14 @@ local SCHEMA = {
 ---What is loaded at its first use: the module, and the member of it that it is (true: the module
 ---itself).
 local LATER = {
+  -- several things at once
+  run = { "mcp.async", "run" },
+  spawn = { "mcp.async", "spawn" },
+  sleep = { "mcp.async", "sleep" },
+  all = { "mcp.async", "all" },
+  step = { "mcp.async", "step" },
+  fd = { "mcp.async", "fd" },
+  timeout = { "mcp.async", "timeout" },
   -- what handlers return besides strings and tables
   text = { "mcp.content", "text" },
   image = { "mcp.content", "image" },

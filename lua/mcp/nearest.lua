@@ -90,16 +90,7 @@ local function synonym(name, candidates)
 end
 
 --- The string keys of a table, sorted.
----@param t table
----@return string[]
-function nearest.keys(t)
-  local keys = {}
-  for key in next, t do
-    if type(key) == "string" then keys[#keys + 1] = key end
-  end
-  table.sort(keys)
-  return keys
-end
+nearest.keys = require "mcp.keys"
 
 --- Some of `names` in words: `a, b, c` or `a, b, c and 4 more`.
 ---@param names any[]

@@ -387,7 +387,8 @@ describe("on success", function()
         local client <close> = assert(mcp.connect(target, options))
         local problem, ran
         env.rows = function(ctx)
-          check_complete(names_of(upvalue(getmetatable(ctx).__index, "methods")), CTX, "ctx:")
+          local methods = require("mcp.server.context_methods").open(getmetatable(ctx))
+          check_complete(names_of(methods), CTX, "ctx:")
           ran, problem = pcall(function()
             check(only(CTX), "ctx:", ctx)
             if era == "legacy" then check(QUESTIONS, "ctx:", ctx) end

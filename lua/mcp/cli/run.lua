@@ -169,6 +169,7 @@ end
 -- What is wrong with an argument after the script that resembles one of the program's options, or
 -- nil: a server that listens elsewhere than it was asked to must not start.
 local function typo_in(words)
+  if not table.concat(words, " "):find("--", 1, true) then return nil end
   local nearest = require "mcp.nearest"
   local known = { "--stdio", "--inspect" }
   for name in pairs(WITH_VALUE) do known[#known + 1] = name end
@@ -227,7 +228,7 @@ local function may_run_again(file, args, read, watched)
   function self.watch(changed) return require("mcp.cli.watch").start(self, changed) end
   local server = require "mcp.server"
   server.script, server.token = self, server.new_token()
-  require("mcp.async").script = { thread = coroutine.running(), started = server.token.started }
+  require("mcp.loading").script = { thread = coroutine.running(), started = server.token.started }
 end
 
 -- What starts this program again, in a worker. A program that was replaced on the disk is

@@ -1,7 +1,7 @@
 -- SPDX-License-Identifier: MIT
 -- script: the script that `luamcp run` runs, to be run again: in the same Lua state, with its own
 -- modules loaded again. server/reload.lua puts what it makes in the place of what serves.
-local async = require "mcp.async"
+local loading = require "mcp.loading"
 local core = require "mcp.core"
 
 local script = {}
@@ -47,10 +47,10 @@ end
 -- The coroutine of the script. `report(found, text)` is called when it serves, or has failed.
 local function run(self, chunk, building, report)
   building.thread = coroutine.running()
-  async.script = { thread = building.thread, started = building.token.started }
+  loading.script = { thread = building.thread, started = building.token.started }
   local waiter, serves = building.token.waiter, false
   function building.serve(app, options)
-    building.thread, building.serve, async.script, serves = nil, nil, nil, true
+    building.thread, building.serve, loading.script, serves = nil, nil, nil, true
     report { app = app, options = options }
     -- Cancelled when the token of its entries is collected: what stands after app:run() runs, and
     -- its <close> variables are closed, once nothing of the script is in use any more.
@@ -81,14 +81,14 @@ function script.build(self, building)
   if not chunk then return nil, text end
   local restore = forget_modules(self)
   package.path, package.cpath = self.package_path, self.package_cpath
-  local ready, loading, found, problem = core.waiter(), core.waiter(), nil, nil
-  loading:spawn(run, self, chunk, building, function(made, reason)
+  local ready, task, found, problem = core.waiter(), core.waiter(), nil, nil
+  task:spawn(run, self, chunk, building, function(made, reason)
     found, problem = made, reason
     ready:wake()
   end)
   local limit = require("mcp.server.reload").LIMIT
   local ok, reason, code = ready:wait(limit)
-  async.script, building.serve = nil, nil
+  loading.script, building.serve = nil, nil
   if not ok then
     problem = code == "ETIMEDOUT" and ("%s: no app:run() within %g s"):format(self.path, limit)
       or reason
@@ -96,7 +96,7 @@ function script.build(self, building)
   local waiter, started = building.token.waiter, building.token.started
   local function undo()
     waiter:wake(false)
-    loading:cancel()
+    task:cancel()
     if started.tasks then started.tasks:cancel() end
     restore()
   end
@@ -116,9 +116,9 @@ end
 ---@param app mcp.App
 function script.again(self, app)
   self.asked = true
-  if self.loading then return end
-  self.loading = true
-  local _ <close> = setmetatable({}, { __close = function() self.loading = false end })
+  if self.task then return end
+  self.task = true
+  local _ <close> = setmetatable({}, { __close = function() self.task = false end })
   while self.asked do
     self.asked = false
     local ok, text = app:reload()

@@ -8,6 +8,7 @@ local core = require "mcp.core"
 local cut = require("mcp.text").cut
 local gate = require "mcp.server.feature.gate"
 local metadata = require "mcp.server.feature.metadata"
+local tool_name = require "mcp.server.feature.tool_name"
 local outputs = require "mcp.openapi.outputs"
 local pages = require "mcp.openapi.pages"
 local results = require "mcp.openapi.results"
@@ -169,7 +170,7 @@ end
 ---@param name string
 function entries.add(api, op, settings, name)
   local app = api.app
-  metadata.check_tool_name(name)
+  tool_name.check(name)
   metadata.check_texts(settings, "title", "description")
   local entry = entries.new(api, op, settings, name)
   entry.base = { title = settings.title or op.summary,

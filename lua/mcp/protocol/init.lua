@@ -27,6 +27,9 @@ protocol.WATCHED = {
   "progressToken",
 }
 
+---The lists whose changes are announced.
+protocol.LISTS = { tools = true, prompts = true, resources = true }
+
 ---The eight levels of logging, by rank (RFC 5424).
 protocol.LOG_RANK = {
   debug = 1, info = 2, notice = 3, warning = 4,

@@ -10,7 +10,8 @@
 
 local value = require "mcp.value"
 local describe = require "mcp.later" "mcp.schema.describe"
-local nearest = require "mcp.nearest"
+local keys = require "mcp.keys"
+local nearest = require "mcp.later" "mcp.nearest"
 local limits = require "mcp.schema.limits"
 
 local shorthand = {}
@@ -43,7 +44,7 @@ local function object(members, depth)
       return nil, "expected names as keys, got a list (for a choice, use enum { ... })"
     end
   end
-  for _, name in ipairs(nearest.keys(members)) do
+  for _, name in ipairs(keys(members)) do
     local schema, optional = convert(members[name], depth + 1)
     if not schema then
       -- "outer": "inner": text becomes "outer.inner": text.

@@ -120,7 +120,7 @@ end
 local function check_name(made, name)
   local ok, text = true, nil
   if made.kind == "tool" then
-    ok, text = pcall(require("mcp.server.feature.metadata").check_tool_name, name)
+    ok, text = pcall(require("mcp.server.feature.tool_name").check, name)
   elseif made.kind == "resource" and not require("mcp.uri").valid_absolute(name) then
     ok, text = false, "uri: expected an absolute URI"
   end

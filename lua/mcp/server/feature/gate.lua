@@ -6,7 +6,7 @@
 --   scopes = { "files:read" }                     what a caller's token must allow (scope.lua)
 --
 -- A list with such entries is made for each caller and not cached.
-local cursor = require "mcp.server.feature.cursor"
+local cursor = require "mcp.later" "mcp.server.feature.cursor"
 local definition = require "mcp.server.feature.definition"
 local registry_of = require "mcp.server.feature.registry"
 local value = require "mcp.value"

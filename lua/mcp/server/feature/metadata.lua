@@ -29,23 +29,6 @@ function metadata.check_encodable(definition)
   if not text then error(reason, 0) end
 end
 
----The longest name of a tool (protocol, Tools: SHOULD, from 2025-11-25).
-metadata.TOOL_NAME = 128
-
----@param name string
-function metadata.check_tool_name(name)
-  if #name > metadata.TOOL_NAME then
-    error(("name: expected at most %d characters, got %d"):format(metadata.TOOL_NAME,
-      #name), 0)
-  end
-  local odd = name:match "[^A-Za-z0-9_.%-]"
-  if odd then
-    local shown = odd:find "[%g ]" and ('"%s"'):format(odd) or ("the byte %d"):format(odd:byte())
-    error(('name: expected A-Z, a-z, 0-9, "_", "." and "-" alone, got %s')
-      :format(shown), 0)
-  end
-end
-
 local ICON = { src = "string", mime = "string", sizes = "any", theme = "string" }
 local THEMES = { light = true, dark = true }
 

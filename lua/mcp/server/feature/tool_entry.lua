@@ -5,7 +5,8 @@
 local core = require "mcp.core"
 local definition = require "mcp.server.feature.definition"
 local gate = require "mcp.server.feature.gate"
-local metadata = require "mcp.server.feature.metadata"
+local metadata = require "mcp.later" "mcp.server.feature.metadata"
+local tool_name = require "mcp.server.feature.tool_name"
 local ui = require "mcp.later" "mcp.message.ui"
 
 local tool_entry = {}
@@ -134,7 +135,7 @@ end
 ---@param handler fun(args: table, ctx: table): ...
 ---@return table entry
 function tool_entry.new(name, options, handler)
-  metadata.check_tool_name(name)
+  tool_name.check(name)
   local input = schema_of("input", options.input, options.input_schema)
   local output = schema_of("output", options.output, options.output_schema)
   -- All at once, and `at` and `token` with them: a table that grows is made several times.

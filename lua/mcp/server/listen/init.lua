@@ -1,16 +1,15 @@
 -- SPDX-License-Identifier: MIT
 -- listen: opens the listeners that `app:run` or the command line asks for. They share the handlers
--- of the app and close together. server/listen/options.lua reads the options;
--- server/listen/serve.lua runs the process.
+-- of the app and close together. server/listen/options.lua reads the options,
+-- server/listen/http.lua opens what is on a network, server/listen/serve.lua runs the process.
 local access = require "mcp.later" "mcp.server.listen.access"
-local address = require "mcp.later" "mcp.server.listen.address"
 local card = require "mcp.later" "mcp.server.listen.card"
 local core = require "mcp.core"
+local http = require "mcp.later" "mcp.server.listen.http"
 local measuring = require "mcp.later" "mcp.server.listen.measuring"
 local options = require "mcp.later" "mcp.server.listen.options"
 local probe = require "mcp.later" "mcp.server.listen.probe"
 local page = require "mcp.later" "mcp.server.listen.page"
-local shown = require "mcp.later" "mcp.server.listen.shown"
 local timeout = require "mcp.server.timeout"
 local tracing = require "mcp.later" "mcp.server.listen.tracing"
 
@@ -131,31 +130,6 @@ function Listening.__index:reload_tls()
   return self.tls:reload()
 end
 
-local function open_http(self, place, receive, duplex, quiet)
-  place.tls = place.scheme:sub(-1) == "s" and self.tls or nil
-  place.duplex = duplex
-  local host, text, code = core.listen_http(place, receive)
-  if not host then
-    error(address.refusal(place, text, code), 0)
-  end
-  self.hosts[#self.hosts + 1] = host
-  self.watched[#self.watched + 1] = host
-  timeout.watch(self.app, host)
-  local port = not place.unix and host:port() or nil
-  self.port = self.port or port
-  local url = address.url(place, place.scheme, port)
-  self.urls[#self.urls + 1] = url
-  local open = not place.unix and not host:is_loopback()
-    and shown.warning(self.app, place, url)
-  if open and not quiet then core.log("warning", open) end
-  -- What changes at a reload may show more.
-  local entry = { host = host, place = place, url = url, own = {} }
-  self.shown[#self.shown + 1] = entry
-  if self.card or place.inspect or self.app.routes or self.app.auth then
-    shown.show(self, entry)
-  end
-end
-
 local function open_stdio(self, duplex)
   -- Before it takes the descriptors away from everything else.
   local program = package.loaded["mcp.program"]
@@ -165,30 +139,6 @@ local function open_stdio(self, duplex)
   timeout.watch(self.app, host)
   self.hosts[#self.hosts + 1] = host
   self.watched[#self.watched + 1] = host
-end
-
-local SLASH = ("/"):byte()
-
--- What gets the messages of several apps: the path of a request says which one.
-local function with_paths(self, paths, receive)
-  if self.app.auth then error("paths: an app with auth has a listener of its own", 0) end
-  local receivers = {}
-  for path, app in pairs(paths) do
-    receivers[path] = require("mcp.server.front.http").receiver(app)
-    self.others[#self.others + 1] = app
-    app.listening[self] = true
-  end
-  return function(x, link, kind, ...)
-    local path = x:header ":path" or ""
-    local other = receivers[path]
-    if not other and #path > 1 and path:byte(-1) == SLASH then
-      other = receivers[path:sub(1, -2)]
-    end
-    if not other then return receive(x, link, kind, ...) end
-    -- WebSocket and HTTP+SSE are those of the listener's own app.
-    if kind == "upgrade" or kind == "post" then return 404 end
-    return other(x, link, kind, ...)
-  end
 end
 
 -- Spans, if the options or the environment ask for them.
@@ -231,7 +181,7 @@ local function open_all(self, given, places, stdio, inherited)
   local duplex = require("mcp.server.front.duplex").receiver(self.app)
   local receive = places[1] and require("mcp.server.front.http").receiver(self.app,
     self.page and self.page.pages)
-  if given.paths then receive = with_paths(self, given.paths, receive) end
+  if given.paths then receive = http.with_paths(self, given.paths, receive) end
   receive, duplex = add_tracing(self, given.tracing, receive, duplex)
   if given.access_log then
     if not places[1] then error("access_log: needs http, unix, sse or websocket: add one", 0) end
@@ -243,7 +193,7 @@ local function open_all(self, given, places, stdio, inherited)
   -- Network transports are authorized; standard input is not.
   local asked = self.app.auth and self.app.auth:duplex(duplex) or duplex
   if self.access then asked = access.around(self.access, asked) end
-  for _, place in ipairs(places) do open_http(self, place, receive, asked, given.quiet) end
+  for _, place in ipairs(places) do http.open(self, place, receive, asked, given.quiet) end
   if stdio then open_stdio(self, duplex) end
   local app = self.app
   app.before_work = function()
