@@ -46,7 +46,8 @@ CORE_SRC := $(sort $(filter-out src/openssl/% src/zlib/% src/yaml/% src/hiredis/
 CORE_OBJ := $(CORE_SRC:src/%.c=$(BUILD)/obj/%.o) $(LLHTTP_OBJ)
 PURE_OBJ := $(filter $(BUILD)/obj/base/% $(BUILD)/obj/wire/%,$(CORE_OBJ)) \
             $(LLHTTP_OBJ) $(BUILD)/obj/lua/value.o \
-            $(BUILD)/obj/lua/value_fault.o $(BUILD)/obj/lua/copy.o
+            $(BUILD)/obj/lua/value_fault.o $(BUILD)/obj/lua/copy.o \
+            $(BUILD)/obj/lua/lkind.o
 SPEC_SRC := $(sort $(wildcard spec/c/*.c))
 SPEC_OBJ := $(SPEC_SRC:spec/%.c=$(BUILD)/obj/spec/%.o)
 LUA_SRC  := $(sort $(shell find lua -name '*.lua' -not -name '*.types.lua'))

@@ -95,6 +95,16 @@ function core.json_decode(text, depth, values) end
 ---@param mark table|lightuserdata
 function core.mark_array(mark) end
 
+---Is it an array: a table with array_mt, or with something at [1]?
+---@param value any
+---@return boolean
+function core.is_array(value) end
+
+---Is it an object: any table that is no array?
+---@param value any
+---@return boolean
+function core.is_object(value) end
+
 ---For mcp.schema: is a value an object that has the members that `required` names, and none but
 ---those of `known`, each of the type there? No float is an integer to it.
 ---@param known table<string, "string"|"number"|"integer"|"boolean">
@@ -298,6 +308,10 @@ function waiter:wake(...) end
 ---@return boolean
 function waiter:is_woken() end
 
+---Makes a waiter that was woken, and that no one waits for, as new.
+---@param given mcp.core.Waiter
+function core.waiter_renew(given) end
+
 -- Listening --------------------------------------------------------------------
 
 ---What gets every message: kind, id, method, params, the text of _meta, a value for each name given
@@ -428,7 +442,7 @@ local sender = {}
 ---@param id? integer
 ---@return true? sent
 ---@return string? message
----@return string? code "EBUSY": too much is unread; "ECLOSED"
+---@return string? code "EBUSY": too much is unread; "EENCODE": params cannot be JSON; "ECLOSED"
 function sender:send(method, params, id) end
 
 ---HTTP+SSE: hands over a message of the client that has come another way.

@@ -3,14 +3,14 @@
 -- metatable array_mt or with something at [1], every other table is an object. The core decides
 -- what null and array_mt are; nothing else may.
 
-local type, getmetatable, math_type = type, getmetatable, math.type
+local type, math_type = type, math.type
 
 -- The pure codecs stand in for the core where only they are built, as in the specs.
 local function find_core()
   local reason
   for _, name in ipairs { "mcp.core", "codecs.json" } do
     local found, core = pcall(require, name)
-    if found and type(core) == "table" and core.array_mt and core.null ~= nil then return core end
+    if found and type(core) == "table" and core.array_mt and core.is_array then return core end
     reason = reason or tostring(core)
   end
   -- It is there and cannot start: out of descriptors, for example.
@@ -54,20 +54,8 @@ function value.learn_arrays()
   end
 end
 
---- Is it an array: marked, or a plain table with an element?
----@param v any
----@return boolean
-local function is_array(v)
-  return type(v) == "table" and (v[1] ~= nil or getmetatable(v) == array_mt)
-end
-value.is_array = is_array
-
---- Is it an object: any table that is no array?
----@param v any
----@return boolean
-function value.is_object(v)
-  return type(v) == "table" and getmetatable(v) ~= array_mt and v[1] == nil
-end
+--- Is it an array: marked, or a table with an element? Every other table is an object.
+value.is_array, value.is_object = core.is_array, core.is_object
 
 ---What a peer sent where an object is expected: any other type counts as absent.
 ---@param v any
@@ -77,7 +65,7 @@ function value.object(v) return value.is_object(v) and v or {} end
 ---The same for an array.
 ---@param v any
 ---@return any[] v itself, or {} unless it is an array
-function value.list(v) return is_array(v) and v or {} end
+function value.list(v) return value.is_array(v) and v or {} end
 
 --- The JSON name of what it is: "object", "array", "string", "integer", "number", "boolean" or
 --- "null". A float without a fraction is an "integer", as JSON Schema has it. Lua's own name for
@@ -87,7 +75,7 @@ function value.list(v) return is_array(v) and v or {} end
 function value.kind(v)
   local t = type(v)
   if t == "table" then
-    return is_array(v) and "array" or "object"
+    return core.is_array(v) and "array" or "object"
   elseif t == "number" then
     if math_type(v) == "integer" or v % 1 == 0 then return "integer" end
     return "number"

@@ -7,6 +7,7 @@
 
 #include "base/err.h"
 #include "base/mem.h"
+#include "lua/lkind.h"
 #include "lua/value.h"
 #include "wire/json.h"
 
@@ -262,5 +263,6 @@ int luaopen_codecs_json(lua_State *L) {
   lua_setfield(L, -2, "null");
   mcp_value_push_array_mt(L);
   lua_setfield(L, -2, "array_mt");
+  mcp_lkind_open(L);
   return 1;
 }

@@ -51,6 +51,26 @@ describe("a waiter", function()
     assert.equal(core.waiter, mcp.waiter)
   end)
 
+  it("can be made as new after its wait, for one wait after the other", function()
+    local waiter = core.waiter()
+    for i = 1, 3 do
+      local got = wait_in_task(waiter)
+      assert.is_true(waiter:wake(i, nil))
+      settle()
+      assert.same({ i, nil, n = 2 }, got.result)
+      core.waiter_renew(waiter)
+      assert.is_false(waiter:is_woken())
+    end
+    assert.same(TIMED_OUT, pack_wait(waiter, 0))
+    local got = wait_in_task(waiter)
+    assert.has_error(function() core.waiter_renew(waiter) end,
+      "bad argument #1 to 'waiter_renew' (it is in use)")
+    waiter:wake()
+    settle()
+    assert.same({ true, n = 1 }, got.result)
+    assert.has_error(function() core.waiter_renew(io.stdout) end)
+  end)
+
   describe("returns what it was woken with:", function()
     local CASES = {
       nothing = { { n = 0 }, { true, n = 1 } },

@@ -22,6 +22,11 @@ describe("value", function()
     assert.is_false(value.is_object(value.array()))
     assert.is_false(value.is_object { 1 })
     assert.is_false(value.is_object(value.null))
+    -- Members that its metatable gives count; without arguments it is neither.
+    assert.is_true(value.is_array(setmetatable({}, { __index = { 1 } })))
+    assert.is_true(value.is_object(setmetatable({}, {})))
+    assert.is_false(value.is_array())
+    assert.is_false(value.is_object())
     local t = { 1 }
     assert.equal(t, value.array(t))
   end)

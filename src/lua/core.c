@@ -29,6 +29,7 @@
 #include "lua/lhttp_pool.h"
 #include "lua/lid.h"
 #include "lua/ljson.h"
+#include "lua/lkind.h"
 #include "lua/llog.h"
 #include "lua/lluv.h"
 #include "lua/lmembers.h"
@@ -577,6 +578,7 @@ int luaopen_mcp_core(lua_State *L) {
   mcp_lregex_open(L);
   lua_setfield(L, -2, "regex");
   mcp_lprivate_open(L);
+  mcp_lkind_open(L);
   mcp_lmembers_open(L);
   mcp_lframe_open(L, &o->rt);
   mcp_ljson_open(L);

@@ -9,6 +9,7 @@
 #include "base/mem.h"
 #include "lua/lexchange_handle.h"
 #include "lua/lmessage.h"
+#include "lua/lself.h"
 #include "lua/seconds.h"
 
 #define SENDER_TYPE "mcp.sender"
@@ -300,9 +301,10 @@ int mcp_lconnection_upgrade(lua_State *L, mcp_lconnections_t *all,
 
 /* sender:send(method, params [, id]) -> true | nil, text, code
  * A notification that belongs to no request or, with an integer id, a request.
- * Never waits: "EBUSY" once MCP_EXCHANGE_QUEUE is reached. */
+ * Never waits: "EBUSY" once MCP_EXCHANGE_QUEUE is reached. "EENCODE": params
+ * cannot be JSON. */
 static int sender_send(lua_State *L) {
-  sender_t *sender = luaL_checkudata(L, 1, SENDER_TYPE);
+  sender_t *sender = mcp_lself_check_own(L, SENDER_TYPE);
   size_t length;
   const char *method = luaL_checklstring(L, 2, &length);
   mcp_link_t *link = sender->connection ? sender->connection->link : NULL;
@@ -321,8 +323,12 @@ static int sender_send(lua_State *L) {
     code = mcp_link_commit(link);
   } else {
     mcp_link_abandon(link);
-    if (fault.what[0] && code != MCP_ENOMEM)
-      return luaL_error(L, "%s: params cannot be JSON: %s", method, fault.what);
+    if (fault.what[0] && code != MCP_ENOMEM) {
+      lua_pushnil(L);
+      lua_pushfstring(L, "%s: params cannot be JSON: %s", method, fault.what);
+      lua_pushstring(L, mcp_err_name(MCP_EENCODE));
+      return 3;
+    }
   }
   if (code < 0) return mcp_coroutine_push_error(L, code);
   lua_pushboolean(L, true);
@@ -333,7 +339,7 @@ static int sender_send(lua_State *L) {
  * HTTP+SSE: a message of the client that has come another way, after which the
  * stream may last for so long. Codes are those of mcp_link_feed. */
 static int sender_feed(lua_State *L) {
-  sender_t *sender = luaL_checkudata(L, 1, SENDER_TYPE);
+  sender_t *sender = mcp_lself_check_own(L, SENDER_TYPE);
   mcp_slice_t text;
   lua_Number seconds = luaL_optnumber(L, 3, 1e9);
   mcp_link_t *link = sender->connection ? sender->connection->link : NULL;
@@ -353,7 +359,7 @@ static int sender_feed(lua_State *L) {
  * WebSocket the close frame says `status` (1000 to 4999) and `reason`, up to
  * 123 bytes. */
 static int sender_close(lua_State *L) {
-  sender_t *sender = luaL_checkudata(L, 1, SENDER_TYPE);
+  sender_t *sender = mcp_lself_check_own(L, SENDER_TYPE);
   lua_Integer status = luaL_optinteger(L, 2, 0);
   size_t length;
   const char *reason = luaL_optlstring(L, 3, "", &length);
@@ -399,7 +405,6 @@ void mcp_lconnection_open(lua_State *L) {
                                      {"close", sender_close},
                                      {NULL, NULL}};
   luaL_newmetatable(L, SENDER_TYPE);
-  luaL_newlib(L, methods);
-  lua_setfield(L, -2, "__index");
+  mcp_lself_set_methods(L, methods);
   lua_pop(L, 1);
 }

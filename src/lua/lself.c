@@ -2,12 +2,34 @@
  * lself.c: see lself.h. */
 #include "lua/lself.h"
 
-#include <lauxlib.h>
+#include <stdbool.h>
 
 #include "lua/lturn.h"
 
+void *mcp_lself_own(lua_State *L) {
+  void *self = lua_touserdata(L, 1);
+  bool same;
+  if (!self || !lua_getmetatable(L, 1)) return NULL;
+  same = lua_rawequal(L, -1, lua_upvalueindex(1));
+  lua_pop(L, 1);
+  return same ? self : NULL;
+}
+
+void *mcp_lself_check_own(lua_State *L, const char *type) {
+  void *self = mcp_lself_own(L);
+  return self ? self : luaL_checkudata(L, 1, type);
+}
+
+void mcp_lself_set_methods(lua_State *L, const luaL_Reg *methods) {
+  lua_newtable(L);
+  lua_pushvalue(L, -2);
+  luaL_setfuncs(L, methods, 1);
+  lua_setfield(L, -2, "__index");
+}
+
 void *mcp_lself_check(lua_State *L, const char *type, const char *name) {
-  void *self = luaL_testudata(L, 1, type);
+  void *self = mcp_lself_own(L);
+  if (!self) self = luaL_testudata(L, 1, type);
   if (self) return self;
   mcp_lturn_raise(
       L, lua_pushfstring(L, "%s is called with a colon, not with a dot", name));

@@ -233,6 +233,21 @@ static int new_waiter(lua_State *L) {
   return 1;
 }
 
+/* waiter_renew(waiter): makes one that no one waits for as new, for a program
+ * that needs one after the other. */
+static int renew(lua_State *L) {
+  waiter_t *w = luaL_checkudata(L, 1, TYPE_NAME);
+  luaL_argcheck(L, !w->co && !w->turning && mcp_list_empty(&w->watched), 1,
+                "it is in use");
+  if (w->count) {
+    lua_pushnil(L);
+    lua_setiuservalue(L, 1, VALUES);
+  }
+  w->count = 0;
+  w->has_watched = w->woken = w->timed_out = false;
+  return 0;
+}
+
 typedef struct {
   mcp_coroutine_t *co;
   mcp_timer_t *timer;
@@ -361,6 +376,7 @@ void mcp_lwait_open(lua_State *L, mcp_runtime_t *rt) {
   static const luaL_Reg functions[] = {{"spawn", spawn},
                                        {"sleep", sleep_for},
                                        {"waiter", new_waiter},
+                                       {"waiter_renew", renew},
                                        {"in_task", in_coroutine},
                                        {"may_wait", may_wait},
                                        {"task_count", coroutine_count},
@@ -370,8 +386,7 @@ void mcp_lwait_open(lua_State *L, mcp_runtime_t *rt) {
       {"spawn", waiter_spawn},       {"cancel", waiter_cancel},
       {"is_woken", waiter_is_woken}, {NULL, NULL}};
   luaL_newmetatable(L, TYPE_NAME);
-  luaL_newlib(L, methods);
-  lua_setfield(L, -2, "__index");
+  mcp_lself_set_methods(L, methods);
   lua_pushcfunction(L, waiter_collect);
   lua_setfield(L, -2, "__gc");
   lua_pushcfunction(L, waiter_name);

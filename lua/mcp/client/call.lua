@@ -10,6 +10,8 @@ local protocol = require "mcp.protocol"
 local callbacks = require "mcp.client.callbacks"
 local value = require "mcp.value"
 
+local is_object = value.is_object
+
 local call = {}
 
 ---Time for a request, in seconds, and the maximum to which progress can extend it.
@@ -26,6 +28,8 @@ call.OPTIONS = {
 
 ---The options of a request that has none: nothing changes them.
 call.NO_OPTIONS = {}
+
+local NO_OPTIONS, huge = call.NO_OPTIONS, math.huge
 
 -- --- cancelling ---------------------------------------------------------------
 
@@ -216,23 +220,15 @@ local function plain_call(client, about)
     -- Members that are looked for are there, since that costs least. `context` is for callbacks.
     sent = setmetatable({ client = client, on_progress = false, cancel = false, handshake = false,
       silent = false, declared = false, away = false, watchdog = false, slot = false, done = false,
-      spent = false }, Call)
+      spent = false, row = false }, Call)
   end
   sent.id, sent.began, sent.time, sent.deadline = id, now, time, now + time
-  sent.max_deadline = max_time > 0 and now + math.max(max_time, time) or math.huge
+  sent.max_deadline = max_time <= 0 and huge or now + (max_time > time and max_time or time)
   sent.era, sent.revision, sent.headers = client.era, client.revision, about.headers
   return sent
 end
 
--- What an `about` of a plain call has.
-local PLAIN = { headers = true, own_params = true }
-
 local function new_call(client, options, about)
-  if next(options) == nil and client.transport.timed then
-    local other = false
-    for key in next, about do other = other or not PLAIN[key] end
-    if not other then return plain_call(client, about) end
-  end
   local time = about.time or options.timeout or client.settings.timeout
   local max_time = options.max_timeout or client.settings.max_timeout
   client.last_id = client.last_id + 1
@@ -258,13 +254,18 @@ function call.malformed(method, text, ...)
   return nil, ("%s: malformed result from the server: %s"):format(method, text), "ERPC"
 end
 
----Raises what sending has raised: at the user's line if it is that params cannot be encoded.
----@param method string
----@param reason any
-function call.raise(method, reason)
-  local text = type(reason) == "string" and reason:match "params cannot be JSON: .*$"
-  if not text then error(reason, 0) end
-  usage.raise("%s: %s", method, text)
+-- Why a request has no answer: nil, text, code. Raises, at the user's line, if its params
+-- cannot be encoded.
+local function failed(sent, method, text, code)
+  if sent.expired or code == "ETIMEDOUT" then
+    -- In tenths, so that a timer that was late does not show.
+    local took = core.now() - sent.began
+    if took > 0.1 then took = took * 10 // 1 / 10 end
+    return nil, ("%s: no answer within %.3g s"):format(method, took), "ETIMEDOUT"
+  end
+  if sent.given_up then return nil, ("%s: %s"):format(method, sent.given_up), "ECANCELED" end
+  if code == "EENCODE" then usage.raise("%s", text) end
+  return nil, text, code
 end
 
 -- What call.send does, within a trace or without one.
@@ -278,8 +279,13 @@ local function transfer(client, method, params, options, about, trace)
     return nil, ("%s: %d requests are in progress, which is the limit"):format(method,
       client.in_flight), "EBUSY"
   end
-  local sent = new_call(client, options, about)
-  sent.row = options.target and { target = options.target } or call.row(client, method)
+  local plain = options == NO_OPTIONS and about.plain and transport.timed
+  local sent = plain and plain_call(client, about) or new_call(client, options, about)
+  if options.target then
+    sent.row = { target = options.target }
+  elseif not methods[method] then
+    sent.row = call.row(client, method)
+  end
   sent.method, sent.params = method, params
   client.in_flight = client.in_flight + 1
   client.calls[sent.id] = sent
@@ -291,7 +297,12 @@ local function transfer(client, method, params, options, about, trace)
     end
     cancel.ends[sent.stop] = true
   end
-  local meta = meta_of(client, sent, options, trace)
+  local meta
+  if plain and not trace then
+    meta = sent.era == "modern" and envelope(client, sent, client.log_level or nil) or nil
+  else
+    meta = meta_of(client, sent, options, trace)
+  end
   if meta and about.own_params then
     params._meta = meta
   elseif meta then
@@ -300,24 +311,17 @@ local function transfer(client, method, params, options, about, trace)
       if key ~= "_meta" then with[key] = member end
     end
     params = with
+  elseif params and params._meta == false then
+    params._meta = nil
   end
-  if about.started then about.started(sent.id, sent) end
-  if not transport.timed then watch(sent) end
-  local ok, reply, text, code = pcall(transport.request, transport, sent.id, method, params, sent)
-  if not ok then return call.raise(method, reply) end
-  if reply then
-    if sent.spent == false then sent.spent = true end
-    return reply
+  if not plain then
+    if about.started then about.started(sent.id, sent) end
+    if not transport.timed then watch(sent) end
   end
-  if sent.expired or code == "ETIMEDOUT" then
-    -- In tenths, so that a timer that was late does not show.
-    local took = core.now() - sent.began
-    if took > 0.1 then took = took * 10 // 1 / 10 end
-    return nil, ("%s: no answer within %.3g s"):format(method, took), "ETIMEDOUT"
-  end
-  if sent.given_up then return nil, ("%s: %s"):format(method, sent.given_up), "ECANCELED" end
-  if code == "EENCODE" then usage.raise("%s", text) end
-  return nil, text, code
+  local reply, text, code = transport:request(sent.id, method, params, sent)
+  if not reply then return failed(sent, method, text, code) end
+  if plain then sent.spent = true end
+  return reply
 end
 
 -- Sends a request, in a span where the trace is recorded.
@@ -336,10 +340,11 @@ end
 ---@param options table see call.OPTIONS; checked
 ---@param about table era, revision, time, handshake (it is initialize), silent (no
 ---`notifications/cancelled` if it is given up), headers, transport, started (called with the id
----before it is sent), declared and level (the capabilities and
----the log level of this request, in place of the client's; level = false: none), own_params (params
----belong to this request: its _meta is put into them), away (called with the call and seconds when
----the server ends the stream of the response and says when to come back)
+---before it is sent), declared and level (the capabilities and the log level of this request, in
+---place of the client's; level = false: none), own_params (params belong to this request: its
+---_meta, which may be false, is put into them), away (called with the call and seconds when the
+---server ends the stream of the response and says when to come back), plain (it has nothing else
+---but headers and own_params)
 ---@return table|nil reply { result = … } or { error = … }
 ---@return string|nil message
 ---@return string|nil code
@@ -356,7 +361,8 @@ end
 ---@return integer|string|nil code
 ---@return any data
 function call.read(method, reply)
-  local err = reply.error
+  local err, result = reply.error, reply.result
+  if err == nil and is_object(result) then return result end
   if err ~= nil then
     if not value.is_object(err) or math.type(err.code) ~= "integer"
       or type(err.message) ~= "string" then
@@ -364,10 +370,7 @@ function call.read(method, reply)
     end
     return nil, err.message, err.code, err.data
   end
-  if not value.is_object(reply.result) then
-    return call.malformed(method, "expected an object, got %s", value.kind(reply.result))
-  end
-  return reply.result
+  return call.malformed(method, "expected an object, got %s", value.kind(result))
 end
 
 -- --- waiting for an answer ------------------------------------------------------

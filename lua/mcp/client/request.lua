@@ -6,18 +6,23 @@ local input_required = require "mcp.client.input_required"
 
 local request = {}
 
+local send, read = call.send, call.read
+
 local NO_ROW = {}
+-- What there is to say about most requests.
+local PLAIN = { plain = true }
 
 -- Sends a request, and once again in a new session if the server has forgotten the last.
 local function once(client, method, params, options, about)
-  local reply, text, code = call.send(client, method, params, options, about)
+  local reply, text, code = send(client, method, params, options, about)
+  if reply then return read(method, reply) end
   if code == "ESESSION" and not about.handshake then
     local ok, reason, name = client:reopen()
     if not ok then return nil, reason, name end
-    reply, text, code = call.send(client, method, params, options, about)
+    reply, text, code = send(client, method, params, options, about)
+    if reply then return read(method, reply) end
   end
-  if not reply then return nil, text, code end
-  return call.read(method, reply)
+  return nil, text, code
 end
 
 ---Makes a request and returns its result, or nil, message, code and data. The code is an integer if
@@ -32,9 +37,11 @@ end
 ---@return any code
 ---@return any data
 function request.run(client, method, params, options, about)
-  local ready, text, code = client:ready()
-  if not ready then return nil, text, code end
-  about = about or {}
+  if client.state ~= "open" then
+    local ready, text, code = client:ready()
+    if not ready then return nil, text, code end
+  end
+  about = about or PLAIN
   if not client.facts.stamp then return once(client, method, params, options, about) end
   local row = call.row(client, method) or NO_ROW
   local member, cache = row.cache_key, client.cache

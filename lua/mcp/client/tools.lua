@@ -9,6 +9,8 @@ local pages = require "mcp.client.pages"
 local schema = require "mcp.later" "mcp.schema"
 local value = require "mcp.value"
 
+local is_array = value.is_array
+
 local tools = {}
 
 local METHOD = "tools/call"
@@ -92,7 +94,7 @@ end
 
 -- Does the result match the output schema of its tool? (protocol, 4.9)
 local function check_result(client, name, result)
-  if not client.settings.validate or result.isError == true then return true end
+  if result.isError == true then return true end
   local listed = client.tools_known
   -- Nothing to validate: not worth fetching the list.
   if result.structuredContent == nil and not listed then return true end
@@ -104,8 +106,8 @@ local function check_result(client, name, result)
 end
 
 -- What a call has that repeats no argument. The params of a call are made for it.
-local PLAIN = { own_params = true }
-local NO_HEADERS = { headers = {}, own_params = true }
+local PLAIN = { plain = true, own_params = true }
+local NO_HEADERS = { plain = true, headers = {}, own_params = true }
 
 -- The header fields that repeat arguments, if the transport has header fields.
 local function about_of(client, name, arguments)
@@ -115,7 +117,7 @@ local function about_of(client, name, arguments)
   local param_headers = require "mcp.message.param_headers"
   local headers, text, code = param_headers.of_arguments(mirrors, arguments)
   if not headers then return nil, text, code end
-  return { headers = headers, own_params = true }
+  return { plain = true, headers = headers, own_params = true }
 end
 
 ---Calls a tool for another client: what comes back is passed on as it is.
@@ -159,11 +161,12 @@ function tools.call(client, name, arguments, options)
     local fine, reason, code, data = client.pins:allow(client, "tools/list", name)
     if not fine then return nil, reason, code, data end
   end
-  local params = { name = name, arguments = arguments }
+  -- With a place for _meta.
+  local params = { name = name, arguments = arguments, _meta = false }
   local about, text, code = about_of(client, name, arguments)
   if not about then return nil, text, code end
   local result, reason, number, data = request.run(client, METHOD, params, options, about)
-  if number == errors.HEADER_MISMATCH and about.headers then
+  if not result and number == errors.HEADER_MISMATCH and about.headers then
     -- The annotations have changed or are not known yet (HM-47).
     if not relearn(client) then return nil, reason, number, data end
     about, text, code = about_of(client, name, arguments)
@@ -171,12 +174,14 @@ function tools.call(client, name, arguments, options)
     result, reason, number, data = request.run(client, METHOD, params, options, about)
   end
   if not result then return nil, reason, number, data end
-  if result.content == nil then
+  local content = result.content
+  if content == nil then
     -- A result may have structured content alone; programs that read `content` find an empty list.
     result.content = value.array {}
-  elseif not value.is_array(result.content) then
-    return malformed(METHOD, "content: expected an array, got %s", value.kind(result.content))
+  elseif not is_array(content) then
+    return malformed(METHOD, "content: expected an array, got %s", value.kind(content))
   end
+  if not client.settings.validate then return result end
   local fits
   fits, text, code = check_result(client, name, result)
   if not fits then return nil, text, code end

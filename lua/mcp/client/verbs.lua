@@ -13,11 +13,13 @@ local watch = require "mcp.later" "mcp.client.watch"
 
 local verbs = {}
 
-local NONE = {}
+local getmetatable, type, is_object = getmetatable, type, value.is_object
+local NO_OPTIONS = call.NO_OPTIONS
 
 -- Raises, at the user's line, that a method was called without its client.
 local function check_self(self, name)
-  if (getmetatable(self) or NONE).__name ~= "mcp.client" then
+  local mt = getmetatable(self)
+  if not mt or mt.__name ~= "mcp.client" then
     usage.raise("client:%s is called with a colon, not with a dot", name)
   end
 end
@@ -36,7 +38,7 @@ for name, types in pairs(call.OPTIONS) do ANY_METHOD[name] = types end
 
 -- The options of one request, checked. Those of requests without any are not changed.
 local function options_of(what, given, known)
-  if given == nil then return call.NO_OPTIONS end
+  if given == nil then return NO_OPTIONS end
   what = "client:" .. what
   usage.check(what, given, known or call.OPTIONS)
   usage.seconds(what, "timeout", given.timeout)
@@ -53,7 +55,9 @@ local function check_params(what, params)
   end
 end
 
-local function text_of(what, name, given) return usage.text("client:" .. what, name, given) end
+local function text_of(what, name, given)
+  if type(given) ~= "string" or given == "" then usage.text("client:" .. what, name, given) end
+end
 
 local function no_array(method, member, got)
   return call.malformed(method, "%s: expected an array, got %s", member, value.kind(got))
@@ -134,10 +138,10 @@ function verbs.notify(self, method, params)
   if self.era == "modern" and self.settings.extensions then
     params = call.enveloped(self, params)
   end
-  local ok, sent
-  ok, sent, text, code = pcall(self.transport.notify, self.transport, method, params,
+  local sent
+  sent, text, code = self.transport:notify(method, params,
     { era = self.era, revision = self.revision })
-  if not ok then return call.raise(method, sent) end
+  if code == "EENCODE" then usage.raise("%s", text) end
   return only(sent, text, code)
 end
 
@@ -236,11 +240,12 @@ end
 function verbs.call_tool(self, name, arguments, options)
   check_self(self, "call_tool")
   text_of("call_tool", "name", name)
-  if arguments ~= nil and not value.is_object(arguments) then
+  if arguments ~= nil and not is_object(arguments) then
     usage.raise("client:call_tool: arguments: expected a table with names, got %s",
       value.kind(arguments))
   end
-  return tools.call(self, name, arguments or {}, options_of("call_tool", options))
+  return tools.call(self, name, arguments or {},
+    options and options_of("call_tool", options) or NO_OPTIONS)
 end
 
 ---Reads a resource.

@@ -8,7 +8,8 @@ local incoming = require "mcp.client.transport.incoming"
 local protocol = require "mcp.protocol"
 local value = require "mcp.value"
 
-local id_key = core.id_key
+local id_key, renew = core.id_key, core.waiter_renew
+local huge = math.huge
 
 local duplex = {}
 
@@ -25,7 +26,7 @@ local function send(link, method, params, id, call)
     local ok, text, code = link.sender:send(method, params, id)
     if ok then return true end
     -- `on_closed` is called a moment later; this sender knows already.
-    if code == "ENOMEM" then return nil, text, code end
+    if code == "ENOMEM" or code == "EENCODE" then return nil, text, code end
     if code ~= "EBUSY" then
       link.lose(text, code)
       return nil, link.lost, link.code
@@ -36,40 +37,66 @@ local function send(link, method, params, id, call)
   end
 end
 
--- A request in progress. When the wait for it ends without an answer, for whatever reason, the
--- server gets a `notifications/cancelled`.
+-- A request in progress, as long as it is among those of its link. When the wait for it ends
+-- without an answer, for whatever reason, the server gets a `notifications/cancelled`.
 local Slot = { __name = "mcp.client.slot" }
 Slot.__close = function(slot)
   local link = slot.link
   if link.pending[slot.key] ~= slot then return end
-  link.pending[slot.key], link.count = nil, link.count - 1
+  link.pending[slot.key] = nil
   if slot.call.slot == slot then slot.call.slot = false end
-  if slot.answered or not slot.sent or slot.call.silent or link.lost then return end
+  if not slot.sent or slot.call.silent or link.lost then return end
   local params = { requestId = slot.id, reason = slot.reason or nil }
   local _, _, code = link.sender:send("notifications/cancelled", params)
   if code == "EBUSY" then core.spawn(send, link, "notifications/cancelled", params) end
 end
 
+-- A slot for a request. One whose request was answered serves again: nothing else knows it then.
+local function take_slot(link, id, call)
+  local slot = link.spare
+  if slot then
+    link.spare = false
+    renew(slot.waiter)
+    slot.sent, slot.reason = false, false
+  else
+    slot = setmetatable({ link = link, waiter = core.waiter(), sent = false, reason = false,
+      id = id, key = false, call = call }, Slot)
+  end
+  local key = id_key(id)
+  slot.id, slot.key, slot.call, call.slot = id, key, call, slot
+  link.pending[key] = slot
+  return slot
+end
+
+-- Ends a request: it is no longer among those in progress.
+local function settle(link, slot, with)
+  link.pending[slot.key] = nil
+  slot.waiter:wake(with)
+end
+
 -- Hands a reply to the request that waits for it. Any other reply is dropped: it came too late, it
 -- came twice, or its id is unknown.
 local function answer(self, link, kind, key, payload)
-  local slot, bad = link.pending[key], kind == "bad response" and payload.message or nil
+  local pending = link.pending
+  local slot, bad = pending[key], nil
+  if slot and kind == "result" then return settle(link, slot, { result = payload }) end
+  if kind == "bad response" then bad = payload.message end
   if not slot and key then
-    slot = link.pending[key:match '^"(%d+)$']
+    slot = pending[key:match '^"(%d+)$']
     bad = slot and incoming.as_text(slot.id) or bad
   end
-  if not slot and key == nil and kind == "error" and link.count == 1 then
+  if not slot and key == nil and kind == "error" then
     -- The server could not read the message, and there was only one.
-    slot = select(2, next(link.pending))
+    local first, only = next(pending)
+    if first and next(pending, first) == nil then slot = only end
   end
-  if not slot or slot.answered then
+  if not slot then
     core.log(key == nil and "warning" or "debug", ("%s: unexpected answer (id %s)%s")
       :format(self.name, key or "null", kind == "error" and type(payload.message) == "string"
         and ": " .. payload.message or ""))
     return
   end
-  slot.answered = true
-  slot.waiter:wake(bad and { bad = bad } or kind == "error" and { error = payload }
+  settle(link, slot, bad and { bad = bad } or kind == "error" and { error = payload }
     or { result = payload })
 end
 
@@ -87,10 +114,7 @@ local function notice(self, link, x, method, params, meta)
     -- Without sessions it ends one of our subscriptions (protocol, 4.2); ids keep their types.
     local key = params and core.id_key(params.requestId)
     local slot = key and link.pending[key]
-    if slot and not slot.answered then
-      slot.answered = true
-      slot.waiter:wake { ended = true }
-    end
+    if slot then settle(link, slot, { ended = true }) end
     return
   end
   self.peer.notice(method, whole(params, meta))
@@ -188,7 +212,7 @@ end
 ---@return true|nil opened, string|nil message, string|nil code
 function Duplex.__index:open(peer)
   if self.closed then return nil, self.name .. ": closed", "ECLOSED" end
-  local link = { pending = {}, count = 0, gone = core.waiter(), lost = false, code = false,
+  local link = { pending = {}, spare = false, gone = core.waiter(), lost = false, code = false,
     closed_text = self.name .. ": the client was closed" }
   self.peer, self.link, self.era, self.facts = peer, link, nil, nil
   local host, text, code = self.connect(receiver(self, link))
@@ -225,26 +249,35 @@ function Duplex.__index:request(id, method, params, call)
   local link = self.link
   if not link or self.closed then return nil, self.name .. ": closed", "ECLOSED" end
   if link.lost then return nil, link.lost, link.code end
-  local slot <close> = setmetatable({ id = id, key = id_key(id), link = link, call = call,
-    waiter = core.waiter(), sent = false, answered = false, reason = false }, Slot)
-  link.pending[slot.key], link.count = slot, link.count + 1
-  call.slot = slot
-  local sent, text, code = send(link, method, params, id, call)
-  if not sent then return nil, text, code end
+  local slot <close> = take_slot(link, id, call)
+  -- Its time has just begun, unless it had to wait before it was sent.
+  local left = call.time
+  if left == 0 then left = huge end
+  local came, text, code
+  if not link.sender:send(method, params, id) then
+    came, text, code = send(link, method, params, id, call)
+    if not came then return nil, text, code end
+    left = nil
+  end
   slot.sent = true
-  local came
-  while true do
-    local left = call:left()
-    if left <= 0 and not slot.waiter:is_woken() then
+  local waiter = slot.waiter
+  repeat
+    left = left or call:left()
+    if left <= 0 and not waiter:is_woken() then
       slot.reason = "The request timed out"
       return nil, "no answer in time", "ETIMEDOUT"
     end
-    came, text, code = slot.waiter:wait(left < math.huge and math.max(left, 0) or nil)
-    if came then break end
-    if code ~= "ETIMEDOUT" then
+    came, text, code = waiter:wait(left < huge and (left > 0 and left or 0) or nil)
+    if not came and code ~= "ETIMEDOUT" then
       slot.reason = "The caller cancelled the request"
       return nil, text, code
     end
+    left = nil
+  until came
+  if came.result ~= nil then
+    -- The link must not keep the client alive.
+    call.slot, slot.call, link.spare = false, false, slot
+    return came
   end
   if came.lost then return nil, link.lost, link.code end
   if came.cancelled then return nil, came.cancelled, "ECANCELED" end
@@ -309,7 +342,7 @@ end
 ---@param reason string|nil
 function Duplex.__index.cancel(_, call, reason)
   local slot = call.slot
-  if not slot or slot.answered or slot.waiter:is_woken() then return end
+  if not slot or slot.waiter:is_woken() then return end
   slot.reason = reason
   slot.waiter:wake { cancelled = reason or "cancelled" }
 end

@@ -68,6 +68,37 @@ describe("a duplex transport", function()
     settled(transport)
   end)
 
+  it("takes the slot of an answered request again, and only that of such a one", function()
+    local transport = open(function(far, message)
+      if message.method == "late" then return end
+      if message.method == "twice" then far:result(message.id, {}) end
+      if message.method == "error" then return far:error(message.id, -1, "no") end
+      if message.method == "m" then far:result(message.id, { at = message.id }) end
+    end)
+    local function ask(id, method, seconds)
+      local call = call_of(seconds)
+      local reply, _, code = transport:request(id, method, nil, call)
+      assert.is_nil(next(transport.link.pending))
+      return reply and (reply.error and reply.error.code or reply.result.at) or code, call
+    end
+    local first = ask(1, "m")
+    local spare = transport.link.spare
+    assert.equal(1, first)
+    assert.is_table(spare)
+    assert.equal("ETIMEDOUT", (ask(2, "late", 0.05)))
+    assert.is_false(transport.link.spare)
+    for id = 3, 5 do assert.equal(id, (ask(id, "m"))) end
+    assert.equal(-1, (ask(6, "error")))
+    local answered, call = ask(7, "m")
+    assert.equal(7, answered)
+    -- What is answered cannot be cancelled any more, whatever its slot is doing now.
+    mcp.all {
+      function() assert.equal(8, (ask(8, "m"))) end,
+      function() transport:cancel(call, "too late") end,
+    }
+    settled(transport)
+  end)
+
   it("drops answers with wrong, unknown, foreign ids, and second answers (IO-64, T-64)", function()
     local transport
     local log = helper.logged(function()
@@ -139,7 +170,7 @@ describe("a duplex transport", function()
       assert.same({ requestId = 4, reason = "The request timed out" },
         helper.plain(far:all("notifications/cancelled")[1].params))
     end)
-    assert.equal(0, transport.link.count)
+    assert.is_nil(next(transport.link.pending))
     settled(transport)
   end)
 
@@ -151,7 +182,7 @@ describe("a duplex transport", function()
       { transport:request(1, "m", nil, call_of()) })
     transport.link.sender = real
     assert.same({}, log.lost)
-    assert.equal(0, transport.link.count)
+    assert.is_nil(next(transport.link.pending))
     assert.is_table(transport:request(2, "m", nil, call_of()).result)
     settled(transport)
   end)
@@ -216,7 +247,7 @@ describe("a duplex transport", function()
     tasks:cancel()
     helper.wait_until(function() return #far:all("notifications/cancelled") == 2 end)
     assert.equal("ECANCELED", code)
-    assert.equal(0, transport.link.count)
+    assert.is_nil(next(transport.link.pending))
     settled(transport)
   end)
 
