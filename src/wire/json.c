@@ -3,6 +3,7 @@
 #include "wire/json.h"
 
 #include "base/mem.h"
+#include "wire/json_blocks.h"
 #include "wire/json_escape.h"
 #include "wire/json_scan.h"
 #include "wire/number.h"
@@ -56,52 +57,14 @@ static size_t put(char *to, uint32_t c) {
   return 4;
 }
 
-#ifdef __SSE2__
-
-/* Undoes the escapes of two bytes in blocks of 64, up to the first longer one
- * or to where less than two blocks are left. An escape is never shorter than
- * what it stands for, so there is as much room ahead of *out as there is text
- * ahead of `p`. */
-static const char *unescape_blocks(const char *p, const char *end, char **out) {
-  const __m128i slash = _mm_set1_epi8('\\');
-  char *to = *out;
-  while (end - p > 128) {
-    size_t from = 0;
-    uint64_t slashes = 0;
-    for (int i = 0; i < 64; i += 16) {
-      __m128i v = mcp_scan_load(p + i);
-      _mm_storeu_si128((__m128i *)(void *)(to + i), v);
-      slashes |= (uint64_t)(unsigned)_mm_movemask_epi8(_mm_cmpeq_epi8(v, slash))
-                 << i;
-    }
-    while (slashes) {
-      size_t at = (size_t)__builtin_ctzll(slashes);
-      char letter = mcp_escape_short(p[at + 1]);
-      to += at - from;
-      if (!letter) {
-        *out = to;
-        return p + at;
-      }
-      *to++ = letter;
-      from = at + 2;
-      slashes &= ~((uint64_t)3 << at);
-      mcp_scan_copy64(to, p + from);
-    }
-    if (from < 64) to += 64 - from;
-    p += from < 64 ? 64 : from;
-  }
-  *out = to;
-  return p;
-}
-
-#endif
-
 size_t mcp_json_unescape(mcp_slice_t raw, char *to) {
   const char *p = raw.data, *end = p + raw.len;
   char *out = to;
   while (p < end) {
+    /* An escape is never shorter than what it stands for, so there is as much
+     * room ahead of `out` as there is text ahead of `p`. */
+    if (end - p > 64) p = mcp_json_blocks()->undo(p, end, &out);
 #ifdef __SSE2__
-    p = unescape_blocks(p, end, &out);
     while (end - p >= 16) {
       __m128i v = mcp_scan_load(p);
       __m128i slash = _mm_cmpeq_epi8(v, _mm_set1_epi8('\\'));

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  * json_escape.h: the escapes of JSON strings (RFC 8259 7), for the parser,
- * which checks them, and for the document, which decodes them. */
+ * which checks them, for the document, which decodes them, and for the writer.
+ */
 #ifndef MCP_WIRE_JSON_ESCAPE_H
 #define MCP_WIRE_JSON_ESCAPE_H
 
@@ -29,14 +30,26 @@ static inline bool mcp_escape_is_low(unsigned unit) {
   return (unit & 0xfc00) == 0xdc00;
 }
 
-/* The byte that a backslash and `c` stand for; 0 for 'u' and for every byte
- * that is not an escape. */
+/* By letter: the byte that a backslash and the letter stand for; 0 for 'u' and
+ * for every byte that is not an escape. */
+static const char mcp_escape_bytes[256] = {
+    ['"'] = '"',  ['\\'] = '\\', ['/'] = '/',  ['b'] = '\b',
+    ['f'] = '\f', ['n'] = '\n',  ['r'] = '\r', ['t'] = '\t',
+};
+
+/* By byte: the letter of its escape of two bytes; 0: it has none, or needs
+ * none. */
+static const char mcp_escape_letters[256] = {
+    ['"'] = '"',  ['\\'] = '\\', ['\b'] = 'b', ['\f'] = 'f',
+    ['\n'] = 'n', ['\r'] = 'r',  ['\t'] = 't',
+};
+
 static inline char mcp_escape_short(char c) {
-  static const char bytes[256] = {
-      ['"'] = '"',  ['\\'] = '\\', ['/'] = '/',  ['b'] = '\b',
-      ['f'] = '\f', ['n'] = '\n',  ['r'] = '\r', ['t'] = '\t',
-  };
-  return bytes[(unsigned char)c];
+  return mcp_escape_bytes[(unsigned char)c];
+}
+
+static inline char mcp_escape_letter(char c) {
+  return mcp_escape_letters[(unsigned char)c];
 }
 
 #endif

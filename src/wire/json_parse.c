@@ -7,6 +7,7 @@
 #include "base/err.h"
 #include "base/mem.h"
 #include "wire/json.h"
+#include "wire/json_blocks.h"
 #include "wire/json_escape.h"
 #include "wire/json_keys.h"
 #include "wire/json_scan.h"
@@ -170,28 +171,6 @@ static const char *read_escape(reader_t *r, const char *p) {
   return rest + 6;
 }
 
-/* Passes over blocks of plain bytes and of escapes of two bytes. Where an
- * escape is, more of them follow: lines end, and quotes come in pairs. */
-static const char *skip_blocks(const char *p, const char *end) {
-#ifdef __SSE2__
-  /* One byte more: the last one may be a backslash. */
-  while (end - p > 64) {
-    uint64_t stops = mcp_scan_mask64(p);
-    size_t n = 64;
-    while (stops) {
-      size_t at = (size_t)__builtin_ctzll(stops);
-      if (p[at] != '\\' || !mcp_escape_short(p[at + 1])) return p + at;
-      if (at == 63) n = 65;
-      stops &= ~((uint64_t)3 << at);
-    }
-    p += n;
-  }
-#else
-  (void)end;
-#endif
-  return p;
-}
-
 /* The string whose text begins at `start`, after its quote; the bytes before
  * `p` are plain. */
 static const char *read_rest(reader_t *r, const char *start, const char *p,
@@ -207,7 +186,7 @@ static const char *read_rest(reader_t *r, const char *start, const char *p,
       escaped = true;
       p = read_escape(r, p);
       if (!p) return NULL;
-      p = skip_blocks(p, end);
+      if (end - p > 64) p = mcp_json_blocks()->skip(p, end);
     } else if (mcp_scan_is_letter(*p)) {
       return refuse(r, MCP_EUTF8, p, "not valid UTF-8");
     } else {

@@ -4,26 +4,24 @@
 
 #include "base/err.h"
 #include "wire/json.h"
+#include "wire/json_blocks.h"
+#include "wire/json_escape.h"
 #include "wire/json_scan.h"
 #include "wire/number.h"
-
-/* The letter of an escape of two bytes; 0: the byte has none. */
-static const char letters[256] = {
-    ['"'] = '"',  ['\\'] = '\\', ['\b'] = 'b', ['\f'] = 'f',
-    ['\n'] = 'n', ['\r'] = 'r',  ['\t'] = 't',
-};
 
 /* The longest escape, \u001f; and a store of 16 bytes may lie over the end. */
 #define ESCAPE_ROOM 6
 #define SLACK       (ESCAPE_ROOM + 16 + 4)
 /* After a letter that is not ASCII so many bytes are not read in blocks. */
 #define LETTERS 256
+/* A text that is not longer is written without blocks. */
+#define BLOCKS 128
 
 static char *escape(char *out, unsigned char c) {
   static const char digits[] = "0123456789abcdef";
   *out++ = '\\';
-  if (letters[c]) {
-    *out++ = letters[c];
+  if (mcp_escape_letters[c]) {
+    *out++ = mcp_escape_letters[c];
   } else {
     memcpy(out, "u00", 3);
     out[3] = digits[c >> 4];
@@ -82,57 +80,19 @@ static inline bool copy_plain(char *to, const char *from, size_t n) {
   return true;
 }
 
-#ifdef __SSE2__
-
-/* Writes blocks of 64 bytes with escapes of two bytes to `to`, up to the first
- * byte that needs more, to where less than two blocks are left, or to where
- * `room` might not suffice. */
-static const char *write_blocks(const char *p, const char *end, char **out,
-                                const char *room) {
-  char *to = *out;
-  /* A block of escapes becomes longer by 64 bytes. */
-  while (end - p > 128 && room - to >= end - p + 64 + SLACK) {
-    uint64_t stops = mcp_scan_mask64(p);
-    size_t from = 0;
-    mcp_scan_copy64(to, p);
-    while (stops) {
-      size_t at = (size_t)__builtin_ctzll(stops);
-      char letter = letters[(unsigned char)p[at]];
-      to += at - from;
-      if (!letter) {
-        *out = to;
-        return p + at;
-      }
-      to[0] = '\\';
-      to[1] = letter;
-      to += 2;
-      from = at + 1;
-      stops &= stops - 1;
-      mcp_scan_copy64(to, p + from);
-    }
-    to += 64 - from;
-    p += 64;
-  }
-  *out = to;
-  return p;
-}
-
-#endif
-
-/* The same for any `s`. Before each turn there is room for all that is left
- * as it stands, the closing quote and SLACK. */
+/* Copies `s` with the escapes it needs. Before each turn there is room for all
+ * that is left as it stands, the closing quote and SLACK. */
 static int copy_string(mcp_buf_t *out, mcp_slice_t s) {
   const char *p = s.data, *end = p + s.len;
-#ifdef __SSE2__
   /* Where the next block may begin: letters are seldom alone. */
   const char *next = p;
-#endif
   char *to = out->data + out->len;
   for (;;) {
     size_t n;
     int code;
+    if (p >= next && end - p > BLOCKS)
+      p = mcp_json_blocks()->write(p, end, &to, out->data + out->cap - SLACK);
 #ifdef __SSE2__
-    if (p >= next) p = write_blocks(p, end, &to, out->data + out->cap);
     while (end - p >= 16) {
       __m128i v = mcp_scan_load(p);
       unsigned mask = mcp_scan_mask(v);
@@ -155,9 +115,7 @@ static int copy_string(mcp_buf_t *out, mcp_slice_t s) {
       p += n;
       to += n;
       if (p < end && mcp_scan_is_letter(*p)) return MCP_EUTF8;
-#ifdef __SSE2__
       next = end - p > LETTERS ? p + LETTERS : end;
-#endif
     }
     if (p == end) break;
     to = escape(to, (unsigned char)*p++);

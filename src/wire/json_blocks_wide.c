@@ -1,0 +1,155 @@
+/* SPDX-License-Identifier: MIT
+ * json_blocks_wide.c: see json_blocks.h. With AVX-512 a block of 64 bytes takes
+ * the same few instructions however many escapes it has: a table of 128 bytes
+ * maps all letters at once, and bytes are dropped by one instruction. */
+#include "wire/json_blocks.h"
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "wire/json_escape.h"
+
+#if defined __x86_64__ && defined __GNUC__
+
+#include <immintrin.h>
+
+#define WIDE                                                                   \
+  __attribute__((target(                                                       \
+      "avx512f,avx512bw,avx512vl,avx512vbmi,avx512vbmi2,popcnt,bmi,bmi2")))
+
+static WIDE inline __m512i load(const char *p) {
+  return _mm512_loadu_si512((const void *)p);
+}
+
+static WIDE inline void store(char *to, __m512i v) {
+  _mm512_storeu_si512((void *)to, v);
+}
+
+static WIDE inline uint64_t equals(__m512i v, char c) {
+  return _mm512_cmpeq_epi8_mask(v, _mm512_set1_epi8(c));
+}
+
+/* The bytes chosen by `which`, mapped by a table of 128 bytes; the others as
+ * they are. */
+static WIDE inline __m512i map(__m512i v, uint64_t which, const char *table) {
+  return _mm512_mask2_permutex2var_epi8(load(table), v, which,
+                                        load(table + 64));
+}
+
+/* Which bytes come after a backslash that begins an escape: in a run of
+ * backslashes every second one does. No escape reaches into the block. */
+static inline uint64_t find_escaped(uint64_t slashes) {
+  const uint64_t even = 0x5555555555555555u;
+  uint64_t after = slashes << 1;
+  /* A run that begins at an odd place is carried to its end by the sum. */
+  uint64_t odd = slashes & ~even & ~after;
+  return (even ^ (odd + slashes) << 1) & after;
+}
+
+/* One byte more than a block: the last one may be a backslash. That is a case
+ * of its own, so that the processor need not know all of a block before it
+ * knows where the next one is. */
+static WIDE const char *skip(const char *p, const char *end) {
+  while (end - p > 64) {
+    __m512i v = load(p);
+    uint64_t slashes = equals(v, '\\'), letters = find_escaped(slashes);
+    uint64_t high = _mm512_movepi8_mask(v);
+    __m512i bytes = map(v, letters, mcp_escape_bytes);
+    uint64_t bad =
+        _mm512_mask_testn_epi8_mask(letters, bytes, bytes) | (letters & high);
+    uint64_t stops = _mm512_cmplt_epu8_mask(v, _mm512_set1_epi8(0x20)) | high |
+                     (equals(v, '"') & ~letters) | bad >> 1;
+    if (stops) return p + __builtin_ctzll(stops);
+    if ((slashes & ~letters) >> 63) {
+      if (!mcp_escape_short(p[64])) return p + 63;
+      p++;
+    }
+    p += 64;
+  }
+  return p;
+}
+
+static WIDE const char *undo(const char *p, const char *end, char **out) {
+  char *to = *out;
+  while (end - p > 64) {
+    __m512i v = load(p);
+    uint64_t slashes = equals(v, '\\'), letters = find_escaped(slashes);
+    uint64_t drop = slashes & ~letters, longer;
+    longer = _mm512_mask_cmpeq_epi8_mask(letters, v, _mm512_set1_epi8('u'));
+    if (longer) drop |= ~(uint64_t)0 << (__builtin_ctzll(longer) - 1);
+    store(to,
+          _mm512_maskz_compress_epi8(~drop, map(v, letters, mcp_escape_bytes)));
+    to += __builtin_popcountll(~drop);
+    if (longer) {
+      p += __builtin_ctzll(longer) - 1;
+      break;
+    }
+    if (drop >> 63) {
+      if (p[64] == 'u') {
+        p += 63;
+        break;
+      }
+      *to++ = mcp_escape_short(p++[64]);
+    }
+    p += 64;
+  }
+  *out = to;
+  return p;
+}
+
+/* Writes 32 bytes with a backslash before those in `special`: all get one, and
+ * then it is dropped where it is not wanted. */
+static WIDE inline void write_half(char *to, __m256i bytes, uint32_t special) {
+  const uint64_t slashes = 0x5555555555555555u;
+  __m512i v = _mm512_or_si512(_mm512_slli_epi16(_mm512_cvtepu8_epi16(bytes), 8),
+                              _mm512_set1_epi16('\\'));
+  store(to,
+        _mm512_maskz_compress_epi8(_pdep_u64(special, slashes) | ~slashes, v));
+}
+
+static WIDE const char *write(const char *p, const char *end, char **out,
+                              const char *room) {
+  char *to = *out;
+  /* A block of escapes becomes longer by 64 bytes. */
+  while (end - p > 128 && room - to >= end - p + 64) {
+    __m512i v = load(p);
+    uint64_t high = _mm512_movepi8_mask(v), hard;
+    uint64_t special = _mm512_cmplt_epu8_mask(v, _mm512_set1_epi8(0x20)) |
+                       equals(v, '"') | equals(v, '\\');
+    v = map(v, special, mcp_escape_letters);
+    hard = _mm512_mask_testn_epi8_mask(special, v, v) | high;
+    write_half(to, _mm512_castsi512_si256(v), (uint32_t)special);
+    write_half(to + 32 + __builtin_popcount((uint32_t)special),
+               _mm512_extracti64x4_epi64(v, 1), (uint32_t)(special >> 32));
+    if (hard) {
+      /* What comes before it does not depend on it. */
+      size_t n = (size_t)__builtin_ctzll(hard);
+      to += n + (size_t)__builtin_popcountll(special & ((hard & -hard) - 1));
+      p += n;
+      break;
+    }
+    to += 64 + __builtin_popcountll(special);
+    p += 64;
+  }
+  *out = to;
+  return p;
+}
+
+static const mcp_json_blocks_t wide = {skip, undo, write};
+
+const mcp_json_blocks_t *mcp_json_blocks_wide(void) {
+  return __builtin_cpu_supports("bmi2") && __builtin_cpu_supports("avx512bw") &&
+                 __builtin_cpu_supports("avx512vl") &&
+                 __builtin_cpu_supports("avx512vbmi") &&
+                 __builtin_cpu_supports("avx512vbmi2")
+             ? &wide
+             : NULL;
+}
+
+#else
+
+const mcp_json_blocks_t *mcp_json_blocks_wide(void) {
+  return NULL;
+}
+
+#endif
