@@ -699,11 +699,32 @@ function exchange:charge_to(key) end
 
 ---Over HTTP: requests like this one, with its method and `_meta` and the same header fields, go to
 ---`fn` from now on, instead of the receiver of the listener, until one differs.
----@param fn fun(x: mcp.core.Exchange, params: any, id: string?): any, any, any, any
+---@param fn fun(x: mcp.core.Exchange, params: any, session: any?): any, any, any, any
 ---@param method string
 ---@param meta string? the text of `_meta`
----@param with_id boolean? `fn` gets the key of the id
-function exchange:remember(fn, method, meta, with_id) end
+---@param pass mcp.core.Pass? they go there while it is good, and `fn` gets its session
+function exchange:remember(fn, method, meta, pass) end
+
+---What lets requests of a session by without looking for the session (exchange:remember).
+---@class mcp.core.Pass: userdata
+local pass = {}
+
+---Makes one that is not good yet. A request that came by it runs without being entered among those
+---in progress: `enter` does that before its first wait, and must not wait.
+---@param session any
+---@param enter fun(session: any, x: mcp.core.Exchange) `session` is nil if it has ended
+---@return mcp.core.Pass
+function core.pass(session, enter) end
+
+---@param at number it is good until then, by core.now
+function pass:open(at) end
+
+---The session has ended.
+function pass:close() end
+
+---When did a request come by it last?
+---@return number at by core.now; 0: none has
+function pass:used() end
 
 ---From now on, losing the response path does not cancel the task.
 function exchange:survive() end
@@ -831,6 +852,11 @@ function core.random_id() end
 ---@param id any
 ---@return string|nil key
 function core.id_key(id) end
+
+---The key of the id of a request, as long as that can be answered.
+---@param x mcp.core.Exchange
+---@return string|nil key
+function core.key_of(x) end
 
 ---The key of the id of a message that could not be read, if it can be found in its text.
 ---@param text string

@@ -35,6 +35,7 @@
 #include "lua/lmembers.h"
 #include "lua/lmemory.h"
 #include "lua/lmessage.h"
+#include "lua/lpass.h"
 #include "lua/lprivate.h"
 #include "lua/lprocess.h"
 #include "lua/lredirect.h"
@@ -555,6 +556,7 @@ int luaopen_mcp_core(lua_State *L) {
   lua_pushlightuserdata(L, o);
   luaL_setfuncs(L, functions, 1);
   mcp_lid_open(L);
+  mcp_lpass_open(L);
   mcp_lendpoint_open(L, &o->rt);
   mcp_lmemory_open(L, &o->rt);
   mcp_lconnect_open(L, &o->rt);

@@ -362,6 +362,17 @@ static void begin_clock(mcp_coroutine_t *co) {
   set_alarm(co->rt, earlier(co->deadline, co->next_heartbeat));
 }
 
+/* What will wake the coroutine is open already, so nothing may raise. */
+static bool call_before_wait(lua_State *L, mcp_coroutine_t *co) {
+  int top = lua_gettop(L), status;
+  if (!lua_checkstack(L, MCP_COROUTINE_BEFORE_WAIT)) return false;
+  status = lua_pcall(L, co->before_wait(L), 0, 0);
+  lua_settop(L, top);
+  if (status != LUA_OK) return false;
+  co->before_wait = NULL;
+  return true;
+}
+
 int mcp_coroutine_wait(lua_State *L, mcp_coroutine_t *co,
                        void (*cancel)(mcp_coroutine_t *, void *), void *arg,
                        lua_KFunction k) {
@@ -370,6 +381,11 @@ int mcp_coroutine_wait(lua_State *L, mcp_coroutine_t *co,
     if (cancel) cancel(co, arg);
     co->cancel_seen = true;
     co->wake_code = MCP_ECANCELED;
+    return k(L, LUA_YIELD, (lua_KContext)co);
+  }
+  if (co->before_wait && !call_before_wait(L, co)) {
+    if (cancel) cancel(co, arg);
+    co->wake_code = MCP_ENOMEM;
     return k(L, LUA_YIELD, (lua_KContext)co);
   }
   if (co->timed) {

@@ -19,6 +19,9 @@
 #include "net/monitor.h"
 #include "transport/exchange.h"
 
+/* Stack for the function before_wait, and what it leaves there. */
+#define MCP_COROUTINE_BEFORE_WAIT 6
+
 /* Finished coroutines kept for the next message. */
 #define MCP_COROUTINE_SPARE 64
 
@@ -93,6 +96,9 @@ struct mcp_coroutine {
   bool is_request;    /* counted in rt->request_count */
   void (*cancel)(mcp_coroutine_t *co, void *arg); /* of the wait, or NULL */
   void *cancel_arg;
+  /* Before its first wait: pushes what is called then, which must not wait, and
+   * its arguments; returns how many these are. NULL: nothing is called. */
+  int (*before_wait)(lua_State *L);
   mcp_list_t of_watcher; /* in the list of what watches its end */
   void (*ended)(void *arg);
   void *ended_arg;

@@ -145,15 +145,17 @@ int mcp_lhandler_answer(lua_State *L, mcp_coroutine_t *co, int arguments) {
 static bool call_repeated(lua_State *L, const mcp_lhandler_start_t *start,
                           int *results) {
   const mcp_arrival_t *arrival = start->arrival;
-  int first = lua_gettop(L) + 1;
-  bool with_id;
+  bool by_pass;
   if (arrival->kind != MCP_ARRIVAL_MESSAGE ||
-      !mcp_lrepeat_push(L, start->co->exchange, arrival, &with_id))
+      !mcp_lrepeat_push(L, start->co, arrival, &by_pass))
     return false;
-  lua_pushvalue(L, 1);
+  lua_pushvalue(L, MCP_LPASS_EXCHANGE_AT);
   (void)mcp_lmessage_push_params(L, arrival->doc, arrival->rpc);
-  if (with_id) mcp_lmessage_push_id(L, arrival->rpc);
-  *results = mcp_lhandler_answer(L, start->co, lua_gettop(L) - first);
+  if (by_pass) {
+    mcp_lpass_push_session(L, MCP_LPASS_AT);
+    start->co->before_wait = mcp_lpass_before_wait;
+  }
+  *results = mcp_lhandler_answer(L, start->co, by_pass ? 3 : 2);
   return true;
 }
 

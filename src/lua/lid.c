@@ -5,6 +5,7 @@
 #include <lauxlib.h>
 #include <string.h>
 
+#include "lua/lexchange_handle.h"
 #include "wire/number.h"
 
 void mcp_lid_push(lua_State *L, mcp_slice_t id) {
@@ -39,6 +40,15 @@ static int id_key(lua_State *L) {
   return 1;
 }
 
+/* key_of(exchange) -> key | nil: of the id of its request, as long as that can
+ * be answered */
+static int key_of(lua_State *L) {
+  mcp_exchange_t *x = mcp_lexchange_check(L)->x;
+  if (!x || x->id_length == 0) return 0;
+  mcp_lid_push(L, mcp_exchange_id(x));
+  return 1;
+}
+
 /* find_id(text) -> key | nil, is_response: see mcp_rpc_id_find */
 static int find_id(lua_State *L) {
   mcp_slice_t text;
@@ -55,7 +65,9 @@ static int find_id(lua_State *L) {
 }
 
 void mcp_lid_open(lua_State *L) {
-  static const luaL_Reg functions[] = {
-      {"id_key", id_key}, {"find_id", find_id}, {NULL, NULL}};
+  static const luaL_Reg functions[] = {{"id_key", id_key},
+                                       {"key_of", key_of},
+                                       {"find_id", find_id},
+                                       {NULL, NULL}};
   luaL_setfuncs(L, functions, 0);
 }

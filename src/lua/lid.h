@@ -15,7 +15,7 @@ void mcp_lid_push(lua_State *L, mcp_slice_t id);
  * [-0, +0, -] */
 size_t mcp_lid_of_value(lua_State *L, int index, char *key);
 
-/* Adds id_key and find_id to the module at the top. [-0, +0, m] */
+/* Adds id_key, key_of and find_id to the module at the top. [-0, +0, m] */
 void mcp_lid_open(lua_State *L);
 
 #endif

@@ -54,7 +54,8 @@ static void drop_nulls(lua_State *L, const mcp_json_doc_t *doc, uint32_t at) {
   }
 }
 
-void mcp_lmessage_push_id(lua_State *L, const mcp_rpc_t *rpc) {
+/* The key of its id, or nil. [-0, +1, m] */
+static void push_id(lua_State *L, const mcp_rpc_t *rpc) {
   if (rpc->id.len > 0) {
     mcp_lid_push(L, rpc->id);
   } else {
@@ -91,7 +92,7 @@ uint32_t mcp_lmessage_push(lua_State *L, const mcp_lmessage_watch_t *watch,
                                       "bad response"};
   uint32_t meta_at;
   lua_pushstring(L, kinds[rpc->kind]);
-  mcp_lmessage_push_id(L, rpc);
+  push_id(L, rpc);
   if (rpc->method_at) {
     mcp_value_push(L, doc, rpc->method_at);
   } else {

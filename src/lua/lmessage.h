@@ -38,9 +38,6 @@ typedef struct {
 uint32_t mcp_lmessage_push(lua_State *L, const mcp_lmessage_watch_t *watch,
                            const mcp_json_doc_t *doc, const mcp_rpc_t *rpc);
 
-/* Pushes the id alone, as above. [-0, +1, m] */
-void mcp_lmessage_push_id(lua_State *L, const mcp_rpc_t *rpc);
-
 /* Pushes params alone, as above. Returns where _meta is if it is an object, or
  * 0. [-0, +1, m] */
 uint32_t mcp_lmessage_push_params(lua_State *L, const mcp_json_doc_t *doc,

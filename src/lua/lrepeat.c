@@ -13,8 +13,10 @@ typedef struct {
   mcp_incoming_known_t known; /* its texts lie in `text` */
   mcp_share_t *share;         /* of the peer; it is charged */
   int function;               /* registry reference, or LUA_NOREF */
+  mcp_lpass_t *pass;          /* or NULL; kept by */
+  int pass_anchor;            /* registry reference, or LUA_NOREF */
   unsigned misses;
-  bool with_id, survives;
+  bool survives;
   char text[];
 } memo_t;
 
@@ -44,9 +46,10 @@ static bool is_like(const memo_t *memo, const mcp_json_doc_t *doc,
          mcp_slice_equal(meta_of(doc, rpc), memo->known.meta.text);
 }
 
-bool mcp_lrepeat_push(lua_State *L, mcp_exchange_t *x,
-                      const mcp_arrival_t *arrival, bool *with_id) {
+bool mcp_lrepeat_push(lua_State *L, mcp_coroutine_t *co,
+                      const mcp_arrival_t *arrival, bool *by_pass) {
   bool repeated;
+  mcp_exchange_t *x = co->exchange;
   memo_t **slot = memo_of(x, &repeated), *memo;
   if (!slot || !*slot || (*slot)->function == LUA_NOREF) return false;
   memo = *slot;
@@ -54,7 +57,11 @@ bool mcp_lrepeat_push(lua_State *L, mcp_exchange_t *x,
     memo->misses++;
     return false;
   }
-  *with_id = memo->with_id;
+  *by_pass = memo->pass != NULL;
+  if (*by_pass) {
+    if (!mcp_lpass_use(memo->pass, mcp_loop_now(co->rt->loop))) return false;
+    lua_rawgeti(L, LUA_REGISTRYINDEX, memo->pass_anchor);
+  }
   x->survives = memo->survives;
   lua_rawgeti(L, LUA_REGISTRYINDEX, memo->function);
   return true;
@@ -70,6 +77,7 @@ void mcp_lrepeat_free(lua_State *L, void *of) {
   memo_t *memo = of;
   if (!memo) return;
   luaL_unref(L, LUA_REGISTRYINDEX, memo->function);
+  luaL_unref(L, LUA_REGISTRYINDEX, memo->pass_anchor);
   mcp_share_release(memo->share, cost_of(memo));
   mcp_mem_free(memo);
 }
@@ -98,7 +106,8 @@ static memo_t *new_memo(mcp_share_t *share, mcp_slice_t method,
                          .depth = MCP_RPC_META_DEPTH,
                          .nodes = nodes_of(meta)}},
       .share = share,
-      .function = LUA_NOREF};
+      .function = LUA_NOREF,
+      .pass_anchor = LUA_NOREF};
   if (mcp_share_charge(share, cost_of(memo)) < 0) {
     mcp_mem_free(memo);
     return NULL;
@@ -112,6 +121,7 @@ int mcp_lrepeat_remember(lua_State *L) {
   mcp_lexchange_handle_t *h = mcp_lexchange_check(L);
   mcp_slice_t method, meta;
   memo_t **slot, *memo;
+  mcp_lpass_t *pass = mcp_lpass_at(L, 5);
   bool repeated;
   luaL_checktype(L, 2, LUA_TFUNCTION);
   method.data = luaL_checklstring(L, 3, &method.len);
@@ -120,12 +130,16 @@ int mcp_lrepeat_remember(lua_State *L) {
   if (!slot) return 0;
   memo = new_memo(h->x->share, method, meta);
   if (!memo) return 0;
-  memo->with_id = lua_toboolean(L, 5);
   memo->survives = h->x->survives;
   if (*slot) memo->misses = (*slot)->misses;
   mcp_lrepeat_free(L, *slot);
   *slot = memo;
-  /* It may raise: what is in the slot goes with the connection. */
+  /* These may raise: what is in the slot goes with the connection. */
+  if (pass) {
+    lua_pushvalue(L, 5);
+    memo->pass_anchor = luaL_ref(L, LUA_REGISTRYINDEX);
+    memo->pass = pass;
+  }
   lua_pushvalue(L, 2);
   memo->function = luaL_ref(L, LUA_REGISTRYINDEX);
   return 0;

@@ -8,25 +8,28 @@
 
 #include <lua.h>
 
+#include "lua/lpass.h"
 #include "transport/exchange.h"
 
 /* Requests of one connection that differ in method or _meta under the same
  * header fields, after which it is given up. */
 #define MCP_LREPEAT_MISSES 8
 
-/* The request that `arrival` brought is one that a function waits for: pushes
- * it, and says whether it takes the id. [-0, +(0|1), -] */
-bool mcp_lrepeat_push(lua_State *L, mcp_exchange_t *x,
-                      const mcp_arrival_t *arrival, bool *with_id);
+/* The request of `co` that `arrival` brought is one that a function waits for,
+ * by a pass that is good or by none: pushes the pass, if there is one, and the
+ * function. [-0, +(0|1|2), -] */
+bool mcp_lrepeat_push(lua_State *L, mcp_coroutine_t *co,
+                      const mcp_arrival_t *arrival, bool *by_pass);
 
 /* Is it worth leaving a function for requests like this one? */
 bool mcp_lrepeat_is_worth(mcp_exchange_t *x);
 
-/* x:remember(fn, method, meta | nil [, with_id]): requests like this one, whose
+/* x:remember(fn, method, meta | nil [, pass]): requests like this one, whose
  * method is `method` and whose _meta has the text `meta`, go to fn(x, params
- * [, id]) instead of the listener's function, and survive if this one does.
- * Without memory for it they do not. Both texts stay with the connection: the
- * caller says how long they may be. */
+ * [, session]) instead of the listener's function, and survive if this one
+ * does. With a pass (lpass.h), as long as that is good. Without memory for it
+ * they do not. Both texts stay with the connection: the caller says how long
+ * they may be. */
 int mcp_lrepeat_remember(lua_State *L);
 
 /* Forgets what was left with a connection. */

@@ -100,8 +100,11 @@ end
 local NOTHING = setmetatable({}, { __newindex = function() error("read-only", 2) end })
 
 -- The requests in progress: two parallel arrays, because a table whose keys come and go is rehashed
--- all the time. The arrays are made for the first request. `used` is true once a message has come
--- after initialize; it is here because this table has room for it.
+-- all the time. The arrays are made for the first request. `used` is set once a message has come
+-- after initialize: to true, or to the pass of the session; it is here because this table has room
+-- for it.
+--
+-- A request that came by a pass is not among them before it waits: until then no other looks.
 local Running = { __name = "mcp.running" }
 Running.__index = {}
 
@@ -144,11 +147,16 @@ function Running.__index:remove(exchange)
   end
 end
 
----Replaces an exchange by an object that outlives the connection.
+---Replaces an exchange by an object that outlives the connection, with the same methods.
 function Running.__index:replace(exchange, other)
   for i = 1, self.count do
-    if self.exchanges[i] == exchange then self.exchanges[i] = other end
+    if self.exchanges[i] == exchange then
+      self.exchanges[i] = other
+      return
+    end
   end
+  local key = not exchange:is_cancelled() and core.key_of(exchange)
+  if key then self:add(key, other) end
 end
 
 ---Is no request in progress? Removes the entries of handlers that ended without returning, because
@@ -243,7 +251,11 @@ function sessions.close(session)
   session.closed = true
   if session.subscribed then watchers.drop(session.subscribed, session) end
   if session.at_end then session.at_end() end
-  if session.running then session.running:clear() end
+  if session.running then
+    session.running:clear()
+    local pass = session.running.used
+    if type(pass) == "userdata" then pass:close() end
+  end
   if session.streams then require("mcp.server.resumable").close(session) end
   if session.stream then session.stream:release() end
   session.stream = nil
@@ -269,11 +281,20 @@ function sessions.stream_of(session)
   return nil
 end
 
+---When its client used it last.
+---@param session table of a store
+---@return number at by core.now
+function sessions.last_used(session)
+  local pass = session.running.used
+  if type(pass) ~= "userdata" then return session.last_used end
+  return math.max(session.last_used, pass:used())
+end
+
 local function is_over(store, session, now)
   -- A session with an open stream or a request in progress is not idle.
   if sessions.stream_of(session) or not session.running:is_empty() then return false end
   local limit = session.running.used and store.idle or math.min(sessions.INITIALIZE, store.idle)
-  return now - session.last_used > limit
+  return now - sessions.last_used(session) > limit
 end
 
 ---Ends the sessions that have been idle for too long.
@@ -298,7 +319,7 @@ local function drop_oldest(store)
   for _, session in pairs(store.by_id) do
     if session.running:is_empty() then idle[#idle + 1] = session end
   end
-  table.sort(idle, function(a, b) return a.last_used < b.last_used end)
+  table.sort(idle, function(a, b) return sessions.last_used(a) < sessions.last_used(b) end)
   for i = 1, math.max(1, #idle // 10) do
     if idle[i] then store:remove(idle[i].id) end
   end
@@ -320,7 +341,7 @@ local function make_room_for(store, owner)
   local oldest
   for _, session in pairs(store.by_id) do
     if session.owner == owner and session.running:is_empty() and not sessions.stream_of(session)
-      and (not oldest or session.last_used < oldest.last_used) then
+      and (not oldest or sessions.last_used(session) < sessions.last_used(oldest)) then
       oldest = session
     end
   end
@@ -364,17 +385,34 @@ function Store.__index:find(id, owner)
   local session = self.by_id[id]
   if not session or session.owner ~= (owner or nil) then return nil end
   local now, running = core.now(), session.running
-  if running.used and now - session.last_used <= self.idle then
+  if running.used and now - sessions.last_used(session) <= self.idle then
     if session.stream then sessions.stream_of(session) end
     session.last_used = now
   elseif is_over(self, session, now) then
     self:remove(id)
     return nil
   else
-    session.last_used, running.used = now, true
+    session.last_used, running.used = now, running.used or true
   end
   if now >= self.look_at then look(self, now) end
   return session
+end
+
+-- A request that came by a pass is about to wait. The session may have ended.
+local function enter(session, x)
+  -- It may be there already, with the same id.
+  if session then session.running:add(core.key_of(x), x) end
+end
+
+---What requests of a session that `find` has found go by, instead of being found, until there is
+---something to look at again.
+---@param session table
+---@return userdata pass
+function Store.__index:pass(session)
+  local running = session.running
+  if type(running.used) ~= "userdata" then running.used = core.pass(session, enter) end
+  running.used:open(self.look_at)
+  return running.used
 end
 
 ---Ends the session with this id because its client has no more use for it.

@@ -20,7 +20,7 @@ local function ended(session)
   -- Over HTTP it has ended with its last message, unless something of it is still there; a
   -- connection has ended now.
   if session.running and session.running:is_empty() and not sessions.stream_of(session) then
-    now = session.last_used
+    now = sessions.last_used(session)
   end
   for _, fn in ipairs(of.app.session_clock) do
     fn(session, of.transport, math.max(0.0, now - of.began))

@@ -160,22 +160,25 @@ local function initialize(app, x, params, sid)
   return result
 end
 
-local function run_legacy(app, x, session, id, envelope, params)
-  local running = session.running
-  if not running:add(id, x) then
-    return fail(400, errors.INVALID_REQUEST, "A request with this id is in progress")
+local function in_progress()
+  return fail(400, errors.INVALID_REQUEST, "A request with this id is in progress")
+end
+
+-- The answer goes another way than to the caller.
+local function finish_stream(app, x, stream, result, err, mend, ctx, frame)
+  if frame then result = tool.stamped_text(app, stream.session.revision, result) end
+  if app.recorder or app.access then
+    trace.settled[x] = { result = result, err = err, ctx = ctx }
   end
+  return stream:finish(result, err, mend, ctx)
+end
+
+local function run_legacy(app, x, session, envelope, params)
   local result, err, mend, ctx, frame = legacy.request(app, x, session, envelope, params)
-  local stream = session.streams and session.streams.calls[x]
-  running:remove(stream or x)
-  if stream then
-    if frame then result = tool.stamped_text(app, session.revision, result) end
-    -- The answer goes another way than to the caller.
-    if app.recorder or app.access then
-      trace.settled[x] = { result = result, err = err, ctx = ctx }
-    end
-    return stream:finish(result, err, mend, ctx)
-  end
+  local running, streams = session.running, session.streams
+  local stream = streams and streams.calls[x]
+  if running.count > 0 then running:remove(stream or x) end
+  if stream then return finish_stream(app, x, stream, result, err, mend, ctx, frame) end
   return result, err, mend, ctx, frame
 end
 
@@ -189,18 +192,18 @@ local function serve_legacy(app, x, kind, id, method, params, meta, token, versi
     x:survive()
     local envelope = legacy.envelope(method, meta, token, direct)
     if repeated and direct and arrival.is_kept(method, meta) then
-      -- The next one goes on here, in the same session if it has not ended. It survives as well.
-      x:remember(function(other, its_params, its_id)
-        local its_session = app.sessions:find(sid)
-        if not its_session then
-          local its_err
-          its_session, its_err = find_session(app, other, sid, version)
-          if not its_session then return nil, its_err end
+      -- The next one goes on here, and survives as well. It is entered once it waits, or where
+      -- its id may be that of another.
+      x:remember(function(other, its_params, its_session)
+        local running = its_session.running
+        if running.count > 0 and not running:add(core.key_of(other), other) then
+          return in_progress()
         end
-        return run_legacy(app, other, its_session, its_id, envelope, its_params)
-      end, method, meta, true)
+        return run_legacy(app, other, its_session, envelope, its_params)
+      end, method, meta, app.sessions:pass(session))
     end
-    return run_legacy(app, x, session, id, envelope, params)
+    if not session.running:add(id, x) then return in_progress() end
+    return run_legacy(app, x, session, envelope, params)
   end
   if kind == "notification" then
     legacy.notification(x, session, method, params, app, meta)

@@ -160,6 +160,23 @@ function Store.__index:find(id, owner)
   return session
 end
 
+---@param session table
+---@return userdata pass
+function Store.__index:pass(session)
+  local pass = base.pass(self, session)
+  -- What is done above has to be done again then; or at once.
+  pass:open(session.initialized and not session.stale and math.min(self.look_at, session.touch_at)
+    or 0)
+  return pass
+end
+
+-- The copy of a session may differ from its record.
+local function doubt(session)
+  session.stale = true
+  local pass = session.running.used
+  if type(pass) == "userdata" then pass:open(0) end
+end
+
 ---This process forgets a session, which has ended or was not used here for long.
 ---@param id string
 function Store.__index:remove(id)
@@ -275,7 +292,7 @@ end
 local function doubt_all(self)
   local list = self.app.sessions
   for _, session in pairs(list.by_id) do
-    session.stale = true
+    doubt(session)
     if session.unwritten then
       core.spawn(shared_sessions.ready, self, session)
     end
@@ -300,7 +317,7 @@ function shared_sessions.share(shared)
   shared.verbs.session_changed = function(_, message)
     local session = list.by_id[message.session]
     if not session then return end
-    session.stale = true
+    doubt(session)
     core.spawn(refresh, list, session)
   end
   shared.verbs.session_ended = function(_, message)

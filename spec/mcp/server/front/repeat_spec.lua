@@ -72,6 +72,7 @@ describe("a request that repeats an envelope", function()
       came = ""
       return stream
     end
+    function client.say(text) assert(socket:send(text) == #text) end
     function client.ask(text)
       assert(socket:send(text) == #text)
       local answer, body
@@ -334,6 +335,105 @@ describe("a request that repeats an envelope", function()
     collectgarbage()
     assert.is_nil(seen[1])
     assert.matches("^HTTP/1.1 404", client.ask(legacy("tools/call", '{"name":"echo"}', 5)))
+  end)
+
+  it("is in progress for others once it waits", function()
+    local ended = {}
+    app:tool "waits" (function(args, ctx)
+      local ok, text, code = ctx:sleep(60)
+      ended[#ended + 1] = code or ok or text
+      return args.text
+    end)
+    open_session()
+    local running = app.sessions.by_id[session].running
+    local function echo(id) return legacy("tools/call", '{"name":"echo"}', id) end
+    local function waits(id) return legacy("tools/call", '{"name":"waits"}', id) end
+    local one <close> = connect()
+    local other <close> = connect()
+    warm(one, echo)
+    warm(other, echo)
+    assert.equal(2, remembered)
+    assert.equal(0, running.count)
+    one.say(waits(7))
+    helper.wait_until(function() return running.count == 1 end, "a request that waits")
+    -- Its id is taken, by either way; others go on beside it.
+    local third <close> = connect()
+    for _, client in ipairs { other, third } do
+      assert.matches("A request with this id is in progress", (client.ask(echo(7))))
+      assert.matches('"nothing"', (client.ask(echo(8))), 1, true)
+      assert.equal(1, running.count)
+    end
+    other.ask(legacy("notifications/cancelled", '{"requestId":7}', false))
+    helper.wait_until(function() return ended[1] end, "the end of a request")
+    assert.same({ "ECANCELED" }, ended)
+    assert.equal(0, running.count)
+    local before = remembered
+    assert.matches('"nothing"', (other.ask(echo(7))), 1, true)
+    assert.equal(before, remembered)
+    -- It keeps its session from ending, and ends with it.
+    local two <close> = connect()
+    warm(two, echo)
+    two.say(waits(9))
+    helper.wait_until(function() return running.count == 1 end, "a request that waits")
+    assert.is_false(running:is_empty())
+    app.sessions:remove(session)
+    helper.wait_until(function() return ended[2] end, "the end of a request")
+    assert.equal("ECANCELED", ended[2])
+    assert.equal(0, running.count)
+  end)
+
+  it("has a stream that is in progress in its place", function()
+    app:tool "streams" (function(_, ctx)
+      ctx:log("error", "first")
+      local _, _, code = ctx:sleep(60)
+      return code or "done"
+    end)
+    open_session()
+    local running = app.sessions.by_id[session].running
+    local client <close> = connect()
+    warm(client, function(id) return legacy("tools/call", '{"name":"echo"}', id) end)
+    client.say(legacy("tools/call", '{"name":"streams"}', 7))
+    helper.wait_until(function() return running.count == 1 end, "a request that waits")
+    assert.equal(app.sessions.by_id[session].streams.calls[running.exchanges[1].own],
+      running.exchanges[1])
+    assert.is_true(running:cancel(7))
+    helper.settle()
+    assert.equal(0, running.count)
+    assert.is_nil(next(app.sessions.by_id[session].streams.calls))
+  end)
+
+  it("does not look for its session while nothing of that has to be looked at", function()
+    local sessions = require "mcp.server.session"
+    local methods_of_store = getmetatable(app.sessions).__index
+    local find, found = methods_of_store.find, 0
+    methods_of_store.find = function(...)
+      found = found + 1
+      return find(...)
+    end
+    local _ <close> = setmetatable({}, { __close = function() methods_of_store.find = find end })
+    open_session()
+    local one = app.sessions.by_id[session]
+    local client <close> = connect()
+    local id = 0
+    local function call()
+      id = id % 9 + 1
+      assert.matches('"nothing"', (client.ask(legacy("tools/call", '{"name":"echo"}', id))), 1,
+        true)
+    end
+    for _ = 1, 4 do call() end
+    found = 0
+    for _ = 1, 5 do call() end
+    assert.equal(0, found)
+    -- That it was used is known all the same.
+    one.last_used = one.last_used - 60
+    assert.equal(one.running.used:used(), sessions.last_used(one))
+    assert.is_true(core.now() - sessions.last_used(one) < 30)
+    -- The store is searched in time.
+    one.running.used:open(core.now())
+    app.sessions.look_at = core.now() - 1
+    for _ = 1, 3 do call() end
+    assert.equal(1, found)
+    assert.is_true(app.sessions.look_at > core.now())
   end)
 
   it("is given up where methods take turns under one head", function()
