@@ -18,12 +18,14 @@ local exit = {
   INTERRUPTED = 130,
 }
 
--- Codes of the client that mean a connection could not be made or was lost.
+-- Codes of the client that mean a connection could not be made or was lost, and how others begin:
+-- names that are not found, certificates, statuses of HTTP.
 local UNREACHABLE = {
   ECONNREFUSED = true, ECONNRESET = true, EGONE = true, EHOSTUNREACH = true, ENETUNREACH = true,
-  ENOTFOUND = true, EAI_NONAME = true, EAI_AGAIN = true, EAI_NODATA = true, ETIMEDOUT = true,
-  ENOENT = true, EACCES = true, EREVISION = true, ETLS = true, EPIPE = true, ECLOSED = true,
+  ENOTFOUND = true, ETIMEDOUT = true, ENOENT = true, EACCES = true, EREVISION = true, EPIPE = true,
+  ECLOSED = true, EPROXY = true,
 }
+local FAMILIES = { "^EAI_", "^ETLS", "^EHTTP" }
 
 ---True once a verb has the flag --json: failures are printed as JSON as well.
 exit.json = false
@@ -33,7 +35,10 @@ exit.json = false
 ---@return integer status
 function exit.status_of(code)
   if code == "EHTTP401" or code == "EHTTP403" or code == "EAUTH" then return exit.NEEDS_AUTH end
-  if UNREACHABLE[code] or tostring(code):find "^EHTTP" then return exit.UNREACHABLE end
+  if UNREACHABLE[code] then return exit.UNREACHABLE end
+  for _, family in ipairs(FAMILIES) do
+    if tostring(code):find(family) then return exit.UNREACHABLE end
+  end
   if math.type(code) == "integer" then return exit.TOOL end
   return exit.OTHER
 end
