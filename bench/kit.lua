@@ -7,16 +7,13 @@ local build = os.getenv "BUILD" or "build"
 package.cpath = build .. "/bench/?.so;" .. package.cpath
 local drive = require "drive"
 local numbers = require "bench.figures"
+local settings = require "bench.settings"
 
-local function option(name, default)
-  local value = os.getenv(name)
-  if value == nil or value == "" then return default end
-  return value
-end
+local option, whole = settings.option, settings.whole
 
 local QUICK = option("QUICK", "") ~= ""
-local ROUNDS = tonumber(option("ROUNDS", QUICK and 1 or 3))
-local SECONDS = math.tointeger(tonumber(option("SECONDS", QUICK and 1 or 2)))
+local ROUNDS = whole("ROUNDS", QUICK and 1 or 3)
+local SECONDS = whole("SECONDS", QUICK and 1 or 2, "wrk measures whole seconds")
 
 local out = build .. "/bench/"
 local log = out .. "servers.log"
@@ -312,7 +309,7 @@ local function open_streams(server, count, session)
 end
 
 return {
-  build = build, out = out, log = log, option = option, quick = QUICK, rounds = ROUNDS,
+  build = build, out = out, log = log, option = option, whole = whole, quick = QUICK, rounds = ROUNDS,
   seconds = SECONDS, cores = cores, server_core = SERVER_CORE, shaky = SHAKY, foreign = foreign,
   accept = ACCEPT, json = JSON, text = TEXT, meta = META, list = LIST, initialize = INITIALIZE,
   words = words, save = save,

@@ -21,8 +21,8 @@ local SERVER_CORE, SHAKY = kit.server_core, kit.shaky
 local CONNS = option("CONNS", "16,64,256")
 local ONLY = option("ONLY", "")
 local STRICT = option("STRICT", "") ~= ""
-local STREAMS = tonumber(option("STREAMS", QUICK and 300 or 1000))
-local STARTS = tonumber(option("STARTS", QUICK and 7 or 21))
+local STREAMS = kit.whole("STREAMS", QUICK and 300 or 1000)
+local STARTS = kit.whole("STARTS", QUICK and 7 or 21)
 local PROGRAM = option("PROGRAM", build .. "/luamcp")
 -- Another luamcp, an older one say: the part "program" compares the two.
 local OTHER = option("OTHER", "")

@@ -8,18 +8,15 @@ package.path = "bench/growth/?.lua;" .. package.path
 local clients = require "clients"
 local crowd = require "crowd"
 local drive = require "drive"
+local settings = require "bench.settings"
 
-local function option(name, default)
-  local value = os.getenv(name)
-  return value ~= nil and value ~= "" and value or default
-end
-
+local option = settings.option
 local QUICK = option("QUICK", "") ~= ""
 local ONLY = option("ONLY", "")
 local bench = {
   quick = QUICK,
-  rounds = tonumber(option("ROUNDS", QUICK and 1 or 7)),
-  seconds = tonumber(option("SECONDS", QUICK and 0.1 or 0.4)),
+  rounds = settings.whole("ROUNDS", QUICK and 1 or 7),
+  seconds = settings.number("SECONDS", QUICK and 0.1 or 0.4),
   cores = drive.cores(),
   files = crowd.files(),
 }

@@ -8,8 +8,8 @@ local drive = require "drive"
 local measure = { failures = {} }
 
 local CONNS = kit.option("CONNS", "16,64,256")
-local STREAMS = tonumber(kit.option("STREAMS", kit.quick and 200 or 1000))
-local STARTS = tonumber(kit.option("STARTS", kit.quick and 3 or 5))
+local STREAMS = kit.whole("STREAMS", kit.quick and 200 or 1000)
+local STARTS = kit.whole("STARTS", kit.quick and 3 or 5)
 
 measure.conns = {}
 for count in CONNS:gmatch "%d+" do measure.conns[#measure.conns + 1] = math.tointeger(count) end
