@@ -13,17 +13,17 @@ $(BUILD)/bench/echo: bench/echo.c
 	@mkdir -p $(@D)
 	$(BENCH_CC) -o $@ $^ $(LUA_LIBS)
 
-$(BUILD)/bench/talk: bench/talk.c
+$(BUILD)/bench/talk: bench/talk.c bench/load.h
 	@mkdir -p $(@D)
-	$(BENCH_CC) -o $@ $^
+	$(BENCH_CC) -o $@ $<
 
 $(BUILD)/bench/relay: bench/hop/relay.c
 	@mkdir -p $(@D)
 	$(BENCH_CC) -o $@ $^
 
-$(BUILD)/bench/drive.so: bench/drive.c
+$(BUILD)/bench/drive.so: bench/drive.c bench/load.h
 	@mkdir -p $(@D)
-	$(BENCH_CC) -shared -o $@ $^
+	$(BENCH_CC) -shared -o $@ $<
 
 $(BUILD)/bench/codec.so: bench/codec.c $(PURE_OBJ)
 	@mkdir -p $(@D)

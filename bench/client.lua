@@ -11,7 +11,7 @@
 package.cpath = (os.getenv "BUILD" or "build") .. "/bench/?.so;" .. package.cpath
 local drive = require "drive"
 
-local TEXT = "The quick brown fox jumps over the lazy dog, then naps 64."
+local TEXT = require("bench.messages").TEXT
 local mode, target = arg[1], arg[2]
 
 local function own_server(mcp)

@@ -22,15 +22,14 @@
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
+
+#include "load.h"
 
 #define CHILD "drive.child"
 #define PATIENCE_MS                                                            \
   20000 /* a server that is silent for so long has stalled                     \
          */
-#define ID_DIGITS 7
-#define FIRST_ID  1000000
 
 extern char **environ;
 
@@ -46,12 +45,6 @@ typedef struct {
   size_t size, at; /* one line with its newline; where the digits begin */
   size_t count;    /* lines in bytes */
 } lines_t;
-
-static double now(void) {
-  struct timespec t;
-  clock_gettime(CLOCK_MONOTONIC, &t);
-  return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
-}
 
 static int fail(lua_State *L, const char *what) {
   return luaL_error(L, "%s: %s", what, strerror(errno));
@@ -327,25 +320,24 @@ static int l_ask(lua_State *L) {
 static lines_t lines_of(lua_State *L, int index, size_t count) {
   size_t size;
   const char *text = luaL_checklstring(L, index, &size);
-  const char *mark = strstr(text, "__ID__");
+  const char *mark = strstr(text, ID_MARK);
   luaL_argcheck(L, mark, index, "no __ID__ in it");
   lines_t lines = {.at = (size_t)(mark - text), .count = count};
-  lines.size = size - 6 + ID_DIGITS + 1;
+  lines.size = size - ID_SIZE + ID_DIGITS + 1;
   lines.bytes = lua_newuserdatauv(L, lines.size * count, 0);
   for (size_t i = 0; i < count; i++) {
     char *line = lines.bytes + i * lines.size;
     memcpy(line, text, lines.at);
     memset(line + lines.at, '0', ID_DIGITS);
-    memcpy(line + lines.at + ID_DIGITS, mark + 6, size - lines.at - 6);
+    memcpy(line + lines.at + ID_DIGITS, mark + ID_SIZE,
+           size - lines.at - ID_SIZE);
     line[lines.size - 1] = '\n';
   }
   return lines;
 }
 
 static void number(lines_t *lines, size_t i, size_t id) {
-  char *digits = lines->bytes + i * lines->size + lines->at;
-  id = FIRST_ID + id % (9 * FIRST_ID);
-  for (int d = ID_DIGITS; d--; id /= 10) digits[d] = (char)('0' + id % 10);
+  write_id(lines->bytes + i * lines->size + lines->at, id);
 }
 
 static int compare(const void *a, const void *b) {

@@ -3,9 +3,9 @@
 # workers; and the memory of idle streams. Prints the tables of docs/scale.md.
 #   make bench-growth [QUICK=1] [ROUNDS=n] [SECONDS=n] [ONLY=word]
 
-$(BUILD)/bench/crowd.so: bench/growth/crowd.c
+$(BUILD)/bench/crowd.so: bench/growth/crowd.c bench/load.h
 	@mkdir -p $(@D)
-	$(BENCH_CC) -shared -o $@ $^
+	$(BENCH_CC) -shared -o $@ $<
 
 .PHONY: bench-growth
 bench-growth: $(PROGRAM) $(BUILD)/bench/drive.so $(BUILD)/bench/crowd.so

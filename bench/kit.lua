@@ -6,6 +6,8 @@
 local build = os.getenv "BUILD" or "build"
 package.cpath = build .. "/bench/?.so;" .. package.cpath
 local drive = require "drive"
+local machine = require "bench.machine"
+local messages = require "bench.messages"
 local numbers = require "bench.figures"
 local settings = require "bench.settings"
 
@@ -36,25 +38,10 @@ local function save(name, text)
   return out .. name
 end
 
--- Busy seconds of the whole machine.
-local function busy()
-  local file = assert(io.open "/proc/stat")
-  local user, nice, system, _, _, irq, soft, steal =
-    file:read("l"):match "cpu +(%d+) (%d+) (%d+) (%d+) (%d+) (%d+) (%d+) (%d+)"
-  file:close()
-  return (user + nice + system + irq + soft + steal) / 100
-end
-
 -- -- messages ----------------------------------------------------------------
 
-local TEXT = "The quick brown fox jumps over the lazy dog, then naps 64."
-local META = [[{"io.modelcontextprotocol/protocolVersion":"2026-07-28",]]
-  .. [["io.modelcontextprotocol/clientInfo":{"name":"bench","version":"1.0.0"},]]
-  .. [["io.modelcontextprotocol/clientCapabilities":{}}]]
-local INITIALIZE = [[{"jsonrpc":"2.0","id":1,"method":"initialize","params":]]
-  .. [[{"protocolVersion":"2025-11-25","capabilities":{},]]
-  .. [["clientInfo":{"name":"bench","version":"1.0.0"}}}]]
-local INITIALIZED = [[{"jsonrpc":"2.0","method":"notifications/initialized"}]]
+local TEXT, META = messages.TEXT, messages.META
+local INITIALIZE, INITIALIZED = messages.INITIALIZE, messages.INITIALIZED
 
 local function call(text, meta)
   return ([[{"jsonrpc":"2.0","id":__ID__,"method":"tools/call","params":]]
@@ -121,19 +108,7 @@ local function start(command, env)
     list[i] = word:gsub("{port}", tostring(port))
   end
   local child = drive.spawn(list, { core = SERVER_CORE, env = env, log = log })
-  local deadline = drive.now() + START_SECONDS
-  while true do
-    local fd = drive.connect(port)
-    if fd then
-      drive.close(fd)
-      return { child = child, port = port }
-    end
-    if not child:alive() then error("the server ended at its start, see " .. log, 0) end
-    if drive.now() > deadline then
-      error("the server does not listen: " .. table.concat(list, " "), 0)
-    end
-    drive.sleep(0.002)
-  end
+  return machine.await({ child = child, port = port }, list, log, START_SECONDS)
 end
 
 local function stop(...)
@@ -179,7 +154,7 @@ local SHAKY = 0.1 -- more than this, and a rate says little
 
 -- Runs `load` against a child and adds to its figures what only /proc knows.
 local function measure(child, load)
-  local before, mine, cpu, begun = busy(), drive.own_cpu(), child:cpu(), drive.now()
+  local before, mine, cpu, begun = machine.busy(), drive.own_cpu(), child:cpu(), drive.now()
   local figures = load()
   local spent = child:cpu() - cpu
   local took = drive.now() - begun
@@ -187,7 +162,7 @@ local function measure(child, load)
   figures.rate = figures.requests / figures.seconds
   figures.cost = figures.cpu / figures.requests
   figures.use = figures.cpu / figures.seconds
-  local others = busy() - before - (drive.own_cpu() - mine) - spent
+  local others = machine.busy() - before - (drive.own_cpu() - mine) - spent
   figures.foreign = math.max(0, others) / took / cores
   foreign[#foreign + 1] = figures.foreign
   return figures
@@ -309,9 +284,10 @@ local function open_streams(server, count, session)
 end
 
 return {
-  build = build, out = out, log = log, option = option, whole = whole, quick = QUICK, rounds = ROUNDS,
-  seconds = SECONDS, cores = cores, server_core = SERVER_CORE, shaky = SHAKY, foreign = foreign,
-  accept = ACCEPT, json = JSON, text = TEXT, meta = META, list = LIST, initialize = INITIALIZE,
+  build = build, out = out, log = log, option = option, whole = whole, quick = QUICK,
+  rounds = ROUNDS, seconds = SECONDS, cores = cores, server_core = SERVER_CORE, shaky = SHAKY,
+  foreign = foreign, accept = ACCEPT, json = JSON, text = TEXT, meta = META, list = LIST,
+  initialize = INITIALIZE,
   words = words, save = save,
   median = numbers.median, pick = numbers.pick, ratio = numbers.ratio,
   thousands = numbers.thousands,

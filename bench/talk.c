@@ -20,11 +20,10 @@
 #include <sys/epoll.h>
 #include <sys/socket.h>
 #include <sys/un.h>
-#include <time.h>
 #include <unistd.h>
 
-#define ID_DIGITS   7
-#define FIRST_ID    1000000
+#include "load.h"
+
 #define ROOM        (1 << 16) /* of an answer, and of a request */
 #define KEPT        (1 << 20) /* waits, for the percentiles */
 #define PATIENCE_MS 10000
@@ -52,12 +51,6 @@ typedef struct {
 static void die(const char *what) {
   fprintf(stderr, "talk: %s: %s\n", what, strerror(errno));
   exit(1);
-}
-
-static double now(void) {
-  struct timespec t;
-  clock_gettime(CLOCK_MONOTONIC, &t);
-  return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
 }
 
 static int dial(const load_t *load) {
@@ -93,7 +86,6 @@ static void upgrade(const load_t *load, peer_t *peer) {
 
 static void ask(load_t *load, peer_t *peer, unsigned long number) {
   char request[ROOM], *at = request, *body;
-  unsigned long id = FIRST_ID + number % (9 * FIRST_ID);
   size_t size = load->body_size;
   if (load->websocket) {
     *at++ = (char)0x81;
@@ -110,8 +102,7 @@ static void ask(load_t *load, peer_t *peer, unsigned long number) {
   }
   body = at;
   memcpy(body, load->body, size);
-  for (int d = ID_DIGITS; d--; id /= 10)
-    body[load->id_at + (size_t)d] = (char)('0' + id % 10);
+  write_id(body + load->id_at, number);
   if (load->websocket)
     for (size_t i = 0; i < size; i++) body[i] = (char)(body[i] ^ key[i % 4]);
   peer->have = 0;
@@ -177,13 +168,13 @@ static void load_body(load_t *load, const char *name) {
   if (!file) die(name);
   fclose(file);
   text[size] = '\0';
-  mark = strstr(text, "__ID__");
+  mark = strstr(text, ID_MARK);
   if (!mark) die("no __ID__ in the body");
   load->id_at = (size_t)(mark - text);
-  load->body_size = size - 6 + ID_DIGITS;
+  load->body_size = size - ID_SIZE + ID_DIGITS;
   memcpy(load->body, text, load->id_at);
-  memcpy(load->body + load->id_at + ID_DIGITS, mark + 6,
-         size - load->id_at - 6);
+  memcpy(load->body + load->id_at + ID_DIGITS, mark + ID_SIZE,
+         size - load->id_at - ID_SIZE);
 }
 
 static void make_head(load_t *load, char **headers, int count) {

@@ -3,17 +3,13 @@
 -- subscriptions of both eras, over the connections of crowd.c.
 local crowd = require "crowd"
 local drive = require "drive"
+local machine = require "bench.machine"
+local messages = require "bench.messages"
 
 local clients = {}
 
-local META = [[{"io.modelcontextprotocol/protocolVersion":"2026-07-28",]]
-  .. [["io.modelcontextprotocol/clientInfo":{"name":"bench","version":"1.0.0"},]]
-  .. [["io.modelcontextprotocol/clientCapabilities":{}}]]
-local INITIALIZE = [[{"jsonrpc":"2.0","id":1,"method":"initialize","params":]]
-  .. [[{"protocolVersion":"2025-11-25","capabilities":{},]]
-  .. [["clientInfo":{"name":"bench","version":"1.0.0"}}}]]
-local INITIALIZED = [[{"jsonrpc":"2.0","method":"notifications/initialized"}]]
-local TEXT = [["The quick brown fox jumps over the lazy dog, then naps 64."]]
+local META, INITIALIZE, INITIALIZED = messages.META, messages.INITIALIZE, messages.INITIALIZED
+local TEXT = ('"%s"'):format(messages.TEXT)
 
 ---Open connections while requests are sent.
 clients.WINDOW = 16
@@ -80,17 +76,7 @@ function clients.start(options)
   table.move(options.words or {}, 1, #(options.words or {}), #words + 1, words)
   local child = drive.spawn(words, { core = options.core, env = options.env,
     log = clients.log })
-  local deadline = drive.now() + 20
-  repeat
-    local fd = drive.connect(port)
-    if fd then drive.close(fd) end
-    if not fd then
-      if not child:alive() then error("the server ended at its start, see " .. clients.log, 0) end
-      if drive.now() > deadline then error("the server does not listen", 0) end
-      drive.sleep(0.01)
-    end
-  until fd
-  return { child = child, port = port }
+  return machine.await({ child = child, port = port }, words, clients.log, 20)
 end
 
 ---Opens sessions; returns their ids.

@@ -33,15 +33,14 @@
 #include <sys/epoll.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
-#include <time.h>
 #include <unistd.h>
+
+#include "../load.h"
 
 #define GROUP       "crowd.group"
 #define KEPT        4096      /* of an answer */
 #define REQUEST     (1 << 16) /* the longest */
 #define PIECE       (1 << 18) /* of one read */
-#define ID_DIGITS   7
-#define FIRST_ID    1000000
 #define PATIENCE_MS 60000
 #define PER_ADDRESS 10000 /* connections, before their ports run out */
 
@@ -68,12 +67,6 @@ typedef struct {
 } text_t;
 
 static char piece[PIECE];
-
-static double now(void) {
-  struct timespec t;
-  clock_gettime(CLOCK_MONOTONIC, &t);
-  return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
-}
 
 static int fail(lua_State *L, const char *what) {
   return luaL_error(L, "%s: %s", what, strerror(errno));
@@ -177,7 +170,7 @@ static text_t *texts_of(lua_State *L, int index, size_t *count) {
     lua_rawgeti(L, index, (lua_Integer)i + 1);
     text_t *text = &texts[i];
     text->bytes = luaL_checklstring(L, -1, &text->size);
-    const char *mark = strstr(text->bytes, "__ID__");
+    const char *mark = strstr(text->bytes, ID_MARK);
     text->at = mark ? (size_t)(mark - text->bytes) : text->size;
     luaL_argcheck(L, text->size < REQUEST - ID_DIGITS, index, "too long");
     lua_pop(L, 1);
@@ -194,13 +187,12 @@ static void ask(lua_State *L, group_t *group, const text_t *text,
   group->first = (group->first + 1) % group->count;
   group->idle--;
   if (text->at < size) {
-    size_t id = FIRST_ID + group->id++ % (9 * FIRST_ID), after = text->at + 6;
+    size_t after = text->at + ID_SIZE;
     memcpy(room, bytes, text->at);
-    for (int d = ID_DIGITS; d--; id /= 10)
-      room[text->at + (size_t)d] = (char)('0' + id % 10);
+    write_id(room + text->at, group->id++);
     memcpy(room + text->at + ID_DIGITS, bytes + after, size - after);
     bytes = room;
-    size += ID_DIGITS - 6;
+    size += ID_DIGITS - ID_SIZE;
   }
   peer->busy = 1;
   peer->which = which;

@@ -1,29 +1,11 @@
 -- SPDX-License-Identifier: MIT
 -- figures: measures the points of a table in turns and prints it as Markdown, as in docs/scale.md.
 local drive = require "drive"
+local numbers = require "bench.figures"
 
 local figures = {}
 
----@param list number[]
----@return number
-function figures.median(list)
-  local sorted = { table.unpack(list) }
-  table.sort(sorted)
-  local n = #sorted
-  return n % 2 == 1 and sorted[(n + 1) // 2] or (sorted[n // 2] + sorted[n // 2 + 1]) / 2
-end
-
----1234567 as 1,234,567.
----@param n number
----@return string
-function figures.thousands(n)
-  local text = ("%d"):format(n // 1)
-  repeat
-    local count
-    text, count = text:gsub("^(%d+)(%d%d%d)", "%1,%2")
-  until count == 0
-  return text
-end
+figures.median, figures.thousands = numbers.median, numbers.thousands
 
 ---Measures each point once a round. A point is a function that returns the cost of one call. The
 ---ratio of a point is the median of its ratios to the first point of the same round, so that what

@@ -5,6 +5,7 @@
 local clients = require "clients"
 local drive = require "drive"
 local figures = require "figures"
+local machine = require "bench.machine"
 
 local CONNECTIONS <const> = 32
 local SESSIONS <const> = 64
@@ -22,19 +23,14 @@ local function workers(pid, list)
 end
 
 local function redis(bench)
-  local port = drive.free_port()
-  local child = drive.spawn({ "redis-server", "--port", tostring(port), "--bind", "127.0.0.1",
-    "--save", "", "--appendonly", "no", "--daemonize", "no" },
-    { core = bench.core, log = clients.log })
-  for _ = 1, 1000 do
-    local fd = drive.connect(port)
-    if fd then
-      drive.close(fd)
-      return { child = child, port = port }
-    end
-    drive.sleep(0.01)
+  if not os.execute "command -v redis-server >/dev/null" then
+    error("redis-server is missing: scripts/deps installs it", 0)
   end
-  error("redis-server does not listen: scripts/deps installs it", 0)
+  local port = drive.free_port()
+  local words = { "redis-server", "--port", tostring(port), "--bind", "127.0.0.1", "--save", "",
+    "--appendonly", "no", "--daemonize", "no" }
+  local child = drive.spawn(words, { core = bench.core, log = clients.log })
+  return machine.await({ child = child, port = port }, words, clients.log, 10)
 end
 
 -- Commands that a Redis has carried out, and messages that it has delivered.

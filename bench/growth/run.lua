@@ -8,6 +8,7 @@ package.path = "bench/growth/?.lua;" .. package.path
 local clients = require "clients"
 local crowd = require "crowd"
 local drive = require "drive"
+local machine = require "bench.machine"
 local settings = require "bench.settings"
 
 local option = settings.option
@@ -34,17 +35,9 @@ local function wanted(name)
   return false
 end
 
--- Busy seconds of the whole machine.
-local function busy()
-  local file <close> = assert(io.open "/proc/stat")
-  local user, nice, system, _, _, irq, soft, steal =
-    file:read("l"):match "cpu +(%d+) (%d+) (%d+) (%d+) (%d+) (%d+) (%d+) (%d+)"
-  return (user + nice + system + irq + soft + steal) / 100
-end
-
 print(("luamcp bench-growth: %d rounds of %g s, %d cores, %d descriptors a process"):format(
   bench.rounds, bench.seconds, bench.cores, bench.files))
-local begun, used = drive.now(), busy()
+local begun, used = drive.now(), machine.busy()
 for _, part in ipairs { "calls", "notes", "sizes", "processes", "streams" } do
   for _, it in ipairs(require(part)) do
     if wanted(it.name) then
@@ -55,4 +48,4 @@ for _, part in ipairs { "calls", "notes", "sizes", "processes", "streams" } do
   end
 end
 print(("\n%.0f s, in which the machine was busy for %.0f %% of its time."):format(
-  drive.now() - begun, (busy() - used) / (drive.now() - begun) / bench.cores * 100))
+  drive.now() - begun, (machine.busy() - used) / (drive.now() - begun) / bench.cores * 100))
