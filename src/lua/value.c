@@ -96,26 +96,25 @@ typedef struct {
   bool object;
 } frame_t;
 
-/* Pushes the string `raw` with its escapes undone. Larger ones need room that
- * outlives an error: a userdata in the slot `base`, which also serves the
- * strings that follow. */
-static void push_escaped(lua_State *L, mcp_slice_t raw, int base) {
-  char small[SMALL_STRING], *to = small;
-  if (raw.len > sizeof small) {
-    to = lua_touserdata(L, base);
-    if (!to || lua_rawlen(L, base) < raw.len) {
-      to = lua_newuserdatauv(L, raw.len, 0);
-      lua_replace(L, base);
-    }
+/* Pushes the string `raw` with its escapes undone. A larger one needs room that
+ * outlives an error; the buffer's is free again at once, where the collector
+ * would leave it for long. */
+static void push_escaped(lua_State *L, mcp_slice_t raw) {
+  char small[SMALL_STRING];
+  luaL_Buffer large;
+  if (raw.len <= sizeof small) {
+    lua_pushlstring(L, small, mcp_json_unescape(raw, small));
+    return;
   }
-  lua_pushlstring(L, to, mcp_json_unescape(raw, to));
+  (void)luaL_buffinitsize(L, &large, raw.len);
+  luaL_pushresultsize(&large, mcp_json_unescape(raw, luaL_buffaddr(&large)));
 }
 
 static inline void push_string(lua_State *L, const mcp_json_doc_t *doc,
-                               uint32_t at, int base) {
+                               uint32_t at) {
   mcp_slice_t raw = mcp_json_raw(doc, at);
   if (doc->tokens[at].escaped)
-    push_escaped(L, raw, base);
+    push_escaped(L, raw);
   else
     lua_pushlstring(L, raw.data, raw.len);
 }
@@ -130,11 +129,11 @@ static inline void push_one(lua_State *L, const mcp_json_doc_t *doc,
   case MCP_JSON_TRUE: lua_pushboolean(L, 1); break;
   case MCP_JSON_INTEGER: lua_pushinteger(L, mcp_json_integer(doc, at)); break;
   case MCP_JSON_DOUBLE: lua_pushnumber(L, mcp_json_double(doc, at)); break;
-  case MCP_JSON_STRING: push_string(L, doc, at, base); break;
+  case MCP_JSON_STRING: push_string(L, doc, at); break;
   case MCP_JSON_OBJECT: lua_createtable(L, 0, (int)t->count); break;
   case MCP_JSON_ARRAY:
     lua_createtable(L, (int)t->count, 0);
-    lua_pushvalue(L, base + 1);
+    lua_pushvalue(L, base);
     lua_setmetatable(L, -2);
     break;
   }
@@ -158,17 +157,16 @@ void mcp_value_push(lua_State *L, const mcp_json_doc_t *doc, uint32_t at) {
   mcp_value_push_without(L, doc, at, 0);
 }
 
-/* The slot `base` is for push_escaped, the one above holds the metatable of
- * arrays, above that lie the open tables. */
+/* The slot `base` holds the metatable of arrays, above it lie the open tables,
+ * and above them there is room for what push_escaped needs. */
 void mcp_value_push_without(lua_State *L, const mcp_json_doc_t *doc,
                             uint32_t at, uint32_t without) {
   frame_t frames[MCP_JSON_DEPTH];
   size_t depth = 0;
   int base;
-  luaL_checkstack(L, 6, NULL);
-  lua_pushnil(L);
-  base = lua_gettop(L);
+  luaL_checkstack(L, 8, NULL);
   mcp_value_push_array_mt(L);
+  base = lua_gettop(L);
   do {
     const mcp_json_token_t *t = &doc->tokens[at];
     push_one(L, doc, at++, base);
@@ -177,14 +175,14 @@ void mcp_value_push_without(lua_State *L, const mcp_json_doc_t *doc,
       f->end = t->next;
       f->filled = 0;
       f->object = t->kind == MCP_JSON_OBJECT;
-      luaL_checkstack(L, 5, NULL);
+      luaL_checkstack(L, 8, NULL);
       if (f->object) {
         at = skip_member(doc, at, without);
         if (at >= f->end) { /* it was the only member */
           depth--;
           continue;
         }
-        push_string(L, doc, at++, base);
+        push_string(L, doc, at++);
       }
       continue;
     }
@@ -196,7 +194,7 @@ void mcp_value_push_without(lua_State *L, const mcp_json_doc_t *doc,
         lua_rawseti(L, -2, ++f->filled);
       if (f->object) at = skip_member(doc, at, without);
       if (at < f->end) {
-        if (f->object) push_string(L, doc, at++, base);
+        if (f->object) push_string(L, doc, at++);
         break;
       }
       depth--;

@@ -29,11 +29,20 @@ static WIDE inline uint64_t equals(__m512i v, char c) {
   return _mm512_cmpeq_epi8_mask(v, _mm512_set1_epi8(c));
 }
 
-/* The bytes chosen by `which`, mapped by a table of 128 bytes; the others as
- * they are. */
-static WIDE inline __m512i map(__m512i v, uint64_t which, const char *table) {
-  return _mm512_mask2_permutex2var_epi8(load(table), v, which,
-                                        load(table + 64));
+/* Every byte mapped by a table of 128 bytes; one that is not ASCII as if its
+ * highest bit were not set. */
+static WIDE inline __m512i map(__m512i v, const char *table) {
+  return _mm512_permutex2var_epi8(load(table), v, load(table + 64));
+}
+
+/* Which bytes are not 0? */
+static WIDE inline uint64_t nonzero(__m512i v) {
+  return _mm512_test_epi8_mask(v, v);
+}
+
+/* Which bytes are controls or not ASCII? Less 0x20 they are negative. */
+static WIDE inline uint64_t find_other(__m512i v) {
+  return _mm512_movepi8_mask(_mm512_subs_epi8(v, _mm512_set1_epi8(0x20)));
 }
 
 /* Which bytes come after a backslash that begins an escape: in a run of
@@ -53,12 +62,9 @@ static WIDE const char *skip(const char *p, const char *end) {
   while (end - p > 64) {
     __m512i v = load(p);
     uint64_t slashes = equals(v, '\\'), letters = find_escaped(slashes);
-    uint64_t high = _mm512_movepi8_mask(v);
-    __m512i bytes = map(v, letters, mcp_escape_bytes);
-    uint64_t bad =
-        _mm512_mask_testn_epi8_mask(letters, bytes, bytes) | (letters & high);
-    uint64_t stops = _mm512_cmplt_epu8_mask(v, _mm512_set1_epi8(0x20)) | high |
-                     (equals(v, '"') & ~letters) | bad >> 1;
+    uint64_t good = nonzero(map(v, mcp_escape_bytes)), other = find_other(v);
+    uint64_t bad = letters & (other | ~good);
+    uint64_t stops = other | (equals(v, '"') & ~letters) | bad >> 1;
     if (stops) return p + __builtin_ctzll(stops);
     if ((slashes & ~letters) >> 63) {
       if (!mcp_escape_short(p[64])) return p + 63;
@@ -75,10 +81,10 @@ static WIDE const char *undo(const char *p, const char *end, char **out) {
     __m512i v = load(p);
     uint64_t slashes = equals(v, '\\'), letters = find_escaped(slashes);
     uint64_t drop = slashes & ~letters, longer;
-    longer = _mm512_mask_cmpeq_epi8_mask(letters, v, _mm512_set1_epi8('u'));
+    longer = letters & equals(v, 'u');
     if (longer) drop |= ~(uint64_t)0 << (__builtin_ctzll(longer) - 1);
-    store(to,
-          _mm512_maskz_compress_epi8(~drop, map(v, letters, mcp_escape_bytes)));
+    v = _mm512_mask_mov_epi8(v, letters, map(v, mcp_escape_bytes));
+    store(to, _mm512_maskz_compress_epi8(~drop, v));
     to += __builtin_popcountll(~drop);
     if (longer) {
       p += __builtin_ctzll(longer) - 1;
@@ -113,16 +119,15 @@ static WIDE const char *write(const char *p, const char *end, char **out,
   /* A block of escapes becomes longer by 64 bytes. */
   while (end - p > 128 && room - to >= end - p + 64) {
     __m512i v = load(p);
-    uint64_t high = _mm512_movepi8_mask(v), hard;
-    uint64_t special = _mm512_cmplt_epu8_mask(v, _mm512_set1_epi8(0x20)) |
-                       equals(v, '"') | equals(v, '\\');
-    v = map(v, special, mcp_escape_letters);
-    hard = _mm512_mask_testn_epi8_mask(special, v, v) | high;
+    __m512i letters = map(v, mcp_escape_letters);
+    uint64_t high = _mm512_movepi8_mask(v), special = nonzero(letters);
+    uint64_t hard = (find_other(v) & ~special) | high;
+    v = _mm512_mask_mov_epi8(v, special, letters);
     write_half(to, _mm512_castsi512_si256(v), (uint32_t)special);
     write_half(to + 32 + __builtin_popcount((uint32_t)special),
                _mm512_extracti64x4_epi64(v, 1), (uint32_t)(special >> 32));
     if (hard) {
-      /* What comes before it does not depend on it. */
+      /* What comes before it does not depend on it or on what follows. */
       size_t n = (size_t)__builtin_ctzll(hard);
       to += n + (size_t)__builtin_popcountll(special & ((hard & -hard) - 1));
       p += n;
