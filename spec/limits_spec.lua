@@ -200,7 +200,7 @@ local REACHED = {
   ["fetch.lua TIMEOUT"] = "mcp/fetch: is limited in size and time",
   ["fetch.lua LIMIT"] = "mcp/fetch: is limited in size and time",
   MCP_HTTP_CLIENT_DECODE = "transport/content_coding: of a large body holds up nobody",
-  MCP_HTTP_UPLOAD_PIECE = "mcp/fetch: is read no faster than it is sent",
+  MCP_PIECES_SIZE = "mcp/fetch: is read no faster than it is sent",
   ["fetch.lua REDIRECTS"] = "mcp/fetch: follows so many and no more",
   ["fetch.lua SHOWN"] = "mcp/fetch: names the URL without its query, and what failed",
   ["client/pages.lua MAX"] = "mcp/client/pages: has so many pages and no more",
@@ -363,6 +363,7 @@ local REACHED = {
     "mcp/server/feature/metadata: 1 to 128 of A-Za-z0-9_.-",
   ["server/feature/completion.lua MAX"] =
     "mcp/server/feature/completion: at most 100 values go out",
+  ["content.lua WHOLE"] = "transport/large: is the same as one that is written whole: text",
   MCP_FOLDER_FILE_SIZE = "net/folder: holds to the limit",
   MCP_LOG_REFUSALS = "transport/refusals: is counted where there are many",
   MCP_LOG_LINE = "base/log: are one write each, of at most 2 KiB",

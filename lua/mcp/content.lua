@@ -120,9 +120,41 @@ local function is_text(mime)
     or essence:find("%+json$") ~= nil or essence:find("%+xml$") ~= nil
 end
 
+--- Up to this size a file is read whole, and no different from a string. Larger ones are sent in
+--- pieces.
+content.WHOLE = 256 << 10
+
+---@param value any
+---@return boolean
+function content.is_file(value)
+  return type(value) == "userdata" and (getmetatable(value) or {}).__name == "mcp.file"
+end
+
+---The bytes of a small file; a large one itself. Waits for the disk.
+---@param file mcp.File
+---@return string|mcp.File|nil body
+---@return string|nil message
+function content.of_file(file)
+  if file:size() > content.WHOLE then return file end
+  local bytes, message = file:bytes()
+  file:close()
+  return bytes, message
+end
+
+-- Is it UTF-8? As utf8.len says, for a file too: nil and a text if it cannot be read.
+local function check_text(body)
+  if type(body) == "string" then return utf8.len(body) end
+  return body:measure()
+end
+
+-- What goes out for the bytes.
+local function base64(body)
+  return type(body) == "string" and core.base64(body) or body
+end
+
 ---One entry of the `contents` of a resource.
 ---@param uri string
----@param body string
+---@param body string|mcp.File
 ---@param mime string|nil
 ---@param blob boolean|nil as bytes whatever it looks like; false: as text
 ---@return table|nil contents nil for text that is not UTF-8
@@ -130,13 +162,16 @@ end
 function content.contents(uri, body, mime, blob)
   local text = blob == false or mime ~= nil and is_text(mime)
   if blob == nil then blob = mime ~= nil and not text end
-  local valid, at = utf8.len(body)
+  local valid, at = nil, nil
+  -- A large file of bytes is not read for nothing.
+  if not blob or type(body) == "string" then valid, at = check_text(body) end
+  if type(at) == "string" then return nil, at end
   if text and not blob and not valid then
     return nil, ("%s is text, but it is not valid UTF-8 at byte %d: convert it, or give the bytes "
       .. "with mcp.blob(bytes, %q)"):format(mime or "text/plain", at, mime or "text/plain")
   end
   if blob or not valid then
-    return { uri = uri, mimeType = mime or "application/octet-stream", blob = core.base64(body) }
+    return { uri = uri, mimeType = mime or "application/octet-stream", blob = base64(body) }
   end
   return { uri = uri, mimeType = mime or "text/plain", text = body }
 end

@@ -1003,6 +1003,38 @@ function core.real_path(path) end
 ---@return string? code
 function folder:read(path, limit, from, length) end
 
+---Opens a file.
+---@param path string
+---@return mcp.File? file
+---@return string? message
+---@return string? code
+function folder:open(path) end
+
+---A file that is open: a resource may return it, or put it where contents have `text` or `blob`.
+---@class mcp.File: userdata
+local file = {}
+
+---@return integer bytes as of its opening
+function file:size() end
+
+---@return number seconds since 1970, as of its opening
+function file:modified() end
+
+---All of it, up to 4 MiB.
+---@return string? bytes
+---@return string? message
+---@return string? code
+function file:bytes() end
+
+---Reads all of it. Internal.
+---@return boolean? is_text it is UTF-8, and goes out as text from now on
+---@return integer|string|nil place of the first byte that is not, or a message
+---@return string? code
+function file:measure() end
+
+---Closes it, also where it is being sent: that goes on.
+function file:close() end
+
 ---@param path? string below the folder; the folder itself if not given
 ---@return table[]? entries { name, kind, size, modified }, sorted by name; links not followed
 ---@return string? message

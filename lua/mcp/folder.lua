@@ -68,6 +68,17 @@ function methods:read(path, how)
   return folder:read(path, how.limit or self.limit, how.from, how.length)
 end
 
+---Opens a file, for a resource to return: `return folder:file(path)`. A large one is sent as it is
+---read, so it may be larger than the memory. The answer closes it.
+---@param path string
+---@return mcp.File? file
+---@return string? message
+---@return string? code as of `read`
+function methods:file(path)
+  local folder = core_of(self, "file")
+  return folder:open(check_text("file", "path", path))
+end
+
 ---What is in a folder, sorted by name. Links are not followed.
 ---@param path? string the folder itself if not given
 ---@return mcp.FolderEntry[]? entries

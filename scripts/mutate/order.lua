@@ -87,7 +87,7 @@ order.SUBJECTS = {
   { "^src/transport/link", "^spec/mcp/client/transport/duplex_spec", "^spec/lua/lendpoint_spec" },
   { "^src/transport/http_pool", "^spec/mcp/fetch_spec" },
   { "^src/transport/http_call", "^spec/mcp/fetch_spec" },
-  { "^src/transport/http_upload", "^spec/mcp/fetch_spec" },
+  { "^src/transport/pieces", "^spec/mcp/fetch_spec" },
   { "^src/wire/", "^spec/transport/origins_spec" },
   { "^src/wire/json", "^spec/mcp/json_spec" },
   { "^src/base/list", "^spec/lua/", "^spec/net/" },

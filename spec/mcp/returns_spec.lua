@@ -324,6 +324,7 @@ local FOLDER = {
   write = { 1, function(folder) return folder:write("w", "x") end },
   append = { 1, function(folder) return folder:append("a", "x") end },
   read = { 1, function(folder) return folder:write("r", "x") and folder:read "r" end },
+  file = { 1, function(folder) return folder:write("o", "x") and folder:file "o" end },
   list = { 1, function(folder) return folder:list() end },
   stat = { 1, function(folder) return folder:stat "" end },
   exists = { 1, function(folder) return folder:exists "nothing" end },

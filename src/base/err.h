@@ -49,7 +49,9 @@
   X(EENCODE, -20050, "value not representable in JSON")                        \
   X(EPATTERN, -20070, "not a valid pattern")                                   \
   X(EOUTSIDE, -20060, "leads outside the folder")                              \
-  X(EFILEMODE, -20061, "expected a file that only its owner can read")
+  X(EFILEMODE, -20061, "expected a file that only its owner can read")         \
+  X(ECHANGED, -20062, "the file has changed")                                  \
+  X(EFILE, -20063, "a file too large to be part of this text")
 
 #define MCP_ERR_ENUM(name, number, text) MCP_##name = number,
 enum { MCP_ERR_LIST(MCP_ERR_ENUM) MCP_ERR_END = 0 };

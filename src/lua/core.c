@@ -23,6 +23,7 @@
 #include "lua/lconnect.h"
 #include "lua/lendpoint.h"
 #include "lua/lexchange.h"
+#include "lua/lfile.h"
 #include "lua/lfile_watch.h"
 #include "lua/lfolder.h"
 #include "lua/lframe.h"
@@ -110,6 +111,10 @@ static int encode(lua_State *L) {
   luaL_checkany(L, 1);
   out->len = 0;
   code = mcp_value_write(L, 1, out, lua_toboolean(L, 2), &fault);
+  if (code == MCP_EENCODE) {
+    out->len = 0;
+    code = mcp_lfile_encode(L, 1, out, lua_toboolean(L, 2), &fault);
+  }
   if (code < 0) {
     lua_pushnil(L);
     lua_pushstring(L, fault.what[0] ? fault.what : mcp_err_text(code));
@@ -584,6 +589,7 @@ int luaopen_mcp_core(lua_State *L) {
   mcp_lmembers_open(L);
   mcp_lframe_open(L, &o->rt);
   mcp_ljson_open(L);
+  mcp_lfile_open(L);
   mcp_lfolder_open(L, &o->rt);
   mcp_lfile_watch_open(L, &o->rt);
   mcp_lservice_open(L);

@@ -46,6 +46,11 @@ void mcp_lexchange_detach_exchange(mcp_coroutine_t *co);
  * [-0, +0, -] */
 void mcp_lexchange_detach_kept(lua_State *L, mcp_exchange_t *x);
 
+/* One of these two, as the answer of `x` is sent: `co` owes it; NULL: `x` is
+ * kept. [-0, +0, -] */
+void mcp_lexchange_detach_answered(lua_State *L, mcp_exchange_t *x,
+                                   mcp_coroutine_t *co);
+
 /* Pushes a header field of the request: a string, nil if it is absent, false
  * if it came twice. [-0, +1, m] */
 void mcp_lexchange_push_header(lua_State *L, mcp_exchange_t *x,

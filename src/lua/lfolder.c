@@ -4,6 +4,7 @@
  *   folder(path, create, walk)     the object, or nil, text, code
  *   object:read(path, limit, from, length)
  *                                  the file's bytes, or those after `from`
+ *   object:open(path)              a file, see lfile.c
  *   object:list(path)              { name, kind, size, modified } for each
  *                                  entry, sorted by name; links not followed
  *   object:stat(path)              { kind, size, modified }, links followed
@@ -34,6 +35,7 @@
 
 #include "base/err.h"
 #include "base/mem.h"
+#include "lua/lfile.h"
 #include "lua/lturn.h"
 #include "net/folder.h"
 #include "net/interrupt.h"
@@ -49,10 +51,23 @@ typedef struct {
   mcp_folder_t *folder; /* NULL while closed */
 } object_t;
 
-typedef enum { READ, LIST, STAT, WRITE, APPEND, REMOVE, RENAME, MAKE } verb_t;
+typedef enum {
+  READ,
+  LIST,
+  STAT,
+  WRITE,
+  APPEND,
+  REMOVE,
+  RENAME,
+  MAKE,
+  OPEN,
+  BYTES,  /* of a file that is open */
+  MEASURE /* likewise */
+} verb_t;
 
 typedef struct {
-  mcp_folder_t *folder; /* a reference */
+  mcp_folder_t *folder; /* a reference, */
+  mcp_file_t *file;     /* or one to this */
   mcp_runtime_t *rt;
   mcp_coroutine_t *co; /* the coroutine that waits for it, or NULL */
   mcp_work_t *work;    /* until it has been done; then NULL */
@@ -71,6 +86,7 @@ typedef struct {
   mcp_buf_t bytes;
   mcp_folder_list_t list;
   mcp_folder_facts_t facts;
+  uint64_t length;
 } job_t;
 
 static const char *const kinds[] = {"file", "folder", "link", "other"};
@@ -80,6 +96,7 @@ static void free_job(job_t *job) {
   mcp_buf_deinit(&job->bytes);
   mcp_folder_list_deinit(&job->list);
   mcp_folder_unref(job->folder);
+  mcp_file_unref(job->file);
   mcp_mem_free(job);
 }
 
@@ -93,6 +110,15 @@ static void drop_job(job_t *job) {
   job->dropped = true;
   atomic_store(&job->stop.flag, true);
   mcp_work_cancel(job->work);
+}
+
+/* All of a file, which is not longer than the limit. */
+static int read_whole(job_t *job) {
+  size_t size = (size_t)mcp_file_size(job->file);
+  int code = mcp_buf_reserve(&job->bytes, size + 1);
+  if (code == 0) code = mcp_file_read(job->file, 0, job->bytes.data, size);
+  job->bytes.len = size;
+  return code;
 }
 
 /* On a thread of the pool. */
@@ -121,6 +147,12 @@ static void run_job(void *arg) {
     job->code = mcp_folder_rename(in, job->path, job->to, job->how.create);
     break;
   case MAKE: job->code = mcp_folder_make(in, job->path, job->parents); break;
+  case OPEN: job->code = mcp_folder_open_file(in, job->path, &job->file); break;
+  case BYTES: job->code = read_whole(job); break;
+  case MEASURE:
+    job->code = mcp_pieces_measure(job->file, MCP_PIECES_TEXT, &job->stop,
+                                   &job->length);
+    break;
   }
 }
 
@@ -188,15 +220,32 @@ static void push_list(lua_State *L, const mcp_folder_list_t *list) {
   }
 }
 
+/* What was measured of the file at 1. [-0, +2, m] */
+static int push_measured(lua_State *L, int code, uint64_t length) {
+  mcp_lfile_t *file = lua_touserdata(L, 1);
+  lua_pushboolean(L, code == 0);
+  if (code == MCP_EUTF8) {
+    lua_pushinteger(L, (lua_Integer)length + 1);
+    return 2;
+  }
+  file->as = MCP_PIECES_TEXT;
+  file->length = length;
+  return 1;
+}
+
 /* Pushes the result of the job in the box, which is then empty. [-0, +?, m] */
 static int push_result(lua_State *L) {
   job_t **box = luaL_checkudata(L, BOX, JOB_TYPE);
   job_t *job = *box;
   int code = job->code;
   size_t limit = job->limit;
+  uint64_t length = job->length;
+  bool measured = job->verb == MEASURE && (code == 0 || code == MCP_EUTF8);
   if (code == 0) {
     switch (job->verb) {
+    case OPEN: mcp_lfile_push(L, job->file, 2); break;
     case READ:
+    case BYTES:
       lua_pushlstring(L, job->bytes.data ? job->bytes.data : "",
                       job->bytes.len);
       break;
@@ -211,6 +260,7 @@ static int push_result(lua_State *L) {
   *box = NULL;
   free_job(job);
   if (code == MCP_ETOOBIG) return push_too_big(L, limit);
+  if (measured) return push_measured(L, code, length);
   return code == 0 ? 1 : push_failure(L, 2, code);
 }
 
@@ -256,12 +306,9 @@ static mcp_slice_t check_text(lua_State *L, int arg) {
   return text;
 }
 
-/* A job in a box at BOX, with copies of the texts. [-?, +?, v] */
-static job_t *new_job(lua_State *L, verb_t verb, mcp_slice_t path,
-                      mcp_slice_t to, mcp_slice_t content) {
-  mcp_folder_t *folder = check_open(L);
+/* A job in a box at BOX. [-?, +?, v] */
+static job_t *push_job(lua_State *L, verb_t verb) {
   job_t **box, *job;
-  char *at;
   lua_settop(L, BOX - 1);
   box = lua_newuserdatauv(L, sizeof *box, 0);
   *box = NULL;
@@ -269,9 +316,18 @@ static job_t *new_job(lua_State *L, verb_t verb, mcp_slice_t path,
   job = mcp_mem_zalloc(sizeof *job);
   if (!job) luaL_error(L, "%s", mcp_err_text(MCP_ENOMEM));
   *box = job;
-  job->folder = mcp_folder_ref(folder);
   job->rt = lua_touserdata(L, lua_upvalueindex(1));
   job->verb = verb;
+  return job;
+}
+
+/* The same for a folder, with copies of the texts. [-?, +?, v] */
+static job_t *new_job(lua_State *L, verb_t verb, mcp_slice_t path,
+                      mcp_slice_t to, mcp_slice_t content) {
+  mcp_folder_t *folder = check_open(L);
+  job_t *job = push_job(L, verb);
+  char *at;
+  job->folder = mcp_folder_ref(folder);
   /* The sum cannot overflow: all texts are in memory. */
   if (mcp_buf_reserve(&job->text, path.len + to.len + content.len + 1) < 0)
     luaL_error(L, "%s", mcp_err_text(MCP_ENOMEM));
@@ -390,6 +446,28 @@ static int make_folder(lua_State *L) {
   return perform(L, job);
 }
 
+static int open_file(lua_State *L) {
+  return perform(L, new_job(L, OPEN, check_text(L, 2), none, none));
+}
+
+/* A job for the file at 1. */
+static int perform_with_file(lua_State *L, verb_t verb) {
+  mcp_file_t *file = mcp_lfile_check(L)->file;
+  job_t *job = push_job(L, verb);
+  job->file = mcp_file_ref(file);
+  return perform(L, job);
+}
+
+static int file_bytes(lua_State *L) {
+  if (mcp_file_size(mcp_lfile_check(L)->file) > MCP_FOLDER_FILE_SIZE)
+    return push_too_big(L, MCP_FOLDER_FILE_SIZE);
+  return perform_with_file(L, BYTES);
+}
+
+static int measure_file(lua_State *L) {
+  return perform_with_file(L, MEASURE);
+}
+
 /* follows() -> boolean: are symbolic links followed that stay below the folder?
  */
 static int follows(lua_State *L) {
@@ -415,17 +493,13 @@ static int to_string(lua_State *L) {
 }
 
 void mcp_lfolder_open(lua_State *L, mcp_runtime_t *rt) {
-  static const luaL_Reg methods[] = {{"read", read_file},
-                                     {"list", list_folder},
-                                     {"stat", stat_path},
-                                     {"write", write_file},
-                                     {"append", append_file},
-                                     {"remove", remove_path},
-                                     {"rename", rename_path},
-                                     {"make", make_folder},
-                                     {"follows", follows},
-                                     {"close", close_folder},
-                                     {NULL, NULL}};
+  static const luaL_Reg file_methods[] = {
+      {"bytes", file_bytes}, {"measure", measure_file}, {NULL, NULL}};
+  static const luaL_Reg methods[] = {
+      {"read", read_file},     {"open", open_file},     {"list", list_folder},
+      {"stat", stat_path},     {"write", write_file},   {"append", append_file},
+      {"remove", remove_path}, {"rename", rename_path}, {"make", make_folder},
+      {"follows", follows},    {"close", close_folder}, {NULL, NULL}};
   static const luaL_Reg metamethods[] = {{"__gc", close_folder},
                                          {"__close", close_folder},
                                          {"__tostring", to_string},
@@ -442,6 +516,10 @@ void mcp_lfolder_open(lua_State *L, mcp_runtime_t *rt) {
     lua_setfield(L, -2, "__gc");
   }
   lua_pop(L, 2);
+  mcp_lfile_push_methods(L);
+  lua_pushlightuserdata(L, rt);
+  luaL_setfuncs(L, file_methods, 1);
+  lua_pop(L, 1);
   lua_pushcfunction(L, open_folder);
   lua_setfield(L, -2, "folder");
   lua_pushcfunction(L, real_path);

@@ -8,6 +8,7 @@
 #include "base/err.h"
 #include "base/log.h"
 #include "lua/lexchange_handle.h"
+#include "lua/lfile.h"
 #include "lua/lframe.h"
 #include "lua/lrepeat.h"
 #include "lua/ltrace.h"
@@ -89,21 +90,22 @@ static int answer(lua_State *L, mcp_exchange_t *x, mcp_coroutine_t *co,
                                   ? mcp_lframe_at(L, mend + 2)
                                   : NULL;
   int code = write_answer(L, x, result, error, frame, &fault);
-  if (code < 0 && code != MCP_ENOMEM && mend && lua_isfunction(L, mend)) {
-    lua_pushvalue(L, mend);
-    lua_pushvalue(L, mend + 1);
-    lua_pushstring(L, fault.what);
-    lua_pushvalue(L, error);
-    if (frame) lua_pushvalue(L, result);
-    lua_call(L, frame ? 4 : 3, 2);
-    return answer(L, x, co, lua_gettop(L) - 1, lua_gettop(L), 0);
+  if (code < 0 && code != MCP_ENOMEM) {
+    /* Files are values that are not known where usual answers are written. */
+    if (code == MCP_EENCODE && lua_isnil(L, error))
+      code = mcp_lfile_answer(L, x, co, result, &fault);
+    if (code == 0) return 0;
+    if (code != MCP_ENOMEM && mend && lua_isfunction(L, mend)) {
+      lua_pushvalue(L, mend);
+      lua_pushvalue(L, mend + 1);
+      lua_pushstring(L, fault.what);
+      lua_pushvalue(L, error);
+      if (frame) lua_pushvalue(L, result);
+      lua_call(L, frame ? 4 : 3, 2);
+      return answer(L, x, co, lua_gettop(L) - 1, lua_gettop(L), 0);
+    }
   }
-  if (co) {
-    mcp_lexchange_detach_handle(co);
-    x->up = NULL;
-  } else {
-    mcp_lexchange_detach_kept(L, x);
-  }
+  mcp_lexchange_detach_answered(L, x, co);
   if (code == 0) {
     (void)mcp_exchange_commit(x, MCP_OUT_ANSWER);
   } else if (code == MCP_ENOMEM) {

@@ -154,11 +154,15 @@ mcp_buf_t *mcp_lhttp_call_buffer(mcp_lhttp_call_t *r) {
 
 int mcp_lhttp_call_open_file(mcp_lhttp_call_t *r, const char *path,
                              uint64_t *size) {
-  int code = mcp_http_upload_open(r->rt->loop, path, &r->upload);
+  mcp_file_t *file;
+  int code = mcp_file_open(path, &file);
   if (code < 0) return code;
+  r->upload = mcp_pieces_new(r->rt->loop, file, MCP_PIECES_BYTES);
+  mcp_file_unref(file);
+  if (!r->upload) return MCP_ENOMEM;
   /* A read may be in progress when the state is closed. */
   mcp_interrupt_stay_loaded();
-  *size = mcp_http_upload_size(r->upload);
+  *size = mcp_pieces_size(r->upload);
   return 0;
 }
 

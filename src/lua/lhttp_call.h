@@ -33,7 +33,7 @@ mcp_lhttp_call_t *mcp_lhttp_call_push(lua_State *L, mcp_runtime_t *rt,
 mcp_buf_t *mcp_lhttp_call_buffer(mcp_lhttp_call_t *r);
 
 /* Opens the file that is the body. 0 and its size, or the codes of
- * mcp_http_upload_open. */
+ * mcp_file_open. */
 int mcp_lhttp_call_open_file(mcp_lhttp_call_t *r, const char *path,
                              uint64_t *size);
 

@@ -168,7 +168,7 @@ static void drop(mcp_lhttp_call_t *r) {
   r->sse = NULL;
   mcp_buf_deinit(&r->fed);
   mcp_buf_deinit(&r->body);
-  mcp_http_upload_free(r->upload);
+  mcp_pieces_free(r->upload);
   r->upload = NULL;
   r->event = (mcp_sse_event_t){0};
   r->has_event = false;

@@ -38,7 +38,7 @@ struct mcp_lhttp_call {
   mcp_buf_t fed;      /* what `sse` reads from */
   mcp_buf_t body;     /* what is made a Lua value now, or the request */
   mcp_coroutine_owned_t owned; /* see mcp_lhttp_response_own */
-  mcp_http_upload_t *upload;   /* until the call has it, or NULL */
+  mcp_pieces_t *upload;        /* until the call has it, or NULL */
   mcp_sse_event_t event;
   int event_code;   /* < 0: no further event can be read */
   bool has_event;   /* read, and not handed over */

@@ -212,7 +212,9 @@ typedef struct {
   mcp_value_fault_t *fault;
   size_t depth;
   bool sorted;
-  size_t end; /* of out->len: beyond it is MCP_ETOOBIG */
+  size_t end;                   /* of out->len: beyond it is MCP_ETOOBIG */
+  mcp_value_foreign_fn foreign; /* or NULL; with `arg` */
+  void *arg;
 } writer_t;
 
 static int refuse(writer_t *w, int code, const char *reason) {
@@ -470,8 +472,12 @@ static int write_userdata(writer_t *w) {
     raw = lua_rawequal(L, -1, -2);
     lua_pop(L, 2);
   }
-  if (!raw) return refuse(w, MCP_EENCODE, "userdata");
-  code = mcp_buf_append(w->out, lua_touserdata(L, -1), lua_rawlen(L, -1));
+  if (raw) {
+    code = mcp_buf_append(w->out, lua_touserdata(L, -1), lua_rawlen(L, -1));
+  } else {
+    code = w->foreign ? w->foreign(L, w->out, w->arg) : MCP_EENCODE;
+    if (code == MCP_EENCODE) return refuse(w, code, "userdata");
+  }
   return code < 0 ? lack(w, code) : 0;
 }
 
@@ -521,23 +527,36 @@ static int write_value(writer_t *w) {
   return code < 0 ? lack(w, code) : check_end(w);
 }
 
-int mcp_value_write_within(lua_State *L, int index, mcp_buf_t *out, int sorted,
-                           size_t limit, mcp_value_fault_t *fault) {
-  writer_t w = {L, out, fault, 0, sorted != 0, SIZE_MAX};
-  if (limit < SIZE_MAX - out->len) w.end = out->len + limit;
+static inline int write_from(writer_t *w, int index) {
+  lua_State *L = w->L;
+  mcp_value_fault_t *fault = w->fault;
   int top = lua_gettop(L), code;
   fault->code = 0;
   if (!lua_checkstack(L, 2)) {
-    code = lack(&w, MCP_ENOMEM);
+    code = lack(w, MCP_ENOMEM);
   } else {
     lua_pushvalue(L, index);
-    code = write_value(&w);
+    code = write_value(w);
     lua_settop(L, top);
   }
   /* The value itself has no path before the colon. */
   if (code < 0 && fault->what[0] == ':')
     memmove(fault->what, fault->what + 2, strlen(fault->what + 2) + 1);
   return code;
+}
+
+int mcp_value_write_within(lua_State *L, int index, mcp_buf_t *out, int sorted,
+                           size_t limit, mcp_value_fault_t *fault) {
+  writer_t w = {L, out, fault, 0, sorted != 0, SIZE_MAX, NULL, NULL};
+  if (limit < SIZE_MAX - out->len) w.end = out->len + limit;
+  return write_from(&w, index);
+}
+
+int mcp_value_write_foreign(lua_State *L, int index, mcp_buf_t *out, int sorted,
+                            mcp_value_foreign_fn foreign, void *arg,
+                            mcp_value_fault_t *fault) {
+  writer_t w = {L, out, fault, 0, sorted != 0, SIZE_MAX, foreign, arg};
+  return write_from(&w, index);
 }
 
 int mcp_value_write(lua_State *L, int index, mcp_buf_t *out, int sorted,

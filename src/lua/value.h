@@ -97,4 +97,14 @@ int mcp_value_write(lua_State *L, int index, mcp_buf_t *out, int sorted,
 int mcp_value_write_within(lua_State *L, int index, mcp_buf_t *out, int sorted,
                            size_t limit, mcp_value_fault_t *fault);
 
+/* Writes the full userdata at the top, which value.c does not know. 0, or a
+ * code: MCP_EENCODE if it is not known here either. Needs 3 slots.
+ * [-0, +0, -] */
+typedef int (*mcp_value_foreign_fn)(lua_State *L, mcp_buf_t *out, void *arg);
+
+/* The same without a limit, with such values in it. */
+int mcp_value_write_foreign(lua_State *L, int index, mcp_buf_t *out, int sorted,
+                            mcp_value_foreign_fn foreign, void *arg,
+                            mcp_value_fault_t *fault);
+
 #endif

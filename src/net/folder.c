@@ -267,6 +267,19 @@ int mcp_folder_read(const mcp_folder_t *folder, mcp_slice_t path,
   return code;
 }
 
+int mcp_folder_open_file(const mcp_folder_t *folder, mcp_slice_t path,
+                         mcp_file_t **out) {
+  struct stat st;
+  int code = look(folder, path, &st), fd;
+  if (code == 0) code = check_file(&st);
+  if (code < 0) return code;
+  /* As for reading. */
+  fd = open_below(folder, path, O_RDONLY | MCP_FOLDER_SAFE);
+  if (fd < 0) return fd;
+  code = mcp_file_over(fd, out);
+  return code == -EINVAL ? -ENXIO : code;
+}
+
 static int add_entry(mcp_folder_list_t *list, const char *name,
                      const struct stat *st) {
   mcp_folder_entry_t *entry;

@@ -30,6 +30,7 @@
 #include <stdint.h>
 
 #include "base/buf.h"
+#include "net/file.h"
 
 /* The usual largest file, read or written: what would not fit into a message
  * anyway would only fill the memory, or the disk. */
@@ -114,6 +115,11 @@ typedef struct {
 int mcp_folder_read(const mcp_folder_t *folder, mcp_slice_t path,
                     const mcp_folder_part_t *part, size_t limit, mcp_buf_t *out,
                     const mcp_folder_stop_t *stop);
+
+/* Opens a file for reading it later. 0, or the codes of mcp_folder_read but
+ * MCP_ETOOBIG. */
+int mcp_folder_open_file(const mcp_folder_t *folder, mcp_slice_t path,
+                         mcp_file_t **out);
 
 /* Fills `list`, which must be empty, with the entries of the folder `path`,
  * sorted by the bytes of their names, links not followed. 0; MCP_ENODES for

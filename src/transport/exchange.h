@@ -18,6 +18,7 @@
 
 #include "base/buf.h"
 #include "net/stream.h"
+#include "transport/large.h"
 #include "wire/json.h"
 #include "wire/rpc.h"
 
@@ -127,6 +128,8 @@ typedef struct {
   const char *name; /* "stdio", "http", …: for logs */
   mcp_buf_t *(*begin)(mcp_exchange_t *x, mcp_out_t out);
   int (*commit)(mcp_exchange_t *x, mcp_out_t out);
+  /* See mcp_exchange_send_file; NULL: files are written whole. */
+  int (*send_file)(mcp_exchange_t *x, const mcp_large_file_t *file);
   void (*abandon)(mcp_exchange_t *x);
   void (*drop)(mcp_exchange_t *x);
   /* There is no memory for an answer that is owed: ends the exchange, and the
@@ -191,6 +194,15 @@ static inline mcp_buf_t *mcp_exchange_begin(mcp_exchange_t *x, mcp_out_t out) {
  * connection is broken. */
 static inline int mcp_exchange_commit(mcp_exchange_t *x, mcp_out_t out) {
   return x->ops->commit(x, out);
+}
+
+/* Sends what was appended since begin as an answer, with the content of a file
+ * in it, which is read as the peer takes it. 0: the exchange is no longer the
+ * caller's. Or MCP_ENOMEM, and nothing was sent: what was appended is
+ * discarded. Only where ops->send_file is set. */
+static inline int mcp_exchange_send_file(mcp_exchange_t *x,
+                                         const mcp_large_file_t *file) {
+  return x->ops->send_file(x, file);
 }
 
 /* Discards what was appended since begin. */

@@ -24,7 +24,7 @@ struct mcp_http_call {
   void *head_block;   /* what `head` points into */
   mcp_share_t *share; /* of what is kept of the answer */
   mcp_buf_t body;
-  mcp_http_upload_t *upload;     /* or NULL */
+  mcp_pieces_t *upload;          /* or NULL */
   mcp_http_decoding_t *decoding; /* or NULL: bodies are taken as they come */
   size_t allowed;                /* bytes of `body` that may lie untaken */
   size_t head_limit;
@@ -174,7 +174,7 @@ static void finish_call(mcp_http_pooled_t *conn) {
   bool more = mcp_http_head(conn->http)->keep_alive &&
               mcp_http_rest(conn->http).len == 0 && conn->stream->queued == 0 &&
               !conn->stream->ended &&
-              (!call->upload || mcp_http_upload_is_done(call->upload));
+              (!call->upload || mcp_pieces_is_done(call->upload));
   detach(call);
   call->state = MCP_HTTP_CALL_DONE;
   decode_further(call);
@@ -255,7 +255,7 @@ static void send_further(mcp_http_borrower_t *borrower) {
   mcp_http_pooled_t *conn = borrower->conn;
   int code;
   if (!call->upload || !conn->stream || conn->stream->queued > 0) return;
-  code = mcp_http_upload_next(call->upload);
+  code = mcp_pieces_next(call->upload);
   if (code < 0) fail_conn(conn, code, "while the file was read");
 }
 
@@ -300,7 +300,7 @@ static void send_request(mcp_http_borrower_t *borrower) {
   if (code < 0) {
     lost(conn, code, "while the request was sent");
   } else if (call->upload) {
-    mcp_http_upload_rewind(call->upload);
+    mcp_pieces_rewind(call->upload);
     send_further(borrower);
   }
 }
@@ -375,7 +375,7 @@ int mcp_http_call_start(mcp_http_pool_t *pool,
   call->request = mcp_buf_take(request);
   call->upload = options->upload;
   if (call->upload)
-    mcp_http_upload_attach(call->upload, call->share, on_piece, call);
+    mcp_pieces_attach(call->upload, call->share, on_piece, call);
   code = mcp_http_pool_borrow(pool, &target, &call->base);
   if (code == 0) {
     *out = call;
@@ -403,7 +403,7 @@ void mcp_http_call_free(mcp_http_call_t *call) {
   }
   mcp_buf_deinit(&call->body);
   mcp_http_decoding_free(call->decoding);
-  mcp_http_upload_free(call->upload);
+  mcp_pieces_free(call->upload);
   mcp_buf_deinit(&call->note);
   mcp_mem_free(call->head_block);
   mcp_share_drop(call->share);

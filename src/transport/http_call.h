@@ -15,7 +15,7 @@
 #include "net/connect.h"
 #include "net/tls.h"
 #include "transport/http_pool.h"
-#include "transport/http_upload.h"
+#include "transport/pieces.h"
 #include "wire/decoder.h"
 #include "wire/http.h"
 
@@ -55,10 +55,10 @@ typedef struct {
   int proxy_port;
   const char *proxy_authorization; /* or NULL */
   mcp_http_again_t again;
-  bool no_body;              /* the answer to HEAD */
-  mcp_http_upload_t *upload; /* or NULL; belongs to the call if it starts */
-  size_t head_limit;         /* 0: MCP_HTTP_HEAD_LENGTH */
-  uint64_t head_time;        /* UINT64_MAX: no limit */
+  bool no_body;         /* the answer to HEAD */
+  mcp_pieces_t *upload; /* or NULL; belongs to the call if it starts */
+  size_t head_limit;    /* 0: MCP_HTTP_HEAD_LENGTH */
+  uint64_t head_time;   /* UINT64_MAX: no limit */
 } mcp_http_call_options_t;
 
 /* Each is called last, from the loop. */

@@ -10,7 +10,6 @@
 #include "transport/http_connection.h"
 
 #include "base/err.h"
-#include "base/log.h"
 #include "base/mem.h"
 #include "transport/http_access.h"
 #include "transport/http_admission.h"
@@ -45,6 +44,8 @@ void mcp_http_connection_close(mcp_http_connection_t *conn, bool flush) {
     conn->service->upper->on_gone(conn->service->up, &conn->x);
   }
   conn->state = MCP_HTTP_CLOSING;
+  mcp_large_free(conn->large);
+  conn->large = NULL;
   mcp_stream_close(conn->stream, flush);
 }
 
@@ -234,11 +235,8 @@ static bool is_whole(const mcp_http_t *http) {
 /* Answers Expect: 100-continue (RFC 9110 10.1.1). */
 static void invite_body(mcp_http_connection_t *conn) {
   const mcp_http_head_t *head = mcp_http_head(conn->http);
-  mcp_buf_t *out = mcp_loop_scratch(conn->service->loop);
-  if (!head->expect_continue || !has_body(head)) return;
-  out->len = 0;
-  if (mcp_buf_append_literal(out, "HTTP/1.1 100 Continue\r\n\r\n") < 0 ||
-      mcp_stream_send(conn->stream, out, 0) < 0)
+  if (head->expect_continue && has_body(head) &&
+      mcp_http_reply_continue(&conn->reply) < 0)
     mcp_http_connection_close(conn, false);
 }
 
@@ -538,6 +536,8 @@ static void on_drain(void *owner) {
   mcp_http_connection_t *conn = owner;
   if (conn->state == MCP_HTTP_BUSY && conn->sse) {
     conn->service->sse_hooks->drained(conn->sse);
+  } else if (conn->large) {
+    if (mcp_large_go(conn->large) < 0) mcp_http_connection_close(conn, false);
   } else if (conn->state == MCP_HTTP_BUSY && conn->x.waits_drain) {
     conn->x.waits_drain = false;
     conn->service->upper->on_drain(conn->service->up, &conn->x);

@@ -11,6 +11,7 @@
 #include "transport/exchange.h"
 #include "transport/http_options.h"
 #include "transport/http_reply.h"
+#include "transport/large.h"
 #include "wire/http.h"
 
 /* The session of HTTP+SSE whose stream a connection is, and the table of all.
@@ -92,6 +93,7 @@ typedef struct {
                       begins with a mcp_incoming_known_t */
   mcp_http_access_t *access; /* http_access.c's, or NULL */
   mcp_http_sse_t *sse;       /* the session whose stream it is, or NULL */
+  mcp_large_t *large;        /* BUSY: what is left to send of the answer */
   mcp_log_wire_t wire[];     /* by direction; used only under MCP_LOG=wire */
 } mcp_http_connection_t;
 

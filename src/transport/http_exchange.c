@@ -58,6 +58,62 @@ static int commit(mcp_exchange_t *x, mcp_out_t what) {
   return code;
 }
 
+/* --- an answer with a file in it -------------------------------------------
+ */
+
+static int send_part(void *owner, mcp_buf_t *part, bool last) {
+  mcp_http_connection_t *conn = owner;
+  mcp_buf_t *out;
+  if (!conn->reply.streaming)
+    return mcp_http_reply_send_more(&conn->reply, part);
+  out = mcp_http_reply_begin(&conn->reply);
+  if (!out || mcp_buf_append_slice(out, mcp_buf_slice(part)) < 0)
+    return MCP_ENOMEM;
+  return mcp_http_reply_send_event(&conn->reply, last);
+}
+
+static size_t queued(void *owner) {
+  mcp_http_connection_t *conn = owner;
+  return conn->stream->queued;
+}
+
+static void on_large_ended(void *owner, int code) {
+  mcp_http_connection_t *conn = owner;
+  mcp_large_free(conn->large);
+  conn->large = NULL;
+  if (code < 0) {
+    mcp_http_connection_close(conn, false);
+  } else {
+    mcp_http_connection_done(conn);
+  }
+}
+
+static const mcp_large_ops_t large_ops = {send_part, queued, on_large_ended};
+
+static int send_file(mcp_exchange_t *x, const mcp_large_file_t *file) {
+  mcp_http_connection_t *conn = connection_of(x);
+  mcp_buf_t *out = mcp_loop_scratch(conn->reply.loop);
+  bool event = is_event(conn, MCP_OUT_ANSWER);
+  int code = event ? mcp_sse_write_end(out) : 0;
+  if (code == 0)
+    conn->large =
+        mcp_large_new(conn->reply.loop, file,
+                      mcp_slice(out->data + file->at, out->len - file->at),
+                      conn->share, &large_ops, conn);
+  if (!conn->large) {
+    mcp_http_reply_abandon(&conn->reply);
+    return MCP_ENOMEM;
+  }
+  out->len = file->at;
+  code = event ? mcp_http_reply_send_event(&conn->reply, false)
+               : mcp_http_reply_begin_json(&conn->reply,
+                                           x->status ? x->status : 200,
+                                           mcp_large_length(conn->large));
+  if (code == 0) code = mcp_large_go(conn->large);
+  if (code < 0) mcp_http_connection_close(conn, false);
+  return 0;
+}
+
 static void abandon(mcp_exchange_t *x) {
   mcp_http_reply_abandon(&connection_of(x)->reply);
 }
@@ -295,6 +351,7 @@ const mcp_exchange_ops_t mcp_http_exchange_ops = {
     .name = "http",
     .begin = begin,
     .commit = commit,
+    .send_file = send_file,
     .abandon = abandon,
     .drop = drop,
     .lose = lose,

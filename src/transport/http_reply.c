@@ -154,6 +154,20 @@ int mcp_http_reply_send_json(mcp_http_reply_t *reply, unsigned status) {
                    true);
 }
 
+int mcp_http_reply_begin_json(mcp_http_reply_t *reply, unsigned status,
+                              uint64_t more) {
+  mcp_buf_t *out = mcp_loop_scratch(reply->loop);
+  size_t gap = GAP + reply->fields.len;
+  return send_from(reply, out,
+                   write_head(reply, out, gap, status, JSON_FIELD,
+                              (int64_t)(out->len - gap + more)),
+                   false);
+}
+
+int mcp_http_reply_send_more(mcp_http_reply_t *reply, mcp_buf_t *part) {
+  return send_from(reply, part, 0, false);
+}
+
 int mcp_http_reply_send_event(mcp_http_reply_t *reply, bool last) {
   mcp_buf_t *out = mcp_loop_scratch(reply->loop);
   size_t gap = GAP + reply->fields.len, from = gap, size = out->len - gap;
@@ -193,6 +207,14 @@ int mcp_http_reply_heartbeat(mcp_http_reply_t *reply) {
   if (!out || mcp_sse_write_comment(out, MCP_SLICE("keep-alive")) < 0)
     return MCP_ENOMEM;
   return mcp_http_reply_send_event(reply, false);
+}
+
+int mcp_http_reply_continue(mcp_http_reply_t *reply) {
+  mcp_buf_t *out = mcp_loop_scratch(reply->loop);
+  out->len = 0;
+  if (mcp_buf_append_literal(out, "HTTP/1.1 100 Continue\r\n\r\n") < 0)
+    return MCP_ENOMEM;
+  return send_from(reply, out, 0, false);
 }
 
 int mcp_http_reply_upgrade(mcp_http_reply_t *reply,

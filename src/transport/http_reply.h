@@ -44,6 +44,13 @@ void mcp_http_reply_abandon(mcp_http_reply_t *reply);
 int mcp_http_reply_send_json(mcp_http_reply_t *reply, unsigned status);
 int mcp_http_reply_send_event(mcp_http_reply_t *reply, bool last);
 
+/* Sends what was appended since begin as the beginning of a JSON document, of
+ * which `more` bytes follow: by mcp_http_reply_send_more, which may take the
+ * memory of `part`. 0 or a code. */
+int mcp_http_reply_begin_json(mcp_http_reply_t *reply, unsigned status,
+                              uint64_t more);
+int mcp_http_reply_send_more(mcp_http_reply_t *reply, mcp_buf_t *part);
+
 /* A short plain text (`no_body`: the answer to HEAD). 0 or a code. */
 int mcp_http_reply_text(mcp_http_reply_t *reply, unsigned status,
                         const char *text, bool no_body);
@@ -59,6 +66,9 @@ int mcp_http_reply_bytes(mcp_http_reply_t *reply, unsigned status,
 /* A JSON-RPC error. 0 or a code. */
 int mcp_http_reply_error(mcp_http_reply_t *reply, unsigned status,
                          mcp_slice_t id, int code, const char *text);
+
+/* 100: the client may send its body. 0 or a code. */
+int mcp_http_reply_continue(mcp_http_reply_t *reply);
 
 /* 101, the answer to a WebSocket handshake. 0 or a code. */
 int mcp_http_reply_upgrade(mcp_http_reply_t *reply,

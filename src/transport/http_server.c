@@ -135,6 +135,7 @@ static void sweep(void *arg) {
     } else if (has_expired(conn, at)) {
       end_expired(conn);
     } else if (conn->state == MCP_HTTP_BUSY && conn->reply.streaming &&
+               !conn->large &&
                at - conn->reply.last_sent >=
                    server->base.options.heartbeat_time) {
       if (mcp_http_reply_heartbeat(&conn->reply) < 0)

@@ -155,17 +155,39 @@ end
 
 local CONTENTS = { uri = true, mimeType = true, text = true, blob = true, _meta = true }
 
--- A string as contents; `blob` as in content.contents.
+-- A file as contents; without an answer it is closed.
+local function file_as(entry, asked, file, mime, blob)
+  local body, message = content.of_file(file)
+  local made = body
+  if body then made, message = content.contents(asked, body, mime, blob) end
+  if made then return made end
+  file:close()
+  error(("resource %q: %s"):format(entry.name, message), 0)
+end
+
+-- A string or a file as contents; `blob` as in content.contents.
 local function string_of(entry, asked, text, blob)
+  if type(text) ~= "string" then return file_as(entry, asked, text, entry.mime, blob) end
   local made, message = content.contents(asked, text, entry.mime, blob)
   if not made then error(("resource %q: %s"):format(entry.name, message), 0) end
   return made
 end
 
+local function is_body(member)
+  return type(member) == "string" or content.is_file(member)
+end
+
+-- Puts a file that a handler gave as `text` or `blob` into these contents.
+local function put_file(entry, contents, key)
+  contents[key] = file_as(entry, "", contents[key], contents.mimeType, key == "blob")[key]
+end
+
 -- One of several contents that a handler gave: content, a string, or the table
 -- of the protocol.
 local function content_of(entry, asked, item)
-  if type(item) == "string" then return string_of(entry, asked, item) end
+  if type(item) == "string" or content.is_file(item) then
+    return string_of(entry, asked, item)
+  end
   if content.is(item) then
     if item.type == "text" then
       local blob = nil
@@ -177,13 +199,16 @@ local function content_of(entry, asked, item)
       return { uri = asked, mimeType = item.mimeType, blob = item.blob or item.data }
     end
   end
-  if type(item) == "table" and (type(item.text) == "string" or type(item.blob) == "string") then
+  if type(item) == "table" and (is_body(item.text) or is_body(item.blob)) then
     local out = { uri = asked, mimeType = entry.mime }
     for key, member in pairs(item) do
       if not CONTENTS[key] then
         error(("resource %q: unknown member %q of contents"):format(entry.name, tostring(key)), 0)
       end
       out[key] = member
+    end
+    for _, key in ipairs { "text", "blob" } do
+      if content.is_file(out[key]) then put_file(entry, out, key) end
     end
     return out
   end
@@ -192,7 +217,7 @@ end
 
 -- Is it a table as in the protocol's `contents`, and nothing else?
 local function is_contents(item)
-  if type(item) ~= "table" or type(item.text) ~= "string" and type(item.blob) ~= "string" then
+  if type(item) ~= "table" or not (is_body(item.text) or is_body(item.blob)) then
     return false
   end
   for key in next, item do
@@ -205,7 +230,7 @@ end
 -- but hardly a `uri` as well.
 local function is_list_of_contents(given)
   local first = type(given) == "table" and given[1]
-  if type(first) == "string" or content.is(first) then return true end
+  if type(first) == "string" or content.is(first) or content.is_file(first) then return true end
   if not is_contents(first) then return false end
   if type(first.uri) == "string" then return true end
   for _, item in ipairs(given) do
