@@ -699,11 +699,13 @@ function exchange:charge_to(key) end
 
 ---Over HTTP: requests like this one, with its method and `_meta` and the same header fields, go to
 ---`fn` from now on, instead of the receiver of the listener, until one differs.
----@param fn fun(x: mcp.core.Exchange, params: any, session: any?): any, any, any, any
+---@param fn fun(x: mcp.core.Exchange, params: any, session: any?, arguments: table?): any, any, any, any, any
 ---@param method string
 ---@param meta string? the text of `_meta`
 ---@param pass mcp.core.Pass? they go there while it is good, and `fn` gets its session
-function exchange:remember(fn, method, meta, pass) end
+---@param name string? where params has this name, an object `arguments` and nothing else but
+---`_meta`, `fn` gets no params and these arguments
+function exchange:remember(fn, method, meta, pass, name) end
 
 ---What lets requests of a session by without looking for the session (exchange:remember).
 ---@class mcp.core.Pass: userdata

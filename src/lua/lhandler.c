@@ -147,17 +147,24 @@ int mcp_lhandler_answer(lua_State *L, mcp_coroutine_t *co, int arguments) {
 static bool call_repeated(lua_State *L, const mcp_lhandler_start_t *start,
                           int *results) {
   const mcp_arrival_t *arrival = start->arrival;
-  bool by_pass;
+  mcp_lrepeat_t takes;
   if (arrival->kind != MCP_ARRIVAL_MESSAGE ||
-      !mcp_lrepeat_push(L, start->co, arrival, &by_pass))
+      !mcp_lrepeat_push(L, start->co, arrival, &takes))
     return false;
   lua_pushvalue(L, MCP_LPASS_EXCHANGE_AT);
-  (void)mcp_lmessage_push_params(L, arrival->doc, arrival->rpc);
-  if (by_pass) {
+  if (takes.alone_at) {
+    lua_pushnil(L);
+  } else {
+    (void)mcp_lmessage_push_params(L, arrival->doc, arrival->rpc);
+  }
+  if (takes.by_pass) {
     mcp_lpass_push_session(L, MCP_LPASS_AT);
     start->co->before_wait = mcp_lpass_before_wait;
+  } else {
+    lua_pushnil(L);
   }
-  *results = mcp_lhandler_answer(L, start->co, by_pass ? 3 : 2);
+  if (takes.alone_at) mcp_value_push(L, arrival->doc, takes.alone_at);
+  *results = mcp_lhandler_answer(L, start->co, takes.alone_at ? 4 : 3);
   return true;
 }
 

@@ -11,6 +11,7 @@
 
 typedef struct {
   mcp_incoming_known_t known; /* its texts lie in `text` */
+  mcp_slice_t name;           /* so does this, which may be missing */
   mcp_share_t *share;         /* of the peer; it is charged */
   int function;               /* registry reference, or LUA_NOREF */
   mcp_lpass_t *pass;          /* or NULL; kept by */
@@ -25,7 +26,7 @@ typedef struct {
 
 static size_t cost_of(const memo_t *memo) {
   return sizeof *memo + memo->known.method.len + memo->known.meta.text.len +
-         CLOSURE_COST;
+         memo->name.len + CLOSURE_COST;
 }
 
 static memo_t **memo_of(mcp_exchange_t *x, bool *repeated) {
@@ -46,8 +47,35 @@ static bool is_like(const memo_t *memo, const mcp_json_doc_t *doc,
          mcp_slice_equal(meta_of(doc, rpc), memo->known.meta.text);
 }
 
+/* Where the arguments are, if params has them, the name, and nothing else that
+ * Lua is to see; else 0. */
+static uint32_t arguments_of(const memo_t *memo, const mcp_json_doc_t *doc,
+                             const mcp_rpc_t *rpc) {
+  const mcp_json_token_t *tokens = doc->tokens;
+  uint32_t arguments = 0, members = rpc->meta_at ? 3 : 2, key, value, end;
+  bool named = false;
+  if (!memo->name.data || !rpc->params_at ||
+      tokens[rpc->params_at].count != members)
+    return 0;
+  end = tokens[rpc->params_at].next;
+  for (key = rpc->params_at + 1; key < end; key = tokens[value].next) {
+    mcp_slice_t member = mcp_json_raw(doc, key);
+    value = key + 1;
+    if (tokens[value].kind == MCP_JSON_OBJECT) {
+      if (value != rpc->meta_at &&
+          mcp_slice_equal(member, MCP_SLICE("arguments")))
+        arguments = value;
+    } else if (tokens[value].kind == MCP_JSON_STRING) {
+      named = !tokens[value].escaped &&
+              mcp_slice_equal(mcp_json_raw(doc, value), memo->name) &&
+              mcp_slice_equal(member, MCP_SLICE("name"));
+    }
+  }
+  return named ? arguments : 0;
+}
+
 bool mcp_lrepeat_push(lua_State *L, mcp_coroutine_t *co,
-                      const mcp_arrival_t *arrival, bool *by_pass) {
+                      const mcp_arrival_t *arrival, mcp_lrepeat_t *takes) {
   bool repeated;
   mcp_exchange_t *x = co->exchange;
   memo_t **slot = memo_of(x, &repeated), *memo;
@@ -57,11 +85,12 @@ bool mcp_lrepeat_push(lua_State *L, mcp_coroutine_t *co,
     memo->misses++;
     return false;
   }
-  *by_pass = memo->pass != NULL;
-  if (*by_pass) {
+  takes->by_pass = memo->pass != NULL;
+  if (takes->by_pass) {
     if (!mcp_lpass_use(memo->pass, mcp_loop_now(co->rt->loop))) return false;
     lua_rawgeti(L, LUA_REGISTRYINDEX, memo->pass_anchor);
   }
+  takes->alone_at = arguments_of(memo, arrival->doc, arrival->rpc);
   x->survives = memo->survives;
   lua_rawgeti(L, LUA_REGISTRYINDEX, memo->function);
   return true;
@@ -97,8 +126,8 @@ static size_t nodes_of(mcp_slice_t object) {
 
 /* A memo of these texts, without its function. NULL: there is no room. */
 static memo_t *new_memo(mcp_share_t *share, mcp_slice_t method,
-                        mcp_slice_t meta) {
-  memo_t *memo = mcp_mem_alloc(sizeof *memo + method.len + meta.len);
+                        mcp_slice_t meta, mcp_slice_t name) {
+  memo_t *memo = mcp_mem_alloc(sizeof *memo + method.len + meta.len + name.len);
   if (!memo) return NULL;
   *memo = (memo_t){
       .known = {.method = mcp_slice(memo->text, method.len),
@@ -108,27 +137,32 @@ static memo_t *new_memo(mcp_share_t *share, mcp_slice_t method,
       .share = share,
       .function = LUA_NOREF,
       .pass_anchor = LUA_NOREF};
+  if (name.data)
+    memo->name = mcp_slice(memo->text + method.len + meta.len, name.len);
   if (mcp_share_charge(share, cost_of(memo)) < 0) {
     mcp_mem_free(memo);
     return NULL;
   }
   memcpy(memo->text, method.data, method.len);
   if (meta.len > 0) memcpy(memo->text + method.len, meta.data, meta.len);
+  if (name.len > 0)
+    memcpy(memo->text + method.len + meta.len, name.data, name.len);
   return memo;
 }
 
 int mcp_lrepeat_remember(lua_State *L) {
   mcp_lexchange_handle_t *h = mcp_lexchange_check(L);
-  mcp_slice_t method, meta;
+  mcp_slice_t method, meta, name;
   memo_t **slot, *memo;
   mcp_lpass_t *pass = mcp_lpass_at(L, 5);
   bool repeated;
   luaL_checktype(L, 2, LUA_TFUNCTION);
   method.data = luaL_checklstring(L, 3, &method.len);
   meta.data = luaL_optlstring(L, 4, "", &meta.len);
+  name.data = luaL_optlstring(L, 6, NULL, &name.len);
   slot = h->x ? memo_of(h->x, &repeated) : NULL;
   if (!slot) return 0;
-  memo = new_memo(h->x->share, method, meta);
+  memo = new_memo(h->x->share, method, meta, name);
   if (!memo) return 0;
   memo->survives = h->x->survives;
   if (*slot) memo->misses = (*slot)->misses;

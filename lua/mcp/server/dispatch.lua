@@ -21,6 +21,9 @@ local dispatch = {}
 
 local EMPTY = {}
 
+-- Facts beside the handlers, see dispatch.handlers.
+local BARE = { legacy = "legacy_bare", modern = "modern_bare" }
+
 -- Some revisions require a result type and the server's name in every result. Lists are cached with
 -- them, and tools add them as they make their results.
 local function stamp(app, result)
@@ -115,6 +118,9 @@ function dispatch.handlers(app, era)
   if app.wrap then handlers = app.wrap(era, handlers) end
   if app.mounts then app.mounts:open(era, handlers) end
   app.handlers[era] = handlers
+  -- Whether nothing comes between a message and tool.call.
+  app.handlers[BARE[era]] = handlers["tools/call"] == tool.call
+    and not (app.redirect or app.mounts or app.auth) and app.tools.mirrored == 0
   return handlers
 end
 

@@ -111,7 +111,7 @@ function search.open(app, options, at)
     catalog.open(app, own, options)
   end)
   if not ok then error("app:search: " .. text, 2) end
-  app.redirect = function(params) return redirect(app, params) end
+  app.redirect, app.handlers = function(params) return redirect(app, params) end, {}
 end
 
 return search

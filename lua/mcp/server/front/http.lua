@@ -109,11 +109,16 @@ local function serve_modern(app, x, method, params, meta, claim, capabilities, c
     refusal.log(err)
     return nil, err
   end
-  local run = runner(app, modern.envelope(app, facts, method, meta, level, token, direct),
-    mcp_method, mcp_name)
+  local envelope = modern.envelope(app, facts, method, meta, level, token, direct)
+  local run = runner(app, envelope, mcp_method, mcp_name)
   -- The next one with this envelope goes on there. Rows of extensions may change.
   if repeated and direct and methods[method] and arrival.is_kept(method, meta) then
-    x:remember(run, method, meta)
+    if method == "tools/call" and envelope.asks ~= true and mcp_name == params.name
+      and app.tools.by_name[mcp_name] then
+      x:remember(modern.caller(app, envelope, mcp_name, run), method, meta, nil, mcp_name)
+    else
+      x:remember(run, method, meta)
+    end
   end
   return run(x, params)
 end
@@ -173,8 +178,13 @@ local function finish_stream(app, x, stream, result, err, mend, ctx, frame)
   return stream:finish(result, err, mend, ctx)
 end
 
-local function run_legacy(app, x, session, envelope, params)
-  local result, err, mend, ctx, frame = legacy.request(app, x, session, envelope, params)
+local function run_legacy(app, x, session, envelope, params, name, arguments)
+  local result, err, mend, ctx, frame
+  if arguments then
+    result, err, mend, ctx, frame = legacy.call(app, x, session, envelope, name, arguments)
+  else
+    result, err, mend, ctx, frame = legacy.request(app, x, session, envelope, params)
+  end
   local running, streams = session.running, session.streams
   local stream = streams and streams.calls[x]
   if running.count > 0 then running:remove(stream or x) end
@@ -194,13 +204,15 @@ local function serve_legacy(app, x, kind, id, method, params, meta, token, versi
     if repeated and direct and arrival.is_kept(method, meta) then
       -- The next one goes on here, and survives as well. It is entered once it waits, or where
       -- its id may be that of another.
-      x:remember(function(other, its_params, its_session)
+      local name = method == "tools/call" and params and params.name
+      name = type(name) == "string" and app.tools.by_name[name] and name or nil
+      x:remember(function(other, its_params, its_session, its_arguments)
         local running = its_session.running
         if running.count > 0 and not running:add(core.key_of(other), other) then
           return in_progress()
         end
-        return run_legacy(app, other, its_session, envelope, its_params)
-      end, method, meta, app.sessions:pass(session))
+        return run_legacy(app, other, its_session, envelope, its_params, name, its_arguments)
+      end, method, meta, app.sessions:pass(session), name)
     end
     if not session.running:add(id, x) then return in_progress() end
     return run_legacy(app, x, session, envelope, params)

@@ -10,6 +10,7 @@ local errors = require "mcp.protocol.errors"
 local failure = require "mcp.failure"
 local protocol = require "mcp.protocol"
 local sessions = require "mcp.server.session"
+local tool = require "mcp.server.feature.tool"
 local trace = require "mcp.later" "mcp.trace"
 local value = require "mcp.value"
 
@@ -108,6 +109,29 @@ function legacy.request(app, x, session, envelope, params)
     if err then return nil, err end
   end
   return dispatch.request(app, ctx, handler, params, envelope.framed and envelope or true)
+end
+
+---The same for the call of a tool with nothing but these arguments, without the steps that have
+---nothing to do for it.
+---@param app table
+---@param x userdata
+---@param session table
+---@param envelope table
+---@param name string
+---@param arguments table
+---@return table|userdata|string|nil result
+---@return table|nil err
+---@return function|nil mend
+---@return table|nil ctx
+---@return userdata|nil frame
+function legacy.call(app, x, session, envelope, name, arguments)
+  local entry = app.handlers.legacy_bare and app.tools.by_name[name]
+  if entry and entry.task == false and not entry.gated then
+    local ctx = context_of(app, x, session, envelope)
+    ctx.entry = entry
+    return dispatch.request(app, ctx, tool.called, arguments, envelope)
+  end
+  return legacy.request(app, x, session, envelope, { name = name, arguments = arguments })
 end
 
 ---A notification within a session. Unknown ones are ignored, as are those about requests that have

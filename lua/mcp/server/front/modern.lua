@@ -8,6 +8,7 @@ local errors = require "mcp.protocol.errors"
 local failure = require "mcp.failure"
 local protocol = require "mcp.protocol"
 local state = require "mcp.server.ask.state"
+local tool = require "mcp.server.feature.tool"
 
 local modern = {}
 
@@ -125,6 +126,28 @@ function modern.run(app, x, envelope, params, admit)
     if err then return nil, err, dispatch.mend, ctx end
   end
   return dispatch.request(app, ctx, handler, params, envelope.framed and envelope or true)
+end
+
+---What serves calls of one tool with an envelope, of which all has been checked but what
+---`arguments` are: the way of modern.run, without its steps that have nothing to do for them.
+---@param app table
+---@param envelope table
+---@param name string
+---@param run fun(x: userdata, params: table): ... the full way
+---@return fun(x: userdata, params: table|nil, session: nil, arguments: table|nil): ...
+function modern.caller(app, envelope, name, run)
+  local request, called = dispatch.request, tool.called
+  return function(x, params, _, arguments)
+    if arguments then
+      local entry, ctx = app.handlers.modern_bare and app.tools.by_name[name], envelope.spare
+      if ctx and entry and entry.task == false and not entry.gated then
+        envelope.spare, ctx.exchange, ctx.entry = false, x, entry
+        return request(app, ctx, called, arguments, envelope)
+      end
+      params = { name = name, arguments = arguments }
+    end
+    return run(x, params)
+  end
 end
 
 ---A notification without a session, of an app with extensions: without its envelope it is ignored.

@@ -12,6 +12,7 @@ local MODERN = "2026-07-28"
 describe("a request that repeats an envelope", function()
   local app, listening, remembered, methods
   local remember_of
+  local alone -- how many have come as arguments without params
 
   before_each(function()
     app = mcp.server { name = "repeat", version = "1" }
@@ -32,10 +33,13 @@ describe("a request that repeats an envelope", function()
     app:resource "spec://r" (function() return "text" end)
     listening = app:listen { http = 0, quiet = true }
     methods = debug.getregistry()["mcp.exchange"].__index
-    remember_of, remembered = methods.remember, 0
-    methods.remember = function(...)
+    remember_of, remembered, alone = methods.remember, 0, 0
+    methods.remember = function(x, fn, method, meta, pass, name)
       remembered = remembered + 1
-      return remember_of(...)
+      return remember_of(x, function(...)
+        alone = select(4, ...) and alone + 1 or alone
+        return fn(...)
+      end, method, meta, pass, name)
     end
   end)
 
@@ -158,6 +162,21 @@ describe("a request that repeats an envelope", function()
   case("tools/call", "echo", '"name":7')
   case("tools/call", "echo", "")
   case("tools/call", "echo", '"name":"echo","task":{}')
+  -- What is nearly a name and arguments alone.
+  for _, params in ipairs {
+    '"arguments":{"text":"a"},"name":"echo"', '"name":"table","arguments":{"text":"a"}',
+    '"name":"echo","arguments":{"text":"a"},"task":null',
+    '"name":"echo","arguments":{"text":"a"},"task":{}', '"name":"echo","Arguments":{"text":"a"}',
+    '"Name":"echo","arguments":{"text":"a"}', '"name":"echo","x":"echo"',
+    '"x":"echo","arguments":{"text":"a"}', '"x":{},"arguments":{"text":"a"}',
+    '"n\\u0061me":"echo","arguments":{"text":"a"}',
+    '"name":"ech\\u006f","arguments":{"text":"a"}',
+    '"name":"echo","\\u0061rguments":{"text":"a"}',
+    '"name":"echo","arguments":{"text":"a"},"arguments":{"text":"b"}',
+    '"name":"echo","arguments":{"text":"a","list":[{"_meta":{}}]}',
+  } do
+    case("tools/call", "echo", params)
+  end
   case("tools/list", nil, "")
   case("tools/list", nil, '"cursor":"x"')
   case("tools/list", nil, '"cursor":7')
@@ -222,6 +241,110 @@ describe("a request that repeats an envelope", function()
     -- A length of one digit more makes another head.
     assert.is_true(short > #CASES * 0.7, short .. " of " .. #CASES)
   end)
+
+  it("comes as its arguments where params has nothing else that is new", function()
+    local client <close> = connect()
+    local function call(params, name)
+      local before = alone
+      local _, body = client.ask(modern("tools/call", name or "echo", params))
+      return body, alone > before
+    end
+    for _ = 1, 4 do call '"name":"echo"' end
+    for params, expected in pairs {
+      ['"name":"echo","arguments":{"text":"a"}'] = true,
+      ['"arguments":{},"name":"echo"'] = true,
+      ['"name":"echo"'] = false,
+      ['"name":"echo","arguments":[]'] = false,
+      ['"name":"echo","arguments":{"text":"a"},"x":null'] = false,
+      ['"name":"echo","x":{}'] = false,
+      ['"n\\u0061me":"echo","arguments":{}'] = false,
+    } do
+      local _, was = call(params)
+      assert.equal(expected, was, params)
+    end
+    -- Another tool has another header.
+    assert.is_false(select(2, call('"name":"table","arguments":{}', "table")))
+    for _ = 1, 4 do call '"name":"echo"' end
+  end)
+
+  -- A call of `name` with these arguments, with a header that repeats one of them or without.
+  local function calls(era, name, arguments, mirror)
+    local params = ('"name":"%s","arguments":{%s}'):format(name, arguments)
+    if era == "legacy" then return legacy("tools/call", "{" .. params .. "}", 1) end
+    local text = modern("tools/call", name, params)
+    return mirror and text:gsub("Mcp%-Name", "Mcp-Param-Text: a\r\n%0") or text
+  end
+
+  for _, era in ipairs { "modern", "legacy" } do
+    it("comes so while what the server offers changes, era " .. era, function()
+      open_session()
+      local client <close> = connect()
+      local other <close> = connect()
+      local seen
+      local function expect(text)
+        for _ = 1, 3 do
+          local before = alone
+          local _, body = client.ask(calls(era, "echo", '"text":"a"'))
+          assert.equal(before + 1, alone)
+          assert.matches(text, body, 1, true)
+        end
+      end
+      local function set(options, handler)
+        app:remove("tool", "echo")
+        app:tool "echo" (options) (handler or function(args) return args.text end)
+      end
+      for _ = 1, 4 do client.ask(calls(era, "echo", "")) end
+      for _, case_of in ipairs {
+        { "Unknown tool: echo", function() app:remove("tool", "echo") end },
+        { "expected integer", function() set { input = { text = "integer" } } end },
+        { "Unknown tool: echo", function() set { visible = function() return seen end } end },
+        { era == "modern" and "Client capability required" or "as a task", function()
+          set { input = { text = "string" }, task = "required" }
+        end },
+        { era == "modern" and "Mcp-Param-Text" or '"a"', function()
+          set { input_schema = { type = "object", properties = {
+            text = { type = "string", ["x-mcp-header"] = "Text" } } } }
+        end },
+        { '"tools/call"', function() set({}, function(_, ctx) return ctx.method end) end },
+        { "around a", function()
+          app:use(function(request, following)
+            local result = following(request)
+            result.content[1].text = "around " .. result.content[1].text
+            return result
+          end)
+        end },
+      } do
+        app:remove("tool", "echo")
+        app:tool "echo" { input = { text = "string" } } (function(args) return args.text end)
+        expect '"a"'
+        case_of[2]()
+        -- It may be another connection that finds the change.
+        seen = true
+        other.ask(calls(era, "echo", '"text":"a"', true))
+        seen = false
+        expect(case_of[1])
+      end
+    end)
+
+    it("is read as the call that a search makes of it, from the next on, era " .. era, function()
+      open_session()
+      local client <close> = connect()
+      local other <close> = connect()
+      local function call(name)
+        return (client.ask(calls(era, "call_tool", ('"name":"%s"%s'):format(name,
+          name == "echo" and ',"arguments":{"text":"a"}' or ""))))
+      end
+      app:tool "call_tool" (function() return "not yet" end)
+      for _ = 1, 4 do assert.matches("not yet", call "echo") end
+      app:remove("tool", "call_tool")
+      app:search()
+      other.ask(calls(era, "call_tool", '"name":"call_tool"'))
+      for _ = 1, 3 do
+        assert.matches('"a"', call "echo")
+        assert.matches("cannot call", call "call_tool")
+      end
+    end)
+  end
 
   it("is answered on a stream as any other", function()
     open_session()
