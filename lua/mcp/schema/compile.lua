@@ -110,6 +110,7 @@ function compile.root(schema, options)
   local known = index.new(bounds, options.registry, options.dialect)
   local self = setmetatable({
     index = known, limits = bounds, formats = options.formats or false,
+    strict = options.strict or false,
     scopes = {}, variants = 0,
   }, Compiler_mt)
   local resource = known:add(schema, "")

@@ -81,6 +81,15 @@ local function reasons(root, value, state, bounds)
   return found.errors
 end
 
+-- What compile.root gives; nil and what is wrong with the schema.
+local function compiled_root(definition, options)
+  local good, root, bounds = pcall(compile.root, definition, options)
+  if good then return root, bounds end
+  local complaint = type(root) == "table" and root.complaint
+  if complaint then return nil, complaint end
+  error(root, 0)
+end
+
 --- Compiles a schema. The validator returns true, or false and why: a list of
 --- `{ path, keyword, message }`, path being a JSON pointer into the value. After true comes another
 --- true if a float such as 3.0 stands where "integer" is asked for: see apply_integers.
@@ -89,13 +98,8 @@ end
 ---@return (fun(value: any): boolean, (mcp.schema.Error[]|true)?)? validator
 ---@return string? message  what is wrong with the schema, and where
 function schema.compile(definition, options)
-  options = check_options(options)
-  local good, root, bounds = pcall(compile.root, definition, options)
-  if not good then
-    local complaint = type(root) == "table" and root.complaint
-    if complaint then return nil, complaint end
-    error(root, 0)
-  end
+  local root, bounds = compiled_root(definition, check_options(options))
+  if not root then return nil, bounds end
   local check, steps = root.check, bounds.steps
   local state = { steps = 0, depth = 0, trouble = nil, floats = false }
   if root.stateless then
@@ -112,14 +116,17 @@ function schema.compile(definition, options)
   end
 end
 
---- What is wrong with a schema, and where; nil if it compiles. Cheap where it is plain.
+--- What is wrong with a schema of our own, and where; nil if it compiles and clients understand it.
+--- Cheap where it is plain.
 ---@param definition any
 ---@param spec? any  the shorthand that it was made of
 ---@return string? message
 function schema.problem(definition, spec)
   if spec and shorthand.is_sound(spec) or plain.is_sound(definition) then return nil end
-  local _, message = schema.compile(definition)
-  return message
+  local options = check_options()
+  options.strict = true
+  local _, message = compiled_root(definition, options)
+  return type(message) == "string" and message or nil
 end
 
 --- The validator of a schema that has no `schema.problem`. The plainest are not compiled before

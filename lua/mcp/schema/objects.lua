@@ -32,11 +32,14 @@ local function name_list(c, list, at, keyword)
   return list
 end
 
--- A table with names as keys, as "properties" holds; nil if it is absent.
+-- A table with names as keys, as "properties" holds; nil if it is absent. In the schemas of others
+-- an empty array is taken for an empty object: some languages cannot tell one from the other.
 local function name_map(c, schema, at, keyword)
   local map = schema[keyword]
-  if map ~= nil and (type(map) ~= "table" or not is_object(map) and next(map) ~= nil) then
-    c:complain(at, keyword, "expected an object, got " .. kind_of(map))
+  local empty = type(map) == "table" and next(map) == nil
+  if map ~= nil and (type(map) ~= "table" or not is_object(map) and (c.strict or not empty)) then
+    c:complain(at, keyword, "expected an object, got "
+      .. (empty and "an empty array: leave it out" or kind_of(map)))
   end
   return map
 end

@@ -100,6 +100,13 @@ describe("plain schemas", function()
     local deep = { type = "object" }
     for _ = 1, 70 do deep = { items = deep } end
     assert.matches("nested deeper", schema.problem(deep), 1, true)
+    -- Only in a schema of our own.
+    for _, keyword in ipairs { "properties", "patternProperties", "dependentSchemas" } do
+      local empty = { [keyword] = value.array {} }
+      assert.matches("got an empty array", schema.problem(empty), 1, true)
+      assert.is_truthy(schema.compile(empty))
+      assert.is_nil(schema.problem { [keyword] = {} })
+    end
     local wide = { properties = {} }
     for i = 1, 2001 do wide.properties["p" .. i] = {} end
     assert.matches("more than 2000 subschemas", schema.problem(wide), 1, true)

@@ -688,6 +688,12 @@ describe("tool", function()
       assert.matches("not both", declaring { output = {}, output_schema = {} }, 1, true)
       assert.matches("tool_spec%.lua:%d+: tool \"t\": input: ",
         declaring { input_schema = { type = "object", properties = 5 } })
+      -- Clients would get [] where an object has to be.
+      local empty = { type = "object", properties = mcp.array {} }
+      assert.matches('input: schema at #/properties: expected an object, got an empty array: leave '
+        .. 'it out', declaring { input_schema = empty }, 1, true)
+      assert.matches('output: schema at #/properties/a/properties: expected an object',
+        declaring { output_schema = { type = "object", properties = { a = empty } } }, 1, true)
       assert.matches('"description": expected a string, got number', declaring { description = 5 },
         1, true)
     end)
