@@ -350,10 +350,10 @@ describe("arrows of lua/mcp", function()
     -- Several processes of one server: the supervisor, and a worker's side of it.
     { "mcp.server.workers", "mcp.server.workers.*" },
     { "mcp.server.reload" },
-    -- Methods of apps that few scripts call, for the next.
-    { "mcp.server.occasional" },
     -- An app's tools out of the description of an API.
     { "mcp.openapi", "mcp.openapi.*" },
+    -- Methods of apps that few scripts call, for the next.
+    { "mcp.server.occasional" },
     { "mcp.server" },
     -- The other side; it knows the server's only to talk to an app through memory.
     { "mcp.client", "mcp.client.*" },

@@ -33,16 +33,15 @@ static int compare(const void *name, const void *module) {
                 mcp_embedded_names + ((const mcp_embedded_t *)module)->name);
 }
 
-/* A package.searchers entry. A module found by package.path would shadow it
- * only if it came first: ours comes right after package.preload. */
+/* The first of package.searchers, since most of what is loaded first is ours.
+ * What package.preload has comes before it: it is left to the next. */
 static int search(lua_State *L) {
   const char *name = luaL_checkstring(L, 1);
   const mcp_embedded_t *m = bsearch(name, mcp_embedded, mcp_embedded_count,
                                     sizeof *mcp_embedded, compare);
-  if (!m) {
-    lua_pushfstring(L, "no embedded module '%s'", name);
-    return 1;
-  }
+  if (!m) return 0;
+  luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_PRELOAD_TABLE);
+  if (lua_getfield(L, -1, name) != LUA_TNIL) return 0;
   if (luaL_loadbufferx(L, (const char *)mcp_embedded_code + m->code, m->size,
                        name, "b") != LUA_OK)
     return lua_error(L);
@@ -136,18 +135,18 @@ static void add_program(lua_State *L) {
   lua_pop(L, 1);
 }
 
-/* Puts `search` second among package.searchers. [-0, +0, m] */
+/* Puts `search` first among package.searchers. [-0, +0, m] */
 static void add_searcher(lua_State *L) {
   lua_Integer n;
   lua_getglobal(L, "package");
   lua_getfield(L, -1, "searchers");
   n = luaL_len(L, -1);
-  for (lua_Integer i = n; i >= 2; i--) {
+  for (lua_Integer i = n; i >= 1; i--) {
     lua_rawgeti(L, -1, i);
     lua_rawseti(L, -2, i + 1);
   }
   lua_pushcfunction(L, search);
-  lua_rawseti(L, -2, 2);
+  lua_rawseti(L, -2, 1);
   lua_pop(L, 2);
 }
 

@@ -19,39 +19,26 @@
 #include "base/version.h"
 #include "lua/coroutine.h"
 #include "lua/lbudget.h"
-#include "lua/lchild.h"
-#include "lua/lconnect.h"
 #include "lua/lendpoint.h"
 #include "lua/lexchange.h"
 #include "lua/lfile.h"
-#include "lua/lfile_watch.h"
-#include "lua/lfolder.h"
 #include "lua/lframe.h"
-#include "lua/lhttp_pool.h"
 #include "lua/lid.h"
 #include "lua/ljson.h"
 #include "lua/lkind.h"
 #include "lua/llog.h"
 #include "lua/lluv.h"
 #include "lua/lmembers.h"
-#include "lua/lmemory.h"
 #include "lua/lmessage.h"
 #include "lua/lpass.h"
-#include "lua/lprivate.h"
-#include "lua/lprocess.h"
-#include "lua/lredirect.h"
-#include "lua/lregex.h"
-#include "lua/lservice.h"
 #include "lua/lshare.h"
-#include "lua/lskip.h"
-#include "lua/lstream.h"
 #include "lua/ltrace.h"
 #include "lua/lturn.h"
 #include "lua/lwait.h"
 #include "lua/lwatch.h"
-#include "lua/lwebsocket.h"
 #include "lua/lworker.h"
 #include "lua/seconds.h"
+#include "lua/seldom.h"
 #include "lua/value.h"
 #include "net/hangup.h"
 #include "net/watchdog.h"
@@ -498,8 +485,8 @@ static void stress(lua_State *L, mcp_runtime_t *rt) {
 }
 #endif
 
-/* About as many functions as there are in all. */
-#define MEMBERS 128
+/* About as many functions as there are without seldom.c. */
+#define MEMBERS 64
 
 int luaopen_mcp_core(lua_State *L) {
   static const luaL_Reg functions[] = {{"encode", encode},
@@ -563,37 +550,22 @@ int luaopen_mcp_core(lua_State *L) {
   mcp_lid_open(L);
   mcp_lpass_open(L);
   mcp_lendpoint_open(L, &o->rt);
-  mcp_lmemory_open(L, &o->rt);
-  mcp_lconnect_open(L, &o->rt);
-  mcp_lstream_open(L, &o->rt);
-  mcp_lchild_open(L, &o->rt);
-  mcp_lprocess_open(L, &o->rt);
-  mcp_lredirect_open(L, &o->rt);
-  mcp_lhttp_pool_open(L, &o->rt);
   mcp_lwait_open(L, &o->rt);
-  mcp_lskip_open(L, &o->rt);
   mcp_llog_open(L, &o->rt);
   mcp_ltrace_open(L, &o->rt);
   mcp_lbudget_open(L, &o->loop_watch);
   mcp_lshare_open(L);
-  mcp_lwebsocket_open(L, &o->rt);
   mcp_lworker_open(L, &o->rt);
   mcp_value_push_null(L);
   lua_setfield(L, -2, "null");
   mcp_value_push_array_mt(L);
   lua_setfield(L, -2, "array_mt");
-  mcp_lregex_open(L);
-  lua_setfield(L, -2, "regex");
-  mcp_lprivate_open(L);
   mcp_lkind_open(L);
   mcp_lmembers_open(L);
   mcp_lframe_open(L, &o->rt);
   mcp_ljson_open(L);
-  mcp_lfile_open(L);
-  mcp_lfolder_open(L, &o->rt);
-  mcp_lfile_watch_open(L, &o->rt);
-  mcp_lservice_open(L);
   lua_pushliteral(L, MCP_VERSION);
   lua_setfield(L, -2, "version");
+  mcp_seldom_open(L, &o->rt);
   return 1;
 }

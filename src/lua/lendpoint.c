@@ -6,7 +6,6 @@
 #include <lauxlib.h>
 
 #include "base/mem.h"
-#include "lua/laccess.h"
 #include "lua/lconnection.h"
 #include "lua/lendpoint_options.h"
 #include "lua/lreceiver.h"
@@ -488,7 +487,6 @@ void mcp_lendpoint_open(lua_State *L, mcp_runtime_t *rt) {
   lua_pushcfunction(L, endpoint_to_string);
   lua_setfield(L, -2, "__tostring");
   lua_pop(L, 1);
-  mcp_laccess_open(L, rt);
   lua_pushlightuserdata(L, rt);
   luaL_setfuncs(L, functions, 1);
 }

@@ -190,7 +190,9 @@ local function add_path(file)
   local own = folder .. "/" .. file:match "[^/]*$"
   package.path = ("%s/?.lua;%s/?/init.lua;%s"):format(folder, folder, package.path)
   local searchers = package.searchers
-  for i, find in ipairs(searchers) do
+  -- The first one finds no files.
+  for i = 2, #searchers do
+    local find = searchers[i]
     searchers[i] = function(name)
       local ok, loader, found = pcall(find, name)
       -- It is the script's module that is wrong, and not this line.

@@ -1,6 +1,7 @@
 -- SPDX-License-Identifier: MIT
 -- revisions: what differs between the revisions of the protocol, as data: one table of facts for
--- each, derived from its predecessor. Code elsewhere reads facts and never compares names.
+-- each, derived from its predecessor. Code elsewhere reads facts and never compares names. A fact
+-- is made when it is first read, since a program speaks one of the revisions, or two.
 --
 -- era               "legacy": initialize opens a session; "modern": every request carries its own
 --                   envelope
@@ -25,43 +26,52 @@
 -- stamp             results carry resultType, serverInfo and caching hints
 local errors = require "mcp.protocol.errors"
 
-local function set(...)
+-- The set of these names and of the members of `base`, if there is one.
+local function with(base, names)
   local members = {}
-  for _, name in ipairs { ... } do members[name] = true end
+  for name in pairs(base or members) do members[name] = true end
+  for _, name in ipairs(names) do members[name] = true end
   return members
 end
 
-local function with(base, ...)
-  local members = set(...)
-  for name in pairs(base) do members[name] = true end
-  return members
-end
+-- The names of all facts: those of the first revision.
+local first
 
--- A revision: the facts of an earlier one, and what has changed since.
+-- A revision: the facts of an earlier one, and what has changed since. A list of names is added to
+-- the set that the earlier one has; of a function it is what that returns.
 local function derive(base, changes)
-  local facts = {}
-  for name, fact in pairs(base) do facts[name] = fact end
-  for name, fact in pairs(changes) do
-    assert(facts[name] ~= nil, name)
+  local function find(facts, name)
+    local fact = changes[name]
+    if type(fact) == "table" then
+      fact = with(base[name], fact)
+    elseif type(fact) == "function" then
+      fact = fact()
+    elseif fact == nil then
+      fact = base[name]
+    end
     facts[name] = fact
+    return fact
   end
-  return facts
+  return setmetatable({}, { __index = find, __pairs = function(facts)
+    for name in pairs(changes) do assert(first[name] ~= nil, name) end
+    for name in pairs(first) do find(facts, name) end
+    return next, facts, nil
+  end })
 end
 
--- The first revision names every fact.
-local v2024_11_05 = {
+first = {
   name = "2024-11-05",
   era = "legacy",
   batch = false,
   resume = false,
   polling = false,
-  tool = set("name", "description", "inputSchema"),
-  resource = set("uri", "name", "description", "mimeType", "size", "annotations"),
-  template = set("uriTemplate", "name", "description", "mimeType", "annotations"),
-  prompt = set("name", "description", "arguments"),
-  argument = set("name", "description", "required"),
-  implementation = set("name", "version"),
-  annotations = set("audience", "priority"),
+  tool = { "name", "description", "inputSchema" },
+  resource = { "uri", "name", "description", "mimeType", "size", "annotations" },
+  template = { "uriTemplate", "name", "description", "mimeType", "annotations" },
+  prompt = { "name", "description", "arguments" },
+  argument = { "name", "description", "required" },
+  implementation = { "name", "version" },
+  annotations = { "audience", "priority" },
   completions = false,
   completion_context = false,
   structured = "none",
@@ -76,11 +86,13 @@ local v2024_11_05 = {
   tasks = false,
 }
 
+local v2024_11_05 = derive({}, first)
+
 local v2025_03_26 = derive(v2024_11_05, {
   name = "2025-03-26",
   batch = true,
   resume = true,
-  tool = with(v2024_11_05.tool, "annotations"),
+  tool = { "annotations" },
   completions = true,
   audio = true,
 })
@@ -88,13 +100,13 @@ local v2025_03_26 = derive(v2024_11_05, {
 local v2025_06_18 = derive(v2025_03_26, {
   name = "2025-06-18",
   batch = false,
-  tool = with(v2025_03_26.tool, "title", "outputSchema", "_meta"),
-  resource = with(v2025_03_26.resource, "title", "_meta"),
-  template = with(v2025_03_26.template, "title", "_meta"),
-  prompt = with(v2025_03_26.prompt, "title", "_meta"),
-  argument = with(v2025_03_26.argument, "title"),
-  implementation = with(v2025_03_26.implementation, "title"),
-  annotations = with(v2025_03_26.annotations, "lastModified"),
+  tool = { "title", "outputSchema", "_meta" },
+  resource = { "title", "_meta" },
+  template = { "title", "_meta" },
+  prompt = { "title", "_meta" },
+  argument = { "title" },
+  implementation = { "title" },
+  annotations = { "lastModified" },
   completion_context = true,
   structured = "object",
   resource_link = true,
@@ -104,11 +116,11 @@ local v2025_06_18 = derive(v2025_03_26, {
 local v2025_11_25 = derive(v2025_06_18, {
   name = "2025-11-25",
   polling = true,
-  tool = with(v2025_06_18.tool, "icons", "execution"),
-  resource = with(v2025_06_18.resource, "icons"),
-  template = with(v2025_06_18.template, "icons"),
-  prompt = with(v2025_06_18.prompt, "icons"),
-  implementation = with(v2025_06_18.implementation, "description", "websiteUrl", "icons"),
+  tool = { "icons", "execution" },
+  resource = { "icons" },
+  template = { "icons" },
+  prompt = { "icons" },
+  implementation = { "description", "websiteUrl", "icons" },
   elicitation = "full",
   elicitation_id = true,
   sampling_tools = true,
@@ -120,7 +132,7 @@ local v2026_07_28 = derive(v2025_11_25, {
   era = "modern",
   resume = false,
   polling = false,
-  tool = with(v2025_06_18.tool, "icons"),
+  tool = function() return with(v2025_06_18.tool, { "icons" }) end,
   structured = "any",
   not_found = errors.INVALID_PARAMS,
   stamp = true,

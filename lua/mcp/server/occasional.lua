@@ -1,7 +1,9 @@
 -- SPDX-License-Identifier: MIT
 -- occasional: methods of apps that few scripts call. server/init.lua loads them when the first of
 -- them is called: what every server starts with stays small.
+local bus = require "mcp.server.bus"
 local check_options = require("mcp.options").check
+local core = require "mcp.core"
 
 local occasional = {}
 
@@ -10,6 +12,85 @@ local server, check_call, check_self, here, key_of, refuse_twice, register, run
 
 ---@class mcp.App
 local methods = {}
+
+---Tools and resources from the operations of an OpenAPI document (3.0 or 3.1, JSON or YAML).
+---@param source string|table a path, an address, or the decoded document
+---@param options mcp.OpenApiOptions?
+---@return mcp.OpenApiReport report what has become of each operation
+function methods.openapi(app, source, options)
+  check_self("openapi", app)
+  return require("mcp.openapi").import(app, source, options, here(2))
+end
+
+---Puts a function around every request: `app:use(function(request, next) … end)`. The first one is
+---outermost. `next(request)` gives the result, or nil and an mcp.error.
+---@param fn fun(request: mcp.Request, next: fun(request: mcp.Request): table|nil, table|nil)
+function methods.use(app, fn)
+  check_self("use", app)
+  return require("mcp.server.middleware").use(app, fn)
+end
+
+---A path of the program's own on its HTTP listeners:
+---`app:route("/status", function(request) … end)`. The function returns a body (a string, or a
+---table that is sent as JSON) and, if wanted, a table with status, type and headers; nil is 404.
+---@param path string
+---@param options table|function auth (the caller needs a token), any_host, type (of the body),
+---timeout (seconds); or the function
+---@param fn fun(request: mcp.RouteRequest): string|table|nil, table|nil
+function methods.route(app, path, options, fn)
+  check_self("route", app)
+  return require("mcp.server.front.route").add(app, path, options, fn)
+end
+
+---Lists two tools in place of all: search_tools finds tools by what they do, call_tool calls one.
+---@param options table|nil pinned (names, or a function of an entry: what stays in the list), limit
+---(of the tools that one search returns)
+function methods.search(app, options)
+  check_self("search", app)
+  return require("mcp.server.search").open(app, options, here(2))
+end
+
+---Lists one tool in place of all: run_lua runs a script of the model, which calls the others.
+---@param options table|nil budget (time, memory, calls, parallel, output, code), pinned (names, or
+---a function of an entry: what stays in the list), hide (false: all tools stay), timeout
+---(seconds), scripts (at a time), program (for their processes)
+function methods.code_mode(app, options)
+  check_self("code_mode", app)
+  return require("mcp.server.code_mode").open(app, options, here(2))
+end
+
+---Announces that a resource's content has changed to the subscribers of its URI.
+---@param address string its URI
+function methods.resource_updated(app, address)
+  check_self("resource_updated", app)
+  if type(address) ~= "string" or bus.is_kind(address) or not utf8.len(address) then
+    error("app:resource_updated: expected a URI, got " .. (type(address) == "string"
+      and ("%q"):format(address) or type(address)), 2)
+  end
+  app.bus:publish(address)
+end
+
+---Says that a list has changed for a reason that only the app knows, such as a template's `list`
+---that finds something new. Registering and removing say so themselves.
+---@param kind "tools"|"prompts"|"resources"
+function methods.changed(app, kind)
+  check_self("changed", app)
+  if not bus.is_kind(kind) then
+    error(('app:changed: expected "tools", "prompts" or "resources", got %s'):format(
+      type(kind) == "string" and ("%q"):format(kind) or type(kind)), 2)
+  end
+  app.bus:publish(kind)
+end
+
+---Counts of what handlers did that they should not. `held`: how often one, of any app in the
+---process, has held the loop longer than the option `watchdog` allows. `stopped`, `oversized`: how
+---many calls of this app were over their budgets of time and output.
+---@return { held: integer, stopped: integer, oversized: integer }
+function methods.counters(app)
+  check_self("counters", app)
+  local counts = app.counts
+  return { held = core.held_count(), stopped = counts.stopped, oversized = counts.oversized }
+end
 
 ---A page of MCP Apps (docs/apps.md): `app:ui("ui://garden/plan", { file = "plan.html" })`. A tool
 ---shows it with its option `ui`.
