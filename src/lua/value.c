@@ -559,11 +559,6 @@ int mcp_value_write_foreign(lua_State *L, int index, mcp_buf_t *out, int sorted,
   return write_from(&w, index);
 }
 
-int mcp_value_write(lua_State *L, int index, mcp_buf_t *out, int sorted,
-                    mcp_value_fault_t *fault) {
-  return mcp_value_write_within(L, index, out, sorted, SIZE_MAX, fault);
-}
-
 int mcp_value_decode_within(lua_State *L, mcp_slice_t text,
                             const mcp_json_limits_t *limits,
                             mcp_json_fault_t *fault) {

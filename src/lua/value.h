@@ -86,23 +86,26 @@ typedef struct {
  * called. Does not raise for a bad value: returns 0, or a code with `fault`
  * filled (MCP_EENCODE: nil, function, thread, foreign userdata, mixed or
  * non-string keys, a hole in an array, deeper than MCP_JSON_DEPTH or cyclic,
- * NaN or infinite; MCP_EUTF8; MCP_ENOMEM). What was appended before the
- * failure stays in `out`: the caller cuts it off. No Lua runs meanwhile, not
- * even a finalizer, so `out` may be a buffer that others use too.
+ * NaN or infinite; MCP_EUTF8; MCP_ETOOBIG once more than `limit` bytes were
+ * appended; MCP_ENOMEM). What was appended before the failure stays in `out`:
+ * the caller cuts it off. No Lua runs meanwhile, not even a finalizer, so `out`
+ * may be a buffer that others use too.
  * [-0, +0, -] */
-int mcp_value_write(lua_State *L, int index, mcp_buf_t *out, int sorted,
-                    mcp_value_fault_t *fault);
-
-/* The same with MCP_ETOOBIG once more than `limit` bytes have been appended. */
 int mcp_value_write_within(lua_State *L, int index, mcp_buf_t *out, int sorted,
                            size_t limit, mcp_value_fault_t *fault);
+
+/* The same without a limit. */
+static inline int mcp_value_write(lua_State *L, int index, mcp_buf_t *out,
+                                  int sorted, mcp_value_fault_t *fault) {
+  return mcp_value_write_within(L, index, out, sorted, SIZE_MAX, fault);
+}
 
 /* Writes the full userdata at the top, which value.c does not know. 0, or a
  * code: MCP_EENCODE if it is not known here either. Needs 3 slots.
  * [-0, +0, -] */
 typedef int (*mcp_value_foreign_fn)(lua_State *L, mcp_buf_t *out, void *arg);
 
-/* The same without a limit, with such values in it. */
+/* mcp_value_write of a value in which there are such. */
 int mcp_value_write_foreign(lua_State *L, int index, mcp_buf_t *out, int sorted,
                             mcp_value_foreign_fn foreign, void *arg,
                             mcp_value_fault_t *fault);
