@@ -34,19 +34,6 @@ static memo_t **memo_of(mcp_exchange_t *x, bool *repeated) {
   return (memo_t **)x->ops->http->memo(x, repeated);
 }
 
-/* The text of params._meta, or an empty one. */
-static mcp_slice_t meta_of(const mcp_json_doc_t *doc, const mcp_rpc_t *rpc) {
-  return rpc->meta_at ? mcp_json_raw(doc, rpc->meta_at) : MCP_SLICE("");
-}
-
-static bool is_like(const memo_t *memo, const mcp_json_doc_t *doc,
-                    const mcp_rpc_t *rpc) {
-  return rpc->kind == MCP_RPC_REQUEST &&
-         mcp_slice_equal(mcp_json_raw(doc, rpc->method_at),
-                         memo->known.method) &&
-         mcp_slice_equal(meta_of(doc, rpc), memo->known.meta.text);
-}
-
 /* Where the arguments are, if params has them, the name, and nothing else that
  * Lua is to see; else 0. */
 static uint32_t arguments_of(const memo_t *memo, const mcp_json_doc_t *doc,
@@ -81,7 +68,7 @@ bool mcp_lrepeat_push(lua_State *L, mcp_coroutine_t *co,
   memo_t **slot = memo_of(x, &repeated), *memo;
   if (!slot || !*slot || (*slot)->function == LUA_NOREF) return false;
   memo = *slot;
-  if (!is_like(memo, arrival->doc, arrival->rpc)) {
+  if (!mcp_incoming_is_like(arrival->doc, arrival->rpc, &memo->known)) {
     memo->misses++;
     return false;
   }

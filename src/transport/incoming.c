@@ -42,13 +42,16 @@ int mcp_incoming_read(mcp_incoming_t *in, mcp_slice_t text) {
   return read_within(in, text, &mcp_json_default_limits);
 }
 
-/* Is it the request that was expected, so that nothing looks into its _meta? */
-static bool is_like(const mcp_incoming_t *in,
-                    const mcp_incoming_known_t *known) {
-  return in->arrival.rpc && in->rpc.kind == MCP_RPC_REQUEST &&
-         in->rpc.meta_at == in->doc.known &&
-         mcp_slice_equal(mcp_json_raw(&in->doc, in->rpc.method_at),
-                         known->method);
+bool mcp_incoming_is_like(const mcp_json_doc_t *doc, const mcp_rpc_t *rpc,
+                          const mcp_incoming_known_t *known) {
+  uint32_t meta = rpc->meta_at;
+  if (rpc->kind != MCP_RPC_REQUEST ||
+      !mcp_json_string_is(doc, rpc->method_at, known->method))
+    return false;
+  if (!meta) return known->meta.text.len == 0;
+  return meta == doc->known ||
+         (doc->tokens[meta].kind == MCP_JSON_OBJECT &&
+          mcp_slice_equal(mcp_json_raw(doc, meta), known->meta.text));
 }
 
 int mcp_incoming_read_like(mcp_incoming_t *in, mcp_slice_t text,
@@ -58,7 +61,11 @@ int mcp_incoming_read_like(mcp_incoming_t *in, mcp_slice_t text,
   if (!known || known->meta.nodes == 0) return mcp_incoming_read(in, text);
   limits.known = &known->meta;
   code = read_within(in, text, &limits);
-  if (in->doc.known == 0 || (code == 0 && is_like(in, known))) return code;
+  /* Nothing else may look into that one token. */
+  if (in->doc.known == 0 ||
+      (code == 0 && in->arrival.rpc && in->rpc.meta_at == in->doc.known &&
+       mcp_incoming_is_like(&in->doc, &in->rpc, known)))
+    return code;
   mcp_incoming_deinit(in);
   return mcp_incoming_read(in, text);
 }

@@ -38,6 +38,11 @@ int mcp_incoming_read(mcp_incoming_t *in, mcp_slice_t text);
 int mcp_incoming_read_like(mcp_incoming_t *in, mcp_slice_t text,
                            const mcp_incoming_known_t *known);
 
+/* Is `rpc`, read from `doc`, a request with the method and the _meta of
+ * `known`? `doc` was read like it, or like nothing. */
+bool mcp_incoming_is_like(const mcp_json_doc_t *doc, const mcp_rpc_t *rpc,
+                          const mcp_incoming_known_t *known);
+
 /* After a refusal with a readable id: replaces the arrival by one that tells
  * the upper side, so that a caller that waits for this message, or is owed an
  * error, does not wait in vain. 0 or MCP_ENOMEM. */

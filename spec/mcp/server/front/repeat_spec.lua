@@ -1,6 +1,7 @@
 -- SPDX-License-Identifier: MIT
 -- Requests that repeat the envelope of the one before them on their connection go a shorter way
--- (src/lua/lrepeat.h). The answers of both ways are the same, byte for byte.
+-- (src/lua/lrepeat.h). That the answers of both ways are the same is the matter of
+-- both_ways_spec.lua.
 local arrival = require "mcp.server.front.arrival"
 local core = require "mcp.core"
 local helper = require "spec.helper"
@@ -21,16 +22,7 @@ describe("a request that repeats an envelope", function()
     app:tool "table" { input = { text = "string?" } } (function(args)
       return { text = args.text, list = mcp.array {} }
     end)
-    app:tool "wrong" (function() return "\xff\xfe" end)
     app:tool "fails" (function() error("as expected", 0) end)
-    app:tool "talks" (function(_, ctx)
-      ctx:log("error", "first")
-      return "\u{e9} after that"
-    end)
-    app:prompt "greet" { arguments = { name = "string" } } (function(args)
-      return "hello " .. args.name
-    end)
-    app:resource "spec://r" (function() return "text" end)
     listening = app:listen { http = 0, quiet = true }
     methods = debug.getregistry()["mcp.exchange"].__index
     remember_of, remembered, alone = methods.remember, 0, 0
@@ -49,14 +41,14 @@ describe("a request that repeats an envelope", function()
     helper.leftovers()
   end)
 
-  -- A connection that sends texts as they are and reads namele answers.
+  -- A connection that sends texts as they are and reads the answers one by one.
   local function connect()
     local socket = assert(raw.connect(listening.port))
     local client, came = setmetatable({}, { __close = function()
       socket:close()
       helper.settle()
     end }), ""
-    local function namele()
+    local function following()
       came = came .. socket:receive()
       local head = came:match "^(.-\r\n\r\n)"
       local length = head and tonumber(head:lower():match "content%-length: (%d+)")
@@ -65,23 +57,12 @@ describe("a request that repeats an envelope", function()
       came = came:sub(#head + length + 1)
       return answer, answer:sub(#head + 1)
     end
-    -- An event stream to the end of its body.
-    function client.stream(text)
-      assert(socket:send(text) == #text)
-      helper.wait_until(function()
-        came = came .. socket:receive()
-        return came:find "\r\n0\r\n\r\n$"
-      end, "a stream")
-      local stream = came:gsub("Date: [^\r]*", "Date:", 1):gsub("id: [^\n]*", "id:")
-      came = ""
-      return stream
-    end
     function client.say(text) assert(socket:send(text) == #text) end
     function client.ask(text)
       assert(socket:send(text) == #text)
       local answer, body
       helper.wait_until(function()
-        answer, body = namele()
+        answer, body = following()
         return answer
       end, "an answer to " .. text)
       return answer, body
@@ -139,108 +120,10 @@ describe("a request that repeats an envelope", function()
     assert.equal(2, remembered)
   end)
 
-  -- Members of params, of every method that has any: what is right, wrong, missing and odd.
-  local ARGUMENTS = { "{}", "null", "[]", "7", '"x"', '{"text":"a"}', '{"text":7}', '{"text":null}',
-    '{"text":"\\u00e9\\n\\"<>"}', '{"n":3}', '{"n":3.0}', '{"n":3.5}', '{"n":"3"}', '{"list":[]}',
-    '{"list":["a"]}', '{"list":{}}', '{"other":1}', '{"text":"a","other":1}',
-    ('{"text":"%s"}'):format(("long "):rep(1000)), ('{"text":"%s"}'):format(("x"):rep(5000)) }
-  local CASES = {}
-  local function case(...) CASES[#CASES + 1] = { ... } end
-  for _, name in ipairs { "echo", "table", "wrong", "fails", "none" } do
-    for _, arguments in ipairs(ARGUMENTS) do
-      case("tools/call", name, ('"name":"%s","arguments":%s'):format(name, arguments))
-    end
-    case("tools/call", name, ('"name":"%s"'):format(name))
-    case("tools/call", name, ('"name":"%s","other":null,"extra":[{}]'):format(name))
-  end
-  -- The envelope's own text in another place, before and after it.
-  case("tools/call", "echo", '"name":"echo","arguments":' .. ENVELOPE:match "{.*")
-  case("tools/call", "echo", '"arguments":{"text":"a"},"name":"echo","x":' .. ENVELOPE:match "{.*")
-  case("tools/call", "echo", '"name":"echo","arguments":{"text":"a"},"_meta":{}')
-  case("tools/call", "echo", ('"name":"echo","x":{%s}'):format(ENVELOPE))
-  case("tools/call", "echo", '"name":"table"')
-  case("tools/call", "echo", '"name":7')
-  case("tools/call", "echo", "")
-  case("tools/call", "echo", '"name":"echo","task":{}')
-  -- What is nearly a name and arguments alone.
-  for _, params in ipairs {
-    '"arguments":{"text":"a"},"name":"echo"', '"name":"table","arguments":{"text":"a"}',
-    '"name":"echo","arguments":{"text":"a"},"task":null',
-    '"name":"echo","arguments":{"text":"a"},"task":{}', '"name":"echo","Arguments":{"text":"a"}',
-    '"Name":"echo","arguments":{"text":"a"}', '"name":"echo","x":"echo"',
-    '"x":"echo","arguments":{"text":"a"}', '"x":{},"arguments":{"text":"a"}',
-    '"n\\u0061me":"echo","arguments":{"text":"a"}',
-    '"name":"ech\\u006f","arguments":{"text":"a"}',
-    '"name":"echo","\\u0061rguments":{"text":"a"}',
-    '"name":"echo","arguments":{"text":"a"},"arguments":{"text":"b"}',
-    '"name":"echo","arguments":{"text":"a","list":[{"_meta":{}}]}',
-  } do
-    case("tools/call", "echo", params)
-  end
-  case("tools/list", nil, "")
-  case("tools/list", nil, '"cursor":"x"')
-  case("tools/list", nil, '"cursor":7')
-  case("tools/list", nil, '"cursor":null')
-  case("prompts/list", nil, "")
-  case("prompts/get", "greet", '"name":"greet","arguments":{"name":"you"}')
-  case("prompts/get", "greet", '"name":"greet"')
-  case("prompts/get", "none", '"name":"none"')
-  case("resources/list", nil, "")
-  case("resources/read", "spec://r", '"uri":"spec://r"')
-  case("resources/read", "spec://none", '"uri":"spec://none"')
-  case("resources/read", "spec://r", '"uri":7')
-  case("none/such", nil, "")
-  case("server/discover", nil, "")
-
   -- What is a plain request of the method, which the others follow.
   local function warm(client, build)
     for i = 1, 4 do client.ask(build(i)) end
   end
-
-  local function check(label, build, plain)
-    local first <close> = connect()
-    local expected = first.ask(build(77))
-    local client <close> = connect()
-    warm(client, plain)
-    local before = remembered
-    local answer = client.ask(build(77))
-    assert.equal(expected, answer, label)
-    assert.equal(answer, client.ask(build(77)), label .. ", again")
-    -- It did go the shorter way: nothing new was left.
-    return before == remembered
-  end
-
-  local function both_ways(era, build_of, known)
-    local short = 0
-    helper.logged(function()
-      for _, this in ipairs(CASES) do
-        local method, name, params = this[1], this[2], this[3]
-        if known(method) then
-          local label = ("%s: %s %s %s"):format(era, method, name, params:sub(1, 60))
-          if check(label, function(id) return build_of(method, name, params, id) end,
-            function(id) return build_of(method, name, name and ('"%s":"%s"'):format(
-              method == "resources/read" and "uri" or "name", name) or "", id) end) then
-            short = short + 1
-          end
-        end
-      end
-    end)
-    return short
-  end
-
-  it("is answered as any other, in the stateless era", function()
-    local short = both_ways("modern", modern, function() return true end)
-    assert.is_true(short > #CASES * 0.9, short .. " of " .. #CASES)
-  end)
-
-  it("is answered as any other, in a session", function()
-    open_session()
-    local short = both_ways("legacy", function(method, _, params, id)
-      return legacy(method, "{" .. params .. "}", id)
-    end, function(method) return method ~= "server/discover" end)
-    -- A length of one digit more makes another head.
-    assert.is_true(short > #CASES * 0.7, short .. " of " .. #CASES)
-  end)
 
   it("comes as its arguments where params has nothing else that is new", function()
     local client <close> = connect()
@@ -345,19 +228,6 @@ describe("a request that repeats an envelope", function()
       end
     end)
   end
-
-  it("is answered on a stream as any other", function()
-    open_session()
-    local function talks(id) return legacy("tools/call", '{"name":"talks"}', id) end
-    local first <close> = connect()
-    local expected = first.stream(talks(7))
-    assert.matches("first.*\u{e9} after that", expected)
-    local client <close> = connect()
-    warm(client, function(id) return legacy("tools/call", '{"name":"echo"}', id) end)
-    local before = remembered
-    assert.equal(expected, client.stream(talks(7)))
-    assert.equal(before, remembered)
-  end)
 
   it("gets the context of the one before only if no other code has seen it", function()
     local context = require "mcp.server.context"
