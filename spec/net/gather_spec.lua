@@ -1,8 +1,8 @@
 -- SPDX-License-Identifier: MIT
 -- gather_spec.lua: src/net/gather.c under src/net/stream.c: answers that are written together at
 -- the end of a pass over the sockets.
+local patience = require "spec.patience"
 local stream = require "codecs.stream"
-local system = require "codecs.system"
 
 local KIB = 1 << 10
 
@@ -19,13 +19,7 @@ describe("what is sent soon", function()
   end)
 
   local function wait(condition, what)
-    local deadline = system.now() + 5
-    while true do
-      local found = condition()
-      if found then return found end
-      assert(system.now() < deadline, "waited in vain for " .. what)
-      loop:step(0.01)
-    end
+    return patience(condition, what, function() loop:step(0.01) end)
   end
 
   -- The accepted end, which answers, and the other.

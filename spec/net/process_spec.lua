@@ -3,6 +3,7 @@
 -- nothing is left of them, however they and we end.
 local core = require "mcp.core"
 local process_facts = require "spec.process_facts"
+local scratch = require "spec.scratch"
 local support = require "spec.support"
 local system = support.system
 
@@ -128,18 +129,13 @@ describe("a child", function()
   end)
 
   it("is looked up in the PATH that it gets, and starts in the given folder", function()
-    local folder = os.tmpname()
-    os.remove(folder)
-    assert(os.execute("mkdir " .. folder))
-    local file <close> = assert(io.open(folder .. "/mcp-spec-tool", "w"))
-    file:write "#!/bin/sh\necho \"here $(pwd)\" >&2\n"
-    file:close()
-    os.execute("chmod +x " .. folder .. "/mcp-spec-tool")
+    local folder <close> = scratch()
+    os.execute("chmod +x " .. folder:write("mcp-spec-tool",
+      "#!/bin/sh\necho \"here $(pwd)\" >&2\n"))
     local child = shell("", { command = "mcp-spec-tool", args = {}, cwd = "/usr",
-      env = { PATH = folder .. ":/usr/bin:/bin" } })
+      env = { PATH = folder.path .. ":/usr/bin:/bin" } })
     assert.equal("/usr", (heard(child, "here (.*)")))
     wait_gone(child)
-    os.execute("rm -r " .. folder)
   end)
 
   it("that cannot start is reported at once, with the reason", function()

@@ -2,8 +2,8 @@
 -- stream_spec.lua: src/net/stream.c, over sockets and over memory (src/net/memory.c), with nothing
 -- above it.
 local account = require "codecs.account"
+local patience = require "spec.patience"
 local stream = require "codecs.stream"
-local system = require "codecs.system"
 
 local MIB = 1 << 20
 
@@ -21,13 +21,7 @@ for _, kind in ipairs { "sockets", "memory" } do
     end)
 
     local function wait(condition, what)
-      local deadline = system.now() + 5
-      while true do
-        local found = condition()
-        if found then return found end
-        assert(system.now() < deadline, "waited in vain for " .. what)
-        loop:step(0.01)
-      end
+      return patience(condition, what, function() loop:step(0.01) end)
     end
 
     local function settle() for _ = 1, 20 do loop:step(0) end end

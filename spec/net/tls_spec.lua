@@ -3,10 +3,10 @@
 -- the openssl command at the other end.
 local certificate = require "codecs.certificate"
 local openssl = require "mcp.openssl"
+local patience = require "spec.patience"
+local scratch = require "spec.scratch"
 local stream = require "codecs.stream"
 local system = require "codecs.system"
-
-local LIMIT = require("spec.pace").limit(5)
 
 -- One authority, what it has signed, and what it has not.
 local ca = certificate.make { name = "Spec CA", ca = true }
@@ -32,13 +32,7 @@ local loop
 -- Turns the loop until condition() gives something, which it returns. `seconds`: how long a turn
 -- may wait.
 local function wait(condition, what, seconds)
-  local deadline = system.now() + LIMIT
-  while true do
-    local found = condition()
-    if found then return found end
-    if system.now() > deadline then error("waited in vain for " .. (what or "a condition"), 2) end
-    loop:step(seconds or 0.01)
-  end
+  return patience(condition, what, function() loop:step(seconds or 0.01) end)
 end
 
 local function settle() for _ = 1, 30 do loop:step(0) end end
@@ -564,23 +558,13 @@ end)
 describe("a TLS context", function()
   local folder
 
-  setup(function()
-    folder = os.tmpname()
-    os.remove(folder)
-    assert(os.execute("mkdir " .. folder))
-  end)
-
-  teardown(function() os.execute("rm -r " .. folder) end)
+  setup(function() folder = scratch() end)
+  teardown(function() folder:remove() end)
 
   before_each(function() loop = stream.loop() end)
   after_each(function() loop:close() end)
 
-  local function file(name, text)
-    local path = folder .. "/" .. name
-    local out <close> = assert(io.open(path, "wb"))
-    out:write(text)
-    return path
-  end
+  local function file(name, text) return folder:write(name, text) end
 
   local function works(server, client)
     local a, b = loop:pair()
@@ -609,19 +593,20 @@ describe("a TLS context", function()
   end)
 
   it("believes those of a folder, hashed or not", function()
-    assert(os.execute(("mkdir %s/ca %s/hashed %s/empty"):format(folder, folder, folder)))
+    local path = folder.path
+    assert(os.execute(("mkdir %s/ca %s/hashed %s/empty"):format(path, path, path)))
     file("ca/one.pem", other_ca.cert)
     file("ca/two.crt", ca.cert)
     file("ca/README", "no certificate")
-    assert.is_true(works(server_context(), client_context { ca = folder .. "/ca" }))
+    assert.is_true(works(server_context(), client_context { ca = path .. "/ca" }))
     file("hashed/x.pem", ca.cert)
-    local hash = assert(io.popen(("openssl x509 -noout -hash -in %s/hashed/x.pem"):format(folder)))
+    local hash = assert(io.popen(("openssl x509 -noout -hash -in %s/hashed/x.pem"):format(path)))
     local name = hash:read "l"
     hash:close()
-    assert(os.rename(folder .. "/hashed/x.pem", ("%s/hashed/%s.0"):format(folder, name)))
-    assert.is_true(works(server_context(), client_context { ca = folder .. "/hashed" }))
+    assert(os.rename(path .. "/hashed/x.pem", ("%s/hashed/%s.0"):format(path, name)))
+    assert.is_true(works(server_context(), client_context { ca = path .. "/hashed" }))
     assert.matches("expected a file ending in %.pem, %.crt or %.cer, found none",
-      refused { role = "client", ca = folder .. "/empty" })
+      refused { role = "client", ca = path .. "/empty" })
   end)
 
   it("reads no more of a file than 4 MiB", function()
@@ -635,7 +620,7 @@ describe("a TLS context", function()
 
   it("says what is wrong with what it was given", function()
     local cert, key = file("cert.pem", own.cert), file("key.pem", own.key)
-    local none = folder .. "/none.pem"
+    local none = folder.path .. "/none.pem"
     local server = function(options)
       options.role = "server"
       return refused(options)
@@ -652,7 +637,7 @@ describe("a TLS context", function()
     assert.matches("key: the text: does not match the certificate",
       server { cert = cert, key = client_own.key })
     assert.matches("cert: .*: expected a file, got a folder",
-      server { cert = folder, key = key })
+      server { cert = folder.path, key = key })
     assert.matches("client_ca: .*: No such file",
       server { cert = cert, key = key, client_ca = none })
     assert.matches("ca: the text: certificate 1: ", refused { role = "client",
@@ -745,17 +730,14 @@ describe("TLS against the openssl command", function()
   local folder, children
 
   setup(function()
-    folder = os.tmpname()
-    os.remove(folder)
-    assert(os.execute("mkdir " .. folder))
+    folder = scratch()
     for name, text in pairs { ["ca.pem"] = ca.cert, ["cert.pem"] = own.cert, ["key.pem"] = own.key }
     do
-      local out <close> = assert(io.open(folder .. "/" .. name, "wb"))
-      out:write(text)
+      folder:write(name, text)
     end
   end)
 
-  teardown(function() os.execute("rm -r " .. folder) end)
+  teardown(function() folder:remove() end)
 
   before_each(function()
     loop = stream.loop()
@@ -773,7 +755,7 @@ describe("TLS against the openssl command", function()
   local function from_command(...)
     local port = loop:listen()
     local child = system.spawn { "openssl", "s_client", "-connect", "127.0.0.1:" .. port,
-      "-CAfile", folder .. "/ca.pem", "-verify_return_error", "-servername", "localhost", ... }
+      "-CAfile", folder.path .. "/ca.pem", "-verify_return_error", "-servername", "localhost", ... }
     children[#children + 1] = child
     local raw = wait(function() return loop:accept() end, "s_client")
     local server = assert(raw:wrap(server_context(server_more)))
@@ -806,7 +788,7 @@ describe("TLS against the openssl command", function()
 
     it("is a client of its server with " .. version, function()
       local child = system.spawn { "openssl", "s_server", "-accept", "127.0.0.1:0", "-cert",
-        folder .. "/cert.pem", "-key", folder .. "/key.pem", option }
+        folder.path .. "/cert.pem", "-key", folder.path .. "/key.pem", option }
       children[#children + 1] = child
       local port = said(child, "ACCEPT [^\n]*:%d+\n"):match "ACCEPT [^\n]*:(%d+)\n"
       local raw = assert(loop:connect(math.tointeger(port)))
@@ -823,8 +805,7 @@ describe("TLS against the openssl command", function()
     after_each(function() server_more = nil end)
 
     local function write(name, text)
-      local out <close> = assert(io.open(folder .. "/" .. name, "wb"))
-      out:write(text)
+      folder:write(name, text)
     end
 
     -- The names in the request for a certificate, sorted.
@@ -841,20 +822,20 @@ describe("TLS against the openssl command", function()
     it("those of a text or a file", function()
       assert.same({ "Spec CA" }, announced(ca.cert))
       assert.same({ "Other CA", "Spec CA" }, announced(ca.cert .. other_ca.cert))
-      assert.same({ "Spec CA" }, announced(folder .. "/ca.pem"))
+      assert.same({ "Spec CA" }, announced(folder.path .. "/ca.pem"))
     end)
 
     it("those of a folder, of each file in it that is one", function()
-      assert(os.execute(("mkdir %s/cas"):format(folder)))
+      assert(os.execute(("mkdir %s/cas"):format(folder.path)))
       write("cas/one.pem", ca.cert)
-      assert.same({ "Spec CA" }, announced(folder .. "/cas"))
+      assert.same({ "Spec CA" }, announced(folder.path .. "/cas"))
       write("cas/two.crt", other_ca.cert)
       write("cas/three.cer", certificate.make({ name = "Third CA", ca = true }).cert)
       write("cas/README", certificate.make({ name = "No CA", ca = true }).cert)
-      assert.same({ "Other CA", "Spec CA", "Third CA" }, announced(folder .. "/cas"))
+      assert.same({ "Other CA", "Spec CA", "Third CA" }, announced(folder.path .. "/cas"))
       -- A name by which OpenSSL would look there changes nothing of it.
       write("cas/0123abcd.0", ca.cert)
-      assert.same({ "Other CA", "Spec CA", "Third CA" }, announced(folder .. "/cas"))
+      assert.same({ "Other CA", "Spec CA", "Third CA" }, announced(folder.path .. "/cas"))
     end)
   end)
 

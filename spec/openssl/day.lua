@@ -5,10 +5,11 @@
 -- that is ours, with this clock: "server" or "client"; the other is the openssl command, which has
 -- the real time and remembers all.
 local openssl = require "mcp.openssl"
+local patience = require "spec.patience"
 local stream = require "codecs.stream"
 local system = require "codecs.system"
 
-local LIMIT = require("spec.pace").limit(10)
+local LIMIT = 10 -- seconds
 
 local folder, side, protocol = table.unpack(arg, 1, 3)
 local loop = stream.loop()
@@ -25,13 +26,7 @@ local function spawn(command, ...)
 end
 
 local function wait(condition, what)
-  local deadline = system.now() + LIMIT
-  while true do
-    local found = condition()
-    if found then return found end
-    if system.now() > deadline then error("waited in vain for " .. what, 2) end
-    loop:step(0.01)
-  end
+  return patience(condition, what, function() loop:step(0.01) end, LIMIT)
 end
 
 -- Until a text has come from a process.

@@ -4,10 +4,10 @@
 local certificate = require "codecs.certificate"
 local hours = require "spec.openssl.hours"
 local openssl = require "mcp.openssl"
+local patience = require "spec.patience"
+local scratch = require "spec.scratch"
 local stream = require "codecs.stream"
 local system = require "codecs.system"
-
-local LIMIT = require("spec.pace").limit(5)
 
 local ca = certificate.make { name = "Spec CA", ca = true }
 local own = certificate.make { issuer = ca, names = "DNS:localhost,DNS:*.many.test", serial = 2 }
@@ -23,13 +23,7 @@ describe("a client's sessions", function()
   after_each(function() loop:close() end)
 
   local function wait(condition, what)
-    local deadline = system.now() + LIMIT
-    while true do
-      local found = condition()
-      if found then return found end
-      if system.now() > deadline then error("waited in vain for " .. what, 2) end
-      loop:step(0.01)
-    end
+    return patience(condition, what, function() loop:step(0.01) end)
   end
 
   local function open(name, port, context, server_side)
@@ -160,15 +154,9 @@ describe("a client's sessions", function()
   end
 
   it("are resumed with TLS 1.2, as often as one likes", function()
-    local folder = os.tmpname()
-    os.remove(folder)
-    assert(os.execute("mkdir " .. folder))
-    for name, text in pairs { cert = own.cert, key = own.key } do
-      local out <close> = assert(io.open(folder .. "/" .. name, "wb"))
-      out:write(text)
-    end
+    local folder <close> = scratch()
     local child <close> = system.spawn { "openssl", "s_server", "-accept", "127.0.0.1:0", "-cert",
-      folder .. "/cert", "-key", folder .. "/key", "-tls1_2" }
+      folder:write("cert", own.cert), "-key", folder:write("key", own.key), "-tls1_2" }
     local text = ""
     local port = wait(function()
       text = text .. (child:read(0) or "") .. (child:read_error(0) or "")
@@ -191,7 +179,6 @@ describe("a client's sessions", function()
       text = text:gsub("question", "")
       far:close(true)
     end
-    os.execute("rm -r " .. folder)
     assert.same({ 1, 2 }, { client:handshakes() })
   end)
 end)

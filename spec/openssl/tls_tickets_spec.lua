@@ -4,10 +4,10 @@
 local certificate = require "codecs.certificate"
 local hours = require "spec.openssl.hours"
 local openssl = require "mcp.openssl"
+local patience = require "spec.patience"
+local scratch = require "spec.scratch"
 local stream = require "codecs.stream"
 local system = require "codecs.system"
-
-local LIMIT = require("spec.pace").limit(5)
 
 local ca = certificate.make { name = "Spec CA", ca = true }
 local other_ca = certificate.make { name = "Other CA", ca = true }
@@ -29,25 +29,14 @@ end
 describe("a server's session tickets", function()
   local loop, folder
 
-  setup(function()
-    folder = os.tmpname()
-    os.remove(folder)
-    assert(os.execute("mkdir " .. folder))
-  end)
-
-  teardown(function() os.execute("rm -r " .. folder) end)
+  setup(function() folder = scratch() end)
+  teardown(function() folder:remove() end)
 
   before_each(function() loop = stream.loop() end)
   after_each(function() loop:close() end)
 
   local function wait(condition, what)
-    local deadline = system.now() + LIMIT
-    while true do
-      local found = condition()
-      if found then return found end
-      if system.now() > deadline then error("waited in vain for " .. what, 2) end
-      loop:step(0.01)
-    end
+    return patience(condition, what, function() loop:step(0.01) end)
   end
 
   -- One connection: a question, an answer, the end.
@@ -132,11 +121,7 @@ describe("a server's session tickets", function()
     assert.same({ 1, 1 }, counts(server))
   end)
 
-  local function write(name, text)
-    local out <close> = assert(io.open(folder .. "/" .. name, "wb"))
-    out:write(text)
-    return folder .. "/" .. name
-  end
+  local function write(name, text) return folder:write(name, text) end
 
   it("end where the rules for clients' certificates have changed", function()
     local path = write("clients.pem", ca.cert)
@@ -231,8 +216,8 @@ describe("a server's session tickets", function()
       connection:close(true)
       return text
     end
-    assert.matches("New, TLSv1.2", command("-sess_out", folder .. "/session"))
-    assert.matches("Reused, TLSv1.2", command("-sess_in", folder .. "/session"))
+    assert.matches("New, TLSv1.2", command("-sess_out", folder.path .. "/session"))
+    assert.matches("Reused, TLSv1.2", command("-sess_in", folder.path .. "/session"))
     assert.same({ 1, 1 }, counts(server))
   end)
 

@@ -3,11 +3,11 @@
 -- its clients are streams that know nothing of HTTP, and curl.
 local certificate = require "codecs.certificate"
 local core = require "mcp.core"
+local patience = require "spec.patience"
+local scratch = require "spec.scratch"
 local stream = require "codecs.stream"
 local system = require "codecs.system"
 local tls = require "mcp.tls"
-
-local LIMIT = require("spec.pace").limit(5)
 
 local BODY = '{"jsonrpc":"2.0","id":1,"method":"m"}'
 
@@ -23,32 +23,21 @@ describe("HTTP over TLS", function()
   setup(function()
     ca = certificate.make { name = "Spec CA", ca = true }
     own = certificate.make { issuer = ca, names = "DNS:localhost,IP:127.0.0.1", serial = 2 }
-    folder = os.tmpname()
-    os.remove(folder)
-    assert(os.execute("mkdir " .. folder))
+    folder = scratch()
   end)
 
-  teardown(function() os.execute("rm -r " .. folder) end)
+  teardown(function() folder:remove() end)
 
-  local function file(name, text)
-    local path = folder .. "/" .. name
-    local out <close> = assert(io.open(path, "wb"))
-    out:write(text)
-    return path
-  end
+  local function file(name, text) return folder:write(name, text) end
 
   before_each(function() loop = stream.loop() end)
 
   -- Both loops turn in here.
   local function wait(condition, what)
-    local deadline = system.now() + LIMIT
-    while true do
-      local found = condition()
-      if found then return found end
-      if system.now() > deadline then error("waited in vain for " .. (what or "it"), 2) end
+    return patience(condition, what, function()
       core.step(0)
       loop:step(0.001)
-    end
+    end)
   end
 
   local function close()

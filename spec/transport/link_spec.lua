@@ -6,6 +6,7 @@ local core = require "mcp.core"
 local frames = require "spec.ws_frames"
 local helper = require "spec.helper"
 local mcp = require "mcp"
+local patience = require "spec.patience"
 local stream = require "codecs.stream"
 local support = require "spec.support"
 local tls = require "mcp.tls"
@@ -375,12 +376,10 @@ describe("the end of input that comes before messages are read", function()
   before_each(function() loop = stream.loop() end)
 
   local function wait(condition, what, turn)
-    local deadline = system.now() + support.LIMIT
-    while not condition() do
-      if system.now() > deadline then error("waited in vain for " .. what, 2) end
+    return patience(condition, what, function()
       turn()
       core.step(0.001)
-    end
+    end)
   end
 
   after_each(function()

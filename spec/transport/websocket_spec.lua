@@ -4,6 +4,7 @@
 -- against it. `make autobahn` has more of the same.
 local core = require "mcp.core"
 local frames = require "spec.ws_frames"
+local patience = require "spec.patience"
 local support = require "spec.support"
 local ws = require "codecs.ws"
 
@@ -109,13 +110,7 @@ end
 
 -- Turns the loop until `test()` gives something.
 local function turn_until(test, what)
-  local deadline = system.now() + support.LIMIT
-  while true do
-    local found = test()
-    if found then return found end
-    if system.now() > deadline then error("waited in vain for " .. what, 2) end
-    core.step(0.005)
-  end
+  return patience(test, what, function() core.step(0.005) end)
 end
 
 local function upgrade_request(fields, line)
