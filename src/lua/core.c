@@ -40,6 +40,7 @@
 #include "lua/seconds.h"
 #include "lua/seldom.h"
 #include "lua/value.h"
+#include "lua/value_decode.h"
 #include "net/hangup.h"
 #include "net/watchdog.h"
 

@@ -11,6 +11,7 @@
 #include "lua/lhttp_response.h"
 #include "lua/seconds.h"
 #include "lua/value.h"
+#include "lua/value_decode.h"
 #include "wire/http_coding.h"
 
 #define NEVER UINT64_MAX

@@ -7,6 +7,7 @@
 
 #include "base/err.h"
 #include "lua/value.h"
+#include "lua/value_decode.h"
 #include "wire/json_place.h"
 
 #define HELD "mcp.json.held"

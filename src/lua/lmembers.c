@@ -1,21 +1,21 @@
 /* SPDX-License-Identifier: MIT
  * lmembers.c: see lmembers.h. Upvalues of the check: KNOWN, the type of Lua's
  * by the name of the member, with the bit REQUIRED where it must be there;
- * COUNT, of those that must be; OTHER, a function for tables that have a
- * metatable; FLAGS. */
+ * OTHER, a function for tables that have a metatable; FLAGS, above which is how
+ * many must be there. */
 #include "lua/lmembers.h"
 
 #include <lauxlib.h>
 #include <stdbool.h>
 #include <string.h>
 
-enum { KNOWN = 1, COUNT, OTHER, FLAGS, UPVALUES = FLAGS };
+enum { KNOWN = 1, FLAGS, OTHER, UPVALUES = OTHER };
 
 /* Beside the types of Lua's. */
 enum { INTEGER = LUA_NUMTYPES, ANY, NONE, REQUIRED = 32, TYPES = REQUIRED - 1 };
 
 /* There may be other members; OTHER has the last word on what does not fit. */
-enum { OPEN = 1, LAST = 2 };
+enum { OPEN = 1, LAST = 2, FLAG_BITS = 2 };
 
 static bool has_type(lua_State *L, int index, int type) {
   if (type == INTEGER) return lua_isinteger(L, index);
@@ -27,8 +27,7 @@ static bool is_first(lua_State *L, int index) {
   return lua_isinteger(L, index) && lua_tointeger(L, index) == 1;
 }
 
-static bool fit(lua_State *L, bool open) {
-  lua_Integer missing = lua_tointeger(L, lua_upvalueindex(COUNT));
+static bool fit(lua_State *L, bool open, lua_Integer missing) {
   lua_pushnil(L);
   while (lua_next(L, 1)) {
     int type;
@@ -60,7 +59,7 @@ static int check(lua_State *L) {
   lua_Integer flags = lua_tointeger(L, lua_upvalueindex(FLAGS));
   bool good = lua_type(L, 1) == LUA_TTABLE;
   if (good && lua_getmetatable(L, 1)) return ask_other(L);
-  good = good && fit(L, flags & OPEN);
+  good = good && fit(L, flags & OPEN, flags >> FLAG_BITS);
   if (!good && (flags & LAST)) return ask_other(L);
   lua_pushboolean(L, good);
   if (!(flags & LAST)) return 1;
@@ -100,8 +99,7 @@ static lua_Integer mark_required(lua_State *L, int list, int other) {
  * `last` everything that does not fit. No float is an integer here, also where
  * JSON Schema says that it is. */
 static int members_check(lua_State *L) {
-  lua_Integer count;
-  int flags = 0;
+  lua_Integer flags = 0;
   luaL_checktype(L, 1, LUA_TTABLE);
   luaL_checktype(L, 2, LUA_TTABLE);
   luaL_checktype(L, 3, LUA_TFUNCTION);
@@ -116,10 +114,8 @@ static int members_check(lua_State *L) {
     lua_rawset(L, -5);
     lua_pop(L, 1);
   }
-  count = mark_required(L, 2, flags & OPEN ? ANY : NONE);
+  flags |= mark_required(L, 2, flags & OPEN ? ANY : NONE) << FLAG_BITS;
   lua_replace(L, KNOWN);
-  lua_pushinteger(L, count);
-  lua_replace(L, COUNT);
   lua_pushinteger(L, flags);
   lua_replace(L, FLAGS);
   lua_pushcclosure(L, check, UPVALUES);

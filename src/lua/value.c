@@ -23,14 +23,6 @@ static const char registry_keys[3];
 #define ARRAYS   (&registry_keys[1])
 #define RAW_MT   (&registry_keys[2])
 
-/* The tokens of a text that has many of them. */
-#define DOC_TYPE "mcp.document"
-
-static int free_doc(lua_State *L) {
-  mcp_json_doc_deinit(luaL_checkudata(L, 1, DOC_TYPE));
-  return 0;
-}
-
 void mcp_value_open(lua_State *L) {
   luaL_checkstack(L, 4, NULL);
   if (lua_rawgetp(L, LUA_REGISTRYINDEX, RAW_MT) == LUA_TNIL) {
@@ -46,11 +38,6 @@ void mcp_value_open(lua_State *L) {
     lua_pushboolean(L, 0);
     lua_setfield(L, -2, "__metatable");
     lua_rawsetp(L, LUA_REGISTRYINDEX, RAW_MT);
-  }
-  lua_pop(L, 1);
-  if (luaL_newmetatable(L, DOC_TYPE)) {
-    lua_pushcfunction(L, free_doc);
-    lua_setfield(L, -2, "__gc");
   }
   lua_pop(L, 1);
 }
@@ -132,6 +119,10 @@ static inline void push_one(lua_State *L, const mcp_json_doc_t *doc,
   case MCP_JSON_STRING: push_string(L, doc, at); break;
   case MCP_JSON_OBJECT: lua_createtable(L, 0, (int)t->count); break;
   case MCP_JSON_ARRAY:
+    if (lua_isnil(L, base)) {
+      mcp_value_push_array_mt(L);
+      lua_replace(L, base);
+    }
     lua_createtable(L, (int)t->count, 0);
     lua_pushvalue(L, base);
     lua_setmetatable(L, -2);
@@ -157,15 +148,16 @@ void mcp_value_push(lua_State *L, const mcp_json_doc_t *doc, uint32_t at) {
   mcp_value_push_without(L, doc, at, 0);
 }
 
-/* The slot `base` holds the metatable of arrays, above it lie the open tables,
- * and above them there is room for what push_escaped needs. */
+/* The slot `base` holds the metatable of arrays from the first of them on,
+ * above it lie the open tables, and above them there is room for what
+ * push_escaped needs. */
 void mcp_value_push_without(lua_State *L, const mcp_json_doc_t *doc,
                             uint32_t at, uint32_t without) {
   frame_t frames[MCP_JSON_DEPTH];
   size_t depth = 0;
   int base;
   luaL_checkstack(L, 8, NULL);
-  mcp_value_push_array_mt(L);
+  lua_pushnil(L);
   base = lua_gettop(L);
   do {
     const mcp_json_token_t *t = &doc->tokens[at];
@@ -557,42 +549,4 @@ int mcp_value_write_foreign(lua_State *L, int index, mcp_buf_t *out, int sorted,
                             mcp_value_fault_t *fault) {
   writer_t w = {L, out, fault, 0, sorted != 0, SIZE_MAX, foreign, arg};
   return write_from(&w, index);
-}
-
-int mcp_value_decode_within(lua_State *L, mcp_slice_t text,
-                            const mcp_json_limits_t *limits,
-                            mcp_json_fault_t *fault) {
-  mcp_json_limits_t few = *limits;
-  mcp_json_doc_t small, *doc = &small;
-  int code, base = lua_gettop(L);
-  mcp_json_doc_init(doc);
-  if (few.nodes > MCP_JSON_INLINE_TOKENS) few.nodes = MCP_JSON_INLINE_TOKENS;
-  code = mcp_json_parse(doc, text, &few, fault);
-  if (code == MCP_ENODES && limits->nodes > few.nodes) {
-    /* Its tokens must have an owner that outlives an error. */
-    doc = lua_newuserdatauv(L, sizeof *doc, 0);
-    mcp_json_doc_init(doc);
-    luaL_setmetatable(L, DOC_TYPE);
-    code = mcp_json_parse(doc, text, limits, fault);
-  }
-  if (code < 0) {
-    lua_settop(L, base);
-    return code;
-  }
-  mcp_value_push(L, doc, 0);
-  mcp_json_doc_deinit(doc);
-  if (doc != &small) lua_remove(L, base + 1);
-  return 0;
-}
-
-int mcp_value_decode(lua_State *L, mcp_slice_t text) {
-  mcp_json_fault_t fault = {0};
-  int code = mcp_value_decode_within(L, text, &mcp_json_default_limits, &fault);
-  if (code == 0) return 1;
-  lua_pushnil(L);
-  lua_pushfstring(L, "%s at byte %I",
-                  fault.what ? fault.what : mcp_err_text(code),
-                  (lua_Integer)fault.offset);
-  lua_pushstring(L, mcp_err_name(code));
-  return 3;
 }

@@ -54,17 +54,6 @@ void mcp_value_push_raw_line(lua_State *L, mcp_slice_t text);
  * that outlives the error. [-0, +1, m] */
 void mcp_value_push(lua_State *L, const mcp_json_doc_t *doc, uint32_t at);
 
-/* Reads `text` by the strict reader and pushes its value, or nil, text, name of
- * the code; returns how many it pushed. `text` must have an owner that outlives
- * an error. [-0, +(1|3), m] */
-int mcp_value_decode(lua_State *L, mcp_slice_t text);
-
-/* The same within `limits`: 0 with the value pushed, or a code with `fault`
- * filled. [-0, +(0|1), m] */
-int mcp_value_decode_within(lua_State *L, mcp_slice_t text,
-                            const mcp_json_limits_t *limits,
-                            mcp_json_fault_t *fault);
-
 #define MCP_VALUE_FAULT_LENGTH 192
 
 /* The same without the member of an object inside it whose value is token
