@@ -3,7 +3,7 @@
 #   make bench [QUICK=1] [ROUNDS=n] [SECONDS=n] [CONNS=16,64] [ONLY=word] [STRICT=1]
 
 BENCH_CC  = $(CC) $(CPPFLAGS) $(CFLAGS) $(LDFLAGS)
-BENCH_OUT := $(addprefix $(BUILD)/bench/,limit echo talk relay drive.so codec.so)
+BENCH_OUT := $(addprefix $(BUILD)/bench/,limit echo talk relay drive.so codec.so count.so)
 
 $(BUILD)/bench/limit: bench/limit.c $(LLHTTP_OBJ)
 	@mkdir -p $(@D)
@@ -24,6 +24,11 @@ $(BUILD)/bench/relay: bench/hop/relay.c
 $(BUILD)/bench/drive.so: bench/drive.c bench/load.h
 	@mkdir -p $(@D)
 	$(BENCH_CC) -shared -o $@ $<
+
+# It stays loaded until the state is closed, and a little longer.
+$(BUILD)/bench/count.so: bench/count.c
+	@mkdir -p $(@D)
+	$(BENCH_CC) -shared -Wl,-z,nodelete -o $@ $<
 
 $(BUILD)/bench/codec.so: bench/codec.c $(PURE_OBJ)
 	@mkdir -p $(@D)

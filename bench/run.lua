@@ -575,6 +575,13 @@ part("worker", function()
   end
 end)
 
+-- -- allocations -------------------------------------------------------------
+
+dofile "bench/allocations.lua" (setmetatable({
+  server_http = SERVER_HTTP, server_stdio = SERVER_STDIO, part = part, row = row,
+  heading = heading, attempt = attempt,
+}, { __index = kit }))
+
 -- -- gateways ----------------------------------------------------------------
 
 dofile "bench/hop/parts.lua" (setmetatable({

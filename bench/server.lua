@@ -21,4 +21,9 @@ for i = 2, tonumber(os.getenv "TOOLS") or 1 do
   end)
 end
 
+if os.getenv "COUNT_ALLOCATIONS" then -- what a call allocates: allocations.lua
+  local counts = dofile "bench/counted.lua"
+  app:tool "counts" {} (function() return counts() end)
+end
+
 app:run()
