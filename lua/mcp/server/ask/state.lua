@@ -47,10 +47,13 @@ local NAME, NOTHING = '/clientCapabilities"', "^%s*:%s*{%s*}"
 local KEPT = 1024
 local last_meta, last_answer
 
+-- The envelope has been checked, so the name stands there. Where it may stand twice (in another
+-- member, or spelled with escapes), that is not the way to find out.
 local function can_be_asked(meta)
   if meta == last_meta then return last_answer end
   local _, at = meta:find(NAME, 1, true)
   local answer = not (at and meta:find(NOTHING, at + 1))
+    or meta:find(NAME, at + 1, true) ~= nil or meta:find("\\u", 1, true) ~= nil
   if #meta <= KEPT then last_meta, last_answer = meta, answer end
   return answer
 end
