@@ -30,13 +30,13 @@ end
 
 ---@param name string
 ---@param default integer
----@param why string|nil why it cannot be a fraction
+---@param reason string|nil why it cannot be a fraction
 ---@return integer value 1 or more
-function settings.whole(name, default, why)
+function settings.whole(name, default, reason)
   local value = settings.option(name, default)
   local n = math.tointeger(tonumber(value))
   if not n or n < 1 then
-    refuse(name, "a whole number, 1 or more" .. (why and (" (%s)"):format(why) or ""), value)
+    refuse(name, "a whole number, 1 or more" .. (reason and (" (%s)"):format(reason) or ""), value)
   end
   return n
 end
