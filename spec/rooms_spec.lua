@@ -344,7 +344,8 @@ describe("arrows of lua/mcp", function()
     { "mcp.server.catalog" },
     { "mcp.server.nested", "mcp.server.sandbox", "mcp.server.search" },
     { "mcp.server.code_mode" },
-    { "mcp.server.middleware", "mcp.server.middleware.*", "mcp.server.timeout" },
+    { "mcp.server.middleware", "mcp.server.middleware.*", "mcp.server.overdue" },
+    { "mcp.server.timeout" },
     { "mcp.server.inspect", "mcp.server.inspect.*" },
     { "mcp.server.listen", "mcp.server.listen.*" },
     -- Several processes of one server: the supervisor, and a worker's side of it.
@@ -514,7 +515,9 @@ describe("arrows of lua/mcp", function()
         "mcp.proxy", "mcp.yaml", "mcp.libyaml", "mcp.store", "mcp.hiredis",
         "mcp.chart", "mcp.ui", "mcp.message.ui", "mcp.async", "mcp.nearest", "mcp.text",
         "mcp.server.ask.state", "mcp.server.context_methods", "mcp.server.delivery",
-        "mcp.server.heartbeat", "mcp.server.feature.cursor", "mcp.server.feature.metadata",
+        "mcp.server.dispatch", "mcp.server.feature.tool", "mcp.server.overdue",
+        "mcp.schema.validator", "mcp.server.heartbeat", "mcp.server.feature.cursor",
+        "mcp.server.feature.metadata",
         "mcp.server.feature.ui", "mcp.server.shared", "mcp.store" } do
         assert.is_not_equal(later, name)
       end

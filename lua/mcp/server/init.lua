@@ -17,7 +17,7 @@ local registry = require "mcp.server.feature.registry"
 local resource = require "mcp.later" "mcp.server.feature.resource"
 local session = require "mcp.server.session"
 local timeout = require "mcp.server.timeout"
-local tool = require "mcp.server.feature.tool"
+local tool_entry = require "mcp.server.feature.tool_entry"
 local uri = require "mcp.later" "mcp.uri"
 
 local server = {}
@@ -230,7 +230,7 @@ server.check_self = check_self
 ---@param name string
 ---@return table decorator
 function methods.tool(app, name, ...)
-  return decorator(app, "tool", tool, "tools", name, ...)
+  return decorator(app, "tool", tool_entry, "tools", name, ...)
 end
 
 ---A resource, or a template if the URI has `{expressions}` (RFC 6570). Its

@@ -17,7 +17,7 @@ local route = require "mcp.later" "mcp.server.front.route"
 local resumable = require "mcp.later" "mcp.server.resumable"
 local session_clock = require "mcp.later" "mcp.server.session_clock"
 local sessions = require "mcp.server.session"
-local tool = require "mcp.server.feature.tool"
+local tool = require "mcp.later" "mcp.server.feature.tool"
 local trace = require "mcp.later" "mcp.trace"
 
 local http = {}

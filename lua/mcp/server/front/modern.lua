@@ -3,12 +3,12 @@
 -- have a fixed order, and the first that fails decides the error: `check`, then what the transport
 -- checks (front/http.lua: header fields), then `run`.
 local context = require "mcp.server.context"
-local dispatch = require "mcp.server.dispatch"
+local dispatch = require "mcp.later" "mcp.server.dispatch"
 local errors = require "mcp.protocol.errors"
 local failure = require "mcp.failure"
 local protocol = require "mcp.protocol"
-local state = require "mcp.server.ask.state"
-local tool = require "mcp.server.feature.tool"
+local state = require "mcp.later" "mcp.server.ask.state"
+local tool = require "mcp.later" "mcp.server.feature.tool"
 
 local modern = {}
 
