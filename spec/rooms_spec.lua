@@ -295,7 +295,7 @@ describe("arrows of lua/mcp", function()
     { "mcp.core", "mcp.openssl", "mcp.zlib", "mcp.libyaml", "mcp.hiredis" },
     -- Leaves: plain functions and tables. They may require each other.
     { "mcp.async", "mcp.bm25", "mcp.budget", "mcp.bundle", "mcp.closing", "mcp.coding",
-      "mcp.content", "mcp.failure", "mcp.foreign", "mcp.refusal",
+      "mcp.content", "mcp.copy", "mcp.failure", "mcp.foreign", "mcp.refusal",
       "mcp.header", "mcp.jsonc", "mcp.keys", "mcp.later", "mcp.limits",
       "mcp.loading", "mcp.measures",
       "mcp.nearest", "mcp.options",

@@ -1,6 +1,7 @@
 -- SPDX-License-Identifier: MIT
 -- cache: results of the stateless revision that the server allows clients to cache (protocol, 4.8).
 -- The caller decides which results to keep and when they are out of date.
+local copy = require("mcp.copy").deep
 local core = require "mcp.core"
 local uri = require "mcp.later" "mcp.uri"
 
@@ -10,13 +11,6 @@ local cache = {}
 cache.MAX = 1000
 ---A result is kept no longer than this, whatever the server says, in seconds.
 cache.MAX_TTL = 86400
-
-local function copy(given)
-  if type(given) ~= "table" then return given end
-  local out = {}
-  for key, member in pairs(given) do out[key] = copy(member) end
-  return setmetatable(out, getmetatable(given))
-end
 
 ---@class mcp.client.Cache
 local Cache = { __name = "mcp.client_cache" }

@@ -2,6 +2,7 @@
 -- serve: answers the questions of a server: forms and pages for the user (elicitation), messages
 -- for the model (sampling), and the folders (roots). The program's callbacks make the answers; this
 -- file checks questions and answers, for all revisions.
+local copy = require("mcp.copy").deep
 local core = require "mcp.core"
 local errors = require "mcp.protocol.errors"
 local failure = require "mcp.failure"
@@ -78,13 +79,6 @@ local function ask(client, method, fn, ...)
 end
 
 -- --- the user -------------------------------------------------------------------
-
-local function copy(given)
-  if type(given) ~= "table" then return given end
-  local out = {}
-  for key, member in pairs(given) do out[key] = copy(member) end
-  return setmetatable(out, getmetatable(given))
-end
 
 -- The answers to a form, completed with the defaults of its schema; fields that the form does not
 -- have are an error. nil and what is wrong.

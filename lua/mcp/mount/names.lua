@@ -2,6 +2,8 @@
 -- names: what the entries of a mounted server are called in the app, and back: `gh` and
 -- `create_issue` make `gh_create_issue`, `repo://x` becomes `gh+repo://x`. The scheme `ui` stays,
 -- since hosts look for it: `ui://x` becomes `ui://gh+x`. Knows no server and no transport.
+local copy = require("mcp.copy").flat
+
 local names = {}
 
 local Names = { __name = "mcp.mount.names" }
@@ -60,12 +62,6 @@ end
 -- --- in what the other server sends ---------------------------------------------------------
 
 -- A copy of a table, with its metatable.
-local function copy(given)
-  local out = {}
-  for key, member in pairs(given) do out[key] = member end
-  return setmetatable(out, getmetatable(given))
-end
-
 ---A definition's `_meta` with the addresses of its page.
 ---@param meta any
 ---@return any

@@ -2,6 +2,7 @@
 -- defaults.lua: fills in what a schema gives a default for. JSON Schema makes "default" a remark;
 -- for the arguments of a handler it is meant, so it is put in before the check.
 
+local copy = require("mcp.copy").deep
 local value = require "mcp.value"
 local limits = require "mcp.schema.limits"
 
@@ -11,13 +12,6 @@ local is_array, is_object = value.is_array, value.is_object
 local DEPTH = limits.with().depth
 
 local defaults = {}
-
-local function copy(v)
-  if type(v) ~= "table" then return v end
-  local fresh = {}
-  for key, member in next, v do fresh[key] = copy(member) end
-  return setmetatable(fresh, getmetatable(v))
-end
 
 local compile
 

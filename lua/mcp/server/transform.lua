@@ -7,6 +7,7 @@
 -- A function gets a description of the entry that it may change, and returns it, or nothing to
 -- leave the entry out. What was registered stays as it is: the changed entry is another one.
 local check = require("mcp.options").check
+local copy = require("mcp.copy").flat
 local definitions = require "mcp.server.feature.definition"
 
 local transform = {}
@@ -26,12 +27,6 @@ local transform = {}
 -- Members of a description, and those of a definition that they stand for.
 local MEMBERS = { title = "title", description = "description", annotations = "annotations",
   input = "inputSchema", meta = "_meta" }
-
-local function copy(given)
-  local out = {}
-  for key, member in pairs(given) do out[key] = member end
-  return setmetatable(out, getmetatable(given))
-end
 
 -- What ready-made functions were given, so that a mount can say which names do not exist: `what`,
 -- the function's name, and `names`.

@@ -2,6 +2,7 @@
 -- cache: keeps results for a while, so that a slow tool or a mounted server is not asked the same
 -- thing again. Only what the program names is kept: whether a result depends on its arguments alone
 -- is nothing that can be seen from outside.
+local copy = require("mcp.copy").deep
 local core = require "mcp.core"
 local json = require "mcp.json"
 local options = require "mcp.options"
@@ -17,13 +18,6 @@ local PLAIN = { name = true, uri = true, arguments = true, cursor = true, _meta 
 local TTL, BYTES = 60, 8 << 20
 -- Of an entry, beside its key and its result.
 local OVERHEAD = 300
-
-local function copy(given)
-  if type(given) ~= "table" then return given end
-  local out = {}
-  for key, member in pairs(given) do out[key] = copy(member) end
-  return setmetatable(out, getmetatable(given))
-end
 
 local function key_of(request, shared)
   for member in pairs(request.params or {}) do
