@@ -697,10 +697,11 @@ function exchange:charge(bytes) end
 ---@return "EBUDGET"|"ENOMEM"|nil code
 function exchange:charge_to(key) end
 
----Over HTTP: requests like this one, with its method and `_meta` and the same header fields, go to
----`fn` from now on, instead of the receiver of the listener, until one differs.
----@param fn fun(x: mcp.core.Exchange, params: any, session: any?, arguments: table?): any, any, any, any, any
----@param method string
+---Requests of the connection that are like this one, with its method and `_meta` and over HTTP the
+---same header fields, go to `fn` from now on, instead of the receiver. Without arguments: what was
+---left with the connection is forgotten.
+---@param fn? fun(x: mcp.core.Exchange, params: any, session: any?, arguments: table?): any, any, any, any, any
+---@param method? string
 ---@param meta string? the text of `_meta`
 ---@param pass mcp.core.Pass? they go there while it is good, and `fn` gets its session
 ---@param name string? where params has this name, an object `arguments` and nothing else but

@@ -9,6 +9,7 @@
 #include "base/mem.h"
 #include "lua/lexchange_handle.h"
 #include "lua/lmessage.h"
+#include "lua/lrepeat.h"
 #include "lua/lself.h"
 #include "lua/seconds.h"
 
@@ -198,11 +199,16 @@ static void on_link_closed(void *up, mcp_link_t *link, int code) {
   all->on_closed(all->up, upgraded);
 }
 
+static void on_link_forget(void *up, void *memo) {
+  mcp_lrepeat_free(((conn_t *)up)->all->receiver.rt->L, memo);
+}
+
 static const mcp_upper_t link_upper = {.on_arrival = on_link_arrival,
                                        .on_gone = on_link_gone,
                                        .on_drain = on_link_drain,
                                        .on_link_ended = on_link_ended,
-                                       .on_link_closed = on_link_closed};
+                                       .on_link_closed = on_link_closed,
+                                       .on_forget = on_link_forget};
 
 /* Puts the sender into the table at the top, under its name and under a key
  * that Lua code cannot change. [-0, +0, m] */

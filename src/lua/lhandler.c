@@ -168,6 +168,9 @@ static bool call_repeated(lua_State *L, const mcp_lhandler_start_t *start,
   return true;
 }
 
+/* Header fields of Streamable HTTP among the arguments. */
+#define MCP_LHANDLER_FIELDS 4
+
 int mcp_lhandler_frame(lua_State *L) {
   const mcp_lhandler_start_t *start = lua_touserdata(L, 1);
   const mcp_lmessage_watch_t *watch = start->watch;
@@ -228,6 +231,10 @@ int mcp_lhandler_frame(lua_State *L) {
     mcp_lexchange_push_header(L, x, MCP_SLICE("mcp-method"));
     mcp_lexchange_push_header(L, x, MCP_SLICE("mcp-name"));
     mcp_lexchange_push_header(L, x, MCP_SLICE("mcp-session-id"));
+    lua_pushboolean(L, mcp_lrepeat_is_worth(x));
+  } else if (x->link && x->id_length > 0) {
+    lua_settop(L, first + 1 + MCP_LMESSAGE_VALUES + (int)watch->count +
+                      MCP_LHANDLER_FIELDS);
     lua_pushboolean(L, mcp_lrepeat_is_worth(x));
   }
   return mcp_lhandler_answer(L, co, lua_gettop(L) - first + 1);

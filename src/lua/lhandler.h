@@ -38,8 +38,8 @@ typedef struct {
  *            message whose body is still to come), which have only a kind
  *   version… header fields of Streamable HTTP, nil elsewhere; false where a
  *            field came twice
- *   repeated a request like the one before it on its connection: see lrepeat.h,
- *            whose function gets the next instead */
+ *   repeated of a request: it is worth leaving a function for those like it,
+ *            which gets the next instead (lrepeat.h) */
 int mcp_lhandler_frame(lua_State *L);
 
 /* Calls the function below its `arguments` and answers the exchange of `co`,

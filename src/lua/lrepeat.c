@@ -8,6 +8,7 @@
 #include "base/mem.h"
 #include "lua/lexchange_handle.h"
 #include "transport/incoming.h"
+#include "transport/link.h"
 
 typedef struct {
   mcp_incoming_known_t known; /* its texts lie in `text` */
@@ -30,6 +31,10 @@ static size_t cost_of(const memo_t *memo) {
 }
 
 static memo_t **memo_of(mcp_exchange_t *x, bool *repeated) {
+  if (x->link) {
+    *repeated = true;
+    return (memo_t **)mcp_link_memo(x->link);
+  }
   if (!x->ops->http || !x->ops->http->memo) return NULL;
   return (memo_t **)x->ops->http->memo(x, repeated);
 }
@@ -69,7 +74,7 @@ bool mcp_lrepeat_push(lua_State *L, mcp_coroutine_t *co,
   if (!slot || !*slot || (*slot)->function == LUA_NOREF) return false;
   memo = *slot;
   if (!mcp_incoming_is_like(arrival->doc, arrival->rpc, &memo->known)) {
-    memo->misses++;
+    if (arrival->rpc->kind == MCP_RPC_REQUEST) memo->misses++;
     return false;
   }
   takes->by_pass = memo->pass != NULL;
@@ -86,7 +91,9 @@ bool mcp_lrepeat_push(lua_State *L, mcp_coroutine_t *co,
 bool mcp_lrepeat_is_worth(mcp_exchange_t *x) {
   bool repeated = false;
   memo_t **slot = memo_of(x, &repeated);
-  return slot && repeated && (!*slot || (*slot)->misses < MCP_LREPEAT_MISSES);
+  return slot && repeated &&
+         (!*slot || (*slot)->misses < MCP_LREPEAT_MISSES ||
+          (*slot)->misses % MCP_LREPEAT_AGAIN == 0);
 }
 
 void mcp_lrepeat_free(lua_State *L, void *of) {
@@ -143,6 +150,14 @@ int mcp_lrepeat_remember(lua_State *L) {
   memo_t **slot, *memo;
   mcp_lpass_t *pass = mcp_lpass_at(L, 5);
   bool repeated;
+  if (lua_isnoneornil(L, 2)) {
+    slot = h->x ? memo_of(h->x, &repeated) : NULL;
+    if (!slot) return 0;
+    memo = *slot;
+    *slot = NULL;
+    mcp_lrepeat_free(L, memo);
+    return 0;
+  }
   luaL_checktype(L, 2, LUA_TFUNCTION);
   method.data = luaL_checklstring(L, 3, &method.len);
   meta.data = luaL_optlstring(L, 4, "", &meta.len);

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT
- * lrepeat.h: a client sends request after request with the same header fields,
- * the same method and the same params._meta. What Lua has judged of them once
- * it need not judge again: it leaves a function with the connection, which gets
- * the requests that follow for as long as nothing of that changes. */
+ * lrepeat.h: a client sends request after request with the same method and the
+ * same params._meta, over HTTP with the same header fields. What Lua has judged
+ * of them once it need not judge again: it leaves a function with the
+ * connection, which gets the requests that follow for as long as nothing of
+ * that changes. */
 #ifndef MCP_LUA_LREPEAT_H
 #define MCP_LUA_LREPEAT_H
 
@@ -11,9 +12,11 @@
 #include "lua/lpass.h"
 #include "transport/exchange.h"
 
-/* Requests of one connection that differ in method or _meta under the same
- * header fields, after which it is given up. */
+/* Requests of one connection that differ in method or _meta (over HTTP under
+ * the same header fields), after which it is given up; and tried again after as
+ * many. */
 #define MCP_LREPEAT_MISSES 8
+#define MCP_LREPEAT_AGAIN  64
 
 /* What is pushed besides the function. */
 typedef struct {
@@ -37,7 +40,8 @@ bool mcp_lrepeat_is_worth(mcp_exchange_t *x);
  * this one does. With a pass (lpass.h), as long as that is good. Where params
  * has this `name`, an object `arguments` and no other member but _meta, they go
  * to fn(x, nil, session | nil, arguments). Without memory for it they do not.
- * The texts stay with the connection: the caller says how long they may be. */
+ * The texts stay with the connection: the caller says how long they may be.
+ * x:remember(): what was left is forgotten. */
 int mcp_lrepeat_remember(lua_State *L);
 
 /* Forgets what was left with a connection. */

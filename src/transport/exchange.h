@@ -71,7 +71,8 @@ typedef struct {
   void (*on_drain)(void *up, mcp_exchange_t *x);     /* see `congested` */
   void (*on_link_ended)(void *up, mcp_link_t *link); /* nothing more comes */
   void (*on_link_closed)(void *up, mcp_link_t *link, int code); /* its last */
-  void (*on_forget)(void *up, void *memo); /* see `memo` of HTTP */
+  void (*on_forget)(void *up,
+                    void *memo); /* see `memo` of HTTP, mcp_link_memo */
 } mcp_upper_t;
 
 /* What only exchanges that came by HTTP can do. */

@@ -460,6 +460,7 @@ static void on_drain(void *owner) {
 void mcp_link_closed(mcp_link_t *link) {
   mcp_list_t *it, *after;
   link->stream = NULL;
+  if (link->memo) link->upper->on_forget(link->up, link->memo);
   link->upper->on_link_closed(link->up, link, link->code);
   MCP_LIST_EACH(&link->spare, it, after) {
     mcp_mem_free(MCP_LIST_MEMBER(it, slot_t, of_link));
@@ -520,6 +521,10 @@ int mcp_link_start(mcp_link_t *link, mcp_stream_t *stream) {
 
 void **mcp_link_tag(mcp_link_t *link) {
   return &link->tag;
+}
+
+void **mcp_link_memo(mcp_link_t *link) {
+  return &link->memo;
 }
 
 unsigned mcp_link_busy(const mcp_link_t *link) {

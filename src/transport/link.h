@@ -113,6 +113,10 @@ void mcp_link_take_access(mcp_link_t *link, mcp_link_access_t *access);
 /* A pointer for the upper side's own use. */
 void **mcp_link_tag(mcp_link_t *link);
 
+/* Where the upper side may keep what it knows of the link's requests: it is
+ * given back to on_forget before on_link_closed. */
+void **mcp_link_memo(mcp_link_t *link);
+
 /* A server that prints to its standard output: so many of its lines are logged
  * as warnings, further ones at info. */
 #define MCP_LINK_SKIPPED 3

@@ -50,7 +50,7 @@ struct mcp_link {
   mcp_exchange_ops_t ops;
   const mcp_upper_t *upper;
   void *up;
-  void *tag;
+  void *tag, *memo;
   mcp_list_t live, spare; /* slots */
   unsigned busy, kept;
   unsigned corked; /* > 0: a later uncork flushes */

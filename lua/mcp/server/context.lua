@@ -33,8 +33,8 @@ local Context = { __name = "mcp.context" }
 -- Loaded by the first handler that calls one.
 local methods
 
----The header fields of exchanges that have none themselves: those of a WebSocket handshake, or of
----the POST of HTTP+SSE.
+---The header fields of exchanges that have none themselves: those of a WebSocket handshake, unless
+---its session has them, or of the POST of HTTP+SSE.
 context.fields = setmetatable({}, { __mode = "k" })
 
 local EMPTY = setmetatable({}, { __newindex = function() error("read-only", 2) end })
@@ -64,7 +64,9 @@ function facts.exchange(ctx)
 end
 
 function facts.headers(ctx)
+  local session = ctx.own_session
   local shared = context.fields[rawget(ctx, "own_exchange") or ctx.exchange]
+    or session and session.fields
   local fields = shared and {} or ctx.exchange:headers()
   for name, field in pairs(shared or EMPTY) do fields[name] = field end
   -- The token is for this server; a handler must not pass it on.

@@ -9,9 +9,9 @@
 --                                   the members of _meta that protocol.WATCHED names
 --   version, mcp_method, mcp_name, session_id
 --                                   header fields, over HTTP only; nil: absent, false: sent twice
---   repeated                        over HTTP: like the one before it on its connection; what
---                                   x:remember is given gets the next (src/lua/lrepeat.h). What
---                                   looks at requests or results passes nil on
+--   repeated                        of a request: what x:remember is given gets the next that is
+--                                   like it (src/lua/lrepeat.h), if there are such. What looks at
+--                                   requests or results passes nil on
 --
 -- The receivers of the fronts have these parameters in this order, after the exchange and the link;
 -- a spec compares them. Functions with `...`, or a table of details, cost a twentieth of a whole

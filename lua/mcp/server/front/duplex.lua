@@ -8,6 +8,7 @@ local core = require "mcp.core"
 local errors = require "mcp.protocol.errors"
 local failure = require "mcp.failure"
 local legacy = require "mcp.server.front.legacy"
+local methods = require "mcp.protocol.methods"
 local modern = require "mcp.later" "mcp.server.front.modern"
 local protocol = require "mcp.protocol"
 local session_clock = require "mcp.later" "mcp.server.session_clock"
@@ -22,30 +23,40 @@ end
 local MISSING = "params._meta needs " .. protocol.KEY_VERSION .. " and "
   .. protocol.KEY_CAPABILITIES
 
--- Most requests of a session are alike in what is known of them.
-local function envelope_of(link, method, meta, token)
-  local kept = link.envelope
-  if not kept or kept.method ~= method or kept.meta ~= meta or kept.token ~= token then
-    kept = legacy.envelope(method, meta, token, false)
-    if arrival.is_kept(method, meta) then link.envelope = kept end
+-- What is known of a request is kept with its connection: those like it go to `run` at once. Over
+-- HTTP+SSE each has header fields of its own.
+local function keep(x, link, envelope, run, name)
+  if not link.posted and arrival.is_kept(envelope.method, envelope.meta) then
+    x:remember(run, envelope.method, envelope.meta, nil, name)
   end
-  return kept
 end
 
--- Requests of a client without a session are as much alike. Rows of extensions may change.
-local function modern_envelope_of(app, link, facts, method, meta, level, token)
-  local kept = link.modern
-  if not kept or kept.method ~= method or kept.meta ~= meta or kept.facts ~= facts
-    or kept.level ~= level or kept.token ~= token then
-    kept = modern.envelope(app, facts, method, meta, level, token, false)
-    if arrival.is_kept(method, meta) and not app.extensions then link.modern = kept end
+local function serve_legacy(app, x, link, method, params, meta, token, direct)
+  local envelope = legacy.envelope(method, meta, token, direct)
+  if direct then
+    local name = legacy.callee(app, method, params)
+    keep(x, link, envelope, function(other, its_params, _, arguments)
+      if arguments then
+        return legacy.call(app, other, link.session, envelope, name, arguments)
+      end
+      return legacy.request(app, other, link.session, envelope, its_params)
+    end, name)
   end
-  return kept
+  return legacy.request(app, x, link.session, envelope, params)
+end
+
+-- What gets requests with an envelope that has been checked.
+local function runner(app, link, envelope)
+  local fields = link.fields
+  return function(x, params)
+    if fields then context.fields[x] = fields end
+    return modern.run(app, x, envelope, params)
+  end
 end
 
 -- A request with an envelope.
 local function serve_modern(app, x, link, method, params, meta, claim, capabilities, client, level,
-  token)
+  token, direct)
   if type(claim) ~= "string" then
     return nil, failure.new(errors.INVALID_PARAMS,
       ("_meta[%q]: expected a string"):format(protocol.KEY_VERSION))
@@ -56,8 +67,14 @@ local function serve_modern(app, x, link, method, params, meta, claim, capabilit
   end
   local facts, err = modern.check(claim, capabilities, client, level, token)
   if not facts then return nil, err end
-  return modern.run(app, x, modern_envelope_of(app, link, facts, method, meta, level, token),
-    params)
+  local envelope = modern.envelope(app, facts, method, meta, level, token, direct)
+  -- Rows of extensions may change.
+  if direct and methods[method] then
+    local name = not link.fields and envelope.asks ~= true and legacy.callee(app, method, params)
+    local run = runner(app, link, envelope)
+    keep(x, link, envelope, name and modern.caller(app, envelope, name, run) or run, name or nil)
+  end
+  return modern.run(app, x, envelope, params)
 end
 
 -- The connection carried the session, so the session ends with it; its tasks end, too, since no
@@ -83,14 +100,15 @@ local function initialize(app, x, link, params)
   end
   if app.session_clock then session_clock.begin(app, session, x:transport()) end
   link.era, link.session = "legacy", session
-  session.sender = link.sender
+  x:remember()
+  session.sender, session.fields = link.sender, link.fields
   app.bus:join(link)
   link.closed = function() close(app, link) end
   return result
 end
 
 local function request(app, x, link, method, params, meta, claim, capabilities, client, level,
-  token)
+  token, direct)
   if claim ~= nil and x:transport() == "sse" then
     return invalid("HTTP+SSE does not carry this revision (HS-10): POST the message to the address "
       .. "that the stream was opened at")
@@ -100,7 +118,7 @@ local function request(app, x, link, method, params, meta, claim, capabilities, 
       return invalid("This connection was opened by initialize; it cannot change its era")
     end
     if method == "initialize" then return initialize(app, x, link, params) end
-    return legacy.request(app, x, link.session, envelope_of(link, method, meta, token), params)
+    return serve_legacy(app, x, link, method, params, meta, token, direct)
   end
   -- An initialize with a whole envelope is a modern request for a method that does not exist there;
   -- otherwise it is a handshake.
@@ -109,7 +127,7 @@ local function request(app, x, link, method, params, meta, claim, capabilities, 
   end
   if claim ~= nil then
     return serve_modern(app, x, link, method, params, meta, claim, capabilities, client, level,
-      token)
+      token, direct)
   end
   if method == "ping" and not link.era then return {} end
   return nil, failure.new(errors.INVALID_PARAMS, link.era and MISSING
@@ -126,22 +144,29 @@ local function notification(app, x, link, method, params, meta, claim, capabilit
   end
 end
 
+-- What is left for ctx.headers: a session has the fields of its handshake itself.
+local function note_fields(x, link)
+  local fields = link.posted or not link.session and link.fields
+  if fields then context.fields[x] = fields end
+end
+
 ---Makes the function that gets every message of a connection, as front/arrival.lua says; `link` is
 ---the connection's own table.
 ---@param app table
 ---@return function receive
 function duplex.receiver(app)
+  -- luacheck: no unused args
   return function(x, link, kind, id, method, params, meta, claim, capabilities, client, level,
-    token)
+    token, version, mcp_method, mcp_name, session_id, repeated)
     if kind == "request" then
-      if link.fields then context.fields[x] = link.posted or link.fields end
+      note_fields(x, link)
       return request(app, x, link, method, params, meta, claim, capabilities, client, level,
-        token)
+        token, repeated and not (app.auth or core.trace()))
     elseif kind == "notification" then
       notification(app, x, link, method, params, meta, claim, capabilities)
     elseif kind == "batch" then
       if not link.session then return invalid("Batches are not part of this revision") end
-      if link.fields then context.fields[x] = link.posted or link.fields end
+      note_fields(x, link)
       return legacy.batch(app, x, link.session, params)
     elseif link.session and link.session.questions
       and (kind == "result" or kind == "error" or kind == "bad response") then

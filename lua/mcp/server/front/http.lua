@@ -204,8 +204,7 @@ local function serve_legacy(app, x, kind, id, method, params, meta, token, versi
     if repeated and direct and arrival.is_kept(method, meta) then
       -- The next one goes on here, and survives as well. It is entered once it waits, or where
       -- its id may be that of another.
-      local name = method == "tools/call" and params and params.name
-      name = type(name) == "string" and app.tools.by_name[name] and name or nil
+      local name = legacy.callee(app, method, params)
       x:remember(function(other, its_params, its_session, its_arguments)
         local running = its_session.running
         if running.count > 0 and not running:add(core.key_of(other), other) then

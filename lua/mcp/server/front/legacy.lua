@@ -82,6 +82,16 @@ local function context_of(app, x, session, envelope)
   return ctx
 end
 
+---The tool that is called, if arguments alone are enough for others like this (legacy.call).
+---@param app table
+---@param method string
+---@param params any
+---@return string|nil name
+function legacy.callee(app, method, params)
+  local name = method == "tools/call" and type(params) == "table" and params.name
+  return type(name) == "string" and app.tools.by_name[name] and name or nil
+end
+
 ---A request within a session.
 ---@param app table
 ---@param x userdata

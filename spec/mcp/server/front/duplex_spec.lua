@@ -231,6 +231,61 @@ describe("the duplex front", function()
     end
   end)
 
+  it("a request like the one before goes there at once, until an initialize", function()
+    local methods = debug.getregistry()["mcp.exchange"].__index
+    local remember, left, forgotten = methods.remember, 0, 0
+    methods.remember = function(x, fn, ...)
+      if fn then left = left + 1 else forgotten = forgotten + 1 end
+      return remember(x, fn, ...)
+    end
+    local _ <close> = setmetatable({}, { __close = function() methods.remember = remember end })
+    app:tool "caller" (function(_, ctx) return ctx.client.name end)
+    local function say(response) return response.result.content[1].text end
+    local named = { [P .. "clientInfo"] = { name = "none", version = "1" } }
+    for _ = 1, 4 do
+      assert.equal("none", say(peer:modern("tools/call", { name = "caller" }, named)))
+    end
+    assert.equal(1, left)
+    -- The era changes, and then the session.
+    for round, name in ipairs { "first", "second" } do
+      assert.is_table(peer:request("initialize", { protocolVersion = "2025-11-25",
+        capabilities = {}, clientInfo = { name = name, version = "1" } }).result)
+      assert.equal(round, forgotten)
+      assert.equal(-32600, code(peer:modern("tools/call", { name = "caller" }, named)))
+      for _ = 1, 4 do
+        assert.equal(name, say(peer:request("tools/call", { name = "caller" })))
+      end
+      assert.equal(1 + round, left)
+    end
+    -- Methods that take turns are given up, and tried again some time later.
+    for _ = 1, 20 do
+      peer:request "ping"
+      assert.equal("second", say(peer:request("tools/call", { name = "caller" })))
+    end
+    assert.is_true(left < 20, left)
+    for _ = 1, 80 do peer:request "ping" end
+    local before = left
+    for _ = 1, 80 do peer:request "ping" end
+    assert.equal(before, left)
+  end)
+
+  it("leaves nothing when it ends", function()
+    local function rounds()
+      for _ = 1, 20 do
+        local other = helper.connect(app)
+        for _ = 1, 4 do other:modern("tools/call", { name = "echo" }) end
+        other:close()
+      end
+      helper.settle()
+      collectgarbage()
+      collectgarbage()
+      return collectgarbage "count" * 1024
+    end
+    rounds()
+    local before = rounds()
+    assert.is_true(rounds() - before < 4096)
+  end)
+
   it("keeps nothing of a long envelope or method", function()
     local LONG = ("x"):rep(1 << 20)
     local function grown(fn)
