@@ -112,8 +112,9 @@ function core.is_object(value) end
 ---@param other fun(value: any, state: any): boolean, any what checks tables with a metatable
 ---@param open? boolean there may be other members
 ---@param last? boolean `other` has the last word on what does not fit
----@return fun(value: any, state: any): boolean, any
-function core.members_check(known, required, other, open, last) end
+---@param itself? boolean with `last`: a value that fits is returned, and not true
+---@return fun(value: any, state: any): any ...
+function core.members_check(known, required, other, open, last, itself) end
 
 -- The loop ---------------------------------------------------------------------
 

@@ -14,8 +14,9 @@ enum { KNOWN = 1, FLAGS, OTHER, UPVALUES = OTHER };
 /* Beside the types of Lua's. */
 enum { INTEGER = LUA_NUMTYPES, ANY, NONE, REQUIRED = 32, TYPES = REQUIRED - 1 };
 
-/* There may be other members; OTHER has the last word on what does not fit. */
-enum { OPEN = 1, LAST = 2, FLAG_BITS = 2 };
+/* There may be other members; OTHER has the last word on what does not fit;
+ * what fits is returned itself. */
+enum { OPEN = 1, LAST = 2, ITSELF = 4, FLAG_BITS = 3 };
 
 static bool has_type(lua_State *L, int index, int type) {
   if (type == INTEGER) return lua_isinteger(L, index);
@@ -53,14 +54,18 @@ static int ask_other(lua_State *L) {
   return lua_gettop(L);
 }
 
-/* check(value, state) -> boolean; with LAST true, false, or what OTHER returns
- */
+/* check(value, state) -> boolean; with LAST true, false, with ITSELF the value,
+ * or what OTHER returns */
 static int check(lua_State *L) {
   lua_Integer flags = lua_tointeger(L, lua_upvalueindex(FLAGS));
   bool good = lua_type(L, 1) == LUA_TTABLE;
   if (good && lua_getmetatable(L, 1)) return ask_other(L);
   good = good && fit(L, flags & OPEN, flags >> FLAG_BITS);
   if (!good && (flags & LAST)) return ask_other(L);
+  if (flags & ITSELF) {
+    lua_settop(L, 1);
+    return 1;
+  }
   lua_pushboolean(L, good);
   if (!(flags & LAST)) return 1;
   lua_pushboolean(L, false);
@@ -91,13 +96,14 @@ static lua_Integer mark_required(lua_State *L, int list, int other) {
   return count;
 }
 
-/* members_check(known, required, other [, open [, last]]) -> function(value,
- * state): is `value` an object that has the members that the list `required`
- * names, and no member other than those of `known`, each of the type ("string",
- * "number", "integer", "boolean") that stands there? With `open` there may be
- * others. Tables with a metatable are left to the function `other`, and with
- * `last` everything that does not fit. No float is an integer here, also where
- * JSON Schema says that it is. */
+/* members_check(known, required, other [, open [, last [, itself]]]) ->
+ * function(value, state): is `value` an object that has the members that the
+ * list `required` names, and no member other than those of `known`, each of the
+ * type ("string", "number", "integer", "boolean") that stands there? With
+ * `open` there may be others. Tables with a metatable are left to the function
+ * `other`, and with `last` everything that does not fit; `itself` is for these
+ * alone. No float is an integer here, also where JSON Schema says that it is.
+ */
 static int members_check(lua_State *L) {
   lua_Integer flags = 0;
   luaL_checktype(L, 1, LUA_TTABLE);
@@ -105,6 +111,7 @@ static int members_check(lua_State *L) {
   luaL_checktype(L, 3, LUA_TFUNCTION);
   if (lua_toboolean(L, 4)) flags |= OPEN;
   if (lua_toboolean(L, 5)) flags |= LAST;
+  if (lua_toboolean(L, 6)) flags |= ITSELF;
   lua_settop(L, UPVALUES);
   lua_newtable(L);
   lua_pushnil(L);

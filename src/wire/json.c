@@ -89,9 +89,10 @@ size_t mcp_json_unescape(mcp_slice_t raw, char *to) {
   return (size_t)(out - to);
 }
 
-static bool reads(mcp_slice_t raw, mcp_slice_t text) {
+bool mcp_json_reads(mcp_slice_t raw, mcp_slice_t text) {
   const char *p = raw.data, *end = p + raw.len;
   size_t at = 0;
+  if (raw.len < text.len) return false;
   while (p < end) {
     char letter[4];
     size_t n = 1;
@@ -116,14 +117,6 @@ uint32_t mcp_json_member(const mcp_json_doc_t *doc, uint32_t object,
     at = doc->tokens[at + 1].next;
   }
   return 0;
-}
-
-bool mcp_json_string_is(const mcp_json_doc_t *doc, uint32_t at,
-                        mcp_slice_t text) {
-  const mcp_json_token_t *t = &doc->tokens[at];
-  mcp_slice_t raw = mcp_json_raw(doc, at);
-  if (t->kind != MCP_JSON_STRING || raw.len < text.len) return false;
-  return t->escaped ? reads(raw, text) : mcp_slice_equal(raw, text);
 }
 
 int64_t mcp_json_integer(const mcp_json_doc_t *doc, uint32_t at) {

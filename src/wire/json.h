@@ -116,10 +116,17 @@ static inline mcp_slice_t mcp_json_raw(const mcp_json_doc_t *doc, uint32_t at) {
 uint32_t mcp_json_member(const mcp_json_doc_t *doc, uint32_t object,
                          mcp_slice_t key);
 
-/* Does the string at `at` read `text` once its escapes are undone? False for
- * any other kind. */
-bool mcp_json_string_is(const mcp_json_doc_t *doc, uint32_t at,
-                        mcp_slice_t text);
+/* Does the string text `raw` read `text` once its escapes are undone? */
+bool mcp_json_reads(mcp_slice_t raw, mcp_slice_t text);
+
+/* Does the string at `at` read so? False for any other kind. */
+static inline bool mcp_json_string_is(const mcp_json_doc_t *doc, uint32_t at,
+                                      mcp_slice_t text) {
+  const mcp_json_token_t *t = &doc->tokens[at];
+  mcp_slice_t raw = mcp_json_raw(doc, at);
+  if (t->kind != MCP_JSON_STRING) return false;
+  return t->escaped ? mcp_json_reads(raw, text) : mcp_slice_equal(raw, text);
+}
 
 /* Undoes the escapes of string text `raw` (checked before) into `to`, which
  * has room for raw.len bytes; returns how many were written. */

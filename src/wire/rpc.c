@@ -52,7 +52,7 @@ void mcp_rpc_read(const mcp_json_doc_t *doc, uint32_t at, mcp_rpc_t *rpc) {
     mcp_slice_t name = mcp_json_raw(doc, key);
     /* An escaped spelling of a name is the name too (RFC 8259 8.3). */
 #define NAMED(literal)                                                         \
-  (k->escaped ? mcp_json_string_is(doc, key, MCP_SLICE(literal))               \
+  (k->escaped ? mcp_json_reads(name, MCP_SLICE(literal))                       \
               : mcp_slice_equal(name, MCP_SLICE(literal)))
     if (NAMED("jsonrpc")) {
       version_at = value;
@@ -122,13 +122,19 @@ void mcp_rpc_read(const mcp_json_doc_t *doc, uint32_t at, mcp_rpc_t *rpc) {
 }
 
 static int begin(mcp_buf_t *out, mcp_slice_t id, mcp_slice_t member) {
+  static const char first[] = "{\"jsonrpc\":\"2.0\",\"id\":";
+  size_t before = sizeof first - 1;
+  char *to;
   int code;
   if (id.len == 0) id = MCP_SLICE("null");
-  if ((code = mcp_buf_reserve(out, 40 + id.len + member.len)) < 0) return code;
-  if ((code = mcp_buf_append_literal(out, "{\"jsonrpc\":\"2.0\",\"id\":")) < 0)
+  if ((code = mcp_buf_reserve(out, before + id.len + member.len)) < 0)
     return code;
-  if ((code = mcp_buf_append_slice(out, id)) < 0) return code;
-  return mcp_buf_append_slice(out, member);
+  to = out->data + out->len;
+  memcpy(to, first, before);
+  memcpy(to + before, id.data, id.len);
+  memcpy(to + before + id.len, member.data, member.len);
+  out->len += before + id.len + member.len;
+  return 0;
 }
 
 int mcp_rpc_begin_result(mcp_buf_t *out, mcp_slice_t id) {

@@ -66,6 +66,13 @@ function schema.problem(definition, spec)
   return validator.problem(definition)
 end
 
+--- What returns a value that fits, if that can be seen without compiling the schema; all others are
+--- given to `other`, whose results are returned. nil for a schema that has to be compiled.
+---@param definition table|boolean
+---@param other fun(value: any): any ...
+---@return (fun(value: any): any ...)? reader
+function schema.reader(definition, other) return plain.reader(definition, other) end
+
 --- The validator of a schema that has no `schema.problem`. The plainest are not compiled before
 --- they refuse a value.
 ---@param definition table|boolean

@@ -138,6 +138,15 @@ local function members_of(schema)
   return known
 end
 
+-- The check in C of such an object, which gives what does not fit to `other`.
+local function flat(schema, other, itself)
+  if not value.members_check or not plain.is_sound(schema) then return nil end
+  local known = members_of(schema)
+  local open = known and schema.additionalProperties
+  if not known or type(open) == "table" then return nil end
+  return value.members_check(known, schema.required or {}, other, open ~= false, true, itself)
+end
+
 --- A validator like that of schema.compile, for an object whose members are strings, numbers,
 --- integers and booleans; nil for all other schemas. It knows what fits; what does not is given to
 --- `compile`, whose validator has the last word: there are floats that are integers, tables with a
@@ -146,15 +155,18 @@ end
 ---@param compile fun(schema: table): function
 ---@return (fun(value: any): boolean, (mcp.schema.Error[]|true)?)? validator
 function plain.validator(schema, compile)
-  if not value.members_check or not plain.is_sound(schema) then return nil end
-  local known = members_of(schema)
-  local open = known and schema.additionalProperties
-  if not known or type(open) == "table" then return nil end
   local whole
-  return value.members_check(known, schema.required or {}, function(v)
+  return flat(schema, function(v)
     whole = whole or compile(schema)
     return whole(v)
-  end, open ~= false, true)
+  end)
 end
+
+--- What returns a value for which such a validator returns true and false; all others are given to
+--- `other`, whose results are returned.
+---@param schema any
+---@param other fun(value: any): any ...
+---@return (fun(value: any): any ...)? reader
+function plain.reader(schema, other) return flat(schema, other, true) end
 
 return plain

@@ -21,8 +21,8 @@ local dispatch = {}
 
 local EMPTY = {}
 
--- Facts beside the handlers, see dispatch.handlers.
-local BARE = { legacy = "legacy_bare", modern = "modern_bare" }
+-- What is kept beside the handlers, see dispatch.handlers.
+local TOOLS = { legacy = "legacy_tools", modern = "modern_tools" }
 
 -- Some revisions require a result type and the server's name in every result. Lists are cached with
 -- them, and tools add them as they make their results.
@@ -118,9 +118,10 @@ function dispatch.handlers(app, era)
   if app.wrap then handlers = app.wrap(era, handlers) end
   if app.mounts then app.mounts:open(era, handlers) end
   app.handlers[era] = handlers
-  -- Whether nothing comes between a message and tool.call.
-  app.handlers[BARE[era]] = handlers["tools/call"] == tool.call
+  -- The tools by name, if nothing comes between a message and tool.call.
+  app.handlers[TOOLS[era]] = handlers["tools/call"] == tool.call
     and not (app.redirect or app.mounts or app.auth) and app.tools.mirrored == 0
+    and app.tools.by_name
   return handlers
 end
 

@@ -69,17 +69,6 @@ end
 
 local LONGEST_COPIED = 4096 -- bytes of a text
 
--- Tools whose calls show the context to no code but ours: their handlers are functions that take
--- arguments only. What is said of such a tool when its result cannot be encoded, which is no part
--- of its script; false for all others.
-local blind = setmetatable({}, { __mode = "k", __index = function(known, entry)
-  local handler = entry.handler
-  local info = not entry.gated and type(handler) == "function" and debug.getinfo(handler, "u")
-  known[entry] = info and not info.isvararg and info.nparams <= 1
-    and { kind = entry.kind, name = entry.name } or false
-  return known[entry]
-end })
-
 -- What most calls end with, written without a table that would only be read once.
 local function plain_text(app, ctx, text, outgoing)
   local facts = ctx.revision
@@ -280,6 +269,28 @@ local function arguments_of(entry, args)
     require("mcp.schema").explain(problems, args, entry.input)))
 end
 
+-- What is said of a tool whose calls show the context to no code but ours, when its result cannot
+-- be encoded: no part of its script. Its handler is a function that takes arguments only. False
+-- for all other tools.
+local function label_of(entry)
+  local handler = entry.handler
+  local info = not entry.gated and type(handler) == "function" and debug.getinfo(handler, "u")
+  return info and not info.isvararg and info.nparams <= 1
+    and { kind = entry.kind, name = entry.name } or false
+end
+
+-- What is known of a tool after its first call: `read`, which is arguments_of or does the same
+-- sooner; `whole`, whether its results have a schema; `label`.
+local plans = setmetatable({}, { __mode = "k", __index = function(known, entry)
+  local function read(given) return arguments_of(entry, given) end
+  local flat = entry.check and not entry.defaults
+    and require("mcp.schema").reader(entry.input, read)
+  local plan = { read = flat or read, whole = entry.check_output and true or false,
+    label = label_of(entry) }
+  known[entry] = plan
+  return plan
+end })
+
 ---For server/feature/task.lua, which is below: the parts of a call. server/dispatch.lua adds
 ---`guarded`.
 function tool.arguments(entry, params) return arguments_of(entry, params.arguments) end
@@ -304,15 +315,16 @@ end
 ---@return userdata|nil frame
 function tool.called(app, ctx, given, outgoing)
   local entry = ctx.entry
-  local args, result, err = arguments_of(entry, given)
+  local plan = plans[entry]
+  local args, result, err = plan.read(given)
   if not args then return result, err end
-  if not outgoing or outgoing == true or entry.check_output then
+  if outgoing == true or not outgoing or plan.whole then
     return convert(app, entry, ctx, outgoing, entry.handler(args, ctx))
   end
   local plain
   result, err, plain = only_text(convert, app, entry, ctx, true, entry.handler(args, ctx))
   if plain ~= true then return result, err end
-  local facts, label = ctx.revision, blind[entry]
+  local facts, label = ctx.revision, plan.label
   -- No other code can have kept the context, so the next call gets it. With a token it has beats.
   if label and outgoing.token == nil and not ctx.asking then
     -- What a connection keeps must not keep the entry, which is its script's (server/reload.lua),

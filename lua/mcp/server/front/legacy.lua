@@ -135,7 +135,8 @@ end
 ---@return table|nil ctx
 ---@return userdata|nil frame
 function legacy.call(app, x, session, envelope, name, arguments)
-  local entry = app.handlers.legacy_bare and app.tools.by_name[name]
+  local tools = app.handlers.legacy_tools
+  local entry = tools and tools[name]
   if entry and entry.task == false and not entry.gated then
     local ctx = context_of(app, x, session, envelope)
     ctx.entry = entry

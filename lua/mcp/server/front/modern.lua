@@ -139,7 +139,8 @@ function modern.caller(app, envelope, name, run)
   local request, called = dispatch.request, tool.called
   return function(x, params, _, arguments)
     if arguments then
-      local entry, ctx = app.handlers.modern_bare and app.tools.by_name[name], envelope.spare
+      local tools, ctx = app.handlers.modern_tools, envelope.spare
+      local entry = tools and tools[name]
       if ctx and entry and entry.task == false and not entry.gated then
         envelope.spare, ctx.exchange, ctx.entry = false, x, entry
         return request(app, ctx, called, arguments, envelope)
