@@ -9,7 +9,9 @@ local root = assert(arg[1], "usage: embed.lua ROOT FILE|NAME=FILE...")
 local slim = dofile((arg[0]:gsub("embed%.lua$", "slim.lua")))
 
 -- What a server loads first: the command, what scripts require, and what serves.
-local FIRST = { "mcp.cli", "mcp.cli.run", "mcp", "mcp.server.listen", "mcp.schema" }
+local FIRST = { "mcp.cli", "mcp.cli.log_level", "mcp.cli.run", "mcp", "mcp.schema", "mcp.loading",
+  "mcp.server.listen", "mcp.server.front.duplex", "mcp.server.owners", "mcp.server.listen.serve",
+  "mcp.server.dispatch" }
 
 local function module_name(path)
   local name = path:sub(#root + 2):gsub("%.lua$", ""):gsub("/", ".")
@@ -38,13 +40,13 @@ for i = 2, #arg do
   modules[#modules + 1], by_name[module.name] = module, module
 end
 
--- Those first that are loaded with FIRST: a line that begins with `local` requires at once.
+-- Those first that are loaded with FIRST: a line such as `local x = require …` requires at once.
 local order = {}
 local function place(module)
   if not module or module.placed then return end
   module.placed = true
   order[#order + 1] = module
-  for wanted in ("\n" .. module.text):gmatch '\nlocal [^\n]-require[ (]*"([%w_.]+)"' do
+  for wanted in ("\n" .. module.text):gmatch '\nlocal [%w_]+ = require[ (]*"([%w_.]+)"' do
     place(by_name[wanted])
   end
 end

@@ -7,6 +7,8 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 #include "base/mem.h"
 
@@ -63,10 +65,24 @@ static size_t class_of(size_t size) {
   return (size + STEP - 1) / STEP;
 }
 
+/* All of a piece is used soon: its pages are asked for together, which takes
+ * half the time of as many page faults. */
+static void touch(char *piece) {
+#ifdef MADV_POPULATE_WRITE
+  uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);
+  uintptr_t from = ((uintptr_t)piece + page - 1) / page * page;
+  uintptr_t to = ((uintptr_t)piece + PIECE) / page * page;
+  if (from < to) (void)madvise((void *)from, to - from, MADV_POPULATE_WRITE);
+#else
+  (void)piece;
+#endif
+}
+
 /* A new piece. What was left of the last one is lost: less than a block. */
 static bool add_piece(mcp_arena_t *arena) {
   piece_t *piece = mcp_mem_alloc(PIECE);
   if (!piece) return false;
+  touch((char *)piece);
   if (arena->pieces) arena->pieces->cut = ROOM - arena->left;
   *piece = (piece_t){.next = arena->pieces};
   arena->pieces = piece;
