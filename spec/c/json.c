@@ -57,7 +57,9 @@ static mcp_json_limits_t check_limits(lua_State *L, int index) {
     limits.nodes = (size_t)luaL_checkinteger(L, -1);
   lua_getfield(L, index, "duplicates");
   limits.duplicates = lua_toboolean(L, -1);
-  lua_pop(L, 3);
+  lua_getfield(L, index, "undo");
+  limits.undo = lua_toboolean(L, -1);
+  lua_pop(L, 4);
   return limits;
 }
 
@@ -115,7 +117,7 @@ static int read(lua_State *L, lua_CFunction then) {
   }
 #ifndef __SANITIZE_ADDRESS__
   /* Nothing to release: the way of most messages. */
-  if (doc.tokens == doc.few && then == push_value) {
+  if (doc.tokens == doc.few && !doc.undone.data && then == push_value) {
     mcp_value_push(L, &doc, 0);
     return 1;
   }

@@ -33,15 +33,26 @@ static int l_skip(lua_State *L) {
   return 1;
 }
 
-/* undo(text) -> how many bytes it read, what it wrote */
-static int l_undo(lua_State *L) {
+/* How many bytes it read, what it wrote. */
+static int run(lua_State *L,
+               const char *(*f)(const char *, const char *, char **)) {
   size_t size;
   char *text = copy(L, 1, &size), *out = malloc(size ? size : 1), *to = out;
-  lua_pushinteger(L, chosen(L)->undo(text, text + size, &to) - text);
+  lua_pushinteger(L, f(text, text + size, &to) - text);
   lua_pushlstring(L, out, (size_t)(to - out));
   free(text);
   free(out);
   return 2;
+}
+
+/* undo(text) -> how many bytes it read, what it wrote */
+static int l_undo(lua_State *L) {
+  return run(L, chosen(L)->undo);
+}
+
+/* read(text) -> the same, or nothing where there is no such function */
+static int l_read(lua_State *L) {
+  return chosen(L)->read ? run(L, chosen(L)->read) : 0;
 }
 
 /* write(text, room) -> how many bytes it read, what it wrote */
@@ -58,8 +69,11 @@ static int l_write(lua_State *L) {
 
 static void push(lua_State *L, const char *name,
                  const mcp_json_blocks_t *blocks) {
-  static const luaL_Reg functions[] = {
-      {"skip", l_skip}, {"undo", l_undo}, {"write", l_write}, {NULL, NULL}};
+  static const luaL_Reg functions[] = {{"skip", l_skip},
+                                       {"read", l_read},
+                                       {"undo", l_undo},
+                                       {"write", l_write},
+                                       {NULL, NULL}};
   if (!blocks) return;
   luaL_newlibtable(L, functions);
   lua_pushlightuserdata(L, (void *)blocks);

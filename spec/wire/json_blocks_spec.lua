@@ -53,6 +53,10 @@ local function check_read(name, blocks, text)
   local n = blocks.skip(text)
   expect(n <= good and ends[n], name, "skip ends inside a piece", text)
   expect(name ~= "wide" or n == good or #text - n < NEAR, name, "skip ends too early", text)
+  local taken, wrote = blocks.read(text)
+  expect(not taken or taken == n, name, "read ends where skip does not", text)
+  expect(not taken or wrote == table.concat(values, "", 1, ends[n]), name,
+    "read writes something else", text)
   -- What is undone was checked before.
   if good < #text and text:sub(good + 1, good + 2) ~= "\\u" then return end
   local used, out = blocks.undo(text)

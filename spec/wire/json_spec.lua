@@ -523,6 +523,33 @@ describe("a string with escapes", function()
     end
   end)
 
+  it("is undone while it is read where it is long", function()
+    -- So much has to be read before it counts as long, and a second one does not.
+    local lines, written = ("line\n"):rep(600), ("line\\n"):rep(600)
+    local UNDO = { undo = true }
+    for _, piece in ipairs(PIECES) do
+      for before = 0, 80 do
+        local left, right = ("x"):rep(before), ("y"):rep(20 * (before % 9)) .. piece[1]
+        local text = written .. left .. piece[2] .. ("y"):rep(20 * (before % 9)) .. piece[2]
+        local values = assert(json.decode(('["a\\n","%s","%sz",7]'):format(text, text), UNDO))
+        assert.are.equal(lines .. left .. piece[1] .. right, values[2])
+        assert.are.same({ "a\n", values[2], values[2] .. "z", 7 }, values)
+      end
+    end
+    for before = 0, 80 do
+      local left = '"' .. written .. ("x"):rep(before)
+      for _, tail in ipairs { "", ("y"):rep(70) } do
+        for _, it in ipairs { { "\\x", "EJSON" }, { "\1", "EJSON" }, { "\xff", "EUTF8" },
+          { "\\ud800", "EUTF8" } } do
+          local _, code, offset = json.decode(left .. it[1] .. tail .. '"', UNDO)
+          assert.are.same({ it[2], #left }, { code, offset })
+        end
+        assert.are.equal("EJSON", (select(2, json.decode(left .. tail, UNDO))))
+        assert.are.equal("EJSON", (select(2, json.decode(left .. tail .. "\\", UNDO))))
+      end
+    end
+  end)
+
   it("is refused where an escape is wrong or not whole, wherever that is", function()
     for before = 0, 140 do
       local left = '"\\n' .. ("x"):rep(before)

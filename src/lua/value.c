@@ -100,7 +100,9 @@ static void push_escaped(lua_State *L, mcp_slice_t raw) {
 static inline void push_string(lua_State *L, const mcp_json_doc_t *doc,
                                uint32_t at) {
   mcp_slice_t raw = mcp_json_raw(doc, at);
-  if (doc->tokens[at].escaped)
+  if (doc->undone_at == at && at > 0)
+    lua_pushlstring(L, doc->undone.data, doc->undone.len);
+  else if (doc->tokens[at].escaped)
     push_escaped(L, raw);
   else
     lua_pushlstring(L, raw.data, raw.len);

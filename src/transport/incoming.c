@@ -7,14 +7,15 @@
 #include "base/err.h"
 
 static int read_within(mcp_incoming_t *in, mcp_slice_t text,
-                       const mcp_json_limits_t *limits) {
+                       mcp_json_limits_t limits) {
   mcp_json_fault_t fault = {0};
   int code;
   in->arrival = (mcp_arrival_t){.kind = MCP_ARRIVAL_MESSAGE, .doc = &in->doc};
   in->rpc = (mcp_rpc_t){.kind = MCP_RPC_REQUEST};
   in->stand_in = (mcp_buf_t){0};
   mcp_json_doc_init(&in->doc);
-  code = mcp_json_parse(&in->doc, text, limits, &fault);
+  limits.undo = true;
+  code = mcp_json_parse(&in->doc, text, &limits, &fault);
   if (code == MCP_ENOMEM) return code;
   if (code < 0) {
     in->about = mcp_rpc_id_find(text);
@@ -39,7 +40,7 @@ static int read_within(mcp_incoming_t *in, mcp_slice_t text,
 }
 
 int mcp_incoming_read(mcp_incoming_t *in, mcp_slice_t text) {
-  return read_within(in, text, &mcp_json_default_limits);
+  return read_within(in, text, mcp_json_default_limits);
 }
 
 bool mcp_incoming_is_like(const mcp_json_doc_t *doc, const mcp_rpc_t *rpc,
@@ -60,7 +61,7 @@ int mcp_incoming_read_like(mcp_incoming_t *in, mcp_slice_t text,
   int code;
   if (!known || known->meta.nodes == 0) return mcp_incoming_read(in, text);
   limits.known = &known->meta;
-  code = read_within(in, text, &limits);
+  code = read_within(in, text, limits);
   /* Nothing else may look into that one token. */
   if (in->doc.known == 0 ||
       (code == 0 && in->arrival.rpc && in->rpc.meta_at == in->doc.known &&

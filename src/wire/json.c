@@ -10,6 +10,8 @@
 
 void mcp_json_doc_init(mcp_json_doc_t *doc) {
   doc->text = (mcp_slice_t){NULL, 0};
+  doc->undone = (mcp_buf_t){0};
+  doc->undone_at = 0;
   doc->tokens = doc->few;
   doc->count = 0;
   doc->cap = MCP_JSON_INLINE_TOKENS;
@@ -17,6 +19,7 @@ void mcp_json_doc_init(mcp_json_doc_t *doc) {
 
 void mcp_json_doc_deinit(mcp_json_doc_t *doc) {
   if (doc->tokens != doc->few) mcp_mem_free(doc->tokens);
+  if (doc->undone.data) mcp_buf_deinit(&doc->undone);
   mcp_json_doc_init(doc);
 }
 

@@ -67,6 +67,9 @@ typedef struct {
    * two readers would see two meanings. */
   bool duplicates;
   const mcp_json_known_t *known; /* NULL: none */
+  /* The strings will be wanted: undo the escapes of a long one while it is in
+   * hand. Not for a document that an error of Lua can pass by. */
+  bool undo;
 } mcp_json_limits_t;
 
 /* MCP_JSON_DEPTH and MCP_JSON_NODES. */
@@ -80,9 +83,12 @@ typedef struct {
 
 #define MCP_JSON_INLINE_TOKENS 48
 
-/* A parsed text. It borrows the text and owns the tokens. */
+/* A parsed text. It borrows the text and owns the rest. */
 typedef struct {
   mcp_slice_t text;
+  mcp_buf_t undone;   /* the string of token `undone_at`, as it reads; or empty:
+                         see mcp_json_limits_t.undo */
+  uint32_t undone_at; /* 0: none */
   mcp_json_token_t *tokens; /* `few`, or a block of our own */
   uint32_t count;
   uint32_t cap;

@@ -3,6 +3,8 @@
  * escape is, more of them follow: lines end, and quotes come in pairs. */
 #include "wire/json_blocks.h"
 
+#include <stddef.h>
+
 #include "wire/json_escape.h"
 #include "wire/json_scan.h"
 
@@ -106,7 +108,7 @@ static const char *write(const char *p, const char *end, char **out,
 
 #endif
 
-static const mcp_json_blocks_t basic = {skip, undo, write};
+static const mcp_json_blocks_t basic = {skip, NULL, undo, write};
 
 const mcp_json_blocks_t *mcp_json_blocks_basic(void) {
   return &basic;

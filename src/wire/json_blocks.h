@@ -13,8 +13,11 @@ typedef struct {
   /* Passes over the text of a string to the first byte that is neither plain
    * nor part of a good escape of two bytes, or to where it ends early. */
   const char *(*skip)(const char *p, const char *end);
+  /* skip and undo in one: writes to *out what it passes over. NULL where that
+   * is not quicker than one after the other. */
+  const char *(*read)(const char *p, const char *end, char **out);
   /* Undoes the escapes of a text that was checked. At *out, which it moves,
-   * there is as much room as there is text from `p` on. */
+   * there is as much room as there is text from `p` on; so it is for read. */
   const char *(*undo)(const char *p, const char *end, char **out);
   /* Writes a text with the escapes it needs to *out, which it moves. As much
    * room as there is text is left up to `room`, else it ends early. */

@@ -64,24 +64,51 @@ static inline uint64_t find_escaped(uint64_t slashes) {
   return (even ^ (odd + slashes) << 1) & after;
 }
 
-/* One byte more than a block: the last one may be a backslash. That is a case
+/* skip, and read where there is an `out`.
+ *
+ * One byte more than a block: the last one may be a backslash. That is a case
  * of its own, so that the processor need not know all of a block before it
  * knows where the next one is. */
-static WIDE const char *skip(const char *p, const char *end) {
+static WIDE inline __attribute__((always_inline)) const char *
+pass(const char *p, const char *end, char **out) {
+  char *to = out ? *out : NULL;
   while (end - p > 64) {
-    __m512i v = load(p);
+    __m512i v = load(p), bytes = map(v, mcp_escape_bytes);
     uint64_t slashes = equals(v, '\\'), letters = find_escaped(slashes);
-    uint64_t good = nonzero(map(v, mcp_escape_bytes)), other = find_other(v);
-    uint64_t bad = letters & (other | ~good);
+    uint64_t good = nonzero(bytes), other = find_other(v);
+    uint64_t bad = letters & (other | ~good), drop = slashes & ~letters;
     uint64_t stops = other | (equals(v, '"') & ~letters) | bad >> 1;
-    if (stops) return p + __builtin_ctzll(stops);
-    if ((slashes & ~letters) >> 63) {
-      if (!mcp_escape_short(p[64])) return p + 63;
+    if (out) {
+      uint64_t keep = ~drop & ((stops & -stops) - 1);
+      v = _mm512_mask_mov_epi8(v, letters, bytes);
+      store(to, _mm512_maskz_compress_epi8(keep, v));
+      to += __builtin_popcountll(keep);
+    }
+    if (stops) {
+      p += __builtin_ctzll(stops);
+      break;
+    }
+    if (drop >> 63) {
+      char byte = mcp_escape_short(p[64]);
+      if (!byte) {
+        p += 63;
+        break;
+      }
+      if (out) *to++ = byte;
       p++;
     }
     p += 64;
   }
+  if (out) *out = to;
   return p;
+}
+
+static WIDE const char *skip(const char *p, const char *end) {
+  return pass(p, end, NULL);
+}
+
+static WIDE const char *read(const char *p, const char *end, char **out) {
+  return pass(p, end, out);
 }
 
 static WIDE const char *undo(const char *p, const char *end, char **out) {
@@ -149,7 +176,7 @@ static WIDE const char *write(const char *p, const char *end, char **out,
   return p;
 }
 
-static const mcp_json_blocks_t wide = {skip, undo, write};
+static const mcp_json_blocks_t wide = {skip, read, undo, write};
 
 const mcp_json_blocks_t *mcp_json_blocks_wide(void) {
   return HAS(BMI2, "bmi2") && HAS(AVX512BW, "avx512bw") &&

@@ -171,6 +171,56 @@ static const char *read_escape(reader_t *r, const char *p) {
   return rest + 6;
 }
 
+/* A string that is longer than this has its escapes undone on the way. */
+#define UNDO_LEAST 2048
+
+/* The escape at `p`, and mostly more of them with what is between. */
+static const char *read_escapes(reader_t *r, const char *p) {
+  const char *end = r->end;
+  p = read_escape(r, p);
+  /* While it is not known whether the string is long, not all of it. */
+  if (p && r->limits.undo && end - p > 2 * UNDO_LEAST) end = p + 2 * UNDO_LEAST;
+  return p && end - p > 64 ? mcp_json_blocks()->skip(p, end) : p;
+}
+
+/* Is this a string to undo, of which as much as is before `p` was checked? */
+static bool is_to_undo(const reader_t *r, const char *start, const char *p) {
+  return r->limits.undo && p - start > UNDO_LEAST && mcp_json_blocks()->read;
+}
+
+/* Checks the string that begins at `start` from `p` on, and undoes all its
+ * escapes. Returns where it ends or goes wrong, or `p` where there is no memory
+ * for that; NULL as read_escape does. */
+static const char *read_undoing(reader_t *r, const char *start, const char *p) {
+  const char *end = r->end;
+  mcp_buf_t *undone = &r->doc->undone;
+  char *to;
+  r->limits.undo = false;
+  /* It reads shorter than it is written. */
+  if (mcp_buf_reserve(undone, (size_t)(end - start)) < 0) return p;
+  to = undone->data;
+  to += mcp_json_unescape(mcp_slice(start, (size_t)(p - start)), to);
+  while (p < end) {
+    const char *from;
+    if (end - p > 64) p = mcp_json_blocks()->read(p, end, &to);
+    from = p;
+    if (*p == '\\') {
+      p = read_escape(r, p);
+      if (!p) return NULL;
+      to += mcp_json_unescape(mcp_slice(from, (size_t)(p - from)), to);
+      continue;
+    }
+    p += mcp_scan_plain(p, (size_t)(end - p));
+    if (p < end && mcp_scan_is_letter(*p)) p = mcp_scan_letters(p, end);
+    if (p == from) break;
+    memcpy(to, from, (size_t)(p - from));
+    to += p - from;
+  }
+  undone->len = (size_t)(to - undone->data);
+  r->doc->undone_at = r->doc->count;
+  return p;
+}
+
 /* The string whose text begins at `start`, after its quote; the bytes before
  * `p` are plain. */
 static const char *read_rest(reader_t *r, const char *start, const char *p,
@@ -184,9 +234,9 @@ static const char *read_rest(reader_t *r, const char *start, const char *p,
     if (*p == '"') break;
     if (*p == '\\') {
       escaped = true;
-      p = read_escape(r, p);
+      p = is_to_undo(r, start, p) ? read_undoing(r, start, p)
+                                  : read_escapes(r, p);
       if (!p) return NULL;
-      if (end - p > 64) p = mcp_json_blocks()->skip(p, end);
     } else if (mcp_scan_is_letter(*p)) {
       return refuse(r, MCP_EUTF8, p, "not valid UTF-8");
     } else {
@@ -419,7 +469,8 @@ int mcp_json_parse(mcp_json_doc_t *doc, mcp_slice_t text,
   r.room = doc->cap;
   if (r.room > r.limits.nodes) r.room = (uint32_t)r.limits.nodes;
   doc->text = text;
-  doc->count = doc->known = 0;
+  doc->count = doc->known = doc->undone_at = 0;
+  doc->undone.len = 0;
   if (text.len > MCP_JSON_TEXT_LENGTH)
     refuse(&r, MCP_ETOOBIG, begin, "text longer than its limit");
   else if (read_text(&r))
