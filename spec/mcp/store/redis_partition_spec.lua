@@ -12,12 +12,7 @@ describe("a store in Redis that answers nothing", function()
 
   after_each(redis_server.tidy)
 
-  if not redis_server.is_there() then
-    it("is tried with a redis-server", function()
-      pending "redis-server or mcp.hiredis is not installed: scripts/deps"
-    end)
-    return
-  end
+  if redis_server.is_missing(_ENV, "a Redis") then return end
 
   before_each(function() server = redis_server.begin() end)
 

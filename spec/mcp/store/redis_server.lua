@@ -15,6 +15,20 @@ function redis_server.is_there()
     and (pcall(require, "mcp.hiredis"))
 end
 
+---For a spec that has nothing to do without one: is there none? Then it has a test that says so.
+---@param env table the spec's _ENV
+---@param what string what the spec is about
+---@return boolean
+function redis_server.is_missing(env, what)
+  if redis_server.is_there() then return false end
+  env.describe(what, function()
+    env.it("is tried with a redis-server", function()
+      env.pending "redis-server or mcp.hiredis is not installed: scripts/deps"
+    end)
+  end)
+  return true
+end
+
 local Server = {}
 Server.__index = Server
 

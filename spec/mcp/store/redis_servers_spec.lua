@@ -5,14 +5,7 @@ local mcp = require "mcp"
 local redis_server = require "spec.mcp.store.redis_server"
 local support = require "spec.support"
 
-if not redis_server.is_there() then
-  describe("luamcp run --store", function()
-    it("is tried with a redis-server", function()
-      pending "redis-server or mcp.hiredis is not installed: scripts/deps"
-    end)
-  end)
-  return
-end
+if redis_server.is_missing(_ENV, "luamcp run --store") then return end
 
 local SCRIPT = [[
   local mcp = require "mcp"

@@ -4,12 +4,7 @@ local redis_server = require "spec.mcp.store.redis_server"
 local several = require "spec.several"
 
 describe("over Redis", function()
-  if not redis_server.is_there() then
-    it("is tried with a redis-server", function()
-      pending "redis-server or mcp.hiredis is not installed: scripts/deps"
-    end)
-    return
-  end
+  if redis_server.is_missing(_ENV, "a Redis") then return end
 
   local before = several.address
   setup(function() several.address = redis_server.begin().unix_url end)

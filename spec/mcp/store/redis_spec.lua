@@ -6,14 +6,7 @@ local store = require "mcp.store"
 
 local in_task, logged, wait_for = cases.in_task, cases.logged, cases.wait_for
 
-if not redis_server.is_there() then
-  describe("a store in Redis", function()
-    it("is tried with a redis-server", function()
-      pending "redis-server or mcp.hiredis is not installed: scripts/deps"
-    end)
-  end)
-  return
-end
+if redis_server.is_missing(_ENV, "a store in Redis") then return end
 
 local node, tidy = redis_server.node, redis_server.tidy
 local server
