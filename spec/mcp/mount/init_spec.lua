@@ -1,5 +1,6 @@
 -- SPDX-License-Identifier: MIT
 -- Another server as part of an app: every pair of eras, an app without a connection, names.
+local cases = require "spec.mcp.mount.cases"
 local helper = require "spec.helper"
 local mcp = require "mcp"
 
@@ -203,18 +204,7 @@ describe("a mount", function()
       end)
 
       it("passes a cancellation on", function()
-        local ended
-        behind:tool "wait" (function(_, ctx)
-          ctx:sleep(60)
-          ended = ctx:cancelled()
-        end)
-        local client, stop = connect(pair[1], pair[2]), mcp.canceller()
-        mcp.spawn(function()
-          mcp.sleep(0.02)
-          stop:cancel "enough"
-        end)
-        assert.equal("ECANCELED", (select(3, client:call_tool("gh_wait", {}, { cancel = stop }))))
-        helper.wait_until(function() return ended end, "the end of the handler")
+        cases.cancels(behind, connect(pair[1], pair[2]), "gh_")
       end)
     end)
   end

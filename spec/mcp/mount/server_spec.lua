@@ -1,5 +1,6 @@
 -- SPDX-License-Identifier: MIT
 -- Mounted servers that start slowly, fail, come back, or keep state for a session.
+local cases = require "spec.mcp.mount.cases"
 local core = require "mcp.core"
 local helper = require "spec.helper"
 local mcp = require "mcp"
@@ -318,35 +319,10 @@ describe("a mounted server", function()
 
   for _, era in ipairs { "legacy", "modern" } do
     it(("gives no client what belongs to another (%s)"):format(era), function()
-      behind:tool "private" { input = { who = "string" } } (function(args, ctx)
-        ctx:log("info", args.who)
-        ctx:sleep(args.who == "A" and 0.005 or 0.02)
-        ctx:log("info", args.who)
-        local answer = ctx:elicit(args.who, { name = "string" })
-        return answer and answer.name
-      end)
+      cases.add_private(behind)
       for _, front_era in ipairs { "legacy", "modern" } do
         front:mount("gh", behind, { era = era })
-        local wrong, clients, results, calls = {}, {}, {}, {}
-        for i, who in ipairs { "A", "B" } do
-          local function note(text) if text ~= who then wrong[#wrong + 1] = who .. text end end
-          clients[i] = assert(mcp.connect(front, { era = front_era, log_level = "debug",
-            on_log = function(_, data) note(data) end,
-            on_elicit = function(text)
-              note(text)
-              return { name = who }
-            end }))
-          calls[i] = function()
-            results[i] = clients[i]:call_tool("gh_private", { who = who })
-            return true
-          end
-        end
-        helper.logged(function() mcp.all(calls) end)
-        assert.same({}, wrong)
-        if era == "modern" then
-          assert.same({ "A", "B" }, { text_of(results[1]), text_of(results[2]) })
-        end
-        for _, client in ipairs(clients) do client:close() end
+        cases.keeps_apart(front, front_era, era, "gh_")
         front:unmount "gh"
       end
     end)

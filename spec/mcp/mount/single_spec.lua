@@ -1,5 +1,6 @@
 -- SPDX-License-Identifier: MIT
 -- An app that is another server: every pair of eras, and what goes both ways.
+local cases = require "spec.mcp.mount.cases"
 local helper = require "spec.helper"
 local mcp = require "mcp"
 local single = require "mcp.mount.single"
@@ -48,12 +49,21 @@ describe("an app that is another server", function()
     helper.leftovers()
   end)
 
+  -- Makes `front` a relay in front of `behind`. Gives the list of connections that it opens.
+  local function relay(era)
+    local opened = {}
+    front = assert(single.open("there", function(options)
+      options.era = era
+      local client = mcp.connect(behind, options)
+      opened[#opened + 1] = client
+      return client
+    end))
+    return opened
+  end
+
   -- A client of a relay in front of `behind`, and what it was sent.
   local function connect(front_era, behind_era)
-    front = assert(single.open("there", function(options)
-      options.era = behind_era
-      return mcp.connect(behind, options)
-    end))
+    relay(behind_era)
     local seen = {}
     local client = assert(mcp.connect(front, {
       era = front_era, roots = { "/home/me" }, log_level = "debug",
@@ -130,31 +140,14 @@ describe("an app that is another server", function()
       end)
 
       it("passes a cancellation on", function()
-        local ended
-        behind:tool "wait" (function(_, ctx)
-          ctx:sleep(60)
-          ended = ctx:cancelled()
-        end)
         local client <close> = connect(pair[1], pair[2])
-        local stop = mcp.canceller()
-        mcp.spawn(function()
-          mcp.sleep(0.02)
-          stop:cancel "enough"
-        end)
-        assert.equal("ECANCELED", (select(3, client:call_tool("wait", {}, { cancel = stop }))))
-        helper.wait_until(function() return ended end, "the end of the handler")
+        cases.cancels(behind, client, "")
       end)
     end)
   end
 
   it("connects once for each session", function()
-    local opened = {}
-    front = assert(single.open("there", function(options)
-      options.era = "legacy"
-      local client = mcp.connect(behind, options)
-      opened[#opened + 1] = client
-      return client
-    end))
+    local opened = relay "legacy"
     do
       local one <close> = assert(mcp.connect(front, { era = "legacy" }))
       local two <close> = assert(mcp.connect(front, { era = "legacy" }))
@@ -171,10 +164,7 @@ describe("an app that is another server", function()
   it("gives clients without a session a connection that no session has", function()
     behind:tool "who" (function(_, ctx) return tostring(ctx.own_session) end)
     for _, first in ipairs { "legacy", "modern" } do
-      front = assert(single.open("there", function(options)
-        options.era = "legacy"
-        return mcp.connect(behind, options)
-      end))
+      relay "legacy"
       local seen = {}
       for i, era in ipairs { first, first == "legacy" and "modern" or "legacy", "modern" } do
         local client <close> = assert(mcp.connect(front, { era = era }))
@@ -206,13 +196,7 @@ describe("an app that is another server", function()
   for _, lost in ipairs { 1, 2 } do
     it(("ends the connection that replaced a lost one with its session (client %d)"):format(lost),
       function()
-        local opened = {}
-        front = assert(single.open("there", function(options)
-          options.era = "legacy"
-          local client = mcp.connect(behind, options)
-          opened[#opened + 1] = client
-          return client
-        end))
+        local opened = relay "legacy"
         -- The first has the connection that was there, the second one of its own.
         local clients = {}
         for i = 1, 2 do
@@ -325,37 +309,9 @@ describe("an app that is another server", function()
 
   for _, era in ipairs { "legacy", "modern" } do
     it(("gives no client what belongs to another (%s)"):format(era), function()
-      behind:tool "private" { input = { who = "string" } } (function(args, ctx)
-        ctx:log("info", args.who)
-        ctx:sleep(args.who == "A" and 0.005 or 0.02)
-        ctx:log("info", args.who)
-        local answer = ctx:elicit(args.who, { name = "string" })
-        return answer and answer.name
-      end)
-      front = assert(single.open("there", function(options)
-        options.era = era
-        return mcp.connect(behind, options)
-      end))
-      local wrong, clients, results, calls = {}, {}, {}, {}
-      for i, who in ipairs { "A", "B" } do
-        local function note(text) if text ~= who then wrong[#wrong + 1] = who .. text end end
-        clients[i] = assert(mcp.connect(front, { era = "modern", log_level = "debug",
-          on_log = function(_, data) note(data) end,
-          on_elicit = function(text)
-            note(text)
-            return { name = who }
-          end }))
-        calls[i] = function()
-          results[i] = clients[i]:call_tool("private", { who = who })
-          return true
-        end
-      end
-      helper.logged(function() mcp.all(calls) end)
-      assert.same({}, wrong)
-      if era == "modern" then
-        assert.same({ "A", "B" }, { text_of(results[1]), text_of(results[2]) })
-      end
-      for _, client in ipairs(clients) do client:close() end
+      cases.add_private(behind)
+      relay(era)
+      cases.keeps_apart(front, "modern", era, "")
     end)
   end
 
@@ -458,10 +414,7 @@ describe("an app that is another server", function()
     end)
     behind:tool "more" { visible = function(ctx) return enabled[ctx.own_session] or false end } (
       function() return "more" end)
-    front = assert(single.open("there", function(options)
-      options.era = "legacy"
-      return mcp.connect(behind, options)
-    end))
+    relay "legacy"
     local changed = { 0, 0 }
     local clients = {}
     for i = 1, 2 do
