@@ -1,11 +1,9 @@
 -- SPDX-License-Identifier: MIT
 -- folder_spec.lua: src/net/folder.c by src/lua/lfolder.c, with openat2 and, as "walking", without
--- it. Each test finds this tree:
---
---   top/outside.txt  top/elsewhere/secret.txt
---   top/root/        a.txt  notes/b.md  notes/deep/c.md  empty/  bytes.bin
+-- it. Each test finds the tree of folder_tree.lua, with notes/deep/c.md and bytes.bin.
 local codec = require "codecs.folder"
 local core = require "mcp.core"
+local tree = require "spec.net.folder_tree"
 
 -- The first job starts the threads of the pool and opens what the loop needs for them.
 do
@@ -15,40 +13,17 @@ end
 
 local top, root
 
-local function write(path, text)
-  local file <close> = assert(io.open(path, "wb"))
-  assert(file:write(text))
-end
+local write, refused = tree.write, tree.refused
 
 local function make_tree()
-  top = os.tmpname()
-  os.remove(top)
-  root = top .. "/root"
-  for _, name in ipairs { "", "/elsewhere", "/root", "/root/notes", "/root/notes/deep",
-    "/root/empty" } do
-    codec.make_folder(top .. name)
-  end
-  write(top .. "/outside.txt", "outside")
-  write(top .. "/elsewhere/secret.txt", "secret")
-  write(root .. "/a.txt", "alpha\n")
-  write(root .. "/notes/b.md", "# b\n")
+  top, root = tree.make()
+  codec.make_folder(root .. "/notes/deep")
   write(root .. "/notes/deep/c.md", "# c\n")
   write(root .. "/bytes.bin", "\0\1\xff\r\n\0")
 end
 
-local function remove_tree()
-  assert(os.execute("rm -rf '" .. top .. "'"))
-end
-
 local function open_root(walking)
   return assert(core.folder(root, false, walking))
-end
-
-local function refused(code, ...)
-  local value, text, got = ...
-  assert.is_nil(value)
-  assert.is_string(text)
-  assert.equal(code, got, text)
 end
 
 local function names(list)
@@ -66,7 +41,7 @@ local function common(walking)
   end)
   after_each(function()
     folder:close()
-    remove_tree()
+    tree.remove(top)
   end)
 
   it("reads files whole, byte for byte", function()
@@ -217,10 +192,7 @@ local function common(walking)
   end)
 
   it("never follows a link out", function()
-    codec.make_link("../outside.txt", root .. "/file")
-    codec.make_link("../elsewhere", root .. "/dir")
-    codec.make_link("..", root .. "/up")
-    codec.make_link(top .. "/outside.txt", root .. "/absolute")
+    tree.link_out(top)
     codec.make_link("/", root .. "/slash")
     codec.make_link("file", root .. "/chain")
     codec.make_link("../../outside.txt", root .. "/notes/deeper")
@@ -264,7 +236,7 @@ end
 
 describe("a folder that cannot be left", function()
   before_each(make_tree)
-  after_each(remove_tree)
+  after_each(function() tree.remove(top) end)
 
   it("is asked from the kernel where the kernel has it", function()
     local folder <close> = open_root()

@@ -1,18 +1,13 @@
 -- SPDX-License-Identifier: MIT
 -- folder_write_spec.lua: src/net/folder_write.c by src/lua/lfolder.c, with openat2 and, as
--- "walking", without it. Each test finds this tree:
---
---   top/outside.txt  top/elsewhere/secret.txt
---   top/root/        a.txt  notes/b.md  empty/
+-- "walking", without it. Each test finds the tree of folder_tree.lua.
 local codec = require "codecs.folder"
 local core = require "mcp.core"
+local tree = require "spec.net.folder_tree"
 
 local top, root
 
-local function put(path, text)
-  local file <close> = assert(io.open(path, "wb"))
-  assert(file:write(text))
-end
+local put, refused = tree.write, tree.refused
 
 local function get(path)
   local file <close> = assert(io.open(path, "rb"))
@@ -32,27 +27,7 @@ end
 
 local function mode_of(path) return run(("stat -c %%a '%s'"):format(path)) end
 
-local function make_tree()
-  top = os.tmpname()
-  os.remove(top)
-  root = top .. "/root"
-  for _, name in ipairs { "", "/elsewhere", "/root", "/root/notes", "/root/empty" } do
-    codec.make_folder(top .. name)
-  end
-  put(top .. "/outside.txt", "outside")
-  put(top .. "/elsewhere/secret.txt", "secret")
-  put(root .. "/a.txt", "alpha\n")
-  put(root .. "/notes/b.md", "# b\n")
-end
-
-local function remove_tree() assert(os.execute("rm -rf '" .. top .. "'")) end
-
-local function refused(code, ...)
-  local value, text, got = ...
-  assert.is_nil(value)
-  assert.is_string(text)
-  assert.equal(code, got, text)
-end
+local function make_tree() top, root = tree.make() end
 
 local function names(folder, path)
   local out = {}
@@ -70,7 +45,7 @@ local function common(walking)
     folder:close()
     assert.equal("outside", get(top .. "/outside.txt"))
     assert.equal("secret", get(top .. "/elsewhere/secret.txt"))
-    remove_tree()
+    tree.remove(top)
   end)
 
   it("writes new files and replaces old ones, byte for byte", function()
@@ -269,10 +244,7 @@ local function common(walking)
   end)
 
   it("never writes through a link", function()
-    codec.make_link("../outside.txt", root .. "/file")
-    codec.make_link("../elsewhere", root .. "/dir")
-    codec.make_link("..", root .. "/up")
-    codec.make_link(top .. "/outside.txt", root .. "/absolute")
+    tree.link_out(top)
     codec.make_link("../made", root .. "/dangling")
     codec.make_link("a.txt", root .. "/inside")
     for _, path in ipairs { "file", "absolute", "dangling", "inside" } do
@@ -336,7 +308,7 @@ describe("writing below a folder, walking", function() common(true) end)
 
 describe("writing below a folder", function()
   before_each(make_tree)
-  after_each(remove_tree)
+  after_each(function() tree.remove(top) end)
 
   it("follows links that stay inside, up to the last name", function()
     local folder <close> = assert(core.folder(root))
