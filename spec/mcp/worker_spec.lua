@@ -412,41 +412,9 @@ describe("mcp.worker", function()
     it("ends what tries to swallow it", function()
       local traps = start { function()
         local function spin() while true do end end
-        return {
-          pcall_trap = function() while true do pcall(spin) end end,
-          xpcall_trap = function()
-            while true do xpcall(spin, function() while true do end end) end
-          end,
+        local traps = require "spec.traps"(spin)
+        for name, trap in pairs {
           handler = function() xpcall(error, spin) end,
-          nest = function()
-            local function deeper(n)
-              if n == 0 then spin() end
-              while true do coroutine.resume(coroutine.create(deeper), n - 1) end
-            end
-            deeper(20)
-          end,
-          wrapped = function() while true do pcall(coroutine.wrap(spin)) end end,
-          closing = function()
-            while true do
-              pcall(function()
-                local _ <close> = setmetatable({}, { __close = spin })
-                spin()
-              end)
-            end
-          end,
-          closed = function()
-            local co = coroutine.create(function()
-              local _ <close> = setmetatable({}, { __close = spin })
-              coroutine.yield()
-            end)
-            coroutine.resume(co)
-            coroutine.close(co)
-          end,
-          sort = function()
-            table.sort({ 3, 2, 1, 5, 4 }, function() while true do pcall(spin) end end)
-          end,
-          gsub = function() string.gsub("x", "x", function() while true do pcall(spin) end end) end,
-          meta = function() return setmetatable({}, { __index = function() spin() end }).x end,
           in_task = function()
             local inner = require "mcp"
             inner.run(function() while true do pcall(spin) end end)
@@ -462,15 +430,10 @@ describe("mcp.worker", function()
             app:tool "t" (function(_, ctx) ctx:sleep(60) end)
             inner.connect(app):call_tool("t")
           end,
-          made_before = function()
-            local co = coroutine.wrap(function() coroutine.yield() spin() end)
-            co()
-            while true do pcall(co) end
-          end,
-          c_only = function() while true do string.gsub(("x"):rep(1000), ".", string.upper) end end,
-        }
+        } do traps[name] = trap end
+        return traps
       end, threads = 1, stuck = 2 }
-      for _, name in ipairs { "pcall_trap", "xpcall_trap", "handler", "nest", "wrapped", "closing",
+      for _, name in ipairs { "in_pcall", "in_xpcall", "handler", "nest", "wrapped", "closing",
         "closed", "sort", "gsub", "meta", "in_task", "asleep", "running", "connecting",
         "made_before", "c_only" } do
         traps[name] = traps[name]

@@ -54,43 +54,6 @@ describe("a handler with a budget of time", function()
   end)
 
   local TRAPS = {
-    pcall = function() while true do pcall(spin) end end,
-    xpcall = function() while true do xpcall(spin, function() while true do end end) end end,
-    nest = function()
-      local function deeper(n)
-        if n == 0 then spin() end
-        while true do coroutine.resume(coroutine.create(deeper), n - 1) end
-      end
-      deeper(20)
-    end,
-    wrapped = function() while true do pcall(coroutine.wrap(spin)) end end,
-    closing = function()
-      while true do
-        pcall(function()
-          local _ <close> = setmetatable({}, { __close = spin })
-          spin()
-        end)
-      end
-    end,
-    closed = function()
-      local co = coroutine.create(function()
-        local _ <close> = setmetatable({}, { __close = spin })
-        coroutine.yield()
-      end)
-      coroutine.resume(co)
-      coroutine.close(co)
-    end,
-    made_before = function()
-      local co = coroutine.wrap(function() coroutine.yield() spin() end)
-      co()
-      while true do pcall(co) end
-    end,
-    sort = function()
-      table.sort({ 3, 2, 1, 5, 4 }, function() while true do pcall(spin) end end)
-    end,
-    gsub = function() string.gsub("x", "x", function() while true do pcall(spin) end end) end,
-    meta = function() return setmetatable({}, { __index = function() spin() end }).x end,
-    c_only = function() while true do string.gsub(("x"):rep(1000), ".", string.upper) end end,
     find = function() return ("a"):rep(40):find(("a?"):rep(40) .. ("a"):rep(40)) end,
     match = function() return ("a"):rep(60):match(("a*"):rep(30) .. "b") end,
     rep = function() while true do local _ = ("x"):rep(1 << 24) end end,
@@ -100,6 +63,7 @@ describe("a handler with a budget of time", function()
     once = function(_, ctx) return ctx:once("a", spin) end,
     hookless = function() while true do debug.sethook() end end,
   }
+  for name, trap in pairs(require "spec.traps"(spin)) do TRAPS[name] = trap end
   for name, trap in pairs(TRAPS) do
     it("is stopped in spite of " .. name, function()
       app:tool(name) (trap)
