@@ -11,6 +11,14 @@ local function settled()
   return ("%d tasks are left"):format(core.task_count())
 end
 
+-- For what has talked to a listener of ours.
+local function mend_sockets(state)
+  if state.socket then state.socket:close() end
+  if state.listener then state.listener:close() end
+  collectgarbage()
+  return settled()
+end
+
 local new_app = require "spec.torture.app"
 
 local DOCUMENT = '{"list":[' .. ("1,2.5,\"a\\u00e9\","):rep(30) .. 'null],"o":{"k":"v"}}'
@@ -305,12 +313,7 @@ return {
       exchange("http://server.example/", { proxy = address }, PLAIN)
       exchange("https://server.example/", { proxy = address }, "HTTP/1.1 200 OK\r\n\r\n")
     end,
-    mend = function(state)
-      if state.socket then state.socket:close() end
-      if state.listener then state.listener:close() end
-      collectgarbage()
-      return settled()
-    end,
+    mend = mend_sockets,
   },
   {
     name = "stream",
@@ -337,12 +340,7 @@ return {
       if state.socket then state.socket:close() end
       state.socket = false
     end,
-    mend = function(state)
-      if state.socket then state.socket:close() end
-      if state.listener then state.listener:close() end
-      collectgarbage()
-      return settled()
-    end,
+    mend = mend_sockets,
   },
   {
     name = "store",
@@ -376,11 +374,8 @@ return {
     end,
     mend = function(state)
       if state.store then state.store:close() end
-      if state.socket then state.socket:close() end
-      if state.listener then state.listener:close() end
       state.store = nil
-      collectgarbage()
-      return settled()
+      return mend_sockets(state)
     end,
   },
 }
