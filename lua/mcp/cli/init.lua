@@ -30,6 +30,11 @@ function cli.main(args)
     return require "mcp.cli.run" (args, bundled)
   end
   local word = args[1]
+  if word == "help" and not is_script(word) then
+    -- As other programs have it: luamcp help call.
+    if args[2] then return cli.main { [0] = args[0], args[2], "--help" } end
+    word = "--help"
+  end
   if word == "--help" or word == "-h" then
     io.stdout:write(require("mcp.cli.verbs").help())
     return exit.OK

@@ -54,6 +54,15 @@ local function print_skills(skills)
   end
 end
 
+-- What was asked for, for a server that has none of it.
+local function asked(options)
+  local names = {}
+  for _, name in ipairs { "tools", "resources", "prompts", "skills" } do
+    if options[name] then names[#names + 1] = name end
+  end
+  return names[1] and table.concat(names, " or ") or "tools, resources or prompts"
+end
+
 function list.run(options)
   local client <close>, status = target.connect(options)
   if not client then return status end
@@ -81,7 +90,7 @@ function list.run(options)
   end
   print_skills(lists.skills or {})
   count = count + #(lists.skills or {})
-  if count == 0 then io.stderr:write "luamcp: the server offers nothing of that\n" end
+  if count == 0 then io.stderr:write("luamcp: the server offers no ", asked(options), "\n") end
   return exit.OK
 end
 

@@ -256,6 +256,12 @@ describe("luamcp", function()
     } do
       assert.same({ "", ("luamcp: %s\n"):format(text), 5 }, { luamcp(words) })
     end
+    -- A list that is empty is no failure, and says what was looked for.
+    assert.same({ "", "luamcp: the server offers no prompts or skills\n", 0 },
+      { luamcp { "list", "--skills", "--prompts", tools } })
+    local nothing = helper.file('require("mcp").server("n"):run()', ".lua")
+    assert.same({ "", "luamcp: the server offers no tools, resources or prompts\n", 0 },
+      { luamcp { "list", nothing } })
   end)
 
   it("a command behind -- is a target", function()
@@ -284,6 +290,18 @@ describe("luamcp", function()
       { luamcp { "lst", path } })
     assert.same({ "", "luamcp: frobnicate: no such command or file; luamcp --help lists the "
       .. "commands\n", 1 }, { luamcp { "frobnicate" } })
+  end)
+
+  it("help is what --help prints", function()
+    assert.same({ luamcp { "--help" } }, { luamcp { "help" } })
+    for _, verb in ipairs { "call", "run" } do
+      local text, err, status = luamcp { "help", verb }
+      assert.same({ "", 0 }, { err, status })
+      assert.same({ luamcp { verb, "--help" } }, { text, err, status })
+    end
+    local _, err, status = luamcp { "help", "lst" }
+    assert.same({ "luamcp: lst: no such command or file; did you mean luamcp list?\n", 1 },
+      { err, status })
   end)
 
   it("bench measures calls, and fails if any fails", function()
