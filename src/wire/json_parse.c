@@ -193,12 +193,12 @@ static bool is_to_undo(const reader_t *r, const char *start, const char *p) {
  * for that; NULL as read_escape does. */
 static const char *read_undoing(reader_t *r, const char *start, const char *p) {
   const char *end = r->end;
-  mcp_buf_t *undone = &r->doc->undone;
+  mcp_buf_t *out = &r->doc->undone;
   char *to;
   r->limits.undo = false;
   /* It reads shorter than it is written. */
-  if (mcp_buf_reserve(undone, (size_t)(end - start)) < 0) return p;
-  to = undone->data;
+  if (mcp_buf_reserve(out, (size_t)(end - start)) < 0) return p;
+  to = out->data;
   to += mcp_json_unescape(mcp_slice(start, (size_t)(p - start)), to);
   while (p < end) {
     const char *from;
@@ -216,7 +216,7 @@ static const char *read_undoing(reader_t *r, const char *start, const char *p) {
     memcpy(to, from, (size_t)(p - from));
     to += p - from;
   }
-  undone->len = (size_t)(to - undone->data);
+  out->len = (size_t)(to - out->data);
   r->doc->undone_at = r->doc->count;
   return p;
 }
