@@ -1,10 +1,9 @@
 -- SPDX-License-Identifier: MIT
 -- luamcp check, and the globals that it finds.
+local check = require "spec.mcp.cli.checked"
 local core = require "mcp.core"
 local globals = require "mcp.cli.globals"
 local helper = require "spec.helper"
-
-local quote = helper.quote
 
 describe("the globals of a script", function()
   local function undefined(text)
@@ -46,16 +45,6 @@ end)
 
 describe("luamcp check", function()
   after_each(helper.remove_files)
-
-  local function check(text, ...)
-    local file = helper.file(text, ".lua")
-    local errors = helper.file ""
-    local words = { quote(helper.program()), "check", quote(file), ... }
-    local out, status = helper.shell(("timeout 20 %s 2>%s </dev/null"):format(
-      table.concat(words, " "), quote(errors)))
-    local errfile <close> = assert(io.open(errors))
-    return out, (errfile:read "a":gsub(file:gsub("%p", "%%%0"), "FILE")), status
-  end
 
   local GOOD = [[
     local app = require "mcp".server "x"

@@ -1,11 +1,10 @@
 -- SPDX-License-Identifier: MIT
 -- The pages of a server as commands describe them, and luamcp check with pages.
+local check = require "spec.mcp.cli.checked"
 local core = require "mcp.core"
 local helper = require "spec.helper"
 local mcp = require "mcp"
 local pages = require "mcp.cli.pages"
-
-local quote = helper.quote
 
 local KIT = "<!doctype html><!-- mcp.ui.kit -->"
 
@@ -150,15 +149,6 @@ end)
 
 describe("luamcp check", function()
   after_each(helper.remove_files)
-
-  local function check(text, ...)
-    local file, errors = helper.file(text, ".lua"), helper.file ""
-    local words = { quote(helper.program()), "check", quote(file), ... }
-    local out, status = helper.shell(("timeout 20 %s 2>%s </dev/null"):format(
-      table.concat(words, " "), quote(errors)))
-    local errfile <close> = assert(io.open(errors))
-    return out, (errfile:read "a":gsub(file:gsub("%p", "%%%0"), "FILE")), status
-  end
 
   local SERVER = [[
     local app = require "mcp".server "x"
