@@ -27,6 +27,15 @@ core.array_mt = {}
 ---A value that is JSON already. It is written as it is, wherever it stands in another value.
 ---@class mcp.core.Raw: userdata
 
+---Writes the message that `sender:send` sends, for transports that send texts.
+---@param method string
+---@param params? table
+---@param id? integer|string
+---@return string? text
+---@return string? message where and why params cannot be JSON
+---@return string? code
+function core.encode_message(method, params, id) end
+
 ---Writes a value as JSON.
 ---@param value any
 ---@param sorted? boolean object keys in order
@@ -780,15 +789,17 @@ function core.http_pool(options) end
 ---head is there and waiting for a free connection included (60; 0: no limit); `connect_timeout`;
 ---`head_limit` and `event_limit` in bytes; `only`, "public" or "loopback": addresses that may be
 ---connected to; `proxy`, { host, port, authorization, tunnel }: with `tunnel` the proxy is asked for a
----connection to the server (CONNECT), otherwise it gets the request; `idempotent`: see below. Host, Content-Length and User-Agent are written by itself.
+---connection to the server (CONNECT), otherwise it gets the request; `idempotent`: see below;
+---`known`: true, if no other names are in it. Host, Content-Length and User-Agent are written by
+---itself.
 ---
 ---A kept connection that turns out to be closed, before a byte of an answer came, is replaced and
 ---the request sent again, once: if it is `idempotent`; and if nothing is said about that, when the
 ---end came within a second, which is how a server's idle timeout looks. Never if it is false.
 ---@param options table
 ---@return mcp.core.HttpResponse? response
----@return string? message
----@return string? code "ETIMEDOUT", "ECONNREFUSED", "ENOTPUBLIC", "EGONE", "EHTTP", "ECANCELED", …
+---@return integer|string? status or a message
+---@return string? content_type or a code: "ETIMEDOUT", "ECONNREFUSED", "ENOTPUBLIC", "EGONE", "EHTTP", "ECANCELED", …
 function http_pool:request(options) end
 
 ---Ends all requests in progress with "ECLOSED", and all connections.

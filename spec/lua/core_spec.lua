@@ -39,6 +39,19 @@ describe("encode and decode", function()
       (core.encode({ e = 3, b = { d = 2, c = 1 }, a = 1 }, true)))
   end)
 
+  it("write a message with an id of either type, or without", function()
+    assert.equal('{"jsonrpc":"2.0","id":7,"method":"m","params":{"a":1}}',
+      (core.encode_message("m", { a = 1 }, 7)))
+    assert.equal('{"jsonrpc":"2.0","id":"7","method":"m"}', (core.encode_message("m", nil, "7")))
+    assert.equal('{"jsonrpc":"2.0","id":7,"method":"m"}', (core.encode_message("m", nil, 7.0)))
+    assert.equal('{"jsonrpc":"2.0","method":"m","params":{}}', (core.encode_message("m", {})))
+    assert.same({ nil, "m: params cannot be JSON: a: function", "EENCODE" },
+      { core.encode_message("m", { a = print }, 7) })
+    assert.has_error(function() core.encode_message("m", nil, 7.5) end)
+    assert.has_error(function() core.encode_message("m", nil, {}) end)
+    assert.has_error(function() core.encode_message() end)
+  end)
+
   it("return what is wrong, and where", function()
     local cyclic = {}
     cyclic[1] = cyclic

@@ -107,6 +107,10 @@ describe("a request", function()
     helper.settle()
     assert.equal(0, #server.requests)
     assert.same({ 0, 0, 0 }, { pool:connections() })
+    -- Names are not looked at if it says that they are known.
+    local response <close>, status, kind = request { path = "/", known = true }
+    assert.equal(200, status)
+    assert.equal(response:header "content-type", kind)
   end)
 
   it("that cannot be written is a failure that names its part", function()

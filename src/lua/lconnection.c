@@ -314,27 +314,21 @@ static int sender_send(lua_State *L) {
   size_t length;
   const char *method = luaL_checklstring(L, 2, &length);
   mcp_link_t *link = sender->connection ? sender->connection->link : NULL;
-  lua_Integer id = luaL_optinteger(L, 4, 0);
   mcp_value_fault_t fault = {0};
   mcp_buf_t *out;
   int code;
+  (void)luaL_optinteger(L, 4, 0);
   lua_settop(L, 4);
   if (!link) return mcp_coroutine_push_error(L, MCP_ECLOSED);
   if (mcp_link_is_full(link)) return mcp_coroutine_push_error(L, MCP_EBUSY);
   out = mcp_link_begin(link);
   if (!out) return mcp_coroutine_push_error(L, MCP_ENOMEM);
-  code = mcp_lmessage_write(L, out, mcp_slice(method, length), 3,
-                            lua_isnil(L, 4) ? NULL : &id, &fault);
+  code = mcp_lmessage_write(L, out, mcp_slice(method, length), 3, 4, &fault);
   if (code == 0) {
     code = mcp_link_commit(link);
   } else {
     mcp_link_abandon(link);
-    if (fault.what[0] && code != MCP_ENOMEM) {
-      lua_pushnil(L);
-      lua_pushfstring(L, "%s: params cannot be JSON: %s", method, fault.what);
-      lua_pushstring(L, mcp_err_name(MCP_EENCODE));
-      return 3;
-    }
+    return mcp_lmessage_push_failure(L, method, code, &fault);
   }
   if (code < 0) return mcp_coroutine_push_error(L, code);
   lua_pushboolean(L, true);

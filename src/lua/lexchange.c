@@ -51,10 +51,10 @@ static int send_message(lua_State *L) {
   mcp_value_fault_t fault = {0};
   mcp_exchange_t *x = h->x;
   mcp_coroutine_t *co = h->co;
-  lua_Integer id = luaL_optinteger(L, 4, 0);
   bool late = lua_toboolean(L, 5), waits;
   mcp_buf_t *out;
   int code;
+  (void)luaL_optinteger(L, 4, 0);
   lua_settop(L, 4);
   if (!x) return mcp_coroutine_push_error(L, MCP_ECLOSED);
   if (co && co->cancelled && !late)
@@ -71,8 +71,7 @@ static int send_message(lua_State *L) {
     return mcp_coroutine_push_error(L, MCP_EBUSY);
   out = mcp_exchange_begin(x, MCP_OUT_NOTICE);
   if (!out) return mcp_coroutine_push_error(L, MCP_ENOMEM);
-  code = mcp_lmessage_write(L, out, mcp_slice(method, length), 3,
-                            lua_isnil(L, 4) ? NULL : &id, &fault);
+  code = mcp_lmessage_write(L, out, mcp_slice(method, length), 3, 4, &fault);
   if (code < 0) {
     mcp_exchange_abandon(x);
     if (fault.what[0] && code != MCP_ENOMEM)

@@ -9,6 +9,7 @@
 #include "base/err.h"
 #include "lua/lcoding.h"
 #include "lua/lhttp_response.h"
+#include "lua/lself.h"
 #include "lua/seconds.h"
 #include "lua/value.h"
 #include "lua/value_decode.h"
@@ -155,7 +156,7 @@ static int chunk_k(lua_State *L, int status, lua_KContext context) {
 
 /* response:chunk([timeout]) -> string | nil | nil, text, code */
 int mcp_lhttp_body_chunk(lua_State *L) {
-  mcp_lhttp_call_t *r = luaL_checkudata(L, 1, MCP_LHTTP_RESPONSE_TYPE);
+  mcp_lhttp_call_t *r = mcp_lself_check_own(L, MCP_LHTTP_RESPONSE_TYPE);
   uint64_t ms =
       lua_isnoneornil(L, 2) ? NEVER : mcp_seconds_read(L, 2, "timeout");
   int failed;

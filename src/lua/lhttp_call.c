@@ -9,6 +9,7 @@
 #include "base/err.h"
 #include "lua/lhttp_body.h"
 #include "lua/lhttp_response.h"
+#include "lua/lself.h"
 #include "lua/lturn.h"
 #include "net/interrupt.h"
 
@@ -16,7 +17,7 @@
 
 /* response:close(), response:__close() */
 static int response_close(lua_State *L) {
-  mcp_lhttp_response_close(luaL_checkudata(L, 1, MCP_LHTTP_RESPONSE_TYPE));
+  mcp_lhttp_response_close(mcp_lself_check_own(L, MCP_LHTTP_RESPONSE_TYPE));
   return 0;
 }
 
@@ -27,7 +28,7 @@ static int response_own(lua_State *L) {
 }
 
 static int response_collect(lua_State *L) {
-  mcp_lhttp_response_collect(luaL_checkudata(L, 1, MCP_LHTTP_RESPONSE_TYPE));
+  mcp_lhttp_response_collect(mcp_lself_check_own(L, MCP_LHTTP_RESPONSE_TYPE));
   return 0;
 }
 
@@ -47,20 +48,26 @@ static bool add_values(luaL_Buffer *b, const mcp_http_head_t *head,
   return found;
 }
 
-/* response:header(name) -> string | nil */
-static int response_header(lua_State *L) {
-  mcp_lhttp_call_t *r = mcp_lhttp_response_check(L);
-  mcp_slice_t name;
+/* Pushes the values of the fields called `name`, or nil. [-0, +1, m] */
+static void push_field(lua_State *L, mcp_lhttp_call_t *r, mcp_slice_t name) {
   luaL_Buffer b;
   bool found;
-  name.data = luaL_checklstring(L, 2, &name.len);
-  lua_settop(L, 2);
   mcp_lhttp_response_begin(r);
   luaL_buffinit(L, &b);
   found = add_values(&b, mcp_http_call_head(r->call), name);
   luaL_pushresult(&b);
   mcp_lhttp_response_finish(r);
-  if (!found) lua_pushnil(L);
+  if (found) return;
+  lua_pop(L, 1);
+  lua_pushnil(L);
+}
+
+/* response:header(name) -> string | nil */
+static int response_header(lua_State *L) {
+  mcp_lhttp_call_t *r = mcp_lhttp_response_check(L);
+  mcp_slice_t name;
+  name.data = luaL_checklstring(L, 2, &name.len);
+  push_field(L, r, name);
   return 1;
 }
 
@@ -95,9 +102,9 @@ static int response_headers(lua_State *L) {
   return 1;
 }
 
-/* response.status, and its methods, which are upvalue 1 */
+/* response.status, and its methods, which are upvalue 2 */
 static int response_index(lua_State *L) {
-  mcp_lhttp_call_t *r = luaL_checkudata(L, 1, MCP_LHTTP_RESPONSE_TYPE);
+  mcp_lhttp_call_t *r = mcp_lself_check_own(L, MCP_LHTTP_RESPONSE_TYPE);
   size_t length;
   const char *key = lua_tolstring(L, 2, &length);
   if (key && length == 6 && memcmp(key, "status", 6) == 0) {
@@ -105,12 +112,12 @@ static int response_index(lua_State *L) {
     return 1;
   }
   lua_settop(L, 2);
-  lua_rawget(L, lua_upvalueindex(1));
+  lua_rawget(L, lua_upvalueindex(2));
   return 1;
 }
 
 static int response_to_string(lua_State *L) {
-  mcp_lhttp_call_t *r = luaL_checkudata(L, 1, MCP_LHTTP_RESPONSE_TYPE);
+  mcp_lhttp_call_t *r = mcp_lself_check_own(L, MCP_LHTTP_RESPONSE_TYPE);
   lua_pushfstring(L, MCP_LHTTP_RESPONSE_TYPE " (%d%s)", (int)r->status,
                   r->call ? "" : ", closed");
   return 1;
@@ -131,7 +138,9 @@ static int started(lua_State *L, int status, lua_KContext context) {
   } else {
     r->status = mcp_http_call_head(r->call)->status;
     lua_settop(L, 3);
-    return 1;
+    lua_pushinteger(L, (lua_Integer)r->status);
+    push_field(L, r, MCP_SLICE("Content-Type"));
+    return 3;
   }
   mcp_lhttp_response_close(r);
   return n;
@@ -201,11 +210,14 @@ void mcp_lhttp_call_open(lua_State *L) {
                                          {"__tostring", response_to_string},
                                          {NULL, NULL}};
   luaL_newmetatable(L, MCP_LHTTP_RESPONSE_TYPE);
-  luaL_setfuncs(L, metamethods, 0);
-  luaL_newlib(L, methods);
+  lua_pushvalue(L, -1);
+  luaL_setfuncs(L, metamethods, 1);
+  mcp_lself_push_methods(L, methods);
   lua_pushvalue(L, -1);
   lua_setfield(L, -3, "methods");
-  lua_pushcclosure(L, response_index, 1);
+  lua_pushvalue(L, -2);
+  lua_insert(L, -2);
+  lua_pushcclosure(L, response_index, 2);
   lua_setfield(L, -2, "__index");
   lua_pop(L, 1);
 }

@@ -37,8 +37,9 @@ mcp_buf_t *mcp_lhttp_call_buffer(mcp_lhttp_call_t *r);
 int mcp_lhttp_call_open_file(mcp_lhttp_call_t *r, const char *path,
                              uint64_t *size);
 
-/* Sends the request and waits for the head of the response: response
- * | nil, text, code. Use as `return mcp_lhttp_call_start(…)`. [-0, +?, e] */
+/* Sends the request and waits for the head of the response: response, status,
+ * content type | nil, text, code. Use as `return mcp_lhttp_call_start(…)`. [-0,
+ * +?, e] */
 int mcp_lhttp_call_start(lua_State *L, mcp_lhttp_call_t *r,
                          const mcp_lhttp_call_start_t *start);
 

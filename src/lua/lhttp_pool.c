@@ -9,6 +9,7 @@
 #include "base/err.h"
 #include "base/version.h"
 #include "lua/lhttp_call.h"
+#include "lua/lself.h"
 #include "lua/seconds.h"
 #include "transport/http_call.h"
 #include "wire/http_coding.h"
@@ -79,7 +80,7 @@ static lua_Integer integer_field(lua_State *L, const char *name,
 static const char *const known[] = {
     "host",       "port",    "unix",  "tls",     "server_name", "method",
     "target",     "headers", "body",  "timeout", "head_limit",  "event_limit",
-    "idempotent", "only",    "proxy", "file",    NULL};
+    "idempotent", "only",    "proxy", "file",    "known",       NULL};
 
 static void check_names(lua_State *L, const char *what,
                         const char *const *names, int table) {
@@ -164,7 +165,9 @@ static mcp_http_again_t again_field(lua_State *L, mcp_slice_t method) {
 static void read_request(lua_State *L, request_t *request) {
   mcp_http_call_options_t *call = &request->call;
   luaL_checktype(L, 2, LUA_TTABLE);
-  check_names(L, "request", known, 2);
+  if (lua_getfield(L, 2, "known") == LUA_TNIL)
+    check_names(L, "request", known, 2);
+  lua_pop(L, 1);
   *request = (request_t){.method = MCP_SLICE("GET"), .target = MCP_SLICE("/")};
   call->host = text_field(L, "host", NULL, false);
   call->port = (int)integer_field(L, "port", 65535);
@@ -304,9 +307,9 @@ static const char *push_place(lua_State *L) {
                          (int)integer_field(L, "port", 65535));
 }
 
-/* pool:request(options) -> response | nil, text, code */
+/* pool:request(options) -> response, status, content type | nil, text, code */
 static int pool_request(lua_State *L) {
-  pool_t *pool = luaL_checkudata(L, 1, POOL_TYPE);
+  pool_t *pool = mcp_lself_check_own(L, POOL_TYPE);
   const char *reason = NULL, *name = NULL;
   request_t request;
   mcp_lhttp_call_start_t start = {.pool = pool->pool,
@@ -347,13 +350,13 @@ static int pool_request(lua_State *L) {
 /* ---- pools -------------------------------------------------------------- */
 
 static int pool_close(lua_State *L) {
-  pool_t *pool = luaL_checkudata(L, 1, POOL_TYPE);
+  pool_t *pool = mcp_lself_check_own(L, POOL_TYPE);
   if (pool->pool) mcp_http_pool_close(pool->pool);
   return 0;
 }
 
 static int pool_collect(lua_State *L) {
-  pool_t *pool = luaL_checkudata(L, 1, POOL_TYPE);
+  pool_t *pool = mcp_lself_check_own(L, POOL_TYPE);
   mcp_http_pool_free(pool->pool);
   pool->pool = NULL;
   mcp_buf_deinit(&pool->kept);
@@ -362,7 +365,7 @@ static int pool_collect(lua_State *L) {
 
 /* pool:connections() -> open, idle, waiting */
 static int pool_connections(lua_State *L) {
-  pool_t *pool = luaL_checkudata(L, 1, POOL_TYPE);
+  pool_t *pool = mcp_lself_check_own(L, POOL_TYPE);
   mcp_http_pool_facts_t facts = mcp_http_pool_facts(pool->pool);
   lua_pushinteger(L, (lua_Integer)facts.open);
   lua_pushinteger(L, (lua_Integer)facts.idle);
@@ -419,8 +422,7 @@ void mcp_lhttp_pool_open(lua_State *L, mcp_runtime_t *rt) {
                                      {"connections", pool_connections},
                                      {NULL, NULL}};
   luaL_newmetatable(L, POOL_TYPE);
-  luaL_newlib(L, methods);
-  lua_setfield(L, -2, "__index");
+  mcp_lself_set_methods(L, methods);
   lua_pushcfunction(L, pool_collect);
   lua_setfield(L, -2, "__gc");
   lua_pushcfunction(L, pool_close);

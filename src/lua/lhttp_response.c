@@ -7,6 +7,7 @@
 #include <limits.h>
 
 #include "base/err.h"
+#include "lua/lself.h"
 #include "lua/lturn.h"
 
 #define NEVER UINT64_MAX
@@ -175,7 +176,7 @@ static void drop(mcp_lhttp_call_t *r) {
 }
 
 mcp_lhttp_call_t *mcp_lhttp_response_check(lua_State *L) {
-  mcp_lhttp_call_t *r = luaL_checkudata(L, 1, MCP_LHTTP_RESPONSE_TYPE);
+  mcp_lhttp_call_t *r = mcp_lself_check_own(L, MCP_LHTTP_RESPONSE_TYPE);
   luaL_argcheck(L, r->call && !r->closed, 1, "closed response");
   luaL_argcheck(L, !r->busy, 1, "the response is in use");
   return r;

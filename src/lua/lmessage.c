@@ -6,6 +6,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "base/err.h"
 #include "lua/lid.h"
 #include "wire/json.h"
 
@@ -136,13 +137,20 @@ void mcp_lmessage_push_batch(lua_State *L, const mcp_lmessage_watch_t *watch,
   }
 }
 
+static int write_id(lua_State *L, mcp_buf_t *out, int id) {
+  mcp_slice_t text;
+  if (lua_type(L, id) == LUA_TNUMBER)
+    return mcp_json_write_integer(out, lua_tointeger(L, id));
+  text.data = lua_tolstring(L, id, &text.len);
+  return mcp_json_write_string(out, text);
+}
+
 int mcp_lmessage_write(lua_State *L, mcp_buf_t *out, mcp_slice_t method,
-                       int params, const lua_Integer *id,
-                       mcp_value_fault_t *fault) {
+                       int params, int id, mcp_value_fault_t *fault) {
   int code = mcp_buf_append_literal(out, "{\"jsonrpc\":\"2.0\",");
-  if (code == 0 && id) {
+  if (code == 0 && !lua_isnil(L, id)) {
     code = mcp_buf_append_literal(out, "\"id\":");
-    if (code == 0) code = mcp_json_write_integer(out, *id);
+    if (code == 0) code = write_id(L, out, id);
     if (code == 0) code = mcp_buf_append_char(out, ',');
   }
   if (code == 0) code = mcp_buf_append_literal(out, "\"method\":");
@@ -152,4 +160,38 @@ int mcp_lmessage_write(lua_State *L, mcp_buf_t *out, mcp_slice_t method,
     if (code == 0) code = mcp_value_write(L, params, out, 0, fault);
   }
   return code == 0 ? mcp_buf_append_char(out, '}') : code;
+}
+
+int mcp_lmessage_push_failure(lua_State *L, const char *method, int code,
+                              const mcp_value_fault_t *fault) {
+  if (!fault->what[0] || code == MCP_ENOMEM)
+    return mcp_coroutine_push_error(L, code);
+  lua_pushnil(L);
+  lua_pushfstring(L, "%s: params cannot be JSON: %s", method, fault->what);
+  lua_pushstring(L, mcp_err_name(MCP_EENCODE));
+  return 3;
+}
+
+/* encode_message(method, params [, id]) -> string | nil, text, code: the text
+ * that sender:send sends. */
+static int encode_message(lua_State *L) {
+  mcp_value_fault_t fault = {0};
+  mcp_buf_t *out = mcp_loop_scratch(mcp_coroutine_runtime(L)->loop);
+  mcp_slice_t method;
+  int code;
+  method.data = luaL_checklstring(L, 1, &method.len);
+  if (lua_type(L, 3) != LUA_TSTRING) (void)luaL_optinteger(L, 3, 0);
+  lua_settop(L, 3);
+  out->len = 0;
+  code = mcp_lmessage_write(L, out, method, 2, 3, &fault);
+  if (code < 0) return mcp_lmessage_push_failure(L, method.data, code, &fault);
+  lua_pushlstring(L, out->data, out->len);
+  mcp_buf_reset(out, MCP_LOOP_SCRATCH_SIZE);
+  return 1;
+}
+
+void mcp_lmessage_open(lua_State *L, mcp_runtime_t *rt) {
+  lua_pushlightuserdata(L, rt);
+  lua_pushcclosure(L, encode_message, 1);
+  lua_setfield(L, -2, "encode_message");
 }

@@ -6,6 +6,7 @@
 
 #include <lua.h>
 
+#include "lua/coroutine.h"
 #include "lua/value.h"
 #include "wire/rpc.h"
 
@@ -49,11 +50,18 @@ uint32_t mcp_lmessage_push_params(lua_State *L, const mcp_json_doc_t *doc,
 void mcp_lmessage_push_batch(lua_State *L, const mcp_lmessage_watch_t *watch,
                              const mcp_json_doc_t *doc);
 
-/* Writes the message `method` with the params at `params` (nil for none) and,
- * where `id` is not NULL, that id. 0 or a code; what could not be encoded is in
- * `fault`. [-0, +0, -] */
+/* Writes the message `method` with the params at `params` and the id at `id`,
+ * an integer or a string; nil for none. 0 or a code; what could not be encoded
+ * is in `fault`. [-0, +0, -] */
 int mcp_lmessage_write(lua_State *L, mcp_buf_t *out, mcp_slice_t method,
-                       int params, const lua_Integer *id,
-                       mcp_value_fault_t *fault);
+                       int params, int id, mcp_value_fault_t *fault);
+
+/* Pushes nil, text and the name of `code` of a message that could not be
+ * written. Returns 3. [-0, +3, m] */
+int mcp_lmessage_push_failure(lua_State *L, const char *method, int code,
+                              const mcp_value_fault_t *fault);
+
+/* Adds encode_message to the table at the top. [-0, +0, m] */
+void mcp_lmessage_open(lua_State *L, mcp_runtime_t *rt);
 
 #endif

@@ -20,10 +20,14 @@ void *mcp_lself_check_own(lua_State *L, const char *type) {
   return self ? self : luaL_checkudata(L, 1, type);
 }
 
-void mcp_lself_set_methods(lua_State *L, const luaL_Reg *methods) {
+void mcp_lself_push_methods(lua_State *L, const luaL_Reg *methods) {
   lua_newtable(L);
   lua_pushvalue(L, -2);
   luaL_setfuncs(L, methods, 1);
+}
+
+void mcp_lself_set_methods(lua_State *L, const luaL_Reg *methods) {
+  mcp_lself_push_methods(L, methods);
   lua_setfield(L, -2, "__index");
 }
 

@@ -27,8 +27,11 @@ void *mcp_lself_own(lua_State *L);
 /* The same where anything else is an argument error. [-0, +0, v] */
 void *mcp_lself_check_own(lua_State *L, const char *type);
 
-/* Makes `methods`, whose first upvalue is the metatable at the top, its
- * __index. [-0, +0, m] */
+/* Pushes a table of `methods`, whose first upvalue is the metatable at the top.
+ * [-0, +1, m] */
+void mcp_lself_push_methods(lua_State *L, const luaL_Reg *methods);
+
+/* The same, and makes it the __index of the metatable. [-0, +0, m] */
 void mcp_lself_set_methods(lua_State *L, const luaL_Reg *methods);
 
 #endif

@@ -12,6 +12,7 @@
 #include "lua/lfolder.h"
 #include "lua/lhttp_pool.h"
 #include "lua/lmemory.h"
+#include "lua/lmessage.h"
 #include "lua/lprivate.h"
 #include "lua/lprocess.h"
 #include "lua/lredirect.h"
@@ -29,6 +30,7 @@ static int open_all(lua_State *L) {
   lua_pushvalue(L, 1);
   mcp_laccess_open(L, rt);
   mcp_lmemory_open(L, rt);
+  mcp_lmessage_open(L, rt);
   mcp_lconnect_open(L, rt);
   mcp_lstream_open(L, rt);
   mcp_lchild_open(L, rt);

@@ -385,16 +385,23 @@ end
 ---timeout themselves. Progress may extend the time meanwhile.
 ---@param waiter mcp.core.Waiter
 ---@param sent table left(): seconds that it may still take
+---@param time number|nil what left() gives now, if that is known; 0 for no limit
 ---@return true|nil woken
 ---@return string|nil text for the caller
 ---@return string|nil code "ETIMEDOUT" or "ECANCELED"
 ---@return string|nil reason for the server
-function call.wait(waiter, sent)
+function call.wait(waiter, sent, time)
   local ok, text, code
+  if not time then
+    time = time_left(sent)
+  elseif time == 0 then
+    time = nil
+  end
   repeat
-    ok, text, code = waiter:wait(time_left(sent))
-  until ok or code ~= "ETIMEDOUT" or time_left(sent) == 0
-  if ok then return true end
+    ok, text, code = waiter:wait(time)
+    if ok then return true end
+    time = code ~= "ETIMEDOUT" and 0 or time_left(sent)
+  until time == 0
   if code == "ETIMEDOUT" then return nil, "no answer in time", code, "The request timed out" end
   return nil, text, code, "The caller cancelled the request"
 end

@@ -111,7 +111,9 @@ function endpoint.new(what, address, options)
     proxy_text = proxy_text, proxy_code = proxy_code,
     pool = core.http_pool { connections = count, body_timeout = 0 }, connections = count,
     answered = false,
-    ask = {}, -- what a request is asked with: it is read before anything else happens
+    -- What a request is asked with, and the address that is in it: it is read before anything else
+    -- happens.
+    ask = { known = true }, asked = false,
   }, Endpoint)
 end
 
@@ -126,7 +128,6 @@ end
 -- for must still go out.
 local function pool_for(self, request)
   if request.lasting then return further_pool(self, "lasting_pool", endpoint.LASTING) end
-  if not request.aside then return self.pool end
   local open, idle = self.pool:connections()
   if open - idle < self.connections then return self.pool end
   return further_pool(self, "side_pool", endpoint.ASIDE)
@@ -141,6 +142,15 @@ end
 
 local function append(list, more)
   return table.move(more, 1, #more, #list + 1, list)
+end
+
+-- As most servers write them: nothing is to be found out.
+local PLAIN_TYPES = { ["application/json"] = true, ["text/event-stream"] = true }
+
+-- The essence of a Content-Type field, or nil: type and subtype, in lower case.
+local function essence(field)
+  if PLAIN_TYPES[field or ""] then return field end
+  return field and field:match "^[ \t]*([^;, \t]*)":lower() or ""
 end
 
 -- Discards a response; its connection can be reused if little of it was left.
@@ -197,36 +207,49 @@ local function hint_of(self, at, text, code)
   return ""
 end
 
+-- What does not change from one request to an address to the next.
+local function address(self, at)
+  local ask = self.ask
+  ask.host, ask.port, ask.unix, ask.target = at.host, at.port, at.unix, at.target
+  ask.tls = at.secure and self.tls or nil
+  ask.server_name = at.secure and at.host or nil
+  ask.proxy = self.proxy
+  self.asked = at
+end
+
 ---Sends a request and waits for the head of the response. A status is an error only where a
 ---redirect is not followed or a challenge is not answered.
 ---@param request table method, fields, body, timeout (seconds), event_limit (bytes), idempotent, at
 ---(an mcp.Url), aside: it must not wait for a free connection; lasting: its response may never end
----@return table|nil response, string|nil message, string|nil code
+---@return table|nil response
+---@return integer|string|nil status or a message
+---@return string|nil media_type or a code
 function Endpoint.__index:send(request)
   local at, hops, met, memory = request.at or self.url, 0, 0, nil
   while true do
     if at.secure and not self.tls then return nil, self.tls_text, self.tls_code end
     if self.proxy_code then return nil, self.proxy_text, self.proxy_code end
     local list, proof, text, code
-    list, proof, text, code = head(self, request, at)
-    if not list then return nil, text, code end
-    local pool = pool_for(self, request)
-    local response
+    if self.auth or self.fields[1] then
+      list, proof, text, code = head(self, request, at)
+      if not list then return nil, text, code end
+    else
+      list = request.fields
+    end
+    local pool = (request.lasting or request.aside) and pool_for(self, request) or self.pool
     local ask = self.ask
-    ask.host, ask.port, ask.unix, ask.target = at.host, at.port, at.unix, at.target
-    ask.tls = at.secure and self.tls or nil
-    ask.server_name = at.secure and at.host or nil
+    if self.asked ~= at then address(self, at) end
     ask.method, ask.headers, ask.body = request.method, list, request.body
     ask.timeout, ask.event_limit = request.timeout, request.event_limit
-    ask.idempotent, ask.proxy = request.idempotent, self.proxy
-    response, text, code = pool:request(ask)
+    ask.idempotent = request.idempotent
+    local response, status, kind = pool:request(ask)
     ask.body = ""
     if not response then
-      return nil, ("%s: %s%s%s"):format(at.text, text, hint_of(self, at, text, code),
-        self.via and ", through the proxy " .. self.via.text or ""), code
+      return nil, ("%s: %s%s%s"):format(at.text, status, hint_of(self, at, status, kind),
+        self.via and ", through the proxy " .. self.via.text or ""), kind
     end
     self.answered = true
-    local status = response.status
+    if status < 300 then return response, status, essence(kind) end
     if status >= 300 and status < 400 and status ~= 304 then
       local to
       to, text, code = redirect(self, at, response, hops)
@@ -248,7 +271,7 @@ function Endpoint.__index:send(request)
           code or "EHTTP" .. status
       end
     else
-      return response
+      return response, status, essence(kind)
     end
   end
 end
@@ -287,17 +310,10 @@ function Endpoint.__index:close()
   if self.lasting_pool then self.lasting_pool:close() end
 end
 
--- As most servers write them: nothing is to be found out.
-local PLAIN_TYPES = { ["application/json"] = true, ["text/event-stream"] = true }
-
----The essence of a Content-Type field: type and subtype, in lower case.
+---The essence of the Content-Type of a response.
 ---@param response table
----@return string "" if there is none
-function endpoint.media_type(response)
-  local field = response:header "content-type"
-  if PLAIN_TYPES[field] then return field end
-  return field and field:match "^[ \t]*([^;, \t]*)":lower() or ""
-end
+---@return string "" if it has none
+function endpoint.media_type(response) return essence(response:header "content-type") end
 
 endpoint.drop = drop
 

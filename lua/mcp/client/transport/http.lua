@@ -19,6 +19,10 @@ local value = require "mcp.value"
 local wait_for_answer = require("mcp.client.call").wait
 local cut = require("mcp.text").cut
 
+local encode_message, renew, math_type = core.encode_message, core.waiter_renew, math.type
+
+local LISTEN = "subscriptions/listen"
+
 local http = {}
 
 ---Length of a message from the server, JSON or event, in bytes.
@@ -96,6 +100,7 @@ function http.new(address, options)
     wants_stream = options.stream ~= false,
     terminates = options.terminate_on_close ~= false,
     running = {}, -- requests in progress, by their `call`
+    spare = false, -- what a request needed that was answered
     kept = { count = 0, lists = {} }, -- of header fields, by method and name
     sid = nil, era = nil, revision = nil, closed = false, shut = false,
   }, Http)
@@ -169,7 +174,7 @@ end
 -- The response to the request among the messages of one JSON text.
 local function pick(self, message, run)
   -- What nearly all are: the response itself, with the id as it was sent.
-  if type(message) == "table" and message.id == run.id and math.type(message.id) == "integer"
+  if type(message) == "table" and message.id == run.id and math_type(message.id) == "integer"
     and message.jsonrpc == "2.0" and message.method == nil then
     return message
   end
@@ -332,21 +337,34 @@ local function fields_of_request(self, run, method, params, call)
   return list, era
 end
 
+-- The answer in a response that is JSON.
+local function read_json(self, response, run, method)
+  local message, text, code = response:json(self.limits.message)
+  if message == nil then return nil, ("%s: %s"):format(self.endpoint.text, text), code end
+  local answer, bad = pick(self, message, run)
+  if answer then return incoming.reply(answer) end
+  return nil, bad and ("%s: %s"):format(self.endpoint.text, incoming.unusable(bad))
+    or ("%s: the response to %s does not contain its answer"):format(self.endpoint.text, method),
+    "ERPC"
+end
+
 -- A request from its POST to its answer.
 local function perform(self, run, method, params, call)
-  local body, reason = core.encode { jsonrpc = "2.0", id = run.id, method = method,
-    params = params }
-  if not body then return nil, ("%s: %s"):format(method, reason), "EENCODE" end
+  local body, text, code = encode_message(method, params, run.id)
+  if not body then return nil, text, code end
   local list, era = fields_of_request(self, run, method, params, call)
   run.era = era
   local sid = not run.fresh and self.sid or nil
-  local row = call.row or methods[method]
-  local response, text, code = self.endpoint:send { method = "POST", fields = list, body = body,
-    timeout = 0, event_limit = self.limits.message, idempotent = row and row.idempotent or false,
-    lasting = method == "subscriptions/listen" }
-  if not response then return nil, text, code end
+  local row, post = call.row or methods[method], run.post
+  post.fields, post.body = list, body
+  post.idempotent, post.lasting = row and row.idempotent or false, method == LISTEN
+  local response, status, kind = self.endpoint:send(post)
+  post.body = false
+  if not response then return nil, status, kind end
   local open <close> = response
-  local status = open.status
+  if status == 200 and kind == "application/json" and not run.fresh then
+    return read_json(self, open, run, method)
+  end
   if status == 404 and sid and era ~= "modern" then
     endpoint.drop(open)
     -- Only the first request that finds out reports it (HL-55).
@@ -369,7 +387,6 @@ local function perform(self, run, method, params, call)
     end
     return reply, text, code
   end
-  local kind = endpoint.media_type(open)
   if kind == "text/event-stream" or kind == "application/json" then
     if run.fresh then
       local ok
@@ -377,14 +394,7 @@ local function perform(self, run, method, params, call)
       if not ok then return nil, text, code end
     end
     if kind == "text/event-stream" then return follow(self, open, run) end
-    local message
-    message, text, code = open:json(self.limits.message)
-    if message == nil then return nil, ("%s: %s"):format(self.endpoint.text, text), code end
-    local answer, bad = pick(self, message, run)
-    if answer then return incoming.reply(answer) end
-    return nil, bad and ("%s: %s"):format(self.endpoint.text, incoming.unusable(bad))
-      or ("%s: the response to %s does not contain its answer"):format(self.endpoint.text, method),
-      "ERPC"
+    return read_json(self, open, run, method)
   end
   endpoint.drop(open)
   if status == 202 or status == 204 then
@@ -509,6 +519,28 @@ local Run = { __close = function(run)
   run.waiter:cancel()
 end }
 
+local NO_REPLY = "internal error in the client; see the log"
+
+-- A run for a request. One whose request was answered serves again: nothing else knows it then.
+local function take_run(self, id, method, params, call)
+  local run = self.spare
+  if run then
+    self.spare = false
+    renew(run.waiter)
+  else
+    run = setmetatable({ waiter = core.waiter(), running = self.running, cancelled = false,
+      code = false, era = false, reply = false, text = false, reason = false,
+      post = { method = "POST", timeout = 0, event_limit = self.limits.message } }, Run)
+    function run.perform()
+      run.reply, run.text, run.reason = perform(self, run, run.method, run.params, run.call)
+    end
+  end
+  run.id, run.method, run.params, run.call = id, method, params, call
+  run.fresh = method == "initialize"
+  run.reply, run.text, run.reason = nil, NO_REPLY, "EFAILED"
+  return run
+end
+
 ---Sends a request and waits for its answer.
 ---@param id integer|string
 ---@param method string
@@ -522,27 +554,27 @@ end }
 function Http.__index:request(id, method, params, call)
   call = call or {}
   if self.closed then return nil, "the client is closed", "ECLOSED" end
-  local run <close> = setmetatable({ id = id, waiter = core.waiter(),
-    fresh = method == "initialize", cancelled = false, code = false, running = self.running,
-    call = call }, Run)
+  local run <close> = take_run(self, id, method, params, call)
   if run.fresh then
     -- A new session: nothing of an earlier one may be sent (HL-52, HL-60).
     close_stream(self)
     self.sid, self.era, self.revision = nil, nil, nil
   end
   self.running[call] = run
-  local reply, text, code = nil, "internal error in the client; see the log", "EFAILED"
-  run.waiter:spawn(function() reply, text, code = perform(self, run, method, params, call) end)
-  local ok, ended_text, ended_code, reason = wait_for_answer(run.waiter, call)
+  run.waiter:spawn(run.perform)
+  local ok, text, code, reason = wait_for_answer(run.waiter, call, call.time)
   if run.cancelled then return nil, run.cancelled, run.code end
   if not ok then
     abandon(self, call, run, reason)
-    return nil, ended_text, ended_code
+    return nil, text, code
   end
   self.running[call] = nil
+  local reply = run.reply
+  if not reply then return nil, run.text, run.reason end
   -- The server can be reached again, so its standalone stream may be, too.
-  if reply and self.ear and self.ear.ended then open_stream(self) end
-  return reply, text, code
+  if self.ear and self.ear.ended then open_stream(self) end
+  run.call, run.params, run.reply, self.spare = false, false, nil, run
+  return reply
 end
 
 ---Sends a notification.
@@ -552,9 +584,9 @@ end
 ---@return true|nil sent, string|nil message, string|nil code
 function Http.__index:notify(method, params, call)
   if self.closed then return nil, "the client is closed", "ECLOSED" end
-  local text, reason = core.encode { jsonrpc = "2.0", method = method, params = params }
-  if not text then return nil, ("%s: %s"):format(method, reason), "EENCODE" end
-  local ok, code
+  local text, reason, code = encode_message(method, params)
+  if not text then return nil, reason, code end
+  local ok
   ok, reason, code = post(self, text, call, method, params)
   if ok and method == "notifications/initialized" then
     local ear = open_stream(self)

@@ -6,6 +6,7 @@ local endpoint = require "mcp.client.transport.endpoint"
 local helper = require "spec.helper"
 local http = require "mcp.client.transport.http"
 local incoming = require "mcp.client.transport.incoming"
+local mcp = require "mcp"
 local raw_server = require "spec.raw_server"
 local value = require "mcp.value"
 
@@ -77,6 +78,41 @@ describe("Streamable HTTP, from the client's side", function()
         assert.equal(("127.0.0.1:%d"):format(server.port), request.fields.host)
         assert.same({ jsonrpc = "2.0", id = 7, method = "tools/list", params = { cursor = "x" } },
           helper.plain(request.message))
+      end)
+    end)
+
+    it("takes again what an answered one had, and only that of such a one", function()
+      local hang = true
+      with(function(request, c)
+        local message = request.message
+        if message.method == "late" then return hang and c:wait_end() end
+        if message.method == "error" then
+          return c:json(200, { jsonrpc = "2.0", id = message.id,
+            error = { code = -1, message = "no" } })
+        end
+        c:json(200, result(message.id, message.method))
+      end, function(server)
+        local t <close> = open(server)
+        local function ask(id, method)
+          local ends = core.now() + (method == "late" and 0.05 or helper.LIMIT)
+          local reply, _, code = t:request(id, method, nil, modern {
+            left = function() return ends - core.now() end })
+          return reply and (reply.error and reply.error.code or reply.result.text) or code
+        end
+        assert.equal("one", ask(1, "one"))
+        local spare = t.spare
+        assert.is_table(spare)
+        assert.equal("ETIMEDOUT", ask(2, "late"))
+        assert.is_false(t.spare)
+        assert.equal("two", ask(3, "two"))
+        assert.not_equal(spare, t.spare)
+        assert.equal(-1, ask(4, "error"))
+        assert.same({ "a", "b" }, mcp.all {
+          function() return ask(5, "a") end,
+          function() return ask(6, "b") end,
+        })
+        assert.is_nil(next(t.running))
+        hang = false
       end)
     end)
 
