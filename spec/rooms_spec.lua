@@ -366,6 +366,7 @@ describe("arrows of lua/mcp", function()
     { "mcp.mount.inner", "mcp.mount.server" },
     { "mcp.mount" },
     { "mcp.mount.single" },
+    { "mcp.members" },
     { "mcp" },
     -- Tests of users; the commands that load a script use it, too.
     { "mcp.testing", "mcp.testing.*" },
@@ -514,6 +515,7 @@ describe("arrows of lua/mcp", function()
         "mcp.server.task_store", "mcp.tls", "mcp.worker", "mcp.fetch", "mcp.coding",
         "mcp.proxy", "mcp.yaml", "mcp.libyaml", "mcp.store", "mcp.hiredis",
         "mcp.chart", "mcp.ui", "mcp.message.ui", "mcp.async", "mcp.nearest", "mcp.text",
+        "mcp.members",
         "mcp.server.ask.state", "mcp.server.context_methods", "mcp.server.delivery",
         "mcp.server.dispatch", "mcp.server.feature.tool", "mcp.server.overdue",
         "mcp.schema.validator", "mcp.server.heartbeat", "mcp.server.feature.cursor",

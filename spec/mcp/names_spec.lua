@@ -57,7 +57,7 @@ describe("docs/names.md", function()
       count = count + 1
     end
     for option in right:gmatch "`(%-%-%a+)`" do
-      assert.is_truthy(read "lua/mcp/cli/run.lua":find(option, 1, true), option)
+      assert.is_truthy(read "lua/mcp/cli/run_words.lua":find(option, 1, true), option)
       count = count + 1
     end
     assert.is_true(count >= 25, count .. " names were found")

@@ -2,7 +2,7 @@
 -- context: the second argument of a handler: the caller and the request. What a handler can do with
 -- it is in context_methods.lua. It reads the facts of a revision, never its name.
 local core = require "mcp.core"
-local methods_of_protocol = require "mcp.protocol.methods"
+local methods_of_protocol = require "mcp.later" "mcp.protocol.methods"
 local protocol = require "mcp.protocol"
 local value = require "mcp.value"
 
