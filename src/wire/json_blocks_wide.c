@@ -139,14 +139,11 @@ static WIDE const char *undo(const char *p, const char *end, char **out) {
   return p;
 }
 
-/* Writes 32 bytes with a backslash before those in `special`: all get one, and
- * then it is dropped where it is not wanted. */
-static WIDE inline void write_half(char *to, __m256i bytes, uint32_t special) {
-  const uint64_t slashes = 0x5555555555555555u;
-  __m512i v = _mm512_or_si512(_mm512_slli_epi16(_mm512_cvtepu8_epi16(bytes), 8),
-                              _mm512_set1_epi16('\\'));
-  store(to,
-        _mm512_maskz_compress_epi8(_pdep_u64(special, slashes) | ~slashes, v));
+/* Writes the first 32 bytes of `v`, a backslash before those in `special`. */
+static WIDE inline void write_half(char *to, __m512i v, uint32_t special) {
+  const uint64_t slots = 0x5555555555555555u;
+  uint64_t slashes = _pext_u64(slots, _pdep_u64(special, slots) | ~slots);
+  store(to, _mm512_mask_expand_epi8(_mm512_set1_epi8('\\'), ~slashes, v));
 }
 
 static WIDE const char *write(const char *p, const char *end, char **out,
@@ -159,9 +156,9 @@ static WIDE const char *write(const char *p, const char *end, char **out,
     uint64_t high = _mm512_movepi8_mask(v), special = nonzero(letters);
     uint64_t hard = (find_other(v) & ~special) | high;
     v = _mm512_mask_mov_epi8(v, special, letters);
-    write_half(to, _mm512_castsi512_si256(v), (uint32_t)special);
+    write_half(to, v, (uint32_t)special);
     write_half(to + 32 + __builtin_popcount((uint32_t)special),
-               _mm512_extracti64x4_epi64(v, 1), (uint32_t)(special >> 32));
+               _mm512_shuffle_i64x2(v, v, 0xee), (uint32_t)(special >> 32));
     if (hard) {
       /* What comes before it does not depend on it or on what follows. */
       size_t n = (size_t)__builtin_ctzll(hard);
