@@ -3,6 +3,8 @@
 -- pieces.c): the same bytes as of an answer that is written whole, whatever the pieces cut; and
 -- what happens when the file changes, or the client does not read, or goes.
 local core = require "mcp.core"
+local frames = require "spec.ws_frames"
+local helper = require "spec.helper"
 local mcp = require "mcp"
 local support = require "spec.support"
 
@@ -35,6 +37,10 @@ end)
 app:resource "held:///" (function()
   return { text = ("%d"):format(core.memory()), mimeType = "text/plain" }
 end)
+app:tool "talk" { input = { count = "integer" } } (function(args, ctx)
+  for i = 1, args.count do ctx:progress(i, nil, ("x"):rep(10000)) end
+  return "talked"
+end)
 app:run(options)
 ]==]
 
@@ -51,7 +57,10 @@ describe("an answer with a file in it", function()
     os.remove(top)
     folder = assert(mcp.folder(top, { create = true, limit = 64 * MEBI }))
   end)
-  after_each(function() support.stop_all() end)
+  after_each(function()
+    support.stop_all()
+    helper.leftovers()
+  end)
   teardown(function()
     for _, entry in ipairs(assert(folder:list())) do assert(folder:remove(entry.name)) end
     folder:close()
@@ -62,6 +71,14 @@ describe("an answer with a file in it", function()
     more = more or {}
     more.script, more.env = SCRIPT, { "SPEC_FOLDER=" .. top }
     server = support.http(options, more)
+    return server
+  end
+
+  -- Over standard input and output, and HTTP.
+  local function start_both()
+    server = support.start("{ stdio = true, http = { port = 0 } }",
+      { script = SCRIPT, env = { "SPEC_FOLDER=" .. top } })
+    server.port = math.tointeger(server:wait_said "at http://[^%s]-:(%d+)/")
     return server
   end
 
@@ -236,12 +253,13 @@ describe("an answer with a file in it", function()
 
   it("lets everything go with a client that goes", function()
     put_hole("zeros", 32 * MEBI)
+    put_hole("controls", 4 * MEBI) -- six bytes of JSON each
     local other = support.client(start "")
     same(other, "blob", "text")
     local before, files = held(other), server:fd_count()
     for i = 1, 8 do
       local client = support.client(server, 4096)
-      client:send(reading(i % 2 == 0 and "pieces-blob:///zeros" or "pieces-text:///zeros"))
+      client:send(reading(i % 2 == 0 and "pieces-blob:///zeros" or "pieces-text:///controls"))
       if i < 5 then client:head() end
       client:close()
     end
@@ -267,5 +285,185 @@ describe("an answer with a file in it", function()
     assert.equal("}", client:take_bytes(length):sub(-1))
     assert.equal("", client:rest())
     assert.same({ "exit", 0 }, { server:wait_end() })
+  end)
+
+  -- --- connections with more than one answer -----------------------------------
+
+  local function reading_line(id, uri)
+    return support.modern_body(id, "resources/read", { uri = uri }) .. "\n"
+  end
+
+  local function talk_line(id, count)
+    return support.modern_body(id, "tools/call", { name = "talk", arguments = { count = count } },
+      { progressToken = id }) .. "\n"
+  end
+
+  it("goes over standard output, and others follow it in their order", function()
+    start_both()
+    put("text", UNIT:rep(40000))
+    put("bytes", UNIT:rep(40000) .. "\xff")
+    for _, name in ipairs { "text", "bytes" } do
+      server:write(reading_line(1, "pieces-guess:///" .. name)
+        .. reading_line(2, "pieces-list:///" .. name:gsub("bytes", "text")) .. talk_line(3, 5)
+        .. reading_line(4, "string-guess:///" .. name)
+        .. reading_line(5, "string-list:///" .. name:gsub("bytes", "text")))
+      local came, steps = {}, {}
+      while not (came[1] and came[2] and came[3] and came[4] and came[5]) do
+        local message = assert(server:read_line())
+        if message.id then
+          came[message.id] = message.result
+        else
+          steps[#steps + 1] = message.params.progress
+          assert.is_nil(came[3])
+        end
+      end
+      assert.same({ 1, 2, 3, 4, 5 }, steps)
+      for i, pieces in ipairs { came[1], came[2] } do
+        local whole = came[i + 3].contents
+        for k, item in ipairs(pieces.contents) do
+          assert.is_true(item.text == whole[k].text and item.blob == whole[k].blob)
+        end
+      end
+    end
+  end)
+
+  -- Takes what comes up to a line that has `last`, or is longer than that; the lengths of all
+  -- lines, and the lines that are not long.
+  local function take_lines(last, first)
+    local lengths, short, parts, length = {}, {}, {}, #(first or "")
+    while true do
+      local piece, from = server.left or assert(server.process:read(support.LIMIT)), 1
+      server.left = nil
+      while from <= #piece do
+        local stop = piece:find("\n", from, true)
+        local part = piece:sub(from, (stop or #piece + 1) - 1)
+        length, from = length + #part, (stop or #piece) + 1
+        if length < 65536 then parts[#parts + 1] = part end
+        if stop then
+          local line = length < 65536 and table.concat(parts)
+          local is_last = type(last) == "number" and length > last
+            or type(last) == "string" and line and line:find(last, 1, true)
+          lengths[#lengths + 1] = length
+          short[#short + 1], length, parts = line or nil, 0, {}
+          if is_last then
+            server.left = from <= #piece and piece:sub(from) or nil
+            return lengths, short
+          end
+        end
+      end
+    end
+  end
+
+  it("lets others wait within a limit while the peer does not read", function()
+    put_hole("zeros", 8 * MEBI)
+    local other = support.client(start_both())
+    local before, size = held(other), (8 * MEBI + 2) // 3 * 4
+    server:write(reading_line(1, "pieces-blob:///zeros"))
+    local first = assert(server.process:read(support.LIMIT))
+    -- 5 MB of notices would be written.
+    server:write(talk_line(2, 500))
+    local now
+    for _ = 1, 100 do
+      now = held(other)
+      assert.is_true(now - before < MEBI, now - before .. " bytes are held")
+      server.process:read_error(0.002)
+    end
+    assert.is_true(now - before > 256 << 10, now - before .. " bytes are held")
+    -- And a second file waits for the first.
+    server:write(reading_line(3, "pieces-blob:///zeros"))
+    local lengths, short = take_lines('"talked"', first)
+    assert.is_true(lengths[1] > size and lengths[1] < size + 1000)
+    local step = 0
+    for _, line in ipairs(short) do
+      local message = assert(core.decode(line))
+      if message.method then
+        step = step + 1
+        assert.equal(step, message.params.progress)
+      end
+    end
+    assert.equal(500, step)
+    local whole = 0
+    for _, length in ipairs(lengths) do whole = whole + (length > size and 1 or 0) end
+    if whole == 1 then take_lines(size) end
+  end)
+
+  it("is sent to its end after the end of standard input, if it is read", function()
+    put_hole("zeros", 8 * MEBI)
+    start_both()
+    server:write(reading_line(1, "pieces-blob:///zeros") .. reading_line(2, "held:///"))
+    take_lines '"id":2'
+    server:write(reading_line(3, "pieces-blob:///zeros"))
+    local came = #assert(server.process:read(support.LIMIT))
+    server.process:close_stdin()
+    while true do
+      local piece = server.process:read(support.LIMIT)
+      if not piece then break end
+      came = came + #piece
+    end
+    assert.is_true(came > 8 * MEBI * 4 // 3)
+  end)
+
+  local UPGRADE = { Connection = "Upgrade", Upgrade = "websocket", ["Sec-WebSocket-Version"] = "13",
+    ["Sec-WebSocket-Key"] = "dGhlIHNhbXBsZSBub25jZQ==", ["Sec-WebSocket-Protocol"] = "mcp" }
+
+  local function websocket(receive_buffer)
+    local client = support.client(server, receive_buffer)
+    client:send(support.request("GET", UPGRADE))
+    client:take "^HTTP/1.1 101 .-\r\n\r\n"
+    return client
+  end
+
+  local function next_frame(client)
+    while true do
+      local found, after = frames.read(client.buffer)
+      if found then
+        client.buffer = client.buffer:sub(after)
+        return found
+      end
+      assert(client:more(support.LIMIT))
+    end
+  end
+
+  it("is one frame of a WebSocket, after which a ping is answered", function()
+    start "websocket = true"
+    put("text", UNIT:rep(40000))
+    local client = websocket(4096)
+    client:send(frames.text(reading_line(1, "string-guess:///text")))
+    local whole = next_frame(client).payload
+    for _ = 1, 2 do
+      client:send(frames.text(reading_line(1, "pieces-guess:///text"))
+        .. frames.frame { op = 9, payload = "are you there" })
+      local pieces, pong = next_frame(client), next_frame(client)
+      if pieces.op ~= 1 then pieces, pong = pong, pieces end
+      assert.same({ 1, 10, "are you there" }, { pieces.op, pong.op, pong.payload })
+      assert.is_true(pieces.payload:gsub("pieces", "string") == whole)
+    end
+  end)
+
+  it("is cut, and nothing follows it, where the file changes", function()
+    start "websocket = true"
+    put_hole("changing", 32 * MEBI)
+    local client = websocket(4096)
+    client:send(frames.text(reading_line(1, "pieces-blob:///changing")))
+    assert(client:more(support.LIMIT))
+    client:send(frames.text(reading_line(2, "held:///")))
+    put_hole("changing", 20 * MEBI)
+    local rest = client:rest()
+    local size = string.unpack(">I8", rest, 3)
+    assert.same({ 0x81, 127 }, { rest:byte(1, 2) })
+    assert.is_true(#rest < size)
+    assert.is_nil(rest:find('"id":2', 1, true))
+  end)
+
+  it("goes through memory", function()
+    local app <const> = mcp.server "near"
+    app:resource "file:///{path}" (function(vars) return assert(folder:file(vars.path)) end)
+    put("text", UNIT:rep(40000))
+    local client <close> = mcp.connect(app)
+    assert.is_true(client:read_resource("file:///text").contents[1].text == UNIT:rep(40000))
+    -- Over its limit a client ends the connection.
+    put("text", UNIT:rep(250000))
+    local result, _, code = client:read_resource "file:///text"
+    assert.same({ nil, "ETOOBIG" }, { result, code })
   end)
 end)

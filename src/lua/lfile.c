@@ -33,7 +33,8 @@ static mcp_lfile_t *file_at(lua_State *L, int index) {
   return ours ? lua_touserdata(L, index) : NULL;
 }
 
-void mcp_lfile_push(lua_State *L, mcp_file_t *file, int name) {
+void mcp_lfile_push(lua_State *L, mcp_loop_t *loop, mcp_file_t *file,
+                    int name) {
   mcp_lfile_t *f = lua_newuserdatauv(L, sizeof *f, 1);
   f->file = NULL;
   luaL_setmetatable(L, TYPE);
@@ -41,6 +42,7 @@ void mcp_lfile_push(lua_State *L, mcp_file_t *file, int name) {
   lua_setiuservalue(L, -2, 1);
   f->file = mcp_file_ref(file);
   f->as = MCP_PIECES_BASE64;
+  f->loop = loop;
   (void)mcp_pieces_measure(file, f->as, NULL, &f->length);
 }
 
@@ -90,7 +92,7 @@ static void close_now(mcp_lfile_t *f) {
 
 static void send_pieces(mcp_exchange_t *x, const pieced_t *pieced) {
   mcp_lfile_t *f = pieced->f;
-  mcp_large_file_t large = {f->file, f->as, f->length, pieced->at};
+  mcp_large_file_t large = {f->loop, f->file, f->as, f->length, pieced->at};
   if (mcp_exchange_send_file(x, &large) < 0)
     mcp_exchange_fail(x, MCP_RPC_INTERNAL_ERROR, "Out of memory");
   close_now(f);
@@ -106,7 +108,8 @@ int mcp_lfile_answer(lua_State *L, mcp_exchange_t *x, mcp_coroutine_t *co,
     code = mcp_rpc_begin_result(out, mcp_exchange_id(x));
   if (code == 0)
     code = mcp_value_write_foreign(L, result, out, 0, write_foreign,
-                                   x->ops->send_file ? &pieced : NULL, fault);
+                                   co && x->ops->send_file ? &pieced : NULL,
+                                   fault);
   if (code == 0 && envelope) code = mcp_buf_append_char(out, '}');
   if (code < 0) {
     if (out) mcp_exchange_abandon(x);

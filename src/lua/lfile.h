@@ -15,6 +15,7 @@ typedef struct {
   mcp_file_t *file; /* NULL while closed */
   mcp_pieces_as_t as;
   uint64_t length; /* of the string of JSON */
+  mcp_loop_t *loop;
 } mcp_lfile_t;
 
 /* Registers the type, and adds no function. [-0, +0, m] */
@@ -25,7 +26,7 @@ void mcp_lfile_push_methods(lua_State *L);
 
 /* Pushes a file that goes out as Base64; its name is at `name`. Keeps a
  * reference. [-0, +1, m] */
-void mcp_lfile_push(lua_State *L, mcp_file_t *file, int name);
+void mcp_lfile_push(lua_State *L, mcp_loop_t *loop, mcp_file_t *file, int name);
 
 /* Argument 1, which is an open file, with its name pushed to index 2.
  * [-?, +?, v] */

@@ -243,7 +243,7 @@ static int push_result(lua_State *L) {
   bool measured = job->verb == MEASURE && (code == 0 || code == MCP_EUTF8);
   if (code == 0) {
     switch (job->verb) {
-    case OPEN: mcp_lfile_push(L, job->file, 2); break;
+    case OPEN: mcp_lfile_push(L, job->rt->loop, job->file, 2); break;
     case READ:
     case BYTES:
       lua_pushlstring(L, job->bytes.data ? job->bytes.data : "",

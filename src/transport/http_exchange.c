@@ -96,10 +96,9 @@ static int send_file(mcp_exchange_t *x, const mcp_large_file_t *file) {
   bool event = is_event(conn, MCP_OUT_ANSWER);
   int code = event ? mcp_sse_write_end(out) : 0;
   if (code == 0)
-    conn->large =
-        mcp_large_new(conn->reply.loop, file,
-                      mcp_slice(out->data + file->at, out->len - file->at),
-                      conn->share, &large_ops, conn);
+    conn->large = mcp_large_new(
+        file, mcp_slice(out->data + file->at, out->len - file->at), conn->share,
+        &large_ops, conn);
   if (!conn->large) {
     mcp_http_reply_abandon(&conn->reply);
     return MCP_ENOMEM;

@@ -8,6 +8,8 @@
 #include "net/stream.h"
 
 struct mcp_large {
+  mcp_loop_t *loop;
+  uint64_t progress_ms;
   mcp_pieces_t *pieces;
   mcp_buf_t tail;
   mcp_share_t *share;
@@ -27,6 +29,7 @@ static int send_piece(mcp_large_t *large, mcp_buf_t *piece) {
     int code = mcp_buf_append_slice(piece, mcp_buf_slice(&large->tail));
     if (code < 0) return code;
   }
+  large->progress_ms = mcp_loop_now(large->loop);
   return large->ops->send(large->owner, piece, last);
 }
 
@@ -45,9 +48,9 @@ static void on_piece(void *owner, int code, mcp_buf_t *piece) {
   if (code < 0 || over) large->ops->ended(large->owner, code);
 }
 
-mcp_large_t *mcp_large_new(mcp_loop_t *loop, const mcp_large_file_t *file,
-                           mcp_slice_t tail, mcp_share_t *share,
-                           const mcp_large_ops_t *ops, void *owner) {
+mcp_large_t *mcp_large_new(const mcp_large_file_t *file, mcp_slice_t tail,
+                           mcp_share_t *share, const mcp_large_ops_t *ops,
+                           void *owner) {
   mcp_large_t *large;
   if (mcp_share_charge(share, sizeof *large) < 0) return NULL;
   large = mcp_mem_zalloc(sizeof *large);
@@ -59,7 +62,9 @@ mcp_large_t *mcp_large_new(mcp_loop_t *loop, const mcp_large_file_t *file,
   large->length = large->left = file->length;
   large->ops = ops;
   large->owner = owner;
-  large->pieces = mcp_pieces_new(loop, file->file, file->as);
+  large->loop = file->loop;
+  large->progress_ms = mcp_loop_now(file->loop);
+  large->pieces = mcp_pieces_new(file->loop, file->file, file->as);
   if (!large->pieces || mcp_buf_append_slice(&large->tail, tail) < 0) {
     mcp_large_free(large);
     return NULL;
@@ -71,6 +76,10 @@ mcp_large_t *mcp_large_new(mcp_loop_t *loop, const mcp_large_file_t *file,
 int mcp_large_go(mcp_large_t *large) {
   if (large->ops->queued(large->owner) > MCP_STREAM_HIGH_WATER) return 0;
   return mcp_pieces_next(large->pieces);
+}
+
+uint64_t mcp_large_progress(const mcp_large_t *large) {
+  return large->progress_ms;
 }
 
 uint64_t mcp_large_length(const mcp_large_t *large) {

@@ -10,6 +10,7 @@
 
 /* The file of an answer, see mcp_exchange_send_file. */
 typedef struct {
+  mcp_loop_t *loop;
   mcp_file_t *file;
   mcp_pieces_as_t as;
   uint64_t length; /* of its string: what mcp_pieces_measure has found */
@@ -32,13 +33,16 @@ typedef struct mcp_large mcp_large_t;
 
 /* `tail` is what follows the content; it is copied. All is charged to `share`.
  * NULL: there is no memory, or not as much. */
-mcp_large_t *mcp_large_new(mcp_loop_t *loop, const mcp_large_file_t *file,
-                           mcp_slice_t tail, mcp_share_t *share,
-                           const mcp_large_ops_t *ops, void *owner);
+mcp_large_t *mcp_large_new(const mcp_large_file_t *file, mcp_slice_t tail,
+                           mcp_share_t *share, const mcp_large_ops_t *ops,
+                           void *owner);
 
 /* Begins, or goes on when the connection has drained. 0 or a code, which
  * `ended` does not get. */
 int mcp_large_go(mcp_large_t *large);
+
+/* When the last part was sent, by the loop's clock. */
+uint64_t mcp_large_progress(const mcp_large_t *large);
 
 /* Bytes that it has in all. */
 uint64_t mcp_large_length(const mcp_large_t *large);

@@ -3,13 +3,10 @@
  * to. It does not know how messages lie in the bytes: see link_framing.h. */
 #include "transport/link.h"
 
-#include <stdio.h>
-
 #include "base/err.h"
 #include "base/list.h"
 #include "base/log.h"
 #include "base/mem.h"
-#include "base/utf8.h"
 #include "transport/incoming.h"
 #include "transport/link_framing.h"
 
@@ -17,15 +14,10 @@ typedef struct {
   mcp_exchange_t base;
   mcp_list_t of_link;          /* live, or spare */
   mcp_link_request_t *request; /* in the access log, or NULL */
+  bool sending;                /* its answer is in link->large */
   const mcp_buf_t *out;        /* while a message is written: its buffer, */
   size_t from;                 /* and where in that it begins */
 } slot_t;
-
-/* Bytes shown of a line that is not a message. */
-#define SHOWN_LINE 60
-
-/* Kept between messages; more is given back. */
-#define OUT_KEEP 65536
 
 int mcp_link_flush(mcp_link_t *link) {
   int code;
@@ -37,7 +29,7 @@ int mcp_link_flush(mcp_link_t *link) {
     return MCP_ECLOSED;
   }
   code = mcp_stream_send(link->stream, &link->out, 0);
-  mcp_buf_reset(&link->out, OUT_KEEP);
+  mcp_buf_reset(&link->out, MCP_LINK_GATHER);
   if (link->stream->queued > MCP_STREAM_HIGH_WATER)
     mcp_stream_pause(link->stream, true);
   return code;
@@ -66,7 +58,7 @@ int mcp_link_put(mcp_link_t *link) {
       &link->wire_out, MCP_LOG_OUT,
       mcp_slice(link->out.data + link->mark, link->out.len - link->mark));
   link->mark = link->out.len;
-  if (link->corked > 0 && link->out.len < OUT_KEEP) return 0;
+  if (link->corked > 0 && link->out.len < link->gather) return 0;
   return flush_or_end(link);
 }
 
@@ -91,6 +83,7 @@ static slot_t *take_slot(mcp_link_t *link) {
       mcp_share_release(link->share, sizeof *slot);
       return NULL;
     }
+    slot->sending = false;
   } else {
     slot = MCP_LIST_MEMBER(link->spare.next, slot_t, of_link);
     mcp_list_remove(&slot->of_link);
@@ -142,6 +135,26 @@ static int commit(mcp_exchange_t *x, mcp_out_t out) {
   return code;
 }
 
+static int send_file(mcp_exchange_t *x, const mcp_large_file_t *file) {
+  slot_t *slot = (slot_t *)x;
+  int code;
+  slot->sending = true;
+  code = x->link->framing->large->add(x->link, x, slot->from, file);
+  if (code < 0) slot->sending = false;
+  return code;
+}
+
+void mcp_link_large_sent(mcp_exchange_t *x, size_t bytes, bool last) {
+  mcp_link_request_t *request = ((slot_t *)x)->request;
+  if (request) mcp_link_access_sent(request, bytes, last);
+}
+
+void mcp_link_large_over(mcp_exchange_t *x) {
+  slot_t *slot = (slot_t *)x;
+  slot->sending = false;
+  give_slot(slot);
+}
+
 static void abandon(mcp_exchange_t *x) {
   mcp_link_abandon(x->link);
 }
@@ -157,9 +170,14 @@ static void lose(mcp_exchange_t *x) {
   mcp_link_close(link, true);
 }
 
+/* Bytes that wait for the peer, or for an answer in pieces. */
+static size_t waiting(const mcp_link_t *link) {
+  size_t queued = link->framing->queued(link);
+  return link->large ? queued + link->mark : queued;
+}
+
 static bool congested(mcp_exchange_t *x) {
-  mcp_link_t *link = x->link;
-  return link->framing->queued(link) > MCP_STREAM_HIGH_WATER;
+  return waiting(x->link) > MCP_STREAM_HIGH_WATER;
 }
 
 bool mcp_link_is_held_up(const mcp_link_t *link) {
@@ -168,7 +186,7 @@ bool mcp_link_is_held_up(const mcp_link_t *link) {
 }
 
 bool mcp_link_is_full(const mcp_link_t *link) {
-  return link->framing->queued(link) > MCP_EXCHANGE_QUEUE;
+  return waiting(link) > MCP_EXCHANGE_QUEUE;
 }
 
 static bool full(mcp_exchange_t *x) {
@@ -190,6 +208,7 @@ static void note(mcp_exchange_t *x, mcp_slice_t text) {
 
 static const mcp_exchange_ops_t link_ops = {.begin = begin,
                                             .commit = commit,
+                                            .send_file = send_file,
                                             .abandon = abandon,
                                             .drop = drop,
                                             .lose = lose,
@@ -201,7 +220,8 @@ static const mcp_exchange_ops_t link_ops = {.begin = begin,
 mcp_exchange_t *mcp_link_find(mcp_link_t *link, mcp_slice_t key) {
   for (mcp_list_t *it = link->live.next; it != &link->live; it = it->next) {
     slot_t *slot = MCP_LIST_MEMBER(it, slot_t, of_link);
-    if (mcp_exchange_has_key(&slot->base, key)) return &slot->base;
+    if (!slot->sending && mcp_exchange_has_key(&slot->base, key))
+      return &slot->base;
   }
   return NULL;
 }
@@ -273,32 +293,6 @@ static void refuse(mcp_link_t *link, mcp_incoming_t *in, bool complain) {
   }
 }
 
-/* A banner among a server's messages is found by its words; what looks like a
- * message is not quoted. */
-static void quote(const mcp_link_t *link, mcp_slice_t line, char *reason) {
-  size_t length = strlen(reason);
-  if (!link->client || line.len == 0 || line.data[0] == '{' ||
-      line.data[0] == '[')
-    return;
-  snprintf(reason + length, MCP_INCOMING_REASON - length, ": %.*s%s",
-           (int)mcp_utf8_cut(line, SHOWN_LINE), line.data,
-           line.len > SHOWN_LINE ? "..." : "");
-}
-
-/* Keeps the first lines of a server's output that are no messages. */
-static void keep_noise(mcp_link_t *link, mcp_slice_t line) {
-  size_t used = link->noise ? strlen(link->noise) : 0, room;
-  if (!link->client || line.len == 0 || memchr(line.data, '\0', line.len))
-    return;
-  if (!link->noise) link->noise = mcp_mem_zalloc(MCP_LINK_NOISE);
-  room = MCP_LINK_NOISE - used;
-  if (!link->noise || room < 8) return;
-  snprintf(
-      link->noise + used, room, "%s%.*s", used ? "\n" : "",
-      (int)mcp_utf8_cut(line, room - 2 < SHOWN_LINE ? room - 2 : SHOWN_LINE),
-      line.data);
-}
-
 /* Why a request cannot be served now, or NULL. */
 static const char *obstacle(mcp_link_t *link, const mcp_rpc_t *rpc, int *code) {
   *code = MCP_RPC_BUSY;
@@ -342,8 +336,8 @@ int mcp_link_arrive(mcp_link_t *link, mcp_slice_t text, bool complain) {
     serve(link, &in);
   } else if (code != MCP_ENOMEM) {
     if (in.error == MCP_RPC_PARSE_ERROR) {
-      quote(link, text, in.reason);
-      keep_noise(link, text);
+      mcp_link_quote(link, text, in.reason);
+      mcp_link_keep_noise(link, text);
     }
     refuse(link, &in, complain);
   } else if (complain) {
@@ -358,7 +352,7 @@ void mcp_link_end_others(mcp_link_t *link, const mcp_exchange_t *x) {
   mcp_list_t *it = link->live.next;
   while (it != &link->live) {
     slot_t *slot = MCP_LIST_MEMBER(it, slot_t, of_link);
-    if (&slot->base == x) {
+    if (&slot->base == x || slot->sending) {
       it = it->next;
       continue;
     }
@@ -449,11 +443,23 @@ void mcp_link_drained(mcp_link_t *link) {
   }
 }
 
-static void on_drain(void *owner) {
-  mcp_link_t *link = owner;
+void mcp_link_go_on(mcp_link_t *link) {
   mcp_stream_pause(link->stream, false);
   if (link->framing->drained) link->framing->drained(link);
   if (!link->closing) mcp_link_drained(link);
+  mcp_link_read_on(link);
+}
+
+static void on_drain(void *owner) {
+  mcp_link_t *link = owner;
+  if (!link->large) {
+    mcp_link_go_on(link);
+    return;
+  }
+  /* Others go on after the answer in pieces; reading does if it may. */
+  link->framing->large->go(link);
+  if (link->closing || mcp_link_is_held_up(link)) return;
+  mcp_stream_pause(link->stream, false);
   mcp_link_read_on(link);
 }
 
@@ -490,6 +496,8 @@ void mcp_link_init(mcp_link_t *link, const mcp_framing_t *framing,
   link->framing = framing;
   link->ops = link_ops;
   link->ops.name = name;
+  if (!framing->large) link->ops.send_file = NULL;
+  link->gather = MCP_LINK_GATHER;
   link->upper = upper;
   link->up = up;
   mcp_list_init(&link->live);
@@ -532,8 +540,10 @@ unsigned mcp_link_busy(const mcp_link_t *link) {
 }
 
 uint64_t mcp_link_reads_until(const mcp_link_t *link, uint64_t grace_ms) {
-  if (link->unread.len == 0 || !link->stream) return 0;
-  return link->stream->progress_ms + grace_ms;
+  uint64_t piece = link->large ? link->framing->large->progress(link) : 0;
+  if ((link->unread.len == 0 && piece == 0) || !link->stream) return 0;
+  if (piece < link->stream->progress_ms) piece = link->stream->progress_ms;
+  return piece + grace_ms;
 }
 
 void mcp_link_be_client(mcp_link_t *link, size_t message_limit) {
@@ -554,10 +564,6 @@ const char *mcp_link_reason(const mcp_link_t *link) {
                 : mcp_err_text(link->code < 0 ? link->code : MCP_ECLOSED);
 }
 
-const char *mcp_link_noise(const mcp_link_t *link) {
-  return link->noise;
-}
-
 void mcp_link_close(mcp_link_t *link, bool flush_first) {
   if (link->closing) {
     if (!flush_first) link->framing->close(link, false);
@@ -567,7 +573,9 @@ void mcp_link_close(mcp_link_t *link, bool flush_first) {
   while (!mcp_list_empty(&link->live)) {
     slot_t *slot = MCP_LIST_MEMBER(link->live.next, slot_t, of_link);
     link->upper->on_gone(link->up, &slot->base);
+    slot->sending = false;
     give_slot(slot);
   }
+  if (link->large) link->framing->large->drop(link);
   link->framing->close(link, flush_first);
 }

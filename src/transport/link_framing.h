@@ -8,6 +8,22 @@
 #include "base/log.h"
 #include "transport/link.h"
 
+/* How answers with a file in them are sent: link_large.c. */
+typedef struct {
+  /* Sends what stands in link->out, from `from` on, as the answer of `x`, with
+   * a file in it. 0, or MCP_ENOMEM: it is discarded. */
+  int (*add)(mcp_link_t *link, mcp_exchange_t *x, size_t from,
+             const mcp_large_file_t *file);
+  void (*go)(mcp_link_t *link); /* drained; link->large is not NULL */
+  /* When the last piece was sent; 0: none is on its way. */
+  uint64_t (*progress)(const mcp_link_t *link);
+  void (*drop)(mcp_link_t *link); /* the link closes */
+} mcp_link_large_ops_t;
+
+extern const mcp_link_large_ops_t mcp_link_large_ops;
+
+typedef struct mcp_link_large mcp_link_large_t;
+
 /* How bytes become messages, and messages bytes. */
 typedef struct {
   /* Bytes arrived: calls mcp_link_arrive for each message in them, until
@@ -23,6 +39,11 @@ typedef struct {
   void (*abandon)(mcp_link_t *link);
   /* Bytes that the peer has left unread. */
   size_t (*queued)(const mcp_link_t *link);
+  /* For answers in pieces: &mcp_link_large_ops; NULL: there are none. What they
+   * end with; and what stands before `length` bytes of one, NULL: nothing. */
+  const mcp_link_large_ops_t *large;
+  const char *large_end;
+  int (*begin_large)(mcp_buf_t *out, uint64_t length);
   /* The stream has drained. NULL: there is nothing to do. */
   void (*drained)(mcp_link_t *link);
   /* All exchanges are gone: closes the carrier, with its closing handshake if
@@ -36,6 +57,9 @@ typedef struct {
   /* Frees what the framing owns. */
   void (*deinit)(mcp_link_t *link);
 } mcp_framing_t;
+
+/* Bytes of messages that are gathered for one write. */
+#define MCP_LINK_GATHER 65536
 
 /* First member of what a framing keeps. */
 struct mcp_link {
@@ -53,7 +77,10 @@ struct mcp_link {
   void *tag, *memo;
   mcp_list_t live, spare; /* slots */
   unsigned busy, kept;
-  unsigned corked; /* > 0: a later uncork flushes */
+  unsigned corked;         /* > 0: a later uncork flushes */
+  size_t gather;           /* or so many bytes: MCP_LINK_GATHER, or no limit */
+  mcp_link_large_t *large; /* the answers in pieces, the first on its way */
+  bool cut;                /* the last message was not sent to its end */
   bool closing, draining;
   bool client;      /* see mcp_link_be_client */
   unsigned skipped; /* messages that it warned of */
@@ -90,6 +117,22 @@ int mcp_link_put(mcp_link_t *link);
 /* Gathers messages for one write until mcp_link_uncork. */
 void mcp_link_cork(mcp_link_t *link);
 void mcp_link_uncork(mcp_link_t *link);
+
+/* --- link_noise.c: for a client --- */
+
+/* A banner among a server's messages is found by its words; what looks like a
+ * message is not quoted. */
+void mcp_link_quote(const mcp_link_t *link, mcp_slice_t line, char *reason);
+
+/* Keeps the first lines of a server's output that are no messages. */
+void mcp_link_keep_noise(mcp_link_t *link, mcp_slice_t line);
+
+/* For link_large.c: bytes of the answer of `x` were sent; all were. */
+void mcp_link_large_sent(mcp_exchange_t *x, size_t bytes, bool last);
+void mcp_link_large_over(mcp_exchange_t *x);
+
+/* For link_large.c: the peer has read everything. */
+void mcp_link_go_on(mcp_link_t *link);
 
 /* Reads the bytes in `unread`. */
 void mcp_link_read_on(mcp_link_t *link);

@@ -87,6 +87,7 @@ static size_t queued(const mcp_link_t *link) {
 }
 
 static void close_lines(mcp_link_t *link, bool flush) {
+  if (link->cut) flush = false;
   if (flush) (void)mcp_link_flush(link);
   if (link->stream) mcp_stream_close(link->stream, flush);
 }
@@ -105,6 +106,8 @@ static const mcp_framing_t framing = {.read = read_bytes,
                                       .commit = commit,
                                       .abandon = abandon,
                                       .queued = queued,
+                                      .large = &mcp_link_large_ops,
+                                      .large_end = "\n",
                                       .close = close_lines,
                                       .set_limit = set_limit,
                                       .deinit = deinit};

@@ -123,7 +123,7 @@ static bool is_flood(socket_t *s) {
 static void answer_ping(socket_t *s, mcp_slice_t text) {
   mcp_link_t *link = &s->base;
   if (s->said) return;
-  if (link->stream && link->stream->queued > 0) {
+  if (link->large || (link->stream && link->stream->queued > 0)) {
     s->pong_waits = true;
     s->pong_length = (uint8_t)text.len;
     if (text.len > 0) memcpy(s->pong, text.data, text.len);
@@ -237,11 +237,13 @@ static void end_expired(socket_t *s) {
 static void on_timer(void *arg) {
   socket_t *s = arg;
   mcp_link_t *link = &s->base;
-  uint64_t at = now(s);
+  uint64_t at = now(s), piece = mcp_link_large_ops.progress(link);
   if (link->closing) {
     mcp_link_close(link, false);
     return;
   }
+  /* A peer that takes a long answer cannot be asked whether it is there. */
+  if (piece > s->heard) s->heard = piece;
   if (s->early) {
     s->early = false;
     mcp_link_read_on(link);
@@ -263,7 +265,7 @@ static void on_timer(void *arg) {
   if (at >= s->ping_at) {
     s->ping_at = at + s->options.ping_time;
     /* Not while output is queued: the ping could not be answered. */
-    if (link->stream->queued == 0)
+    if (link->stream->queued == 0 && !link->large)
       (void)send_control(s, MCP_WS_OP_PING, MCP_SLICE(""));
   }
   if (!link->closing) set_timer(s);
@@ -298,6 +300,11 @@ static int commit(mcp_link_t *link) {
   return code < 0 ? code : mcp_link_put(link);
 }
 
+/* One frame: its length is known. Control frames wait for its end. */
+static int begin_large(mcp_buf_t *out, uint64_t length) {
+  return mcp_ws_write_head(out, MCP_WS_OP_TEXT, length);
+}
+
 int mcp_link_ws_send(mcp_link_t *link, mcp_slice_t message, bool binary) {
   int code;
   abandon(link);
@@ -312,7 +319,7 @@ static size_t queued(const mcp_link_t *link) {
 
 static void drained(mcp_link_t *link) {
   socket_t *s = (socket_t *)link;
-  if (!s->pong_waits) return;
+  if (!s->pong_waits || link->large) return;
   s->pong_waits = false;
   if (!s->said)
     (void)send_control(s, MCP_WS_OP_PONG, mcp_slice(s->pong, s->pong_length));
@@ -344,7 +351,8 @@ static void say_close(socket_t *s) {
 static void close_socket(mcp_link_t *link, bool flush) {
   socket_t *s = (socket_t *)link;
   if (!link->stream) return;
-  if (!s->said) {
+  if (link->cut) flush = false;
+  if (!s->said && !link->cut) {
     say_close(s);
     if (mcp_link_flush(link) < 0) flush = false;
   }
@@ -379,6 +387,9 @@ static const mcp_framing_t framing = {.read = read_bytes,
                                       .commit = commit,
                                       .abandon = abandon,
                                       .queued = queued,
+                                      .large = &mcp_link_large_ops,
+                                      .large_end = "",
+                                      .begin_large = begin_large,
                                       .drained = drained,
                                       .close = close_socket,
                                       .reason = reason,
@@ -429,6 +440,8 @@ int mcp_link_open_ws(mcp_loop_t *loop, mcp_stream_t *stream,
   s->heard = s->counted = now(s);
   s->ping_at = s->heard + s->options.ping_time;
   s->controls = (uint64_t)s->options.control_burst * 1000;
+  /* What we send as a client is masked, and no answers of files. */
+  if (options->client) s->base.ops.send_file = NULL;
   mcp_ws_set_share(s->codec, stream->share);
   s->base.unread = mcp_buf_take(early);
   s->early = s->base.unread.len > 0;

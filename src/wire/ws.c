@@ -450,10 +450,29 @@ int mcp_ws_begin(mcp_buf_t *out, bool client) {
   return code;
 }
 
+/* Writes the two bytes of a head, and those of the size. */
+static void put_head(char *at, mcp_ws_op_t op, uint64_t size, bool client) {
+  at[0] = (char)(0x80 | op);
+  at[1] = (char)((client ? 0x80 : 0) | (size > 65535 ? 127
+                                        : size > 125 ? 126
+                                                     : (int)size));
+  if (size > 125)
+    for (size_t i = size > 65535 ? 8 : 2, to = 2; i-- > 0; to++)
+      at[to] = (char)(unsigned char)(size >> 8 * i);
+}
+
+int mcp_ws_write_head(mcp_buf_t *out, mcp_ws_op_t op, uint64_t length) {
+  size_t size = head_size((size_t)length, false);
+  int code = mcp_buf_reserve(out, size);
+  if (code < 0) return code;
+  put_head(out->data + out->len, op, length, false);
+  out->len += size;
+  return 0;
+}
+
 int mcp_ws_end(mcp_buf_t *out, size_t from, mcp_ws_op_t op, bool client) {
   size_t room = client ? CLIENT_ROOM : SERVER_ROOM;
   size_t len = out->len - from - room, head = head_size(len, client);
-  uint64_t size = len;
   char key[4] = {0};
   char *at;
   int code = client ? mcp_crypto_random(key, sizeof key) : 0;
@@ -469,13 +488,7 @@ int mcp_ws_end(mcp_buf_t *out, size_t from, mcp_ws_op_t op, bool client) {
     mask(at + head, len, key);
     memcpy(at + head - 4, key, 4);
   }
-  at[0] = (char)(0x80 | op);
-  at[1] = (char)((client ? 0x80 : 0) | (len > 65535 ? 127
-                                        : len > 125 ? 126
-                                                    : (int)len));
-  if (len > 125)
-    for (size_t i = len > 65535 ? 8 : 2, to = 2; i-- > 0; to++)
-      at[to] = (char)(unsigned char)(size >> 8 * i);
+  put_head(at, op, len, client);
   return 0;
 }
 

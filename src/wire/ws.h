@@ -104,6 +104,10 @@ typedef enum {
 int mcp_ws_begin(mcp_buf_t *out, bool client);
 int mcp_ws_end(mcp_buf_t *out, size_t from, mcp_ws_op_t op, bool client);
 
+/* The head of a server's frame whose payload of `length` bytes follows. 0 or
+ * MCP_ENOMEM. */
+int mcp_ws_write_head(mcp_buf_t *out, mcp_ws_op_t op, uint64_t length);
+
 /* A whole frame. */
 int mcp_ws_write(mcp_buf_t *out, mcp_ws_op_t op, mcp_slice_t payload,
                  bool client);
