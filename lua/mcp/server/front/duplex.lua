@@ -32,15 +32,13 @@ local function keep(x, link, envelope, run, name)
 end
 
 local function serve_legacy(app, x, link, method, params, meta, token, direct)
-  local envelope = legacy.envelope(method, meta, token, direct)
+  local envelope = legacy.envelope(app, link.session, method, meta, token, direct)
   if direct then
     local name = legacy.callee(app, method, params)
-    keep(x, link, envelope, function(other, its_params, _, arguments)
-      if arguments then
-        return legacy.call(app, other, link.session, envelope, name, arguments)
-      end
+    local function run(other, its_params)
       return legacy.request(app, other, link.session, envelope, its_params)
-    end, name)
+    end
+    keep(x, link, envelope, name and legacy.caller(app, envelope, name, run, link) or run, name)
   end
   return legacy.request(app, x, link.session, envelope, params)
 end

@@ -178,18 +178,32 @@ local function finish_stream(app, x, stream, result, err, mend, ctx, frame)
   return stream:finish(result, err, mend, ctx)
 end
 
-local function run_legacy(app, x, session, envelope, params, name, arguments)
-  local result, err, mend, ctx, frame
-  if arguments then
-    result, err, mend, ctx, frame = legacy.call(app, x, session, envelope, name, arguments)
-  else
-    result, err, mend, ctx, frame = legacy.request(app, x, session, envelope, params)
-  end
-  local running, streams = session.running, session.streams
-  local stream = streams and streams.calls[x]
-  if running.count > 0 then running:remove(stream or x) end
+-- A request of a session, which may be among those in progress and have a stream, has returned.
+local function settle(app, x, session, envelope, result, err, mend, ctx, frame)
+  local stream = session.streams and session.streams.calls[x]
+  session.running:remove(stream or x)
+  -- One that was cancelled may have had a stream.
+  if stream or x:is_cancelled() then envelope.spare = false end
   if stream then return finish_stream(app, x, stream, result, err, mend, ctx, frame) end
   return result, err, mend, ctx, frame
+end
+
+-- What serves requests like this one that come by the pass of the session. They are entered among
+-- those in progress once they wait, or where their id may be that of another.
+local function passing(app, envelope, name)
+  local function run(x, params, session)
+    return legacy.request(app, x, session, envelope, params)
+  end
+  local call = name and legacy.caller(app, envelope, name, run) or run
+  return function(x, params, session, arguments)
+    local running = session.running
+    if running.count > 0 and not running:add(core.key_of(x), x) then return in_progress() end
+    local result, err, mend, ctx, frame = call(x, params, session, arguments)
+    if running.count > 0 or session.streams then
+      return settle(app, x, session, envelope, result, err, mend, ctx, frame)
+    end
+    return result, err, mend, ctx, frame
+  end
 end
 
 local function serve_legacy(app, x, kind, id, method, params, meta, token, version, sid, direct,
@@ -200,21 +214,14 @@ local function serve_legacy(app, x, kind, id, method, params, meta, token, versi
   if kind == "request" then
     -- A dropped connection is no cancellation here (HL-27).
     x:survive()
-    local envelope = legacy.envelope(method, meta, token, direct)
+    local envelope = legacy.envelope(app, session, method, meta, token, direct)
     if repeated and direct and arrival.is_kept(method, meta) then
-      -- The next one goes on here, and survives as well. It is entered once it waits, or where
-      -- its id may be that of another.
+      -- The next one goes on there, and survives as well.
       local name = legacy.callee(app, method, params)
-      x:remember(function(other, its_params, its_session, its_arguments)
-        local running = its_session.running
-        if running.count > 0 and not running:add(core.key_of(other), other) then
-          return in_progress()
-        end
-        return run_legacy(app, other, its_session, envelope, its_params, name, its_arguments)
-      end, method, meta, app.sessions:pass(session), name)
+      x:remember(passing(app, envelope, name), method, meta, app.sessions:pass(session), name)
     end
     if not session.running:add(id, x) then return in_progress() end
-    return run_legacy(app, x, session, envelope, params)
+    return settle(app, x, session, envelope, legacy.request(app, x, session, envelope, params))
   end
   if kind == "notification" then
     legacy.notification(x, session, method, params, app, meta)

@@ -50,39 +50,41 @@ function legacy.initialize(app, params)
 end
 
 ---What is known of requests of a session with this method and this _meta.
+---@param app table
+---@param session table
 ---@param method string
 ---@param meta string|nil the text of _meta
 ---@param token any its progressToken
 ---@param framed boolean the caller of legacy.request knows frames
 ---@return table envelope
-function legacy.envelope(method, meta, token, framed)
+function legacy.envelope(app, session, method, meta, token, framed)
   return { method = method, meta = meta, token = token, framed = framed, spare = false,
-    resumable = false }
+    resumable = sessions.is_resumable(app, session) }
+end
+
+-- Makes a context that a call has left that of the next one in its session. That call had no
+-- stream.
+local function reuse(ctx, x, session, envelope, entry, resumable)
+  envelope.spare, ctx.entry, ctx.own_session = false, entry, session
+  if resumable then ctx.own_exchange = x else ctx.exchange = x end
 end
 
 -- The context of a request. Where streams can be resumed, the stream is made on first use: most
 -- calls never use it.
 local function context_of(app, x, session, envelope)
-  local ctx = envelope.spare
-  if ctx and ctx.revision == session.revision then
-    envelope.spare, ctx.entry, ctx.own_session = false, false, session
-    if envelope.resumable then
-      ctx.own_exchange, ctx.exchange = x, nil
-    else
-      ctx.exchange = x
-    end
-    return ctx
+  local spare, resumable = envelope.spare, envelope.resumable
+  if spare then
+    reuse(spare, x, session, envelope, false, resumable)
+    return spare
   end
-  local resumable = sessions.is_resumable(app, session)
-  ctx = context.new(not resumable and x or nil, session.revision, session, envelope.method,
+  local ctx = context.new(not resumable and x or nil, session.revision, session, envelope.method,
     envelope.meta, app)
   if resumable then ctx.own_exchange = x end
   if envelope.token ~= nil then ctx.token = envelope.token end
-  envelope.resumable = resumable
   return ctx
 end
 
----The tool that is called, if arguments alone are enough for others like this (legacy.call).
+---The tool that is called, if arguments alone are enough for others like this (legacy.caller).
 ---@param app table
 ---@param method string
 ---@param params any
@@ -121,28 +123,30 @@ function legacy.request(app, x, session, envelope, params)
   return dispatch.request(app, ctx, handler, params, envelope.framed and envelope or true)
 end
 
----The same for the call of a tool with nothing but these arguments, without the steps that have
----nothing to do for it.
+---What serves calls of one tool in a session with an envelope, of which all has been checked but
+---what `arguments` are: the way of legacy.request, without its steps that have nothing to do for
+---them, and with the context that the call before has left.
 ---@param app table
----@param x userdata
----@param session table
 ---@param envelope table
 ---@param name string
----@param arguments table
----@return table|userdata|string|nil result
----@return table|nil err
----@return function|nil mend
----@return table|nil ctx
----@return userdata|nil frame
-function legacy.call(app, x, session, envelope, name, arguments)
-  local tools = app.handlers.legacy_tools
-  local entry = tools and tools[name]
-  if entry and entry.task == false and not entry.gated then
-    local ctx = context_of(app, x, session, envelope)
-    ctx.entry = entry
-    return dispatch.request(app, ctx, tool.called, arguments, envelope)
+---@param run fun(x: userdata, params: table, session: table): ... the full way
+---@param link table|nil has the session where no caller gives it
+---@return fun(x: userdata, params: table|nil, session: table|nil, arguments: table|nil): ...
+function legacy.caller(app, envelope, name, run, link)
+  local request, called, resumable = dispatch.request, tool.called, envelope.resumable
+  return function(x, params, session, arguments)
+    session = session or link.session
+    if arguments then
+      local tools, ctx = app.handlers.legacy_tools, envelope.spare
+      local entry = tools and tools[name]
+      if ctx and entry and entry.task == false and not entry.gated then
+        reuse(ctx, x, session, envelope, entry, resumable)
+        return request(app, ctx, called, arguments, envelope)
+      end
+      params = { name = name, arguments = arguments }
+    end
+    return run(x, params, session)
   end
-  return legacy.request(app, x, session, envelope, { name = name, arguments = arguments })
 end
 
 ---A notification within a session. Unknown ones are ignored, as are those about requests that have
@@ -178,7 +182,8 @@ function legacy.notification(x, session, method, params, app, meta)
 end
 
 local function one_of_batch(app, x, session, method, params, meta, token)
-  return legacy.request(app, x, session, legacy.envelope(method, meta, token, false), params)
+  return legacy.request(app, x, session,
+    legacy.envelope(app, session, method, meta, token, false), params)
 end
 
 -- A request of a batch, which may be part of a trace of its own.
