@@ -88,10 +88,6 @@ Call.__close = function(sent)
   client.calls[sent.id] = nil
   if sent.cancel then sent.cancel.ends[sent.stop] = nil end
   if sent.watchdog then sent.watchdog:wake() end
-  if sent.spent then
-    sent.params, sent.row = false, false
-    client.spare = sent
-  end
 end
 
 -- Watches the timeout for transports that do not.
@@ -215,12 +211,12 @@ local function plain_call(client, about)
   client.last_id = id
   if sent then
     client.spare = false
-    sent.spent, sent.slot, sent.done = false, false, false
+    sent.slot, sent.done = false, false
   else
     -- Members that are looked for are there, since that costs least. `context` is for callbacks.
     sent = setmetatable({ client = client, on_progress = false, cancel = false, handshake = false,
       silent = false, declared = false, away = false, watchdog = false, slot = false, done = false,
-      spent = false, row = false }, Call)
+      row = false }, Call)
   end
   sent.id, sent.began, sent.time, sent.deadline = id, now, time, now + time
   sent.max_deadline = max_time <= 0 and huge or now + (max_time > time and max_time or time)
@@ -270,24 +266,27 @@ end
 
 -- What call.send does, within a trace or without one.
 local function transfer(client, method, params, options, about, trace)
-  local transport = about.transport or client.transport
-  local cancel = options.cancel
-  if cancel and cancel.cancelled then
-    return nil, ("%s: %s"):format(method, cancel.reason), "ECANCELED"
+  local transport = client.transport
+  local plain, cancel = options == NO_OPTIONS and about.plain and transport.timed, nil
+  if not plain then
+    transport, cancel = about.transport or transport, options.cancel
+    if cancel and cancel.cancelled then
+      return nil, ("%s: %s"):format(method, cancel.reason), "ECANCELED"
+    end
   end
-  if client.in_flight >= client.settings.limits.pending then
+  local in_flight = client.in_flight
+  if in_flight >= client.settings.limits.pending then
     return nil, ("%s: %d requests are in progress, which is the limit"):format(method,
-      client.in_flight), "EBUSY"
+      in_flight), "EBUSY"
   end
-  local plain = options == NO_OPTIONS and about.plain and transport.timed
   local sent = plain and plain_call(client, about) or new_call(client, options, about)
-  if options.target then
+  if not plain and options.target then
     sent.row = { target = options.target }
   elseif not methods[method] then
     sent.row = call.row(client, method)
   end
   sent.method, sent.params = method, params
-  client.in_flight = client.in_flight + 1
+  client.in_flight = in_flight + 1
   client.calls[sent.id] = sent
   local open <close> = sent -- luacheck: ignore
   if cancel then
@@ -320,7 +319,10 @@ local function transfer(client, method, params, options, about, trace)
   end
   local reply, text, code = transport:request(sent.id, method, params, sent)
   if not reply then return failed(sent, method, text, code) end
-  if plain then sent.spent = true end
+  if plain then
+    -- It ends with this return, before anything else can take it.
+    sent.params, sent.row, client.spare = false, false, sent
+  end
   return reply
 end
 
