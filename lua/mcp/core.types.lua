@@ -70,16 +70,13 @@ function core.frame(before, after) end
 function core.framed(frame, text) end
 
 ---What a handler returns, without a copy of it: `first`, nil, true if that is a string and what
----follows is nil or nothing; else what `other(a, b, c, d, first, …)` returns.
+---follows is nil or nothing; else what `other(a, first, …)` returns.
 ---@param other function
 ---@param a any
----@param b any
----@param c any
----@param d any
 ---@param first any
 ---@param ... any
 ---@return any ...
-function core.only_text(other, a, b, c, d, first, ...) end
+function core.only_text(other, a, first, ...) end
 
 ---The same for lua/mcp/json.lua.
 ---@param value any

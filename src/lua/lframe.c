@@ -72,12 +72,11 @@ static int came_back(lua_State *L, int status, lua_KContext context) {
   return lua_gettop(L);
 }
 
-/* only_text(other, a, b, c, d, first, second, …) -> first, nil, true if `first`
- * is a string and `second` is nil or missing; else what other(a, b, c, d,
- * first, second, …) returns. Takes what a handler returns without a copy of it.
- */
+/* only_text(other, a, first, second, …) -> first, nil, true if `first` is a
+ * string and `second` is nil or missing; else what other(a, first, second, …)
+ * returns. Takes what a handler returns without a copy of it. */
 static int only_text(lua_State *L) {
-  enum { OTHER = 1, FIRST = 6 };
+  enum { OTHER = 1, FIRST = 3 };
   int arguments = lua_gettop(L) - OTHER;
   if (lua_type(L, FIRST) == LUA_TSTRING && lua_isnoneornil(L, FIRST + 1)) {
     lua_settop(L, FIRST);

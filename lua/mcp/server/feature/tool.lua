@@ -232,6 +232,9 @@ local function convert(app, entry, ctx, outgoing, first, ...)
   return structured_result(entry, facts, first)
 end
 
+-- The same for a result that is only written.
+local function convert_sent(ctx, ...) return convert(ctx.app, ctx.entry, ctx, true, ...) end
+
 -- An unknown tool is an error of the protocol, and names the nearest ones.
 local function unknown(app, ctx, name)
   if type(name) ~= "string" then
@@ -291,6 +294,11 @@ local plans = setmetatable({}, { __mode = "k", __index = function(known, entry)
   return plan
 end })
 
+---Do calls of the tool show the context to no code but ours?
+---@param entry table
+---@return boolean
+function tool.is_blind(entry) return plans[entry].label ~= false end
+
 ---For server/feature/task.lua, which is below: the parts of a call. server/dispatch.lua adds
 ---`guarded`.
 function tool.arguments(entry, params) return arguments_of(entry, params.arguments) end
@@ -322,7 +330,7 @@ function tool.called(app, ctx, given, outgoing)
     return convert(app, entry, ctx, outgoing, entry.handler(args, ctx))
   end
   local plain
-  result, err, plain = only_text(convert, app, entry, ctx, true, entry.handler(args, ctx))
+  result, err, plain = only_text(convert_sent, ctx, entry.handler(args, ctx))
   if plain ~= true then return result, err end
   local facts, label = ctx.revision, plan.label
   -- No other code can have kept the context, so the next call gets it. With a token it has beats.

@@ -113,8 +113,7 @@ local function serve_modern(app, x, method, params, meta, claim, capabilities, c
   local run = runner(app, envelope, mcp_method, mcp_name)
   -- The next one with this envelope goes on there. Rows of extensions may change.
   if repeated and direct and methods[method] and arrival.is_kept(method, meta) then
-    if method == "tools/call" and envelope.asks ~= true and mcp_name == params.name
-      and app.tools.by_name[mcp_name] then
+    if method == "tools/call" and mcp_name == params.name and app.tools.by_name[mcp_name] then
       x:remember(modern.caller(app, envelope, mcp_name, run), method, meta, nil, mcp_name)
     else
       x:remember(run, method, meta)

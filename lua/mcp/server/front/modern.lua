@@ -82,6 +82,13 @@ function modern.envelope(app, facts, method, meta, level, token, framed)
     target = row.target, asks = state.need(facts, row, meta), framed = framed, spare = false }
 end
 
+local function context_of(app, x, envelope)
+  local ctx = context.new(x, envelope.facts, false, envelope.method, envelope.meta, app)
+  if envelope.level ~= nil then ctx.level = envelope.level end
+  if envelope.token ~= nil then ctx.token = envelope.token end
+  return ctx
+end
+
 ---Serves a request whose envelope has been checked.
 ---@param app table
 ---@param x userdata the exchange
@@ -107,9 +114,7 @@ function modern.run(app, x, envelope, params, admit)
   if ctx then
     envelope.spare, ctx.exchange, ctx.entry = false, x, false
   else
-    ctx = context.new(x, envelope.facts, false, method, envelope.meta, app)
-    if envelope.level ~= nil then ctx.level = envelope.level end
-    if envelope.token ~= nil then ctx.token = envelope.token end
+    ctx = context_of(app, x, envelope)
   end
   if app.auth then
     -- Loaded by servers that have authorization.
@@ -141,9 +146,17 @@ function modern.caller(app, envelope, name, run)
     if arguments then
       local tools, ctx = app.handlers.modern_tools, envelope.spare
       local entry = tools and tools[name]
-      if ctx and entry and entry.task == false and not entry.gated then
-        envelope.spare, ctx.exchange, ctx.entry = false, x, entry
-        return request(app, ctx, called, arguments, envelope)
+      if entry and entry.task == false and not entry.gated then
+        if ctx then
+          envelope.spare, ctx.exchange = false, x
+        elseif envelope.asks ~= true or tool.is_blind(entry) then
+          -- What cannot ask needs no state for questions.
+          ctx = context_of(app, x, envelope)
+        end
+        if ctx then
+          ctx.entry = entry
+          return request(app, ctx, called, arguments, envelope)
+        end
       end
       params = { name = name, arguments = arguments }
     end

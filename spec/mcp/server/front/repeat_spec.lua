@@ -150,6 +150,31 @@ describe("a request that repeats an envelope", function()
     for _ = 1, 4 do call '"name":"echo"' end
   end)
 
+  it("has no state for questions where the tool cannot ask and the client can answer", function()
+    local state = require "mcp.server.ask.state"
+    local begin, begun = state.begin, 0
+    state.begin = function(...)
+      begun = begun + 1
+      return begin(...)
+    end
+    local _ <close> = setmetatable({}, { __close = function() state.begin = begin end })
+    local envelope = ENVELOPE:gsub('Capabilities":{}', 'Capabilities":{"elicitation":{}}')
+    app:tool "asks" (function(_, ctx) return tostring(ctx:elicit("Sure?", { a = "string" })) end)
+    for name, expected in pairs { echo = 0, asks = 3 } do
+      local client <close> = connect()
+      local function call()
+        return (client.ask(modern("tools/call", name, ('"name":"%s","arguments":{}'):format(name),
+          1, envelope)))
+      end
+      for _ = 1, 4 do call() end
+      begun = 0
+      for _ = 1, 3 do
+        assert.matches(name == "echo" and '"nothing"' or '"input_required"', call(), 1, true)
+      end
+      assert.equal(expected, begun, name)
+    end
+  end)
+
   -- A call of `name` with these arguments, with a header that repeats one of them or without.
   local function calls(era, name, arguments, mirror)
     local params = ('"name":"%s","arguments":{%s}'):format(name, arguments)
