@@ -55,6 +55,13 @@ function clients.call(session, tool, argument, key)
     key or "text", argument or TEXT), tool)
 end
 
+---The text of a resources/read, without a session.
+---@param uri string
+---@return string
+function clients.read(uri)
+  return ask(false, "resources/read", ([["uri":"%s"]]):format(uri), uri)
+end
+
 local function check(answers, what)
   for _, raw in ipairs(answers) do
     if not raw:find "^HTTP/1.1 2%d%d" or raw:find('"error":', 1, true)

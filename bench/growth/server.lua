@@ -1,7 +1,8 @@
 -- SPDX-License-Identifier: MIT
 -- The server that bench/growth/run.lua measures. Its limits are higher than those of an ordinary
 -- one, because a few processes play the part of all clients. TOOLS: how many tools; SIZE: bytes
--- of a long text; HEARTBEAT: seconds between two comments on an idle stream.
+-- of a long text; FILES: a folder of files to read; HEARTBEAT: seconds between two comments on an
+-- idle stream.
 
 local mcp = require "mcp"
 local app = mcp.server { name = "growth", version = "1.0.0",
@@ -56,6 +57,14 @@ app:resource "note:///{number}" {
 } (function(vars)
   return "note " .. vars.number
 end)
+
+local files = os.getenv "FILES"
+local folder = files and assert(mcp.folder(files))
+for name, mime in pairs { text = "text/plain", bytes = "application/octet-stream" } do
+  app:resource(name .. ":///{file}") { mime = mime } (function(vars)
+    return assert(folder:file(vars.file))
+  end)
+end
 
 app:run { limits = { connections = 1000000, idle_timeout = 0, head_timeout = 0,
   heartbeat = tonumber(os.getenv "HEARTBEAT") or 0 } }

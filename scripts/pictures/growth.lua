@@ -17,6 +17,8 @@ local PICTURES = {
   subscribers = { y_label = "us of processor time a notification", columns = { [2] = "sessions",
     [4] = "listen" } },
   sizes = { y_label = "us of processor time a MB", from = 3, columns = { [3] = "a result" } },
+  files = { y_label = "us of processor time a MB", from = 2, columns = { [2] = "text",
+    [4] = "bytes" } },
   concurrent = { y_label = "us of processor time a call", columns = { [2] = "echo",
     [4] = "a tool that waits 10 ms" } },
   processes = { kind = "bar", y_label = "capacity", columns = { [6] = "sessions",
