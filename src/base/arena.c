@@ -57,11 +57,11 @@ void mcp_arena_free(mcp_arena_t *arena) {
   mcp_mem_free(arena);
 }
 
-static bool is_small(size_t size) {
+static inline bool is_small(size_t size) {
   return size > 0 && size <= SMALL;
 }
 
-static size_t class_of(size_t size) {
+static inline size_t class_of(size_t size) {
   return (size + STEP - 1) / STEP;
 }
 
@@ -91,7 +91,18 @@ static bool add_piece(mcp_arena_t *arena) {
   return true;
 }
 
-static void *take(mcp_arena_t *arena, size_t size) {
+/* A block that was not used before, of a new piece. */
+static __attribute__((noinline)) void *cut_new(mcp_arena_t *arena,
+                                               size_t size) {
+  block_t *block;
+  if (!add_piece(arena)) return NULL;
+  block = (block_t *)(void *)arena->at;
+  arena->at += size;
+  arena->left -= size;
+  return block;
+}
+
+static inline void *take(mcp_arena_t *arena, size_t size) {
   size_t class = class_of(size);
   block_t *block = arena->free[class];
   if (block) {
@@ -99,38 +110,33 @@ static void *take(mcp_arena_t *arena, size_t size) {
     return block;
   }
   size = class * STEP;
-  if (arena->left < size && !add_piece(arena)) return NULL;
+  if (arena->left < size) return cut_new(arena, size);
   block = (block_t *)(void *)arena->at;
   arena->at += size;
   arena->left -= size;
   return block;
 }
 
-static void give(mcp_arena_t *arena, void *memory, size_t size) {
+static inline void give(mcp_arena_t *arena, void *memory, size_t size) {
   block_t *block = memory;
   size_t class = class_of(size);
   block->next = arena->free[class];
   arena->free[class] = block;
 }
 
-void *mcp_arena_lua(void *ud, void *block, size_t osize, size_t nsize) {
-  mcp_arena_t *arena = ud;
+/* What is not a small block that is made or freed: it needs more registers. */
+static __attribute__((noinline)) void *change(mcp_arena_t *arena, void *block,
+                                              size_t osize, size_t nsize) {
   void *fresh;
-  /* For a new block, osize holds the type of its future object. */
   bool old_small = block && is_small(osize);
   if (nsize == 0) {
-    if (old_small) {
-      give(arena, block, osize);
-    } else {
-      mcp_mem_free(block);
-    }
+    mcp_mem_free(block);
     return NULL;
   }
   if (!old_small && !is_small(nsize)) return mcp_mem_realloc(block, nsize);
   if (old_small && is_small(nsize) && class_of(osize) == class_of(nsize))
     return block;
   fresh = is_small(nsize) ? take(arena, nsize) : mcp_mem_alloc(nsize);
-  if (!block) return fresh;
   /* Lua holds that shrinking cannot fail. */
   if (!fresh) return nsize <= osize ? block : NULL;
   memcpy(fresh, block, osize < nsize ? osize : nsize);
@@ -140,6 +146,17 @@ void *mcp_arena_lua(void *ud, void *block, size_t osize, size_t nsize) {
     mcp_mem_free(block);
   }
   return fresh;
+}
+
+void *mcp_arena_lua(void *ud, void *block, size_t osize, size_t nsize) {
+  mcp_arena_t *arena = ud;
+  /* For a new block, osize holds the type of its future object. */
+  if (!block && is_small(nsize)) return take(arena, nsize);
+  if (block && nsize == 0 && is_small(osize)) {
+    give(arena, block, osize);
+    return NULL;
+  }
+  return change(arena, block, osize, nsize);
 }
 
 /* --- returning memory -------------------------------------------------- */
