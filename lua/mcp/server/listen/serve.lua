@@ -159,7 +159,9 @@ function serve.run(listening, announce)
     manager:ready("serving " .. (listening.urls[1] and table.concat(listening.urls, ", ")
       or "standard input and output"))
   end
-  while listening:is_open() do core.step() end
+  -- This is asked in each turn of the loop.
+  local serving = #listening.hosts == 1 and listening.hosts[1] or listening
+  while serving:is_open() do core.step() end
   if manager then manager:stopping "ending" end
   if watch then watch:close() end
   if asked == 0 then listening:close(0) end
