@@ -44,6 +44,38 @@ static void check_number(const mcp_json_doc_t *doc, uint32_t at) {
   mcp_buf_deinit(&out);
 }
 
+/* The input within a string that is long: undone on the way or afterwards, it
+ * reads the same, and what is wrong is wrong in the same place. */
+static void check_undone(mcp_slice_t inside) {
+  mcp_json_limits_t limits = mcp_json_default_limits;
+  mcp_json_fault_t one = {0}, two = {0};
+  mcp_json_doc_t plain, undone;
+  mcp_buf_t text = {0};
+  int code;
+  MUST(mcp_buf_append_literal(&text, "[\"") == 0);
+  for (int i = 0; i < 300; i++)
+    MUST(mcp_buf_append_literal(&text, "a line\\n") == 0);
+  MUST(mcp_buf_append_slice(&text, inside) == 0);
+  MUST(mcp_buf_append_literal(&text, "\"]") == 0);
+  mcp_json_doc_init(&plain);
+  mcp_json_doc_init(&undone);
+  code = mcp_json_parse(&plain, mcp_buf_slice(&text), &limits, &one);
+  limits.undo = true;
+  MUST(mcp_json_parse(&undone, mcp_buf_slice(&text), &limits, &two) == code);
+  MUST(one.offset == two.offset && plain.count == undone.count);
+  MUST(plain.undone_at == 0);
+  if (code == 0 && undone.undone_at > 0) {
+    mcp_slice_t raw = mcp_json_raw(&plain, undone.undone_at);
+    char *to = malloc(raw.len + 1);
+    size_t length = mcp_json_unescape(raw, to);
+    MUST(mcp_slice_equal(mcp_slice(to, length), mcp_buf_slice(&undone.undone)));
+    free(to);
+  }
+  mcp_json_doc_deinit(&plain);
+  mcp_json_doc_deinit(&undone);
+  mcp_buf_deinit(&text);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
   mcp_json_doc_t doc;
   mcp_json_fault_t fault = {0};
@@ -64,5 +96,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     }
   }
   mcp_json_doc_deinit(&doc);
+  check_undone(input(data, size));
   return 0;
 }

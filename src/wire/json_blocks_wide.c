@@ -23,8 +23,8 @@
 #endif
 
 #define WIDE                                                                   \
-  __attribute__((target(                                                       \
-      "avx512f,avx512bw,avx512vl,avx512vbmi,avx512vbmi2,popcnt,bmi,bmi2")))
+  __attribute__((                                                              \
+      target("avx512f,avx512bw,avx512vbmi,avx512vbmi2,popcnt,bmi,bmi2")))
 
 static WIDE inline __m512i load(const char *p) {
   return _mm512_loadu_si512((const void *)p);
@@ -177,7 +177,7 @@ static const mcp_json_blocks_t wide = {skip, read, undo, write};
 
 const mcp_json_blocks_t *mcp_json_blocks_wide(void) {
   return HAS(BMI2, "bmi2") && HAS(AVX512BW, "avx512bw") &&
-                 HAS(AVX512VL, "avx512vl") && HAS(AVX512_VBMI, "avx512vbmi") &&
+                 HAS(AVX512_VBMI, "avx512vbmi") &&
                  HAS(AVX512_VBMI2, "avx512vbmi2")
              ? &wide
              : NULL;
