@@ -58,14 +58,17 @@ describe("the option extensions", function()
   it("names the caller's line for a notification that cannot be sent", function()
     local app = mcp.server "spec"
     app:extension { id = ID }
-    for _, era in ipairs { "modern", "legacy" } do
-      local client <close> = assert(mcp.connect(app, { era = era, extensions = { [ID] = {} } }))
-      local ok, text = pcall(function()
-        client:notify("notifications/x", { f = print })
-        return true
-      end)
-      assert.is_false(ok)
-      assert.matches("extension_spec.lua:%d+: notifications/x: params cannot be JSON: f", text)
+    local host <close> = app:listen { http = 0, quiet = true }
+    for _, to in ipairs { app, ("http://127.0.0.1:%d/mcp"):format(host.port) } do
+      for _, era in ipairs { "modern", "legacy" } do
+        local client <close> = assert(mcp.connect(to, { era = era, extensions = { [ID] = {} } }))
+        local ok, text = pcall(function()
+          client:notify("notifications/x", { f = print })
+          return true
+        end)
+        assert.is_false(ok)
+        assert.matches("extension_spec.lua:%d+: notifications/x: params cannot be JSON: f", text)
+      end
     end
   end)
 end)
