@@ -1,6 +1,7 @@
 -- SPDX-License-Identifier: MIT
 -- redact: takes secrets out of results and errors before they leave the server: what matches a
 -- pattern, and members with certain names.
+local content = require "mcp.content"
 local failure = require "mcp.failure"
 local json = require "mcp.json"
 local options = require "mcp.options"
@@ -42,7 +43,9 @@ return function(given)
 
   -- Everything in the value of a member that is secret; its shape stays.
   local function hidden(value)
-    if type(value) == "string" or type(value) == "number" then return with end
+    if type(value) == "string" or type(value) == "number" or content.is_file(value) then
+      return with
+    end
     if type(value) ~= "table" then return value end
     local new = setmetatable({}, getmetatable(value))
     for key, member in pairs(value) do new[key] = hidden(member) end
@@ -68,6 +71,14 @@ return function(given)
     return text
   end
 
+  -- What is sent as it is read cannot be looked at before: a text is read whole, or not sent.
+  local function clean_file(file)
+    local size, text, message = file:size(), file:bytes()
+    file:close()
+    if text then return clean_text(text) end
+    error(("mcp.middleware.redact: a file of %d bytes: %s"):format(size, message), 0)
+  end
+
   -- The same value where there is nothing to replace; the handler's own tables are not touched.
   function clean(value, is_data)
     if type(value) == "string" then return clean_text(value) end
@@ -77,6 +88,8 @@ return function(given)
       local name, cleaned = key
       if type(key) == "string" and keys[key:lower()] then
         cleaned = hidden(member)
+      elseif key == "text" and content.is_file(member) then
+        cleaned = clean_file(member)
       elseif key == binary and type(member) == "string" then
         cleaned = member
       else

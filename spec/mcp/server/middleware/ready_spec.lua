@@ -492,6 +492,26 @@ describe("mcp.middleware.redact", function()
     end)
   end
 
+  it("lets no file of text out that it has not read", function()
+    local app = app_of { patterns = { "sk%-%w+" } }
+    local top = os.tmpname()
+    os.remove(top)
+    local folder <close> = assert(mcp.folder(top, { create = true, limit = 8 << 20 }))
+    app:resource "f://{name}" (function(vars) return assert(folder:file(vars.name)) end)
+    assert(folder:write("a", ("x"):rep(300000) .. " " .. SECRET))
+    assert(folder:write("b", ("x"):rep(5 << 20) .. " " .. SECRET))
+    local peer = helper.open(app)
+    assert.equal(("x"):rep(300000) .. " [redacted]",
+      ask(peer, "resources/read", { uri = "f://a" }).contents[1].text)
+    local log = helper.logged(function()
+      local result, err = ask(peer, "resources/read", { uri = "f://b" })
+      assert.same({ nil, -32603 }, { result, err.code })
+    end)
+    assert.matches("redact: a file of 52428%d+ bytes: .*limit = 4194304 bytes", log)
+    for _, name in ipairs { "a", "b" } do assert(folder:remove(name)) end
+    os.remove(top)
+  end)
+
   it("hides everything below a name, in data and in text that is JSON", function()
     local app = app_of { keys = { "Password", "secrets" }, patterns = { "sk%-%w+" } }
     app:tool "more" (function()
