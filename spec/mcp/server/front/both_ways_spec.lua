@@ -3,9 +3,9 @@
 -- shorter way than others. No rule may be decided twice by that: each of the odd messages is
 -- answered the same, byte for byte, whichever way it goes.
 --
--- The long way: an app with middleware, which writes no text into JSON that is kept and leaves no
--- context to another call; without the check of arguments in C; and a connection of its own for
--- each message. The short one: an app without, and a connection that has had many like it.
+-- The long way: connections that remember nothing; an app with middleware, which writes no text
+-- into JSON that is kept and leaves no context to another call; without the check of arguments in
+-- C. The short one: an app without, and a connection that has had many like it.
 local core = require "mcp.core"
 local helper = require "spec.helper"
 local mcp = require "mcp"
@@ -22,7 +22,8 @@ local function filled(text, era)
     :gsub("%$I", function() return inner end):gsub("%$P", protocol.PREFIX))
 end
 
-local function tools(app)
+-- Tools whose arguments header fields repeat make all calls go another way.
+local function tools(app, mirrored)
   local text = { text = "string?" }
   app:tool "echo" { input = { text = "string?", n = "integer?", f = "boolean?", x = "number?",
     list = "string[]?" } } (function(args) return args.text or "nothing" end)
@@ -30,7 +31,7 @@ local function tools(app)
     return args.text or "nothing"
   end)
   app:tool "strict" { input_schema = { type = "object", required = { "text" },
-    properties = { text = { type = "string", ["x-mcp-header"] = "Text" } },
+    properties = { text = { type = "string", ["x-mcp-header"] = mirrored and "Text" or nil } },
     additionalProperties = false } } (function(args) return args.text end)
   app:tool "defaults" { input = { text = "string?", n = mcp.integer { default = 3 } } }
     (function(args) return (args.text or "") .. args.n end)
@@ -74,6 +75,14 @@ local function tools(app)
   app:tool "image" (function() return mcp.image("x", "image/png"), "and a text" end)
   app:tool "promises" { output = { n = "integer" } } (function() return { n = 1 } end)
   app:tool "breaks" { output = { n = "integer" } } (function() return "no table" end)
+  app:tool "pair" (function() return "one", "two" end)
+  app:tool "both" (function() return "one", mcp.text "two" end)
+  app:tool "counts" (function() return ("a"):gsub("a", "b") end)
+  app:tool "halves" (function() return "one", nil, mcp.text "three" end)
+  app:tool "declines" (function() return nil, "as expected" end)
+  app:tool "late" { task = "optional" } (function() return "late" end)
+  app:tool "must" { task = "required" } (function() return "late" end)
+  app:tool "seen" { visible = function(ctx) return ctx.entry ~= 7 end } (function() return "x" end)
   app:tool "asks" (function(_, ctx) return tostring(ctx:elicit("Sure?", { a = "string" })) end)
   app:tool "waits" (function(_, ctx) return ctx:sleep(60) and "slept" or "woken" end)
   app:prompt "greet" { arguments = { name = "string" } } (function(args)
@@ -84,26 +93,32 @@ local function tools(app)
 end
 
 describe("an odd message", function()
-  local members_check, classify = value.members_check, protocol.classify
-  local listening, session, classified
+  local members_check = value.members_check
+  local listening, session, is_long, methods, remember, short
 
   -- An app that takes the long way, or the short one.
-  local function serve(long)
-    local app = tools(mcp.server { name = "both", version = "1" })
-    value.members_check = not long and members_check or nil
+  local function serve(long, mirrored)
+    local app = tools(mcp.server { name = "both", version = "1" }, mirrored)
+    is_long, value.members_check = long, not long and members_check or nil
     if long then app:use(function(asked, following) return following(asked) end) end
     return app
   end
 
   before_each(function()
-    classified = 0
-    protocol.classify = function(...)
-      classified = classified + 1
-      return classify(...)
+    short = 0
+    methods = debug.getregistry()["mcp.exchange"].__index
+    remember = methods.remember
+    -- Counts what went the short way.
+    function methods.remember(x, fn, ...)
+      if is_long or not fn then return remember(x) end
+      return remember(x, function(...)
+        short = short + 1
+        return fn(...)
+      end, ...)
     end
   end)
   after_each(function()
-    value.members_check, protocol.classify = members_check, classify
+    value.members_check, methods.remember = members_check, remember
     if listening then listening:close() end
     listening = nil
     helper.leftovers()
@@ -113,7 +128,8 @@ describe("an odd message", function()
   local function steady(answer)
     return (answer:gsub("Date: [^\r]*", "Date:"):gsub("Mcp%-Session%-Id: [^\r]*", "Mcp-Session-Id:")
       :gsub("\nid: [^\n]*", "\nid:"):gsub("\r\n%x+\r\n", "\r\n")
-      :gsub('"requestState":"[^"]*"', '"requestState":""'))
+      :gsub('"(requestState)":"[^"]*"', '"%1":""'):gsub('"(taskId)":"[^"]*"', '"%1":""')
+      :gsub('"(%w+At)":"[^"]*"', '"%1":""'))
   end
 
   -- Members of an object have no order: the two ways make them differently.
@@ -198,7 +214,7 @@ describe("an odd message", function()
   local function requests(era, case)
     local body, usual, echo = filled(case.body, era), filled(plain(case), era), filled(ECHO, era)
     local length = math.max(#body, #usual, #echo)
-    local head = { method = case.method, name = case.name }
+    local head = case.always and case or { method = case.method, name = case.name }
     return post(era, case, padded(body, length)), post(era, head, padded(usual, length)),
       era ~= "modern" and post(era, head, padded(echo, length)) or nil
   end
@@ -218,18 +234,18 @@ describe("an odd message", function()
     client.ask(post(era, {}, '{"jsonrpc":"2.0","method":"notifications/initialized"}'))
   end
 
-  local function is_for(case, era, over)
-    return (not case.over or case.over == over)
+  local function is_for(case, era, over, mirrored)
+    return (not case.over or case.over == over) and (not mirrored or case.name == "strict")
       and (not case.era or (case.era == "modern") == (era == "modern"))
   end
 
-  local function over_http(era)
-    local app = serve(true)
+  local function over_http(era, mirrored)
+    local app = serve(true, mirrored)
     listening = app:listen { http = 0, quiet = true }
     open_session(era)
     local expected = {}
     for i, case in ipairs(messages) do
-      if is_for(case, era, "http") then
+      if is_for(case, era, "http", mirrored) then
         local odd, usual = requests(era, case)
         local first <close> = connect()
         local second <close> = connect()
@@ -238,9 +254,9 @@ describe("an odd message", function()
     end
     listening:close()
     helper.settle()
-    listening = serve(false):listen { http = 0, quiet = true }
+    listening = serve(false, mirrored):listen { http = 0, quiet = true }
     open_session(era)
-    local count, short = 0, 0
+    local count, went = 0, 0
     for i, case in ipairs(messages) do
       if expected[i] then
         local odd, usual, echo = requests(era, case)
@@ -254,9 +270,9 @@ describe("an odd message", function()
         count = count + 1
         if not answer:find "Connection: close" then
           for _ = 1, 3 do assert.equal(answer, client.ask(usual), label .. ", before it") end
-          local before = classified
+          local before = short
           assert.equal(like, client.ask(odd), label .. ", after others")
-          if before == classified then short = short + 1 end
+          went = went + short - before
         end
         if not (like:find "Connection: close" or answer:find "Connection: close") then
           assert.equal(like, client.ask(odd), label .. ", again")
@@ -270,7 +286,7 @@ describe("an odd message", function()
         end
       end
     end
-    return count, short
+    return count, went
   end
 
   -- --- a two-way connection ---------------------------------------------------------------------
@@ -300,11 +316,12 @@ describe("an odd message", function()
     for i, case in ipairs(messages) do
       if is_for(case, era, "lines") then
         local first <close> = open(app, era)
-        expected[i] = { sorted(first.ask(case.body)), sorted(first.ask(plain(case))) }
+        local second <close> = open(app, era)
+        expected[i] = { sorted(first.ask(case.body)), sorted(second.ask(plain(case))) }
       end
     end
     app = serve(false)
-    local count = 0
+    local count, went = 0, 0
     for i, case in ipairs(messages) do
       if expected[i] then
         local odd, usual = case.body, plain(case)
@@ -316,36 +333,43 @@ describe("an odd message", function()
         local answer = client.ask(usual)
         assert.equal(expected[i][2], sorted(answer), label .. ", a plain one")
         for _ = 1, 3 do assert.equal(answer, client.ask(usual), label .. ", before it") end
+        local before = short
         assert.equal(like, client.ask(odd), label .. ", after others")
-        -- A list may leave a request in progress.
+        went = went + short - before
+        -- A list may leave a request in progress, or another session.
         if type(odd) == "string" then
           for _ = 1, 2 do client.ask(ECHO) end
           assert.equal(like, client.ask(odd), label .. ", after calls of echo")
-        end
-        for _ = 1, 2 do assert.equal(answer, client.ask(usual), label .. ", after it") end
-        local own <close> = open(app, era)
-        for n = 1, type(odd) == "string" and 3 or 0 do
-          assert.equal(like, own.ask(odd), ("%s, time %d"):format(label, n))
+          for _ = 1, 2 do assert.equal(answer, client.ask(usual), label .. ", after it") end
+          local own <close> = open(app, era)
+          for n = 1, 3 do assert.equal(like, own.ask(odd), ("%s, time %d"):format(label, n)) end
         end
         count = count + 1
       end
     end
-    return count
+    return count, went
   end
 
   -- The last one has batches.
   for _, era in ipairs { "modern", "2025-11-25", "2025-03-26" } do
     it("is answered the same over HTTP, " .. era, function()
-      local count, short
-      helper.logged(function() count, short = over_http(era) end)
-      assert.is_true(count >= 800, count)
-      assert.is_true(short >= 500, short)
+      local count, went
+      helper.logged(function() count, went = over_http(era) end)
+      assert.is_true(count >= 900, count)
+      assert.is_true(went >= 400, went)
+    end)
+
+    it("is answered the same beside header fields that repeat arguments, " .. era, function()
+      local count
+      helper.logged(function() count = over_http(era, true) end)
+      assert.is_true(count >= 80, count)
     end)
 
     it("is answered the same on a two-way connection, " .. era, function()
-      local count
-      helper.logged(function() count = over_lines(era) end)
-      assert.is_true(count >= 700, count)
+      local count, went
+      helper.logged(function() count, went = over_lines(era) end)
+      assert.is_true(count >= 800, count)
+      assert.is_true(went >= 400, went)
     end)
   end
 end)

@@ -10,7 +10,8 @@
 --
 --   body             the text; over lines it may be a list
 --   method, name     what header fields say of it: tools/call and echo, if nothing else is said
---   field, instead   one more header field; instead of the one with that name
+--   field            one more header field
+--   instead, always  instead of the one with that name; in all requests of the connection
 --   era, over        the only era or transport ("http", "lines") that it is for
 --   warm             what the connection has had before, if not a plain request
 local list = {}
@@ -63,12 +64,13 @@ for _, depth in ipairs { 2, 60, 123, 124, 125, 126, 127, 128, 129 } do
   request(('{"name":"echo","_meta":{$I,"deep":%s%s}}'):format(("["):rep(depth), ("]"):rep(depth)))
 end
 call("echo", ('{"other":[%s0]}'):format(("0,"):rep(2000)))
-call("echo", ('{"other":[%s0]}'):format(("0,"):rep(199990)))
+call("echo", ('{"other":[%s0]}'):format(("0,"):rep(199990)), { era = "modern", over = "http" })
 
 -- Tools of every sort.
 for _, name in ipairs { "table", "wrong", "fails", "refuses", "talks", "reports", "logs", "stamped",
   "whole", "flagged", "number", "null", "nothing", "image", "promises", "breaks", "defaults",
-  "plain", "strict", "none", "asks", "context", "fickle" } do
+  "plain", "strict", "none", "asks", "context", "fickle",
+  "pair", "both", "counts", "halves", "declines", "late", "must", "seen" } do
   for _, arguments in ipairs { "{}", "null", "[]", "7", '{"text":"a"}', '{"text":7}',
     '{"text":"a","other":1}' } do
     call(name, arguments)
@@ -239,6 +241,7 @@ for _, case in ipairs { { "prompts/get", "greet", '"name":"greet","arguments":{"
   request(("{%s,$E}"):format(case[3]), { method = case[1], name = case[2] })
 end
 request("{}", { method = "initialize" })
+request('{"name":"late","arguments":{},"task":{"ttl":1000},"_meta":{$I,"a":[]}}', { name = "late" })
 request('{"protocolVersion":"2025-11-25","capabilities":{},"clientInfo":7,$E}',
   { method = "initialize", era = "modern" })
 
@@ -291,6 +294,18 @@ for _, pair in ipairs { { "7", "7" }, { "7", "7.0" }, { "7", '"7"' }, { "7", "8"
     { over = "lines" })
 end
 
+-- A session that begins again, in another revision, between calls.
+for _, name in ipairs { "echo", "table", "logs" } do
+  local usual = '{"jsonrpc":"2.0","id":%d,"method":"tools/call","params":{"name":"' .. name
+    .. '","arguments":{"text":"a"},$E}}'
+  for _, revision in ipairs { "2025-11-25", "2024-11-05" } do
+    add({ usual:format(1), usual:format(2), usual:format(3),
+      ('{"jsonrpc":"2.0","id":4,"method":"initialize","params":{"protocolVersion":"%s",'
+      .. '"capabilities":{},"clientInfo":{"name":"d","version":"2"}}}'):format(revision),
+      usual:format(5), usual:format(6), usual:format(7) }, { over = "lines" })
+  end
+end
+
 -- Header fields that differ from what the body says, or are odd: some of them as long as the right
 -- ones. $S is the id of another session, $L the length of the body, $X nearly that.
 for _, field in ipairs { "MCP-Protocol-Version: 2099-01-01", "MCP-Protocol-Version: 2026-07-29",
@@ -307,6 +322,12 @@ for _, field in ipairs { "MCP-Protocol-Version: 2099-01-01", "MCP-Protocol-Versi
         { name = name, field = field, instead = instead, over = "http" })
     end
   end
+end
+-- An argument that a header field repeats, or another.
+for _, text in ipairs { '"a"', '"b"', "7", "null" } do
+  call("strict", ('{"text":%s}'):format(text), { field = "Mcp-Param-Text: a", always = true,
+    over = "http", warm = '{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"strict",'
+      .. '"arguments":{"text":"a"},$E}}' })
 end
 local ENCODED = "=?base64?ZWNobw==?="
 call(ENCODED, "{}", { field = "Mcp-Name: " .. ENCODED, instead = true, over = "http" })
