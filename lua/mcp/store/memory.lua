@@ -300,7 +300,7 @@ end
 
 function Driver:publish(topic, text)
   for id, store in pairs(self.memory.stores) do
-    if id ~= self.node then store:deliver(topic, text, self.node) end
+    if id ~= self.node then store:deliver(topic, text, self.node, true) end
   end
   return true
 end

@@ -22,7 +22,8 @@
 --   driver:unlisten(topic)         after the last
 --   driver:connect(), driver:is_ready()
 --   driver:close()                 may be called again
--- It calls store:deliver(topic, text, node) with what others have published, and store:came_back().
+-- It calls store:deliver(topic, text, node, inside) with what others have published, and
+-- store:came_back().
 local core = require "mcp.core"
 
 local methods = {}
@@ -445,10 +446,11 @@ local function run(subscription, text, node)
   end
 end
 
--- The task of a subscription: as long as there are texts. It begins in the next turn, so that
--- `publish` never runs a subscriber.
-local function drain(subscription)
-  if core.sleep(0) then
+-- The task of a subscription: as long as there are texts. Of a text out of this process it begins
+-- in the next turn, so that `publish` never runs a subscriber; one from outside came before the
+-- requests that are read after it, and counts for those.
+local function drain(subscription, inside)
+  if not inside or core.sleep(0) then
     while subscription.first <= subscription.last do
       local first = subscription.first
       local item = subscription.queue[first]
@@ -460,7 +462,7 @@ local function drain(subscription)
   subscription.running = false
 end
 
-local function push(subscription, text, node)
+local function push(subscription, text, node, inside)
   if subscription.last - subscription.first + 1 >= methods.WAITING
     or subscription.bytes + #text > methods.WAITING_BYTES then
     if not subscription.lost then
@@ -476,16 +478,21 @@ local function push(subscription, text, node)
   subscription.bytes = subscription.bytes + #text
   if subscription.running then return end
   subscription.running = true
-  core.spawn(drain, subscription)
+  core.spawn(drain, subscription, inside)
 end
 
 ---What a driver calls with a text that a process has published. This process's own are dropped.
 ---@param topic string
 ---@param text string
 ---@param node string
-function Store.__index:deliver(topic, text, node)
+---@param inside boolean|nil that is another node of this process
+function Store.__index:deliver(topic, text, node, inside)
   if node == self.node or self.closed then return end
-  for _, subscription in ipairs(self.topics[topic] or {}) do push(subscription, text, node) end
+  local list = self.topics[topic] or {}
+  -- A copy: what runs may close its subscription.
+  for _, subscription in ipairs(table.move(list, 1, #list, 1, {})) do
+    push(subscription, text, node, inside)
+  end
 end
 
 ---Calls `fn()`, in a task, each time the other side is back after it was away. What was subscribed

@@ -62,6 +62,23 @@ describe("a session of several processes", function()
     end)
   end)
 
+  it("is answered that it ended once the store has passed that on", function()
+    open(2)
+    several.run(function()
+      local sid = all:session(1, 1)
+      local store, said = all.apps[1].shared.store, {}
+      for _, name in ipairs { "put", "publish", "get" } do
+        store[name] = function(self, ...)
+          said[#said + 1] = name
+          return getmetatable(self).__index[name](self, ...)
+        end
+      end
+      assert.equal(200, all:delete(1, sid))
+      said[#said + 1] = "answered"
+      assert.same({ "put", "publish", "get", "answered" }, said)
+    end)
+  end)
+
   it("has one set of subscriptions and one level of log messages", function()
     open(2)
     several.run(function()

@@ -114,6 +114,36 @@ describe("the store of a worker", function()
     far:close()
   end))
 
+  it("hands on what came from outside at once and in order", cases.in_task(function()
+    local near, far = assert(core.channel_pair())
+    local store <close> = store_hub.new(near, "n")
+    local got = {}
+    local first
+    core.spawn(function()
+      first = store:subscribe("t", function(text)
+        got[#got + 1] = "1 " .. text
+        first:close()
+      end)
+      store:subscribe("t", function(text)
+        got[#got + 1] = "2 " .. text
+        core.sleep(0)
+        got[#got + 1] = "after " .. text
+      end)
+    end)
+    -- The answer to the first subscription's listen.
+    local frame = assert((far:receive()))
+    local _, id = string.unpack("<c1I4", frame)
+    store.driver:take_frame(table.concat { frames.answer("listen", id, true) })
+    while #store.topics.t < 2 do assert(core.sleep(0)) end
+    store:deliver("t", "a", "other")
+    assert.same({ "1 a", "2 a" }, got)
+    store:deliver("t", "b", "other")
+    while #got < 5 do assert(core.sleep(0)) end
+    assert.same({ "1 a", "2 a", "after a", "2 b", "after b" }, got)
+    near:close()
+    far:close()
+  end))
+
   it("holds no more for a supervisor that does not read than its queue", cases.in_task(function()
     local near, far = assert(core.channel_pair())
     local store <close> = store_hub.new(near, "n")

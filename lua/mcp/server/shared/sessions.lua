@@ -204,6 +204,9 @@ function Store.__index:finish(id)
   base.remove(self, id)
   end_tasks(self.shared.app, id)
   self.shared:tell_all { verb = "session_ended", session = id }
+  -- The store answers after it has passed that on: a request of the client that knows of the end
+  -- finds no copy in another process.
+  self.shared.store:get(key_of(self, id))
   return true
 end
 
