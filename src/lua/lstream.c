@@ -18,6 +18,9 @@
 
 #define TYPE_NAME "mcp.stream"
 
+/* Bytes of its buffer that a stream keeps once it has been emptied. */
+#define KEPT 65536
+
 /* Lives until the stream is gone and the userdata collected. */
 typedef struct {
   mcp_runtime_t *rt;
@@ -162,7 +165,7 @@ static int push_bytes(lua_State *L, lstream_t *s) {
   if (s->closed) return mcp_coroutine_push_error(L, MCP_ECLOSED);
   if (s->bytes.len > 0) {
     lua_pushlstring(L, s->bytes.data, s->bytes.len);
-    mcp_buf_reset(&s->bytes, MCP_LOOP_READ_SIZE);
+    mcp_buf_reset(&s->bytes, KEPT);
     adjust(s);
     return 1;
   }

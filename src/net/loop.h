@@ -10,8 +10,9 @@
 #include "base/buf.h"
 #include "base/list.h"
 
-/* One read takes at most this much from a socket. */
-#define MCP_LOOP_READ_SIZE 65536
+/* One read takes at most this much from a socket: a message of 100 KB in one
+ * piece, so that it is not copied. */
+#define MCP_LOOP_READ_SIZE 131072
 /* Close callbacks may close further handles, and so on, to this depth. */
 #define MCP_LOOP_ROUNDS 4
 /* The scratch buffer for outgoing messages is kept up to this size. */
