@@ -90,6 +90,35 @@ describe("frames", function()
     end
   end)
 
+  it("are read by many readers at once, each cut anywhere", function()
+    local long = ("y"):rep(300)
+    local bytes = text "one" .. text(long) .. frame { op = 9, payload = "p" } .. text "last"
+    local expected = { "message: one", "message: " .. long, "ping: p", "message: last" }
+    for _, step in ipairs { 1, 2, 7, 301 } do
+      local readers, events = {}, {}
+      for i = 1, 5 do readers[i], events[i] = assert(ws.new {}), {} end
+      -- Each is at another place of its bytes, and one of them fails on its way.
+      for at = 1, #bytes + 5 * step, step do
+        for i, reader in ipairs(readers) do
+          local from = at - (i - 1) * step
+          local piece = bytes:sub(math.max(1, from), from + step - 1)
+          if i == 3 and from > 20 then piece = "\xff\xff" end
+          if from >= 1 then
+            reader:feed(piece)
+            local got = reader:next()
+            while got do
+              table.insert(events[i], got.kind .. ": " .. got.text)
+              got = reader:next()
+            end
+          end
+        end
+      end
+      for i, list in ipairs(events) do
+        if i ~= 3 then assert.same(expected, list) end
+      end
+    end
+  end)
+
   it("follow each other in one read", function()
     local bytes, expected = {}, {}
     for i = 1, 1000 do

@@ -6,8 +6,9 @@
  *
  * wslay unmasks a byte at a time, so of a long payload it gets the beginning
  * only, and the rest is unmasked here; and it never gets bytes after the
- * current frame. Its context takes 4 KiB from malloc and exists only while a
- * frame is being read: idle connections do not pay for it. */
+ * current frame. Its context takes 4 KiB, which it clears, and exists only
+ * while a frame is being read: idle connections do not pay for it. One that has
+ * read whole frames serves the next reader of the thread. */
 #include "wire/ws.h"
 
 #include <wslay/wslay.h>
@@ -21,7 +22,7 @@
 #define KEEP 4096
 
 /* How much of a payload goes through wslay: all of a control frame. */
-#define THROUGH_WSLAY 256
+#define THROUGH_WSLAY 512
 
 /* The longest head: lengths of eight bytes, and a key. */
 #define HEAD 14
@@ -31,6 +32,7 @@
 #define CLIENT_ROOM 8
 
 struct mcp_ws {
+  mcp_ws_t *self; /* a context of its own gets the address of this */
   mcp_ws_options_t options;
   wslay_frame_context_ptr frames; /* NULL between frames, and beyond wslay */
   mcp_slice_t rest;               /* what was fed and has not been taken; empty
@@ -53,6 +55,14 @@ struct mcp_ws {
   uint8_t control_length;
   char control[MCP_WS_CONTROL_LENGTH];
 };
+
+/* A context that is between two frames, or NULL; or that `user` borrows. It
+ * goes with the last reader. */
+static _Thread_local struct {
+  wslay_frame_context_ptr context;
+  mcp_ws_t *user;
+  size_t readers;
+} spare;
 
 static size_t head_size(size_t payload, bool masked) {
   return 2 +
@@ -90,7 +100,7 @@ static size_t reach(const mcp_ws_t *ws) {
 }
 
 static ssize_t take(uint8_t *to, size_t len, int flags, void *arg) {
-  mcp_ws_t *ws = arg;
+  mcp_ws_t *ws = *(mcp_ws_t **)arg;
   size_t n = reach(ws) - ws->taken;
   (void)flags;
   if (n > len) n = len;
@@ -108,6 +118,8 @@ static ssize_t take(uint8_t *to, size_t len, int flags, void *arg) {
 mcp_ws_t *mcp_ws_new(const mcp_ws_options_t *options) {
   mcp_ws_t *ws = mcp_mem_zalloc(sizeof *ws);
   if (!ws) return NULL;
+  spare.readers++;
+  ws->self = ws;
   ws->options = *options;
   if (ws->options.message_limit == 0)
     ws->options.message_limit = MCP_WS_MESSAGE_LENGTH;
@@ -118,11 +130,28 @@ mcp_ws_t *mcp_ws_new(const mcp_ws_options_t *options) {
 static void free_frames(mcp_ws_t *ws) {
   if (ws->frames) wslay_frame_context_free(ws->frames);
   ws->frames = NULL;
+  if (spare.user != ws) return;
+  spare.context = NULL;
+  spare.user = NULL;
+}
+
+/* The same between two frames. */
+static void return_frames(mcp_ws_t *ws) {
+  if (spare.user != ws) {
+    free_frames(ws);
+    return;
+  }
+  spare.user = NULL;
+  ws->frames = NULL;
 }
 
 void mcp_ws_free(mcp_ws_t *ws) {
   if (!ws) return;
   free_frames(ws);
+  if (--spare.readers == 0 && spare.context) {
+    wslay_frame_context_free(spare.context);
+    spare.context = NULL;
+  }
   mcp_buf_deinit(&ws->message);
   mcp_mem_free(ws);
 }
@@ -399,7 +428,16 @@ static int read_piece(mcp_ws_t *ws, const struct wslay_frame_iocb *frame,
 static int start(mcp_ws_t *ws) {
   static const struct wslay_frame_callbacks callbacks = {.recv_callback = take};
   ws->taken = 0;
-  return wslay_frame_context_init(&ws->frames, &callbacks, ws);
+  if (spare.user)
+    return wslay_frame_context_init(&ws->frames, &callbacks, &ws->self);
+  if (!spare.context) {
+    int code =
+        wslay_frame_context_init(&spare.context, &callbacks, &spare.user);
+    if (code < 0) return code;
+  }
+  spare.user = ws;
+  ws->frames = spare.context;
+  return 0;
 }
 
 /* MORE: the bytes that were fed are the feeder's again. */
@@ -429,7 +467,7 @@ int mcp_ws_next(mcp_ws_t *ws, mcp_ws_event_t *event) {
     if (!ws->frames && start(ws) < 0) return no_memory(ws);
     n = wslay_frame_recv(ws->frames, &frame);
     if (n == WSLAY_ERR_WANT_READ) {
-      if (ws->taken == 0) free_frames(ws);
+      if (ws->taken == 0) return_frames(ws);
       if (!ws->in_frame && is_length_known(ws)) {
         code = begin_frame(ws);
         if (code < 0) return code;
