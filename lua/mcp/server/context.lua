@@ -2,7 +2,6 @@
 -- context: the second argument of a handler: the caller and the request. What a handler can do with
 -- it is in context_methods.lua. It reads the facts of a revision, never its name.
 local core = require "mcp.core"
-local methods_of_protocol = require "mcp.later" "mcp.protocol.methods"
 local protocol = require "mcp.protocol"
 local value = require "mcp.value"
 
@@ -76,13 +75,17 @@ end
 
 function facts.transport(ctx) return ctx.exchange:transport() end
 
+local rows
+
 ---What is known of a method (protocol/methods.lua): of an extension, by the app.
 ---@param app table
 ---@param method string
 ---@return mcp.Method
 function context.row(app, method)
   local extensions = app.extensions
-  return methods_of_protocol[method]
+  -- With the first request.
+  rows = rows or require "mcp.protocol.methods"
+  return rows[method]
     or extensions and (extensions.rows[method] or extensions.unknown) or EMPTY
 end
 
