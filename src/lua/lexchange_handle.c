@@ -58,16 +58,6 @@ void mcp_lexchange_detach_kept(lua_State *L, mcp_exchange_t *x) {
   luaL_unref(L, LUA_REGISTRYINDEX, anchor);
 }
 
-void mcp_lexchange_detach_answered(lua_State *L, mcp_exchange_t *x,
-                                   mcp_coroutine_t *co) {
-  if (co) {
-    mcp_lexchange_detach_handle(co);
-    x->up = NULL;
-  } else {
-    mcp_lexchange_detach_kept(L, x);
-  }
-}
-
 handle_t *mcp_lexchange_push(lua_State *L, mcp_coroutine_t *co) {
   handle_t *h = lua_newuserdatauv(L, sizeof *h, 0);
   *h = (handle_t){.transport = co->exchange->ops->name, .anchor = LUA_NOREF};

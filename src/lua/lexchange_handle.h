@@ -48,8 +48,16 @@ void mcp_lexchange_detach_kept(lua_State *L, mcp_exchange_t *x);
 
 /* One of these two, as the answer of `x` is sent: `co` owes it; NULL: `x` is
  * kept. [-0, +0, -] */
-void mcp_lexchange_detach_answered(lua_State *L, mcp_exchange_t *x,
-                                   mcp_coroutine_t *co);
+static inline void mcp_lexchange_detach_answered(lua_State *L,
+                                                 mcp_exchange_t *x,
+                                                 mcp_coroutine_t *co) {
+  if (co) {
+    mcp_lexchange_detach_handle(co);
+    x->up = NULL;
+  } else {
+    mcp_lexchange_detach_kept(L, x);
+  }
+}
 
 /* Pushes a header field of the request: a string, nil if it is absent, false
  * if it came twice. [-0, +1, m] */
