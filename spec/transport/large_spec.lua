@@ -223,6 +223,23 @@ describe("an answer with a file in it", function()
     assert.is_true(held(other) - at_first < 64 << 10)
   end)
 
+  it("is not interrupted by the comments that keep an event stream alive", function()
+    put_hole("zeros", 16 * MEBI)
+    start "limits = { heartbeat = 1 }"
+    local client = support.client(server, 4096)
+    client:send(reading("pieces-blob:///zeros", { Accept = "text/event-stream" }))
+    client:head()
+    local until_then = support.system.now() + 2.5
+    while support.system.now() < until_then do server.process:read_error(0.1) end
+    local parts = {}
+    for chunk in function() return client:chunk() end do
+      if chunk == "" then break end
+      parts[#parts + 1] = chunk
+    end
+    local text = table.concat(parts):match "^event: message\ndata: ([^\n]*)\n\n$"
+    assert.is_truthy(text and core.decode(text))
+  end)
+
   it("ends with the connection when the file changes, and is never taken for whole", function()
     start ""
     for _, fields in ipairs { {}, { Accept = "text/event-stream" } } do
