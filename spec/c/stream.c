@@ -45,7 +45,8 @@ typedef struct peer {
   /* What is sent, by turns soon and now, when bytes come; and how it closes. */
   mcp_buf_t answers[MOST_ANSWERS];
   int answer_count;
-  char then; /* 'f': closes and flushes, 'c': closes, 0: goes on */
+  char then; /* 'f': closes and flushes, 'c': closes, 0: goes on; 'h': holds the
+                loop for 30 ms before that */
   struct peer *watched;
   bool saw_answer; /* the watched one had been sent something already */
 } peer_t;
@@ -70,6 +71,7 @@ static void on_data(void *owner, mcp_slice_t bytes) {
   (void)mcp_buf_append_slice(&p->received, bytes);
   if (p->watched && !mcp_stream_is_quiet(p->watched->stream))
     p->saw_answer = true;
+  if (p->then == 'h') (void)usleep(30000);
   for (int i = 0; i < p->answer_count; i++) {
     mcp_buf_t copy = {0};
     if (mcp_buf_append_slice(&copy, mcp_buf_slice(&p->answers[i])) < 0) abort();
@@ -80,7 +82,8 @@ static void on_data(void *owner, mcp_slice_t bytes) {
     }
     mcp_buf_deinit(&copy);
   }
-  if (p->then) mcp_stream_close(p->stream, p->then == 'f');
+  if (p->then == 'f' || p->then == 'c')
+    mcp_stream_close(p->stream, p->then == 'f');
 }
 
 static void on_end(void *owner, int code) {
@@ -327,7 +330,7 @@ static int send_bytes(lua_State *L) {
 
 /* stream:answer(then, text, ...): what it sends whenever bytes come, the first
  * soon, the second now, and so on; an empty text is left out. `then` is
- * "flush", "close" or "". */
+ * "flush", "close", "hold" (the loop, before) or "". */
 static int set_answers(lua_State *L) {
   peer_t *p = check_peer(L);
   p->then = luaL_checkstring(L, 2)[0];

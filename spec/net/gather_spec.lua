@@ -51,6 +51,22 @@ describe("what is sent soon", function()
     assert.is_false(b:facts().saw_answer)
   end)
 
+  it("does not wait for one after another that holds the loop", function()
+    local here, other, saw = {}, {}, false
+    for i = 1, 3 do here[i], other[i] = pair() end
+    for i = 1, 3 do
+      here[i]:answer("hold", "answer")
+      here[i]:watch(other[i % 3 + 1])
+    end
+    for i = 1, 3 do assert(other[i]:send "?") end
+    for i = 1, 3 do
+      received(other[i], 6)
+      saw = saw or here[i]:facts().saw_answer
+    end
+    -- Whatever their order, one of them comes after the one that it watches.
+    assert.is_true(saw)
+  end)
+
   it("goes to each of more than fit in one pass", function()
     local here, other = {}, {}
     for i = 1, 80 do

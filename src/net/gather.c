@@ -2,12 +2,17 @@
  * gather.c: see gather.h. */
 #include "net/gather.h"
 
+#include <time.h>
 #include <uv.h>
 
 #include "base/mem.h"
 
 /* With less room than this, a pass begins by writing what is there. */
 #define ROOM 2048
+
+/* So many ms after its beginning, too: what holds the loop then holds no answer
+ * that is ready. */
+#define SOON 5
 
 typedef struct {
   void *owner; /* NULL: taken back, or written */
@@ -58,8 +63,24 @@ mcp_gather_t *mcp_gather_of(mcp_loop_t *loop, mcp_gather_fn write) {
   return g;
 }
 
+/* By the clock that the loop has, as coarse as it may be. */
+static uint64_t now_ms(void) {
+#ifdef CLOCK_MONOTONIC_COARSE
+  struct timespec now;
+  if (clock_gettime(CLOCK_MONOTONIC_COARSE, &now) == 0)
+    return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+#endif
+  return uv_hrtime() / 1000000;
+}
+
+/* Only asked where something waits: a pass over one socket reads no clock. */
+static bool takes_long(const mcp_gather_t *g) {
+  return now_ms() > uv_now(g->uv.loop) + SOON;
+}
+
 void mcp_gather_begin(mcp_gather_t *g) {
-  if (g->count == MCP_GATHER_PIECES || g->used > MCP_GATHER_SIZE - ROOM)
+  if (g->count > 0 && (g->count == MCP_GATHER_PIECES ||
+                       g->used > MCP_GATHER_SIZE - ROOM || takes_long(g)))
     write_all(g);
   g->open = true;
 }

@@ -29,8 +29,9 @@ typedef void (*mcp_gather_fn)(void *owner, mcp_slice_t bytes);
 mcp_gather_t *mcp_gather_of(mcp_loop_t *loop, mcp_gather_fn write);
 
 /* Before what was read from a socket is handed on: from here to the end of the
- * pass bytes may be left. Makes room by writing what is there if there is
- * little left, so no callback may be running that a failed write disturbs. */
+ * pass bytes may be left. Writes what is there if there is little room left, or
+ * the pass takes long, so no callback may be running that a failed write
+ * disturbs. */
 void mcp_gather_begin(mcp_gather_t *gather);
 
 /* Leaves a copy of `bytes`. False: no pass is going on, or there is no room;
