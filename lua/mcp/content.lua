@@ -134,14 +134,15 @@ end
 ---@param file mcp.File
 ---@return string|mcp.File|nil body
 ---@return string|nil message
+---@return string|nil code
 function content.of_file(file)
   if file:size() > content.WHOLE then return file end
-  local bytes, message = file:bytes()
+  local bytes, message, code = file:bytes()
   file:close()
-  return bytes, message
+  return bytes, message, code
 end
 
--- Is it UTF-8? As utf8.len says, for a file too: nil and a text if it cannot be read.
+-- Is it UTF-8? As utf8.len says, for a file too: nil, a text and a code if it cannot be read.
 local function check_text(body)
   if type(body) == "string" then return utf8.len(body) end
   return body:measure()
@@ -159,13 +160,14 @@ end
 ---@param blob boolean|nil as bytes whatever it looks like; false: as text
 ---@return table|nil contents nil for text that is not UTF-8
 ---@return string|nil message
+---@return string|nil code of a file that cannot be read
 function content.contents(uri, body, mime, blob)
   local text = blob == false or mime ~= nil and is_text(mime)
   if blob == nil then blob = mime ~= nil and not text end
-  local valid, at = nil, nil
+  local valid, at, code = nil, nil, nil
   -- A large file of bytes is not read for nothing.
-  if not blob or type(body) == "string" then valid, at = check_text(body) end
-  if type(at) == "string" then return nil, at end
+  if not blob or type(body) == "string" then valid, at, code = check_text(body) end
+  if type(at) == "string" then return nil, at, code end
   if text and not blob and not valid then
     return nil, ("%s is text, but it is not valid UTF-8 at byte %d: convert it, or give the bytes "
       .. "with mcp.blob(bytes, %q)"):format(mime or "text/plain", at, mime or "text/plain")

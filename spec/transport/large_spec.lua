@@ -34,6 +34,11 @@ app:resource "string-list:///{path}" (function(vars)
   return { { uri = "a:b", text = "first" }, { uri = "c:d", blob = core.base64(text) },
     { uri = "e:f", text = text, mimeType = "text/x" } }
 end)
+app:resource "opened:///{path}" { mime = "text/plain" } (function(vars)
+  local file = assert(folder:file(vars.path))
+  core.log("warning", "opened")
+  return file
+end)
 app:resource "held:///" (function()
   return { text = ("%d"):format(core.memory()), mimeType = "text/plain" }
 end)
@@ -263,7 +268,7 @@ describe("an answer with a file in it", function()
         else
           assert.is_nil(rest:find "\r\n0\r\n\r\n$", what)
         end
-        server:wait_said("the file of an answer, while it is sent: ", from + 1)
+        server:wait_said("the file of an answer, while it is sent: the file has changed", from + 1)
       end
     end
   end)
@@ -455,6 +460,20 @@ describe("an answer with a file in it", function()
       assert.same({ 1, 10, "are you there" }, { pieces.op, pong.op, pong.payload })
       assert.is_true(pieces.payload:gsub("pieces", "string") == whole)
     end
+  end)
+
+  it("is no fault where the client goes while the file is looked at", function()
+    put_hole("zeros", 512 * MEBI)
+    start "websocket = true"
+    local from = #server.said
+    -- What the last but one has left is said by now.
+    for _ = 1, 4 do
+      local client = websocket()
+      client:send(frames.text(reading_line(1, "opened:///zeros")))
+      server:wait_said("opened", #server.said + 1)
+      client:close()
+    end
+    assert.is_nil(server.said:find("error", from + 1, true))
   end)
 
   it("is cut, and nothing follows it, where the file changes", function()

@@ -118,7 +118,7 @@ static int read_whole(job_t *job) {
   int code = mcp_buf_reserve(&job->bytes, size + 1);
   if (code == 0) code = mcp_file_read(job->file, 0, job->bytes.data, size);
   job->bytes.len = size;
-  return code;
+  return code == MCP_EGONE ? MCP_ECHANGED : code;
 }
 
 /* On a thread of the pool. */

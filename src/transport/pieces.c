@@ -90,7 +90,8 @@ static int read_string(const mcp_file_t *file, mcp_pieces_as_t as,
   bool last = from + *length == size;
   int code = mcp_file_read(file, from, raw, *length);
   mcp_slice_t read = mcp_slice(raw, *length);
-  if (code == 0 && !mcp_file_is_same(file)) code = MCP_ECHANGED;
+  if (code == MCP_EGONE || (code == 0 && !mcp_file_is_same(file)))
+    code = MCP_ECHANGED;
   if (code < 0) return code;
   if (as == MCP_PIECES_TEXT) {
     if (!last) *length = read.len = whole_letters(read);

@@ -27,7 +27,7 @@ typedef struct mcp_pieces mcp_pieces_t;
 
 /* Called from the loop, once for each mcp_pieces_next: `code` 0 and a piece
  * that may be taken; or a negative code: MCP_EGONE if the file is shorter than
- * it was, MCP_ECHANGED if a string of JSON would be of a file that has changed,
+ * it was, or MCP_ECHANGED: a string of JSON would be of one that has changed;
  * MCP_EUTF8, MCP_EBUDGET, or another. */
 typedef void (*mcp_pieces_fn)(void *owner, int code, mcp_buf_t *piece);
 

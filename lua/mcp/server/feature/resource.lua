@@ -157,11 +157,13 @@ local CONTENTS = { uri = true, mimeType = true, text = true, blob = true, _meta 
 
 -- A file as contents; without an answer it is closed.
 local function file_as(entry, asked, file, mime, blob)
-  local body, message = content.of_file(file)
+  local body, message, code = content.of_file(file)
   local made = body
-  if body then made, message = content.contents(asked, body, mime, blob) end
+  if body then made, message, code = content.contents(asked, body, mime, blob) end
   if made then return made end
   file:close()
+  -- The client is gone, or has cancelled the request: no fault to be logged.
+  if code == "ECANCELED" then error(failure.new(errors.INTERNAL_ERROR, message)) end
   error(("resource %q: %s"):format(entry.name, message), 0)
 end
 
