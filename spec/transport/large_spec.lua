@@ -425,6 +425,22 @@ describe("an answer with a file in it", function()
     assert.is_true(came > 8 * MEBI * 4 // 3)
   end)
 
+  it("is sent to its end though the server of standard input has been asked to end", function()
+    put_hole("zeros", 8 * MEBI)
+    start_both()
+    server:write(reading_line(1, "pieces-blob:///zeros"))
+    local came = assert(server.process:read(support.LIMIT))
+    server.process:kill "TERM"
+    local length, last = #came, came
+    while true do
+      local piece = server.process:read(support.LIMIT)
+      if not piece then break end
+      length, last = length + #piece, piece
+    end
+    assert.is_true(length > 8 * MEBI * 4 // 3)
+    assert.equal("}\n", last:sub(-2))
+  end)
+
   local UPGRADE = { Connection = "Upgrade", Upgrade = "websocket", ["Sec-WebSocket-Version"] = "13",
     ["Sec-WebSocket-Key"] = "dGhlIHNhbXBsZSBub25jZQ==", ["Sec-WebSocket-Protocol"] = "mcp" }
 

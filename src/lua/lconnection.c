@@ -375,10 +375,11 @@ static int sender_close(lua_State *L) {
 }
 
 /* Closes one link. Requests that a listener's clients have sent are still
- * answered, as over HTTP. */
+ * answered, as over HTTP; on others no answer is cut. */
 static void close_conn(conn_t *conn, uint64_t grace_ms, bool hurry) {
   bool listens = conn->all->listens;
-  if (listens && grace_ms > 0 && mcp_link_busy(conn->link) > 0) {
+  if (grace_ms > 0 && (listens ? mcp_link_busy(conn->link) > 0
+                               : mcp_link_sends_file(conn->link))) {
     mcp_link_drain(conn->link);
     close_when_idle(conn, grace_ms);
     return;

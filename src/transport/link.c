@@ -539,6 +539,10 @@ unsigned mcp_link_busy(const mcp_link_t *link) {
   return link->busy + (link->unread.len > 0);
 }
 
+bool mcp_link_sends_file(const mcp_link_t *link) {
+  return link->large != NULL;
+}
+
 uint64_t mcp_link_reads_until(const mcp_link_t *link, uint64_t grace_ms) {
   uint64_t piece = link->large ? link->framing->large->progress(link) : 0;
   if ((link->unread.len == 0 && piece == 0) || !link->stream) return 0;

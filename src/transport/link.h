@@ -149,6 +149,9 @@ bool mcp_link_is_full(const mcp_link_t *link);
  * wait because the peer does not read. */
 unsigned mcp_link_busy(const mcp_link_t *link);
 
+/* Is an answer with a file in it being sent, or waiting for that? */
+bool mcp_link_sends_file(const mcp_link_t *link);
+
 /* The time, by the loop's clock, until which waiting messages may delay
  * closing: `grace_ms` after the peer last read something. 0: no message waits.
  */
