@@ -88,6 +88,7 @@ void mcp_gather_begin(mcp_gather_t *g) {
 bool mcp_gather_leave(mcp_gather_t *g, void *owner, mcp_slice_t bytes) {
   piece_t *last = g->count > 0 ? &g->pieces[g->count - 1] : NULL;
   if (!g->open || bytes.len > MCP_GATHER_SIZE - g->used) return false;
+  if (bytes.len == 0) return true;
   if (last && last->owner == owner) {
     last->len += bytes.len;
   } else if (g->count < MCP_GATHER_PIECES) {
